@@ -1,0 +1,61 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first interpreter of a supported version that really starts.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && { echo "$$p"; break; }; done)
+BIN := .venv/bin
+READY := .venv/.ready
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.PHONY: help
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY) ## make .venv with the project and everything it needs
+
+$(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml emulator/pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or name it with make PYTHON=..." >&2; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) ..."
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable emulator
+	@touch $@
+
+.PHONY: run
+run: $(READY) ## the whole pipeline on this machine: real data to a live endpoint (ARGS="--keep" ...)
+	@$(BIN)/kfp-azureml run $(ARGS)
+
+.PHONY: test
+test: $(READY) ## unit, golden and end-to-end tests
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+REGISTRY ?=
+TAG ?=
+OUTPUT ?= pipelines/image_classification.yaml
+.PHONY: compile-pipeline
+compile-pipeline: $(READY) ## compile and validate the pipeline (REGISTRY=.. TAG=.. OUTPUT=..)
+	@$(BIN)/kfp-azureml compile image_classification --output "$(OUTPUT)" $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(TAG),--tag "$(TAG)")
+
+.PHONY: generate
+generate: $(READY) ## write every generated file again: component.yaml, pipeline, README tables
+	@$(BIN)/kfp-azureml generate
+
+.PHONY: lock
+lock: $(READY) ## resolve the dependencies again and write the hash-locked requirement sets
+	$(UV_COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(UV_COMPILE) --all-extras --no-emit-package azureml-emulator --no-emit-package kfp-azureml \
+		pyproject.toml emulator/pyproject.toml requirements/dev.in -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## remove the environment, caches and runs
+	rm -rf .venv .cache runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

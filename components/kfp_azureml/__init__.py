@@ -1,0 +1,9 @@
+"""Kubeflow Pipelines v2 components that train image classifiers and bring them live on Azure Machine Learning.
+
+Importing this package costs milliseconds: whatever is heavy is imported by the function that needs it.
+"""
+
+from kfp_azureml.azcreds import use_azure_secret
+
+__all__ = ["use_azure_secret"]
+__version__ = "0.1.0"

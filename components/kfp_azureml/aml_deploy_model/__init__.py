@@ -1,0 +1,1 @@
+"""Deploy a registered model to an Azure Machine Learning online endpoint."""

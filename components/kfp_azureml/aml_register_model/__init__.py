@@ -1,0 +1,1 @@
+"""Register a model folder in Azure Machine Learning."""

@@ -1,0 +1,1 @@
+"""What the aml_* components share: credentials, the workspace client, waiting, errors."""

@@ -1,0 +1,51 @@
+"""What can go wrong for a user, one class per kind of failure.
+
+A message is one line a person can act on: what is wrong, where, what to do. `steps.run_step` prints it and ends the
+process with `exit_code`; no traceback.
+"""
+
+
+class KfpAzuremlError(Exception):
+    """A failure the user can mend."""
+
+    exit_code = 1
+
+
+class DataError(KfpAzuremlError):
+    """The input data is missing, damaged or does not fit."""
+
+
+class TrainingError(KfpAzuremlError):
+    """The training settings are wrong, or training went astray."""
+
+
+class ModelError(KfpAzuremlError):
+    """A model folder is incomplete, altered, or not what was scored."""
+
+
+class CredentialsError(KfpAzuremlError):
+    """Azure credentials are missing or refused."""
+
+
+class WorkspaceError(KfpAzuremlError):
+    """The Azure ML workspace cannot be found or reached."""
+
+
+class DeploymentError(KfpAzuremlError):
+    """An endpoint or deployment did not come up, or answers wrongly."""
+
+
+class PipelineError(KfpAzuremlError):
+    """A pipeline cannot be found, compiled or run."""
+
+
+class RejectedError(KfpAzuremlError):
+    """The model was trained and scored, but did not pass the quality gate."""
+
+    exit_code = 3
+
+
+class CancelledError(KfpAzuremlError):
+    """Somebody stopped the run."""
+
+    exit_code = 130

@@ -1,0 +1,57 @@
+"""Writing results so that they are there as a whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kfp_azureml.errors import DataError
+
+
+@contextmanager
+def whole_folder(target: str | Path) -> Iterator[Path]:
+    """Yield an empty folder to write into; it becomes `target` only when the block ends without an error.
+
+    Args:
+        target: The folder to make. It may exist when it is empty (orchestrators make their output folders).
+
+    Yields:
+        A temporary folder beside the target, on the same file system.
+
+    Raises:
+        DataError: If the target exists and is not an empty folder.
+    """
+    target = Path(target)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise DataError(f"output {target} exists and is not an empty folder: remove it or name another")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        part.chmod(0o755)
+        yield part
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(target: str | Path) -> Iterator[Path]:
+    """Yield a path to write to; it becomes the file `target` only when the block ends without an error.
+
+    Args:
+        target: The file to make or replace.
+
+    Yields:
+        A temporary path beside the target.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

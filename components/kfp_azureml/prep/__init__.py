@@ -1,0 +1,1 @@
+"""Prep Data: idx image files to training and test sets."""

@@ -1,0 +1,113 @@
+"""What every step does around its work: logging, progress, events for the supervisor, errors in one line.
+
+Under `kfp-azureml run` the environment names an event file; each step appends JSON lines to it, from which the
+supervisor shows states and writes the run's summary. Elsewhere only the log is written.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
+from typing import Any
+
+from kfp_azureml.errors import CancelledError, KfpAzuremlError
+
+EVENTS_FILE = "KFP_AZUREML_EVENTS"
+"""Environment variable with the path of the supervisor's event file."""
+
+logger = logging.getLogger(__name__)
+_current_step: ContextVar[str] = ContextVar("current_step")
+
+
+@contextmanager
+def run_step(name: str) -> Iterator[None]:
+    """Run a step's work: set up logging, tell the supervisor, end the process properly whatever happens.
+
+    SIGTERM and Ctrl-C unwind the stack like an exception, so that nothing is left half-written.
+
+    Args:
+        name: The component's name, such as `train`.
+
+    Raises:
+        SystemExit: With one line for a failure the user can mend, or with the exit code of a cancelled step.
+    """
+    configure_logging()
+    token = _current_step.set(name)
+    previous = signal.signal(signal.SIGTERM, _cancel)
+    _emit("started")
+    try:
+        yield
+    except (KeyboardInterrupt, CancelledError) as cancelled:
+        _emit("cancelled", error=str(cancelled) or f"{name}: cancelled", **_usage())
+        print(str(cancelled) or f"{name}: cancelled", file=sys.stderr)  # noqa: T201
+        raise SystemExit(CancelledError.exit_code) from None
+    except KfpAzuremlError as error:
+        message = f"{name}: {error}"
+        _emit("failed", error=message, **_usage())
+        print(message, file=sys.stderr)  # noqa: T201
+        raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        # A fault of ours: the traceback belongs in the log.
+        _emit("failed", error=f"{name}: {type(error).__name__}: {error}", **_usage())
+        raise
+    else:
+        _emit("succeeded", **_usage())
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        _current_step.reset(token)
+
+
+def progress(message: str, fraction: float | None = None) -> None:
+    """Log how far the current step is, and show it on the run's live line.
+
+    Args:
+        message: One short line, such as `epoch 3/10, loss 0.31`.
+        fraction: The share of the step that is done, 0 to 1, where it is known.
+    """
+    logger.info(message)
+    _emit("progress", message=message, fraction=fraction)
+
+
+def configure_logging() -> None:
+    """Log to stderr at INFO, with the libraries that would print secrets or noise kept quieter."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    # At DEBUG urllib3 prints SAS signatures; at INFO the Azure SDK prints every request.
+    for noisy in ("urllib3", "azure", "httpx", "msal", "fsspec"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _cancel(_signal: int, _frame: FrameType | None) -> None:
+    raise CancelledError
+
+
+def _usage() -> dict[str, Any]:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "user_cpu_seconds": round(own.ru_utime + children.ru_utime, 3),
+        # Linux counts ru_maxrss in KiB, macOS in bytes.
+        "peak_rss_bytes": own.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+    }
+
+
+def _emit(event: str, **details: object) -> None:
+    path = os.environ.get(EVENTS_FILE)
+    if not path:
+        return
+    step = _current_step.get("")
+    line = json.dumps({"time": time.time(), "step": step, "event": event, **details}) + "\n"
+    # One write of one line with O_APPEND: steps and supervisor never see half a line.
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)

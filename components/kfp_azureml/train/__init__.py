@@ -1,0 +1,1 @@
+"""Train Image Classification Keras."""
