@@ -6,8 +6,9 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && { echo "$$p"; break; }; done)
 BIN := .venv/bin
+UV := .venv/bin/uv
 READY := .venv/.ready
-UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+UV_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help
 help: ## list these commands
@@ -16,13 +17,17 @@ help: ## list these commands
 .PHONY: setup
 setup: $(READY) ## make .venv with the project and everything it needs
 
-$(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml emulator/pyproject.toml
+$(UV): requirements/bootstrap.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or name it with make PYTHON=..." >&2; exit 1; }
 	@echo "Setting up .venv with $$($(PYTHON) --version) ..."
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable emulator
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(READY): $(UV) requirements/dev.txt pyproject.toml emulator/pyproject.toml
+	@echo "Installing the locked packages (TensorFlow, kfp, azure-ai-ml ...) into .venv ..."
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable emulator
 	@touch $@
 
 .PHONY: run
@@ -51,7 +56,7 @@ generate: $(READY) ## write every generated file again: component.yaml, pipeline
 	@$(BIN)/kfp-azureml generate
 
 .PHONY: lock
-lock: $(READY) ## resolve the dependencies again and write the hash-locked requirement sets
+lock: $(UV) ## resolve the dependencies again and write the hash-locked requirement sets
 	$(UV_COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(UV_COMPILE) --all-extras --no-emit-package azureml-emulator --no-emit-package kfp-azureml \
 		pyproject.toml emulator/pyproject.toml requirements/dev.in -o requirements/dev.txt
