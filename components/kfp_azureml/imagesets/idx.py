@@ -1,0 +1,136 @@
+"""Reading idx files, the format of MNIST and its kin: big-endian sizes, then one unsigned byte a value.
+
+An image file has three dimensions (count, height, width), or four, the last being the channels; a label file has one.
+Files may be gzipped, whatever their name. Everything is streamed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedReader
+from math import prod
+
+from kfp_azureml.errors import DataError
+
+GZIP_MAGIC = b"\x1f\x8b"
+UNSIGNED_BYTE = 0x08
+TYPES = {
+    UNSIGNED_BYTE: "unsigned bytes",
+    0x09: "signed bytes",
+    0x0B: "16-bit integers",
+    0x0C: "32-bit integers",
+    0x0D: "32-bit floats",
+    0x0E: "64-bit floats",
+}
+MAX_CHANNELS = 4
+# An Arrow fixed-size binary value counts its bytes in 31 bits.
+MAX_IMAGE_BYTES = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """An idx file whose header has been read and checked.
+
+    Attributes:
+        name: What messages call the file.
+        count: How many images or labels the header announces.
+        shape: Of one item: (height, width, channels) of an image, () of a label.
+    """
+
+    name: str
+    count: int
+    shape: tuple[int, ...]
+    _data: BufferedReader | gzip.GzipFile
+
+    def chunks(self, items: int) -> Iterator[bytes]:
+        """Yield the values of `items` images or labels at a time, to the end of the file; can be done once.
+
+        Raises:
+            DataError: If the file holds less or more than its header announces, or its gzip data is corrupt.
+        """
+        size = prod(self.shape)
+        for start in range(0, self.count, items):
+            wanted = min(items, self.count - start) * size
+            values = _read(self._data, wanted, self.name)
+            if len(values) < wanted:
+                complete = start + len(values) // size
+                raise DataError(
+                    f"{self.name}: truncated: the header announces {self.count} items, {complete} are there"
+                )
+            yield values
+        if _read(self._data, 1, self.name):
+            raise DataError(f"{self.name}: trailing bytes after the {self.count} items that the header announces")
+
+
+def open_images(stream: BufferedReader, name: str) -> IdxFile:
+    """Read the header of an image file.
+
+    Args:
+        stream: The file, raw or gzipped.
+        name: What messages call the file.
+
+    Raises:
+        DataError: If it is no idx file of images that could be used.
+    """
+    data, dimensions = _read_header(stream, name)
+    if len(dimensions) == 1:
+        raise DataError(f"{name}: holds labels, not images: are the image and label files swapped?")
+    if len(dimensions) not in (3, 4):
+        raise DataError(f"{name}: has {len(dimensions)} dimensions; an image file has 3, or 4 with channels")
+    count, *shape = dimensions
+    height, width, channels = (*shape, 1) if len(shape) == 2 else shape
+    if channels > MAX_CHANNELS:
+        raise DataError(f"{name}: {channels} channels; the last of 4 dimensions must be 1 to {MAX_CHANNELS} channels")
+    if height * width * channels > MAX_IMAGE_BYTES:
+        raise DataError(f"{name}: images of {height}x{width} are too large: is the header damaged?")
+    return IdxFile(name, count, (height, width, channels), data)
+
+
+def open_labels(stream: BufferedReader, name: str) -> IdxFile:
+    """Read the header of a label file.
+
+    Args:
+        stream: The file, raw or gzipped.
+        name: What messages call the file.
+
+    Raises:
+        DataError: If it is no idx file of labels.
+    """
+    data, dimensions = _read_header(stream, name)
+    if len(dimensions) in (3, 4):
+        raise DataError(f"{name}: holds images, not labels: are the image and label files swapped?")
+    if len(dimensions) != 1:
+        raise DataError(f"{name}: has {len(dimensions)} dimensions; a label file has 1")
+    return IdxFile(name, dimensions[0], (), data)
+
+
+def _read_header(stream: BufferedReader, name: str) -> tuple[BufferedReader | gzip.GzipFile, tuple[int, ...]]:
+    data = gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == GZIP_MAGIC else stream
+    magic = _read(data, 4, name)
+    if not magic:
+        raise DataError(f"{name}: the file is empty")
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
+        raise DataError(f"{name}: not an idx file (it starts with the bytes {magic.hex(' ')})")
+    if magic[2] != UNSIGNED_BYTE:
+        raise DataError(f"{name}: holds {TYPES[magic[2]]}; only {TYPES[UNSIGNED_BYTE]} can be read")
+    rank = magic[3]
+    sizes = _read(data, 4 * rank, name)
+    if len(sizes) < 4 * rank:
+        raise DataError(f"{name}: truncated in its header")
+    dimensions = struct.unpack(f">{rank}I", sizes)
+    if 0 in dimensions:
+        raise DataError(f"{name}: a dimension is zero ({' x '.join(map(str, dimensions))}): there is nothing in it")
+    return data, dimensions
+
+
+def _read(data: BufferedReader | gzip.GzipFile, size: int, name: str) -> bytes:
+    try:
+        return data.read(size)
+    except EOFError:
+        raise DataError(f"{name}: truncated: the gzip data ends too early") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{name}: corrupt gzip data ({error})") from error

@@ -1,0 +1,124 @@
+"""Image sets as CSV, the baseline's format: the label, then the pixels; no header, LF line ends.
+
+A CSV file says nothing of shape and class names: it is for square grey images, and classes are called by their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from kfp_azureml.errors import DataError
+from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCK_BYTES = 2 << 20
+
+
+def write_csv(path: Path, shape: tuple[int, int, int], chunks: Iterable[tuple[bytes, bytes]]) -> None:
+    """Write an image set to one CSV file, byte for byte as the baseline did.
+
+    Each value is looked up in a table of four-byte texts, padded with zero bytes, which are then taken out: about 30
+    times less user CPU than formatting the values one by one.
+
+    Args:
+        path: The file to write.
+        shape: (height, width, channels) of every image: square and grey.
+        chunks: The images' pixels and their labels, one byte each, some images at a time.
+
+    Raises:
+        DataError: If the shape could not be told from the file again.
+    """
+    height, width, channels = shape
+    if height != width or channels != 1:
+        raise DataError(f"CSV can hold square grey images only, not {height}x{width}x{channels}: write Parquet")
+    inner, last = _texts(","), _texts("\n")
+    with path.open("wb") as stream:
+        for images, labels in chunks:
+            values = np.empty((len(labels), 1 + height * width), np.uint8)
+            values[:, 0] = np.frombuffer(labels, np.uint8)
+            values[:, 1:] = np.frombuffer(images, np.uint8).reshape(len(labels), -1)
+            texts = inner[values]
+            texts[:, -1] = last[values[:, -1]]
+            stream.write(texts.tobytes().translate(None, delete=b"\0"))
+
+
+def open_csv(path: Path) -> ImageSet:
+    """Open a CSV file as an image set.
+
+    The file is scanned once for its lines and labels. Its groups are blocks of whole lines, about 2 MiB of text each.
+
+    Raises:
+        DataError: If the file is empty, its images are not square, or a line is not numbers from 0 to 255.
+    """
+    with path.open("rb") as stream:
+        pixels = stream.readline().count(b",")
+    side = isqrt(pixels)
+    if side < 1 or side * side != pixels:
+        raise DataError(f"{path}: {pixels} pixels a line are no square image; other shapes need Parquet")
+    blocks = list(_scan(path))
+    all_labels = np.frombuffer(b"".join(block.labels for block in blocks), np.uint8)
+
+    def read_group(index: int) -> Batch:
+        block = blocks[index]
+        with path.open("rb") as stream:
+            stream.seek(block.offset)
+            values = _parse(path, stream.read(block.size), 1 + pixels)
+        return Batch(values[:, 1:].reshape(-1, side, side, 1), values[:, 0])
+
+    classes = tuple(str(label) for label in range(int(all_labels.max()) + 1))
+    info = ImageSetInfo(len(all_labels), (side, side, 1), classes)
+    return ImageSet(info, tuple(len(block.labels) for block in blocks), read_group, lambda: all_labels)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Whole lines of the file: where they are, in bytes, and their labels."""
+
+    offset: int
+    size: int
+    labels: bytes
+
+
+def _scan(path: Path) -> Iterator[_Block]:
+    offset = lines = 0
+    with path.open("rb") as stream:
+        while text := stream.read(BLOCK_BYTES) + stream.readline():
+            try:
+                labels = bytes(int(line[: line.find(b",")]) for line in text.splitlines())
+            except ValueError as error:
+                reason = f"a label is not a number from 0 to 255 ({error})"
+                raise DataError(f"{path}: after line {lines}: {reason}") from error
+            yield _Block(offset, len(text), labels)
+            offset += len(text)
+            lines += len(labels)
+
+
+def _parse(path: Path, text: bytes, columns: int) -> NDArray[np.uint8]:
+    """Return the numbers of some lines, (lines, columns)."""
+    types = {str(column): pa.uint8() for column in range(columns)}
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(text),
+            csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=list(types)),
+            convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
+        )
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path}: {str(error).splitlines()[0]}") from error
+    values: NDArray[np.uint8] = np.stack([column.to_numpy() for column in table.columns], axis=1)
+    return values
+
+
+def _texts(end: str) -> NDArray[np.uint32]:
+    """Return the texts of 0 to 255, each with its end, as four bytes read as one number: (256,)."""
+    texts = b"".join(f"{value}{end}".encode().ljust(4, b"\0") for value in range(256))
+    return np.frombuffer(texts, np.uint32)
