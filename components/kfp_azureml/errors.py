@@ -45,7 +45,7 @@ class RejectedError(KfpAzuremlError):
     exit_code = 3
 
 
-class CancelledError(KfpAzuremlError):
-    """Somebody stopped the run."""
+class CancelledError(BaseException):
+    """Somebody stopped the run; like KeyboardInterrupt it passes through `except Exception`."""
 
     exit_code = 130

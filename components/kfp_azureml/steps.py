@@ -77,6 +77,15 @@ def progress(message: str, fraction: float | None = None) -> None:
     _emit("progress", message=message, fraction=fraction)
 
 
+def report(**results: object) -> None:
+    """Put results of the current step into the run's summary.
+
+    Args:
+        results: JSON-serializable values by the name they have in `summary.json`, such as `accuracy`.
+    """
+    _emit("result", results=results)
+
+
 def configure_logging() -> None:
     """Log to stderr at INFO, with the libraries that would print secrets or noise kept quieter."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -104,7 +113,7 @@ def _emit(event: str, **details: object) -> None:
     if not path:
         return
     step = _current_step.get("")
-    line = json.dumps({"time": time.time(), "step": step, "event": event, **details}) + "\n"
+    line = json.dumps({"time": time.time(), "pid": os.getpid(), "step": step, "event": event, **details}) + "\n"
     # One write of one line with O_APPEND: steps and supervisor never see half a line.
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:

@@ -1,0 +1,100 @@
+"""The steps' event file, read while the steps write it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+@dataclass
+class StepRecord:
+    """What is known of one step.
+
+    Attributes:
+        name: The component's name.
+        state: running, succeeded, failed or cancelled.
+        started: Unix time of its start.
+        seconds: Wall time of its work; None while it runs.
+        user_cpu_seconds: User CPU of its process and what that started.
+        peak_rss_bytes: Peak resident memory of its process.
+        message: Its last line of progress.
+        fraction: The share that is done, 0 to 1, where it is known.
+        error: Why it failed, in one line.
+    """
+
+    name: str
+    started: float
+    state: str = "running"
+    seconds: float | None = None
+    user_cpu_seconds: float | None = None
+    peak_rss_bytes: int | None = None
+    message: str = ""
+    fraction: float | None = None
+    error: str = ""
+
+
+@dataclass
+class EventLog:
+    """The steps of a run as their events tell them.
+
+    Attributes:
+        path: The event file; it need not exist yet.
+        steps: In the order of their start.
+        results: What the steps reported for the summary.
+    """
+
+    path: Path
+    steps: list[StepRecord] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
+    _by_process: dict[tuple[int, str], StepRecord] = field(default_factory=dict)
+    _offset: int = 0
+
+    def refresh(self) -> list[StepRecord]:
+        """Read what was appended since the last time.
+
+        Returns:
+            The steps whose state or progress changed.
+        """
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as stream:
+            stream.seek(self._offset)
+            lines = stream.read().splitlines(keepends=True)
+        changed = []
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            self._offset += len(line)
+            changed.append(self._apply(json.loads(line)))
+        return list({id(step): step for step in changed}.values())
+
+    def close(self, state: str) -> None:
+        """Give steps that never said how they ended, because they were killed, a final state."""
+        self.refresh()
+        for step in self.steps:
+            if step.state == "running":
+                step.state = state
+                step.error = step.error or f"{step.name}: its process ended without a word (killed, or out of memory?)"
+
+    def _apply(self, event: dict[str, Any]) -> StepRecord:
+        key = (event["pid"], event["step"])
+        step = self._by_process.get(key)
+        if step is None:
+            step = self._by_process[key] = StepRecord(name=event["step"], started=event["time"])
+            self.steps.append(step)
+        match event["event"]:
+            case "progress":
+                step.message, step.fraction = event["message"], event["fraction"]
+            case "result":
+                self.results |= event["results"]
+            case state if state in ENDED:
+                step.state = state
+                step.seconds = round(event["time"] - step.started, 3)
+                step.user_cpu_seconds = event["user_cpu_seconds"]
+                step.peak_rss_bytes = event["peak_rss_bytes"]
+                step.error = event.get("error", "")
+        return step

@@ -1,0 +1,66 @@
+"""The child in which kfp.local runs a compiled pipeline; the supervisor owns its process group.
+
+kfp.local forwards no signal and keeps running its steps when it is asked to end: so it gets a process of its own,
+whose group the supervisor signals as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import warnings
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from kfp_azureml.errors import CancelledError
+from kfp_azureml.local.processes import end_with_owner
+
+
+def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path) -> None:
+    """Run a compiled pipeline with kfp's subprocess runner in this interpreter.
+
+    Args:
+        pipeline: A compiled pipeline.
+        arguments: Values of the pipeline's parameters, by name; the others keep their defaults.
+        outputs: Folder for the steps' outputs.
+
+    Raises:
+        RuntimeError: If a step failed; its own error is in the log and in the events.
+    """
+    from kfp import components, local
+
+    # kfp warns of images whose name does not say "python"; ours are Python images all the same.
+    warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
+    local.init(
+        local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(outputs),
+        workspace_root=str(outputs / "workspace"),
+        raise_on_error=True,
+    )
+    components.load_component_from_file(str(pipeline))(**arguments)
+
+
+def main() -> None:
+    """Run the pipeline that the arguments name: PIPELINE ARGUMENTS_JSON OUTPUTS."""
+    end_with_owner()
+    # The step gets the same signal: it cleans up while this process waits for it.
+    signal.signal(signal.SIGTERM, _cancel)
+    pipeline, arguments, outputs = sys.argv[1:]
+    try:
+        run_pipeline(Path(pipeline), json.loads(Path(arguments).read_text()), Path(outputs))
+    except CancelledError:
+        sys.exit(CancelledError.exit_code)
+    except RuntimeError:
+        logging.exception("The pipeline failed.")
+        sys.exit(1)
+
+
+def _cancel(_signal: int, _frame: FrameType | None) -> None:
+    raise CancelledError
+
+
+if __name__ == "__main__":
+    main()

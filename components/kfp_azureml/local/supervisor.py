@@ -1,0 +1,69 @@
+"""Runs a compiled pipeline in a process group of its own and follows its steps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kfp_azureml.errors import CancelledError, PipelineError
+from kfp_azureml.local.events import EventLog, StepRecord
+from kfp_azureml.local.processes import child_group
+from kfp_azureml.steps import EVENTS_FILE
+
+POLL_SECONDS = 0.1
+
+
+def supervise(
+    pipeline: Path,
+    arguments: Mapping[str, Any],
+    folder: Path,
+    environment: Mapping[str, str],
+    on_change: Callable[[StepRecord], None],
+) -> EventLog:
+    """Run a compiled pipeline to its end.
+
+    However this function is left, by a return, an error, Ctrl-C or SIGTERM, no process of the run is left; after
+    SIGKILL of this process the run's processes end by themselves.
+
+    Args:
+        pipeline: The compiled pipeline.
+        arguments: Values for its parameters, by name.
+        folder: The run's folder: gets `events.jsonl`, `log.txt`, `arguments.json` and `outputs/`.
+        environment: The steps' environment variables.
+        on_change: Called with a step whenever its state or progress changes.
+
+    Returns:
+        What the steps did.
+
+    Raises:
+        PipelineError: If a step failed, with the step's own error.
+        CancelledError: If the run was cancelled.
+    """
+    events = EventLog(folder / "events.jsonl")
+    arguments_file = folder / "arguments.json"
+    arguments_file.write_text(json.dumps(dict(arguments), indent=2) + "\n")
+    command = [sys.executable, "-m", "kfp_azureml.local.pipeline_process"]
+    command += [str(pipeline), str(arguments_file), str(folder / "outputs")]
+    try:
+        with (folder / "log.txt").open("ab") as log:
+            steps_environment = {**environment, EVENTS_FILE: str(events.path), "PYTHONUNBUFFERED": "1"}
+            with child_group(command, steps_environment, stdout=log, stderr=subprocess.STDOUT) as child:
+                while child.poll() is None:
+                    for step in events.refresh():
+                        on_change(step)
+                    time.sleep(POLL_SECONDS)
+    except CancelledError:
+        events.close("cancelled")
+        raise
+    events.close("failed")
+    for step in events.steps:
+        on_change(step)
+    if child.returncode != 0:
+        failed = [step for step in events.steps if step.state == "failed"]
+        raise PipelineError(failed[-1].error if failed else f"the pipeline did not run; see {folder / 'log.txt'}")
+    return events

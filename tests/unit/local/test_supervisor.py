@@ -1,0 +1,157 @@
+"""The supervisor, on real processes: nothing is left behind, whichever way a run ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from kfp import compiler, dsl
+
+from kfp_azureml.errors import PipelineError
+from kfp_azureml.local.supervisor import supervise
+
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def slow_writer(result: dsl.Output[dsl.Dataset], seconds: float = 0.0, deaf: bool = False):
+    """Write an output slowly."""
+    import signal
+    import time
+    from pathlib import Path
+
+    from kfp_azureml.outputs import whole_folder
+    from kfp_azureml.steps import progress, report, run_step
+
+    with run_step("slow_writer"):
+        if deaf:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with whole_folder(Path(result.path)) as folder:
+            (folder / "half").write_text("half")
+            progress("half way", 0.5)
+            time.sleep(seconds)
+        report(accuracy=0.5)
+
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def broken(how: str = "user"):
+    """Fail, the user's way, our way, or by being killed."""
+    import os
+    import signal
+
+    from kfp_azureml.errors import DataError
+    from kfp_azureml.steps import run_step
+
+    with run_step("broken"):
+        if how == "user":
+            raise DataError("the folder /nowhere is missing: name another")
+        if how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ZeroDivisionError("a fault of ours")
+
+
+def compiled(folder: Path, **arguments: object) -> Path:
+    @dsl.pipeline(name="slow")
+    def slow():
+        slow_writer(**arguments)
+
+    compiler.Compiler().compile(slow, str(folder / "slow.yaml"))
+    return folder / "slow.yaml"
+
+
+def compiled_broken(folder: Path, how: str) -> Path:
+    @dsl.pipeline(name="broken-pipeline")
+    def broken_pipeline():
+        first = slow_writer()
+        broken(how=how).after(first)
+
+    compiler.Compiler().compile(broken_pipeline, str(folder / "broken.yaml"))
+    return folder / "broken.yaml"
+
+
+def processes_of(run: Path) -> list[int]:
+    """Return the pids whose environment or arguments name the run's folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        try:
+            text = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if str(run).encode() in text:
+            found.append(int(process.name))
+    return found
+
+
+def wait_until(condition, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def half_written(run: Path) -> list[Path]:
+    return [*run.rglob("*.part"), *run.rglob("half")]
+
+
+def start(run: Path, pipeline: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(Path(__file__).with_name("supervised_run.py")), str(pipeline), str(run)]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_until(lambda: half_written(run))
+    return started
+
+
+def test_a_run_tells_states_results_and_cost(tmp_path: Path) -> None:
+    seen = []
+    events = supervise(compiled(tmp_path), {}, tmp_path, os.environ, lambda step: seen.append(step.state))
+    (step,) = events.steps
+    assert (step.name, step.state, step.message, step.fraction) == ("slow_writer", "succeeded", "half way", 0.5)
+    assert step.user_cpu_seconds > 0
+    assert step.peak_rss_bytes > 1_000_000
+    assert events.results == {"accuracy": 0.5}
+    assert seen[-1] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("user", "broken: the folder /nowhere is missing: name another"),
+        ("ours", "broken: ZeroDivisionError: a fault of ours"),
+        ("killed", "broken: its process ended without a word (killed, or out of memory?)"),
+    ],
+)
+def test_a_failing_step_fails_the_run_with_its_own_error(tmp_path: Path, how: str, message: str) -> None:
+    with pytest.raises(PipelineError) as failure:
+        supervise(compiled_broken(tmp_path, how), {}, tmp_path, os.environ, lambda step: None)
+    assert str(failure.value) == message
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_every_process_and_leaves_nothing_half_written(tmp_path: Path, number: signal.Signals) -> None:
+    run = start(tmp_path, compiled(tmp_path, seconds=60.0))
+    assert len(processes_of(tmp_path)) >= 3  # supervisor, kfp, step: the test does see them
+    run.send_signal(number)
+    assert run.wait(20) == 130
+    assert processes_of(tmp_path) == []
+    assert half_written(tmp_path) == []
+    last = json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])
+    assert last["event"] == "cancelled"
+
+
+def test_a_killed_supervisor_leaves_nothing_either(tmp_path: Path) -> None:
+    run = start(tmp_path, compiled(tmp_path, seconds=60.0))
+    run.kill()
+    run.wait()
+    wait_until(lambda: not processes_of(tmp_path))
+    assert half_written(tmp_path) == []
+
+
+def test_a_step_deaf_to_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
+    run = start(tmp_path, compiled(tmp_path, seconds=300.0, deaf=True))
+    run.terminate()
+    assert run.wait(40) == 130
+    assert processes_of(tmp_path) == []
