@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
-from math import prod
+from typing import Literal
 
 from kfp_azureml.errors import DataError
 
@@ -38,12 +38,11 @@ class IdxFile:
     Attributes:
         name: What messages call the file.
         count: How many images or labels the header announces.
-        shape: Of one item: (height, width, channels) of an image, () of a label.
     """
 
     name: str
     count: int
-    shape: tuple[int, ...]
+    _item_bytes: int
     _data: BufferedReader | gzip.GzipFile
 
     def chunks(self, items: int) -> Iterator[bytes]:
@@ -52,21 +51,40 @@ class IdxFile:
         Raises:
             DataError: If the file holds less or more than its header announces, or its gzip data is corrupt.
         """
-        size = prod(self.shape)
         for start in range(0, self.count, items):
-            wanted = min(items, self.count - start) * size
+            wanted = min(items, self.count - start) * self._item_bytes
             values = _read(self._data, wanted, self.name)
             if len(values) < wanted:
-                complete = start + len(values) // size
-                raise DataError(
-                    f"{self.name}: truncated: the header announces {self.count} items, {complete} are there"
-                )
+                there = start + len(values) // self._item_bytes
+                raise DataError(f"{self.name}: truncated: the header announces {self.count} items, {there} are there")
             yield values
         if _read(self._data, 1, self.name):
             raise DataError(f"{self.name}: trailing bytes after the {self.count} items that the header announces")
 
 
-def open_images(stream: BufferedReader, name: str) -> IdxFile:
+@dataclass(frozen=True)
+class IdxImages(IdxFile):
+    """An idx file of images.
+
+    Attributes:
+        shape: (height, width, channels) of every image.
+    """
+
+    shape: tuple[int, int, int]
+
+
+def file_names(subset: Literal["train", "t10k"], kind: Literal["images", "labels"]) -> tuple[str, ...]:
+    """Return the names under which the files of a set are published, the usual one first."""
+    ranks = (3, 4) if kind == "images" else (1,)
+    return tuple(
+        f"{subset}-{kind}{separator}idx{rank}-ubyte{suffix}"
+        for rank in ranks
+        for separator in ("-", ".")
+        for suffix in ("", ".gz")
+    )
+
+
+def open_images(stream: BufferedReader, name: str) -> IdxImages:
     """Read the header of an image file.
 
     Args:
@@ -85,9 +103,10 @@ def open_images(stream: BufferedReader, name: str) -> IdxFile:
     height, width, channels = (*shape, 1) if len(shape) == 2 else shape
     if channels > MAX_CHANNELS:
         raise DataError(f"{name}: {channels} channels; the last of 4 dimensions must be 1 to {MAX_CHANNELS} channels")
-    if height * width * channels > MAX_IMAGE_BYTES:
+    item_bytes = height * width * channels
+    if item_bytes > MAX_IMAGE_BYTES:
         raise DataError(f"{name}: images of {height}x{width} are too large: is the header damaged?")
-    return IdxFile(name, count, (height, width, channels), data)
+    return IdxImages(name, count, item_bytes, data, (height, width, channels))
 
 
 def open_labels(stream: BufferedReader, name: str) -> IdxFile:
@@ -105,7 +124,7 @@ def open_labels(stream: BufferedReader, name: str) -> IdxFile:
         raise DataError(f"{name}: holds images, not labels: are the image and label files swapped?")
     if len(dimensions) != 1:
         raise DataError(f"{name}: has {len(dimensions)} dimensions; a label file has 1")
-    return IdxFile(name, dimensions[0], (), data)
+    return IdxFile(name, dimensions[0], 1, data)
 
 
 def _read_header(stream: BufferedReader, name: str) -> tuple[BufferedReader | gzip.GzipFile, tuple[int, ...]]:
