@@ -1,0 +1,90 @@
+"""The Kubeflow face of aml_deploy_model."""
+
+from typing import NamedTuple, Optional
+
+from kfp import dsl
+from kfp.dsl import Artifact, Input, Output
+
+from kfp_azureml.images import AZURE_IMAGE
+
+DISPLAY_NAME = "Deploy Model to Azure ML"
+
+
+@dsl.component(base_image=AZURE_IMAGE, install_kfp_package=False)  # type: ignore[untyped-decorator]
+def aml_deploy_model(
+    endpoint: Output[Artifact],
+    model_name: str,
+    model_version: str,
+    endpoint_name: str,
+    deployment_name: str = "",
+    instance_type: str = "Standard_DS3_v2",
+    instance_count: int = 1,
+    resource_group: str = "",
+    workspace: str = "",
+    compute: str = "",
+    scoring_script: str = "score.py",
+    environment: str = "",
+    conda_file: str = "",
+    image: str = "",
+    timeout_seconds: int = 3600,
+    run_id: str = "",
+    score_result: Optional[Input[Artifact]] = None,  # noqa: UP045 - kfp needs typing.Optional
+    code: Optional[Input[Artifact]] = None,  # noqa: UP045
+    request: Optional[Input[Artifact]] = None,  # noqa: UP045
+) -> NamedTuple("Outputs", [("scoring_uri", str), ("deployment_name", str)]):  # type: ignore[valid-type]
+    """Deploy a registered model to an Azure ML online endpoint; traffic moves when it answers rightly.
+
+    Args:
+        endpoint: Names, resource ids, scoring address and studio link, as JSON and as metadata.
+        model_name: The registered model.
+        model_version: Its version.
+        endpoint_name: The endpoint; made if there is none.
+        deployment_name: The deployment; empty: derived from what is deployed.
+        instance_type: The machines; on Kubernetes an instance type of the cluster, or empty.
+        instance_count: How many machines.
+        resource_group: The workspace's resource group; empty: from the workspace's config.json.
+        workspace: The workspace's name; empty: from the workspace's config.json.
+        compute: An attached Kubernetes compute; empty: a managed endpoint.
+        scoring_script: The entry script in code.
+        environment: An environment of the workspace for code, as name:version.
+        conda_file: Or a conda file in code to make one from.
+        image: The environment's base image, or an image to use as it is.
+        timeout_seconds: How long to wait for Azure, all in all.
+        run_id: The pipeline run, kept in the deployment's properties; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
+        score_result: The score step's output; its sample is what the deployment is asked before it gets traffic.
+        code: A folder with an entry script of your own; without it ours serves a model folder from train.
+        request: A JSON file to ask a deployment of your own code.
+
+    Returns:
+        The endpoint's scoring address and the deployment's name.
+    """
+    from pathlib import Path
+
+    from kfp_azureml.aml_deploy_model import deploy
+    from kfp_azureml.azureml.results import write_result
+    from kfp_azureml.steps import run_step
+
+    with run_step(deploy.NAME):
+        deployed = deploy.deploy_model(
+            model_name,
+            model_version,
+            endpoint_name,
+            deployment_name=deployment_name,
+            instance_type=instance_type,
+            instance_count=instance_count,
+            compute=compute,
+            resource_group=resource_group,
+            workspace=workspace,
+            code=Path(code.path) if code else None,
+            scoring_script=scoring_script,
+            environment=environment,
+            conda_file=Path(conda_file) if conda_file else None,
+            image=image,
+            score_result=Path(score_result.path) if score_result else None,
+            request=Path(request.path) if request else None,
+            timeout_seconds=timeout_seconds,
+            run_id=run_id,
+        )
+        write_result(deployed, endpoint.path)
+        endpoint.metadata.update(vars(deployed))
+        return deployed.scoring_uri, deployed.deployment_name

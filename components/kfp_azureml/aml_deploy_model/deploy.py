@@ -1,0 +1,231 @@
+"""Deploy a registered model to an Azure ML online endpoint; traffic moves when the new deployment answers rightly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kfp_azureml.aml_deploy_model.names import check_name, derived_name
+from kfp_azureml.aml_deploy_model.plan import INSTANCE_TYPE, SCORING_SCRIPT, Machines, Plan, choose_serving
+from kfp_azureml.aml_deploy_model.questions import Question, Scoring, question_from_file, question_from_sample
+from kfp_azureml.azureml.results import write_result
+from kfp_azureml.errors import DeploymentError, ModelError
+from kfp_azureml.steps import progress, run_step
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Model
+
+    from kfp_azureml.azureml.waiting import Deadline
+
+NAME = "aml_deploy_model"
+TIMEOUT_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class DeployedModel:
+    """A live deployment.
+
+    Attributes:
+        endpoint_name: The endpoint.
+        deployment_name: The deployment.
+        scoring_uri: The endpoint's address for requests.
+        traffic: The endpoint's traffic, percentages by deployment.
+        endpoint_id: The endpoint's Azure resource id.
+        deployment_id: The deployment's.
+        studio_url: The endpoint's page in Azure ML studio.
+    """
+
+    endpoint_name: str
+    deployment_name: str
+    scoring_uri: str
+    traffic: dict[str, int]
+    endpoint_id: str
+    deployment_id: str
+    studio_url: str
+
+
+def deploy_model(
+    model_name: str,
+    model_version: str,
+    endpoint_name: str,
+    *,
+    deployment_name: str = "",
+    instance_type: str = "",
+    instance_count: int = 1,
+    compute: str = "",
+    resource_group: str = "",
+    workspace: str = "",
+    code: Path | None = None,
+    scoring_script: str = SCORING_SCRIPT,
+    environment: str = "",
+    conda_file: Path | None = None,
+    image: str = "",
+    score_result: Path | None = None,
+    request: Path | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    run_id: str = "",
+) -> DeployedModel:
+    """Bring a registered model live, or find that it already is.
+
+    The endpoint and the deployment are made or updated; the new deployment is asked a real question; then it gets all
+    the traffic, which goes back to where it was if the endpoint then stops answering. Other deployments stay.
+
+    Args:
+        model_name: The registered model.
+        model_version: Its version.
+        endpoint_name: The endpoint; made if there is none.
+        deployment_name: The deployment; by default derived from the model's version and all that is deployed.
+        instance_type: The machines; empty: Standard_DS3_v2, on Kubernetes the cluster's default.
+        instance_count: How many machines.
+        compute: An attached Kubernetes compute; empty: a managed endpoint.
+        resource_group: The workspace's resource group; see `azureml.workspace.workspace_client`.
+        workspace: The workspace's name.
+        code: A folder with an entry script of the user's own; by default ours, for a model folder that train wrote.
+        scoring_script: The entry script in `code`.
+        environment: An environment of the workspace for `code`, `name:version`.
+        conda_file: Or a conda file to make one from; relative to `code`.
+        image: Its base image, or an image to use as it is.
+        score_result: The score step's output; its sample is what the deployment is asked.
+        request: A JSON file to ask instead, for code of the user's own; any answer with status 200 will do.
+        timeout_seconds: How long to wait for Azure, all in all.
+        run_id: The pipeline run, kept in the deployment's properties.
+
+    Returns:
+        The live deployment.
+
+    Raises:
+        DeploymentError: If it does not come up, or answers wrongly. Traffic is then as it was.
+        ModelError: If there is no such model version.
+        CredentialsError: If the credentials are incomplete or refused.
+        WorkspaceError: If the workspace cannot be found or reached.
+    """
+    check_name(endpoint_name, "endpoint_name")
+    if deployment_name:
+        check_name(deployment_name, "deployment_name")
+    if instance_count < 1:
+        raise DeploymentError(f"instance_count {instance_count}: at least 1 is needed")
+    # What score left is a question for our own entry script; other code has its own format.
+    question = _question(score_result if code is None else None, request)
+
+    from kfp_azureml.aml_deploy_model.deployment import ensure_deployment
+    from kfp_azureml.aml_deploy_model.endpoint import ensure_endpoint, scoring_key
+    from kfp_azureml.azureml.waiting import Deadline
+    from kfp_azureml.azureml.workspace import studio_url, workspace_client
+
+    client = workspace_client(resource_group, workspace)
+    model = _registered(client, model_name, model_version)
+    serving = choose_serving(str(model.type), code, scoring_script, environment, conda_file, image)
+    fingerprint = serving.fingerprint(str(model.id))
+    plan = Plan(
+        endpoint=endpoint_name,
+        deployment=deployment_name or derived_name(model_version, fingerprint),
+        model_id=str(model.id),
+        model=f"{model_name}:{model_version}",
+        serving=serving,
+        machines=Machines(compute, instance_type, instance_count),
+        fingerprint=fingerprint,
+        run_id=run_id,
+    )
+    page = studio_url(client, f"endpoints/realtime/{endpoint_name}/detail")
+    deadline = Deadline(timeout_seconds, look_at=page)
+
+    endpoint = ensure_endpoint(client, plan, deadline)
+    deployment = ensure_deployment(client, plan, endpoint, deadline)
+    scoring = Scoring(str(endpoint.scoring_uri), scoring_key(client, endpoint_name))
+    _ask_before_traffic(scoring, question, plan.deployment)
+    traffic = _go_live(client, plan, scoring, question, deadline)
+    return DeployedModel(
+        endpoint_name=endpoint_name,
+        deployment_name=plan.deployment,
+        scoring_uri=scoring.uri,
+        traffic=traffic,
+        endpoint_id=str(endpoint.id),
+        deployment_id=str(deployment.id),
+        studio_url=page,
+    )
+
+
+def _question(score_result: Path | None, request: Path | None) -> Question | None:
+    if request is not None:
+        return question_from_file(request)
+    return question_from_sample(score_result) if score_result is not None else None
+
+
+def _registered(client: MLClient, name: str, version: str) -> Model:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    from kfp_azureml.azureml.failures import azure_errors
+
+    with azure_errors(f"reading model {name} version {version}"):
+        try:
+            model: Model = client.models.get(name, version)
+        except ResourceNotFoundError:
+            raise ModelError(
+                f"model {name} version {version}: not registered in workspace {client.workspace_name}"
+            ) from None
+    return model
+
+
+def _ask_before_traffic(scoring: Scoring, question: Question | None, deployment: str) -> None:
+    if question is None:
+        progress(f"deployment {deployment}: is up; not asked anything, as there is no sample and no request")
+        return
+    scoring.ask(question, deployment)
+    progress(f"deployment {deployment}: answered rightly, now it may get traffic")
+
+
+def _go_live(
+    client: MLClient, plan: Plan, scoring: Scoring, question: Question | None, deadline: Deadline
+) -> dict[str, int]:
+    """Give the deployment all the traffic; give it back if the endpoint then does not answer rightly."""
+    from kfp_azureml.aml_deploy_model.endpoint import set_traffic, traffic_words
+
+    wanted = {plan.deployment: 100}
+    before = set_traffic(client, plan.endpoint, wanted, deadline)
+    if question is not None:
+        try:
+            scoring.ask(question)
+        except DeploymentError as error:
+            set_traffic(client, plan.endpoint, before, deadline)
+            raise DeploymentError(f"{error}; the traffic is back as it was: {traffic_words(before)}") from error
+    return wanted
+
+
+_Path = click.Path(path_type=Path)
+
+
+@click.command(help=__doc__)
+@click.argument("model_name")
+@click.argument("model_version")
+@click.argument("endpoint_name")
+@click.option("--deployment-name", default="", help="Default: derived from what is deployed.")
+@click.option("--instance-type", default="", help=f"Default: {INSTANCE_TYPE}, on Kubernetes the cluster's own.")
+@click.option("--instance-count", default=1, show_default=True)
+@click.option("--compute", default="", help="An attached Kubernetes compute. Default: managed by Azure.")
+@click.option("--resource-group", default="", help="Default: from config.json.")
+@click.option("--workspace", default="", help="Default: from config.json.")
+@click.option("--code", type=_Path, help="A folder with an entry script of your own.")
+@click.option("--scoring-script", default=SCORING_SCRIPT, show_default=True)
+@click.option("--environment", default="", help="NAME:VERSION of an environment, for --code.")
+@click.option("--conda-file", type=_Path, help="Or a conda file, relative to --code.")
+@click.option("--image", default="", help="Base image, or an image as it is.")
+@click.option("--score-result", type=_Path, help="The score step's output folder.")
+@click.option("--request", type=_Path, help="A JSON file to ask the deployment, with --code.")
+@click.option("--timeout-seconds", default=float(TIMEOUT_SECONDS), show_default=True)
+@click.option("--run-id", default="")
+@click.option("--output", type=_Path, help="Where to write names, ids and links as JSON.")
+def main(output: Path | None, **arguments: object) -> None:
+    """Run the step from the shell; the options are `deploy_model`'s arguments."""
+    with run_step(NAME):
+        deployed = deploy_model(**arguments)  # type: ignore[arg-type]
+        if output:
+            write_result(deployed, output)
+        click.echo(f"{deployed.scoring_uri}  {deployed.deployment_name}")
+
+
+if __name__ == "__main__":
+    main()

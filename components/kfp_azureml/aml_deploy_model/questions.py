@@ -1,0 +1,151 @@
+"""Asking an endpoint a real question, and knowing whether the answer is right."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfp_azureml.errors import DeploymentError, ModelError
+
+if TYPE_CHECKING:
+    import httpx
+
+SAMPLE_FILE = "sample.json"
+GRACE_SECONDS = 120.0  # a deployment called Succeeded may need a while until the endpoint routes to it
+PAUSE_SECONDS = 2.0
+REQUEST_SECONDS = 60.0
+
+# Not there yet, too busy, or a gateway between us and the container.
+_NOT_YET = frozenset({404, 408, 429, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request for an endpoint.
+
+    Attributes:
+        body: The request's JSON.
+        expected: The class index of each image in the request; None if any answer with status 200 will do.
+    """
+
+    body: bytes
+    expected: tuple[int, ...] | None = None
+
+    def check(self, answer: httpx.Response) -> str | None:
+        """Return what is wrong with an answer of status 200, None if it is right."""
+        if self.expected is None:
+            return None
+        try:
+            predicted = tuple(prediction["index"] for prediction in answer.json()["predictions"])
+        except (ValueError, KeyError, TypeError):
+            return f"the answer is not ours: {_shortened(answer.text)}"
+        if predicted != self.expected:
+            wrong = sum(one != other for one, other in zip(predicted, self.expected, strict=False))
+            return f"{wrong} of {len(self.expected)} images are classified differently than when the model was scored"
+        return None
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Where and how an endpoint is asked.
+
+    Attributes:
+        uri: The scoring address.
+        key: The endpoint's key or token.
+    """
+
+    uri: str
+    key: str = field(repr=False)
+
+    def ask(self, question: Question, deployment: str | None = None) -> None:
+        """Ask, and check the answer.
+
+        The SDK's own `invoke` is not used: it keeps the deployment's name in a header for later calls.
+
+        Args:
+            question: The request.
+            deployment: The deployment to aim at; None: as the traffic goes.
+
+        Raises:
+            DeploymentError: If there is no answer in time, or not the right one.
+        """
+        import httpx
+
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        if deployment:
+            headers["azureml-model-deployment"] = deployment
+        until = time.monotonic() + GRACE_SECONDS
+        with httpx.Client(timeout=REQUEST_SECONDS) as client:
+            while True:
+                try:
+                    answer = client.post(self.uri, content=question.body, headers=headers)
+                    fault = _fault(answer, question)
+                    again = _status(answer) in _NOT_YET
+                except httpx.HTTPError as error:
+                    fault, again = f"no answer ({type(error).__name__}: {error})", True
+                if fault is None:
+                    return
+                if not again or time.monotonic() > until:
+                    raise DeploymentError(f"{self.uri} {f'(deployment {deployment})' if deployment else ''}: {fault}")
+                time.sleep(PAUSE_SECONDS)
+
+
+def question_from_sample(score_result: Path) -> Question | None:
+    """Make a request of the images that score left with its answers.
+
+    Args:
+        score_result: The score step's output.
+
+    Returns:
+        The request with the classes it was answered with; None if there is no sample.
+
+    Raises:
+        ModelError: If the sample is not what score writes.
+    """
+    path = score_result / SAMPLE_FILE
+    if not path.is_file():
+        return None
+    try:
+        sample: dict[str, Any] = json.loads(path.read_text())
+        body = json.dumps({"images": sample["images"]}).encode()
+        return Question(body, tuple(int(index) for index in sample["predicted"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: not a sample that the score step wrote ({error})") from error
+
+
+def question_from_file(request: Path) -> Question:
+    """Read a request of the user's own.
+
+    Raises:
+        DeploymentError: If the file is missing or is not JSON.
+    """
+    try:
+        body = request.read_bytes()
+        json.loads(body)
+    except FileNotFoundError:
+        raise DeploymentError(f"request {request}: missing") from None
+    except ValueError as error:
+        raise DeploymentError(f"request {request}: not JSON ({error})") from error
+    return Question(body)
+
+
+def _fault(answer: httpx.Response, question: Question) -> str | None:
+    if answer.status_code == 200:
+        return question.check(answer)
+    if answer.status_code in (401, 403):
+        return f"status {answer.status_code}: the endpoint refuses its own key"
+    return f"status {_status(answer)}: {_shortened(answer.text)}"
+
+
+def _status(answer: httpx.Response) -> int:
+    """Return the status as the container gave it: the service answers 424 for a container's failure."""
+    status = answer.headers.get("ms-azureml-model-error-statuscode", "")
+    return int(status) if answer.status_code == 424 and status.isdecimal() else answer.status_code
+
+
+def _shortened(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= 300 else f"{words[:300]} ..."

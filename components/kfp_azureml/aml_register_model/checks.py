@@ -1,0 +1,85 @@
+"""What is registered is what was trained and scored: checks that need the files only, no runtime and no Azure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kfp_azureml.errors import ModelError
+from kfp_azureml.model_folder import (
+    MANIFEST_FILE,
+    CheckRecord,
+    hash_files,
+    read_check,
+    read_manifest,
+    verify_files,
+)
+
+MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
+_ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+
+
+def check_asset_name(name: str, what: str) -> None:
+    """Check a model's name or version against Azure ML's rule.
+
+    Raises:
+        ModelError: If it does not fit.
+    """
+    if not _ASSET_NAME.fullmatch(name):
+        raise ModelError(
+            f"{what} {name!r}: Azure ML takes letters, digits, dashes, underscores and dots, at most 255, "
+            "with a letter or digit first"
+        )
+
+
+def check_model(model: Path, model_type: str, score_result: Path | None = None) -> CheckRecord | None:
+    """Check a model folder before it is registered.
+
+    Args:
+        model: The model folder.
+        model_type: One of `MODEL_TYPES`; each has its layout.
+        score_result: The score step's output, if the model was scored.
+
+    Returns:
+        The score step's check record, if there is one.
+
+    Raises:
+        ModelError: If the folder is empty, lacks what its type needs, or is not what was trained or scored.
+    """
+    if not model.is_dir() or not any(path.is_file() for path in model.rglob("*")):
+        raise ModelError(f"{model}: expected a model folder with files in it")
+    _check_layout(model, model_type)
+    trained = (model / MANIFEST_FILE).is_file()
+    if trained:
+        verify_files(model, read_manifest(model).files)
+    if score_result is None:
+        return None
+
+    check = read_check(score_result)
+    verify_files(model, check.files)
+    unscored = sorted(hash_files(model).keys() - check.files.keys())
+    if unscored:
+        raise ModelError(f"{model}: {', '.join(unscored)} came in after the model was scored: score it again")
+    if trained:
+        manifest = read_manifest(model)
+        if (manifest.input, manifest.output) != (check.input, check.output):
+            raise ModelError(f"{model / MANIFEST_FILE}: the signature is not the one that was scored: score it again")
+    return check
+
+
+def _check_layout(model: Path, model_type: str) -> None:
+    if model_type not in MODEL_TYPES:
+        raise ModelError(f"model_type {model_type!r}: expected one of {', '.join(MODEL_TYPES)}")
+    if model_type == "mlflow_model" and not (model / "MLmodel").is_file():
+        raise ModelError(f"{model}: an mlflow_model needs its MLmodel file there")
+    if model_type == "triton_model" and not _is_triton_repository(model):
+        raise ModelError(
+            f"{model}: a triton_model is a Triton model repository: NAME/config.pbtxt and NAME/1/ with the model's file"
+        )
+
+
+def _is_triton_repository(folder: Path) -> bool:
+    """Whether some model in the folder has its configuration and a numbered version with files."""
+    names = [config.parent for config in folder.glob("*/config.pbtxt")]
+    versions = [version for name in names for version in name.iterdir() if version.is_dir() and version.name.isdigit()]
+    return any(any(version.iterdir()) for version in versions)

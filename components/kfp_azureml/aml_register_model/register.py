@@ -1,0 +1,295 @@
+"""Register a model folder in Azure Machine Learning: the same content and name give the same version, always."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kfp_azureml.aml_register_model.checks import MODEL_TYPES, check_asset_name, check_model
+from kfp_azureml.azureml.content import content_hash
+from kfp_azureml.azureml.results import write_result
+from kfp_azureml.errors import ModelError
+from kfp_azureml.model_folder import CheckRecord
+from kfp_azureml.steps import progress, run_step
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Model
+
+NAME = "aml_register_model"
+
+CONTENT_PROPERTY = "kfp_azureml.content_sha256"
+RUN_PROPERTY = "kfp_azureml.run_id"
+
+SAMPLE_FILE = "sample.json"
+"""Scored images with their answers; it travels with the model, so that a deployment can be asked about them."""
+
+_STAGED_NAME = "model"  # the folder's name below AZUREML_MODEL_DIR; part of the blob path, so always the same
+_ATTEMPTS = 40  # each lost race means that somebody else's registration went through
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A registered model version.
+
+    Attributes:
+        name: The model's name in the workspace.
+        version: Its version.
+        id: Its Azure resource id.
+        studio_url: Its page in Azure ML studio.
+    """
+
+    name: str
+    version: str
+    id: str
+    studio_url: str
+
+
+def register_model(
+    model: Path,
+    *,
+    model_name: str,
+    model_version: str = "",
+    model_type: str = "custom_model",
+    resource_group: str = "",
+    workspace: str = "",
+    score_result: Path | None = None,
+    tags: Mapping[str, str] | None = None,
+    params: Path | None = None,
+    description: str = "",
+    run_id: str = "",
+) -> RegisteredModel:
+    """Register a model folder, or find the version that already holds the same content.
+
+    Args:
+        model: The model folder.
+        model_name: The name to register it under.
+        model_version: The version; by default the next free number.
+        model_type: `custom_model`, `mlflow_model` or `triton_model`.
+        resource_group: The workspace's resource group; see `azureml.workspace.workspace_client`.
+        workspace: The workspace's name.
+        score_result: The score step's output: the model has to be what was scored; its figures become tags.
+        tags: More tags.
+        params: A JSON file with one flat object, whose entries become tags too.
+        description: A description for people.
+        run_id: The pipeline run, kept in the version's properties.
+
+    Returns:
+        The registered version.
+
+    Raises:
+        ModelError: If the folder is not fit to be registered, or the version is taken by another content.
+        CredentialsError: If the credentials are incomplete or refused.
+        WorkspaceError: If the workspace cannot be found or reached.
+    """
+    check_asset_name(model_name, "model_name")
+    if model_version:
+        check_asset_name(model_version, "model_version")
+    check = check_model(model, model_type, score_result)
+    all_tags = {**_metric_tags(check), **_param_tags(params), **(tags or {})}
+    content = content_hash(model)
+
+    from kfp_azureml.azureml.workspace import studio_url, workspace_client
+
+    client = workspace_client(resource_group, workspace)
+    wanted = _Wanted(model_name, model_version, model_type, content)
+    with _staged(model, score_result) as folder:
+        version = _find_or_create(client, wanted, folder, all_tags, description, run_id)
+    return RegisteredModel(
+        name=model_name,
+        version=str(version.version),
+        id=str(version.id),
+        studio_url=studio_url(client, f"models/{model_name}:{version.version}"),
+    )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    name: str
+    version: str
+    type: str
+    content: str
+
+    def is_held_by(self, model: Model) -> bool:
+        return model.type == self.type and (model.properties or {}).get(CONTENT_PROPERTY) == self.content
+
+
+def _find_or_create(
+    client: MLClient, wanted: _Wanted, folder: Path, tags: dict[str, str], description: str, run_id: str
+) -> Model:
+    """Return the version with the wanted content; make it if there is none.
+
+    Azure ML neither counts versions atomically nor keeps two writers apart by itself. It refuses to give a taken
+    version another content, though: so we name the version ourselves and, refused, read again what is there.
+    """
+    from azure.ai.ml.entities import Model
+    from azure.core.exceptions import HttpResponseError
+
+    from kfp_azureml.azureml.failures import azure_errors
+    from kfp_azureml.azureml.workspace import quiet_sdk
+
+    for attempt in range(_ATTEMPTS):
+        with azure_errors(f"listing the versions of model {wanted.name}"):
+            found = _find(client, wanted)
+            if found:
+                progress(f"model {wanted.name}: version {found.version} already holds this content, nothing to upload")
+                return _with_tags(client, found, tags)
+            version = wanted.version or _next_version(_versions(client, wanted.name, archived=True))
+        progress(f"model {wanted.name}: uploading and registering version {version}")
+        with azure_errors(f"registering model {wanted.name} version {version}"), quiet_sdk():
+            try:
+                registered: Model = client.models.create_or_update(
+                    Model(
+                        name=wanted.name,
+                        version=version,
+                        type=wanted.type,
+                        path=folder,
+                        description=description or None,
+                        tags=tags,
+                        properties={CONTENT_PROPERTY: wanted.content, RUN_PROPERTY: run_id},
+                    )
+                )
+            except HttpResponseError as error:
+                if error.status_code not in (400, 409) or not _exists(client, wanted.name, version):
+                    raise
+            else:
+                return registered
+        # Somebody else took the version after we had looked.
+        time.sleep(random.uniform(0, 0.2) * min(attempt, 10))  # noqa: S311 - no secret, only spreads the writers
+    raise ModelError(
+        f"model {wanted.name}: too many registrations at once, {_ATTEMPTS} versions were taken before ours"
+    )
+
+
+def _find(client: MLClient, wanted: _Wanted) -> Model | None:
+    for version in _versions(client, wanted.name):
+        if wanted.version in ("", version.version) and wanted.is_held_by(version):
+            return version
+    if wanted.version and _exists(client, wanted.name, wanted.version):
+        raise ModelError(
+            f"model {wanted.name} version {wanted.version} is taken by another content: "
+            "name another model_version, or none for the next free number"
+        )
+    return None
+
+
+def _versions(client: MLClient, name: str, archived: bool = False) -> list[Model]:
+    from azure.ai.ml.constants import ListViewType
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        return list(client.models.list(name, list_view_type=ListViewType.ALL if archived else ListViewType.ACTIVE_ONLY))
+    except ResourceNotFoundError:
+        return []
+
+
+def _exists(client: MLClient, name: str, version: str) -> bool:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        client.models.get(name, version)
+    except ResourceNotFoundError:
+        return False
+    return True
+
+
+def _next_version(versions: Iterable[Model]) -> str:
+    numbers = [int(str(model.version)) for model in versions if str(model.version).isdecimal()]
+    return str(max(numbers, default=0) + 1)
+
+
+def _with_tags(client: MLClient, model: Model, tags: dict[str, str]) -> Model:
+    from kfp_azureml.azureml.failures import azure_errors
+
+    if tags.items() <= (model.tags or {}).items():
+        return model
+    model.tags = {**(model.tags or {}), **tags}
+    with azure_errors(f"tagging model {model.name} version {model.version}"):
+        tagged: Model = client.models.create_or_update(model)
+    return tagged
+
+
+@contextmanager
+def _staged(model: Path, score_result: Path | None) -> Iterator[Path]:
+    """Yield the folder to upload: the model's files and the sample, as links where the file system allows it."""
+    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as temporary:
+        staged = Path(temporary) / _STAGED_NAME
+        shutil.copytree(model, staged, copy_function=_link_or_copy)
+        sample = score_result / SAMPLE_FILE if score_result else None
+        if sample and sample.is_file() and not (staged / SAMPLE_FILE).exists():
+            _link_or_copy(sample, staged / SAMPLE_FILE)
+        yield staged
+
+
+def _link_or_copy(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(Path(source).resolve(), target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def _metric_tags(check: CheckRecord | None) -> dict[str, str]:
+    if check is None:
+        return {}
+    return {"accuracy": f"{check.accuracy:.4f}", "loss": f"{check.loss:.4f}", "scored_images": str(check.images)}
+
+
+def _param_tags(params: Path | None) -> dict[str, str]:
+    if params is None:
+        return {}
+    try:
+        entries = json.loads(params.read_text())
+    except FileNotFoundError:
+        raise ModelError(f"{params}: missing; expected a JSON file with the run's parameters") from None
+    except ValueError as error:
+        raise ModelError(f"{params}: not JSON ({error})") from error
+    if not isinstance(entries, dict) or any(isinstance(value, (dict, list)) for value in entries.values()):
+        raise ModelError(f"{params}: expected one flat JSON object, as its entries become tags")
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in entries.items()}
+
+
+def _parse_tags(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"{value}: expected KEY=VALUE")
+    return dict(value.split("=", 1) for value in values)
+
+
+_Folder = click.Path(path_type=Path)
+
+
+@click.command(help=__doc__)
+@click.option("--model", required=True, type=_Folder, help="The model folder.")
+@click.option("--model-name", required=True)
+@click.option("--model-version", default="", help="Default: the next free number.")
+@click.option("--model-type", default="custom_model", type=click.Choice(MODEL_TYPES), show_default=True)
+@click.option("--resource-group", default="", help="Default: from config.json.")
+@click.option("--workspace", default="", help="Default: from config.json.")
+@click.option("--score-result", type=_Folder, help="The score step's output folder.")
+@click.option("--tag", "tags", multiple=True, callback=_parse_tags, metavar="KEY=VALUE")
+@click.option("--params", type=_Folder, help="A flat JSON file whose entries become tags.")
+@click.option("--description", default="")
+@click.option("--run-id", default="")
+@click.option("--output", type=_Folder, help="Where to write name, version, id and link as JSON.")
+def main(output: Path | None, **arguments: object) -> None:
+    """Run the step from the shell; the options are `register_model`'s arguments."""
+    with run_step(NAME):
+        registered = register_model(**arguments)  # type: ignore[arg-type]
+        if output:
+            write_result(registered, output)
+        click.echo(f"{registered.name}:{registered.version}  {registered.studio_url}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Who we are to Azure: the service principal of the secret `azcreds`, else the identity this machine already has."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from kfp_azureml.azcreds import SECRET_NAME
+from kfp_azureml.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+SUBSCRIPTION_KEY = "AZ_SUBSCRIPTION_ID"
+PRINCIPAL_KEYS = ("AZ_TENANT_ID", "AZ_CLIENT_ID", "AZ_CLIENT_SECRET")
+
+FEDERATED_TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"  # noqa: S105 - set in the pod by Azure's workload identity webhook
+_OTHER_IDENTITIES = ("AZURE_CLIENT_ID", "AZURE_TOKEN_CREDENTIALS", "IDENTITY_ENDPOINT", "MSI_ENDPOINT")
+
+
+def credential(environ: Mapping[str, str] = os.environ) -> TokenCredential:
+    """Choose the credential that the environment names.
+
+    The service principal of `azcreds` comes first, then workload identity, then what a machine has by itself:
+    environment, managed identity, a signed-in Azure CLI. Nothing here ever opens a browser or asks a question.
+
+    Args:
+        environ: The environment variables.
+
+    Returns:
+        A credential; no request was made yet.
+
+    Raises:
+        CredentialsError: If the service principal is incomplete, or a pod was given no identity at all.
+    """
+    # The identity library logs each refusal as a warning, beside the error we raise for it.
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
+
+    if any(key in environ for key in PRINCIPAL_KEYS):
+        return _service_principal(environ)
+    if environ.get(FEDERATED_TOKEN_FILE):
+        from azure.identity import WorkloadIdentityCredential
+
+        return WorkloadIdentityCredential()
+    if "KUBERNETES_SERVICE_HOST" in environ and not any(environ.get(name) for name in _OTHER_IDENTITIES):
+        raise CredentialsError(
+            f"no Azure identity in this pod: the secret {SECRET_NAME} with {', '.join(PRINCIPAL_KEYS)} and "
+            f"{SUBSCRIPTION_KEY} is missing in the run's namespace, and no workload identity is set up"
+        )
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential(
+        exclude_interactive_browser_credential=True,
+        exclude_broker_credential=True,
+        exclude_shared_token_cache_credential=True,
+        exclude_visual_studio_code_credential=True,
+        exclude_powershell_credential=True,
+        exclude_developer_cli_credential=True,
+    )
+
+
+def subscription_id(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the Azure subscription that the environment names.
+
+    Raises:
+        CredentialsError: If there is none.
+    """
+    value = environ.get(SUBSCRIPTION_KEY)
+    if not value:
+        raise CredentialsError(f"{SUBSCRIPTION_KEY} is missing or empty: add it to the secret {SECRET_NAME}")
+    return value
+
+
+def _service_principal(environ: Mapping[str, str]) -> TokenCredential:
+    missing = [key for key in PRINCIPAL_KEYS if not environ.get(key)]
+    if missing:
+        raise CredentialsError(f"{', '.join(missing)} missing or empty: add it to the secret {SECRET_NAME}")
+
+    from azure.identity import ClientSecretCredential
+
+    tenant, client, secret = (environ[key] for key in PRINCIPAL_KEYS)
+    try:
+        return ClientSecretCredential(tenant, client, secret)
+    except ValueError as error:
+        raise CredentialsError(f"AZ_TENANT_ID in the secret {SECRET_NAME} is not a tenant id ({error})") from error

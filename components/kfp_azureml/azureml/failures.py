@@ -1,0 +1,146 @@
+"""Azure's failures in words: what is wrong, where, what to do.
+
+The class of error and the advice follow from the service's error code or HTTP status, never from its wording; the
+wording is only passed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ODataV4Format,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+from kfp_azureml.azcreds import SECRET_NAME
+from kfp_azureml.errors import CredentialsError, DeploymentError, KfpAzuremlError, WorkspaceError
+
+_LONGEST_DETAIL = 400  # characters of the service's own message that are passed on
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What a failure is to us, and what a person can do about it."""
+
+    error: type[KfpAzuremlError] | None
+    advice: str
+
+
+_NO_ROLE = Remedy(
+    CredentialsError,
+    "the identity may not do this: give it the role 'AzureML Data Scientist' on the workspace "
+    "(a new assignment takes some minutes to work)",
+)
+_REFUSED = Remedy(
+    CredentialsError,
+    f"Azure refused the credentials: check AZ_TENANT_ID, AZ_CLIENT_ID, AZ_CLIENT_SECRET in {SECRET_NAME}",
+)
+_NO_QUOTA = Remedy(
+    DeploymentError, "the quota is used up: ask for more, or choose a smaller instance_type or instance_count"
+)
+
+# Error codes of Azure Resource Manager and Azure Machine Learning.
+_BY_CODE = {
+    "AuthorizationFailed": _NO_ROLE,
+    "LinkedAuthorizationFailed": _NO_ROLE,
+    "AuthorizationPermissionMismatch": Remedy(
+        CredentialsError,
+        "the identity may not write to the workspace's storage: give it the role 'Storage Blob Data Contributor'",
+    ),
+    "InvalidSubscriptionId": Remedy(WorkspaceError, "check AZ_SUBSCRIPTION_ID"),
+    "SubscriptionNotFound": Remedy(WorkspaceError, "check AZ_SUBSCRIPTION_ID"),
+    "ResourceGroupNotFound": Remedy(WorkspaceError, "check resource_group and AZ_SUBSCRIPTION_ID"),
+    "MissingSubscriptionRegistration": Remedy(
+        WorkspaceError,
+        "the subscription does not know Azure Machine Learning yet: "
+        "az provider register --namespace Microsoft.MachineLearningServices",
+    ),
+    "OutOfQuota": _NO_QUOTA,
+    "QuotaExceeded": _NO_QUOTA,
+    "OutOfCapacity": Remedy(
+        DeploymentError, "Azure has no such machines free here: try another instance_type, or later"
+    ),
+    "ImageBuildFailure": Remedy(DeploymentError, "the environment could not be built: check its packages and versions"),
+    "ResourceNotReady": Remedy(DeploymentError, "the container did not become ready: its own log says why"),
+}
+_BY_STATUS = {
+    401: _REFUSED,
+    403: _NO_ROLE,
+    404: Remedy(None, "it does not exist"),
+    409: Remedy(None, "it conflicts with what is there, or another operation is still running"),
+    429: Remedy(None, "Azure is throttling this identity: try again later"),
+}
+
+
+@contextmanager
+def azure_errors(doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) -> Iterator[None]:
+    """Turn what the Azure SDK raises inside the block into one of our errors.
+
+    Args:
+        doing: What was being done and to what, such as `creating endpoint fashion`.
+        otherwise: The class of error where neither code nor status says which.
+
+    Raises:
+        KfpAzuremlError: In place of any AzureError.
+    """
+    try:
+        yield
+    except AzureError as error:
+        raise explain(error, doing, otherwise) from error
+
+
+def explain(error: AzureError, doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) -> KfpAzuremlError:
+    """Put a failure into one line; see `azure_errors`."""
+    cause: BaseException | None = error
+    while cause is not None:
+        # The identity library wraps a failed connection as a failed authentication.
+        if isinstance(cause, (ServiceRequestError, ServiceResponseError)):
+            return WorkspaceError(f"{doing}: Azure cannot be reached: check network and proxy ({_one_line(cause)})")
+        cause = cause.__cause__
+    remedy = _remedy(error)
+    detail = f"({_one_line(error)})"
+    if remedy is None:
+        return otherwise(f"{doing}: {detail[1:-1]}")
+    return (remedy.error or otherwise)(f"{doing}: {remedy.advice} {detail}")
+
+
+def error_codes(error: HttpResponseError) -> list[str]:
+    """Return the service's error codes, the outermost first; those of failed operations sit in the details."""
+    return _codes(error.error) if error.error else []
+
+
+def _codes(error: ODataV4Format) -> list[str]:
+    return [code for code in [error.code] if code] + [code for detail in error.details for code in _codes(detail)]
+
+
+def _remedy(error: AzureError) -> Remedy | None:
+    if isinstance(error, ClientAuthenticationError):
+        return _REFUSED
+    if not isinstance(error, HttpResponseError):
+        return None
+    known = [_BY_CODE[code] for code in reversed(error_codes(error)) if code in _BY_CODE]
+    if known:
+        return known[0]
+    if error.error is None and error.status_code is not None and error.status_code < 300:
+        return Remedy(None, "the operation was cancelled in Azure")
+    return _BY_STATUS.get(error.status_code or 0)
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, HttpResponseError) and error.error:
+        text = f"{'/'.join(error_codes(error))}: {_innermost(error.error).message}"
+    else:
+        text = error.message if isinstance(error, AzureError) else str(error)
+    words = " ".join(str(text).split())
+    return words if len(words) <= _LONGEST_DETAIL else f"{words[:_LONGEST_DETAIL]} ..."
+
+
+def _innermost(error: ODataV4Format) -> ODataV4Format:
+    return _innermost(error.details[0]) if error.details else error

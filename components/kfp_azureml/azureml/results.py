@@ -1,0 +1,24 @@
+"""The small JSON file that an aml_* step leaves in its output artifact, written only after success."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kfp_azureml.outputs import whole_file
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def write_result(result: DataclassInstance, path: str | Path) -> None:
+    """Write a step's result as JSON.
+
+    Args:
+        result: What the step made: names, ids, links.
+        path: The file to make or replace.
+    """
+    with whole_file(path) as part:
+        part.write_text(json.dumps(asdict(result), indent=2) + "\n")

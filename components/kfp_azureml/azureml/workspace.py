@@ -1,0 +1,86 @@
+"""The workspace: finding it, knowing at once that it answers, and linking to its studio."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kfp_azureml.azureml.credentials import credential, subscription_id
+from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.core.credentials import TokenCredential
+
+
+def workspace_client(resource_group: str = "", workspace: str = "") -> MLClient:
+    """Connect to an Azure ML workspace and check that it answers.
+
+    Args:
+        resource_group: The workspace's resource group.
+        workspace: The workspace's name. Without both names a `config.json` says them, found the SDK's way: here or in
+            a parent folder, or in their `.azureml` folders.
+
+    Returns:
+        A client of the workspace.
+
+    Raises:
+        CredentialsError: If the credentials are incomplete or refused.
+        WorkspaceError: If the workspace is not named, does not exist or cannot be reached.
+    """
+    if bool(resource_group) != bool(workspace):
+        raise WorkspaceError(f"{'workspace' if resource_group else 'resource_group'} is missing: give both or neither")
+    identity = credential()
+    subscription = subscription_id() if workspace else ""
+
+    from azure.ai.ml import MLClient
+
+    if workspace:
+        client = MLClient(
+            identity, subscription, resource_group, workspace, enable_telemetry=False, show_progress=False
+        )
+    else:
+        client = _client_from_config(identity)
+    with azure_errors(f"workspace {client.workspace_name} in resource group {client.resource_group_name}"):
+        client.workspaces.get(client.workspace_name)
+    return client
+
+
+def studio_url(client: MLClient, page: str) -> str:
+    """Return the address of a page of Azure ML studio.
+
+    Args:
+        client: A client of the workspace.
+        page: The page's path, such as `models/fashion:1`.
+    """
+    scope = f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"
+    return f"https://ml.azure.com/{page}?wsid={scope}/workspaces/{client.workspace_name}"
+
+
+@contextmanager
+def quiet_sdk() -> Iterator[None]:
+    """Keep the SDK's dots and blank lines out of the step's log.
+
+    It prints them whatever `show_progress` says. Our own log is not touched: its handler holds the real stream.
+    """
+    with Path(os.devnull).open("w") as sink, redirect_stdout(sink), redirect_stderr(sink):
+        yield
+
+
+def _client_from_config(identity: TokenCredential) -> MLClient:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.exceptions import ValidationException
+
+    try:
+        return MLClient.from_config(identity, enable_telemetry=False, show_progress=False)
+    except ValidationException as error:
+        raise WorkspaceError(
+            f"no workspace named: give resource_group and workspace, or a complete config.json in {Path.cwd()} "
+            "or above (Azure ML studio offers it for download)"
+        ) from error
+    except ValueError as error:
+        raise WorkspaceError(f"the workspace's config.json is not JSON ({error})") from error
