@@ -21,10 +21,10 @@ POLL_SECONDS = 0.1
 def supervise(
     pipeline: Path,
     arguments: Mapping[str, Any],
-    folder: Path,
+    events: EventLog,
     environment: Mapping[str, str],
     on_change: Callable[[StepRecord], None],
-) -> EventLog:
+) -> None:
     """Run a compiled pipeline to its end.
 
     However this function is left, by a return, an error, Ctrl-C or SIGTERM, no process of the run is left; after
@@ -33,18 +33,16 @@ def supervise(
     Args:
         pipeline: The compiled pipeline.
         arguments: Values for its parameters, by name.
-        folder: The run's folder: gets `events.jsonl`, `log.txt`, `arguments.json` and `outputs/`.
+        events: Follows the steps. Its file stands in the run's folder, which also gets `log.txt`, `arguments.json`
+            and `outputs/`.
         environment: The steps' environment variables.
         on_change: Called with a step whenever its state or progress changes.
-
-    Returns:
-        What the steps did.
 
     Raises:
         PipelineError: If a step failed, with the step's own error.
         CancelledError: If the run was cancelled.
     """
-    events = EventLog(folder / "events.jsonl")
+    folder = events.path.parent
     arguments_file = folder / "arguments.json"
     arguments_file.write_text(json.dumps(dict(arguments), indent=2) + "\n")
     command = [sys.executable, "-m", "kfp_azureml.local.pipeline_process"]
@@ -66,4 +64,3 @@ def supervise(
     if child.returncode != 0:
         failed = [step for step in events.steps if step.state == "failed"]
         raise PipelineError(failed[-1].error if failed else f"the pipeline did not run; see {folder / 'log.txt'}")
-    return events

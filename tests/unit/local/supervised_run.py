@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 from kfp_azureml.errors import CancelledError
+from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.processes import cancellable
 from kfp_azureml.local.supervisor import supervise
 
 pipeline, folder = map(Path, sys.argv[1:])
 try:
     with cancellable():
-        supervise(pipeline, {}, folder, os.environ, lambda step: print(step.name, step.state, flush=True))
+        supervise(pipeline, {}, EventLog(folder / "events.jsonl"), os.environ, lambda step: None)
 except CancelledError:
     sys.exit(CancelledError.exit_code)

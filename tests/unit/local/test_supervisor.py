@@ -12,6 +12,7 @@ import pytest
 from kfp import compiler, dsl
 
 from kfp_azureml.errors import PipelineError
+from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.supervisor import supervise
 
 
@@ -106,7 +107,8 @@ def start(run: Path, pipeline: Path) -> subprocess.Popen[bytes]:
 
 def test_a_run_tells_states_results_and_cost(tmp_path: Path) -> None:
     seen = []
-    events = supervise(compiled(tmp_path), {}, tmp_path, os.environ, lambda step: seen.append(step.state))
+    events = EventLog(tmp_path / "events.jsonl")
+    supervise(compiled(tmp_path), {}, events, os.environ, lambda step: seen.append(step.state))
     (step,) = events.steps
     assert (step.name, step.state, step.message, step.fraction) == ("slow_writer", "succeeded", "half way", 0.5)
     assert step.user_cpu_seconds > 0
@@ -125,7 +127,9 @@ def test_a_run_tells_states_results_and_cost(tmp_path: Path) -> None:
 )
 def test_a_failing_step_fails_the_run_with_its_own_error(tmp_path: Path, how: str, message: str) -> None:
     with pytest.raises(PipelineError) as failure:
-        supervise(compiled_broken(tmp_path, how), {}, tmp_path, os.environ, lambda step: None)
+        supervise(
+            compiled_broken(tmp_path, how), {}, EventLog(tmp_path / "events.jsonl"), os.environ, lambda step: None
+        )
     assert str(failure.value) == message
     assert processes_of(tmp_path) == []
 

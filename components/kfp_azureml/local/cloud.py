@@ -1,0 +1,100 @@
+"""The Azure ML that a local run uses: one started on this machine, or a real workspace.
+
+The steps cannot tell them apart: they get environment variables, and for the local one those are a proxy and a
+certificate, as in many a company network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kfp_azureml.errors import PipelineError
+from kfp_azureml.local.processes import child_group
+
+READY_SECONDS = 600.0
+"""A first start installs Azurite, over whatever network there is."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """How to reach an Azure ML workspace.
+
+    Attributes:
+        environment: The environment variables for processes that talk to it.
+        resource_group: Its resource group; empty: the user says it, or a config.json does.
+        workspace: Its name; likewise.
+        is_local: Whether it goes away with this run.
+    """
+
+    environment: Mapping[str, str]
+    resource_group: str = ""
+    workspace: str = ""
+    is_local: bool = False
+
+
+@contextmanager
+def real_azure_ml() -> Iterator[Cloud]:
+    """The caller's own Azure: credentials and names are as in any other run."""
+    yield Cloud(environment=dict(os.environ))
+
+
+@contextmanager
+def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Cloud]:
+    """Start a local Azure ML; when the block ends, it and everything it started has ended.
+
+    Args:
+        folder: The run's folder: gets the state (`azureml/`) and the log (`azureml.log`).
+        say: Tells the user what is going on.
+
+    Yields:
+        How to reach it.
+
+    Raises:
+        PipelineError: If it is not installed or does not start.
+    """
+    command = shutil.which("azureml-emulator", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if command is None:
+        raise PipelineError("the local Azure ML is not installed: install azureml-emulator, or use --azure")
+    log_file = folder / "azureml.log"
+    say("Starting the local Azure ML (the first start installs Azurite)")
+    with (
+        log_file.open("ab") as log,
+        child_group(
+            [command, "start", "--json", "--state-dir", str(folder / "azureml")],
+            os.environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        ) as child,
+    ):
+        ready = json.loads(_first_line(child, log_file))
+        yield Cloud(
+            environment={**os.environ, **ready["environment"]},
+            resource_group=ready["resource_group"],
+            workspace=ready["workspace"],
+            is_local=True,
+        )
+
+
+def _first_line(child: subprocess.Popen[bytes], log_file: Path) -> bytes:
+    assert child.stdout is not None  # noqa: S101 - child_group was given a pipe
+    deadline = time.monotonic() + READY_SECONDS
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while not selector.select(timeout=1.0):
+            if time.monotonic() > deadline:
+                raise PipelineError(f"the local Azure ML was not ready after {READY_SECONDS:.0f} s; see {log_file}")
+    line: bytes = child.stdout.readline()
+    if not line:
+        reason = log_file.read_text(errors="replace").strip().splitlines()[-1:]
+        raise PipelineError(f"the local Azure ML did not start: {' '.join(reason)} (whole log in {log_file})")
+    return line

@@ -1,0 +1,122 @@
+"""Asks the live endpoint about scored test images, one request each, and compares with the score step's answers.
+
+It runs as a process of its own, in the environment that reaches the run's Azure ML.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kfp_azureml.errors import DeploymentError
+from kfp_azureml.local.cloud import Cloud
+
+TIMEOUT_SECONDS = 300.0
+TOLERANCE = 1e-4
+"""How far a probability may be off; the endpoint batches differently than score, so the last bits may differ."""
+
+
+@dataclass(frozen=True)
+class LiveCheck:
+    """How an endpoint's answers compare with the score step's.
+
+    Attributes:
+        requests: How many images were asked about.
+        agreed: For how many the class and all the probabilities were the same.
+    """
+
+    requests: int
+    agreed: int
+
+
+def check_endpoint(results: dict[str, Any], arguments: dict[str, Any], folder: Path, cloud: Cloud) -> LiveCheck:
+    """Check the run's endpoint from outside.
+
+    Args:
+        results: What the steps reported: `endpoint` and `sample`.
+        arguments: The pipeline's arguments: `resource_group` and `workspace`.
+        folder: The run's folder; a local endpoint's `endpoint.curl` and `request.json` are written there.
+        cloud: How to reach it.
+
+    Raises:
+        DeploymentError: If it does not answer, or answers otherwise.
+    """
+    question = {
+        "endpoint": results["endpoint"],
+        "sample": results["sample"],
+        "resource_group": arguments.get("resource_group", ""),
+        "workspace": arguments.get("workspace", ""),
+        "curl_folder": str(folder) if cloud.is_local else None,
+    }
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-m", "kfp_azureml.local.live_check"],
+            input=json.dumps(question),
+            env=dict(cloud.environment),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise DeploymentError(f"the live endpoint did not answer within {TIMEOUT_SECONDS:.0f} s") from None
+    if asked.returncode != 0:
+        with (folder / "log.txt").open("a") as log:
+            log.write(asked.stderr)
+        raise DeploymentError(f"the live endpoint could not be asked; see {folder / 'log.txt'}")
+    check = LiveCheck(**json.loads(asked.stdout))
+    if check.agreed < check.requests:
+        raise DeploymentError(f"the live endpoint agrees with the score step on {check.agreed} of {check.requests}")
+    return check
+
+
+def main() -> None:
+    """Ask, as the JSON on stdin says; print the `LiveCheck` as JSON."""
+    import httpx
+
+    from kfp_azureml.aml_deploy_model.endpoint import scoring_key
+    from kfp_azureml.azureml.workspace import workspace_client
+
+    question = json.load(sys.stdin)
+    sample = json.loads(Path(question["sample"]).read_text())
+    uri = question["endpoint"]["scoring_uri"]
+    client = workspace_client(question["resource_group"], question["workspace"])
+    key = scoring_key(client, question["endpoint"]["name"])
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    agreed = 0
+    with httpx.Client(headers=headers, timeout=60.0) as http:
+        for image, predicted, probabilities in zip(
+            sample["images"], sample["predicted"], sample["probabilities"], strict=True
+        ):
+            answer = http.post(uri, json={"images": [image]}).raise_for_status().json()
+            agreed += answer["predictions"][0]["index"] == predicted and all(
+                abs(live - scored) <= TOLERANCE
+                for live, scored in zip(answer["probabilities"][0], probabilities, strict=True)
+            )
+    if question["curl_folder"]:
+        _write_curl_files(Path(question["curl_folder"]), sample["images"][0], key)
+    print(json.dumps({"requests": len(sample["images"]), "agreed": agreed}))  # noqa: T201 - read by check_endpoint
+
+
+def _write_curl_files(folder: Path, image: str, key: str) -> None:
+    """Write a request, and a curl configuration for the owner's eyes: a key does not belong on a command line."""
+    request = folder / "request.json"
+    request.write_text(json.dumps({"images": [image]}))
+    options = (
+        ("proxy", os.environ["HTTPS_PROXY"]),
+        ("cacert", os.environ["SSL_CERT_FILE"]),
+        ("header", f"Authorization: Bearer {key}"),
+        ("header", "Content-Type: application/json"),
+        ("data", f"@{request}"),
+    )
+    descriptor = os.open(folder / "endpoint.curl", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.writelines(f'{name} = "{value}"\n' for name, value in options)
+
+
+if __name__ == "__main__":
+    main()

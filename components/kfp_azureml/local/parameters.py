@@ -1,0 +1,50 @@
+"""A compiled pipeline's parameters, and their values as a user types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kfp_azureml.errors import PipelineError
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "STRING": str,
+    "NUMBER_INTEGER": int,
+    "NUMBER_DOUBLE": float,
+    "BOOLEAN": json.loads,
+    "LIST": json.loads,
+    "STRUCT": json.loads,
+}
+
+
+def declared_parameters(compiled: Path) -> dict[str, str]:
+    """Return the type of each parameter of a compiled pipeline, such as `NUMBER_INTEGER`, by name."""
+    import yaml
+
+    with compiled.open() as stream:
+        root = next(iter(yaml.safe_load_all(stream)))["root"]
+    parameters = root.get("inputDefinitions", {}).get("parameters", {})
+    return {name: definition["parameterType"] for name, definition in parameters.items()}
+
+
+def parse_values(typed: dict[str, str], declared: dict[str, str]) -> dict[str, Any]:
+    """Turn typed values into those the pipeline wants.
+
+    Args:
+        typed: What the user typed, by the parameter's name.
+        declared: The parameters' types, by name.
+
+    Raises:
+        PipelineError: If there is no such parameter, or the value is not of its type.
+    """
+    values = {}
+    for name, text in typed.items():
+        if name not in declared:
+            raise PipelineError(f"the pipeline has no parameter {name!r}; it has {', '.join(sorted(declared))}")
+        try:
+            values[name] = _READ[declared[name]](text)
+        except ValueError:
+            raise PipelineError(f"parameter {name}: {text!r} is not of type {declared[name]}") from None
+    return values

@@ -1,0 +1,86 @@
+"""What a person sees of a run: a live line for each step on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from kfp_azureml.local.events import StepRecord
+
+QUIET_SECONDS = 10.0
+"""How often a running step gets a line where lines cannot be overwritten."""
+
+_COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
+
+
+class Screen:
+    """Shows what a run does, on stdout."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._live = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description:<20}"),
+            BarColumn(bar_width=20),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[message]}"),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[int, TaskID] = {}
+        self._said: dict[int, tuple[str, float]] = {}
+
+    def __enter__(self) -> Screen:
+        """Start the live lines, where there is a terminal."""
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the cursor where the next program expects it."""
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._console.print(escape(text))
+
+    def show_step(self, step: StepRecord) -> None:
+        """Show a step whose state or progress changed."""
+        if step.state != "running":
+            self._end(step)
+        elif self._console.is_terminal:
+            self._advance(step)
+        else:
+            self._say_now_and_then(step)
+
+    def _advance(self, step: StepRecord) -> None:
+        task = self._tasks.get(id(step))
+        if task is None:
+            task = self._tasks[id(step)] = self._live.add_task(step.name, total=None, message="")
+        total = None if step.fraction is None else 1.0
+        self._live.update(task, total=total, completed=step.fraction or 0.0, message=escape(step.message))
+
+    def _end(self, step: StepRecord) -> None:
+        if self._said.get(id(step), ("", 0.0))[0] == step.state:
+            return
+        self._said[id(step)] = (step.state, time.monotonic())
+        task = self._tasks.pop(id(step), None)
+        if task is not None:
+            self._live.remove_task(task)
+        seconds = "" if step.seconds is None else f"{step.seconds:6.1f} s"
+        colour = _COLOURS[step.state]
+        self._console.print(
+            f"  {step.name:<20} [{colour}]{step.state:<10}[/{colour}] {seconds:>9}  {escape(step.message)}"
+        )
+
+    def _say_now_and_then(self, step: StepRecord) -> None:
+        state, said = self._said.get(id(step), ("", 0.0))
+        if state == "" or time.monotonic() - said > QUIET_SECONDS:
+            self._said[id(step)] = ("running", time.monotonic())
+            self._console.print(f"  {step.name:<20} running    {'':>9}  {escape(step.message)}")

@@ -1,0 +1,73 @@
+"""`summary.json`: what a run did, for people and programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from platform import python_version
+
+from kfp_azureml.local.events import EventLog
+from kfp_azureml.local.live_check import LiveCheck
+from kfp_azureml.outputs import whole_file
+
+PACKAGES = ("kfp-azureml", "kfp", "azure-ai-ml", "tensorflow-cpu", "keras", "onnxruntime", "pyarrow")
+
+
+@dataclass
+class Summary:
+    """What becomes of a run, filled in as it goes on.
+
+    Attributes:
+        started: `time.monotonic()` at its start.
+        events: The steps and what they reported.
+        state: succeeded, rejected, failed or cancelled.
+        error: Why it failed, in one line.
+        live_check: How the endpoint's answers compare with the score step's.
+    """
+
+    started: float
+    events: EventLog
+    state: str = "running"
+    error: str = ""
+    live_check: LiveCheck | None = None
+
+
+def write_summary(path: Path, summary: Summary) -> None:
+    """Write `summary.json`.
+
+    Args:
+        path: The file to make.
+        summary: What became of the run.
+    """
+    results = summary.events.results
+    document = {
+        "state": summary.state,
+        "error": summary.error,
+        "accuracy": results.get("accuracy"),
+        "loss": results.get("loss"),
+        "model": results.get("model"),
+        "endpoint": results.get("endpoint"),
+        "live_check": asdict(summary.live_check) if summary.live_check else None,
+        "steps": [
+            {
+                "name": step.name,
+                "state": step.state,
+                "seconds": step.seconds,
+                "user_cpu_seconds": step.user_cpu_seconds,
+                "peak_rss_bytes": step.peak_rss_bytes,
+            }
+            for step in summary.events.steps
+        ],
+        "total_seconds": round(time.monotonic() - summary.started, 3),
+        "versions": {"python": python_version(), **_package_versions()},
+    }
+    with whole_file(path) as part:
+        part.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _package_versions() -> dict[str, str]:
+    installed = {distribution.name: distribution.version for distribution in metadata.distributions()}
+    return {name: installed[name] for name in PACKAGES if name in installed}

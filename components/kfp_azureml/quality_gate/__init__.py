@@ -1,0 +1,1 @@
+"""Decide whether a scored model is good enough to be registered."""
