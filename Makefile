@@ -53,7 +53,7 @@ compile-pipeline: $(READY) ## compile and validate the pipeline (REGISTRY=.. TAG
 
 .PHONY: generate
 generate: $(READY) ## write every generated file again: component.yaml, pipeline, README tables
-	@$(BIN)/kfp-azureml generate
+	@$(BIN)/python -m kfp_azureml.compiling.generate
 
 .PHONY: lock
 lock: $(UV) ## resolve the dependencies again and write the hash-locked requirement sets

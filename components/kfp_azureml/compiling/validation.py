@@ -83,10 +83,11 @@ def _dangling_output(
     where: str, argument: str, output: dict[str, str], tasks: dict[str, Any], components: dict[str, Any]
 ) -> Iterator[str]:
     producer = output["producerTask"]
+    made_by = components.get(tasks.get(producer, {}).get("componentRef", {}).get("name"))
     key = output.get("outputParameterKey") or output.get("outputArtifactKey")
     if producer not in tasks:
         yield f"{where} takes {argument} from the task {producer}, which is not defined"
-    elif key not in _definitions(components.get(tasks[producer]["componentRef"]["name"], {}), "outputDefinitions"):
+    elif made_by is not None and key not in _definitions(made_by, "outputDefinitions"):
         yield f"{where} takes {argument} from the output {key} of {producer}, which it does not have"
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from kfp_azureml.errors import PipelineError
 
-_READ: dict[str, Callable[[str], Any]] = {
-    "STRING": str,
-    "NUMBER_INTEGER": int,
-    "NUMBER_DOUBLE": float,
-    "BOOLEAN": json.loads,
-    "LIST": json.loads,
-    "STRUCT": json.loads,
+# How each of KFP's parameter types is read, and what has to come of it.
+_READ: dict[str, tuple[Callable[[str], Any], type]] = {
+    "STRING": (str, str),
+    "NUMBER_INTEGER": (int, int),
+    "NUMBER_DOUBLE": (float, float),
+    "BOOLEAN": (json.loads, bool),
+    "LIST": (json.loads, list),
+    "STRUCT": (json.loads, dict),
 }
 
 
@@ -43,8 +44,16 @@ def parse_values(typed: dict[str, str], declared: dict[str, str]) -> dict[str, A
     for name, text in typed.items():
         if name not in declared:
             raise PipelineError(f"the pipeline has no parameter {name!r}; it has {', '.join(sorted(declared))}")
-        try:
-            values[name] = _READ[declared[name]](text)
-        except ValueError:
-            raise PipelineError(f"parameter {name}: {text!r} is not of type {declared[name]}") from None
+        values[name] = _parse(name, text, declared[name])
     return values
+
+
+def _parse(name: str, text: str, kind: str) -> object:
+    read, wanted = _READ[kind]
+    try:
+        value = read(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, wanted):
+        raise PipelineError(f"parameter {name}: {text!r} is not of type {kind}")
+    return value

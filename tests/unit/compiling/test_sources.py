@@ -1,0 +1,61 @@
+"""Pipelines by name and by path."""
+
+from pathlib import Path
+
+import pytest
+
+from kfp_azureml.compiling.compile import compile_pipeline
+from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.compiling.sources import find_pipeline, load_builder
+from kfp_azureml.errors import PipelineError
+
+SOURCE = """
+from kfp import dsl
+
+@dsl.component(base_image="python:3.11")
+def say(word: str):
+    print(word)
+
+def build_pipeline(options):
+    @dsl.pipeline(name="small")
+    def small(word: str = "hello"):
+        say(word=word).set_container_image(options.ml_image)
+    return small
+"""
+
+
+def test_a_shipped_pipeline_is_found_by_name() -> None:
+    assert find_pipeline("image_classification").name == "image_classification.py"
+
+
+@pytest.mark.parametrize("name", ["nonsense", "nowhere/pipeline.py"])
+def test_an_unknown_pipeline_is_one_line(name: str) -> None:
+    with pytest.raises(PipelineError, match=name) as failure:
+        find_pipeline(name)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_file_without_build_pipeline_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(PipelineError, match="build_pipeline"):
+        load_builder(tmp_path / "empty.py")
+
+
+def test_registry_and_tag_are_set_at_compile_time(tmp_path: Path) -> None:
+    source = tmp_path / "small.py"
+    source.write_text(SOURCE)
+    output = tmp_path / "small.yaml"
+    compile_pipeline(source, output, PipelineOptions(registry="example.azurecr.io/team", tag="7"))
+    assert "image: example.azurecr.io/team/ml:7\n" in output.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["small.py", "small.yaml"]
+
+
+def test_a_pipeline_that_does_not_compile_leaves_the_old_file(tmp_path: Path) -> None:
+    source = tmp_path / "small.py"
+    source.write_text(SOURCE.replace("word=word", "words=word"))
+    output = tmp_path / "small.yaml"
+    output.write_text("old")
+    with pytest.raises(TypeError):
+        compile_pipeline(source, output, PipelineOptions())
+    assert output.read_text() == "old"
+    assert len(list(tmp_path.glob("*.yaml"))) == 1

@@ -1,0 +1,116 @@
+"""Validation of compiled pipelines: each kind of breakage is found, and named."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from kfp import compiler, dsl, kubernetes
+
+from kfp_azureml.compiling.validation import dangling_references, validate_compiled
+from kfp_azureml.errors import PipelineError
+
+
+@dsl.component(base_image="python:3.11")
+def make(size: int, made: dsl.Output[dsl.Dataset]) -> str:
+    return "made"
+
+
+@dsl.component(base_image="python:3.11")
+def use(made: dsl.Input[dsl.Dataset], word: str):
+    """Use both."""
+
+
+@dsl.pipeline(name="two-steps")
+def two_steps(size: int = 3):
+    first = make(size=size)
+    with dsl.If(first.outputs["Output"] == "made"):
+        second = use(made=first.outputs["made"], word=first.outputs["Output"])
+        kubernetes.use_secret_as_env(second, secret_name="azcreds", secret_key_to_env={"A": "A"})
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> list[dict]:
+    compiler.Compiler().compile(two_steps, str(tmp_path / "two.yaml"))
+    return list(yaml.safe_load_all((tmp_path / "two.yaml").read_text()))
+
+
+def written(folder: Path, documents: list[dict]) -> Path:
+    path = folder / "changed.yaml"
+    path.write_text(yaml.safe_dump_all(documents))
+    return path
+
+
+def break_task_input(pipeline: dict, platform: dict) -> None:
+    pipeline["root"]["dag"]["tasks"]["make"]["inputs"]["parameters"]["size"] = {"componentInputParameter": "gone"}
+
+
+def break_argument_name(pipeline: dict, platform: dict) -> None:
+    inputs = pipeline["root"]["dag"]["tasks"]["make"]["inputs"]["parameters"]
+    inputs["sizes"] = inputs.pop("size")
+
+
+def break_producer(pipeline: dict, platform: dict) -> None:
+    condition = pipeline["root"]["dag"]["tasks"]["condition-1"]["inputs"]["parameters"]
+    next(iter(condition.values()))["taskOutputParameter"]["producerTask"] = "nobody"
+
+
+def break_output_key(pipeline: dict, platform: dict) -> None:
+    condition = pipeline["root"]["dag"]["tasks"]["condition-1"]["inputs"]["artifacts"]
+    next(iter(condition.values()))["taskOutputArtifact"]["outputArtifactKey"] = "nothing"
+
+
+def break_dependency(pipeline: dict, platform: dict) -> None:
+    pipeline["root"]["dag"]["tasks"]["condition-1"]["dependentTasks"] = ["nobody"]
+
+
+def break_component(pipeline: dict, platform: dict) -> None:
+    pipeline["root"]["dag"]["tasks"]["make"]["componentRef"]["name"] = "comp-nothing"
+
+
+def break_executor(pipeline: dict, platform: dict) -> None:
+    pipeline["components"]["comp-make"]["executorLabel"] = "exec-nothing"
+
+
+def break_platform(pipeline: dict, platform: dict) -> None:
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    executors["exec-nothing"] = executors.pop("exec-use")
+
+
+def test_a_sound_pipeline_passes(tmp_path: Path, documents: list[dict]) -> None:
+    validate_compiled(written(tmp_path, documents))
+
+
+@pytest.mark.parametrize(
+    ("breakage", "named"),
+    [
+        (break_task_input, "gone"),
+        (break_argument_name, "sizes"),
+        (break_producer, "nobody"),
+        (break_output_key, "nothing"),
+        (break_dependency, "nobody"),
+        (break_component, "comp-nothing"),
+        (break_executor, "exec-nothing"),
+        (break_platform, "exec-nothing"),
+    ],
+)
+def test_a_reference_to_nothing_is_found_and_named(tmp_path: Path, documents: list[dict], breakage, named: str) -> None:
+    before = copy.deepcopy(documents)
+    breakage(*documents)
+    assert documents != before
+    assert any(named in message for message in dangling_references(*documents))
+    with pytest.raises(PipelineError, match=named):
+        validate_compiled(written(tmp_path, documents))
+
+
+def test_a_field_that_kubeflow_does_not_know_is_refused(tmp_path: Path, documents: list[dict]) -> None:
+    documents[0]["root"]["dag"]["tasks"]["make"]["retries"] = 3
+    with pytest.raises(PipelineError, match="retries"):
+        validate_compiled(written(tmp_path, documents))
+
+
+def test_a_kubernetes_setting_that_kubeflow_does_not_know_is_refused(tmp_path: Path, documents: list[dict]) -> None:
+    executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    executors["exec-use"]["secretAsEnvs"] = []
+    with pytest.raises(PipelineError, match="secretAsEnvs"):
+        validate_compiled(written(tmp_path, documents))

@@ -1,0 +1,50 @@
+"""The rules of the house that a program can check."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kfp_azureml
+
+PACKAGE = Path(kfp_azureml.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+FACES = sorted(PACKAGE.glob("*/component.py"))
+ORCHESTRATION = ("compiling", "local")  # rooms that compile and run pipelines, which is kfp's own business
+HEAVY = ("tensorflow", "keras", "azure", "pandas", "pyarrow", "onnxruntime", "numpy", "kfp", "rich", "fsspec")
+
+
+def imported(source: Path, *, top_only: bool) -> set[str]:
+    """Return the top-level packages and our own modules that a source imports."""
+    tree = ast.parse(source.read_text())
+    names = set()
+    for node in tree.body if top_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda path: path.parent.name)
+def test_a_face_imports_only_kfp_and_constants_at_its_top(face: Path) -> None:
+    allowed = ("kfp", "kfp.dsl", "typing", "kfp_azureml.images")
+    assert imported(face, top_only=True) <= set(allowed)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_work_imports_kfp_and_nothing_imports_the_emulator(source: Path) -> None:
+    packages = {name.split(".")[0] for name in imported(source, top_only=False)}
+    assert "azureml_emulator" not in packages
+    is_work = source not in FACES and source.parent.name not in ORCHESTRATION and source.name != "azcreds.py"
+    if is_work:
+        assert "kfp" not in packages
+
+
+@pytest.mark.parametrize("module", ["kfp_azureml", "kfp_azureml.cli", "kfp_azureml.steps", "kfp_azureml.model_folder"])
+def test_importing_costs_nothing_heavy(module: str) -> None:
+    program = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert not set(HEAVY) & set(loaded)
