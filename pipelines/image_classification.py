@@ -50,6 +50,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
     def image_classification(
         input_data: str = FASHION_MNIST,
         data_version: str = "",
+        use_azure_credentials: bool = False,
         class_names: list = FASHION_MNIST_CLASSES,  # type: ignore[type-arg]
         epochs: int = 10,
         architecture: str = train_face.DEFAULT_ARCHITECTURE,
@@ -68,7 +69,13 @@ def build_pipeline(options: PipelineOptions) -> Any:
         checked = preflight_face.aml_preflight(
             **workspace_of, data_version=data_version, run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER
         )
-        prepared = prep_face.prep(input_data=input_data, class_names=class_names, data_version=checked.output)
+        prepared = prep_face.prep(
+            input_data=input_data,
+            class_names=class_names,
+            data_version=checked.output,
+            use_azure_credentials=use_azure_credentials,
+        )
+        use_azure_secret(prepared, azure_secret)
         trained = train_face.train(
             input_data=prepared.outputs["training_data"],
             epochs=epochs,

@@ -54,9 +54,8 @@ def test_a_fault_of_ours_keeps_its_traceback(events_file: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_cancels_the_step_past_any_except_clause(events_file: Path, number: int) -> None:
-    with pytest.raises(SystemExit) as ended, run_step("prep"):
-        with contextlib.suppress(Exception):  # as libraries do
-            os.kill(os.getpid(), number)
+    with pytest.raises(SystemExit) as ended, run_step("prep"), contextlib.suppress(Exception):  # as libraries do
+        os.kill(os.getpid(), number)
     assert ended.value.code == CancelledError.exit_code
     assert events(events_file) == ["started", "cancelled"]
 
