@@ -1,0 +1,50 @@
+"""The Kubeflow face of score."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+
+from kfp_azureml.images import ML_IMAGE
+
+DISPLAY_NAME = "Score Image Classification Keras"
+
+
+@dsl.component(base_image=ML_IMAGE, install_kfp_package=False)
+def score(
+    input_data: Input[Dataset],
+    input_model: Input[Model],
+    output_result: Output[Artifact],
+    metrics: Output[Metrics],
+    classification_metrics: Output[ClassificationMetrics],
+    report: Output[HTML],
+) -> float:
+    """Score a model folder on an image set, with ONNX Runtime.
+
+    Args:
+        input_data: The test set, as prep writes it.
+        input_model: The model folder, as train writes it; its files must be what train recorded.
+        output_result: Predictions with probabilities (predictions.parquet), predicted classes (predict_result.csv),
+            some images with their answers (sample.json), and the record of what was scored (check.json).
+        metrics: Loss and accuracy.
+        classification_metrics: The confusion matrix.
+        report: Figures by class, the confusion matrix, and the most confident mistakes as pictures.
+
+    Returns:
+        The accuracy, 0 to 1.
+    """
+    from pathlib import Path
+
+    from kfp_azureml.score.score import NAME, score_model
+    from kfp_azureml.steps import run_step
+
+    with run_step(NAME):
+        result = score_model(
+            Path(input_data.path),
+            Path(input_model.path),
+            Path(output_result.path),
+            output_report=Path(report.path),
+        )
+        metrics.log_metric("accuracy", result.accuracy)
+        metrics.log_metric("loss", result.loss)
+        classification_metrics.log_confusion_matrix(list(result.classes), [list(row) for row in result.confusion])
+        output_result.metadata.update(accuracy=result.accuracy, loss=result.loss, images=result.images)
+        return result.accuracy
