@@ -42,8 +42,10 @@ class Question:
             predicted = tuple(prediction["index"] for prediction in answer.json()["predictions"])
         except (ValueError, KeyError, TypeError):
             return f"the answer is not ours: {_shortened(answer.text)}"
-        if predicted != self.expected:
-            wrong = sum(one != other for one, other in zip(predicted, self.expected, strict=False))
+        if len(predicted) != len(self.expected):
+            return f"{len(predicted)} answers for {len(self.expected)} images"
+        wrong = sum(one != other for one, other in zip(predicted, self.expected, strict=True))
+        if wrong:
             return f"{wrong} of {len(self.expected)} images are classified differently than when the model was scored"
         return None
 
@@ -89,7 +91,8 @@ class Scoring:
                 if fault is None:
                     return
                 if not again or time.monotonic() > until:
-                    raise DeploymentError(f"{self.uri} {f'(deployment {deployment})' if deployment else ''}: {fault}")
+                    asked = f"{self.uri}, deployment {deployment}" if deployment else self.uri
+                    raise DeploymentError(f"{asked}: {fault}")
                 time.sleep(PAUSE_SECONDS)
 
 

@@ -10,7 +10,7 @@ from kfp_azureml.images import AZURE_IMAGE
 DISPLAY_NAME = "Register Model in Azure ML"
 
 
-@dsl.component(base_image=AZURE_IMAGE, install_kfp_package=False)  # type: ignore[untyped-decorator]
+@dsl.component(base_image=AZURE_IMAGE, install_kfp_package=False)
 def aml_register_model(
     model: Input[Model],
     registered_model: Output[Artifact],

@@ -81,21 +81,8 @@ def run_operation(
         AzureError: As the SDK raises it, if the operation failed.
         DeploymentError: If time is up.
     """
-    refusals = 0
-    while True:
-        try:
-            with quiet_sdk():
-                poller = begin()
-        except ResourceExistsError:
-            # Azure refuses for some seconds even right after it called the last operation Succeeded.
-            refusals += 1
-            if refusals == REFUSALS:
-                raise
-            progress(f"{what}: waiting for another operation on it")
-            time.sleep(SETTLE_SECONDS)
-            wait_until_settled(what, state, deadline)
-        else:
-            return _wait(what, poller, deadline)
+    with quiet_sdk():
+        return _wait(what, _begin(what, begin, state, deadline), deadline)
 
 
 def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Deadline) -> str | None:
@@ -118,15 +105,31 @@ def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Dea
         time.sleep(SETTLE_SECONDS)
 
 
+def _begin(
+    what: str, begin: Callable[[], LROPoller[Result]], state: Callable[[], str | None], deadline: Deadline
+) -> LROPoller[Result]:
+    refusals = 0
+    while True:
+        try:
+            return begin()
+        except ResourceExistsError:
+            # Azure refuses for some seconds even right after it called the last operation Succeeded.
+            refusals += 1
+            if refusals == REFUSALS:
+                raise
+            progress(f"{what}: waiting for another operation on it")
+            time.sleep(SETTLE_SECONDS)
+            wait_until_settled(what, state, deadline)
+
+
 def _wait(what: str, poller: LROPoller[Result], deadline: Deadline) -> Result:
     log = _StateLog(what, deadline)
-    with quiet_sdk():
-        while not poller.done():
-            log.report(poller.status())
-            deadline.check(what, poller.status())
-            # `result(timeout)` fails on expiry with an AttributeError of the SDK's own; `wait` does not.
-            poller.wait(LOOK_SECONDS)
-        result = poller.result()
+    while not poller.done():
+        log.report(poller.status())
+        deadline.check(what, poller.status())
+        # `result(timeout)` fails on expiry with an AttributeError of the SDK's own; `wait` does not.
+        poller.wait(LOOK_SECONDS)
+    result = poller.result()
     log.report("Succeeded")
     return result
 

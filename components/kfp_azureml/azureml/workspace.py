@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -39,6 +40,8 @@ def workspace_client(resource_group: str = "", workspace: str = "") -> MLClient:
 
     from azure.ai.ml import MLClient
 
+    # It has a handler of its own, which would mix remarks into the step's log.
+    logging.getLogger("azure.ai.ml").setLevel(logging.WARNING)
     if workspace:
         client = MLClient(
             identity, subscription, resource_group, workspace, enable_telemetry=False, show_progress=False

@@ -1,0 +1,157 @@
+"""What is written to an endpoint that others use too: read, change, write."""
+
+from types import SimpleNamespace
+
+import pytest
+from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineDeployment, ManagedOnlineEndpoint
+from azure.core.exceptions import ResourceNotFoundError
+
+from kfp_azureml.aml_deploy_model.deployment import FINGERPRINT_PROPERTY, ensure_deployment
+from kfp_azureml.aml_deploy_model.endpoint import ensure_endpoint, set_traffic
+from kfp_azureml.aml_deploy_model.plan import Machines, Plan, Serving
+from kfp_azureml.azureml.waiting import Deadline
+from kfp_azureml.errors import DeploymentError
+
+DEADLINE = Deadline(60, look_at="https://studio")
+
+
+class Operations:
+    """The SDK's operations on one kind of resource; each operation is done at once."""
+
+    def __init__(self, *resources):
+        self.stored = {resource.name: resource for resource in resources}
+        self.written = []
+
+    def get(self, name, *_endpoint):
+        try:
+            return self.stored[name]
+        except KeyError:
+            raise ResourceNotFoundError from None
+
+    def begin_create_or_update(self, resource):
+        self.written.append(resource)
+        resource._provisioning_state = "Succeeded"
+        self.stored[resource.name] = resource
+        return SimpleNamespace(done=lambda: True, result=lambda: resource, status=lambda: "Succeeded")
+
+
+def client(endpoint=None, *deployments):
+    return SimpleNamespace(
+        online_endpoints=Operations(*[endpoint] if endpoint else []),
+        online_deployments=Operations(*deployments),
+    )
+
+
+def live_endpoint(**changes):
+    settings = {
+        "name": "fashion",
+        "tags": {"owner": "shop"},
+        "properties": {"theirs": "1", "createdBy": "sdk", "createdAt": "sdk", "lastModifiedAt": "sdk"},
+        "description": "of the shop",
+        "traffic": {"blue": 90, "teal": 10, "idle": 0},
+        "mirror_traffic": {"green": 20, "pink": 10},
+        "provisioning_state": "Succeeded",
+    }
+    endpoint = ManagedOnlineEndpoint(**settings | changes)
+    endpoint._provisioning_state = settings["provisioning_state"]
+    return endpoint
+
+
+def plan(**changes):
+    settings = {
+        "endpoint": "fashion",
+        "deployment": "green",
+        "model_id": "/models/m/1",
+        "model": "m:1",
+        "serving": Serving(),
+        "machines": Machines(),
+        "fingerprint": "print",
+        "run_id": "run-7",
+    }
+    return Plan(**settings | changes)
+
+
+def deployment(fingerprint="print", state="Succeeded", instance_count=1):
+    return ManagedOnlineDeployment(
+        name="green",
+        endpoint_name="fashion",
+        instance_type="Standard_DS3_v2",
+        instance_count=instance_count,
+        properties={FINGERPRINT_PROPERTY: fingerprint},
+        provisioning_state=state,
+    )
+
+
+def test_traffic_moves_and_what_is_not_ours_stays():
+    azure = client(live_endpoint())
+    before = set_traffic(azure, "fashion", {"green": 100}, DEADLINE)
+    assert before == {"blue": 90, "teal": 10}
+    (written,) = azure.online_endpoints.written
+    assert written.traffic == {"green": 100}
+    assert written.mirror_traffic == {"pink": 10}
+    assert written.tags == {"owner": "shop"}
+    assert written.description == "of the shop"
+    assert written.properties == {"theirs": "1"}
+
+
+def test_traffic_that_is_as_asked_is_not_written():
+    azure = client(live_endpoint(traffic={"green": 100, "blue": 0}))
+    assert set_traffic(azure, "fashion", {"green": 100}, DEADLINE) == {"green": 100}
+    assert not azure.online_endpoints.written
+
+
+def test_a_new_endpoint_has_a_key_and_knows_its_run():
+    azure = client()
+    endpoint = ensure_endpoint(azure, plan(), DEADLINE)
+    assert isinstance(endpoint, ManagedOnlineEndpoint)
+    assert endpoint.auth_mode == "key"
+    assert endpoint.properties == {"kfp_azureml.run_id": "run-7"}
+
+
+def test_a_new_endpoint_on_kubernetes():
+    endpoint = ensure_endpoint(client(), plan(machines=Machines(compute="k8s")), DEADLINE)
+    assert isinstance(endpoint, KubernetesOnlineEndpoint)
+    assert endpoint.compute == "k8s"
+
+
+def test_a_sound_endpoint_is_not_touched():
+    azure = client(live_endpoint())
+    assert ensure_endpoint(azure, plan(), DEADLINE) is azure.online_endpoints.get("fashion")
+    assert not azure.online_endpoints.written
+
+
+def test_a_failed_endpoint_is_written_again_as_it_was():
+    endpoint = live_endpoint()
+    endpoint._provisioning_state = "Failed"
+    azure = client(endpoint)
+    ensure_endpoint(azure, plan(), DEADLINE)
+    (written,) = azure.online_endpoints.written
+    assert written.traffic == {"blue": 90, "teal": 10, "idle": 0}
+    assert written.properties == {"theirs": "1"}
+
+
+def test_an_endpoint_of_the_other_kind_is_refused():
+    with pytest.raises(DeploymentError, match="exists and is managed"):
+        ensure_endpoint(client(live_endpoint()), plan(machines=Machines(compute="k8s")), DEADLINE)
+
+
+def test_the_deployment_that_is_there_is_found():
+    azure = client(live_endpoint(), deployment())
+    ensure_deployment(azure, plan(), azure.online_endpoints.get("fashion"), DEADLINE)
+    assert not azure.online_deployments.written
+
+
+@pytest.mark.parametrize("existing", [deployment(state="Failed"), deployment(instance_count=3), deployment("other")])
+def test_a_deployment_that_is_not_as_planned_is_updated(existing):
+    azure = client(live_endpoint(), existing)
+    made = ensure_deployment(azure, plan(), azure.online_endpoints.get("fashion"), DEADLINE)
+    assert azure.online_deployments.written == [made]
+    assert made.properties == {FINGERPRINT_PROPERTY: "print", "kfp_azureml.run_id": "run-7"}
+    assert made.instance_count == 1
+
+
+def test_a_live_deployment_never_gets_another_model_under_its_feet():
+    azure = client(live_endpoint(traffic={"green": 100}), deployment("other"))
+    with pytest.raises(DeploymentError, match="serves live traffic with another model"):
+        ensure_deployment(azure, plan(), azure.online_endpoints.get("fashion"), DEADLINE)
+    assert not azure.online_deployments.written

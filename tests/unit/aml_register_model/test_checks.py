@@ -1,0 +1,110 @@
+import json
+
+import pytest
+
+from kfp_azureml.aml_register_model.checks import check_asset_name, check_model
+from kfp_azureml.errors import ModelError
+from kfp_azureml.model_folder import CheckRecord, Manifest, Tensor, hash_files, write_check, write_manifest
+
+INPUT = Tensor("images", (None, 4, 4, 1), "uint8")
+OUTPUT = Tensor("probabilities", (None, 3), "float32")
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(b"network")
+    write_manifest(folder, Manifest("tiny", INPUT, OUTPUT, "none", ("a", "b", "c"), {}, {}))
+    return folder
+
+
+@pytest.fixture
+def scored(tmp_path, model):
+    folder = tmp_path / "scored"
+    folder.mkdir()
+    write_check(folder, CheckRecord(hash_files(model), 0.91, 0.25, 100, INPUT, OUTPUT))
+    return folder
+
+
+def test_a_scored_model_passes(model, scored):
+    assert check_model(model, "custom_model", scored).accuracy == 0.91
+
+
+def test_a_model_of_any_make_passes_unscored(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.pkl").write_bytes(b"pickle")
+    assert check_model(folder, "custom_model") is None
+
+
+def test_an_altered_file_is_refused_scored_or_not(model, scored):
+    (model / "model.onnx").write_bytes(b"another")
+    for score_result in (scored, None):
+        with pytest.raises(ModelError, match="content is not what was recorded"):
+            check_model(model, "custom_model", score_result)
+
+
+def test_a_model_trained_again_after_scoring_is_refused(model, scored):
+    (model / "model.onnx").write_bytes(b"another")
+    write_manifest(model, Manifest("tiny", INPUT, OUTPUT, "none", ("a", "b", "c"), {}, {}))
+    with pytest.raises(ModelError, match="content is not what was recorded"):
+        check_model(model, "custom_model", scored)
+
+
+def test_a_file_that_was_not_scored_is_refused(model, scored):
+    (model / "extra.bin").write_bytes(b"late")
+    with pytest.raises(ModelError, match=r"extra\.bin came in after the model was scored"):
+        check_model(model, "custom_model", scored)
+
+
+def test_another_signature_than_the_scored_one_is_refused(model, scored):
+    manifest = json.loads((model / "model.json").read_text())
+    manifest["input"]["shape"] = [None, 8, 8, 1]
+    (model / "model.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="the signature is not the one that was scored"):
+        check_model(model, "custom_model", scored)
+
+
+@pytest.mark.parametrize("make", ["nothing", "empty", "file"])
+def test_what_is_no_model_folder_is_refused(tmp_path, make):
+    path = tmp_path / "model"
+    if make == "empty":
+        (path / "sub").mkdir(parents=True)
+    if make == "file":
+        path.write_text("x")
+    with pytest.raises(ModelError, match="expected a model folder with files in it"):
+        check_model(path, "custom_model")
+
+
+def test_an_mlflow_model_needs_its_mlmodel_file(model):
+    with pytest.raises(ModelError, match="MLmodel"):
+        check_model(model, "mlflow_model")
+    (model / "MLmodel").write_text("flavors: {}")
+    check_model(model, "mlflow_model")
+
+
+def test_a_triton_model_needs_its_layout(tmp_path):
+    repository = tmp_path / "triton"
+    (repository / "net" / "1").mkdir(parents=True)
+    (repository / "net" / "config.pbtxt").write_text('name: "net"')
+    with pytest.raises(ModelError, match="Triton model repository"):
+        check_model(repository, "triton_model")
+    (repository / "net" / "1" / "model.onnx").write_bytes(b"network")
+    check_model(repository, "triton_model")
+
+
+def test_an_unknown_type_is_refused(model):
+    with pytest.raises(ModelError, match="expected one of custom_model"):
+        check_model(model, "pickle")
+
+
+@pytest.mark.parametrize("name", ["fashion", "a", "Fashion_1.2-x", "9lives"])
+def test_names_azure_takes(name):
+    check_asset_name(name, "model_name")
+
+
+@pytest.mark.parametrize("name", ["", "-x", "a b", "a/b", "ä", "x" * 256, "a\n"])
+def test_names_azure_refuses(name):
+    with pytest.raises(ModelError, match="model_name"):
+        check_asset_name(name, "model_name")

@@ -1,0 +1,171 @@
+"""Registering against a workspace in memory, with the one rule that matters: a taken version keeps its content."""
+
+import copy
+import json
+from types import SimpleNamespace
+
+import pytest
+from azure.ai.ml.constants import ListViewType
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+from kfp_azureml.aml_register_model.register import CONTENT_PROPERTY, RUN_PROPERTY, register_model
+from kfp_azureml.azureml import workspace as workspace_module
+from kfp_azureml.errors import ModelError, WorkspaceError
+from kfp_azureml.model_folder import hash_files
+
+
+class Models:
+    """The model operations of the SDK's client, in memory."""
+
+    def __init__(self):
+        self.versions = {}
+        self.archived = set()
+        self.uploads = []
+        self.before_next_put = lambda: None
+
+    def list(self, name, list_view_type):
+        hidden = self.archived if list_view_type == ListViewType.ACTIVE_ONLY else ()
+        return [model for (one, version), model in self.versions.items() if one == name and version not in hidden]
+
+    def get(self, name, version):
+        try:
+            return self.versions[name, version]
+        except KeyError:
+            raise ResourceNotFoundError from None
+
+    def create_or_update(self, model):
+        interrupt, self.before_next_put = self.before_next_put, lambda: None
+        interrupt()
+        taken = self.versions.get((model.name, model.version))
+        if taken and taken.properties[CONTENT_PROPERTY] != model.properties[CONTENT_PROPERTY]:
+            raise ResourceExistsError(response=SimpleNamespace(status_code=409, reason="Conflict", text=lambda: ""))
+        if not str(model.path).startswith("azureml:"):
+            self.uploads.append(sorted(path.name for path in model.path.rglob("*")))
+            model.path = "azureml://uploaded"
+        stored = copy.copy(model)
+        stored._id = f"/models/{model.name}/{model.version}"
+        self.versions[model.name, model.version] = stored
+        return stored
+
+
+@pytest.fixture
+def models(monkeypatch):
+    models = Models()
+    client = SimpleNamespace(models=models, subscription_id="s", resource_group_name="rg", workspace_name="ws")
+    monkeypatch.setattr(workspace_module, "workspace_client", lambda *_names: client)
+    return models
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def make(content="network"):
+        path = tmp_path / f"model-{content}"
+        path.mkdir(exist_ok=True)
+        (path / "model.bin").write_text(content)
+        return path
+
+    return make
+
+
+def test_the_first_version_is_1_and_carries_run_and_content(models, folder):
+    registered = register_model(folder(), model_name="net", run_id="run-7", tags={"stage": "trial"})
+    assert (registered.name, registered.version, registered.id) == ("net", "1", "/models/net/1")
+    assert registered.studio_url.startswith("https://ml.azure.com/models/net:1?wsid=/subscriptions/s/")
+    stored = models.versions["net", "1"]
+    assert stored.properties[RUN_PROPERTY] == "run-7"
+    assert len(stored.properties[CONTENT_PROPERTY]) == 64
+    assert stored.tags == {"stage": "trial"}
+
+
+def test_the_same_content_is_found_and_not_uploaded_again(models, folder):
+    first = register_model(folder(), model_name="net")
+    register_model(folder("other"), model_name="net")
+    assert register_model(folder(), model_name="net") == first
+    assert len(models.uploads) == 2
+    assert len(models.versions) == 2
+
+
+def test_new_tags_come_to_the_version_that_is_there(models, folder):
+    register_model(folder(), model_name="net", tags={"a": "1"})
+    register_model(folder(), model_name="net", tags={"b": "2"})
+    assert models.versions["net", "1"].tags == {"a": "1", "b": "2"}
+    assert len(models.uploads) == 1
+
+
+def test_the_same_files_as_another_type_are_another_version(models, folder):
+    path = folder()
+    (path / "MLmodel").write_text("flavors: {}")
+    assert register_model(path, model_name="net").version == "1"
+    assert register_model(path, model_name="net", model_type="mlflow_model").version == "2"
+
+
+def test_a_version_taken_in_between_is_not_ours(models, folder):
+    models.before_next_put = lambda: register_model(folder("other"), model_name="net")
+    assert register_model(folder(), model_name="net").version == "2"
+
+
+def test_the_same_content_registered_in_between_is_one_version(models, folder):
+    def others():
+        register_model(folder("other"), model_name="net")
+        register_model(folder(), model_name="net")
+
+    models.before_next_put = others
+    assert register_model(folder(), model_name="net").version == "2"
+    assert len(models.versions) == 2
+
+
+def test_archived_versions_keep_their_numbers(models, folder):
+    register_model(folder(), model_name="net")
+    models.archived.add("1")
+    assert register_model(folder(), model_name="net").version == "2"
+
+
+def test_a_version_may_be_named(models, folder):
+    assert register_model(folder(), model_name="net", model_version="rc-1").version == "rc-1"
+    assert register_model(folder(), model_name="net", model_version="rc-1").version == "rc-1"
+    assert len(models.uploads) == 1
+
+
+def test_a_named_version_with_another_content_is_refused(models, folder):
+    register_model(folder(), model_name="net", model_version="1")
+    with pytest.raises(ModelError, match="net version 1 is taken by another content"):
+        register_model(folder("other"), model_name="net", model_version="1")
+
+
+def test_the_sample_travels_with_the_model_and_does_not_change_its_content(models, folder, tmp_path):
+    path = folder()
+    scored = tmp_path / "scored"
+    scored.mkdir()
+    tensor = {"name": "x", "shape": [None], "dtype": "uint8"}
+    record = {"files": hash_files(path), "accuracy": 0.9, "loss": 0.25, "images": 3, "input": tensor, "output": tensor}
+    (scored / "check.json").write_text(json.dumps(record))
+    (scored / "sample.json").write_text("{}")
+    register_model(path, model_name="net", score_result=scored)
+    assert models.uploads == [["model.bin", "sample.json"]]
+    assert models.versions["net", "1"].tags == {"accuracy": "0.9000", "loss": "0.2500", "scored_images": "3"}
+    assert register_model(path, model_name="net").version == "1"
+
+
+def test_params_become_tags(models, folder, tmp_path):
+    params = tmp_path / "params.json"
+    params.write_text(json.dumps({"epochs": 3, "architecture": "seed", "shuffle": True}))
+    register_model(folder(), model_name="net", params=params)
+    assert models.versions["net", "1"].tags == {"epochs": "3", "architecture": "seed", "shuffle": "true"}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"a": {"b": 1}}'])
+def test_params_that_are_no_flat_object_are_refused(models, folder, tmp_path, text):
+    params = tmp_path / "params.json"
+    params.write_text(text)
+    with pytest.raises(ModelError, match=r"params\.json"):
+        register_model(folder(), model_name="net", params=params)
+
+
+def test_a_refusal_that_is_no_conflict_is_raised(models, folder):
+    def refuse():
+        raise HttpResponseError(response=SimpleNamespace(status_code=400, reason="Bad Request", text=lambda: ""))
+
+    models.before_next_put = refuse
+    with pytest.raises(WorkspaceError, match="registering model net version 1"):
+        register_model(folder(), model_name="net")
+    assert not models.versions

@@ -1,0 +1,68 @@
+import pytest
+
+from kfp_azureml.azureml.credentials import credential, subscription_id
+from kfp_azureml.errors import CredentialsError
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+PRINCIPAL = {"AZ_TENANT_ID": TENANT, "AZ_CLIENT_ID": "client", "AZ_CLIENT_SECRET": "hidden"}
+POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+
+
+def kind(environ):
+    return type(credential(environ)).__name__
+
+
+def test_the_service_principal_of_azcreds_comes_first():
+    assert kind(PRINCIPAL | POD | {"AZURE_FEDERATED_TOKEN_FILE": "/token"}) == "ClientSecretCredential"
+
+
+@pytest.mark.parametrize("key", PRINCIPAL)
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_an_incomplete_service_principal_is_one_line_that_names_the_key(key, how):
+    environ = {**PRINCIPAL, key: ""} if how == "empty" else {k: v for k, v in PRINCIPAL.items() if k != key}
+    with pytest.raises(CredentialsError) as refused:
+        credential(environ)
+    assert str(refused.value) == f"{key} missing or empty: add it to the secret azcreds"
+
+
+def test_all_empty_keys_are_an_incomplete_service_principal_not_another_identity():
+    with pytest.raises(CredentialsError, match="AZ_TENANT_ID, AZ_CLIENT_ID, AZ_CLIENT_SECRET missing"):
+        credential(dict.fromkeys(PRINCIPAL, ""))
+
+
+def test_a_malformed_tenant_is_a_credentials_error():
+    with pytest.raises(CredentialsError, match="AZ_TENANT_ID in the secret azcreds is not a tenant id"):
+        credential(PRINCIPAL | {"AZ_TENANT_ID": "not a tenant"})
+
+
+def test_workload_identity_where_its_webhook_set_it_up(monkeypatch):
+    environ = {"AZURE_FEDERATED_TOKEN_FILE": "/token", "AZURE_CLIENT_ID": "client", "AZURE_TENANT_ID": TENANT}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert kind(environ | POD) == "WorkloadIdentityCredential"
+
+
+def test_a_pod_without_any_identity_says_that_the_secret_is_missing():
+    with pytest.raises(CredentialsError, match=r"the secret azcreds with AZ_TENANT_ID.* is missing"):
+        credential(POD)
+
+
+def test_a_pod_with_a_managed_identity_needs_no_secret():
+    assert kind(POD | {"AZURE_CLIENT_ID": "identity"}) == "DefaultAzureCredential"
+
+
+def test_a_laptop_uses_what_it_has_and_never_asks(monkeypatch):
+    monkeypatch.delenv("AZURE_TOKEN_CREDENTIALS", raising=False)
+    members = {type(member).__name__ for member in credential({}).credentials}
+    assert members >= {"EnvironmentCredential", "ManagedIdentityCredential", "AzureCliCredential"}
+    assert not members & {"InteractiveBrowserCredential", "BrokerCredential", "VisualStudioCodeCredential"}
+
+
+def test_the_subscription_is_read_from_the_environment():
+    assert subscription_id({"AZ_SUBSCRIPTION_ID": "sub"}) == "sub"
+
+
+@pytest.mark.parametrize("environ", [{}, {"AZ_SUBSCRIPTION_ID": ""}])
+def test_a_missing_subscription_names_its_key(environ):
+    with pytest.raises(CredentialsError, match="AZ_SUBSCRIPTION_ID is missing or empty"):
+        subscription_id(environ)

@@ -1,0 +1,53 @@
+import json
+import logging
+import sys
+
+import pytest
+
+from kfp_azureml.azureml.workspace import quiet_sdk, workspace_client
+from kfp_azureml.errors import CredentialsError, WorkspaceError
+
+
+@pytest.fixture(autouse=True)
+def service_principal(monkeypatch):
+    for key in ("AZ_CLIENT_ID", "AZ_CLIENT_SECRET"):
+        monkeypatch.setenv(key, "x")
+    monkeypatch.setenv("AZ_TENANT_ID", "11111111-1111-1111-1111-111111111111")
+    monkeypatch.setenv("AZ_SUBSCRIPTION_ID", "sub")
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"), [(("rg", ""), "workspace is missing"), (("", "ws"), "resource_group is missing")]
+)
+def test_half_a_name_is_refused(names, missing):
+    with pytest.raises(WorkspaceError, match=missing):
+        workspace_client(*names)
+
+
+def test_without_names_a_config_json_is_needed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WorkspaceError, match=r"no workspace named: .*config\.json"):
+        workspace_client()
+
+
+@pytest.mark.parametrize("text", ["{", json.dumps({"subscription_id": "s"})])
+def test_a_broken_config_json_is_refused(tmp_path, monkeypatch, text):
+    (tmp_path / "config.json").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WorkspaceError, match=r"config\.json"):
+        workspace_client()
+
+
+def test_a_missing_subscription_is_named_before_anything_is_asked(monkeypatch):
+    monkeypatch.delenv("AZ_SUBSCRIPTION_ID")
+    with pytest.raises(CredentialsError, match="AZ_SUBSCRIPTION_ID"):
+        workspace_client("rg", "ws")
+
+
+def test_the_sdks_prints_are_swallowed_and_our_log_is_not(capsys, caplog):
+    with quiet_sdk():
+        print("dots")  # noqa: T201
+        print("blank lines", file=sys.stderr)  # noqa: T201
+        logging.getLogger("kfp_azureml").warning("ours")
+    assert capsys.readouterr() == ("", "")
+    assert caplog.messages == ["ours"]
