@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Groups are what training shuffles: small ones shuffle well, and 1024 images of 28x28 cost no more to write or read
-# than 8192 do. The limit in bytes keeps memory level for large images.
-GROUP_IMAGES = 1024
+# Groups are what training shuffles, so small ones are good; but each costs the writer about 2 kB until the end.
+# The limit in bytes keeps memory level for large images.
+GROUP_IMAGES = 2048
 GROUP_BYTES = 4 << 20
 
 

@@ -61,7 +61,10 @@ def open_csv(path: Path) -> ImageSet:
         DataError: If the file is empty, its images are not square, or a line is not numbers from 0 to 255.
     """
     with path.open("rb") as stream:
-        pixels = stream.readline().count(b",")
+        first_line = stream.readline()
+    if not first_line:
+        raise DataError(f"{path}: the file is empty")
+    pixels = first_line.count(b",")
     side = isqrt(pixels)
     if side < 1 or side * side != pixels:
         raise DataError(f"{path}: {pixels} pixels a line are no square image; other shapes need Parquet")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from kfp_azureml import azcreds
 from kfp_azureml.errors import CredentialsError, DataError
@@ -20,8 +21,9 @@ _, *PRINCIPAL_KEYS = azcreds.KEYS
 AZURE_SCHEMES = ("abfs", "abfss", "az")
 TIMEOUT_SECONDS = 60
 BLOCK_BYTES = 4 << 20
-# What a store answers for a name it does not have, or does not admit to have: S3 says 403 to who may not list.
-ABSENT_STATUSES = (403, 404, 410)
+ABSENT_STATUSES = (404, 410)
+# S3 answers this for a name it does not have to whoever may not list: so the next name has to be tried.
+REFUSED_STATUS = 403
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,11 @@ class Source:
             try:
                 return InputStream(self.open_raw(name), f"{self.uri}/{name}", self.failures)
             except self.failures as error:
-                if not _is_absent(error):
-                    raise _unreadable(self.uri, error) from error
-                if not isinstance(error, FileNotFoundError):
+                status = getattr(error, "status_code", None) or getattr(error, "code", None)
+                if isinstance(error, PermissionError) or status == REFUSED_STATUS:
                     refusal = error
+                elif not isinstance(error, FileNotFoundError) and status not in ABSENT_STATUSES:
+                    raise _unreadable(self.uri, error) from error
         looked_for = f"no {names[0]} there (looked for {', '.join(names)})"
         raise DataError(f"{self.uri}: {looked_for}" + (f": {_reason(refusal)}" if refusal else ""))
 
@@ -108,9 +111,12 @@ def open_source(input_data: str, *, use_azure_credentials: bool = False) -> Sour
     """
     if not input_data:
         raise DataError("input_data is empty: name a folder or a URI with the four idx files")
-    parts = urlsplit(input_data)
     if "://" not in input_data:
         return _local_folder(Path(input_data))
+    try:
+        parts = urlsplit(input_data)
+    except ValueError as error:
+        raise DataError(f"input_data is not a proper URI ({error})") from error
     match parts.scheme:
         case "file":
             return _local_folder(Path(unquote(parts.path)))
@@ -149,7 +155,8 @@ def _web_folder(url: str) -> Source:
 
     def open_raw(name: str) -> Any:
         address = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
-        return urlopen(address, timeout=TIMEOUT_SECONDS)  # noqa: S310 - the scheme has been looked at
+        escaped = quote(address, safe=string.punctuation)  # spaces and the like; what is escaped already stays
+        return urlopen(escaped, timeout=TIMEOUT_SECONDS)  # noqa: S310 - the scheme has been looked at
 
     return Source(_without_secrets(url), open_raw, (OSError, HTTPException))
 
@@ -195,11 +202,6 @@ def _driver_failures(scheme: str) -> tuple[type[Exception], ...]:
 
         return (BotoCoreError, ClientError)
     return ()
-
-
-def _is_absent(error: Exception) -> bool:
-    status = getattr(error, "status_code", None) or getattr(error, "code", None)
-    return isinstance(error, FileNotFoundError | PermissionError) or status in ABSENT_STATUSES
 
 
 def _unreadable(name: str, error: Exception) -> DataError:

@@ -1,0 +1,240 @@
+"""Sources: the same files from a folder, a web server or an object store; every refusal is one line."""
+
+import functools
+import socket
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import fsspec
+import pytest
+
+from kfp_azureml.errors import CredentialsError, DataError
+from kfp_azureml.imagesets.source import abfss_uri, open_source
+
+NAMES = ("images", "images.gz")
+CONTENT = bytes(range(256)) * 20_000
+AZ_KEYS = ("AZ_TENANT_ID", "AZ_CLIENT_ID", "AZ_CLIENT_SECRET")
+
+
+@contextmanager
+def web_server(handler):
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class QuietFiles(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+def answering(status, announced=None):
+    """A web server's handler whose every answer is the path that was asked for."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = self.path.encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(announced or len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            pass
+
+    return Answer
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture(params=["path", "file", "http", "http with a space", "memory"])
+def served(request, tmp_path):
+    """How to write a file of a folder, the folder's URI, and what messages call it."""
+    folder = tmp_path / "my data"
+    folder.mkdir()
+
+    def write(name, content):
+        (folder / name).write_bytes(content)
+
+    match request.param:
+        case "path":
+            yield write, str(folder), str(folder)
+        case "file":
+            yield write, folder.as_uri(), str(folder)
+        case "http":
+            with web_server(functools.partial(QuietFiles, directory=tmp_path)) as address:
+                yield write, f"{address}/my%20data/", f"{address}/my%20data"
+        case "http with a space":
+            with web_server(functools.partial(QuietFiles, directory=tmp_path)) as address:
+                yield write, f"{address}/my data", f"{address}/my data"
+        case "memory":
+            filesystem = fsspec.filesystem("memory")
+            yield lambda name, content: filesystem.pipe_file(f"/set/{name}", content), "memory://set/", "memory://set"
+            filesystem.store.clear()
+
+
+def refused(action, kind=DataError):
+    with pytest.raises(kind) as caught:
+        action()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_file_is_read_as_it_is(served):
+    write, uri, shown = served
+    write("images", CONTENT)
+    with open_source(uri).open(NAMES) as stream:
+        assert stream.name == f"{shown}/images"
+        assert stream.peek(2)[:2] == CONTENT[:2]
+        assert stream.read(1000) == CONTENT[:1000]
+        assert stream.read() == CONTENT[1000:]
+
+
+def test_the_first_name_that_is_there_is_taken(served):
+    write, uri, shown = served
+    write("images.gz", b"zipped")
+    with open_source(uri).open(NAMES) as stream:
+        assert stream.name == f"{shown}/images.gz"
+        assert stream.read() == b"zipped"
+    write("images", b"plain")
+    with open_source(uri).open(NAMES) as stream:
+        assert stream.read() == b"plain"
+
+
+def test_a_missing_file_names_the_folder_and_what_was_looked_for(served):
+    _, uri, shown = served
+    message = refused(lambda: open_source(uri).open(NAMES))
+    assert message == f"{shown}: no images there (looked for images, images.gz)"
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    assert refused(lambda: open_source(str(tmp_path / "none"))).startswith(f"{tmp_path / 'none'}: no such folder")
+    (tmp_path / "file").touch()
+    assert f"{tmp_path / 'file'}: not a folder" in refused(lambda: open_source(str(tmp_path / "file")))
+    assert "input_data is empty" in refused(lambda: open_source(""))
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path):
+    (tmp_path / "images").mkdir()
+    message = refused(lambda: open_source(str(tmp_path)).open(NAMES))
+    assert message.startswith(f"{tmp_path}: cannot be read")
+
+
+def test_a_web_server_that_is_not_there_is_refused():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/data"
+        assert "Connection refused" in refused(lambda: open_source(address).open(NAMES))
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(500, "cannot be read: HTTP Error 500"), (403, "no images there (looked for images, images.gz): HTTP Error 403")],
+)
+def test_a_web_server_that_refuses_is_quoted(status, reason):
+    with web_server(answering(status)) as address:
+        message = refused(lambda: open_source(f"{address}/data").open(NAMES))
+    assert message.startswith(f"{address}/data: ")
+    assert reason in message
+
+
+def test_a_web_server_that_hangs_up_early_gives_a_short_file():
+    with web_server(answering(200, announced=100)) as address, open_source(address).open(NAMES) as stream:
+        assert stream.read(100) == b"/images"
+
+
+def test_the_query_of_an_address_is_sent_but_never_shown():
+    with (
+        web_server(answering(200)) as address,
+        open_source(f"{address}/data?sig=secret").open(NAMES) as stream,
+    ):
+        assert stream.read() == b"/data/images?sig=secret"
+        assert stream.name == f"{address}/data/images"
+    with web_server(answering(500)) as address:
+        message = refused(lambda: open_source(f"{address}/data?sig=secret").open(NAMES))
+    assert message.startswith(f"{address}/data: ")
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize("uri", ["gopher://host/data", "http://[/", "az://container/folder"])
+def test_an_address_nobody_can_open_is_refused(uri, monkeypatch):
+    for key in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING"):
+        monkeypatch.delenv(key, raising=False)
+    refused(lambda: open_source(uri))
+
+
+def test_wasbs_is_mapped_to_abfss():
+    mapped = abfss_uri("wasbs://demo@account.blob.core.windows.net/mnist/fashion")
+    assert mapped == "abfss://demo@account.dfs.core.windows.net/mnist/fashion"
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    """What fsspec is asked for."""
+    asked = []
+
+    def url_to_fs(uri, **options):
+        asked.append((uri, options))
+        return fsspec.filesystem("memory"), "/set"
+
+    monkeypatch.setattr(fsspec, "url_to_fs", url_to_fs)
+    for key in AZ_KEYS:
+        monkeypatch.delenv(key, raising=False)
+    return asked
+
+
+ADDRESS = "abfss://demo@account.dfs.core.windows.net/set"
+
+
+def test_azure_storage_is_read_anonymously_unless_credentials_are_asked_for(driver, monkeypatch):
+    for key in AZ_KEYS:
+        monkeypatch.setenv(key, "value")
+    source = open_source("wasbs://demo@account.blob.core.windows.net/set/")
+    assert source.uri == ADDRESS
+    assert driver == [(ADDRESS, {"anon": True})]
+
+
+def test_azcreds_are_used_where_they_are_asked_for(driver, monkeypatch):
+    for key in AZ_KEYS:
+        monkeypatch.setenv(key, f"the {key}")
+    open_source(ADDRESS, use_azure_credentials=True)
+    options = {
+        "tenant_id": "the AZ_TENANT_ID",
+        "client_id": "the AZ_CLIENT_ID",
+        "client_secret": "the AZ_CLIENT_SECRET",
+    }
+    assert driver == [(ADDRESS, options)]
+
+
+def test_without_azcreds_the_default_chain_is_used(driver):
+    open_source(ADDRESS, use_azure_credentials=True)
+    assert driver == [(ADDRESS, {"anon": False})]
+
+
+@pytest.mark.parametrize("missing", AZ_KEYS)
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_missing_key_is_named(driver, monkeypatch, missing, empty):
+    for key in AZ_KEYS:
+        if key != missing:
+            monkeypatch.setenv(key, "secret")
+        elif empty:
+            monkeypatch.setenv(key, "")
+    message = refused(lambda: open_source(ADDRESS, use_azure_credentials=True), CredentialsError)
+    assert message.startswith(f"{missing} missing or empty")
+    assert not driver
+
+
+def test_azure_credentials_go_to_no_other_driver(driver, monkeypatch):
+    for key in AZ_KEYS:
+        monkeypatch.setenv(key, "value")
+    open_source("s3://bucket/set", use_azure_credentials=True)
+    assert driver == [("s3://bucket/set", {})]
