@@ -4,8 +4,6 @@ prep -> train -> score -> quality gate -> register -> deploy. Below the gate the
 neither registered nor deployed; the run succeeds.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from kfp import dsl

@@ -50,9 +50,12 @@ def dangling_references(pipeline: dict[str, Any], platform: dict[str, Any]) -> I
         if component.get("executorLabel", next(iter(executors), "")) not in executors:
             yield f"component {name} names the executor {component['executorLabel']}, which is not defined"
         yield from _dangling_in_dag(name, component, components)
-    for label in _platform_executors(platform):
+    for label, config in _platform_executors(platform).items():
         if label not in executors:
             yield f"the platform document configures the executor {label}, which is not defined"
+        for parent, known_inputs in _parents(label, pipeline):
+            for wanted in _referenced_inputs(config) - known_inputs:
+                yield f"the platform document's {label} takes the input {wanted} of {parent}, which is not defined"
 
 
 def _dangling_in_dag(name: str, component: dict[str, Any], components: dict[str, Any]) -> Iterator[str]:
@@ -89,6 +92,26 @@ def _dangling_output(
         yield f"{where} takes {argument} from the task {producer}, which is not defined"
     elif made_by is not None and key not in _definitions(made_by, "outputDefinitions"):
         yield f"{where} takes {argument} from the output {key} of {producer}, which it does not have"
+
+
+def _parents(executor: str, pipeline: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
+    """Find the DAGs with a task that an executor runs, and the inputs of each."""
+    components = pipeline.get("components", {})
+    for name, parent in {"root": pipeline["root"], **components}.items():
+        for task in parent.get("dag", {}).get("tasks", {}).values():
+            called = components.get(task["componentRef"]["name"], {})
+            if called.get("executorLabel") == executor:
+                yield name, _definitions(parent, "inputDefinitions")
+
+
+def _referenced_inputs(config: object) -> set[str]:
+    """Return the names of all `componentInputParameter`s in a platform configuration."""
+    if isinstance(config, dict):
+        own = {config["componentInputParameter"]} if "componentInputParameter" in config else set()
+        return own.union(*map(_referenced_inputs, config.values()))
+    if isinstance(config, list):
+        return set().union(*map(_referenced_inputs, config))
+    return set()
 
 
 def _arguments(task: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -22,11 +22,11 @@ def use(made: dsl.Input[dsl.Dataset], word: str):
 
 
 @dsl.pipeline(name="two-steps")
-def two_steps(size: int = 3):
+def two_steps(size: int = 3, secret: str = "azcreds"):
     first = make(size=size)
     with dsl.If(first.outputs["Output"] == "made"):
         second = use(made=first.outputs["made"], word=first.outputs["Output"])
-        kubernetes.use_secret_as_env(second, secret_name="azcreds", secret_key_to_env={"A": "A"})
+        kubernetes.use_secret_as_env(second, secret_name=secret, secret_key_to_env={"A": "A"})
 
 
 @pytest.fixture
@@ -77,6 +77,12 @@ def break_platform(pipeline: dict, platform: dict) -> None:
     executors["exec-nothing"] = executors.pop("exec-use")
 
 
+def break_secret_name(pipeline: dict, platform: dict) -> None:
+    condition = pipeline["components"]["comp-condition-1"]["inputDefinitions"]["parameters"]
+    del condition["pipelinechannel--secret"]
+    del pipeline["root"]["dag"]["tasks"]["condition-1"]["inputs"]["parameters"]["pipelinechannel--secret"]
+
+
 def test_a_sound_pipeline_passes(tmp_path: Path, documents: list[dict]) -> None:
     validate_compiled(written(tmp_path, documents))
 
@@ -92,6 +98,7 @@ def test_a_sound_pipeline_passes(tmp_path: Path, documents: list[dict]) -> None:
         (break_component, "comp-nothing"),
         (break_executor, "exec-nothing"),
         (break_platform, "exec-nothing"),
+        (break_secret_name, "pipelinechannel--secret"),
     ],
 )
 def test_a_reference_to_nothing_is_found_and_named(tmp_path: Path, documents: list[dict], breakage, named: str) -> None:
