@@ -8,7 +8,7 @@ from kfp_azureml.images import ML_IMAGE
 DISPLAY_NAME = "Prep Data"
 
 
-@dsl.component(base_image=ML_IMAGE, install_kfp_package=False)  # type: ignore[untyped-decorator]
+@dsl.component(base_image=ML_IMAGE, install_kfp_package=False)
 def prep(
     training_data: Output[Dataset],
     test_data: Output[Dataset],

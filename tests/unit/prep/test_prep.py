@@ -120,7 +120,7 @@ def test_files_from_a_web_server(source, arrays, outputs, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     (source / TRAIN_IMAGES).rename(source / "train-images.idx3-ubyte")
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietFiles, directory=source)) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             prep_data(f"http://127.0.0.1:{server.server_port}", *outputs)
