@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from kfp_azureml.errors import TrainingError
 from kfp_azureml.train.history import Epoch
@@ -55,7 +56,7 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
         run = mlflow.start_run()
         mlflow.log_params(dict(parameters))
     except MlflowException as error:
-        raise TrainingError(f"MLflow at {TRACKING_URI}: {_first_line(error)}") from error
+        raise TrainingError(f"MLflow at {TRACKING_URI}: {_reason(error, address)}") from error
 
     def log(epoch: Epoch) -> None:
         try:
@@ -65,7 +66,7 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
                 run_id=run.info.run_id,
             )
         except MlflowException as error:
-            logger.warning("MLflow: the metrics of epoch %d are lost: %s", epoch.number, _first_line(error))
+            logger.warning("MLflow: the metrics of epoch %d are lost: %s", epoch.number, _reason(error, address))
 
     status = "FAILED"
     try:
@@ -75,8 +76,11 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
         try:
             mlflow.end_run(status)
         except MlflowException as error:
-            logger.warning("MLflow: the run could not be ended: %s", _first_line(error))
+            logger.warning("MLflow: the run could not be ended: %s", _reason(error, address))
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _reason(error: Exception, address: str) -> str:
+    """Return an error's first line, without the password that the server's address may hold."""
+    reason = str(error).partition("\n")[0]
+    password = urlsplit(address).password
+    return reason.replace(password, "***") if password else reason

@@ -1,0 +1,197 @@
+"""Scoring: figures against an obvious reference, the files it writes, and what it refuses."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from onnx import numpy_helper
+
+from kfp_azureml.errors import DataError, ModelError
+from kfp_azureml.model_folder import ONNX_FILE, read_check, read_manifest, verify_files, write_manifest
+from kfp_azureml.score.score import main, score_model
+
+from .conftest import CLASSES, SHAPE, expected_probabilities
+
+Images = tuple[np.ndarray, np.ndarray]
+MakeSet = Callable[..., Path]
+
+
+def test_the_figures_are_those_of_a_plain_reference(
+    model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
+) -> None:
+    images, labels = random_images
+    result = score_model(make_set(images, labels), model_folder, tmp_path / "result")
+
+    probabilities = expected_probabilities(images)
+    predicted = probabilities.argmax(axis=1)
+    confusion = [[sum((labels == row) & (predicted == column)) for column in range(3)] for row in range(3)]
+    assert result.confusion == tuple(map(tuple, confusion))
+    assert result.accuracy == pytest.approx((predicted == labels).mean(), abs=1e-12)
+    assert result.loss == pytest.approx(-np.log(probabilities[np.arange(333), labels]).mean(), rel=1e-6)
+    assert (result.images, result.classes) == (333, CLASSES)
+
+
+def test_the_loss_of_certain_answers_is_clipped_as_keras_does(
+    model_folder: Path, make_set: MakeSet, tmp_path: Path
+) -> None:
+    graph = onnx.load(model_folder / ONNX_FILE)
+    weights = numpy_helper.to_array(graph.graph.initializer[0]) * 100  # makes every answer 0 or 1
+    graph.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "weights"))
+    onnx.save(graph, model_folder / ONNX_FILE)
+    write_manifest(model_folder, read_manifest(model_folder))
+    images = np.zeros((2, *SHAPE), np.uint8)
+    images[:, 0, 0] = 255
+
+    result = score_model(make_set(images, [0, 1]), model_folder, tmp_path / "result")
+    right, wrong = -np.log(np.float32(1 - 1e-7)), -np.log(1e-7)
+    assert result.loss == pytest.approx((right + wrong) / 2, rel=1e-5)
+
+
+def test_predictions_hold_every_image_in_order(
+    model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
+) -> None:
+    images, labels = random_images
+    score_model(make_set(images, labels), model_folder, tmp_path / "result")
+    table = pq.read_table(tmp_path / "result" / "predictions.parquet")
+    assert str(table.schema.field("probabilities").type) == "fixed_size_list<element: float>[3]"
+    assert table["index"].to_pylist() == list(range(333))
+    assert table["label"].to_pylist() == labels.tolist()
+    probabilities = np.array(table["probabilities"].to_pylist())
+    np.testing.assert_allclose(probabilities, expected_probabilities(images), atol=1e-6)
+    assert table["predicted"].to_pylist() == probabilities.argmax(axis=1).tolist()
+
+
+def test_predict_result_has_the_format_of_the_original_example(
+    model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
+) -> None:
+    images, labels = random_images
+    score_model(make_set(images, labels), model_folder, tmp_path / "result")
+    np.savetxt(tmp_path / "expected", expected_probabilities(images).argmax(axis=1).astype(float))
+    written = (tmp_path / "result" / "predict_result.csv").read_bytes()
+    assert written == (tmp_path / "expected").read_bytes()
+    assert written.startswith((b"0.000000000000000000e+00\n", b"1.0000", b"2.0000"))
+
+
+def test_the_check_record_names_what_was_scored(
+    model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
+) -> None:
+    result = score_model(make_set(*random_images), model_folder, tmp_path / "result")
+    check = read_check(tmp_path / "result")
+    manifest = read_manifest(model_folder)
+    verify_files(model_folder, check.files)
+    assert check.files.keys() == {"model.keras", "model.onnx"}
+    assert (check.accuracy, check.loss, check.images) == (result.accuracy, result.loss, 333)
+    assert (check.input, check.output) == (manifest.input, manifest.output)
+
+
+def test_the_sample_is_spread_evenly_and_has_the_answers(
+    model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
+) -> None:
+    images, labels = random_images
+    score_model(make_set(images, labels), model_folder, tmp_path / "result")
+    sample = json.loads((tmp_path / "result" / "sample.json").read_text())
+    rows = [index * 333 // 100 for index in range(100)]
+    assert sample["shape"] == list(SHAPE)
+    assert [base64.b64decode(image) for image in sample["images"]] == [images[row].tobytes() for row in rows]
+    assert sample["labels"] == labels[rows].tolist()
+    expected = expected_probabilities(images[rows])
+    assert sample["predicted"] == expected.argmax(axis=1).tolist()
+    np.testing.assert_allclose(sample["probabilities"], expected, atol=1e-6)
+
+
+def test_a_small_set_is_its_own_sample(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
+    score_model(make_set(np.zeros((3, *SHAPE)), [0, 1, 2]), model_folder, tmp_path / "result")
+    assert json.loads((tmp_path / "result" / "sample.json").read_text())["labels"] == [0, 1, 2]
+
+
+def test_an_altered_model_is_refused(
+    model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
+) -> None:
+    (model_folder / "model.keras").write_bytes(b"something else")
+    with pytest.raises(ModelError, match=r"model\.keras: the content is not what was recorded"):
+        score_model(make_set(*random_images), model_folder, tmp_path / "result")
+    assert not (tmp_path / "result").exists()
+
+
+def test_a_model_without_onnx_is_refused(
+    model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
+) -> None:
+    (model_folder / "model.onnx").unlink()
+    write_manifest(model_folder, read_manifest(model_folder))
+    with pytest.raises(ModelError, match=r"the manifest names no model\.onnx"):
+        score_model(make_set(*random_images), model_folder, tmp_path / "result")
+
+
+def test_a_model_whose_answers_are_no_numbers_is_refused(
+    model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
+) -> None:
+    graph = onnx.load(model_folder / ONNX_FILE)
+    graph.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((4, 3), np.nan, np.float32), "weights"))
+    onnx.save(graph, model_folder / ONNX_FILE)
+    write_manifest(model_folder, read_manifest(model_folder))
+    with pytest.raises(ModelError, match="probabilities are not numbers"):
+        score_model(make_set(*random_images), model_folder, tmp_path / "result")
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "images"}
+
+
+def test_images_of_another_size_are_refused(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="images are 3x2x1; the model takes 2x2x1"):
+        score_model(make_set(np.zeros((2, 3, 2, 1)), [0, 1]), model_folder, tmp_path / "result")
+
+
+@pytest.mark.parametrize("classes", [("zero", "two", "one"), ("zero", "one"), ("0", "1", "2", "3")])
+def test_other_classes_are_refused(
+    model_folder: Path, make_set: MakeSet, tmp_path: Path, classes: tuple[str, ...]
+) -> None:
+    with pytest.raises(DataError, match=f"its classes are {', '.join(classes)}; the model's are zero, "):
+        score_model(make_set(np.zeros((2, *SHAPE)), [0, 1], classes), model_folder, tmp_path / "result")
+
+
+def test_numbers_will_do_as_names_of_the_first_classes(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
+    result = score_model(make_set(np.zeros((2, *SHAPE)), [0, 1], ("0", "1")), model_folder, tmp_path / "result")
+    assert result.classes == CLASSES
+
+
+def test_the_command_needs_no_tensorflow_and_reports_to_the_supervisor(
+    model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
+) -> None:
+    arguments = [
+        f"--input-data={make_set(*random_images)}",
+        f"--input-model={model_folder}",
+        f"--output-result={tmp_path / 'result'}",
+        f"--output-report={tmp_path / 'report'}",
+    ]
+    program = (
+        "import sys\nfrom kfp_azureml.score.score import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
+        "print(sorted({'tensorflow', 'keras', 'kfp', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"KFP_AZUREML_EVENTS": str(tmp_path / "events")},
+    )
+    assert done.stdout.strip() == "[]"
+    assert "<h1>Score report</h1>" in (tmp_path / "report").read_text()
+    events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    (results,) = [event["results"] for event in events if event["event"] == "result"]
+    check = read_check(tmp_path / "result")
+    assert results == {"accuracy": check.accuracy, "loss": check.loss}
+
+
+def test_the_command_ends_with_one_line(model_folder: Path, tmp_path: Path) -> None:
+    missing = str(tmp_path / "nothing")
+    options = ["--input-data", missing, "--input-model", str(model_folder), "--output-result", str(tmp_path / "result")]
+    done = CliRunner().invoke(main, options)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].startswith(f"score: {missing}: no such folder")
