@@ -20,7 +20,10 @@ from kfp_azureml.errors import ModelError
 KERAS_FILE = "model.keras"
 ONNX_FILE = "model.onnx"
 MANIFEST_FILE = "model.json"
+
+# What score leaves beside its predictions, for register and deploy.
 CHECK_FILE = "check.json"
+SAMPLE_FILE = "sample.json"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from kfp_azureml.aml_deploy_model.plan import INSTANCE_TYPE, SCORING_SCRIPT, Mac
 from kfp_azureml.aml_deploy_model.questions import Question, Scoring, question_from_file, question_from_sample
 from kfp_azureml.azureml.results import write_result
 from kfp_azureml.errors import DeploymentError, ModelError
-from kfp_azureml.steps import progress, run_step
+from kfp_azureml.steps import progress, report, run_step
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -138,6 +138,14 @@ def deploy_model(
     scoring = Scoring(str(endpoint.scoring_uri), scoring_key(client, endpoint_name))
     _ask_before_traffic(scoring, question, plan.deployment)
     traffic = _go_live(client, plan, scoring, question, deadline)
+    report(
+        endpoint={
+            "name": endpoint_name,
+            "scoring_uri": scoring.uri,
+            "deployment": plan.deployment,
+            "traffic": traffic,
+        }
+    )
     return DeployedModel(
         endpoint_name=endpoint_name,
         deployment_name=plan.deployment,

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.errors import DeploymentError, ModelError
+from kfp_azureml.model_folder import SAMPLE_FILE
 
 if TYPE_CHECKING:
     import httpx
 
-SAMPLE_FILE = "sample.json"
 GRACE_SECONDS = 120.0  # a deployment called Succeeded may need a while until the endpoint routes to it
 PAUSE_SECONDS = 2.0
 REQUEST_SECONDS = 60.0

@@ -20,8 +20,8 @@ from kfp_azureml.aml_register_model.checks import MODEL_TYPES, check_asset_name,
 from kfp_azureml.azureml.content import content_hash
 from kfp_azureml.azureml.results import write_result
 from kfp_azureml.errors import ModelError
-from kfp_azureml.model_folder import CheckRecord
-from kfp_azureml.steps import progress, run_step
+from kfp_azureml.model_folder import SAMPLE_FILE, CheckRecord
+from kfp_azureml.steps import progress, report, run_step
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -31,9 +31,6 @@ NAME = "aml_register_model"
 
 CONTENT_PROPERTY = "kfp_azureml.content_sha256"
 RUN_PROPERTY = "kfp_azureml.run_id"
-
-SAMPLE_FILE = "sample.json"
-"""Scored images with their answers; it travels with the model, so that a deployment can be asked about them."""
 
 _STAGED_NAME = "model"  # the folder's name below AZUREML_MODEL_DIR; part of the blob path, so always the same
 _ATTEMPTS = 40  # each lost race means that somebody else's registration went through
@@ -65,7 +62,7 @@ def register_model(
     resource_group: str = "",
     workspace: str = "",
     score_result: Path | None = None,
-    tags: Mapping[str, str] | None = None,
+    tags: Mapping[str, object] | None = None,
     params: Path | None = None,
     description: str = "",
     run_id: str = "",
@@ -97,7 +94,7 @@ def register_model(
     if model_version:
         check_asset_name(model_version, "model_version")
     check = check_model(model, model_type, score_result)
-    all_tags = {**_metric_tags(check), **_param_tags(params), **(tags or {})}
+    all_tags = {**_metric_tags(check), **_param_tags(params), **_as_tags(tags or {})}
     content = content_hash(model)
 
     from kfp_azureml.azureml.workspace import studio_url, workspace_client
@@ -106,12 +103,14 @@ def register_model(
     wanted = _Wanted(model_name, model_version, model_type, content)
     with _staged(model, score_result) as folder:
         version = _find_or_create(client, wanted, folder, all_tags, description, run_id)
-    return RegisteredModel(
+    registered = RegisteredModel(
         name=model_name,
         version=str(version.version),
         id=str(version.id),
         studio_url=studio_url(client, f"models/{model_name}:{version.version}"),
     )
+    report(model={"name": registered.name, "version": registered.version, "id": registered.id})
+    return registered
 
 
 @dataclass(frozen=True)
@@ -256,6 +255,11 @@ def _param_tags(params: Path | None) -> dict[str, str]:
         raise ModelError(f"{params}: not JSON ({error})") from error
     if not isinstance(entries, dict) or any(isinstance(value, (dict, list)) for value in entries.values()):
         raise ModelError(f"{params}: expected one flat JSON object, as its entries become tags")
+    return _as_tags(entries)
+
+
+def _as_tags(entries: Mapping[str, object]) -> dict[str, str]:
+    """Azure ML's tags are texts; others come from JSON, and are written as JSON says them."""
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in entries.items()}
 
 

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kfp_azureml.imagesets.image_set import ImageSetInfo
+from kfp_azureml.model_folder import SAMPLE_FILE
 
 if TYPE_CHECKING:
     from kfp_azureml.score.score import Scored
 
 PREDICTIONS_FILE = "predictions.parquet"
 CLASSES_FILE = "predict_result.csv"
-SAMPLE_FILE = "sample.json"
 
 SAMPLE_IMAGES = 100
 SAMPLE_BYTES = 3 << 20

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kfp_azureml.errors import DataError, ModelError
-from kfp_azureml.model_folder import ONNX_FILE, CheckRecord, Manifest, read_manifest, verify_files, write_check
+from kfp_azureml.model_folder import (
+    ONNX_FILE,
+    SAMPLE_FILE,
+    CheckRecord,
+    Manifest,
+    read_manifest,
+    verify_files,
+    write_check,
+)
 from kfp_azureml.outputs import whole_file, whole_folder
 from kfp_azureml.steps import progress, report, run_step
 
@@ -138,7 +146,7 @@ def score_model(
             with whole_file(output_report) as page:
                 write_report(page, result, album.mistakes)
     progress(f"{result.images:,} images: accuracy {result.accuracy:.4f}, loss {result.loss:.4f}", 1.0)
-    report(accuracy=result.accuracy, loss=result.loss)
+    report(accuracy=result.accuracy, loss=result.loss, sample=str(output_result / SAMPLE_FILE))
     return result
 
 
