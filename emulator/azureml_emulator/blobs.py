@@ -1,0 +1,135 @@
+"""The workspace's blob store as the service itself uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from azureml_emulator.arm import ArmError
+from azureml_emulator.certificates import Certificates
+from azureml_emulator.storage import StorageAccount
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
+
+SAS_HOURS = 1
+CONTAINER = "azureml-blobstore"
+
+
+class Blobs:
+    """Containers, signatures and downloads in one storage account.
+
+    Attributes:
+        account: The storage account's name.
+    """
+
+    def __init__(self, storage: StorageAccount, certificates: Certificates) -> None:
+        self.account = storage.name
+        self._storage = storage
+        self._certificates = certificates
+
+    @functools.cached_property
+    def _client(self) -> BlobServiceClient:
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.storage.blob import BlobServiceClient
+
+        return BlobServiceClient(
+            f"https://127.0.0.1:{self._storage.port}/{self.account}",
+            credential={"account_name": self.account, "account_key": self._storage.key},
+            # Straight to Azurite, whatever proxy the caller uses.
+            transport=RequestsTransport(use_env_settings=False, connection_verify=str(self._certificates.authority)),
+        )
+
+    def url(self, container: str) -> str:
+        """A container's address as clients know it.
+
+        Args:
+            container: The container's name.
+
+        Returns:
+            The https address.
+        """
+        return f"https://{self.account}.blob.core.windows.net/{container}"
+
+    async def create_container(self, container: str) -> None:
+        """Create a container unless it is there.
+
+        Args:
+            container: Its name.
+        """
+        client = self._client.get_container_client(container)
+        if not await asyncio.to_thread(client.exists):
+            await asyncio.to_thread(client.create_container)
+
+    def sign(self, container: str) -> str:
+        """Make a shared access signature for a container.
+
+        Args:
+            container: Its name.
+
+        Returns:
+            The query string that allows to read, write and list for an hour.
+        """
+        from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+        return generate_container_sas(
+            self.account,
+            container,
+            account_key=self._storage.key,
+            permission=ContainerSasPermissions(read=True, add=True, create=True, write=True, delete=True, list=True),
+            expiry=datetime.now(UTC) + timedelta(hours=SAS_HOURS),
+        )
+
+    async def download(self, uri: str, destination: Path) -> None:
+        """Copy a folder or a single blob.
+
+        Args:
+            uri: An azureml:// datastore path or an https blob address; see `locate`.
+            destination: A folder that gets the folder's content, or the blob; made if needed.
+
+        Raises:
+            ArmError: If nothing is there, or a blob's name points out of the folder.
+        """
+        container, path = self.locate(uri)
+        await asyncio.to_thread(self._download, container, path, destination)
+
+    def locate(self, uri: str) -> tuple[str, str]:
+        """Find where a URI points to.
+
+        Args:
+            uri: `azureml://.../datastores/NAME/paths/PATH`, or `https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH`.
+
+        Returns:
+            The container, and the path in it without a slash at the end.
+
+        Raises:
+            ArmError: If it is of another form.
+        """
+        parts = urlsplit(uri)
+        if parts.scheme == "azureml" and "/datastores/" in uri and "/paths/" in uri:
+            return CONTAINER, uri.split("/paths/", 1)[1].strip("/")
+        if parts.scheme == "https" and parts.hostname == f"{self.account}.blob.core.windows.net":
+            container, _, path = unquote(parts.path).strip("/").partition("/")
+            return container, path
+        raise ArmError(400, "UserError", f"The emulator cannot read {uri}: it is not in the workspace's blob store.")
+
+    def _download(self, container: str, path: str, destination: Path) -> None:
+        destination.mkdir(parents=True, exist_ok=True)
+        client = self._client.get_container_client(container)
+        found = False
+        for name in client.list_blob_names(name_starts_with=path):
+            if name != path and not name.startswith(f"{path}/") and path:
+                continue  # a neighbour whose name begins alike
+            target = destination / (name.removeprefix(f"{path}/") if path and name != path else Path(name).name)
+            if not target.resolve().is_relative_to(destination.resolve()):
+                raise ArmError(400, "UserError", f"The blob name {name!r} points out of its folder.")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                client.download_blob(name).readinto(file)
+            found = True
+        if not found:
+            raise ArmError(404, "UserError", f"There is nothing at {path!r} in container {container!r}.")

@@ -1,0 +1,71 @@
+"""A throw-away certificate authority: made at each start, its key never leaves the process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import certifi
+import trustme
+
+from azureml_emulator.private_files import write_private
+
+HOSTS = (
+    "management.azure.com",
+    "login.microsoftonline.com",
+    "*.api.azureml.ms",
+    "*.inference.ml.azure.com",
+    "*.blob.core.windows.net",
+    "127.0.0.1",
+)
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files, readable by their owner only.
+
+    Attributes:
+        authority: The throw-away authority's certificate.
+        bundle: The certificates the caller trusts anyway, and the authority's.
+        chain: The server's certificate chain, for every host name the emulator plays.
+        key: The server's private key.
+    """
+
+    authority: Path
+    bundle: Path
+    chain: Path
+    key: Path
+
+
+def make_certificates(folder: Path, location: str, environment: Mapping[str, str] = os.environ) -> Certificates:
+    """Make an authority and one server certificate.
+
+    Args:
+        folder: Where the files go; made if needed.
+        location: The Azure region of the endpoints' host names.
+        environment: Where the caller may name a certificate bundle of his own.
+
+    Returns:
+        The files.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    files = Certificates(folder / "ca.pem", folder / "bundle.pem", folder / "server.pem", folder / "server.key")
+    authority = trustme.CA()
+    # A wildcard covers one label: the endpoints' names have the region as a second one.
+    server = authority.issue_cert(*HOSTS, f"*.{location}.inference.ml.azure.com")
+    write_private(files.authority, authority.cert_pem.bytes())
+    write_private(files.bundle, _trusted_anyway(environment) + b"\n" + authority.cert_pem.bytes())
+    write_private(files.chain, b"".join(blob.bytes() for blob in server.cert_chain_pems))
+    write_private(files.key, server.private_key_pem.bytes())
+    return files
+
+
+def _trusted_anyway(environment: Mapping[str, str]) -> bytes:
+    """The bundle the caller's own clients read: requests' variable first, then OpenSSL's."""
+    for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        path = Path(environment.get(variable, ""))
+        if path.is_file():
+            return path.read_bytes()
+    return Path(certifi.where()).read_bytes()

@@ -1,0 +1,168 @@
+"""The command `azureml-emulator`."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from azureml_emulator.errors import EmulatorError
+from azureml_emulator.info import FILE_NAME, EmulatorInfo
+
+STOP_SECONDS = 30.0
+STOP_POLL_SECONDS = 0.05
+
+
+class _Cli(click.Group):
+    """Shows an EmulatorError as one line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except EmulatorError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def default_state_dir() -> Path:
+    """Where an emulator keeps its state when nobody says otherwise."""
+    shared = os.environ.get("XDG_STATE_HOME")
+    return (Path(shared) if shared else Path.home() / ".local" / "state") / "azureml-emulator"
+
+
+state_dir_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the emulator keeps its state.",
+)
+
+
+@click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """A local Azure Machine Learning for unmodified clients."""
+
+
+@main.command()
+@state_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready, instead of text.")
+@click.option("--detach", is_flag=True, help="Return when ready, and leave the emulator running.")
+@click.option("--outlive-parent", is_flag=True, help="Go on when the process that started the emulator is gone.")
+@click.option("--token-seconds", type=click.IntRange(1), default=3600, show_default=True, help="Life of access tokens.")
+@click.option("--retry-after", type=click.IntRange(1), default=1, show_default=True, help="Seconds between polls.")
+@click.option("--endpoint-seconds", type=click.FloatRange(0), default=0, help="How long endpoint operations take.")
+def start(
+    state_dir: Path | None,
+    as_json: bool,
+    detach: bool,
+    outlive_parent: bool,
+    token_seconds: int,
+    retry_after: int,
+    endpoint_seconds: float,
+) -> None:
+    """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.
+
+    Without --state-dir nothing is kept, unless --detach is given.
+    """
+    if detach:
+        _start_detached(state_dir or default_state_dir(), as_json)
+        return
+
+    from azureml_emulator import service
+    from azureml_emulator.settings import Settings
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("azure", "httpx", "urllib3", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+    def announce(info: EmulatorInfo) -> None:
+        click.echo(info.to_json() if as_json else _ready_text(info))
+        sys.stdout.flush()
+
+    with tempfile.TemporaryDirectory(prefix="azureml-emulator-") as throw_away:
+        settings = Settings(
+            state_dir=state_dir.resolve() if state_dir else Path(throw_away),
+            token_seconds=token_seconds,
+            retry_after=retry_after,
+            endpoint_seconds=endpoint_seconds,
+        )
+        service.run(settings, announce, outlive_parent=outlive_parent)
+
+
+@main.command()
+@state_dir_option
+def stop(state_dir: Path | None) -> None:
+    """Stop the emulator of a state folder and wait until it is gone."""
+    state_dir = state_dir or default_state_dir()
+    info = _running(state_dir)
+    os.kill(info.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _is_locked(state_dir):
+        if time.monotonic() > deadline:
+            raise EmulatorError(f"the emulator, process {info.pid}, did not stop within {STOP_SECONDS:g} seconds")
+        time.sleep(STOP_POLL_SECONDS)
+
+
+@main.command()
+@state_dir_option
+def env(state_dir: Path | None) -> None:
+    """Print the environment for clients, as shell commands: eval "$(azureml-emulator env)"."""
+    for name, value in _running(state_dir or default_state_dir()).environment.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _start_detached(state_dir: Path, as_json: bool) -> None:
+    from azureml_emulator.emulator import READY_SECONDS, ready_line, stop_process
+
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = state_dir / "emulator.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "azureml_emulator", "start", "--json", "--outlive-parent"),
+                *("--state-dir", state_dir),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+        )
+    line = ready_line(process, READY_SECONDS)
+    if not line:
+        stop_process(process)
+        raise EmulatorError(log.read_text().strip() or "the emulator did not start")
+    click.echo(line.rstrip() if as_json else _ready_text(EmulatorInfo.from_json(line)))
+
+
+def _ready_text(info: EmulatorInfo) -> str:
+    return (
+        f"Azure ML emulator is ready: resource group {info.resource_group}, workspace {info.workspace}.\n"
+        f'In the shell of your client:  eval "$(azureml-emulator env --state-dir {shlex.quote(info.state_dir)})"'
+    )
+
+
+def _running(state_dir: Path) -> EmulatorInfo:
+    file = state_dir / FILE_NAME
+    # The lock, not the file, says that it runs: after kill -9 the file is still there.
+    if not _is_locked(state_dir) or not file.exists():
+        raise EmulatorError(f"no emulator is running on {state_dir}")
+    return EmulatorInfo.from_json(file.read_text())
+
+
+def _is_locked(state_dir: Path) -> bool:
+    lock = state_dir / "lock"
+    if not lock.exists():
+        return False
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -1,0 +1,191 @@
+"""Sign-in: what login.microsoftonline.com does for an application with a client secret."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+import jwt
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from azureml_emulator.arm import ArmError
+from azureml_emulator.settings import Settings
+
+LOGIN_HOST = "login.microsoftonline.com"
+MANAGEMENT_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
+SCORING_AUDIENCES = ("https://ml.azure.com",)
+
+
+class Tokens:
+    """Issues access tokens and checks them: signature, expiry, audience.
+
+    The signing key is made at each start, so a token is worth nothing to another run.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+
+    def issue(self, audience: str) -> str:
+        """Make an access token.
+
+        Args:
+            audience: Whom it is for.
+
+        Returns:
+            The token, a JWT.
+        """
+        issued = int(self._clock())
+        claims = {
+            "aud": audience,
+            "iss": f"https://sts.windows.net/{self._settings.tenant_id}/",
+            "iat": issued,
+            "nbf": issued,
+            "exp": issued + self._settings.token_seconds,
+            "appid": self._settings.client_id,
+            "oid": self._settings.client_id,
+            "tid": self._settings.tenant_id,
+            "ver": "1.0",
+        }
+        return jwt.encode(claims, self._key, "HS256")
+
+    def check(self, authorization: str, audiences: tuple[str, ...]) -> None:
+        """Check the `Authorization` header of a request.
+
+        Args:
+            authorization: The header's value, empty when it is missing.
+            audiences: The token must be for one of these.
+
+        Raises:
+            ArmError: 401, if the token is missing, forged, expired or for somebody else.
+        """
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise self._refusal("AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.")
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=["HS256"],
+                options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
+            )
+        except jwt.InvalidTokenError as error:
+            raise self._refusal("InvalidAuthenticationToken", f"The access token is invalid: {error}.") from None
+        # Time and audience by ourselves: the clock is ours, and an audience may end in a slash.
+        if claims["exp"] <= self._clock():
+            raise self._refusal(
+                "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time."
+            )
+        if claims["aud"].rstrip("/") not in audiences:
+            raise self._refusal(
+                "InvalidAuthenticationTokenAudience",
+                f"The access token has been obtained for wrong audience or resource '{claims['aud']}'. "
+                f"It should match one of the allowed audiences: {', '.join(audiences)}.",
+            )
+
+    def is_valid(self, token: str, audiences: tuple[str, ...]) -> bool:
+        """Say whether `check` would let a token pass.
+
+        Args:
+            token: The token.
+            audiences: It must be for one of these.
+
+        Returns:
+            Whether it is valid.
+        """
+        try:
+            self.check(f"Bearer {token}", audiences)
+        except ArmError:
+            return False
+        return True
+
+    def _refusal(self, code: str, message: str) -> ArmError:
+        authority = f"https://{LOGIN_HOST}/{self._settings.tenant_id}"
+        challenge = f'Bearer authorization_uri="{authority}", error="invalid_token"'
+        return ArmError(401, code, message, {"WWW-Authenticate": challenge})
+
+
+class RequireManagementToken:
+    """Middleware: nobody gets past without a token for Azure Resource Manager."""
+
+    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+        self._app = app
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on if its token is good."""
+        self._tokens.check(Request(scope).headers.get("authorization", ""), MANAGEMENT_AUDIENCES)
+        await self._app(scope, receive, send)
+
+
+def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
+    """The routes of the login host.
+
+    Args:
+        settings: The directory and the application that may sign in.
+        tokens: Makes the tokens.
+
+    Returns:
+        Discovery and the token endpoint.
+    """
+    authority = f"https://{LOGIN_HOST}/{settings.tenant_id}"
+
+    async def discover_instance(_request: Request) -> Response:
+        alias = {"preferred_network": LOGIN_HOST, "preferred_cache": LOGIN_HOST, "aliases": [LOGIN_HOST]}
+        endpoint = f"{authority}/v2.0/.well-known/openid-configuration"
+        return JSONResponse({"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": [alias]})
+
+    async def discover_tenant(request: Request) -> Response:
+        if request.path_params["tenant"].lower() != settings.tenant_id:
+            return _login_error(400, "invalid_tenant", 90002, f"Tenant '{request.path_params['tenant']}' not found.")
+        return JSONResponse(
+            {
+                "issuer": f"{authority}/v2.0",
+                "authorization_endpoint": f"{authority}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{authority}/oauth2/v2.0/token",
+                "device_authorization_endpoint": f"{authority}/oauth2/v2.0/devicecode",
+                "jwks_uri": f"{authority}/discovery/v2.0/keys",
+            }
+        )
+
+    async def issue_token(request: Request) -> Response:
+        form = {name: values[0] for name, values in parse_qs((await request.body()).decode("latin-1")).items()}
+        if request.path_params["tenant"].lower() != settings.tenant_id:
+            return _login_error(400, "invalid_tenant", 90002, f"Tenant '{request.path_params['tenant']}' not found.")
+        if form.get("grant_type") != "client_credentials":
+            return _login_error(400, "unsupported_grant_type", 70003, "Only client_credentials is emulated.")
+        if form.get("client_id", "").lower() != settings.client_id:
+            return _login_error(
+                400, "unauthorized_client", 700016, "Application with this identifier was not found in the directory."
+            )
+        if not secrets.compare_digest(form.get("client_secret", "").encode(), settings.client_secret.encode()):
+            return _login_error(401, "invalid_client", 7000215, "Invalid client secret provided.")
+        audience = form.get("scope", "").split(" ")[0].removesuffix("/.default")
+        if not audience:
+            return _login_error(400, "invalid_scope", 90014, "The required field 'scope' is missing.")
+        seconds = settings.token_seconds
+        return JSONResponse(
+            {
+                "token_type": "Bearer",
+                "expires_in": seconds,
+                "ext_expires_in": seconds,
+                "access_token": tokens.issue(audience),
+            }
+        )
+
+    return [
+        Route("/common/discovery/instance", discover_instance),
+        Route("/{tenant}/v2.0/.well-known/openid-configuration", discover_tenant),
+        Route("/{tenant}/oauth2/v2.0/token", issue_token, methods=["POST"]),
+    ]
+
+
+def _login_error(status: int, error: str, number: int, message: str) -> Response:
+    description = f"AADSTS{number}: {message}"
+    return JSONResponse({"error": error, "error_description": description, "error_codes": [number]}, status)

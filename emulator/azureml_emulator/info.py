@@ -1,0 +1,98 @@
+"""What a client needs to know of a running emulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from azureml_emulator.private_files import write_private
+
+if TYPE_CHECKING:
+    from azureml_emulator.certificates import Certificates
+    from azureml_emulator.settings import Settings
+
+FILE_NAME = "emulator.json"
+LOOPBACK = "localhost,127.0.0.1,::1"
+
+
+@dataclass(frozen=True)
+class EmulatorInfo:
+    """A running emulator, as its ready line and `emulator.json` in its state folder tell.
+
+    Attributes:
+        pid: The emulator's process.
+        state_dir: Where its state and logs are.
+        proxy_url: The proxy that clients of Azure must use.
+        ca_file: Certificate of the authority that signed its certificates.
+        environment: All variables that a client process needs, credentials included.
+        resource_group: Name of its resource group.
+        workspace: Name of its workspace.
+    """
+
+    pid: int
+    state_dir: str
+    proxy_url: str
+    ca_file: str
+    environment: Mapping[str, str] = field(repr=False)
+    resource_group: str
+    workspace: str
+
+    def to_json(self) -> str:
+        """Write it as one JSON line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> EmulatorInfo:
+        """Read what `to_json` wrote.
+
+        Args:
+            text: The JSON.
+
+        Returns:
+            The same information.
+        """
+        return cls(**json.loads(text))
+
+
+def client_environment(settings: Settings, certificates: Certificates, proxy_url: str) -> dict[str, str]:
+    """Say which environment makes unmodified Azure clients talk to the emulator.
+
+    Args:
+        settings: Names and credentials.
+        certificates: Whom to trust.
+        proxy_url: Where the proxy is.
+
+    Returns:
+        Environment variables.
+    """
+    environment = {
+        "AZ_SUBSCRIPTION_ID": settings.subscription_id,
+        "AZ_TENANT_ID": settings.tenant_id,
+        "AZ_CLIENT_ID": settings.client_id,
+        "AZ_CLIENT_SECRET": settings.client_secret,
+        # requests reads the first, OpenSSL and httpx the second.
+        "REQUESTS_CA_BUNDLE": str(certificates.bundle),
+        "SSL_CERT_FILE": str(certificates.bundle),
+    }
+    # Some clients read the names in capitals, others those in small letters, and the caller may have set either.
+    # Only this machine is reached directly: a caller's NO_PROXY could hold Azure's hosts.
+    for name, value in (("HTTPS_PROXY", proxy_url), ("NO_PROXY", LOOPBACK)):
+        environment[name] = environment[name.lower()] = value
+    return environment
+
+
+def write_info(info: EmulatorInfo) -> Path:
+    """Write `emulator.json` into the state folder, for its owner only.
+
+    Args:
+        info: The running emulator.
+
+    Returns:
+        The file.
+    """
+    path = Path(info.state_dir) / FILE_NAME
+    write_private(path, info.to_json().encode())
+    return path

@@ -1,0 +1,64 @@
+"""Run a command and end it, with everything it started, when the process that holds our stdin is gone.
+
+The emulator starts each of its child processes through this file. The kernel closes the pipe when the emulator ends,
+however it ends, kill -9 included, so nothing it started outlives it. Standard library only: it is run as a script.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+GRACE_SECONDS = 3.0
+
+
+def main(command: list[str]) -> int:
+    """Run the command until it exits or stdin ends.
+
+    Args:
+        command: The program and its arguments.
+
+    Returns:
+        The command's exit code; 128 + n when signal n ended it, 127 when it could not be started.
+    """
+    wake_reader, wake_writer = os.pipe()
+    os.set_blocking(wake_writer, False)
+    signal.set_wakeup_fd(wake_writer)
+    # Only the pipe stops us: Ctrl-C in a terminal is the emulator's to handle. A handler, unlike SIG_IGN, is not
+    # passed on to the command.
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    try:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+    except OSError as error:
+        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
+        return 127
+    while child.poll() is None:
+        ready, _, _ = select.select([sys.stdin, wake_reader], [], [])
+        if wake_reader in ready:
+            os.read(wake_reader, 512)
+        if sys.stdin in ready and not os.read(sys.stdin.fileno(), 512):
+            break
+    _end_group(child)
+    code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _end_group(child: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + GRACE_SECONDS
+    number = signal.SIGTERM if child.poll() is None else signal.SIGKILL
+    try:
+        os.killpg(child.pid, number)
+        while time.monotonic() < deadline:
+            child.poll()
+            os.killpg(child.pid, 0)
+            time.sleep(0.02)
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # the group is empty
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,179 @@
+"""Long-running operations: InProgress, then Succeeded, Failed or Canceled. They survive a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from azureml_emulator.arm import ArmError, now
+from azureml_emulator.store import Document, Store
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[str], Awaitable[None]]
+"""What an operation does with the resource whose id it gets; it must bear being run again after a crash."""
+
+
+class Status(StrEnum):
+    """Where an operation is."""
+
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A long-running operation.
+
+    Attributes:
+        id: Its name in the status URL.
+        kind: Which work it does.
+        resource: ARM id of the resource it works on.
+        status: Where it is.
+        started: When it began, as ARM writes it.
+        error: ARM's `error` object, once it failed.
+    """
+
+    id: str
+    kind: str
+    resource: str
+    status: Status
+    started: str
+    error: Document | None = None
+
+    def document(self) -> Document:
+        """The body of the status response."""
+        document = {
+            "id": self.id,
+            "name": self.id,
+            "status": self.status,
+            "startTime": self.started,
+            "percentComplete": 0.0 if self.status is Status.IN_PROGRESS else 100.0,
+        }
+        return document if self.error is None else {**document, "error": self.error}
+
+
+class Operations:
+    """Starts operations, follows them, and takes up after a restart what was under way."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._works: dict[str, Work] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def define(self, kind: str, work: Work) -> None:
+        """Say what operations of a kind do.
+
+        Args:
+            kind: The kind's name.
+            work: Raises ArmError to fail the operation, which also sets the resource's provisioningState.
+        """
+        self._works[kind] = work
+
+    def start(self, kind: str, resource: str) -> Operation:
+        """Begin an operation.
+
+        Args:
+            kind: Which work to do.
+            resource: ARM id of the resource to do it on.
+
+        Returns:
+            The operation, in progress.
+        """
+        operation = Operation(str(uuid.uuid4()), kind, resource, Status.IN_PROGRESS, now())
+        self._save(operation)
+        self._run(operation)
+        return operation
+
+    def resume(self) -> None:
+        """Run again what a previous emulator left in progress."""
+        for operation in self._select("status = ?", Status.IN_PROGRESS):
+            self._run(operation)
+
+    def get(self, operation_id: str) -> Operation | None:
+        """Look an operation up.
+
+        Args:
+            operation_id: Its id.
+
+        Returns:
+            The operation, or None.
+        """
+        return next(iter(self._select("id = ?", operation_id)), None)
+
+    def cancel(self, resource: str) -> None:
+        """Cancel what is under way on a resource or below it.
+
+        Args:
+            resource: The resource's ARM id.
+        """
+        for operation in self._select("status = ?", Status.IN_PROGRESS):
+            if f"{operation.resource}/".lower().startswith(f"{resource}/".lower()):
+                self._save(operation, Status.CANCELED)
+                if task := self._tasks.pop(operation.id, None):
+                    task.cancel()
+
+    async def wait(self, operation_id: str) -> None:
+        """Wait until an operation of this run has ended.
+
+        Args:
+            operation_id: Its id.
+        """
+        if task := self._tasks.get(operation_id):
+            await asyncio.wait([task])
+
+    async def close(self) -> None:
+        """Stop working; what is in progress stays so, for the next start."""
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _run(self, operation: Operation) -> None:
+        async def work() -> None:
+            await self._works[operation.kind](operation.resource)
+
+        task = asyncio.create_task(work())
+        self._tasks[operation.id] = task
+        task.add_done_callback(lambda task: self._finished(operation, task))
+
+    def _finished(self, operation: Operation, task: asyncio.Task[None]) -> None:
+        if self._tasks.pop(operation.id, None) is None or task.cancelled():
+            return  # cancelled by us, or closing down
+        error = task.exception()
+        if error is None:
+            self._save(operation, Status.SUCCEEDED)
+            return
+        if not isinstance(error, ArmError):
+            logger.error("%s of %s failed", operation.kind, operation.resource, exc_info=error)
+            error = ArmError(500, "InternalServerError", f"{type(error).__name__}: {error}")
+        self._save(operation, Status.FAILED, error.document())
+        self._store.set_properties(operation.resource, provisioningState="Failed")
+
+    def _save(self, operation: Operation, status: Status | None = None, error: Document | None = None) -> None:
+        self._store.connection.execute(
+            "INSERT OR REPLACE INTO operations (id, kind, resource, status, started, error) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                operation.id,
+                operation.kind,
+                operation.resource,
+                status or operation.status,
+                operation.started,
+                json.dumps(error) if error else None,
+            ),
+        )
+
+    def _select(self, condition: str, value: str) -> list[Operation]:
+        query = f"SELECT id, kind, resource, status, started, error FROM operations WHERE {condition}"  # noqa: S608
+        return [
+            Operation(row[0], row[1], row[2], Status(row[3]), row[4], json.loads(row[5]) if row[5] else None)
+            for row in self._store.connection.execute(query, (value,))
+        ]

@@ -1,0 +1,126 @@
+"""Child processes that never outlive the emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+LEASH = Path(__file__).with_name("leash.py")
+
+
+class ChildProcess:
+    """A running command with all the processes it starts.
+
+    Attributes:
+        log: The file its stdout and stderr go to.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process = process
+        self.log = log
+
+    @classmethod
+    async def start(
+        cls,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> ChildProcess:
+        """Start a command on a leash (see leash.py).
+
+        Args:
+            command: The program and its arguments.
+            log: Written anew with the command's stdout and stderr.
+            env: The command's environment; the emulator's own by default.
+            cwd: The command's working directory; the emulator's own by default.
+
+        Returns:
+            The running command.
+        """
+        log.unlink(missing_ok=True)
+        with log.open("xb") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                "-S",
+                LEASH,
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                # Whoever kills the emulator's process group must not kill the leash before it has done its work.
+                start_new_session=True,
+            )
+        return cls(process, log)
+
+    @property
+    def exit_code(self) -> int | None:
+        """The command's exit code, None while it runs."""
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        """Wait until the command has ended.
+
+        Returns:
+            Its exit code.
+        """
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """End the command and everything it started; returns when all of it is gone."""
+        assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
+        self._process.stdin.close()
+        await self._process.wait()
+
+    def log_tail(self, lines: int) -> str:
+        """Read the end of the log.
+
+        Args:
+            lines: How many lines at most.
+
+        Returns:
+            The last lines, without a newline at the end.
+        """
+        return log_tail(self.log, lines)
+
+
+async def run(
+    command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> int:
+    """Run a command to its end; a cancelled wait ends the command too.
+
+    Args:
+        command: The program and its arguments.
+        log: Written anew with the command's stdout and stderr.
+        env: The command's environment; the emulator's own by default.
+        cwd: The command's working directory; the emulator's own by default.
+
+    Returns:
+        The command's exit code.
+    """
+    process = await ChildProcess.start(command, log=log, env=env, cwd=cwd)
+    try:
+        return await process.wait()
+    finally:
+        await process.stop()
+
+
+def log_tail(log: Path, lines: int) -> str:
+    """Read the end of a log file.
+
+    Args:
+        log: The file; one that is not there counts as empty.
+        lines: How many lines at most.
+
+    Returns:
+        The last lines, without a newline at the end.
+    """
+    if not log.exists():
+        return ""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

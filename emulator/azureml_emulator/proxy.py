@@ -1,0 +1,105 @@
+"""The CONNECT proxy: clients ask for Azure's host names and get the emulator; everything else is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+HEAD_SECONDS = 10.0
+HEAD_BYTES = 64 * 1024
+CHUNK_BYTES = 256 * 1024
+EMULATED_HOSTS = re.compile(
+    r"management\.azure\.com|login\.microsoftonline\.com|[\w.-]+\.azureml\.ms|[\w.-]+\.inference\.ml\.azure\.com"
+)
+BLOB_HOSTS = re.compile(r"[\w-]+\.blob\.core\.windows\.net")
+
+logger = logging.getLogger(__name__)
+
+
+def route(target: str, *, app_port: int, blob_port: int) -> int | None:
+    """Say which local port plays a host.
+
+    Args:
+        target: What a client wants to CONNECT to, `host:port`.
+        app_port: Where the emulator's web app listens.
+        blob_port: Where Azurite listens.
+
+    Returns:
+        The port, or None when the host must not be reached.
+    """
+    host, _, port = target.lower().rpartition(":")
+    if port != "443":
+        return None
+    if BLOB_HOSTS.fullmatch(host):
+        return blob_port
+    return app_port if EMULATED_HOSTS.fullmatch(host) else None
+
+
+@asynccontextmanager
+async def running_proxy(*, app_port: int, blob_port: int) -> AsyncIterator[int]:
+    """Run the proxy for the time of the block.
+
+    Args:
+        app_port: Where the emulator's web app listens.
+        blob_port: Where Azurite listens.
+
+    Yields:
+        The proxy's port on 127.0.0.1.
+    """
+    connections: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - we run in one
+        connections.add(task)
+        try:
+            await _serve(reader, writer, app_port, blob_port)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # a client that went away or does not speak HTTP
+        finally:
+            connections.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=HEAD_BYTES)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app_port: int, blob_port: int) -> None:
+    async with asyncio.timeout(HEAD_SECONDS):
+        head = await reader.readuntil(b"\r\n\r\n")
+    method, _, rest = head.decode("latin-1").partition(" ")
+    target = rest.partition(" ")[0]
+    port = route(target, app_port=app_port, blob_port=blob_port) if method == "CONNECT" else None
+    if port is None:
+        host = target.partition("?")[0]
+        logger.warning("Refused %s %s: the emulator lets nobody through to other hosts", method, host)
+        message = f"The Azure ML emulator does not play {host} and lets nobody through.\n".encode()
+        writer.write(
+            b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(message), message)
+        )
+        await writer.drain()
+        return
+    inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+    finally:
+        inner_writer.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(CHUNK_BYTES):
+        writer.write(chunk)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()

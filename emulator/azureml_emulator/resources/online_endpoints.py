@@ -1,0 +1,236 @@
+"""Online endpoints: an address, keys, and the share of the traffic each deployment gets."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import uuid
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from azureml_emulator.arm import bad_request, conflict, new_resource, not_emulated, read_body, read_resource
+from azureml_emulator.resources.long_running import accepted
+from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
+from azureml_emulator.services import Services, services
+from azureml_emulator.store import Document, EndpointKeys
+
+NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]"
+NAME_RULE = "3 to 32 letters, digits and '-', a letter first, no '-' last"
+AUTH_MODES = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
+BUSY_STATES = ("Creating", "Updating", "Deleting")
+PUT, DELETE, REGENERATE_KEYS = "put-online-endpoint", "delete-online-endpoint", "regenerate-keys"
+
+
+def define_operations(parts: Services) -> None:
+    """Say what the long-running operations on endpoints do.
+
+    Args:
+        parts: The emulator.
+    """
+
+    async def finish_put(endpoint_id: str) -> None:
+        await asyncio.sleep(parts.settings.endpoint_seconds)
+        parts.store.set_properties(endpoint_id, provisioningState="Succeeded")
+
+    async def finish_delete(endpoint_id: str) -> None:
+        await asyncio.sleep(parts.settings.endpoint_seconds)
+        for deployment in parts.store.list_collection(f"{endpoint_id}/deployments"):
+            await parts.servers.stop(deployment["id"])
+        parts.store.delete(endpoint_id)
+
+    async def nothing_more(_endpoint_id: str) -> None:
+        pass
+
+    parts.operations.define(PUT, finish_put)
+    parts.operations.define(DELETE, finish_delete)
+    parts.operations.define(REGENERATE_KEYS, nothing_more)
+
+
+async def put(request: Request) -> Response:
+    """Create or replace an endpoint: what the body does not say is gone, traffic included."""
+    parts = services(request)
+    endpoint_id = arm_path(request)
+    name = request.path_params["endpoint"]
+    check_name("an online endpoint", name, NAME_PATTERN, NAME_RULE)
+    body, properties = await read_resource(request)
+    previous = parts.store.get(endpoint_id)
+    refuse_if_busy(previous)
+    auth_mode = AUTH_MODES.get(str(properties.get("authMode")).lower())
+    if auth_mode is None:
+        raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
+    identity = body.get("identity") or {"type": "SystemAssigned"}
+    if previous and previous["identity"]["type"].lower() != str(identity.get("type")).lower():
+        raise bad_request("The identity of an endpoint cannot change after its creation.")
+    deployments = [deployment["name"] for deployment in parts.store.list_collection(f"{endpoint_id}/deployments")]
+    traffic = checked_traffic(properties.get("traffic"), deployments)
+    if any((properties.get("mirrorTraffic") or {}).values()):
+        raise not_emulated("mirrored traffic")
+    scoring_host = f"https://{name.lower()}.{parts.settings.location}.inference.ml.azure.com"
+    resource = new_resource(
+        endpoint_id,
+        {
+            "description": properties.get("description"),
+            "authMode": auth_mode,
+            "properties": properties.get("properties") or {},
+            "traffic": traffic,
+            "mirrorTraffic": {},
+            "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
+            "compute": properties.get("compute"),
+            "scoringUri": f"{scoring_host}/score",
+            "swaggerUri": f"{scoring_host}/swagger.json",
+            "provisioningState": "Updating" if previous else "Creating",
+        },
+        previous=previous,
+        location=body.get("location") or parts.settings.location,
+        tags=body.get("tags") or {},
+        kind=body.get("kind") or "Managed",
+        identity=previous["identity"] if previous else _new_identity(identity, parts),
+    )
+    parts.store.put(resource)
+    if previous is None:
+        given = properties.get("keys") or {}
+        keys = EndpointKeys(given.get("primaryKey") or _new_key(), given.get("secondaryKey") or _new_key())
+        parts.store.put_keys(endpoint_id, keys)
+    operation = parts.operations.start(PUT, endpoint_id)
+    return accepted(request, operation, resource, 200 if previous else 201)
+
+
+def checked_traffic(traffic: object, deployments: list[str]) -> dict[str, int]:
+    """Check how an endpoint's traffic is split.
+
+    Args:
+        traffic: Percent by deployment name, or nothing for no traffic.
+        deployments: The endpoint's deployments.
+
+    Returns:
+        The same, with the deployments' names as they were created.
+
+    Raises:
+        ArmError: 400, if a deployment is not there, a share is not 0 to 100, or the sum is neither 0 nor 100.
+    """
+    if traffic is None:
+        return {}
+    if not isinstance(traffic, dict):
+        raise bad_request("'traffic' must be an object of deployment names and percents.")
+    names = {name.lower(): name for name in deployments}
+    checked: dict[str, int] = {}
+    for name, percent in traffic.items():
+        if name.lower() not in names:
+            raise bad_request(f"Traffic names the deployment {name!r}, which the endpoint does not have.")
+        if isinstance(percent, bool) or not isinstance(percent, int) or not 0 <= percent <= 100:
+            raise bad_request(f"Traffic of {name!r} must be a whole number from 0 to 100, not {percent!r}.")
+        checked[names[name.lower()]] = percent
+    if sum(checked.values()) not in (0, 100):
+        raise bad_request(f"Traffic must add up to 0 or 100 percent, not {sum(checked.values())}.")
+    return checked
+
+
+def refuse_if_busy(resource: Document | None) -> None:
+    """Refuse to change what an operation is changing.
+
+    Args:
+        resource: The endpoint or deployment, if it is there.
+
+    Raises:
+        ArmError: 409, if an operation is under way.
+    """
+    if resource and resource["properties"]["provisioningState"] in BUSY_STATES:
+        state = resource["properties"]["provisioningState"]
+        raise conflict(f"{resource['id']} is in state {state}: it can be changed when the operation has ended.")
+
+
+async def list_endpoints(request: Request) -> Response:
+    """List endpoints."""
+    return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
+
+
+async def get(request: Request) -> Response:
+    """GET an endpoint."""
+    return JSONResponse(get_resource(request, arm_path(request)))
+
+
+async def delete(request: Request) -> Response:
+    """DELETE an endpoint with all its deployments; what is under way on them is cancelled."""
+    parts = services(request)
+    endpoint_id = arm_path(request)
+    if parts.store.get(endpoint_id) is None:
+        return Response(status_code=204)
+    parts.operations.cancel(endpoint_id)
+    parts.store.set_properties(endpoint_id, provisioningState="Deleting")
+    return accepted(request, parts.operations.start(DELETE, endpoint_id), None, 202)
+
+
+async def list_keys(request: Request) -> Response:
+    """Hand out the endpoint's keys."""
+    keys = _keys(request)
+    return JSONResponse({"primaryKey": keys.primary, "secondaryKey": keys.secondary})
+
+
+async def regenerate_keys(request: Request) -> Response:
+    """Replace one key: the one before it is worth nothing at once."""
+    parts = services(request)
+    keys = _keys(request)
+    body = await read_body(request)
+    # The SDK sends the key as it is; asking for a new key cannot mean to keep it.
+    asked = body.get("keyValue")
+    new = asked if asked and asked not in (keys.primary, keys.secondary) else _new_key()
+    match str(body.get("keyType")).lower():
+        case "primary":
+            keys = EndpointKeys(new, keys.secondary)
+        case "secondary":
+            keys = EndpointKeys(keys.primary, new)
+        case _:
+            raise bad_request("'keyType' must be Primary or Secondary.")
+    endpoint_id = parent(arm_path(request))
+    parts.store.put_keys(endpoint_id, keys)
+    return accepted(request, parts.operations.start(REGENERATE_KEYS, endpoint_id), None, 202)
+
+
+async def issue_token(request: Request) -> Response:
+    """Hand out a token for an endpoint with authMode AMLToken."""
+    parts = services(request)
+    endpoint = get_resource(request, parent(arm_path(request)))
+    if endpoint["properties"]["authMode"] != "AMLToken":
+        raise bad_request("Tokens are for endpoints with authMode AMLToken.")
+    expiry = int(time.time()) + parts.settings.token_seconds
+    return JSONResponse(
+        {
+            "accessToken": parts.tokens.issue(endpoint["properties"]["scoringUri"]),
+            "expiryTimeUtc": expiry,
+            "refreshAfterTimeUtc": expiry - parts.settings.token_seconds // 2,
+            "tokenType": "Bearer",
+        }
+    )
+
+
+def _keys(request: Request) -> EndpointKeys:
+    endpoint = get_resource(request, parent(arm_path(request)))
+    if endpoint["properties"]["authMode"] != "Key":
+        raise bad_request("Keys are for endpoints with authMode Key.")
+    keys = services(request).store.get_keys(endpoint["id"])
+    assert keys is not None  # noqa: S101 - made with the endpoint
+    return keys
+
+
+def _new_identity(identity: Document, parts: Services) -> Document:
+    if "SystemAssigned" in str(identity.get("type")):
+        return {**identity, "principalId": str(uuid.uuid4()), "tenantId": parts.settings.tenant_id}
+    return identity
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
+routes = [
+    Route("/onlineEndpoints", list_endpoints),
+    Route("/onlineEndpoints/{endpoint}", get, methods=["GET"]),
+    Route("/onlineEndpoints/{endpoint}", put, methods=["PUT"]),
+    Route("/onlineEndpoints/{endpoint}", delete, methods=["DELETE"]),
+    Route("/onlineEndpoints/{endpoint}/listKeys", list_keys, methods=["POST"]),
+    Route("/onlineEndpoints/{endpoint}/regenerateKeys", regenerate_keys, methods=["POST"]),
+    Route("/onlineEndpoints/{endpoint}/token", issue_token, methods=["POST"]),
+]

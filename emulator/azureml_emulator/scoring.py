@@ -1,0 +1,101 @@
+"""The scoring host: who may ask, which deployment answers, and how failures of the model are passed on."""
+
+from __future__ import annotations
+
+import random
+import secrets
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from azureml_emulator.identity import SCORING_AUDIENCES
+from azureml_emulator.resources.online_deployments import duration_seconds
+from azureml_emulator.services import Services, services
+from azureml_emulator.store import Document
+
+DEPLOYMENT_HEADER = "azureml-model-deployment"
+FORWARDED_HEADERS = ("content-type", "accept", "x-ms-client-request-id", "x-request-id", "traceparent")
+
+
+async def score(request: Request) -> Response:
+    """Pass a request on to a deployment."""
+    parts = services(request)
+    endpoint_id = f"{parts.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}"
+    endpoint = parts.store.get(endpoint_id)
+    if endpoint is None:
+        return _refusal(404, "not_found", "There is no such endpoint.")
+    if request.url.path == "/" and request.method == "GET":
+        return PlainTextResponse("Healthy")
+    if not _may_ask(parts, endpoint, request.headers.get("authorization", "")):
+        return _refusal(401, "key_auth_access_denied", "Access denied.")
+    name = request.headers.get(DEPLOYMENT_HEADER) or choose_deployment(endpoint["properties"]["traffic"])
+    if name is None:
+        return _refusal(404, "no_traffic", "The endpoint has no deployment that gets traffic.")
+    deployment = parts.store.get(f"{endpoint_id}/deployments/{name}")
+    if deployment is None:
+        return _refusal(404, "deployment_not_found", f"The endpoint has no deployment {name!r}.")
+    return await _forward(parts, request, deployment)
+
+
+def choose_deployment(traffic: dict[str, int]) -> str | None:
+    """Choose who answers a request that names no deployment.
+
+    Args:
+        traffic: Percent by deployment.
+
+    Returns:
+        A deployment, at random by its share; None when there is no traffic.
+    """
+    if not any(traffic.values()):
+        return None
+    return random.choices(list(traffic), list(traffic.values()))[0]  # noqa: S311 - a load balancer's dice
+
+
+def _may_ask(parts: Services, endpoint: Document, authorization: str) -> bool:
+    scheme, _, credential = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        return False
+    properties = endpoint["properties"]
+    if properties["authMode"] == "Key":
+        keys = parts.store.get_keys(endpoint["id"])
+        assert keys is not None  # noqa: S101 - made with the endpoint
+        return any(secrets.compare_digest(credential.encode(), key.encode()) for key in (keys.primary, keys.secondary))
+    audiences = SCORING_AUDIENCES if properties["authMode"] == "AADToken" else (properties["scoringUri"],)
+    return parts.tokens.is_valid(credential, audiences)
+
+
+async def _forward(parts: Services, request: Request, deployment: Document) -> Response:
+    server = parts.servers.find(deployment["id"])
+    if server is None:
+        return _refusal(503, "deployment_not_ready", f"The deployment {deployment['name']} is not ready.")
+    try:
+        answer = await server.client.request(
+            request.method,
+            request.url.path,
+            params=request.query_params,
+            content=await request.body(),
+            headers={name: request.headers[name] for name in FORWARDED_HEADERS if name in request.headers},
+            timeout=duration_seconds(deployment["properties"]["requestSettings"]["requestTimeout"]),
+        )
+    except httpx.TimeoutException:
+        return _refusal(408, "request_timeout", "The model took longer than the deployment's requestTimeout.")
+    except httpx.TransportError as error:
+        return _refusal(502, "upstream_error", f"The model's container does not answer: {type(error).__name__}.")
+    headers = {DEPLOYMENT_HEADER: deployment["name"]}
+    if "content-type" in answer.headers:
+        headers["content-type"] = answer.headers["content-type"]
+    if answer.is_success:
+        return Response(answer.content, answer.status_code, headers)
+    # What is not a success of the model is a failed dependency of the endpoint.
+    headers["ms-azureml-model-error-statuscode"] = str(answer.status_code)
+    headers["ms-azureml-model-error-reason"] = "model_error"
+    return Response(answer.content, 424, headers)
+
+
+def _refusal(status: int, code: str, message: str) -> Response:
+    return JSONResponse({"error": {"code": code, "message": message}}, status)
+
+
+routes: list[BaseRoute] = [Route("/{path:path}", score, methods=["GET", "POST"])]

@@ -1,0 +1,179 @@
+"""One running emulator: every part started in order, and stopped in reverse, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import importlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from azureml_emulator.app import build_app
+from azureml_emulator.blobs import CONTAINER, Blobs
+from azureml_emulator.certificates import Certificates, make_certificates
+from azureml_emulator.errors import EmulatorError
+from azureml_emulator.identity import Tokens
+from azureml_emulator.inference import InferenceServers
+from azureml_emulator.info import EmulatorInfo, client_environment, write_info
+from azureml_emulator.operations import Operations
+from azureml_emulator.proxy import running_proxy
+from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
+from azureml_emulator.services import Services
+from azureml_emulator.settings import Settings
+from azureml_emulator.storage import running_azurite
+from azureml_emulator.store import Store
+
+PARENT_POLL_SECONDS = 0.25
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: Settings, on_ready: Callable[[EmulatorInfo], None], *, outlive_parent: bool) -> None:
+    """Run the emulator until SIGINT, SIGTERM or SIGHUP, or until the process that started it is gone.
+
+    Args:
+        settings: What to run. Its state folder is made if needed.
+        on_ready: Called once everything answers.
+        outlive_parent: Go on without the process that started it.
+
+    Raises:
+        EmulatorError: If it cannot start.
+    """
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_run_until_stopped(settings, on_ready, outlive_parent))
+
+
+async def _run_until_stopped(
+    settings: Settings, on_ready: Callable[[EmulatorInfo], None], outlive_parent: bool
+) -> None:
+    """To stop is to cancel this task, at any moment: each part cleans up on its way out."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - we run in one
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for number in STOP_SIGNALS:
+            # A second signal must not cut the cleaning up short.
+            loop.add_signal_handler(number, lambda: None)
+        task.cancel()
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
+    watch = None if outlive_parent else asyncio.create_task(_watch_parent(os.getppid(), stop))
+    try:
+        async with _running(settings) as info:
+            on_ready(info)
+            await asyncio.Event().wait()
+    finally:
+        if watch:
+            watch.cancel()
+
+
+async def _watch_parent(parent: int, stop: Callable[[], None]) -> None:
+    while os.getppid() == parent:
+        await asyncio.sleep(PARENT_POLL_SECONDS)
+    stop()
+
+
+@asynccontextmanager
+async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_owned(settings.state_dir))
+        certificates = make_certificates(settings.state_dir / "certificates", settings.location)
+        # Half a second of imports, while Azurite starts.
+        imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
+        storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates))
+        await imports
+        blobs = Blobs(storage, certificates)
+        await blobs.create_container(CONTAINER)
+
+        store = stack.enter_context(contextlib.closing(Store(settings.state_dir / "state.sqlite")))
+        workspaces.create(store, settings, storage.name)
+        servers = InferenceServers(settings.state_dir)
+        stack.push_async_callback(servers.close)
+        operations = Operations(store)
+        stack.push_async_callback(operations.close)
+        parts = Services(settings, store, operations, Tokens(settings), blobs, servers)
+        online_endpoints.define_operations(parts)
+        online_deployments.define_operations(parts)
+        operations.resume()
+        await _bring_up_deployments(parts)
+
+        access_log = stack.enter_context((settings.state_dir / "access.log").open("a"))
+        app_port = await stack.enter_async_context(_web_server(build_app(parts, access_log), certificates))
+        proxy_port = await stack.enter_async_context(running_proxy(app_port=app_port, blob_port=storage.port))
+        proxy_url = f"http://127.0.0.1:{proxy_port}"
+        info = EmulatorInfo(
+            pid=os.getpid(),
+            state_dir=str(settings.state_dir),
+            proxy_url=proxy_url,
+            ca_file=str(certificates.authority),
+            environment=client_environment(settings, certificates, proxy_url),
+            resource_group=settings.resource_group,
+            workspace=settings.workspace,
+        )
+        info_file = write_info(info)
+        stack.callback(info_file.unlink, missing_ok=True)
+        yield info
+
+
+async def _bring_up_deployments(parts: Services) -> None:
+    """Serve again what was being served when the emulator was stopped."""
+    for endpoint in parts.store.list_collection(f"{parts.settings.workspace_id}/onlineEndpoints"):
+        for deployment in parts.store.list_collection(f"{endpoint['id']}/deployments"):
+            if deployment["properties"]["provisioningState"] == "Succeeded":
+                operation = parts.operations.start(online_deployments.PUT, deployment["id"])
+                await parts.operations.wait(operation.id)
+
+
+@contextmanager
+def _owned(state_dir: Path) -> Iterator[None]:
+    """Make the state folder and hold it: one emulator each."""
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (state_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder") from None
+        yield
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone: they are for the emulator as a whole."""
+        yield
+
+
+@asynccontextmanager
+async def _web_server(app: ASGIApp, certificates: Certificates) -> AsyncIterator[int]:
+    """Serve the app with TLS on a free port."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    config = uvicorn.Config(
+        app,
+        ssl_certfile=certificates.chain,
+        ssl_keyfile=certificates.key,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.005)
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task

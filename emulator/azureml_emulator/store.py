@@ -1,0 +1,163 @@
+"""Everything the emulator must still know after a restart, in one SQLite file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Document = dict[str, Any]
+"""A resource as ARM shows it: id, name, type, properties, systemData ..."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS resources (
+    sequence INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    collection TEXT NOT NULL COLLATE NOCASE,
+    type TEXT NOT NULL COLLATE NOCASE,
+    document TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS resources_by_collection ON resources (collection);
+CREATE INDEX IF NOT EXISTS resources_by_type ON resources (type);
+CREATE TABLE IF NOT EXISTS endpoint_keys (
+    endpoint TEXT NOT NULL PRIMARY KEY COLLATE NOCASE,
+    primary_key TEXT NOT NULL,
+    secondary_key TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS operations (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    resource TEXT NOT NULL COLLATE NOCASE,
+    status TEXT NOT NULL,
+    started TEXT NOT NULL,
+    error TEXT
+);
+"""
+
+
+@dataclass(frozen=True)
+class EndpointKeys:
+    """The two keys of an online endpoint."""
+
+    primary: str
+    secondary: str
+
+
+class Store:
+    """Resources by their ARM id, in which case does not matter, and the keys of endpoints.
+
+    Attributes:
+        connection: The database, for the long-running operations' own table.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.touch(mode=0o600)
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        # A crash of the emulator loses nothing; a crash of the machine may lose the last moments.
+        self.connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
+
+    def close(self) -> None:
+        """Close the database."""
+        self.connection.close()
+
+    def get(self, resource_id: str) -> Document | None:
+        """Look a resource up.
+
+        Args:
+            resource_id: Its ARM id.
+
+        Returns:
+            The resource, or None.
+        """
+        row = self.connection.execute("SELECT document FROM resources WHERE id = ?", (resource_id,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def put(self, document: Document) -> None:
+        """Add or replace a resource; a replaced one keeps its place in the order of creation.
+
+        Args:
+            document: The resource; its `id` and `type` say where it belongs.
+        """
+        collection = document["id"].rsplit("/", 1)[0]
+        self.connection.execute(
+            "INSERT INTO resources (id, collection, type, document) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET document = excluded.document",
+            (document["id"], collection, document["type"], json.dumps(document)),
+        )
+
+    def set_properties(self, resource_id: str, **properties: object) -> None:
+        """Change some of a resource's properties; nothing happens when it is gone.
+
+        Args:
+            resource_id: Its ARM id.
+            properties: The new values.
+        """
+        document = self.get(resource_id)
+        if document is not None:
+            document["properties"].update(properties)
+            self.put(document)
+
+    def delete(self, resource_id: str) -> None:
+        """Remove a resource and everything below it.
+
+        Args:
+            resource_id: Its ARM id.
+        """
+        # From "id/" up to, not including, "id0": "0" is the character after "/".
+        self.connection.execute(
+            "DELETE FROM resources WHERE id = :id OR (id >= :id || '/' AND id < :id || '0')", {"id": resource_id}
+        )
+        self.connection.execute("DELETE FROM endpoint_keys WHERE endpoint = ?", (resource_id,))
+
+    def list_collection(self, collection: str) -> list[Document]:
+        """List the resources directly below a path.
+
+        Args:
+            collection: The path, such as `{workspace id}/models`.
+
+        Returns:
+            The resources, in the order they were created.
+        """
+        return self._list("collection", collection)
+
+    def list_type(self, resource_type: str) -> list[Document]:
+        """List all resources of a type.
+
+        Args:
+            resource_type: Such as `Microsoft.MachineLearningServices/workspaces/codes/versions`.
+
+        Returns:
+            The resources, in the order they were created.
+        """
+        return self._list("type", resource_type)
+
+    def _list(self, column: str, value: str) -> list[Document]:
+        query = f"SELECT document FROM resources WHERE {column} = ? ORDER BY sequence"  # noqa: S608 - our own words
+        return [json.loads(row[0]) for row in self.connection.execute(query, (value,))]
+
+    def get_keys(self, endpoint_id: str) -> EndpointKeys | None:
+        """Look an endpoint's keys up.
+
+        Args:
+            endpoint_id: The endpoint's ARM id.
+
+        Returns:
+            Its keys, or None.
+        """
+        row = self.connection.execute(
+            "SELECT primary_key, secondary_key FROM endpoint_keys WHERE endpoint = ?", (endpoint_id,)
+        ).fetchone()
+        return None if row is None else EndpointKeys(*row)
+
+    def put_keys(self, endpoint_id: str, keys: EndpointKeys) -> None:
+        """Set an endpoint's keys.
+
+        Args:
+            endpoint_id: The endpoint's ARM id.
+            keys: The new keys.
+        """
+        self.connection.execute(
+            "INSERT OR REPLACE INTO endpoint_keys VALUES (?, ?, ?)", (endpoint_id, keys.primary, keys.secondary)
+        )
