@@ -26,7 +26,7 @@ $(UV): requirements/bootstrap.txt
 
 $(READY): $(UV) requirements/dev.txt pyproject.toml emulator/pyproject.toml
 	@echo "Installing the locked packages (TensorFlow, kfp, azure-ai-ml ...) into .venv ..."
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable emulator
 	@touch $@
 

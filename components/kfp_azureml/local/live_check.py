@@ -34,14 +34,17 @@ class LiveCheck:
     agreed: int
 
 
-def check_endpoint(results: dict[str, Any], arguments: dict[str, Any], folder: Path, cloud: Cloud) -> LiveCheck:
+def check_endpoint(
+    results: dict[str, Any], arguments: dict[str, Any], folder: Path, cloud: Cloud, keep: bool
+) -> LiveCheck:
     """Check the run's endpoint from outside.
 
     Args:
         results: What the steps reported: `endpoint` and `sample`.
         arguments: The pipeline's arguments: `resource_group` and `workspace`.
-        folder: The run's folder; a local endpoint's `endpoint.curl` and `request.json` are written there.
+        folder: The run's folder.
         cloud: How to reach it.
+        keep: Whether a person will want to ask too: then `endpoint.curl` and `request.json` are written to the folder.
 
     Raises:
         DeploymentError: If it does not answer, or answers otherwise.
@@ -51,7 +54,7 @@ def check_endpoint(results: dict[str, Any], arguments: dict[str, Any], folder: P
         "sample": results["sample"],
         "resource_group": arguments.get("resource_group", ""),
         "workspace": arguments.get("workspace", ""),
-        "curl_folder": str(folder) if cloud.is_local else None,
+        "curl_folder": str(folder) if keep else None,
     }
     try:
         asked = subprocess.run(
@@ -97,7 +100,7 @@ def main() -> None:
                 abs(live - scored) <= TOLERANCE
                 for live, scored in zip(answer["probabilities"][0], probabilities, strict=True)
             )
-    if question["curl_folder"]:
+    if question["curl_folder"] and agreed == len(sample["images"]):
         _write_curl_files(Path(question["curl_folder"]), sample["images"][0], key)
     print(json.dumps({"requests": len(sample["images"]), "agreed": agreed}))  # noqa: T201 - read by check_endpoint
 

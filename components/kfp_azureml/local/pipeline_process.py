@@ -32,8 +32,9 @@ def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path) -> No
     """
     from kfp import components, local
 
-    # kfp warns of images whose name does not say "python"; ours are Python images all the same.
+    # kfp warns of images whose name does not say "python", and of settings that only a cluster knows.
     warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
+    warnings.filterwarnings("ignore", message=".* have no effect in the current local runner", category=UserWarning)
     local.init(
         local.SubprocessRunner(use_venv=False),
         pipeline_root=str(outputs),

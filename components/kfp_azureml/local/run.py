@@ -14,7 +14,7 @@ from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import find_pipeline
 from kfp_azureml.errors import CancelledError, KfpAzuremlError, RejectedError
-from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
+from kfp_azureml.local.cloud import local_azure_ml, real_azure_ml
 from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.fashion_mnist import fashion_mnist
 from kfp_azureml.local.live_check import LiveCheck, check_endpoint
@@ -92,13 +92,14 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
                 arguments.setdefault(name, value)
         supervise(compiled, arguments, summary.events, cloud.environment, screen.show_step)
         results = summary.events.results
+        keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
         if results.get("accepted") is False:
             raise RejectedError(f"{results['verdict']}; the model is neither registered nor deployed")
         if "endpoint" in results:
-            summary.live_check = check_endpoint(results, arguments, folder, cloud)
+            summary.live_check = check_endpoint(results, arguments, folder, cloud, keep)
             _tell(screen, results, summary.live_check, folder)
-            if wanted.keep:
-                _keep_up(screen, folder, cloud, results)
+            if keep:
+                _keep_up(screen, folder, results)
 
 
 def _tell(screen: Screen, results: dict[str, Any], check: LiveCheck, folder: Path) -> None:
@@ -110,14 +111,15 @@ def _tell(screen: Screen, results: dict[str, Any], check: LiveCheck, folder: Pat
     screen.say(f"Files    {folder} (summary.json, log.txt, outputs/)")
 
 
-def _keep_up(screen: Screen, folder: Path, cloud: Cloud, results: dict[str, Any]) -> None:
-    if cloud.is_local:
-        screen.say("The endpoint is up until Ctrl-C. Ask it, from another terminal:")
-        screen.say(f"  curl --config {folder / 'endpoint.curl'} {results['endpoint']['scoring_uri']}")
-        try:
-            signal.pause()
-        except CancelledError:
-            screen.say("The endpoint is down.")
+def _keep_up(screen: Screen, folder: Path, results: dict[str, Any]) -> None:
+    screen.say("The endpoint is up until Ctrl-C. Ask it, from another terminal:")
+    screen.say(f"  curl --config {folder / 'endpoint.curl'} {results['endpoint']['scoring_uri']}")
+    try:
+        signal.pause()
+    except CancelledError:
+        screen.say("The endpoint is down.")
+    finally:
+        (folder / "endpoint.curl").unlink()
 
 
 def _new_run_folder(runs: Path) -> Path:

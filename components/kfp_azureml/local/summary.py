@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -69,5 +70,8 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 
 def _package_versions() -> dict[str, str]:
-    installed = {distribution.name: distribution.version for distribution in metadata.distributions()}
-    return {name: installed[name] for name in PACKAGES if name in installed}
+    versions = {}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
