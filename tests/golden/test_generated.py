@@ -1,0 +1,83 @@
+"""The checked-in generated files are what the source says; `make generate` writes them again."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kfp_azureml import azcreds
+from kfp_azureml.compiling.generate import component_names, generate
+from kfp_azureml.compiling.sources import PACKAGE, shipped_pipelines
+from kfp_azureml.compiling.validation import validate_compiled
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generate everything into a folder of its own, from copies of the READMEs."""
+    folder = tmp_path_factory.mktemp("generated")
+    for name in component_names():
+        (folder / "components" / name).mkdir(parents=True)
+        shutil.copy(PACKAGE / name / "README.md", folder / "components" / name)
+    generate(folder / "components", folder / "pipelines")
+    return folder
+
+
+def documents(path: Path) -> list[dict]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+@pytest.mark.parametrize("name", component_names())
+def test_component_yaml_is_up_to_date(generated: Path, name: str) -> None:
+    assert documents(PACKAGE / name / "component.yaml") == documents(generated / "components" / name / "component.yaml")
+
+
+@pytest.mark.parametrize("name", component_names())
+def test_the_readmes_interface_is_up_to_date(generated: Path, name: str) -> None:
+    checked_in = (PACKAGE / name / "README.md").read_text()
+    assert checked_in == (generated / "components" / name / "README.md").read_text()
+
+
+def test_the_compiled_pipeline_is_up_to_date(generated: Path) -> None:
+    (checked_in,) = shipped_pipelines().glob("*.yaml")
+    assert documents(checked_in) == documents(generated / "pipelines" / checked_in.name)
+
+
+@pytest.mark.parametrize("name", component_names())
+def test_each_component_yaml_loads_and_says_what_it_is(name: str) -> None:
+    from kfp import components
+
+    loaded = components.load_component_from_file(str(PACKAGE / name / "component.yaml"))
+    assert loaded.name == name.replace("_", "-")
+    assert loaded.description
+    assert set(loaded.component_spec.outputs)
+
+
+def test_the_compiled_pipeline_is_valid_uses_azcreds_and_holds_no_secret() -> None:
+    path = shipped_pipelines() / "image_classification.yaml"
+    validate_compiled(path)
+    pipeline, platform = documents(path)
+    parameters = pipeline["root"]["inputDefinitions"]["parameters"]
+    assert parameters["azure_secret"]["defaultValue"] == azcreds.SECRET_NAME
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    with_secret = {"exec-aml-preflight", "exec-aml-register-model", "exec-aml-deploy-model", "exec-prep"}
+    assert set(executors) == with_secret
+    for config in executors.values():
+        (secret,) = config["secretAsEnv"]
+        assert {entry["envVar"] for entry in secret["keyToEnv"]} == set(azcreds.KEYS)
+        assert secret["optional"] is True
+    # Nothing in the pipeline sets an environment variable: values come from the secret alone.
+    assert all("env" not in executor["container"] for executor in pipeline["deploymentSpec"]["executors"].values())
+
+
+def test_steps_that_touch_azure_are_not_cached_and_the_others_are() -> None:
+    pipeline, _ = documents(shipped_pipelines() / "image_classification.yaml")
+    tasks = {}
+    for component in (pipeline["root"], *pipeline["components"].values()):
+        tasks |= component.get("dag", {}).get("tasks", {})
+    cached = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
+    assert {"prep", "train", "score"} <= cached
+    assert not {"aml-preflight", "aml-register-model", "aml-deploy-model"} & cached
+    # Prep is cached under what preflight returns: the data's version, or an id that no other run has.
+    source = tasks["prep"]["inputs"]["parameters"]["data_version"]["taskOutputParameter"]
+    assert source["producerTask"] == "aml-preflight"
