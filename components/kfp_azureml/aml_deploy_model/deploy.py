@@ -13,13 +13,11 @@ from kfp_azureml.aml_deploy_model.plan import INSTANCE_TYPE, SCORING_SCRIPT, Mac
 from kfp_azureml.aml_deploy_model.questions import Question, Scoring, question_from_file, question_from_sample
 from kfp_azureml.azureml.results import write_result
 from kfp_azureml.errors import DeploymentError, ModelError
-from kfp_azureml.steps import progress, report, run_step
+from kfp_azureml.steps import report, run_step
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Model
-
-    from kfp_azureml.azureml.waiting import Deadline
 
 NAME = "aml_deploy_model"
 TIMEOUT_SECONDS = 3600
@@ -113,6 +111,7 @@ def deploy_model(
 
     from kfp_azureml.aml_deploy_model.deployment import ensure_deployment
     from kfp_azureml.aml_deploy_model.endpoint import ensure_endpoint, scoring_key
+    from kfp_azureml.aml_deploy_model.rollout import bring_live
     from kfp_azureml.azureml.waiting import Deadline
     from kfp_azureml.azureml.workspace import studio_url, workspace_client
 
@@ -136,8 +135,7 @@ def deploy_model(
     endpoint = ensure_endpoint(client, plan, deadline)
     deployment = ensure_deployment(client, plan, endpoint, deadline)
     scoring = Scoring(str(endpoint.scoring_uri), scoring_key(client, endpoint_name))
-    _ask_before_traffic(scoring, question, plan.deployment)
-    traffic = _go_live(client, plan, scoring, question, deadline)
+    traffic = bring_live(client, plan, scoring, question, deadline)
     report(
         endpoint={
             "name": endpoint_name,
@@ -176,31 +174,6 @@ def _registered(client: MLClient, name: str, version: str) -> Model:
                 f"model {name} version {version}: not registered in workspace {client.workspace_name}"
             ) from None
     return model
-
-
-def _ask_before_traffic(scoring: Scoring, question: Question | None, deployment: str) -> None:
-    if question is None:
-        progress(f"deployment {deployment}: is up; not asked anything, as there is no sample and no request")
-        return
-    scoring.ask(question, deployment)
-    progress(f"deployment {deployment}: answered rightly, now it may get traffic")
-
-
-def _go_live(
-    client: MLClient, plan: Plan, scoring: Scoring, question: Question | None, deadline: Deadline
-) -> dict[str, int]:
-    """Give the deployment all the traffic; give it back if the endpoint then does not answer rightly."""
-    from kfp_azureml.aml_deploy_model.endpoint import set_traffic, traffic_words
-
-    wanted = {plan.deployment: 100}
-    before = set_traffic(client, plan.endpoint, wanted, deadline)
-    if question is not None:
-        try:
-            scoring.ask(question)
-        except DeploymentError as error:
-            set_traffic(client, plan.endpoint, before, deadline)
-            raise DeploymentError(f"{error}; the traffic is back as it was: {traffic_words(before)}") from error
-    return wanted
 
 
 _Path = click.Path(path_type=Path)

@@ -24,7 +24,8 @@ FINGERPRINT_PROPERTY = "kfp_azureml.fingerprint"
 _LOG_LINES = 100  # of a failed container
 # A container has ten minutes to load its model; after that the same settings find one that hangs.
 _PROBE = {"initial_delay": 10, "period": 10, "timeout": 10, "success_threshold": 1, "failure_threshold": 60}
-_REQUEST_TIMEOUT_MS = 60_000
+# An image takes milliseconds: requests queue for a moment, where Azure's default refuses the third at once.
+_REQUESTS = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance": 16}
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def _new(plan: Plan) -> OnlineDeployment:
         instance_count=machines.instance_count,
         liveness_probe=ProbeSettings(**_PROBE),
         readiness_probe=ProbeSettings(**_PROBE),
-        request_settings=OnlineRequestSettings(request_timeout_ms=_REQUEST_TIMEOUT_MS),
+        request_settings=OnlineRequestSettings(**_REQUESTS),
         properties={FINGERPRINT_PROPERTY: plan.fingerprint, RUN_PROPERTY: plan.run_id},
         tags={"model": plan.model},
     )

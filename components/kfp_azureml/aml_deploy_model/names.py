@@ -37,4 +37,4 @@ def derived_name(model_version: str, fingerprint: str) -> str:
     """
     suffix = f"-{fingerprint[:8]}"
     version = re.sub(r"[^A-Za-z0-9]+", "-", model_version).strip("-")
-    return f"v{version[: LONGEST - len(suffix) - 1].rstrip('-')}{suffix}"
+    return f"v{version[: LONGEST - len(suffix) - 1]}{suffix}"

@@ -9,6 +9,8 @@ from azure.core.exceptions import ResourceNotFoundError
 from kfp_azureml.aml_deploy_model.deployment import FINGERPRINT_PROPERTY, ensure_deployment
 from kfp_azureml.aml_deploy_model.endpoint import ensure_endpoint, set_traffic
 from kfp_azureml.aml_deploy_model.plan import Machines, Plan, Serving
+from kfp_azureml.aml_deploy_model.questions import Question
+from kfp_azureml.aml_deploy_model.rollout import bring_live
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.errors import DeploymentError
 
@@ -155,3 +157,43 @@ def test_a_live_deployment_never_gets_another_model_under_its_feet():
     with pytest.raises(DeploymentError, match="serves live traffic with another model"):
         ensure_deployment(azure, plan(), azure.online_endpoints.get("fashion"), DEADLINE)
     assert not azure.online_deployments.written
+
+
+class Answers:
+    """An endpoint that answers rightly but where told otherwise; None stands for the traffic."""
+
+    def __init__(self, azure, wrong=()):
+        self.azure, self.wrong, self.asked = azure, wrong, []
+
+    def ask(self, _question, deployment=None):
+        self.asked.append((deployment, self.azure.online_endpoints.get("fashion").traffic))
+        if deployment in self.wrong:
+            raise DeploymentError("wrong answer")
+
+
+def test_a_deployment_is_asked_before_and_after_it_gets_the_traffic():
+    azure = client(live_endpoint(traffic={"blue": 100}))
+    answers = Answers(azure)
+    assert bring_live(azure, plan(), answers, Question(b"{}"), DEADLINE) == {"green": 100}
+    assert answers.asked == [("green", {"blue": 100}), (None, {"green": 100})]
+
+
+def test_a_deployment_that_answers_wrongly_gets_no_traffic():
+    azure = client(live_endpoint())
+    with pytest.raises(DeploymentError, match="wrong answer"):
+        bring_live(azure, plan(), Answers(azure, wrong=["green"]), Question(b"{}"), DEADLINE)
+    assert not azure.online_endpoints.written
+
+
+def test_traffic_goes_back_if_the_endpoint_stops_answering():
+    azure = client(live_endpoint())
+    with pytest.raises(DeploymentError, match="wrong answer; the traffic is back as it was: blue 90 %, teal 10 %"):
+        bring_live(azure, plan(), Answers(azure, wrong=[None]), Question(b"{}"), DEADLINE)
+    assert azure.online_endpoints.get("fashion").traffic == {"blue": 90, "teal": 10}
+
+
+def test_without_a_question_the_state_has_to_do():
+    azure = client(live_endpoint())
+    answers = Answers(azure)
+    assert bring_live(azure, plan(), answers, None, DEADLINE) == {"green": 100}
+    assert not answers.asked

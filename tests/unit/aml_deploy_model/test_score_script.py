@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tiny_classifier import CLASSES, predict, tiny_images, write_tiny_model
 
 from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
+from tiny_classifier import CLASSES, predict, tiny_images, write_tiny_model
 
 IMAGE = base64.b64encode(bytes(16)).decode()
 

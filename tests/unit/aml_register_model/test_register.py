@@ -10,7 +10,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from kfp_azureml.aml_register_model.register import CONTENT_PROPERTY, RUN_PROPERTY, register_model
 from kfp_azureml.azureml import workspace as workspace_module
-from kfp_azureml.errors import ModelError, WorkspaceError
+from kfp_azureml.errors import CredentialsError, ModelError, WorkspaceError
 from kfp_azureml.model_folder import hash_files
 
 
@@ -87,7 +87,7 @@ def test_the_same_content_is_found_and_not_uploaded_again(models, folder):
 
 def test_new_tags_come_to_the_version_that_is_there(models, folder):
     register_model(folder(), model_name="net", tags={"a": "1"})
-    register_model(folder(), model_name="net", tags={"b": "2"})
+    register_model(folder(), model_name="net", tags={"b": 2})
     assert models.versions["net", "1"].tags == {"a": "1", "b": "2"}
     assert len(models.uploads) == 1
 
@@ -161,11 +161,25 @@ def test_params_that_are_no_flat_object_are_refused(models, folder, tmp_path, te
         register_model(folder(), model_name="net", params=params)
 
 
+def refusal(status):
+    return HttpResponseError(response=SimpleNamespace(status_code=status, reason="refused", text=lambda: ""))
+
+
 def test_a_refusal_that_is_no_conflict_is_raised(models, folder):
     def refuse():
-        raise HttpResponseError(response=SimpleNamespace(status_code=400, reason="Bad Request", text=lambda: ""))
+        raise refusal(400)
 
     models.before_next_put = refuse
     with pytest.raises(WorkspaceError, match="registering model net version 1"):
         register_model(folder(), model_name="net")
     assert not models.versions
+
+
+def test_a_missing_role_is_no_conflict_though_the_version_is_taken_now(models, folder):
+    def refuse():
+        register_model(folder("other"), model_name="net")
+        raise refusal(403)
+
+    models.before_next_put = refuse
+    with pytest.raises(CredentialsError, match="registering model net version 1"):
+        register_model(folder(), model_name="net")

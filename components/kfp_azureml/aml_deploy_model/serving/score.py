@@ -6,7 +6,8 @@ Request:   {"images": [IMAGE, ...]}; an IMAGE is the base64 of its bytes (uint8,
            lists of whole numbers 0 to 255, [height][width] or [height][width][channels].
 Answer:    {"predictions": [{"label": ..., "index": ..., "probability": ...}, ...], "probabilities": [[...], ...]}
            in the order of the images; the classes' order is the model's.
-A request that cannot be answered gets status 400 and {"error": one line}.
+A request that cannot be answered gets status 400 and {"error": one line}; a managed endpoint passes that on as 424,
+with the 400 in the header ms-azureml-model-error-statuscode.
 """
 
 import base64

@@ -1,0 +1,170 @@
+"""Register and deploy through the real SDK against a local Azure ML, to an endpoint that really answers."""
+
+import base64
+import logging
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kfp_azureml.aml_deploy_model.deploy import DeployedModel, deploy_model
+from kfp_azureml.aml_deploy_model.endpoint import live_traffic, scoring_key
+from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
+from kfp_azureml.aml_register_model.register import register_model
+from kfp_azureml.azureml.workspace import workspace_client
+from kfp_azureml.errors import CredentialsError, DeploymentError, ModelError, WorkspaceError
+from tiny_classifier import predict, tiny_images, write_tiny_model, write_tiny_score
+
+ENDPOINT = "tiny-classifier"
+
+
+@pytest.fixture(scope="module")
+def workspace(emulator):
+    """The emulator's environment in this process, as a step has it; yields the workspace's two names."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in emulator.environment.items():
+            patch.setenv(name, value)
+        yield {"resource_group": emulator.resource_group, "workspace": emulator.workspace}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("train") / "model")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory, model):
+    return write_tiny_score(tmp_path_factory.mktemp("score") / "result", model)
+
+
+@pytest.fixture(scope="module")
+def live(workspace, model, scored):
+    """The tiny model, registered and live."""
+    registered = register_model(model, model_name="tiny", score_result=scored, run_id="run-1", **workspace)
+    return deploy_model("tiny", registered.version, ENDPOINT, score_result=scored, run_id="run-1", **workspace)
+
+
+@pytest.fixture
+def client(workspace):
+    return workspace_client(**workspace)
+
+
+def ask(client, live: DeployedModel, body) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {scoring_key(client, live.endpoint_name)}"}
+    return httpx.post(live.scoring_uri, json=body, headers=headers, timeout=60)
+
+
+def user_code(folder: Path, run: str = "return {}", init: str = "pass") -> Path:
+    folder.mkdir()
+    (folder / "score.py").write_text(f"def init():\n    {init}\n\n\ndef run(data):\n    {run}\n")
+    (folder / "conda.yaml").write_bytes((SERVING_FOLDER / "conda.yaml").read_bytes())
+    return folder
+
+
+def test_the_live_endpoint_answers_as_the_model_does(client, live, model):
+    images = tiny_images(20)
+    answer = ask(client, live, {"images": [base64.b64encode(image.tobytes()).decode() for image in images]})
+    assert answer.status_code == 200
+    predicted = [prediction["index"] for prediction in answer.json()["predictions"]]
+    assert predicted == predict(model, images).argmax(axis=1).tolist()
+
+
+def test_a_bad_request_is_the_callers_fault_and_says_why(client, live):
+    answer = ask(client, live, {"images": ["AAAA"]})
+    # A managed endpoint answers 424 for whatever its container does not answer with 200.
+    assert (answer.status_code, answer.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
+    assert answer.json() == {"error": "image 0: 3 bytes, expected 16 (height 4 x width 4 x channels 1)"}
+
+
+def test_what_is_live_is_findable_by_run_and_model(client, live):
+    deployment = client.online_deployments.get(live.deployment_name, ENDPOINT)
+    assert deployment.id == live.deployment_id
+    assert deployment.tags == {"model": "tiny:1"}
+    assert deployment.properties["kfp_azureml.run_id"] == "run-1"
+    model = client.models.get("tiny", "1")
+    assert model.properties["kfp_azureml.run_id"] == "run-1"
+    assert model.tags["accuracy"] == "0.9100"
+
+
+def test_again_finds_the_same_version_and_deployment_and_uploads_nothing(
+    workspace, client, live, model, scored, monkeypatch
+):
+    def upload(*_args, **_kwargs):
+        raise AssertionError("nothing is to be uploaded again")
+
+    monkeypatch.setattr("azure.ai.ml.operations._model_operations._check_and_upload_path", upload)
+    monkeypatch.setattr("azure.ai.ml.operations._code_operations._check_and_upload_path", upload)
+    registered = register_model(model, model_name="tiny", score_result=scored, run_id="run-2", **workspace)
+    assert registered.version == "1"
+    assert deploy_model("tiny", "1", ENDPOINT, score_result=scored, run_id="run-2", **workspace) == live
+    assert [version.version for version in client.models.list("tiny")] == ["1"]
+    assert [deployment.name for deployment in client.online_deployments.list(ENDPOINT)] == [live.deployment_name]
+
+
+def test_another_content_is_the_next_version(workspace, live, tmp_path):
+    other = write_tiny_model(tmp_path / "model", seed=5)
+    assert register_model(other, model_name="tiny", **workspace).version == "2"
+
+
+def test_an_altered_model_is_refused(workspace, tmp_path, scored):
+    altered = write_tiny_model(tmp_path / "model", seed=5)
+    with pytest.raises(ModelError, match=r"model\.onnx: the content is not what was recorded"):
+        register_model(altered, model_name="tiny", score_result=scored, **workspace)
+
+
+def test_a_crashing_script_fails_with_its_log_and_live_traffic_stays(workspace, client, live, tmp_path, caplog):
+    code = user_code(tmp_path / "code", init='raise RuntimeError("the model is cursed")')
+    with pytest.raises(DeploymentError, match="deployment crash of endpoint tiny-classifier") as failed:
+        deploy_model(
+            "tiny", "1", ENDPOINT, deployment_name="crash", code=code, conda_file=Path("conda.yaml"), **workspace
+        )
+    assert "\n" not in str(failed.value)
+    ours = [record for record in caplog.records if record.name.startswith("kfp_azureml")]
+    (log,) = [record.message for record in ours if record.levelno == logging.ERROR]
+    assert "the model is cursed" in log
+    assert live_traffic(client.online_endpoints.get(ENDPOINT)) == live.traffic
+    assert ask(client, live, {"images": [base64.b64encode(bytes(16)).decode()]}).status_code == 200
+
+
+def test_a_deployment_that_answers_wrongly_gets_no_traffic(workspace, client, live, tmp_path):
+    other = write_tiny_model(tmp_path / "model", seed=7)
+    registered = register_model(other, model_name="tiny-other", **workspace)
+    expecting_another = write_tiny_score(tmp_path / "scored", write_tiny_model(tmp_path / "third", seed=8))
+    with pytest.raises(DeploymentError, match="classified differently than when the model was scored"):
+        deploy_model("tiny-other", registered.version, ENDPOINT, score_result=expecting_another, **workspace)
+    assert live_traffic(client.online_endpoints.get(ENDPOINT)) == live.traffic
+
+
+def test_code_of_the_users_own_is_asked_the_users_request(workspace, live, client, tmp_path):
+    code = user_code(tmp_path / "code", run='return {"echo": data}')
+    (tmp_path / "request.json").write_text('{"x": 1}')
+    echo = deploy_model(
+        "tiny",
+        "1",
+        "tiny-echo",
+        deployment_name="echo",
+        code=code,
+        conda_file=Path("conda.yaml"),
+        request=tmp_path / "request.json",
+        **workspace,
+    )
+    assert echo.traffic == {"echo": 100}
+    assert ask(client, echo, {"x": 2}).json() == {"echo": '{"x":2}'}
+
+
+def test_a_wrong_secret_is_one_line(workspace, model, monkeypatch):
+    monkeypatch.setenv("AZ_CLIENT_SECRET", "not-the-secret")
+    with pytest.raises(CredentialsError, match="Azure refused the credentials") as refused:
+        register_model(model, model_name="tiny", **workspace)
+    assert "\n" not in str(refused.value)
+    assert "not-the-secret" not in str(refused.value)
+
+
+def test_a_wrong_workspace_is_one_line(workspace, model):
+    with pytest.raises(WorkspaceError, match=r"workspace nowhere in resource group .* does not exist"):
+        register_model(model, model_name="tiny", resource_group=workspace["resource_group"], workspace="nowhere")
+
+
+def test_a_model_that_is_not_registered_is_one_line(workspace):
+    with pytest.raises(ModelError, match="model tiny version 99: not registered"):
+        deploy_model("tiny", "99", ENDPOINT, **workspace)
