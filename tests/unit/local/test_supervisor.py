@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from kfp import compiler, dsl
 from kfp_azureml.errors import PipelineError
 from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.supervisor import supervise
+from processes import processes_of, wait_until
 
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)
@@ -70,28 +70,6 @@ def compiled_broken(folder: Path, how: str) -> Path:
 
     compiler.Compiler().compile(broken_pipeline, str(folder / "broken.yaml"))
     return folder / "broken.yaml"
-
-
-def processes_of(run: Path) -> list[int]:
-    """Return the pids whose environment or arguments name the run's folder."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit() or int(process.name) == os.getpid():
-            continue
-        try:
-            text = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-        if str(run).encode() in text:
-            found.append(int(process.name))
-    return found
-
-
-def wait_until(condition, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def half_written(run: Path) -> list[Path]:
