@@ -10,8 +10,6 @@ from pathlib import Path
 import certifi
 import trustme
 
-from azureml_emulator.private_files import write_private
-
 HOSTS = (
     "management.azure.com",
     "login.microsoftonline.com",
@@ -24,7 +22,7 @@ HOSTS = (
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files, readable by their owner only.
+    """PEM files.
 
     Attributes:
         authority: The throw-away authority's certificate.
@@ -50,15 +48,15 @@ def make_certificates(folder: Path, location: str, environment: Mapping[str, str
     Returns:
         The files.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     files = Certificates(folder / "ca.pem", folder / "bundle.pem", folder / "server.pem", folder / "server.key")
     authority = trustme.CA()
     # A wildcard covers one label: the endpoints' names have the region as a second one.
     server = authority.issue_cert(*HOSTS, f"*.{location}.inference.ml.azure.com")
-    write_private(files.authority, authority.cert_pem.bytes())
-    write_private(files.bundle, _trusted_anyway(environment) + b"\n" + authority.cert_pem.bytes())
-    write_private(files.chain, b"".join(blob.bytes() for blob in server.cert_chain_pems))
-    write_private(files.key, server.private_key_pem.bytes())
+    files.authority.write_bytes(authority.cert_pem.bytes())
+    files.bundle.write_bytes(_trusted_anyway(environment) + b"\n" + authority.cert_pem.bytes())
+    files.chain.write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))
+    files.key.write_bytes(server.private_key_pem.bytes())
     return files
 
 

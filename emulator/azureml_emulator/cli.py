@@ -48,6 +48,8 @@ state_dir_option = click.option(
 @click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """A local Azure Machine Learning for unmodified clients."""
+    # All that is written here, by child processes too, is for its owner only: keys, secrets, data.
+    os.umask(0o077)
 
 
 @main.command()
@@ -121,7 +123,7 @@ def env(state_dir: Path | None) -> None:
 def _start_detached(state_dir: Path, as_json: bool) -> None:
     from azureml_emulator.emulator import READY_SECONDS, ready_line, stop_process
 
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / "emulator.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

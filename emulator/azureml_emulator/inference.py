@@ -76,8 +76,9 @@ class InferenceServer:
 
     async def stop(self) -> None:
         """End the server and remove the code and model it was given."""
-        await self.client.aclose()
+        # The process first: it finishes what it was asked.
         await self._process.stop()
+        await self.client.aclose()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _is_healthy(self) -> bool:
@@ -92,6 +93,9 @@ class InferenceServers:
 
     def __init__(self, state_dir: Path) -> None:
         self._root = state_dir / "deployments"
+        # Code and models of servers that an emulator, killed, could not clear away. Logs are files and stay.
+        for folder in self._root.glob("*/*/*/"):
+            shutil.rmtree(folder)
         self._servers: dict[str, InferenceServer] = {}
         # Not in the state folder: a socket's path is limited to about a hundred bytes.
         self._sockets = Path(tempfile.mkdtemp(prefix="azureml-", dir="/tmp"))

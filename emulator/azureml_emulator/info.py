@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azureml_emulator.private_files import write_private
-
 if TYPE_CHECKING:
     from azureml_emulator.certificates import Certificates
     from azureml_emulator.settings import Settings
@@ -85,7 +83,7 @@ def client_environment(settings: Settings, certificates: Certificates, proxy_url
 
 
 def write_info(info: EmulatorInfo) -> Path:
-    """Write `emulator.json` into the state folder, for its owner only.
+    """Write `emulator.json` into the state folder.
 
     Args:
         info: The running emulator.
@@ -94,5 +92,5 @@ def write_info(info: EmulatorInfo) -> Path:
         The file.
     """
     path = Path(info.state_dir) / FILE_NAME
-    write_private(path, info.to_json().encode())
+    path.write_text(info.to_json())
     return path

@@ -23,7 +23,7 @@ from azureml_emulator.certificates import Certificates, make_certificates
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
-from azureml_emulator.info import EmulatorInfo, client_environment, write_info
+from azureml_emulator.info import FILE_NAME, EmulatorInfo, client_environment, write_info
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
 from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
@@ -129,22 +129,26 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
 
 async def _bring_up_deployments(parts: Services) -> None:
     """Serve again what was being served when the emulator was stopped."""
-    for endpoint in parts.store.list_collection(f"{parts.settings.workspace_id}/onlineEndpoints"):
-        for deployment in parts.store.list_collection(f"{endpoint['id']}/deployments"):
-            if deployment["properties"]["provisioningState"] == "Succeeded":
-                operation = parts.operations.start(online_deployments.PUT, deployment["id"])
-                await parts.operations.wait(operation.id)
+    operations = [
+        parts.operations.start(online_deployments.PUT, deployment["id"])
+        for deployment in parts.store.list_type(online_deployments.TYPE)
+        if deployment["properties"]["provisioningState"] == "Succeeded"
+    ]
+    for operation in operations:
+        await parts.operations.wait(operation.id)
 
 
 @contextmanager
 def _owned(state_dir: Path) -> Iterator[None]:
     """Make the state folder and hold it: one emulator each."""
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state_dir.mkdir(parents=True, exist_ok=True)
     with (state_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder") from None
+        # Left by an emulator that was killed: its process id may be somebody else's by now.
+        (state_dir / FILE_NAME).unlink(missing_ok=True)
         yield
 
 

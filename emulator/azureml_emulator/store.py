@@ -53,7 +53,6 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        path.touch(mode=0o600)
         self.connection = sqlite3.connect(path, isolation_level=None)
         # A crash of the emulator loses nothing; a crash of the machine may lose the last moments.
         self.connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")

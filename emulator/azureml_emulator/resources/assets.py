@@ -70,7 +70,8 @@ class AssetKind:
         }
         resource = new_resource(version_id, completed, previous=previous)
         store.put(resource)
-        _count_version(request, parent(parent(version_id)))
+        if previous is None:
+            _count_version(request, parent(parent(version_id)))
         return JSONResponse(resource, 200 if previous else 201)
 
 

@@ -11,7 +11,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator import conda, processes
-from azureml_emulator.arm import ArmError, bad_request, new_resource, not_emulated, not_found, read_body, read_resource
+from azureml_emulator.arm import (
+    PROVIDER,
+    ArmError,
+    bad_request,
+    new_resource,
+    not_emulated,
+    not_found,
+    read_body,
+    read_resource,
+)
 from azureml_emulator.inference import ScoringApp
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
@@ -19,6 +28,7 @@ from azureml_emulator.resources.online_endpoints import NAME_PATTERN, NAME_RULE,
 from azureml_emulator.services import Services, services
 from azureml_emulator.store import Document
 
+TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
 PUT, DELETE = "put-online-deployment", "delete-online-deployment"
 PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failureThreshold": 30, "successThreshold": 1}
 REQUEST_SETTINGS = {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1, "maxQueueWait": "PT0.5S"}

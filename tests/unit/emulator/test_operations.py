@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from azureml_emulator.arm import ArmError, new_resource
+from azureml_emulator.operations import Operation, Operations, Status
+from azureml_emulator.store import Store
+
+ENDPOINT = "/subscriptions/s/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"
+pytestmark = pytest.mark.anyio
+
+
+async def run(store: Store, work: Callable[[str], Awaitable[None]]) -> Operation:
+    store.put(new_resource(ENDPOINT, {"provisioningState": "Creating"}))
+    operations = Operations(store)
+    operations.define("work", work)
+    started = operations.start("work", ENDPOINT)
+    assert started.status is Status.IN_PROGRESS
+    assert operations.get(started.id) == started
+    await operations.wait(started.id)
+    ended = operations.get(started.id)
+    assert ended is not None
+    return ended
+
+
+def state(store: Store) -> str:
+    endpoint = store.get(ENDPOINT)
+    assert endpoint is not None
+    return str(endpoint["properties"]["provisioningState"])
+
+
+async def test_work_that_ends_succeeds(store: Store) -> None:
+    worked_on = []
+
+    async def work(resource: str) -> None:
+        worked_on.append(resource)
+
+    operation = await run(store, work)
+
+    assert worked_on == [ENDPOINT]
+    assert operation.document()["status"] == "Succeeded"
+    assert "error" not in operation.document()
+
+
+async def test_a_refusal_fails_operation_and_resource(store: Store) -> None:
+    async def work(_resource: str) -> None:
+        raise ArmError(400, "ImageBuildFailure", "no such package")
+
+    operation = await run(store, work)
+
+    assert operation.document()["status"] == "Failed"
+    assert operation.document()["error"] == {
+        "code": "ImageBuildFailure",
+        "message": "no such package",
+        "details": [],
+        "additionalInfo": [],
+    }
+    assert state(store) == "Failed"
+
+
+async def test_a_fault_of_ours_is_an_internal_error(store: Store) -> None:
+    async def work(_resource: str) -> None:
+        raise ZeroDivisionError("oh")
+
+    operation = await run(store, work)
+
+    assert operation.error is not None
+    assert operation.error["code"] == "InternalServerError"
+    assert state(store) == "Failed"
+
+
+async def test_what_a_killed_emulator_left_in_progress_is_run_again(tmp_path: Path, store: Store) -> None:
+    async def never(_resource: str) -> None:
+        await asyncio.Event().wait()
+
+    async def at_once(_resource: str) -> None:
+        pass
+
+    first = Operations(store)
+    first.define("work", never)
+    operation = first.start("work", ENDPOINT)
+    await first.close()
+
+    second_store = Store(tmp_path / "state.sqlite")
+    second = Operations(second_store)
+    second.define("work", at_once)
+    before = second.get(operation.id)
+    second.resume()
+    await second.wait(operation.id)
+    after = second.get(operation.id)
+    second_store.close()
+
+    assert before is not None
+    assert before.status is Status.IN_PROGRESS
+    assert after is not None
+    assert after.status is Status.SUCCEEDED
+
+
+async def test_cancel_takes_what_is_below_and_nothing_beside(store: Store) -> None:
+    unwound = asyncio.Event()
+
+    async def never(_resource: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            unwound.set()
+
+    operations = Operations(store)
+    operations.define("work", never)
+    below = operations.start("work", f"{ENDPOINT}/deployments/blue")
+    beside = operations.start("work", f"{ENDPOINT}-2")
+    await asyncio.sleep(0)
+    operations.cancel(ENDPOINT)
+    await unwound.wait()
+
+    statuses = [operation.status for operation in map(operations.get, (below.id, beside.id)) if operation]
+    await operations.close()
+    assert statuses == [Status.CANCELED, Status.IN_PROGRESS]

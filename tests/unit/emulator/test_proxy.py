@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from azureml_emulator.proxy import route, running_proxy
+
+APP, BLOB = 1, 2
+
+
+@pytest.mark.parametrize(
+    ("target", "port"),
+    [
+        ("management.azure.com:443", APP),
+        ("LOGIN.microsoftonline.com:443", APP),
+        ("eastus.api.azureml.ms:443", APP),
+        ("digits.eastus.inference.ml.azure.com:443", APP),
+        ("account.blob.core.windows.net:443", BLOB),
+        ("management.azure.com:80", None),
+        ("management.azure.com.example.com:443", None),
+        ("example-management.azure.com:443", None),
+        ("account.blob.core.windows.net.example.com:443", None),
+        ("blob.core.windows.net:443", None),
+        ("pypi.org:443", None),
+        ("127.0.0.1:443", None),
+        ("localhost:443", None),
+        ("[::1]:443", None),
+        ("", None),
+    ],
+)
+def test_only_emulated_hosts_have_a_route(target: str, port: int | None) -> None:
+    assert route(target, app_port=APP, blob_port=BLOB) == port
+
+
+async def echo_upper(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write((await reader.read()).upper())
+    writer.write_eof()
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("head", "answer"),
+    [
+        (b"CONNECT management.azure.com:443 HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
+        (b"CONNECT example.com:443 HTTP/1.1\r\n\r\n", b"403"),
+        (b"GET http://management.azure.com/ HTTP/1.1\r\n\r\n", b"403"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"403"),
+    ],
+)
+async def test_a_tunnel_is_opened_or_refused(head: bytes, answer: bytes) -> None:
+    server = await asyncio.start_server(echo_upper, "127.0.0.1", 0)
+    async with server, running_proxy(app_port=server.sockets[0].getsockname()[1], blob_port=1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"hello")
+        writer.write_eof()
+        received = await reader.read()
+        writer.close()
+
+    assert received.split()[1] == answer
+    assert received.endswith(b"HELLO") == (answer == b"200")
+
+
+@pytest.mark.anyio
+async def test_closing_the_proxy_closes_its_tunnels() -> None:
+    server = await asyncio.start_server(echo_upper, "127.0.0.1", 0)
+    async with server:
+        async with running_proxy(app_port=server.sockets[0].getsockname()[1], blob_port=1) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"CONNECT management.azure.com:443 HTTP/1.1\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+        assert await reader.read() == b""
+        writer.close()

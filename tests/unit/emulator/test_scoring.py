@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+import pytest
+from azureml_emulator.arm import new_resource
+from azureml_emulator.scoring import choose_deployment
+from azureml_emulator.store import EndpointKeys
+
+from .conftest import App
+
+URL = "https://digits.eastus.inference.ml.azure.com"
+
+
+class FakeServer:
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+        self.client = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://inference")
+
+    async def stop(self) -> None:
+        await self.client.aclose()
+
+
+async def serve(
+    app: App, answer: Callable[[httpx.Request], httpx.Response], *, auth_mode: str = "Key", traffic: int = 100
+) -> None:
+    endpoint = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits"
+    properties = {"authMode": auth_mode, "traffic": {"blue": traffic}, "scoringUri": f"{URL}/score"}
+    app.parts.store.put(new_resource(endpoint, properties))
+    app.parts.store.put_keys(endpoint, EndpointKeys("first", "second"))
+    for name in ("blue", "silent"):
+        settings = {"requestSettings": {"requestTimeout": "PT5S"}}
+        app.parts.store.put(new_resource(f"{endpoint}/deployments/{name}", settings))
+    await app.parts.servers.replace(f"{endpoint}/deployments/blue", FakeServer(answer))  # type: ignore[arg-type]
+
+
+def echo(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, content=request.content, headers={"content-type": "application/json"})
+
+
+async def ask(app: App, credential: str = "first", **headers: str) -> httpx.Response:
+    headers["authorization"] = f"Bearer {credential}"
+    return await app.http.post(f"{URL}/score", json=[1], headers=headers)
+
+
+@pytest.mark.anyio
+async def test_the_model_answers_whoever_has_a_key(app: App) -> None:
+    await serve(app, echo)
+
+    for key in ("first", "second"):
+        answer = await ask(app, key)
+        assert (answer.status_code, answer.json()) == (200, [1])
+        assert answer.headers["azureml-model-deployment"] == "blue"
+    for wrong in ("third", "", "fir", "first\u00e9"):
+        assert (await app.http.post(URL, headers={"authorization": f"Bearer {wrong}".encode()})).status_code == 401
+    assert (await app.http.post(f"{URL}/score")).status_code == 401
+
+
+@pytest.mark.anyio
+async def test_the_model_sees_neither_key_nor_host(app: App) -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return echo(request)
+
+    await serve(app, answer)
+    await ask(app, **{"x-ms-client-request-id": "7"})
+
+    assert "authorization" not in seen[0].headers
+    assert seen[0].headers["x-ms-client-request-id"] == "7"
+    assert seen[0].url.path == "/score"
+
+
+@pytest.mark.anyio
+async def test_tokens_open_endpoints_of_their_mode(app: App) -> None:
+    tokens = app.parts.tokens
+    await serve(app, echo, auth_mode="AADToken")
+    assert (await ask(app, tokens.issue("https://ml.azure.com"))).status_code == 200
+    assert (await ask(app, tokens.issue("https://management.azure.com"))).status_code == 401
+    assert (await ask(app, "first")).status_code == 401
+
+    await serve(app, echo, auth_mode="AMLToken")
+    token = (await app.arm.post("onlineEndpoints/digits/token")).json()["accessToken"]
+    assert (await ask(app, token)).status_code == 200
+    app.clock.now += app.parts.settings.token_seconds
+    assert (await ask(app, token)).status_code == 401
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [400, 404, 500, 502])
+async def test_a_failing_model_is_a_failed_dependency(app: App, status: int) -> None:
+    await serve(app, lambda _request: httpx.Response(status, text="no luck"))
+
+    answer = await ask(app)
+
+    assert (answer.status_code, answer.text) == (424, "no luck")
+    assert answer.headers["ms-azureml-model-error-statuscode"] == str(status)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("error", "status"), [(httpx.ReadTimeout("slow"), 408), (httpx.ConnectError("gone"), 502)]
+)
+async def test_a_model_that_does_not_answer(app: App, error: httpx.TransportError, status: int) -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        raise error
+
+    await serve(app, answer)
+
+    assert (await ask(app)).status_code == status
+
+
+@pytest.mark.anyio
+async def test_who_answers(app: App) -> None:
+    await serve(app, echo, traffic=0)
+
+    assert (await ask(app)).status_code == 404
+    assert (await ask(app, **{"azureml-model-deployment": "blue"})).status_code == 200
+    assert (await ask(app, **{"azureml-model-deployment": "red"})).status_code == 404
+    assert (await ask(app, **{"azureml-model-deployment": "silent"})).status_code == 503
+    assert (await app.http.get(f"{URL}/")).text == "Healthy"
+    assert (await app.http.get("https://none.eastus.inference.ml.azure.com/")).status_code == 404
+
+
+def test_traffic_is_shared_by_percent() -> None:
+    chosen = Counter(choose_deployment({"blue": 90, "green": 10, "red": 0}) for _ in range(2000))
+
+    assert set(chosen) == {"blue", "green"}
+    assert 1700 < chosen["blue"] < 1900
+    assert choose_deployment({}) is None
+    assert choose_deployment({"blue": 0}) is None
