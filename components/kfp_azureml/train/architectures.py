@@ -85,7 +85,9 @@ def build_seed(shape: tuple[int, int, int], classes: int) -> keras.Model:
 def build_lean(shape: tuple[int, int, int], classes: int) -> keras.Model:
     """Build a network that reaches the seed's accuracy in a fraction of its time.
 
-    Strides instead of full-size convolutions save the arithmetic, batch normalisation makes few epochs enough.
+    Strides instead of full-size convolutions save the arithmetic, batch normalisation makes few epochs enough. It has
+    131,978 parameters for 28x28 grey images of 10 classes. Measured on Fashion-MNIST, two cores, mean validation
+    accuracy of two seeds: 0.914 after 3 epochs in all (55 user CPU seconds), 0.919 after 4 (73), 0.922 after 5 (86).
     """
     import keras
     from keras import layers
