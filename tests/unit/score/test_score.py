@@ -186,7 +186,8 @@ def test_the_command_needs_no_tensorflow_and_reports_to_the_supervisor(
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     (results,) = [event["results"] for event in events if event["event"] == "result"]
     check = read_check(tmp_path / "result")
-    assert results == {"accuracy": check.accuracy, "loss": check.loss}
+    sample = str(tmp_path / "result" / "sample.json")
+    assert results == {"accuracy": check.accuracy, "loss": check.loss, "sample": sample}
 
 
 def test_the_command_ends_with_one_line(model_folder: Path, tmp_path: Path) -> None:
