@@ -4,6 +4,8 @@ The emulator starts each of its child processes through this file. The kernel cl
 however it ends, kill -9 included, so nothing it started outlives it. Standard library only: it is run as a script.
 """
 
+import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -12,6 +14,7 @@ import sys
 import time
 
 GRACE_SECONDS = 3.0
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(command: list[str]) -> int:
@@ -30,6 +33,9 @@ def main(command: list[str]) -> int:
     # passed on to the command.
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
+    if sys.platform == "linux":
+        # Workers whose parent ended become our children, so that we can reap them and see that they are gone.
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     except OSError as error:
@@ -52,12 +58,19 @@ def _end_group(child: "subprocess.Popen[bytes]") -> None:
     try:
         os.killpg(child.pid, number)
         while time.monotonic() < deadline:
-            child.poll()
+            _reap(child)
             os.killpg(child.pid, 0)
             time.sleep(0.02)
         os.killpg(child.pid, signal.SIGKILL)
     except ProcessLookupError:
         return  # the group is empty
+
+
+def _reap(child: "subprocess.Popen[bytes]") -> None:
+    if child.poll() is not None:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-child.pid, os.WNOHANG)[0]:
+                pass
 
 
 if __name__ == "__main__":

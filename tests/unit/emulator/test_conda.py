@@ -14,7 +14,9 @@ MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
     "python", ["python", f"python={MINOR}", f"python=={MINOR}.7", f"python = {MINOR}.*", f"conda-forge::python={MINOR}"]
 )
 def test_python_and_pip_are_built(python: str) -> None:
-    text = f"name: e\nchannels: [conda-forge]\ndependencies:\n- {python}\n- pip=24\n- pip:\n  - numpy==2.1\n  - pillow\n"
+    text = (
+        f"name: e\nchannels: [conda-forge]\ndependencies:\n- {python}\n- pip=24\n- pip:\n  - numpy==2.1\n  - pillow\n"
+    )
 
     assert parse_conda_file(text).requirements == ("numpy==2.1", "pillow")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from azureml_emulator.arm import ArmError
 from azureml_emulator.resources import online_deployments
 from azureml_emulator.resources.online_deployments import duration_seconds, probe_seconds

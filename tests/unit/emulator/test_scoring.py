@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+
 from azureml_emulator.arm import new_resource
 from azureml_emulator.scoring import choose_deployment
 from azureml_emulator.store import EndpointKeys
@@ -100,9 +101,7 @@ async def test_a_failing_model_is_a_failed_dependency(app: App, status: int) -> 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("error", "status"), [(httpx.ReadTimeout("slow"), 408), (httpx.ConnectError("gone"), 502)]
-)
+@pytest.mark.parametrize(("error", "status"), [(httpx.ReadTimeout("slow"), 408), (httpx.ConnectError("gone"), 502)])
 async def test_a_model_that_does_not_answer(app: App, error: httpx.TransportError, status: int) -> None:
     def answer(_request: httpx.Request) -> httpx.Response:
         raise error

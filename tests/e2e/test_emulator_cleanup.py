@@ -1,0 +1,122 @@
+"""However the emulator ends, it leaves no process and no port."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner
+
+from azureml_emulator import EmulatorInfo
+from azureml_emulator.cli import main
+from azureml_rest import SCORING_PACKAGE, conda_file, signed_in_workspace
+from processes import processes_of, wait_until
+
+START = [sys.executable, "-m", "azureml_emulator", "start", "--json", "--state-dir"]
+# A process that starts the emulator and passes its ready line on.
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
+print(child.stdout.readline().decode(), end="", flush=True)
+child.wait()
+"""
+
+
+def start(command: list[object]) -> tuple[subprocess.Popen[bytes], EmulatorInfo]:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    return process, EmulatorInfo.from_json(process.stdout.readline().decode())
+
+
+def assert_nothing_is_left(info: EmulatorInfo) -> None:
+    wait_until(lambda: not processes_of(Path(info.state_dir)))
+    proxy = urlsplit(info.proxy_url)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((proxy.hostname, proxy.port), timeout=5)
+
+
+def make_it_serve(info: EmulatorInfo) -> None:
+    """Give it a deployment, whose server has a worker of its own."""
+    with signed_in_workspace(info) as workspace:
+        workspace.wait(workspace.put("onlineEndpoints/digits", authMode="Key"))
+        workspace.upload_code("echo", "def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+        workspace.put("environments/serving/versions/1", image="an/image", condaFile=conda_file(SCORING_PACKAGE))
+        assert workspace.wait(workspace.deploy("blue", "echo", "serving"))["status"] == "Succeeded"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    process, info = start([*START, tmp_path])
+    make_it_serve(info)
+    assert len(processes_of(tmp_path)) > 5  # the emulator, Azurite, gunicorn, its worker, two leashes
+
+    process.send_signal(number)
+    code = process.wait(30)
+
+    assert_nothing_is_left(info)
+    if number is not signal.SIGKILL:
+        assert code == 0
+        assert not (tmp_path / "emulator.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_end_of_its_parent_is_its_own(tmp_path: Path, number: signal.Signals) -> None:
+    process, info = start([sys.executable, "-c", PARENT, *START, tmp_path])
+    assert process.pid != info.pid
+
+    process.send_signal(number)
+    process.wait(30)
+
+    assert_nothing_is_left(info)
+
+
+def test_a_signal_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen([*START, tmp_path], stdout=subprocess.PIPE)
+    wait_until(lambda: (tmp_path / "azurite.log").exists())
+
+    process.terminate()
+
+    assert process.communicate(timeout=30) == (b"", None)
+    assert process.returncode == 0
+    wait_until(lambda: not processes_of(tmp_path))
+
+
+def test_detached_it_lives_until_it_is_stopped(tmp_path: Path) -> None:
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "azureml_emulator", *arguments, "--state-dir", str(tmp_path)]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    info = EmulatorInfo.from_json(run("start", "--detach", "--json"))
+    with signed_in_workspace(info) as workspace:
+        assert workspace.http.get(workspace.url).status_code == 200
+    assert json.loads((tmp_path / "emulator.json").read_text())["pid"] == info.pid
+    assert f"export HTTPS_PROXY={info.proxy_url}\n" in run("env")
+    second = CliRunner().invoke(main, ["start", "--state-dir", str(tmp_path)])
+    assert (second.exit_code, second.output) == (
+        1,
+        f"Error: another emulator is running on {tmp_path}: stop it or name another folder\n",
+    )
+
+    run("stop")
+
+    assert_nothing_is_left(info)
+    stopped = CliRunner().invoke(main, ["stop", "--state-dir", str(tmp_path)])
+    assert (stopped.exit_code, stopped.output) == (1, f"Error: no emulator is running on {tmp_path}\n")
+
+
+def test_the_file_of_a_killed_emulator_fools_nobody(tmp_path: Path) -> None:
+    process, info = start([*START, tmp_path])
+    process.kill()
+    process.wait(30)
+    assert_nothing_is_left(info)
+    assert (tmp_path / "emulator.json").exists()
+
+    stopped = CliRunner().invoke(main, ["stop", "--state-dir", str(tmp_path)])
+
+    assert (stopped.exit_code, stopped.output) == (1, f"Error: no emulator is running on {tmp_path}\n")

@@ -1,0 +1,165 @@
+"""The emulator as a whole, asked by hand: tokens, hosts, deployments, restarts."""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from azureml_emulator import EmulatorInfo, running_emulator
+from azureml_rest import SCORING_PACKAGE, Workspace, conda_file, signed_in_workspace
+
+# Says which of its versions answers; a slow one takes its time in init().
+SCORE = """
+import json, os, time
+
+def init():
+    time.sleep(float(os.environ.get("INIT_SECONDS", "0")))
+
+def run(data):
+    time.sleep(json.loads(data).get("seconds", 0))
+    return os.environ["VERSION"]
+"""
+
+
+@pytest.fixture(scope="module")
+def workspace(emulator: EmulatorInfo) -> Iterator[Workspace]:
+    """The emulator's workspace, with code and an environment to deploy."""
+    with signed_in_workspace(emulator) as workspace:
+        make_assets(workspace)
+        yield workspace
+
+
+@pytest.fixture
+def endpoint(workspace: Workspace) -> Iterator[Workspace]:
+    """The workspace with an endpoint `digits`."""
+    workspace.wait(workspace.put("onlineEndpoints/digits", authMode="Key"))
+    yield workspace
+    workspace.wait(workspace.http.delete(f"{workspace.url}/onlineEndpoints/digits"))
+
+
+def make_assets(workspace: Workspace) -> None:
+    workspace.upload_code("versions", SCORE)
+    workspace.put("environments/serving/versions/1", image="an/image", condaFile=conda_file(SCORING_PACKAGE))
+
+
+def test_a_real_token_is_needed(workspace: Workspace) -> None:
+    token = workspace.sign_in().json()["access_token"]
+    for_storage = workspace.sign_in(scope="https://storage.azure.com/.default").json()["access_token"]
+
+    def ask(authorization: str) -> tuple[int, str]:
+        answer = workspace.http.get(workspace.url, headers={"authorization": authorization})
+        return answer.status_code, answer.json().get("error", {}).get("code", "")
+
+    assert ask(f"Bearer {token}") == (200, "")
+    assert ask(f"Bearer {token[:-4]}AAAA") == (401, "InvalidAuthenticationToken")
+    assert ask("") == (401, "AuthenticationFailed")
+    assert ask(f"Bearer {for_storage}") == (401, "InvalidAuthenticationTokenAudience")
+
+
+def test_the_secret_is_needed(workspace: Workspace) -> None:
+    answer = workspace.sign_in(client_secret="wrong")
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_a_token_expires(tmp_path: Path) -> None:
+    with running_emulator(arguments=["--token-seconds", "1"]) as emulator, signed_in_workspace(emulator) as workspace:
+        while (answer := workspace.http.get(workspace.url)).status_code == 200:
+            time.sleep(0.1)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "ExpiredAuthenticationToken")
+
+
+def test_other_hosts_are_refused(workspace: Workspace) -> None:
+    with pytest.raises(httpx.ProxyError, match="403"):
+        workspace.http.get("https://example.com/")
+
+
+def test_a_deployment_serves_until_its_next_version_is_ready(endpoint: Workspace) -> None:
+    first = endpoint.deploy("blue", "versions", "serving", environmentVariables={"VERSION": "one"})
+    assert endpoint.wait(first)["status"] == "Succeeded"
+    assert endpoint.ask("blue", {}).json() == "one"
+
+    slow = {"VERSION": "two", "INIT_SECONDS": "1"}
+    second = endpoint.deploy("blue", "versions", "serving", environmentVariables=slow)
+
+    assert second.json()["properties"]["provisioningState"] == "Updating"
+    assert endpoint.ask("blue", {}).json() == "one"
+    assert endpoint.wait(second)["status"] == "Succeeded"
+    assert endpoint.ask("blue", {}).json() == "two"
+
+    failing = endpoint.wait(endpoint.deploy("blue", "versions", "serving", environmentVariables={"INIT_SECONDS": "no"}))
+
+    assert failing["error"]["code"] == "ResourceNotReady"
+    assert "could not convert string to float" in failing["error"]["message"]
+    assert "could not convert" in endpoint.post("onlineEndpoints/digits/deployments/blue/getLogs", {})["content"]
+    assert endpoint.ask("blue", {}).json() == "two"
+
+
+def test_a_deployment_that_does_not_get_ready_in_time_fails(endpoint: Workspace) -> None:
+    probe = {"initialDelay": "PT0S", "period": "PT1S", "failureThreshold": 1}
+
+    operation = endpoint.wait(
+        endpoint.deploy(
+            "blue", "versions", "serving", readinessProbe=probe, environmentVariables={"INIT_SECONDS": "600"}
+        )
+    )
+
+    assert operation["error"]["code"] == "ResourceNotReady"
+    assert "readiness probe" in operation["error"]["message"]
+    assert endpoint.ask("blue", {}).status_code == 503
+
+
+def test_a_slow_answer_is_a_timeout(endpoint: Workspace) -> None:
+    settings = {"requestTimeout": "PT0.5S"}
+    endpoint.wait(
+        endpoint.deploy(
+            "blue", "versions", "serving", requestSettings=settings, environmentVariables={"VERSION": "one"}
+        )
+    )
+
+    assert endpoint.ask("blue", {"seconds": 2}).status_code == 408
+
+
+@pytest.mark.parametrize(
+    ("requirements", "code", "said"),
+    [
+        (["./no-such-package"], "ImageBuildFailure", "no-such-package"),
+        ([], "ResourceNotReady", "add azureml-inference-server-http"),
+    ],
+)
+def test_an_environment_that_cannot_serve(endpoint: Workspace, requirements: list[str], code: str, said: str) -> None:
+    name = f"broken-{code}"
+    endpoint.put(f"environments/{name}/versions/1", image="an/image", condaFile=conda_file(*requirements))
+
+    operation = endpoint.wait(endpoint.deploy("blue", "versions", name))
+
+    assert operation["error"]["code"] == code
+    assert said in operation["error"]["message"]
+
+
+def test_after_a_restart_all_is_there_and_served_again(tmp_path: Path) -> None:
+    def seen(workspace: Workspace) -> list[object]:
+        return [
+            workspace.get("models/echo/versions/1"),
+            workspace.get("onlineEndpoints/digits"),
+            workspace.post("onlineEndpoints/digits/listKeys"),
+            workspace.ask("blue", {}).json(),
+        ]
+
+    with running_emulator(tmp_path) as emulator, signed_in_workspace(emulator) as workspace:
+        workspace.put("models/echo/versions/1", modelUri="azureml://datastores/workspaceblobstore/paths/x")
+        make_assets(workspace)
+        workspace.wait(workspace.put("onlineEndpoints/digits", authMode="Key"))
+        workspace.wait(workspace.deploy("blue", "versions", "serving", environmentVariables={"VERSION": "one"}))
+        before = seen(workspace)
+    with running_emulator(tmp_path) as emulator, signed_in_workspace(emulator) as workspace:
+        assert seen(workspace) == before
+    # Secrets, keys and data are nobody else's business.
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
