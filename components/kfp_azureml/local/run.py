@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import signal
@@ -108,7 +109,19 @@ def _tell(screen: Screen, results: dict[str, Any], check: LiveCheck, folder: Pat
     screen.say(f"Model    {model['name']}, version {model['version']}")
     screen.say(f"Endpoint {endpoint['scoring_uri']}, deployment {endpoint['deployment']}")
     screen.say(f"Live     {check.agreed} of {check.requests} live answers equal the score step's")
+    for page in _link_pages(results, folder):
+        screen.say(f"Page     {page}")
     screen.say(f"Files    {folder} (summary.json, log.txt, outputs/)")
+
+
+def _link_pages(results: dict[str, Any], folder: Path) -> list[Path]:
+    """Give the steps' pages names that a browser knows what to do with."""
+    links = []
+    for name in ("training", "score"):
+        if target := results.get(f"{name}_page"):
+            links.append(folder / f"{name}.html")
+            links[-1].symlink_to(os.path.relpath(target, folder))
+    return links
 
 
 def _keep_up(screen: Screen, folder: Path, results: dict[str, Any]) -> None:

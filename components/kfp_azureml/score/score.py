@@ -143,10 +143,11 @@ def score_model(
             ),
         )
         if output_report:
-            with whole_file(output_report) as page:
-                write_report(page, result, album.mistakes)
+            with whole_file(output_report) as part:
+                write_report(part, result, album.mistakes)
     progress(f"{result.images:,} images: accuracy {result.accuracy:.4f}, loss {result.loss:.4f}", 1.0)
-    report(accuracy=result.accuracy, loss=result.loss, sample=str(output_result / SAMPLE_FILE))
+    page = str(output_report) if output_report else None
+    report(accuracy=result.accuracy, loss=result.loss, sample=str(output_result / SAMPLE_FILE), score_page=page)
     return result
 
 

@@ -10,7 +10,7 @@ import click
 
 from kfp_azureml.errors import DataError, TrainingError
 from kfp_azureml.outputs import whole_file, whole_folder
-from kfp_azureml.steps import progress, run_step
+from kfp_azureml.steps import progress, report, run_step
 from kfp_azureml.train.architectures import ARCHITECTURES, DEFAULT_ARCHITECTURE, Architecture
 from kfp_azureml.train.history import Epoch, write_history
 from kfp_azureml.train.quiet_import import import_tensorflow
@@ -127,6 +127,7 @@ def train_model(
         if output_history:
             with whole_file(output_history) as page:
                 write_history(page, f"Training of {architecture}", history)
+    report(training_page=str(output_history) if output_history else None)
     return TrainResult(manifest, tuple(history))
 
 
