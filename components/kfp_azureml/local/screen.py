@@ -56,7 +56,7 @@ class Screen:
             self._end(step)
         elif self._console.is_terminal:
             self._advance(step)
-        else:
+        elif step.message:
             self._say_now_and_then(step)
 
     def _advance(self, step: StepRecord) -> None:

@@ -187,7 +187,8 @@ def test_the_command_needs_no_tensorflow_and_reports_to_the_supervisor(
     (results,) = [event["results"] for event in events if event["event"] == "result"]
     check = read_check(tmp_path / "result")
     sample = str(tmp_path / "result" / "sample.json")
-    assert results == {"accuracy": check.accuracy, "loss": check.loss, "sample": sample, "score_page": None}
+    page = str(tmp_path / "report")
+    assert results == {"accuracy": check.accuracy, "loss": check.loss, "sample": sample, "score_page": page}
 
 
 def test_the_command_ends_with_one_line(model_folder: Path, tmp_path: Path) -> None:
