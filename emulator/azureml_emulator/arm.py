@@ -114,6 +114,27 @@ def new_resource(
     }
 
 
+def object_in(properties: Document, name: str) -> Document:
+    """Read a property that is an object.
+
+    Args:
+        properties: Where it is, or is not.
+        name: Its name.
+
+    Returns:
+        The object; empty when it is missing or null.
+
+    Raises:
+        ArmError: 400, if it is anything else.
+    """
+    value = properties.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise bad_request(f"{name!r} must be an object, not {value!r}.")
+    return value
+
+
 async def read_body(request: Request) -> Document:
     """Read a request's JSON object.
 

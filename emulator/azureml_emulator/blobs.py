@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -84,18 +84,23 @@ class Blobs:
             expiry=datetime.now(UTC) + timedelta(hours=SAS_HOURS),
         )
 
-    async def download(self, uri: str, destination: Path) -> None:
+    async def download(self, uri: str, parent: Path) -> Path:
         """Copy a folder or a single blob.
 
         Args:
             uri: An azureml:// datastore path or an https blob address; see `locate`.
-            destination: A folder that gets the folder's content, or the blob; made if needed.
+            parent: The folder that gets it; made if needed.
+
+        Returns:
+            The copy: it has its last name in `parent`. Of a whole container, it is `parent` itself.
 
         Raises:
             ArmError: If nothing is there, or a blob's name points out of the folder.
         """
         container, path = self.locate(uri)
-        await asyncio.to_thread(self._download, container, path, destination)
+        target = parent / PurePosixPath(path).name
+        await asyncio.to_thread(self._download, container, path, target)
+        return target
 
     def locate(self, uri: str) -> tuple[str, str]:
         """Find where a URI points to.
@@ -117,19 +122,19 @@ class Blobs:
             return container, path
         raise ArmError(400, "UserError", f"The emulator cannot read {uri}: it is not in the workspace's blob store.")
 
-    def _download(self, container: str, path: str, destination: Path) -> None:
-        destination.mkdir(parents=True, exist_ok=True)
+    def _download(self, container: str, path: str, target: Path) -> None:
         client = self._client.get_container_client(container)
         found = False
         for name in client.list_blob_names(name_starts_with=path):
-            if name != path and not name.startswith(f"{path}/") and path:
+            below = name.removeprefix(path)
+            if path and below and not below.startswith("/"):
                 continue  # a neighbour whose name begins alike
-            target = destination / (name.removeprefix(f"{path}/") if path and name != path else Path(name).name)
-            if not target.resolve().is_relative_to(destination.resolve()):
+            file = target / below.strip("/") if below else target
+            if not file.resolve().is_relative_to(target.resolve()):
                 raise ArmError(400, "UserError", f"The blob name {name!r} points out of its folder.")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                client.download_blob(name).readinto(file)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as content:
+                client.download_blob(name).readinto(content)
             found = True
         if not found:
             raise ArmError(404, "UserError", f"There is nothing at {path!r} in container {container!r}.")

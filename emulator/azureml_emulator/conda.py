@@ -107,7 +107,8 @@ async def build_environment(spec: CondaSpec) -> Path:
 
 async def _install_step(command: list[str | Path], folder: Path) -> None:
     log = folder / "build.log"
-    if await processes.run(command, log=log) != 0:
+    # In the folder itself: uv reads the settings of a project it is started in.
+    if await processes.run(command, log=log, cwd=folder) != 0:
         raise image_build_failure(
             f"The environment could not be built. The end of the log:\n{processes.log_tail(log, LOG_TAIL_LINES)}"
         )

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.arm import bad_request, conflict, new_resource, read_resource
+from azureml_emulator.arm import bad_request, conflict, new_resource, object_in, read_resource
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.services import services
 from azureml_emulator.store import Document
@@ -61,11 +61,11 @@ class AssetKind:
                 )
         completed = {
             "description": None,
-            "tags": {},
-            "properties": {},
-            "isAnonymous": False,
-            "isArchived": False,
             **self.complete(properties),
+            "tags": object_in(properties, "tags"),
+            "properties": object_in(properties, "properties"),
+            "isAnonymous": bool(properties.get("isAnonymous")),
+            "isArchived": bool(properties.get("isArchived")),
             "provisioningState": "Succeeded",
         }
         resource = new_resource(version_id, completed, previous=previous)
@@ -101,7 +101,9 @@ async def put_container(request: Request) -> Response:
     """Change a container: this is how a whole asset is archived."""
     _, properties = await read_resource(request)
     previous = get_resource(request, arm_path(request))
-    resource = new_resource(arm_path(request), {**previous["properties"], **properties}, previous=previous)
+    archived = bool(properties.get("isArchived"))
+    changed = {**previous["properties"], **properties, "isArchived": archived}
+    resource = new_resource(arm_path(request), changed, previous=previous)
     services(request).store.put(resource)
     return JSONResponse(resource)
 

@@ -18,6 +18,7 @@ from azureml_emulator.arm import (
     new_resource,
     not_emulated,
     not_found,
+    object_in,
     read_body,
     read_resource,
 )
@@ -74,11 +75,12 @@ async def bring_up(parts: Services, deployment_id: str) -> None:
             f"The environment {environment['id']} has no conda file: the emulator runs no container images."
         )
     virtual_environment = await conda.build_environment(conda.parse_conda_file(conda_file))
+    code = _asset(parts, properties["codeConfiguration"]["codeId"])
     folder = parts.servers.new_folder(deployment_id)
     try:
         app = ScoringApp(
             environment=virtual_environment,
-            code=await _fetch_code(parts, properties, folder / "code"),
+            code=await parts.blobs.download(code["properties"]["codeUri"], folder / "code"),
             entry_script=properties["codeConfiguration"]["scoringScript"],
             model=await _fetch_model(parts, properties, folder / "azureml-models"),
             variables=properties["environmentVariables"],
@@ -104,10 +106,13 @@ def probe_seconds(probe: Document) -> float:
     Returns:
         Seconds.
     """
-    return duration_seconds(probe["initialDelay"]) + duration_seconds(probe["period"]) * int(probe["failureThreshold"])
+    failures = probe["failureThreshold"]
+    if not isinstance(failures, int):
+        raise bad_request(f"'failureThreshold' must be a number, not {failures!r}.")
+    return duration_seconds(probe["initialDelay"]) + duration_seconds(probe["period"]) * failures
 
 
-def duration_seconds(duration: str) -> float:
+def duration_seconds(duration: object) -> float:
     """Read an ISO 8601 duration of days, hours, minutes and seconds.
 
     Args:
@@ -120,19 +125,13 @@ def duration_seconds(duration: str) -> float:
         ArmError: 400, if it is anything else.
     """
     number = r"(?:(\d+(?:\.\d+)?){})?"
-    found = re.fullmatch(
+    found = isinstance(duration, str) and re.fullmatch(
         f"P{number.format('D')}(?:T{number.format('H')}{number.format('M')}{number.format('S')})?", duration
     )
     if not found or duration in ("P", "PT"):
         raise bad_request(f"{duration!r} is not an ISO 8601 duration such as PT10S.")
     days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
-async def _fetch_code(parts: Services, properties: Document, folder: Path) -> Path:
-    code = _asset(parts, properties["codeConfiguration"]["codeId"])
-    await parts.blobs.download(code["properties"]["codeUri"], folder)
-    return folder
 
 
 async def _fetch_model(parts: Services, properties: Document, folder: Path) -> Path:
@@ -144,9 +143,7 @@ async def _fetch_model(parts: Services, properties: Document, folder: Path) -> P
     model = _asset(parts, reference)
     name, _, version = model["id"].split("/")[-3:]
     model_dir: Path = folder / name / version
-    uri = model["properties"]["modelUri"]
-    _, path = parts.blobs.locate(uri)
-    await parts.blobs.download(uri, model_dir / PurePosixPath(path).name)
+    await parts.blobs.download(model["properties"]["modelUri"], model_dir)
     return model_dir
 
 
@@ -178,7 +175,7 @@ async def put(request: Request) -> Response:
         {**_completed(properties), "provisioningState": "Updating" if previous else "Creating"},
         previous=previous,
         location=body.get("location") or parts.settings.location,
-        tags=body.get("tags") or {},
+        tags=object_in(body, "tags"),
         kind=body.get("kind") or "Managed",
         sku=body.get("sku") or {"name": "Default", "capacity": 1},
         identity=body.get("identity"),
@@ -194,13 +191,18 @@ async def put(request: Request) -> Response:
 
 def _completed(properties: Document) -> Document:
     """Check a deployment's properties and add the service's defaults."""
-    code = properties.get("codeConfiguration") or {}
+    code = object_in(properties, "codeConfiguration")
     if not code.get("codeId") or not code.get("scoringScript") or not properties.get("environmentId"):
         raise not_emulated("a deployment without scoring code and environment (an MLflow model)")
+    model = properties.get("model")
+    # Clients send the model's id as a string or in a reference object.
+    model_id = model.get("assetId") if isinstance(model, dict) else model
+    ids = (code["codeId"], properties["environmentId"], model_id or "")
+    if not all(isinstance(value, str) for value in (*ids, code["scoringScript"])):
+        raise bad_request("'model', 'codeId', 'scoringScript' and 'environmentId' must be strings.")
     if ".." in PurePosixPath(code["scoringScript"]).parts or code["scoringScript"].startswith("/"):
         raise bad_request(f"The scoring script {code['scoringScript']!r} must be a path in the code folder.")
-    model = properties.get("model")
-    variables = properties.get("environmentVariables") or {}
+    variables = object_in(properties, "environmentVariables")
     completed = {
         "description": None,
         "instanceType": "Standard_DS3_v2",
@@ -208,13 +210,12 @@ def _completed(properties: Document) -> Document:
         "appInsightsEnabled": False,
         "egressPublicNetworkAccess": "Enabled",
         **properties,
-        # Clients send the model's id as a string or in a reference object.
-        "model": model.get("assetId") if isinstance(model, dict) else model,
-        "properties": properties.get("properties") or {},
+        "model": model_id,
+        "properties": object_in(properties, "properties"),
         "environmentVariables": {name: str(value) for name, value in variables.items()},
-        "requestSettings": {**REQUEST_SETTINGS, **_given(properties.get("requestSettings"))},
-        "livenessProbe": {**PROBE, **_given(properties.get("livenessProbe"))},
-        "readinessProbe": {**PROBE, **_given(properties.get("readinessProbe"))},
+        "requestSettings": {**REQUEST_SETTINGS, **_given(properties, "requestSettings")},
+        "livenessProbe": {**PROBE, **_given(properties, "livenessProbe")},
+        "readinessProbe": {**PROBE, **_given(properties, "readinessProbe")},
         "scaleSettings": properties.get("scaleSettings") or {"scaleType": "Default"},
     }
     if completed["endpointComputeType"] != "Managed":
@@ -224,8 +225,8 @@ def _completed(properties: Document) -> Document:
     return completed
 
 
-def _given(settings: Document | None) -> Document:
-    return {name: value for name, value in (settings or {}).items() if value is not None}
+def _given(properties: Document, name: str) -> Document:
+    return {setting: value for setting, value in object_in(properties, name).items() if value is not None}
 
 
 async def list_deployments(request: Request) -> Response:

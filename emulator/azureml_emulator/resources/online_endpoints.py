@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.arm import bad_request, conflict, new_resource, not_emulated, read_body, read_resource
+from azureml_emulator.arm import bad_request, conflict, new_resource, not_emulated, object_in, read_body, read_resource
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.services import Services, services
@@ -61,12 +61,12 @@ async def put(request: Request) -> Response:
     auth_mode = AUTH_MODES.get(str(properties.get("authMode")).lower())
     if auth_mode is None:
         raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
-    identity = body.get("identity") or {"type": "SystemAssigned"}
+    identity = object_in(body, "identity") or {"type": "SystemAssigned"}
     if previous and previous["identity"]["type"].lower() != str(identity.get("type")).lower():
         raise bad_request("The identity of an endpoint cannot change after its creation.")
     deployments = [deployment["name"] for deployment in parts.store.list_collection(f"{endpoint_id}/deployments")]
-    traffic = checked_traffic(properties.get("traffic"), deployments)
-    if any((properties.get("mirrorTraffic") or {}).values()):
+    traffic = checked_traffic(object_in(properties, "traffic"), deployments)
+    if any(object_in(properties, "mirrorTraffic").values()):
         raise not_emulated("mirrored traffic")
     scoring_host = f"https://{name.lower()}.{parts.settings.location}.inference.ml.azure.com"
     resource = new_resource(
@@ -74,7 +74,7 @@ async def put(request: Request) -> Response:
         {
             "description": properties.get("description"),
             "authMode": auth_mode,
-            "properties": properties.get("properties") or {},
+            "properties": object_in(properties, "properties"),
             "traffic": traffic,
             "mirrorTraffic": {},
             "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
@@ -85,24 +85,24 @@ async def put(request: Request) -> Response:
         },
         previous=previous,
         location=body.get("location") or parts.settings.location,
-        tags=body.get("tags") or {},
+        tags=object_in(body, "tags"),
         kind=body.get("kind") or "Managed",
         identity=previous["identity"] if previous else _new_identity(identity, parts),
     )
     parts.store.put(resource)
     if previous is None:
-        given = properties.get("keys") or {}
-        keys = EndpointKeys(given.get("primaryKey") or _new_key(), given.get("secondaryKey") or _new_key())
+        given = object_in(properties, "keys")
+        keys = EndpointKeys(_key(given, "primaryKey"), _key(given, "secondaryKey"))
         parts.store.put_keys(endpoint_id, keys)
     operation = parts.operations.start(PUT, endpoint_id)
     return accepted(request, operation, resource, 200 if previous else 201)
 
 
-def checked_traffic(traffic: object, deployments: list[str]) -> dict[str, int]:
+def checked_traffic(traffic: Document, deployments: list[str]) -> dict[str, int]:
     """Check how an endpoint's traffic is split.
 
     Args:
-        traffic: Percent by deployment name, or nothing for no traffic.
+        traffic: Percent by deployment name.
         deployments: The endpoint's deployments.
 
     Returns:
@@ -111,10 +111,6 @@ def checked_traffic(traffic: object, deployments: list[str]) -> dict[str, int]:
     Raises:
         ArmError: 400, if a deployment is not there, a share is not 0 to 100, or the sum is neither 0 nor 100.
     """
-    if traffic is None:
-        return {}
-    if not isinstance(traffic, dict):
-        raise bad_request("'traffic' must be an object of deployment names and percents.")
     names = {name.lower(): name for name in deployments}
     checked: dict[str, int] = {}
     for name, percent in traffic.items():
@@ -175,8 +171,8 @@ async def regenerate_keys(request: Request) -> Response:
     keys = _keys(request)
     body = await read_body(request)
     # The SDK sends the key as it is; asking for a new key cannot mean to keep it.
-    asked = body.get("keyValue")
-    new = asked if asked and asked not in (keys.primary, keys.secondary) else _new_key()
+    asked = _key(body, "keyValue")
+    new = _new_key() if asked in (keys.primary, keys.secondary) else asked
     match str(body.get("keyType")).lower():
         case "primary":
             keys = EndpointKeys(new, keys.secondary)
@@ -219,6 +215,13 @@ def _new_identity(identity: Document, parts: Services) -> Document:
     if "SystemAssigned" in str(identity.get("type")):
         return {**identity, "principalId": str(uuid.uuid4()), "tenantId": parts.settings.tenant_id}
     return identity
+
+
+def _key(body: Document, name: str) -> str:
+    given = body.get(name) or _new_key()
+    if not isinstance(given, str):
+        raise bad_request(f"{name!r} must be a string.")
+    return given
 
 
 def _new_key() -> str:

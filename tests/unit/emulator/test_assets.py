@@ -123,6 +123,8 @@ async def test_an_upload_gets_a_container_of_its_own(app: App) -> None:
         ("models/a/versions/..%20", MODEL),
         ("environments/a/versions/1", {"condaFile": "x"}),
         ("codes/a/versions/1", {"codeUri": 1}),
+        ("codes/a/versions/1", {"codeUri": "https://a/b", "properties": "x"}),
+        ("models/a/versions/1", {**MODEL, "tags": ["x"]}),
     ],
 )
 async def test_what_cannot_be_right_is_a_bad_request(app: App, path: str, properties: dict[str, Any]) -> None:

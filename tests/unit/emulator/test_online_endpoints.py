@@ -106,14 +106,13 @@ async def test_put_without_traffic_takes_the_traffic_away(app: App) -> None:
 @pytest.mark.parametrize(
     ("traffic", "checked"),
     [
-        (None, {}),
         ({}, {}),
         ({"blue": 0}, {"blue": 0}),
         ({"BLUE": 100}, {"blue": 100}),
         ({"blue": 90, "green": 10}, {"blue": 90, "green": 10}),
     ],
 )
-def test_traffic_that_adds_up(traffic: object, checked: dict[str, int]) -> None:
+def test_traffic_that_adds_up(traffic: dict[str, Any], checked: dict[str, int]) -> None:
     assert checked_traffic(traffic, ["blue", "green"]) == checked
 
 
@@ -126,10 +125,9 @@ def test_traffic_that_adds_up(traffic: object, checked: dict[str, int]) -> None:
         ({"blue": -10, "green": 110}, "-10"),
         ({"blue": 99.5}, "99.5"),
         ({"blue": True}, "True"),
-        ([], "object"),
     ],
 )
-def test_traffic_that_does_not(traffic: object, said: str) -> None:
+def test_traffic_that_does_not(traffic: dict[str, Any], said: str) -> None:
     with pytest.raises(ArmError, match=said) as caught:
         checked_traffic(traffic, ["blue", "green"])
 
@@ -145,6 +143,9 @@ def test_traffic_that_does_not(traffic: object, said: str) -> None:
         ("digits-", {"properties": {"authMode": "Key"}}, 400),
         ("digits", {"properties": {}}, 400),
         ("digits", {"properties": {"authMode": "Key", "traffic": {"blue": 100}}}, 400),
+        ("digits", {"properties": {"authMode": "Key", "traffic": [1]}}, 400),
+        ("digits", {"properties": {"authMode": "Key", "keys": {"primaryKey": 1}}}, 400),
+        ("digits", {"properties": {"authMode": "Key"}, "identity": "me"}, 400),
         ("digits", {"properties": {"authMode": "Key", "mirrorTraffic": {"blue": 10}}}, 501),
     ],
 )
@@ -241,6 +242,12 @@ async def test_a_deployment_has_all_that_clients_read(app: App) -> None:
         ({"endpointComputeType": "Kubernetes"}, 501, "Kubernetes"),
         ({"readinessProbe": {"period": "10s"}}, 400, "10s"),
         ({"requestSettings": {"requestTimeout": "soon"}}, 400, "soon"),
+        ({"codeConfiguration": "score.py"}, 400, "codeConfiguration"),
+        ({"environmentId": 1}, 400, "environmentId"),
+        ({"environmentVariables": ["A=1"]}, 400, "environmentVariables"),
+        ({"readinessProbe": {"failureThreshold": "often"}}, 400, "often"),
+        ({"readinessProbe": {"period": 10}}, 400, "10"),
+        ({"model": 1}, 400, "model"),
     ],
 )
 async def test_deployments_that_cannot_be(app: App, changed: dict[str, Any], status: int, said: str) -> None:

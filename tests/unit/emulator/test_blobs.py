@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from azureml_emulator.arm import ArmError
+from azureml_emulator.blobs import CONTAINER, Blobs
+from azureml_emulator.certificates import Certificates
+from azureml_emulator.storage import StorageAccount
+
+
+class FakeContainers:
+    """Just enough of a BlobServiceClient: each blob's content is its name."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def get_container_client(self, _container: str) -> FakeContainers:
+        return self
+
+    def list_blob_names(self, name_starts_with: str) -> list[str]:
+        return [name for name in self.names if name.startswith(name_starts_with)]
+
+    def download_blob(self, name: str) -> FakeDownload:
+        return FakeDownload(name.encode())
+
+
+class FakeDownload:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def readinto(self, file: BytesIO) -> None:
+        file.write(self.content)
+
+
+def blobs_with(*names: str) -> Blobs:
+    nowhere = Path("nowhere")
+    blobs = Blobs(StorageAccount("account", "a2V5", 1), Certificates(nowhere, nowhere, nowhere, nowhere))
+    blobs.__dict__["_client"] = FakeContainers(list(names))
+    return blobs
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("azureml://datastores/workspaceblobstore/paths/a/b/", (CONTAINER, "a/b")),
+        ("azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/a", (CONTAINER, "a")),
+        ("https://account.blob.core.windows.net/code-1/a%20b", ("code-1", "a b")),
+        ("https://account.blob.core.windows.net/code-1", ("code-1", "")),
+    ],
+)
+def test_uris_of_the_workspaces_blob_store(uri: str, place: tuple[str, str]) -> None:
+    assert blobs_with().locate(uri) == place
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://other.blob.core.windows.net/a/b",
+        "http://account.blob.core.windows.net/a/b",
+        "azureml://jobs/x/outputs/o",
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "",
+    ],
+)
+def test_other_uris_are_refused(uri: str) -> None:
+    with pytest.raises(ArmError, match="cannot read"):
+        blobs_with().locate(uri)
+
+
+@pytest.mark.anyio
+async def test_a_folder_comes_under_its_own_name_without_its_neighbours(tmp_path: Path) -> None:
+    blobs = blobs_with("up/model/a.txt", "up/model/deep/b.txt", "up/model2/c.txt", "up/model.json")
+
+    copy = await blobs.download("azureml://datastores/d/paths/up/model", tmp_path)
+
+    assert copy == tmp_path / "model"
+    assert files(tmp_path) == {"model/a.txt": "up/model/a.txt", "model/deep/b.txt": "up/model/deep/b.txt"}
+
+
+@pytest.mark.anyio
+async def test_a_single_blob_is_a_file(tmp_path: Path) -> None:
+    copy = await blobs_with("up/model.onnx").download("azureml://datastores/d/paths/up/model.onnx", tmp_path)
+
+    assert copy.read_text() == "up/model.onnx"
+
+
+@pytest.mark.anyio
+async def test_a_container_comes_as_a_whole(tmp_path: Path) -> None:
+    copy = await blobs_with("score.py", "lib/a.py").download("https://account.blob.core.windows.net/code", tmp_path)
+
+    assert copy == tmp_path
+    assert set(files(copy)) == {"score.py", "lib/a.py"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["up/../../evil", "up//../../evil", "up/a/../../evil"])
+async def test_no_blob_is_written_outside(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArmError, match="points out"):
+        await blobs_with(name).download("azureml://datastores/d/paths/up", tmp_path / "in")
+
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.anyio
+async def test_nothing_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ArmError, match="nothing at 'up'"):
+        await blobs_with("other").download("azureml://datastores/d/paths/up", tmp_path)
