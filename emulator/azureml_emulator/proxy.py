@@ -59,6 +59,8 @@ async def running_proxy(*, app_port: int, blob_port: int) -> AsyncIterator[int]:
             await _serve(reader, writer, app_port, blob_port)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a client that went away or does not speak HTTP
+        except asyncio.CancelledError:
+            pass  # the proxy closes; asyncio's streams would report a cancelled task as a fault
         finally:
             connections.discard(task)
             writer.close()

@@ -13,6 +13,8 @@ from azureml_emulator.resources.online_endpoints import checked_traffic
 
 from .conftest import App
 
+OPERATION_SECONDS = 30.0
+
 
 async def put_endpoint(app: App, name: str = "digits", **properties: Any) -> httpx.Response:
     return await app.arm.put(f"onlineEndpoints/{name}", json={"properties": {"authMode": "Key", **properties}})
@@ -21,11 +23,12 @@ async def put_endpoint(app: App, name: str = "digits", **properties: Any) -> htt
 async def operation_of(app: App, answer: httpx.Response) -> dict[str, Any]:
     """Follow an operation to its end, as clients do."""
     assert answer.headers["retry-after"] == "1"
-    while True:
-        status: dict[str, Any] = (await app.arm.get(answer.headers["azure-asyncoperation"])).json()
-        if status["status"] != "InProgress":
-            return status
-        await asyncio.sleep(0)
+    async with asyncio.timeout(OPERATION_SECONDS):
+        while True:
+            status: dict[str, Any] = (await app.arm.get(answer.headers["azure-asyncoperation"])).json()
+            if status["status"] != "InProgress":
+                return status
+            await asyncio.sleep(0)
 
 
 async def deploy(app: App, name: str = "blue", **changed: Any) -> httpx.Response:

@@ -64,7 +64,9 @@ async def test_a_tunnel_is_opened_or_refused(head: bytes, answer: bytes) -> None
 
 
 @pytest.mark.anyio
-async def test_closing_the_proxy_closes_its_tunnels() -> None:
+async def test_closing_the_proxy_closes_its_tunnels_without_a_word() -> None:
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
     server = await asyncio.start_server(echo_upper, "127.0.0.1", 0)
     async with server:
         async with running_proxy(app_port=server.sockets[0].getsockname()[1], blob_port=1) as port:
@@ -73,3 +75,4 @@ async def test_closing_the_proxy_closes_its_tunnels() -> None:
             await reader.readuntil(b"\r\n\r\n")
         assert await reader.read() == b""
         writer.close()
+    assert faults == []
