@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-LOCK_POLL_SECONDS = 0.1
+from azureml_emulator.locks import locked
 
 
 def cache_root() -> Path:
@@ -40,7 +37,7 @@ async def cached_folder(folder: Path, make: Callable[[Path], Awaitable[None]]) -
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    async with _locked(folder.with_name(f"{folder.name}.lock")):
+    async with locked(folder.with_name(f"{folder.name}.lock")):
         if folder.exists():
             return folder
         part = folder.with_name(f"{folder.name}.part")
@@ -53,15 +50,3 @@ async def cached_folder(folder: Path, make: Callable[[Path], Awaitable[None]]) -
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return folder
-
-
-@asynccontextmanager
-async def _locked(path: Path) -> AsyncIterator[None]:
-    with path.open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                await asyncio.sleep(LOCK_POLL_SECONDS)
-        yield

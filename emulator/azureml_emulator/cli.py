@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shlex
@@ -16,7 +15,8 @@ from pathlib import Path
 import click
 
 from azureml_emulator.errors import EmulatorError
-from azureml_emulator.info import FILE_NAME, EmulatorInfo
+from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
+from azureml_emulator.locks import is_locked
 
 STOP_SECONDS = 30.0
 STOP_POLL_SECONDS = 0.05
@@ -106,7 +106,7 @@ def stop(state_dir: Path | None) -> None:
     info = _running(state_dir)
     os.kill(info.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while _is_locked(state_dir):
+    while is_locked(state_dir / LOCK_NAME):
         if time.monotonic() > deadline:
             raise EmulatorError(f"the emulator, process {info.pid}, did not stop within {STOP_SECONDS:g} seconds")
         time.sleep(STOP_POLL_SECONDS)
@@ -153,18 +153,6 @@ def _ready_text(info: EmulatorInfo) -> str:
 def _running(state_dir: Path) -> EmulatorInfo:
     file = state_dir / FILE_NAME
     # The lock, not the file, says that it runs: after kill -9 the file is still there.
-    if not _is_locked(state_dir) or not file.exists():
+    if not is_locked(state_dir / LOCK_NAME) or not file.exists():
         raise EmulatorError(f"no emulator is running on {state_dir}")
     return EmulatorInfo.from_json(file.read_text())
-
-
-def _is_locked(state_dir: Path) -> bool:
-    lock = state_dir / "lock"
-    if not lock.exists():
-        return False
-    with lock.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from azureml_emulator.settings import Settings
 
 FILE_NAME = "emulator.json"
+LOCK_NAME = "lock"
+"""In the state folder: held as long as anything of an emulator runs on it."""
 LOOPBACK = "localhost,127.0.0.1,::1"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 LEASH = Path(__file__).with_name("leash.py")
 
@@ -29,6 +30,7 @@ class ChildProcess:
         log: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        lock: IO[str] | None = None,
     ) -> ChildProcess:
         """Start a command on a leash (see leash.py).
 
@@ -37,6 +39,7 @@ class ChildProcess:
             log: Written anew with the command's stdout and stderr.
             env: The command's environment; the emulator's own by default.
             cwd: The command's working directory; the emulator's own by default.
+            lock: A file whose lock is held until the command has ended.
 
         Returns:
             The running command.
@@ -54,6 +57,8 @@ class ChildProcess:
                 stderr=asyncio.subprocess.STDOUT,
                 env=env,
                 cwd=cwd,
+                # The leash keeps it open; the command does not inherit it.
+                pass_fds=(lock.fileno(),) if lock else (),
                 # Whoever kills the emulator's process group must not kill the leash before it has done its work.
                 start_new_session=True,
             )

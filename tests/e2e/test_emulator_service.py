@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
 import time
 from collections.abc import Iterator
@@ -13,12 +15,15 @@ import pytest
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_rest import SCORING_PACKAGE, Workspace, conda_file, signed_in_workspace
 
-# Says which of its versions answers; a slow one takes its time in init().
+# Says which of its versions answers; with a gate, init() waits until that file is there.
 SCORE = """
 import json, os, time
 
 def init():
-    time.sleep(float(os.environ.get("INIT_SECONDS", "0")))
+    while not os.path.exists(os.environ.get("GATE", "/")):
+        time.sleep(0.05)
+    if "FAIL" in os.environ:
+        raise ValueError(os.environ["FAIL"])
 
 def run(data):
     time.sleep(json.loads(data).get("seconds", 0))
@@ -80,24 +85,26 @@ def test_other_hosts_are_refused(workspace: Workspace) -> None:
         workspace.http.get("https://example.com/")
 
 
-def test_a_deployment_serves_until_its_next_version_is_ready(endpoint: Workspace) -> None:
+def test_a_deployment_serves_until_its_next_version_is_ready(endpoint: Workspace, tmp_path: Path) -> None:
     first = endpoint.deploy("blue", "versions", "serving", environmentVariables={"VERSION": "one"})
     assert endpoint.wait(first)["status"] == "Succeeded"
     assert endpoint.ask("blue", {}).json() == "one"
 
-    slow = {"VERSION": "two", "INIT_SECONDS": "1"}
-    second = endpoint.deploy("blue", "versions", "serving", environmentVariables=slow)
+    gate = tmp_path / "gate"
+    gated = {"VERSION": "two", "GATE": str(gate)}
+    second = endpoint.deploy("blue", "versions", "serving", environmentVariables=gated)
 
     assert second.json()["properties"]["provisioningState"] == "Updating"
     assert endpoint.ask("blue", {}).json() == "one"
+    gate.touch()
     assert endpoint.wait(second)["status"] == "Succeeded"
     assert endpoint.ask("blue", {}).json() == "two"
 
-    failing = endpoint.wait(endpoint.deploy("blue", "versions", "serving", environmentVariables={"INIT_SECONDS": "no"}))
+    failing = endpoint.wait(endpoint.deploy("blue", "versions", "serving", environmentVariables={"FAIL": "no luck"}))
 
     assert failing["error"]["code"] == "ResourceNotReady"
-    assert "could not convert string to float" in failing["error"]["message"]
-    assert "could not convert" in endpoint.post("onlineEndpoints/digits/deployments/blue/getLogs", {})["content"]
+    assert "ValueError: no luck" in failing["error"]["message"]
+    assert "ValueError: no luck" in endpoint.post("onlineEndpoints/digits/deployments/blue/getLogs", {})["content"]
     assert endpoint.ask("blue", {}).json() == "two"
 
 
@@ -105,9 +112,7 @@ def test_a_deployment_that_does_not_get_ready_in_time_fails(endpoint: Workspace)
     probe = {"initialDelay": "PT0S", "period": "PT1S", "failureThreshold": 1}
 
     operation = endpoint.wait(
-        endpoint.deploy(
-            "blue", "versions", "serving", readinessProbe=probe, environmentVariables={"INIT_SECONDS": "600"}
-        )
+        endpoint.deploy("blue", "versions", "serving", readinessProbe=probe, environmentVariables={"GATE": "/never"})
     )
 
     assert operation["error"]["code"] == "ResourceNotReady"
@@ -163,3 +168,18 @@ def test_after_a_restart_all_is_there_and_served_again(tmp_path: Path) -> None:
     # Secrets, keys and data are nobody else's business.
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+def test_a_deployment_that_a_kill_cut_short_is_finished_after_the_restart(tmp_path: Path) -> None:
+    gate, state = tmp_path / "gate", tmp_path / "state"
+    with running_emulator(state) as emulator, signed_in_workspace(emulator) as workspace:
+        make_assets(workspace)
+        workspace.wait(workspace.put("onlineEndpoints/digits", authMode="Key"))
+        gated = {"VERSION": "one", "GATE": str(gate)}
+        creating = workspace.deploy("blue", "versions", "serving", environmentVariables=gated)
+        os.kill(emulator.pid, signal.SIGKILL)
+    gate.touch()
+
+    with running_emulator(state) as emulator, signed_in_workspace(emulator) as workspace:
+        assert workspace.wait(creating)["status"] == "Succeeded"
+        assert workspace.ask("blue", {}).json() == "one"

@@ -29,7 +29,12 @@ def test_a_collection_holds_its_direct_members_in_order_of_creation(store: Store
 
 
 def test_delete_takes_what_is_below_and_nothing_beside(store: Store) -> None:
-    for path in ("onlineEndpoints/e", "onlineEndpoints/E/deployments/blue", "onlineEndpoints/e-2"):
+    for path in (
+        "onlineEndpoints/e",
+        "onlineEndpoints/E/deployments/blue",
+        "onlineEndpoints/e-2",
+        "onlineEndpoints/e2",
+    ):
         store.put(new_resource(f"{WORKSPACE}/{path}", {}))
     store.put_keys(f"{WORKSPACE}/onlineEndpoints/e", EndpointKeys("a", "b"))
 
@@ -37,7 +42,7 @@ def test_delete_takes_what_is_below_and_nothing_beside(store: Store) -> None:
 
     assert store.get(f"{WORKSPACE}/onlineEndpoints/e/deployments/blue") is None
     assert store.get_keys(f"{WORKSPACE}/onlineEndpoints/e") is None
-    assert [endpoint["name"] for endpoint in store.list_collection(f"{WORKSPACE}/onlineEndpoints")] == ["e-2"]
+    assert [endpoint["name"] for endpoint in store.list_collection(f"{WORKSPACE}/onlineEndpoints")] == ["e-2", "e2"]
 
 
 def test_properties_of_what_is_gone_are_not_set(store: Store) -> None:
