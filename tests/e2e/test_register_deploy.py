@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import sys
 from pathlib import Path
 
 import httpx
@@ -57,7 +58,9 @@ def ask(client, live: DeployedModel, body) -> httpx.Response:
 def user_code(folder: Path, run: str = "return {}", init: str = "pass") -> Path:
     folder.mkdir()
     (folder / "score.py").write_text(f"def init():\n    {init}\n\n\ndef run(data):\n    {run}\n")
-    (folder / "conda.yaml").write_bytes((SERVING_FOLDER / "conda.yaml").read_bytes())
+    conda = (SERVING_FOLDER / "conda.yaml").read_text()
+    this_python = f"python={sys.version_info.major}.{sys.version_info.minor}"
+    (folder / "conda.yaml").write_text(conda.replace("python=3.11", this_python))
     return folder
 
 

@@ -166,15 +166,11 @@ def _check_fit(input_data: Path, info: ImageSetInfo, manifest: Manifest) -> None
 
 def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Iterator[Scored]:
     import numpy as np
-    import onnxruntime
 
     from kfp_azureml.imagesets.image_set import images_per_group
+    from kfp_azureml.onnx_session import open_session
 
-    options = onnxruntime.SessionOptions()
-    # Threads that spin while they wait cost CPU and gain nothing here.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(onnx_file, options, providers=["CPUExecutionProvider"])
-
+    session = open_session(onnx_file)
     done, shown = 0, time.monotonic()
     for batch in images.batches(min(BATCH_IMAGES, images_per_group(images.info.shape))):
         (probabilities,) = session.run([manifest.output.name], {manifest.input.name: batch.images})

@@ -11,12 +11,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
-import onnxruntime
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from kfp_azureml.errors import ModelError
 from kfp_azureml.model_folder import KERAS_FILE, ONNX_FILE, Manifest, Tensor, write_manifest
+from kfp_azureml.onnx_session import open_session
 from kfp_azureml.train.batch_norm import with_stock_layers
 
 TOLERANCE = 1e-4
@@ -57,7 +57,7 @@ def write_model_folder(
     portable.save(folder / KERAS_FILE)
     _export_onnx(portable, folder / ONNX_FILE, samples[:1])
 
-    session = onnxruntime.InferenceSession(folder / ONNX_FILE, providers=["CPUExecutionProvider"])
+    session = open_session(folder / ONNX_FILE)
     (image,), (probabilities,) = session.get_inputs(), session.get_outputs()
     (exported,) = session.run([probabilities.name], {image.name: samples})
     difference = float(np.abs(exported - expected).max())
