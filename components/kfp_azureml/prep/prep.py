@@ -100,6 +100,11 @@ def prep_data(
     except OSError as error:
         # Reading never ends here: InputStream has its own message.
         raise DataError(f"cannot write {training_data} and {test_data}: {error}") from error
+    progress(
+        f"{training.count:,} training and {test.count:,} test images of {_shape_text(test.shape)}, "
+        f"{len(classes)} classes",
+        1.0,
+    )
     return PrepResult(training.count, test.count, training.shape, classes)
 
 

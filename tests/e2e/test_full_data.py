@@ -1,0 +1,40 @@
+"""All of Fashion-MNIST: what prep writes is exact to the byte."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kfp_azureml.imagesets.image_set import open_image_set
+from kfp_azureml.local.fashion_mnist import fashion_mnist
+from kfp_azureml.prep.prep import prep_data
+
+
+@pytest.fixture(scope="module")
+def source() -> Path:
+    return fashion_mnist(print)
+
+
+def test_the_csv_files_are_those_of_the_original_example(tmp_path: Path, source: Path) -> None:
+    prep_data(str(source), tmp_path / "training", tmp_path / "test", output_format="csv")
+    # Size and sha256 of what the original Azure ML example writes.
+    for path, size, digest in (
+        (tmp_path / "training" / "mnist_train.csv", 133_008_873, "5d2fddd8"),
+        (tmp_path / "test" / "mnist_test.csv", 22_196_071, "681d415e"),
+    ):
+        assert path.stat().st_size == size
+        with path.open("rb") as stream:
+            assert hashlib.file_digest(stream, "sha256").hexdigest().startswith(digest)
+
+
+def test_the_parquet_files_hold_every_pixel_and_label(tmp_path: Path, source: Path) -> None:
+    prep_data(str(source), tmp_path / "training", tmp_path / "test")
+    for folder, prefix, count in (("training", "train", 60_000), ("test", "t10k", 10_000)):
+        pixels = np.fromfile(source / f"{prefix}-images-idx3-ubyte", np.uint8, offset=16)
+        labels = np.fromfile(source / f"{prefix}-labels-idx1-ubyte", np.uint8, offset=8)
+        written = open_image_set(tmp_path / folder)
+        assert (written.info.count, written.info.shape, len(written.info.classes)) == (count, (28, 28, 1), 10)
+        batches = list(written.batches(4096))
+        assert np.array_equal(np.concatenate([batch.images for batch in batches]).ravel(), pixels)
+        assert np.array_equal(np.concatenate([batch.labels for batch in batches]), labels)
