@@ -21,6 +21,7 @@ from azureml_emulator.resources import (
     computes,
     datastores,
     environments,
+    kubernetes,
     long_running,
     models,
     online_deployments,
@@ -49,7 +50,8 @@ def build_app(parts: Services, access_log: TextIO) -> Starlette:
     hosts: list[BaseRoute] = [
         Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
         Host("management.azure.com", _management(parts)),
-        Host(f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router(scoring.routes)),
+        Host(f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router(scoring.managed_routes)),
+        Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring.kubernetes_routes)),
     ]
     app = Starlette(
         routes=hosts,

@@ -42,7 +42,7 @@ def make_certificates(folder: Path, location: str, environment: Mapping[str, str
 
     Args:
         folder: Where the files go; made if needed.
-        location: The Azure region of the endpoints' host names.
+        location: The Azure region of the host names of endpoints and clusters.
         environment: Where the caller may name a certificate bundle of his own.
 
     Returns:
@@ -51,8 +51,9 @@ def make_certificates(folder: Path, location: str, environment: Mapping[str, str
     folder.mkdir(exist_ok=True)
     files = Certificates(folder / "ca.pem", folder / "bundle.pem", folder / "server.pem", folder / "server.key")
     authority = trustme.CA()
-    # A wildcard covers one label: the endpoints' names have the region as a second one.
-    server = authority.issue_cert(*HOSTS, f"*.{location}.inference.ml.azure.com")
+    # A wildcard covers one label: the names of endpoints and of clusters have the region as a second one.
+    regional = (f"*.{location}.inference.ml.azure.com", f"*.{location}.cloudapp.azure.com")
+    server = authority.issue_cert(*HOSTS, *regional)
     files.authority.write_bytes(authority.cert_pem.bytes())
     files.bundle.write_bytes(_trusted_anyway(environment) + b"\n" + authority.cert_pem.bytes())
     files.chain.write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))

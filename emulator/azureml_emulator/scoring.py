@@ -1,17 +1,18 @@
-"""The scoring host: who may ask, which deployment answers, and how failures of the model are passed on."""
+"""The scoring hosts: who may ask, which deployment answers, and how failures of the model are passed on."""
 
 from __future__ import annotations
 
 import random
 import secrets
+from urllib.parse import urlsplit
 
 import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from azureml_emulator.durations import duration_seconds
 from azureml_emulator.identity import SCORING_AUDIENCES
-from azureml_emulator.resources.online_deployments import duration_seconds
 from azureml_emulator.services import Services, services
 from azureml_emulator.store import Document
 
@@ -24,9 +25,10 @@ async def score(request: Request) -> Response:
     parts = services(request)
     endpoint_id = f"{parts.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}"
     endpoint = parts.store.get(endpoint_id)
-    if endpoint is None:
+    # An endpoint on Kubernetes is found at its cluster's host only, and the others at their own.
+    if endpoint is None or urlsplit(endpoint["properties"]["scoringUri"]).hostname != request.url.hostname:
         return _refusal(404, "not_found", "There is no such endpoint.")
-    if request.url.path == "/" and request.method == "GET":
+    if request.path_params["path"] == "" and request.method == "GET":
         return PlainTextResponse("Healthy")
     if not _may_ask(parts, endpoint, request.headers.get("authorization", "")):
         return _refusal(401, "key_auth_access_denied", "Access denied.")
@@ -36,7 +38,7 @@ async def score(request: Request) -> Response:
     deployment = parts.store.get(f"{endpoint_id}/deployments/{name}")
     if deployment is None:
         return _refusal(404, "deployment_not_found", f"The endpoint has no deployment {name!r}.")
-    return await _forward(parts, request, deployment)
+    return await _forward(parts, request, deployment, on_kubernetes=bool(endpoint["properties"]["compute"]))
 
 
 def choose_deployment(traffic: dict[str, int]) -> str | None:
@@ -66,21 +68,22 @@ def _may_ask(parts: Services, endpoint: Document, authorization: str) -> bool:
     return parts.tokens.is_valid(credential, audiences)
 
 
-async def _forward(parts: Services, request: Request, deployment: Document) -> Response:
+async def _forward(parts: Services, request: Request, deployment: Document, *, on_kubernetes: bool) -> Response:
     server = parts.servers.find(deployment["id"])
     if server is None:
         return _refusal(503, "deployment_not_ready", f"The deployment {deployment['name']} is not ready.")
     try:
         answer = await server.client.request(
             request.method,
-            request.url.path,
+            f"/{request.path_params['path']}",
             params=request.query_params,
             content=await request.body(),
             headers={name: request.headers[name] for name in FORWARDED_HEADERS if name in request.headers},
             timeout=duration_seconds(deployment["properties"]["requestSettings"]["requestTimeout"]),
         )
     except httpx.TimeoutException:
-        return _refusal(408, "request_timeout", "The model took longer than the deployment's requestTimeout.")
+        status = 504 if on_kubernetes else 408
+        return _refusal(status, "request_timeout", "The model took longer than the deployment's requestTimeout.")
     except httpx.TransportError as error:
         return _refusal(502, "upstream_error", f"The model's container does not answer: {type(error).__name__}.")
     headers = {DEPLOYMENT_HEADER: deployment["name"]}
@@ -88,7 +91,10 @@ async def _forward(parts: Services, request: Request, deployment: Document) -> R
         headers["content-type"] = answer.headers["content-type"]
     if answer.is_success:
         return Response(answer.content, answer.status_code, headers)
-    # What is not a success of the model is a failed dependency of the endpoint.
+    if on_kubernetes:
+        # The cluster's router passes on what the model says; a crash in run() is a bad gateway.
+        return Response(answer.content, 502 if answer.status_code == 500 else answer.status_code, headers)
+    # What is not a success of the model is a failed dependency of a managed endpoint.
     headers["ms-azureml-model-error-statuscode"] = str(answer.status_code)
     headers["ms-azureml-model-error-reason"] = "model_error"
     return Response(answer.content, 424, headers)
@@ -98,4 +104,5 @@ def _refusal(status: int, code: str, message: str) -> Response:
     return JSONResponse({"error": {"code": code, "message": message}}, status)
 
 
-routes: list[BaseRoute] = [Route("/{path:path}", score, methods=["GET", "POST"])]
+managed_routes: list[BaseRoute] = [Route("/{path:path}", score, methods=["GET", "POST"])]
+kubernetes_routes: list[BaseRoute] = [Route("/api/v1/endpoint/{endpoint}/{path:path}", score, methods=["GET", "POST"])]

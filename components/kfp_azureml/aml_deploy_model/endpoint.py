@@ -26,7 +26,7 @@ def ensure_endpoint(client: MLClient, plan: Plan, deadline: Deadline) -> OnlineE
     """Return the plan's endpoint: made if there is none, mended if it failed, otherwise not touched.
 
     Raises:
-        DeploymentError: If it cannot be made, or is of the other kind.
+        DeploymentError: If it cannot be made, or is somewhere else than planned.
     """
     from azure.ai.ml.entities import KubernetesOnlineEndpoint
 
@@ -36,11 +36,12 @@ def ensure_endpoint(client: MLClient, plan: Plan, deadline: Deadline) -> OnlineE
         endpoint = _find(client, plan.endpoint)
         if endpoint is None:
             return _write(client, what, _new(plan), deadline)
-        if isinstance(endpoint, KubernetesOnlineEndpoint) != bool(plan.machines.compute):
+        there = _compute_name(endpoint.compute) if isinstance(endpoint, KubernetesOnlineEndpoint) else ""
+        if there.lower() != _compute_name(plan.machines.compute).lower():
             raise DeploymentError(
-                f"{what}: exists and is managed: name another endpoint, or give no compute"
-                if plan.machines.compute
-                else f"{what}: exists and is on Kubernetes: name another endpoint, or give its compute"
+                f"{what}: exists and is on compute {there}: name another endpoint, or give this compute"
+                if there
+                else f"{what}: exists and is managed: name another endpoint, or give no compute"
             )
         if endpoint.provisioning_state == "Failed":
             return _write(client, what, endpoint, deadline)
@@ -117,6 +118,11 @@ def _write(client: MLClient, what: str, endpoint: OnlineEndpoint, deadline: Dead
         deadline,
     )
     return written
+
+
+def _compute_name(compute: str) -> str:
+    """Return a compute's name, of the name itself or of its Azure resource id."""
+    return compute.rsplit("/", 1)[-1]
 
 
 def _find(client: MLClient, name: str) -> OnlineEndpoint | None:

@@ -1,4 +1,4 @@
-"""Computes: one cluster that is always there. Nothing runs on it yet."""
+"""Computes: those that are always there. Nothing runs on the cluster made here yet; see `kubernetes` for the other."""
 
 from __future__ import annotations
 

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator import conda, processes
-from azureml_emulator.arm import (
-    PROVIDER,
-    ArmError,
-    bad_request,
-    new_resource,
-    not_emulated,
-    not_found,
-    object_in,
-    read_body,
-    read_resource,
-)
-from azureml_emulator.inference import ScoringApp
+from azureml_emulator import processes
+from azureml_emulator.arm import PROVIDER, bad_request, new_resource, not_emulated, object_in, read_body, read_resource
+from azureml_emulator.durations import duration_seconds, probe_seconds
+from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.resources.online_endpoints import NAME_PATTERN, NAME_RULE, refuse_if_busy
 from azureml_emulator.services import Services, services
+from azureml_emulator.serving import bring_up, find_asset
 from azureml_emulator.store import Document
 
 TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
@@ -54,111 +44,6 @@ def define_operations(parts: Services) -> None:
     parts.operations.define(DELETE, finish_delete)
 
 
-async def bring_up(parts: Services, deployment_id: str) -> None:
-    """Build the environment, fetch code and model, start a server, and let it serve once it is ready.
-
-    Args:
-        parts: The emulator.
-        deployment_id: The deployment's ARM id. The server that serves now goes on until the new one is ready.
-
-    Raises:
-        ArmError: If any of it fails.
-    """
-    deployment = parts.store.get(deployment_id)
-    if deployment is None:
-        raise not_found(deployment_id)
-    properties = deployment["properties"]
-    environment = _asset(parts, properties["environmentId"])
-    conda_file = environment["properties"].get("condaFile")
-    if not conda_file:
-        raise conda.image_build_failure(
-            f"The environment {environment['id']} has no conda file: the emulator runs no container images."
-        )
-    virtual_environment = await conda.build_environment(conda.parse_conda_file(conda_file))
-    code = _asset(parts, properties["codeConfiguration"]["codeId"])
-    folder = parts.servers.new_folder(deployment_id)
-    try:
-        app = ScoringApp(
-            environment=virtual_environment,
-            code=await parts.blobs.download(code["properties"]["codeUri"], folder / "code"),
-            entry_script=properties["codeConfiguration"]["scoringScript"],
-            model=await _fetch_model(parts, properties, folder / "azureml-models"),
-            variables=properties["environmentVariables"],
-        )
-        server = await parts.servers.start(deployment_id, app, folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    try:
-        await server.wait_until_ready(probe_seconds(properties["readinessProbe"]))
-    except BaseException:
-        await server.stop()
-        raise
-    await parts.servers.replace(deployment_id, server)
-
-
-def probe_seconds(probe: Document) -> float:
-    """How long a readiness probe may fail before the service gives up.
-
-    Args:
-        probe: `initialDelay` and `period` as ISO 8601 durations, and `failureThreshold`.
-
-    Returns:
-        Seconds.
-    """
-    failures = probe["failureThreshold"]
-    if not isinstance(failures, int):
-        raise bad_request(f"'failureThreshold' must be a number, not {failures!r}.")
-    return duration_seconds(probe["initialDelay"]) + duration_seconds(probe["period"]) * failures
-
-
-def duration_seconds(duration: object) -> float:
-    """Read an ISO 8601 duration of days, hours, minutes and seconds.
-
-    Args:
-        duration: Such as `PT1M30S`.
-
-    Returns:
-        Seconds.
-
-    Raises:
-        ArmError: 400, if it is anything else.
-    """
-    number = r"(?:(\d+(?:\.\d+)?){})?"
-    found = isinstance(duration, str) and re.fullmatch(
-        f"P{number.format('D')}(?:T{number.format('H')}{number.format('M')}{number.format('S')})?", duration
-    )
-    if not found or duration in ("P", "PT"):
-        raise bad_request(f"{duration!r} is not an ISO 8601 duration such as PT10S.")
-    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
-async def _fetch_model(parts: Services, properties: Document, folder: Path) -> Path:
-    """Lay the model out as the service does: AZUREML_MODEL_DIR/<name of the uploaded folder or file>."""
-    reference = properties.get("model")
-    if not reference:
-        folder.mkdir()
-        return folder
-    model = _asset(parts, reference)
-    name, _, version = model["id"].split("/")[-3:]
-    model_dir: Path = folder / name / version
-    await parts.blobs.download(model["properties"]["modelUri"], model_dir)
-    return model_dir
-
-
-def _asset(parts: Services, reference: str) -> Document:
-    """Find an asset of this workspace by its ARM id, with or without `azureml:` before it."""
-    asset = parts.store.get(reference.removeprefix("azureml:"))
-    if asset is None:
-        raise ArmError(
-            404,
-            "ResourceNotFound",
-            f"The asset {reference} was not found in the workspace; the emulator has no others.",
-        )
-    return asset
-
-
 async def put(request: Request) -> Response:
     """Create or replace a deployment."""
     parts = services(request)
@@ -170,59 +55,86 @@ async def put(request: Request) -> Response:
     refuse_if_busy(previous)
     if endpoint["properties"]["provisioningState"] == "Deleting":
         refuse_if_busy(endpoint)
+    compute_id = endpoint["properties"]["compute"]
+    completed = _completed(properties, get_resource(request, compute_id) if compute_id else None)
+    _check_assets(parts, completed)
     resource = new_resource(
         deployment_id,
-        {**_completed(properties), "provisioningState": "Updating" if previous else "Creating"},
+        {**completed, "provisioningState": "Updating" if previous else "Creating"},
         previous=previous,
         location=body.get("location") or parts.settings.location,
         tags=object_in(body, "tags"),
-        kind=body.get("kind") or "Managed",
+        kind=body.get("kind") or endpoint["kind"],
         sku=body.get("sku") or {"name": "Default", "capacity": 1},
         identity=body.get("identity"),
     )
-    _asset(parts, resource["properties"]["environmentId"])
-    _asset(parts, resource["properties"]["codeConfiguration"]["codeId"])
-    if model := resource["properties"].get("model"):
-        _asset(parts, model)
     parts.store.put(resource)
     operation = parts.operations.start(PUT, deployment_id)
     return accepted(request, operation, resource, 200 if previous else 201)
 
 
-def _completed(properties: Document) -> Document:
+def _completed(properties: Document, compute: Document | None) -> Document:
     """Check a deployment's properties and add the service's defaults."""
-    code = object_in(properties, "codeConfiguration")
-    if not code.get("codeId") or not code.get("scoringScript") or not properties.get("environmentId"):
-        raise not_emulated("a deployment without scoring code and environment (an MLflow model)")
-    model = properties.get("model")
-    # Clients send the model's id as a string or in a reference object.
-    model_id = model.get("assetId") if isinstance(model, dict) else model
-    ids = (code["codeId"], properties["environmentId"], model_id or "")
-    if not all(isinstance(value, str) for value in (*ids, code["scoringScript"])):
-        raise bad_request("'model', 'codeId', 'scoringScript' and 'environmentId' must be strings.")
-    if ".." in PurePosixPath(code["scoringScript"]).parts or code["scoringScript"].startswith("/"):
-        raise bad_request(f"The scoring script {code['scoringScript']!r} must be a path in the code folder.")
     variables = object_in(properties, "environmentVariables")
     completed = {
         "description": None,
-        "instanceType": "Standard_DS3_v2",
-        "endpointComputeType": "Managed",
         "appInsightsEnabled": False,
-        "egressPublicNetworkAccess": "Enabled",
         **properties,
-        "model": model_id,
+        **_references(properties),
+        "endpointComputeType": properties.get("endpointComputeType") or "Managed",
         "properties": object_in(properties, "properties"),
         "environmentVariables": {name: str(value) for name, value in variables.items()},
         "requestSettings": {**REQUEST_SETTINGS, **_given(properties, "requestSettings")},
         "livenessProbe": {**PROBE, **_given(properties, "livenessProbe")},
         "readinessProbe": {**PROBE, **_given(properties, "readinessProbe")},
-        "scaleSettings": properties.get("scaleSettings") or {"scaleType": "Default"},
+        "scaleSettings": object_in(properties, "scaleSettings") or {"scaleType": "Default"},
     }
-    if completed["endpointComputeType"] != "Managed":
-        raise not_emulated(f"deployments on {completed['endpointComputeType']}")
     probe_seconds(completed["readinessProbe"])
     duration_seconds(completed["requestSettings"]["requestTimeout"])
-    return completed
+    kind = "Kubernetes" if compute else "Managed"
+    if completed["endpointComputeType"] != kind:
+        raise bad_request(
+            f"The endpoint's endpointComputeType is {kind}, its deployments cannot have"
+            f" {completed['endpointComputeType']!r}."
+        )
+    if compute:
+        return completed | kubernetes.deployment_settings(completed, compute)
+    return {"instanceType": "Standard_DS3_v2", "egressPublicNetworkAccess": "Enabled", **completed}
+
+
+def _references(properties: Document) -> Document:
+    """Read what a deployment refers to: a model, and code with an environment, or neither of these two."""
+    code = object_in(properties, "codeConfiguration")
+    model = properties.get("model")
+    # Clients send the model's id as a string or in a reference object.
+    model = model.get("assetId") if isinstance(model, dict) else model
+    serving = (code.get("codeId"), code.get("scoringScript"), properties.get("environmentId"))
+    if not all(isinstance(value, str) for value in (model, *serving) if value is not None):
+        raise bad_request("'model', 'codeId', 'scoringScript' and 'environmentId' must be strings.")
+    if any(serving) and not all(serving):
+        raise not_emulated("a deployment with only some of code, scoring script and environment")
+    script = PurePosixPath(code.get("scoringScript") or "")
+    if ".." in script.parts or script.is_absolute():
+        raise bad_request(f"The scoring script '{script}' must be a path in the code folder.")
+    return {
+        "model": model,
+        "codeConfiguration": code if all(serving) else None,
+        "environmentId": properties.get("environmentId"),
+    }
+
+
+def _check_assets(parts: Services, properties: Document) -> None:
+    """Look for all that a deployment refers to; without code and environment, the model must bring both."""
+    model = find_asset(parts, properties["model"]) if properties["model"] else None
+    if properties["codeConfiguration"]:
+        find_asset(parts, properties["environmentId"])
+        find_asset(parts, properties["codeConfiguration"]["codeId"])
+        return
+    model_type = model["properties"]["modelType"] if model else None
+    if model_type == "triton_model":
+        raise not_emulated("serving a triton_model")
+    if model_type != "mlflow_model":
+        raise bad_request("A deployment needs code and an environment: only MLflow and Triton models bring their own.")
 
 
 def _given(properties: Document, name: str) -> Document:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator.arm import bad_request, conflict, new_resource, not_emulated, object_in, read_body, read_resource
+from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.services import Services, services
@@ -66,9 +67,18 @@ async def put(request: Request) -> Response:
         raise bad_request("The identity of an endpoint cannot change after its creation.")
     deployments = [deployment["name"] for deployment in parts.store.list_collection(f"{endpoint_id}/deployments")]
     traffic = checked_traffic(object_in(properties, "traffic"), deployments)
+    asked = properties.get("compute")
+    compute = kubernetes.checked_compute(parts.store, asked) if asked else None
+    compute_id = compute["id"] if compute else None
+    if previous and previous["properties"]["compute"] != compute_id:
+        raise bad_request("The compute of an endpoint cannot change after its creation.")
+    if compute and auth_mode == "AADToken":
+        raise bad_request("AADToken is for managed endpoints: on Kubernetes, 'authMode' must be Key or AMLToken.")
     if any(object_in(properties, "mirrorTraffic").values()):
+        if compute:
+            raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored: managed endpoints only.")
         raise not_emulated("mirrored traffic")
-    scoring_host = f"https://{name.lower()}.{parts.settings.location}.inference.ml.azure.com"
+    address = _address(name.lower(), compute, parts.settings.location)
     resource = new_resource(
         endpoint_id,
         {
@@ -78,15 +88,15 @@ async def put(request: Request) -> Response:
             "traffic": traffic,
             "mirrorTraffic": {},
             "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
-            "compute": properties.get("compute"),
-            "scoringUri": f"{scoring_host}/score",
-            "swaggerUri": f"{scoring_host}/swagger.json",
+            "compute": compute_id,
+            "scoringUri": f"{address}/score",
+            "swaggerUri": f"{address}/swagger.json",
             "provisioningState": "Updating" if previous else "Creating",
         },
         previous=previous,
         location=body.get("location") or parts.settings.location,
         tags=object_in(body, "tags"),
-        kind=body.get("kind") or "Managed",
+        kind=body.get("kind") or ("K8S" if compute else "Managed"),
         identity=previous["identity"] if previous else _new_identity(identity, parts),
     )
     parts.store.put(resource)
@@ -200,6 +210,13 @@ async def issue_token(request: Request) -> Response:
             "tokenType": "Bearer",
         }
     )
+
+
+def _address(endpoint: str, compute: Document | None, location: str) -> str:
+    """Say where an endpoint is asked: under a host name of its own, or of the cluster that several share."""
+    if compute is None:
+        return f"https://{endpoint}.{location}.inference.ml.azure.com"
+    return f"https://{kubernetes.scoring_host(compute['name'], location)}/api/v1/endpoint/{endpoint}"
 
 
 def _keys(request: Request) -> EndpointKeys:

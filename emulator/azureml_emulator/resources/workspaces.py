@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from azureml_emulator.arm import new_resource
 from azureml_emulator.blobs import CONTAINER
-from azureml_emulator.resources import computes, datastores
+from azureml_emulator.resources import computes, datastores, kubernetes
 from azureml_emulator.services import services
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
@@ -53,6 +53,7 @@ def create(store: Store, settings: Settings, storage_account: str) -> None:
     )
     datastores.create(store, f"{settings.workspace_id}/datastores/workspaceblobstore", storage_account, CONTAINER)
     computes.create_cluster(store, f"{settings.workspace_id}/computes/cpu-cluster", settings.location)
+    kubernetes.attach_cluster(store, f"{settings.workspace_id}/computes/k8s", settings.location)
 
 
 async def get(request: Request) -> Response:

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from azureml_emulator.arm import ArmError
+from azureml_emulator.durations import duration_seconds, probe_seconds
 from azureml_emulator.resources import online_deployments
-from azureml_emulator.resources.online_deployments import duration_seconds, probe_seconds
 from azureml_emulator.resources.online_endpoints import checked_traffic
 
 from .conftest import App

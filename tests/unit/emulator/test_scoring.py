@@ -27,7 +27,7 @@ async def serve(
     app: App, answer: Callable[[httpx.Request], httpx.Response], *, auth_mode: str = "Key", traffic: int = 100
 ) -> None:
     endpoint = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits"
-    properties = {"authMode": auth_mode, "traffic": {"blue": traffic}, "scoringUri": f"{URL}/score"}
+    properties = {"authMode": auth_mode, "compute": None, "traffic": {"blue": traffic}, "scoringUri": f"{URL}/score"}
     app.parts.store.put(new_resource(endpoint, properties))
     app.parts.store.put_keys(endpoint, EndpointKeys("first", "second"))
     for name in ("blue", "silent"):

@@ -1,0 +1,116 @@
+"""Bringing a deployment up: its environment, code and model, and a server that serves once it is ready."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from azureml_emulator import conda, mlflow_models
+from azureml_emulator.arm import ArmError, not_found
+from azureml_emulator.durations import probe_seconds
+from azureml_emulator.inference import ScoringApp
+from azureml_emulator.services import Services
+from azureml_emulator.store import Document
+
+
+async def bring_up(parts: Services, deployment_id: str) -> None:
+    """Build the environment, fetch code and model, start a server, and let it serve once it is ready.
+
+    Args:
+        parts: The emulator.
+        deployment_id: The deployment's ARM id. The server that serves now goes on until the new one is ready.
+
+    Raises:
+        ArmError: If any of it fails.
+    """
+    deployment = parts.store.get(deployment_id)
+    if deployment is None:
+        raise not_found(deployment_id)
+    properties = deployment["properties"]
+    prepare = _own_app if properties["codeConfiguration"] else _mlflow_app
+    folder = parts.servers.new_folder(deployment_id)
+    try:
+        app = await prepare(parts, properties, folder)
+        server = await parts.servers.start(deployment_id, app, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    try:
+        await server.wait_until_ready(probe_seconds(properties["readinessProbe"]))
+    except BaseException:
+        await server.stop()
+        raise
+    await parts.servers.replace(deployment_id, server)
+
+
+def find_asset(parts: Services, reference: str) -> Document:
+    """Find an asset of this workspace.
+
+    Args:
+        parts: The emulator.
+        reference: Its ARM id, with or without `azureml:` before it.
+
+    Returns:
+        The asset.
+
+    Raises:
+        ArmError: 404, if it is not there.
+    """
+    asset = parts.store.get(reference.removeprefix("azureml:"))
+    if asset is None:
+        raise ArmError(
+            404,
+            "ResourceNotFound",
+            f"The asset {reference} was not found in the workspace; the emulator has no others.",
+        )
+    return asset
+
+
+async def _own_app(parts: Services, properties: Document, folder: Path) -> ScoringApp:
+    """Serve with the deployment's own code, in an environment of the workspace."""
+    environment = find_asset(parts, properties["environmentId"])
+    conda_file = environment["properties"].get("condaFile")
+    if not conda_file:
+        raise conda.image_build_failure(
+            f"The environment {environment['id']} has no conda file: the emulator runs no container images."
+        )
+    virtual_environment = await conda.build_environment(conda.parse_conda_file(conda_file))
+    code = find_asset(parts, properties["codeConfiguration"]["codeId"])
+    return ScoringApp(
+        environment=virtual_environment,
+        code=await parts.blobs.download(code["properties"]["codeUri"], folder / "code"),
+        entry_script=properties["codeConfiguration"]["scoringScript"],
+        model=(await _fetch_model(parts, properties, folder)).parent,
+        variables=properties["environmentVariables"],
+    )
+
+
+async def _mlflow_app(parts: Services, properties: Document, folder: Path) -> ScoringApp:
+    """Serve an MLflow model: what is needed is in its folder."""
+    model = await _fetch_model(parts, properties, folder)
+    environment = await conda.build_environment(mlflow_models.read_environment(model))
+    code = folder / "code"
+    shutil.copytree(mlflow_models.ENTRY_FOLDER, code)
+    return ScoringApp(
+        environment=environment,
+        code=code,
+        entry_script=mlflow_models.ENTRY_SCRIPT,
+        model=model.parent,
+        variables={mlflow_models.FOLDER_VARIABLE: model.name, **properties["environmentVariables"]},
+    )
+
+
+async def _fetch_model(parts: Services, properties: Document, folder: Path) -> Path:
+    """Lay the model out as the service does: AZUREML_MODEL_DIR/<name of the uploaded folder or file>.
+
+    Returns:
+        The model's folder or file, AZUREML_MODEL_DIR being its parent.
+    """
+    models = folder / "azureml-models"
+    reference = properties["model"]
+    if not reference:
+        models.mkdir()
+        return models / "none"
+    model = find_asset(parts, reference)
+    name, _, version = model["id"].split("/")[-3:]
+    return await parts.blobs.download(model["properties"]["modelUri"], models / name / version)
