@@ -17,7 +17,7 @@ def aml_deploy_model(
     model_version: str,
     endpoint_name: str,
     deployment_name: str = "",
-    instance_type: str = "Standard_DS3_v2",
+    instance_type: str = "",
     instance_count: int = 1,
     resource_group: str = "",
     workspace: str = "",
@@ -40,7 +40,7 @@ def aml_deploy_model(
         model_version: Its version.
         endpoint_name: The endpoint; made if there is none.
         deployment_name: The deployment; empty: derived from what is deployed.
-        instance_type: The machines; on Kubernetes an instance type of the cluster, or empty.
+        instance_type: The machines; empty: Standard_DS3_v2, on Kubernetes the cluster's default.
         instance_count: How many machines.
         resource_group: The workspace's resource group; empty: from the workspace's config.json.
         workspace: The workspace's name; empty: from the workspace's config.json.

@@ -120,9 +120,9 @@ def _write(client: MLClient, what: str, endpoint: OnlineEndpoint, deadline: Dead
     return written
 
 
-def _compute_name(compute: str) -> str:
-    """Return a compute's name, of the name itself or of its Azure resource id."""
-    return compute.rsplit("/", 1)[-1]
+def _compute_name(compute: str | None) -> str:
+    """Return a compute's name, of the name itself or of its Azure resource id; empty: managed by Azure."""
+    return (compute or "").rsplit("/", 1)[-1]
 
 
 def _find(client: MLClient, name: str) -> OnlineEndpoint | None:

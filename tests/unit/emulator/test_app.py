@@ -92,7 +92,7 @@ async def test_an_unknown_host_is_named(app: App) -> None:
 async def test_computes_are_listed(app: App) -> None:
     listed = (await app.arm.get("computes")).json()["value"]
 
-    assert [compute["name"] for compute in listed] == ["cpu-cluster"]
+    assert [compute["name"] for compute in listed] == ["cpu-cluster", "k8s"]
     assert (await app.arm.get("computes/cpu-cluster")).json() == listed[0]
 
 

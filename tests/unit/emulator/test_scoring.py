@@ -13,6 +13,7 @@ from azureml_emulator.store import EndpointKeys
 from .conftest import App
 
 URL = "https://digits.eastus.inference.ml.azure.com"
+CLUSTER_URL = "https://k8s.eastus.cloudapp.azure.com/api/v1/endpoint/digits"
 
 
 class FakeServer:
@@ -24,10 +25,17 @@ class FakeServer:
 
 
 async def serve(
-    app: App, answer: Callable[[httpx.Request], httpx.Response], *, auth_mode: str = "Key", traffic: int = 100
+    app: App,
+    answer: Callable[[httpx.Request], httpx.Response],
+    *,
+    auth_mode: str = "Key",
+    traffic: int = 100,
+    url: str = URL,
 ) -> None:
-    endpoint = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits"
-    properties = {"authMode": auth_mode, "compute": None, "traffic": {"blue": traffic}, "scoringUri": f"{URL}/score"}
+    workspace = app.parts.settings.workspace_id
+    endpoint = f"{workspace}/onlineEndpoints/digits"
+    compute = f"{workspace}/computes/k8s" if url == CLUSTER_URL else None
+    properties = {"authMode": auth_mode, "compute": compute, "traffic": {"blue": traffic}, "scoringUri": f"{url}/score"}
     app.parts.store.put(new_resource(endpoint, properties))
     app.parts.store.put_keys(endpoint, EndpointKeys("first", "second"))
     for name in ("blue", "silent"):
@@ -109,6 +117,39 @@ async def test_a_model_that_does_not_answer(app: App, error: httpx.TransportErro
     await serve(app, answer)
 
     assert (await ask(app)).status_code == status
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("said", "passed_on"), [(200, 200), (400, 400), (404, 404), (500, 502)])
+async def test_a_cluster_passes_on_what_the_model_says(app: App, said: int, passed_on: int) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(said, text="so it is")
+
+    await serve(app, answer, url=CLUSTER_URL)
+    headers = {"authorization": "Bearer first"}
+
+    answered = await app.http.post(f"{CLUSTER_URL}/score", headers=headers)
+
+    assert (answered.status_code, answered.text) == (passed_on, "so it is")
+    assert asked == ["/score"]
+    assert "ms-azureml-model-error-statuscode" not in answered.headers
+    assert (await app.http.post(f"{CLUSTER_URL}/score")).status_code == 401
+    elsewhere = [f"{URL}/score", CLUSTER_URL.replace("k8s", "other") + "/score", CLUSTER_URL + "-other/score"]
+    for url in elsewhere:
+        assert (await app.http.post(url, headers=headers)).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_a_model_on_a_cluster_that_is_too_slow(app: App) -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("slow")
+
+    await serve(app, answer, url=CLUSTER_URL)
+
+    assert (await app.http.post(f"{CLUSTER_URL}/score", headers={"authorization": "Bearer first"})).status_code == 504
 
 
 @pytest.mark.anyio
