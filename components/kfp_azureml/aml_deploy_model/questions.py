@@ -18,6 +18,8 @@ GRACE_SECONDS = 120.0  # a deployment called Succeeded may need a while until th
 PAUSE_SECONDS = 2.0
 REQUEST_SECONDS = 60.0
 
+DEPLOYMENT_HEADER = "azureml-model-deployment"  # in a request: who is to answer; in an answer: who did
+
 # Not there yet, too busy, or a gateway between us and the container.
 _NOT_YET = frozenset({404, 408, 429, 502, 503, 504})
 
@@ -62,14 +64,16 @@ class Scoring:
     uri: str
     key: str = field(repr=False)
 
-    def ask(self, question: Question, deployment: str | None = None) -> None:
-        """Ask, and check the answer.
+    def ask(self, question: Question, deployment: str, *, by_traffic: bool = False) -> None:
+        """Ask a deployment, and check its answer.
 
         The SDK's own `invoke` is not used: it keeps the deployment's name in a header for later calls.
 
         Args:
             question: The request.
-            deployment: The deployment to aim at; None: as the traffic goes.
+            deployment: The deployment that has to answer. Another one answers while the endpoint does not route to
+                this one yet: that is waited for, and says nothing about this one.
+            by_traffic: Send the request where the endpoint's traffic goes, not to the deployment by its name.
 
         Raises:
             DeploymentError: If there is no answer in time, or not the right one.
@@ -77,22 +81,24 @@ class Scoring:
         import httpx
 
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        if deployment:
-            headers["azureml-model-deployment"] = deployment
+        if not by_traffic:
+            headers[DEPLOYMENT_HEADER] = deployment
         until = time.monotonic() + GRACE_SECONDS
         with httpx.Client(timeout=REQUEST_SECONDS) as client:
             while True:
                 try:
                     answer = client.post(self.uri, content=question.body, headers=headers)
-                    fault = _fault(answer, question)
-                    again = _status(answer) in _NOT_YET
+                    answered_by = answer.headers.get(DEPLOYMENT_HEADER, deployment)
+                    if answered_by == deployment:
+                        fault, again = _fault(answer, question), _status(answer) in _NOT_YET
+                    else:
+                        fault, again = f"{answered_by} still answers in its place", True
                 except httpx.HTTPError as error:
                     fault, again = f"no answer ({type(error).__name__}: {error})", True
                 if fault is None:
                     return
                 if not again or time.monotonic() > until:
-                    asked = f"{self.uri}, deployment {deployment}" if deployment else self.uri
-                    raise DeploymentError(f"{asked}: {fault}")
+                    raise DeploymentError(f"{self.uri}, deployment {deployment}: {fault}")
                 time.sleep(PAUSE_SECONDS)
 
 

@@ -47,7 +47,7 @@ def bring_live(
     before = set_traffic(client, plan.endpoint, wanted, deadline)
     if question is not None:
         try:
-            scoring.ask(question)
+            scoring.ask(question, plan.deployment, by_traffic=True)
         except DeploymentError as error:
             back = replace(deadline, seconds=ROLLBACK_SECONDS, started=monotonic())
             set_traffic(client, plan.endpoint, before, back)

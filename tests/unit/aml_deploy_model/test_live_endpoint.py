@@ -160,14 +160,14 @@ def test_a_live_deployment_never_gets_another_model_under_its_feet():
 
 
 class Answers:
-    """An endpoint that answers rightly but where told otherwise; None stands for the traffic."""
+    """An endpoint whose deployment answers rightly, but wrongly when asked by the traffic, or not by it, if told so."""
 
     def __init__(self, azure, wrong=()):
         self.azure, self.wrong, self.asked = azure, wrong, []
 
-    def ask(self, _question, deployment=None):
-        self.asked.append((deployment, self.azure.online_endpoints.get("fashion").traffic))
-        if deployment in self.wrong:
+    def ask(self, _question, deployment, *, by_traffic=False):
+        self.asked.append((deployment, by_traffic, self.azure.online_endpoints.get("fashion").traffic))
+        if by_traffic in self.wrong:
             raise DeploymentError("wrong answer")
 
 
@@ -175,20 +175,20 @@ def test_a_deployment_is_asked_before_and_after_it_gets_the_traffic():
     azure = client(live_endpoint(traffic={"blue": 100}))
     answers = Answers(azure)
     assert bring_live(azure, plan(), answers, Question(b"{}"), DEADLINE) == {"green": 100}
-    assert answers.asked == [("green", {"blue": 100}), (None, {"green": 100})]
+    assert answers.asked == [("green", False, {"blue": 100}), ("green", True, {"green": 100})]
 
 
 def test_a_deployment_that_answers_wrongly_gets_no_traffic():
     azure = client(live_endpoint())
     with pytest.raises(DeploymentError, match="wrong answer"):
-        bring_live(azure, plan(), Answers(azure, wrong=["green"]), Question(b"{}"), DEADLINE)
+        bring_live(azure, plan(), Answers(azure, wrong=[False]), Question(b"{}"), DEADLINE)
     assert not azure.online_endpoints.written
 
 
 def test_traffic_goes_back_if_the_endpoint_stops_answering():
     azure = client(live_endpoint())
     with pytest.raises(DeploymentError, match="wrong answer; the traffic is back as it was: blue 90 %, teal 10 %"):
-        bring_live(azure, plan(), Answers(azure, wrong=[None]), Question(b"{}"), DEADLINE)
+        bring_live(azure, plan(), Answers(azure, wrong=[True]), Question(b"{}"), DEADLINE)
     assert azure.online_endpoints.get("fashion").traffic == {"blue": 90, "teal": 10}
 
 
