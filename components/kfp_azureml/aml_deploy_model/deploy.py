@@ -10,7 +10,7 @@ import click
 
 from kfp_azureml.aml_deploy_model.names import check_name, derived_name
 from kfp_azureml.aml_deploy_model.plan import INSTANCE_TYPE, SCORING_SCRIPT, Machines, Plan, choose_serving
-from kfp_azureml.aml_deploy_model.questions import Question, Scoring, question_from_file, question_from_sample
+from kfp_azureml.aml_deploy_model.questions import Scoring, question_from_file, question_from_sample
 from kfp_azureml.azureml.results import write_result
 from kfp_azureml.errors import DeploymentError, ModelError
 from kfp_azureml.steps import report, run_step
@@ -106,8 +106,7 @@ def deploy_model(
         check_name(deployment_name, "deployment_name")
     if instance_count < 1:
         raise DeploymentError(f"instance_count {instance_count}: at least 1 is needed")
-    # What score left is a question for our own entry script; other code has its own format.
-    question = _question(score_result if code is None else None, request)
+    question = question_from_file(request) if request is not None else None
 
     from kfp_azureml.aml_deploy_model.deployment import ensure_deployment
     from kfp_azureml.aml_deploy_model.endpoint import ensure_endpoint, scoring_key
@@ -118,6 +117,9 @@ def deploy_model(
     client = workspace_client(resource_group, workspace)
     model = _registered(client, model_name, model_version)
     serving = choose_serving(str(model.type), code, scoring_script, environment, conda_file, image)
+    # What score left is a question for our own entry script; whatever else answers has its own format.
+    if question is None and score_result is not None and serving.is_ours:
+        question = question_from_sample(score_result)
     fingerprint = serving.fingerprint(str(model.id))
     plan = Plan(
         endpoint=endpoint_name,
@@ -153,12 +155,6 @@ def deploy_model(
         deployment_id=str(deployment.id),
         studio_url=page,
     )
-
-
-def _question(score_result: Path | None, request: Path | None) -> Question | None:
-    if request is not None:
-        return question_from_file(request)
-    return question_from_sample(score_result) if score_result is not None else None
 
 
 def _registered(client: MLClient, name: str, version: str) -> Model:

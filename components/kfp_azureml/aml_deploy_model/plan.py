@@ -33,6 +33,11 @@ class Serving:
     environment: EnvironmentRecipe | str | None = None
 
     @property
+    def is_ours(self) -> bool:
+        """Whether our own entry script answers, for a model folder that train wrote."""
+        return self.code == SERVING_FOLDER
+
+    @property
     def environment_reference(self) -> str | None:
         """The environment as a deployment names it."""
         return self.environment.reference if isinstance(self.environment, EnvironmentRecipe) else self.environment
