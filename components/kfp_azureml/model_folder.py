@@ -71,20 +71,17 @@ class CheckRecord:
     """What score writes beside its predictions: which files were scored, and how well they did.
 
     Attributes:
-        files: sha256 of each file of the scored model folder, by name.
+        files: sha256 of each file of the scored model folder, by name; the manifest, and so the signature and the
+            classes, among them.
         accuracy: The share of images classified rightly, 0 to 1.
         loss: Mean cross-entropy in nats.
         images: How many images were scored.
-        input: The signature that was scored.
-        output: Likewise.
     """
 
     files: dict[str, str]
     accuracy: float
     loss: float
     images: int
-    input: Tensor
-    output: Tensor
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
@@ -97,7 +94,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     Returns:
         The manifest as written.
     """
-    complete = Manifest(**{**vars(manifest), "files": hash_files(folder)})
+    files = hash_files(folder)
+    files.pop(MANIFEST_FILE, None)
+    complete = Manifest(**{**vars(manifest), "files": files})
     (folder / MANIFEST_FILE).write_text(json.dumps(asdict(complete), indent=2) + "\n")
     return complete
 
@@ -147,15 +146,15 @@ def read_check(folder: str | Path) -> CheckRecord:
     """
     raw = _read_json(Path(folder) / CHECK_FILE)
     try:
-        return CheckRecord(**{**raw, "input": _tensor(raw["input"]), "output": _tensor(raw["output"])})
-    except (KeyError, TypeError) as error:
+        return CheckRecord(**raw)
+    except TypeError as error:
         raise ModelError(f"{Path(folder) / CHECK_FILE}: not a check record ({error})") from error
 
 
 def hash_files(folder: str | Path) -> dict[str, str]:
-    """Return the sha256 of every file below a folder but its manifest, by relative POSIX path, sorted."""
+    """Return the sha256 of every file below a folder, by relative POSIX path, sorted."""
     root = Path(folder)
-    paths = sorted(path for path in root.rglob("*") if path.is_file() and path != root / MANIFEST_FILE)
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
     return {path.relative_to(root).as_posix(): sha256(path) for path in paths}
 
 

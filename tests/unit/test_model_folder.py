@@ -37,7 +37,7 @@ def test_a_manifest_comes_back_as_it_was_written(folder: Path) -> None:
 
 
 def test_a_check_record_comes_back_as_it_was_written(folder: Path) -> None:
-    check = CheckRecord(hash_files(folder), 0.9, 0.3, 100, IMAGE, PROBABILITIES)
+    check = CheckRecord(hash_files(folder), 0.9, 0.3, 100)
     write_check(folder, check)
     assert read_check(folder) == check
 

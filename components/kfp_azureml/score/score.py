@@ -12,11 +12,13 @@ import click
 
 from kfp_azureml.errors import DataError, ModelError
 from kfp_azureml.model_folder import (
+    MANIFEST_FILE,
     ONNX_FILE,
     SAMPLE_FILE,
     CheckRecord,
     Manifest,
     read_manifest,
+    sha256,
     verify_files,
     write_check,
 )
@@ -134,12 +136,10 @@ def score_model(
         write_check(
             folder,
             CheckRecord(
-                files=manifest.files,
+                files={**manifest.files, MANIFEST_FILE: sha256(input_model / MANIFEST_FILE)},
                 accuracy=result.accuracy,
                 loss=result.loss,
                 images=result.images,
-                input=manifest.input,
-                output=manifest.output,
             ),
         )
         if output_report:

@@ -23,7 +23,7 @@ def model(tmp_path):
 def scored(tmp_path, model):
     folder = tmp_path / "scored"
     folder.mkdir()
-    write_check(folder, CheckRecord(hash_files(model), 0.91, 0.25, 100, INPUT, OUTPUT))
+    write_check(folder, CheckRecord(hash_files(model), 0.91, 0.25, 100))
     return folder
 
 
@@ -58,11 +58,21 @@ def test_a_file_that_was_not_scored_is_refused(model, scored):
         check_model(model, "custom_model", scored)
 
 
-def test_another_signature_than_the_scored_one_is_refused(model, scored):
+@pytest.mark.parametrize(
+    "changed", [{"classes": ["c", "b", "a"]}, {"input": {"name": "images", "shape": [None, 8, 8, 1], "dtype": "uint8"}}]
+)
+def test_another_manifest_than_the_scored_one_is_refused(model, scored, changed):
     manifest = json.loads((model / "model.json").read_text())
-    manifest["input"]["shape"] = [None, 8, 8, 1]
-    (model / "model.json").write_text(json.dumps(manifest))
-    with pytest.raises(ModelError, match="the signature is not the one that was scored"):
+    (model / "model.json").write_text(json.dumps(manifest | changed))
+    with pytest.raises(ModelError, match=r"model\.json: the content is not what was recorded"):
+        check_model(model, "custom_model", scored)
+
+
+def test_a_manifest_that_was_not_scored_is_refused(model, scored):
+    record = json.loads((scored / "check.json").read_text())
+    del record["files"]["model.json"]
+    (scored / "check.json").write_text(json.dumps(record))
+    with pytest.raises(ModelError, match=r"model\.json came in after the model was scored"):
         check_model(model, "custom_model", scored)
 
 
