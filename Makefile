@@ -45,6 +45,7 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy pipelines/*.py
 
 REGISTRY ?=
 TAG ?=

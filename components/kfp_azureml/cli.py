@@ -31,7 +31,9 @@ def commands() -> None:
 
 @commands.command()
 @click.argument("pipeline", default="image_classification")
-@click.option("--data", "data", metavar="URI", help="The images: a folder or URI. [default: Fashion-MNIST]")
+@click.option(
+    "--data", "data", metavar="URI", help="The images: a folder or URI. [default: the pipeline's own, Fashion-MNIST]"
+)
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a pipeline parameter.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go.")
 @click.option("--keep", is_flag=True, help="Keep the endpoint up after the run, until Ctrl-C.")
@@ -49,7 +51,7 @@ def run(pipeline: str, data: str | None, params: tuple[str, ...], runs: Path, ke
 
 @commands.command("compile")
 @click.argument("pipeline", default="image_classification")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The YAML file. [default: beside the source]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The YAML file. [default: PIPELINE.yaml here]")
 @click.option("--registry", help="Where the images are, such as myregistry.azurecr.io/kfp-azureml.")
 @click.option("--tag", help="The images' tag.")
 def compile_command(pipeline: str, output: Path | None, registry: str | None, tag: str | None) -> None:
@@ -59,7 +61,7 @@ def compile_command(pipeline: str, output: Path | None, registry: str | None, ta
     from kfp_azureml.compiling.sources import find_pipeline
 
     source = find_pipeline(pipeline)
-    output = output or source.with_suffix(".yaml")
+    output = output or Path(f"{source.stem}.yaml")
     chosen = {name: value for name, value in (("registry", registry), ("tag", tag)) if value}
     compile_pipeline(source, output, PipelineOptions(**chosen))
     click.echo(f"{output}: compiled and valid")

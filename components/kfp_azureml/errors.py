@@ -15,6 +15,10 @@ class DataError(KfpAzuremlError):
     """The input data is missing, damaged or does not fit."""
 
 
+class OutputError(KfpAzuremlError):
+    """A result cannot be written where it belongs."""
+
+
 class TrainingError(KfpAzuremlError):
     """The training settings are wrong, or training went astray."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kfp_azureml.errors import DataError
+from kfp_azureml.errors import OutputError
 
 
 @contextmanager
@@ -22,19 +22,20 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
         A temporary folder beside the target, on the same file system.
 
     Raises:
-        DataError: If the target exists and is not an empty folder.
+        OutputError: If the target exists and is not an empty folder, or cannot be written.
     """
     target = Path(target)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise DataError(f"output {target} exists and is not an empty folder: remove it or name another")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    try:
-        part.chmod(0o755)
-        yield part
-        part.rename(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with _writing(target):
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise OutputError(f"output {target} exists and is not an empty folder: remove it or name another")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        try:
+            part.chmod(0o755)
+            yield part
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
@@ -46,12 +47,25 @@ def whole_file(target: str | Path) -> Iterator[Path]:
 
     Yields:
         A temporary path beside the target.
+
+    Raises:
+        OutputError: If it cannot be written.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Say which result is missing when the disk is full, the folder read-only, and so on."""
     try:
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error}") from error

@@ -10,15 +10,14 @@ import json
 import logging
 import os
 import resource
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import FrameType
 from typing import Any
 
+from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
 
 EVENTS_FILE = "KFP_AZUREML_EVENTS"
@@ -32,7 +31,7 @@ _current_step: ContextVar[str] = ContextVar("current_step")
 def run_step(name: str) -> Iterator[None]:
     """Run a step's work: set up logging, tell the supervisor, end the process properly whatever happens.
 
-    SIGTERM and Ctrl-C unwind the stack like an exception, so that nothing is left half-written.
+    Signals unwind the stack like an exception, so that nothing is left half-written.
 
     Args:
         name: The component's name, such as `train`.
@@ -42,14 +41,15 @@ def run_step(name: str) -> Iterator[None]:
     """
     configure_logging()
     token = _current_step.set(name)
-    previous = signal.signal(signal.SIGTERM, _cancel)
     _emit("started")
     try:
-        yield
-    except (KeyboardInterrupt, CancelledError) as cancelled:
-        _emit("cancelled", error=str(cancelled) or f"{name}: cancelled", **_usage())
-        print(str(cancelled) or f"{name}: cancelled", file=sys.stderr)  # noqa: T201
-        raise SystemExit(CancelledError.exit_code) from None
+        with cancellable():
+            yield
+    except CancelledError as cancelled:
+        message = f"{name}: {cancelled}"
+        _emit("cancelled", error=message, **_usage())
+        print(message, file=sys.stderr)  # noqa: T201
+        raise SystemExit(cancelled.exit_code) from None
     except KfpAzuremlError as error:
         message = f"{name}: {error}"
         _emit("failed", error=message, **_usage())
@@ -62,7 +62,6 @@ def run_step(name: str) -> Iterator[None]:
     else:
         _emit("succeeded", **_usage())
     finally:
-        signal.signal(signal.SIGTERM, previous)
         _current_step.reset(token)
 
 
@@ -87,15 +86,14 @@ def report(**results: object) -> None:
 
 
 def configure_logging() -> None:
-    """Log to stderr at INFO, with the libraries that would print secrets or noise kept quieter."""
+    """Log at INFO, with the libraries that would print secrets or noise kept quieter.
+
+    Where nobody has set up logging yet it goes to stderr; kfp's executor has, and logs to stdout.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     # At DEBUG urllib3 prints SAS signatures; at INFO the Azure SDK prints every request.
     for noisy in ("urllib3", "azure", "httpx", "msal", "fsspec"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _cancel(_signal: int, _frame: FrameType | None) -> None:
-    raise CancelledError
 
 
 def _usage() -> dict[str, Any]:

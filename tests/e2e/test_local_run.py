@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_azureml.local.fashion_mnist import fashion_mnist
+from kfp_azureml.local.data import fashion_mnist
 from processes import processes_of, wait_until
 
 COMMAND = [str(Path(sys.executable).with_name("kfp-azureml")), "run"]

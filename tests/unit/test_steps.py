@@ -60,6 +60,18 @@ def test_a_signal_cancels_the_step_past_any_except_clause(events_file: Path, num
     assert events(events_file) == ["started", "cancelled"]
 
 
+def test_a_second_signal_does_not_disturb_the_clean_up(events_file: Path) -> None:
+    cleaned = []
+    with pytest.raises(SystemExit), run_step("prep"):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            cleaned.append(True)
+    assert cleaned
+    assert events(events_file) == ["started", "cancelled"]
+
+
 def test_without_a_supervisor_only_the_log_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(EVENTS_FILE, raising=False)
     monkeypatch.chdir(tmp_path)

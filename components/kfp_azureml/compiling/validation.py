@@ -23,12 +23,17 @@ def validate_compiled(path: Path) -> None:
     """
     import yaml
 
-    with path.open() as stream:
-        documents = list(yaml.safe_load_all(stream))
-    if not 1 <= len(documents) <= 2:
-        raise PipelineError(f"{path}: expected one or two YAML documents, found {len(documents)}")
+    try:
+        with path.open() as stream:
+            documents = list(yaml.safe_load_all(stream))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not 1 <= len(documents) <= 2 or not all(isinstance(document, dict) for document in documents):
+        raise PipelineError(f"{path}: expected one or two YAML documents that are mappings: not a compiled pipeline")
     pipeline = documents[0]
     platform = documents[1] if len(documents) == 2 else {}
+    if "root" not in pipeline:
+        raise PipelineError(f"{path}: has no root: not a compiled pipeline")
     _parse(path, pipeline, platform)
     for message in dangling_references(pipeline, platform):
         raise PipelineError(f"{path}: {message}")

@@ -33,13 +33,28 @@ class Cloud:
         environment: The environment variables for processes that talk to it.
         resource_group: Its resource group; empty: the user says it, or a config.json does.
         workspace: Its name; likewise.
-        is_local: Whether it goes away with this run.
+        process: The local Azure ML, which goes away with this run; None for a real workspace.
     """
 
     environment: Mapping[str, str]
     resource_group: str = ""
     workspace: str = ""
-    is_local: bool = False
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it goes away with this run."""
+        return self.process is not None
+
+    def wait(self) -> None:
+        """Wait until the local Azure ML ends.
+
+        Raises:
+            PipelineError: When it does, which nobody asked for.
+        """
+        if self.process is not None:
+            self.process.wait()
+            raise PipelineError(f"the local Azure ML ended by itself, with exit code {self.process.returncode}")
 
 
 @contextmanager
@@ -81,7 +96,7 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Cloud]:
             environment={**os.environ, **ready["environment"]},
             resource_group=ready["resource_group"],
             workspace=ready["workspace"],
-            is_local=True,
+            process=child,
         )
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.local.cloud import Cloud
+from kfp_azureml.steps import run_step
 
+CURL_FILE = "endpoint.curl"
 TIMEOUT_SECONDS = 300.0
 TOLERANCE = 1e-4
 """How far a probability may be off; the endpoint batches differently than score, so the last bits may differ."""
@@ -70,7 +72,7 @@ def check_endpoint(
     if asked.returncode != 0:
         with (folder / "log.txt").open("a") as log:
             log.write(asked.stderr)
-        raise DeploymentError(f"the live endpoint could not be asked; see {folder / 'log.txt'}")
+        raise DeploymentError(asked.stderr.strip().splitlines()[-1])
     check = LiveCheck(**json.loads(asked.stdout))
     if check.agreed < check.requests:
         raise DeploymentError(f"the live endpoint agrees with the score step on {check.agreed} of {check.requests}")
@@ -79,12 +81,16 @@ def check_endpoint(
 
 def main() -> None:
     """Ask, as the JSON on stdin says; print the `LiveCheck` as JSON."""
+    with run_step("live_check"):
+        _ask(json.load(sys.stdin))
+
+
+def _ask(question: dict[str, Any]) -> None:
     import httpx
 
     from kfp_azureml.aml_deploy_model.endpoint import scoring_key
     from kfp_azureml.azureml.workspace import workspace_client
 
-    question = json.load(sys.stdin)
     sample = json.loads(Path(question["sample"]).read_text())
     uri = question["endpoint"]["scoring_uri"]
     client = workspace_client(question["resource_group"], question["workspace"])
@@ -95,7 +101,10 @@ def main() -> None:
         for image, predicted, probabilities in zip(
             sample["images"], sample["predicted"], sample["probabilities"], strict=True
         ):
-            answer = http.post(uri, json={"images": [image]}).raise_for_status().json()
+            try:
+                answer = http.post(uri, json={"images": [image]}).raise_for_status().json()
+            except httpx.HTTPError as error:
+                raise DeploymentError(f"the live endpoint does not answer: {error}") from error
             agreed += answer["predictions"][0]["index"] == predicted and all(
                 abs(live - scored) <= TOLERANCE
                 for live, scored in zip(answer["probabilities"][0], probabilities, strict=True)
@@ -116,7 +125,7 @@ def _write_curl_files(folder: Path, image: str, key: str) -> None:
         ("header", "Content-Type: application/json"),
         ("data", f"@{request}"),
     )
-    descriptor = os.open(folder / "endpoint.curl", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(folder / CURL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.writelines(f'{name} = "{value}"\n' for name, value in options)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +21,38 @@ _READ: dict[str, tuple[Callable[[str], Any], type]] = {
 }
 
 
-def declared_parameters(compiled: Path) -> dict[str, str]:
-    """Return the type of each parameter of a compiled pipeline, such as `NUMBER_INTEGER`, by name."""
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a compiled pipeline.
+
+    Attributes:
+        type: KFP's name of its type, such as `NUMBER_INTEGER`.
+        default: The value it has when none is given; None: one has to be given.
+    """
+
+    type: str
+    default: Any = None
+
+
+def declared_parameters(compiled: Path) -> dict[str, Parameter]:
+    """Return the parameters of a compiled and valid pipeline, by name."""
     import yaml
 
     with compiled.open() as stream:
         root = next(iter(yaml.safe_load_all(stream)))["root"]
     parameters = root.get("inputDefinitions", {}).get("parameters", {})
-    return {name: definition["parameterType"] for name, definition in parameters.items()}
+    return {
+        name: Parameter(definition["parameterType"], definition.get("defaultValue"))
+        for name, definition in parameters.items()
+    }
 
 
-def parse_values(typed: dict[str, str], declared: dict[str, str]) -> dict[str, Any]:
+def parse_values(typed: Mapping[str, str], declared: Mapping[str, Parameter]) -> dict[str, Any]:
     """Turn typed values into those the pipeline wants.
 
     Args:
         typed: What the user typed, by the parameter's name.
-        declared: The parameters' types, by name.
+        declared: The pipeline's parameters, by name.
 
     Raises:
         PipelineError: If there is no such parameter, or the value is not of its type.
@@ -44,8 +61,19 @@ def parse_values(typed: dict[str, str], declared: dict[str, str]) -> dict[str, A
     for name, text in typed.items():
         if name not in declared:
             raise PipelineError(f"the pipeline has no parameter {name!r}; it has {', '.join(sorted(declared))}")
-        values[name] = _parse(name, text, declared[name])
+        values[name] = _parse(name, text, declared[name].type)
     return values
+
+
+def check_complete(arguments: Mapping[str, Any], declared: Mapping[str, Parameter]) -> None:
+    """Check that every parameter has a value.
+
+    Raises:
+        PipelineError: If one has none.
+    """
+    missing = [name for name, parameter in declared.items() if parameter.default is None and name not in arguments]
+    if missing:
+        raise PipelineError(f"the pipeline needs a value for {', '.join(missing)}: give it with --param NAME=VALUE")
 
 
 def _parse(name: str, text: str, kind: str) -> object:

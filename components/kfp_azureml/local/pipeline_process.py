@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 import warnings
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError
 from kfp_azureml.local.processes import end_with_owner
 
@@ -47,20 +46,16 @@ def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path) -> No
 def main() -> None:
     """Run the pipeline that the arguments name: PIPELINE ARGUMENTS_JSON OUTPUTS."""
     end_with_owner()
-    # The step gets the same signal: it cleans up while this process waits for it.
-    signal.signal(signal.SIGTERM, _cancel)
     pipeline, arguments, outputs = sys.argv[1:]
     try:
-        run_pipeline(Path(pipeline), json.loads(Path(arguments).read_text()), Path(outputs))
+        # The step gets the same signal: it cleans up while this process waits for it.
+        with cancellable():
+            run_pipeline(Path(pipeline), json.loads(Path(arguments).read_text()), Path(outputs))
     except CancelledError:
         sys.exit(CancelledError.exit_code)
     except RuntimeError:
         logging.exception("The pipeline failed.")
         sys.exit(1)
-
-
-def _cancel(_signal: int, _frame: FrameType | None) -> None:
-    raise CancelledError
 
 
 if __name__ == "__main__":

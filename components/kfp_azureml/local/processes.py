@@ -15,15 +15,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
-
-from kfp_azureml.errors import CancelledError
 
 GRACE_SECONDS = 15.0
 """How long a process group may take to clean up after SIGTERM before it is killed."""
-
-_CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -64,30 +59,12 @@ def end_group(child: subprocess.Popen[bytes], grace_seconds: float = GRACE_SECON
         if not _group_lives(child.pid):
             break
         time.sleep(0.05)
-    _signal_group(child.pid, signal.SIGKILL)
+    else:
+        _signal_group(child.pid, signal.SIGKILL)
     child.wait()
     for stream in (child.stdin, child.stdout, child.stderr):
         if stream is not None:
             stream.close()
-
-
-@contextmanager
-def cancellable() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into one `CancelledError`; later ones do not disturb the clean-up."""
-    previous = {number: signal.getsignal(number) for number in _CANCELLING}
-
-    def cancel(number: int, _frame: FrameType | None) -> None:
-        for each in _CANCELLING:
-            signal.signal(each, signal.SIG_IGN)
-        raise CancelledError(f"cancelled by {signal.Signals(number).name}")
-
-    for number in _CANCELLING:
-        signal.signal(number, cancel)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def end_with_owner(grace_seconds: float = GRACE_SECONDS) -> None:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import shutil
-import signal
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.cancellation import cancellable
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import find_pipeline
-from kfp_azureml.errors import CancelledError, KfpAzuremlError, RejectedError
-from kfp_azureml.local.cloud import local_azure_ml, real_azure_ml
+from kfp_azureml.compiling.validation import validate_compiled
+from kfp_azureml.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
+from kfp_azureml.imagesets.fashion_mnist import ADDRESS, CLASSES
+from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
+from kfp_azureml.local.data import fashion_mnist, on_this_machine
 from kfp_azureml.local.events import EventLog
-from kfp_azureml.local.fashion_mnist import fashion_mnist
-from kfp_azureml.local.live_check import LiveCheck, check_endpoint
-from kfp_azureml.local.parameters import declared_parameters, parse_values
-from kfp_azureml.local.processes import cancellable
+from kfp_azureml.local.live_check import CURL_FILE, LiveCheck, check_endpoint
+from kfp_azureml.local.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.local.screen import Screen
 from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise
@@ -32,7 +35,7 @@ class LocalRun:
 
     Attributes:
         pipeline: A pipeline's name or file.
-        data: The images, a folder or URI; None: Fashion-MNIST.
+        data: The images, a folder or URI; None: the pipeline's default.
         params: Pipeline parameters by name, as typed.
         runs: Folder for the runs; each gets a folder of its own in it, and `latest` points to the last one.
         keep: Whether to keep the endpoint up until Ctrl-C.
@@ -41,7 +44,7 @@ class LocalRun:
 
     pipeline: str
     data: str | None
-    params: dict[str, str]
+    params: Mapping[str, str]
     runs: Path
     keep: bool
     azure: bool
@@ -70,51 +73,86 @@ def run_locally(wanted: LocalRun) -> None:
             summary.state = "cancelled"
             raise
         except KfpAzuremlError as error:
-            summary.state, summary.error = "failed", str(error)
+            summary.error = str(error)
             raise
         finally:
             write_summary(folder / "summary.json", summary)
 
 
 def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen: Screen) -> None:
-    compiled = folder / "pipeline.yaml"
-    if source.suffix == ".py":
-        compile_pipeline(source, compiled, PipelineOptions())
-    else:
-        shutil.copyfile(source, compiled)
+    compiled = _compile(source, folder)
     declared = declared_parameters(compiled)
     arguments = parse_values(wanted.params, declared)
-    if "input_data" in declared and "input_data" not in arguments:
-        arguments["input_data"] = wanted.data or str(fashion_mnist(screen.say))
-
+    arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
     with real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as cloud:
         for name, value in (("resource_group", cloud.resource_group), ("workspace", cloud.workspace)):
             if name in declared and value:
                 arguments.setdefault(name, value)
+        check_complete(arguments, declared)
         supervise(compiled, arguments, summary.events, cloud.environment, screen.show_step)
         results = summary.events.results
-        keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
         if results.get("accepted") is False:
             raise RejectedError(f"{results['verdict']}; the model is neither registered nor deployed")
-        if "endpoint" in results:
-            summary.live_check = check_endpoint(results, arguments, folder, cloud, keep)
+        keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
+        try:
+            if "endpoint" in results and "sample" in results:
+                summary.live_check = check_endpoint(results, arguments, folder, cloud, keep)
             _tell(screen, results, summary.live_check, folder)
-            if keep:
-                _keep_up(screen, folder, results)
+            if keep and summary.live_check:
+                _keep_up(screen, folder, results, cloud)
+        finally:
+            (folder / CURL_FILE).unlink(missing_ok=True)
 
 
-def _tell(screen: Screen, results: dict[str, Any], check: LiveCheck, folder: Path) -> None:
-    model, endpoint = results["model"], results["endpoint"]
-    screen.say(f"Accuracy {results['accuracy']:.4f} on the test set, loss {results['loss']:.4f}")
-    screen.say(f"Model    {model['name']}, version {model['version']}")
-    screen.say(f"Endpoint {endpoint['scoring_uri']}, deployment {endpoint['deployment']}")
-    screen.say(f"Live     {check.agreed} of {check.requests} live answers equal the score step's")
+def _compile(source: Path, folder: Path) -> Path:
+    compiled = folder / "pipeline.yaml"
+    if source.suffix == ".py":
+        compile_pipeline(source, compiled, PipelineOptions())
+    else:
+        validate_compiled(source)
+        shutil.copyfile(source, compiled)
+    return compiled
+
+
+def _input_data(
+    wanted: LocalRun,
+    arguments: Mapping[str, Any],
+    declared: Mapping[str, Parameter],
+    folder: Path,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Return the arguments that bring the images into the pipeline, where it has such a parameter."""
+    if "input_data" not in declared:
+        if wanted.data:
+            raise PipelineError("--data is given, but the pipeline has no parameter input_data")
+        return {}
+    if wanted.data and "input_data" in arguments:
+        raise PipelineError("--data and --param input_data both name the images: give one")
+    uri = wanted.data or arguments.get("input_data") or declared["input_data"].default
+    if uri == ADDRESS:
+        named = {"class_names": list(CLASSES)} if "class_names" in declared.keys() - arguments.keys() else {}
+        return {"input_data": str(fashion_mnist(say)), **named}
+    if not uri or wanted.azure:
+        return {"input_data": uri} if uri else {}
+    with_azure = bool(arguments.get("use_azure_credentials"))
+    return {"input_data": str(on_this_machine(uri, folder / "data", with_azure, say))}
+
+
+def _tell(screen: Screen, results: Mapping[str, Any], check: LiveCheck | None, folder: Path) -> None:
+    if "accuracy" in results:
+        screen.say(f"Accuracy {results['accuracy']:.4f} on the test set, loss {results['loss']:.4f}")
+    if model := results.get("model"):
+        screen.say(f"Model    {model['name']}, version {model['version']}")
+    if endpoint := results.get("endpoint"):
+        screen.say(f"Endpoint {endpoint['scoring_uri']}, deployment {endpoint['deployment']}")
+    if check:
+        screen.say(f"Live     {check.agreed} of {check.requests} live answers equal the score step's")
     for page in _link_pages(results, folder):
         screen.say(f"Page     {page}")
     screen.say(f"Files    {folder} (summary.json, log.txt, outputs/)")
 
 
-def _link_pages(results: dict[str, Any], folder: Path) -> list[Path]:
+def _link_pages(results: Mapping[str, Any], folder: Path) -> list[Path]:
     """Give the steps' pages names that a browser knows what to do with."""
     links = []
     for name in ("training", "score"):
@@ -124,23 +162,24 @@ def _link_pages(results: dict[str, Any], folder: Path) -> list[Path]:
     return links
 
 
-def _keep_up(screen: Screen, folder: Path, results: dict[str, Any]) -> None:
+def _keep_up(screen: Screen, folder: Path, results: Mapping[str, Any], cloud: Cloud) -> None:
     screen.say("The endpoint is up until Ctrl-C. Ask it, from another terminal:")
-    screen.say(f"  curl --config {folder / 'endpoint.curl'} {results['endpoint']['scoring_uri']}")
+    screen.say(f"  curl --config {shlex.quote(str(folder / CURL_FILE))} {results['endpoint']['scoring_uri']}")
     try:
-        signal.pause()
+        cloud.wait()
     except CancelledError:
         screen.say("The endpoint is down.")
-    finally:
-        (folder / "endpoint.curl").unlink()
 
 
 def _new_run_folder(runs: Path) -> Path:
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     folder = runs.resolve() / name
-    folder.mkdir(parents=True)
     # A link is made beside `latest` and moved over it, so that two runs at once cannot collide.
     link = runs / f".latest-{name}"
-    link.symlink_to(name)
-    link.replace(runs / "latest")
+    try:
+        folder.mkdir(parents=True)
+        link.symlink_to(name)
+        link.replace(runs / "latest")
+    except OSError as error:
+        raise OutputError(f"cannot write to the folder of runs: {error}") from error
     return folder

@@ -31,7 +31,7 @@ class Summary:
 
     started: float
     events: EventLog
-    state: str = "running"
+    state: str = "failed"
     error: str = ""
     live_check: LiveCheck | None = None
 

@@ -62,5 +62,5 @@ def supervise(
     for step in events.steps:
         on_change(step)
     if child.returncode != 0:
-        failed = [step for step in events.steps if step.state == "failed"]
+        failed = [step for step in events.steps if step.state != "succeeded"]
         raise PipelineError(failed[-1].error if failed else f"the pipeline did not run; see {folder / 'log.txt'}")

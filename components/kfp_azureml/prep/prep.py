@@ -72,7 +72,8 @@ def prep_data(
         What was written.
 
     Raises:
-        DataError: If the data is missing, damaged or inconsistent, or an output folder is not empty.
+        DataError: If the data is missing, damaged or inconsistent.
+        OutputError: If an output folder is not empty, or cannot be written.
         CredentialsError: If only some of the Azure credentials are set.
     """
     _check_arguments(training_data, test_data, output_format, class_names)
@@ -93,13 +94,9 @@ def prep_data(
                 f"{len(classes) - 1} are {known}"
             )
 
-    try:
-        with whole_folder(training_data) as training_part, whole_folder(test_data) as test_part:
-            _write(source, training, classes, training_part, output_format)
-            _write(source, test, classes, test_part, output_format)
-    except OSError as error:
-        # Reading never ends here: InputStream has its own message.
-        raise DataError(f"cannot write {training_data} and {test_data}: {error}") from error
+    with whole_folder(training_data) as training_part, whole_folder(test_data) as test_part:
+        _write(source, training, classes, training_part, output_format)
+        _write(source, test, classes, test_part, output_format)
     progress(
         f"{training.count:,} training and {test.count:,} test images of {_shape_text(test.shape)}, "
         f"{len(classes)} classes",

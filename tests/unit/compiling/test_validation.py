@@ -121,3 +121,11 @@ def test_a_kubernetes_setting_that_kubeflow_does_not_know_is_refused(tmp_path: P
     executors["exec-use"]["secretAsEnvs"] = []
     with pytest.raises(PipelineError, match="secretAsEnvs"):
         validate_compiled(written(tmp_path, documents))
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: b\n", "a: [", "---\n{}\n---\n{}\n---\n{}\n"])
+def test_what_is_no_compiled_pipeline_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "no.yaml").write_text(text)
+    with pytest.raises(PipelineError, match=r"no\.yaml") as failure:
+        validate_compiled(tmp_path / "no.yaml")
+    assert "\n" not in str(failure.value)

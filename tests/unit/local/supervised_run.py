@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError
 from kfp_azureml.local.events import EventLog
-from kfp_azureml.local.processes import cancellable
 from kfp_azureml.local.supervisor import supervise
 
 pipeline, folder = map(Path, sys.argv[1:])

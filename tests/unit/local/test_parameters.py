@@ -3,14 +3,14 @@
 import pytest
 
 from kfp_azureml.errors import PipelineError
-from kfp_azureml.local.parameters import parse_values
+from kfp_azureml.local.parameters import Parameter, check_complete, parse_values
 
 DECLARED = {
-    "name": "STRING",
-    "epochs": "NUMBER_INTEGER",
-    "least": "NUMBER_DOUBLE",
-    "flip": "BOOLEAN",
-    "classes": "LIST",
+    "name": Parameter("STRING"),
+    "epochs": Parameter("NUMBER_INTEGER", default=10.0),
+    "least": Parameter("NUMBER_DOUBLE", default=0.0),
+    "flip": Parameter("BOOLEAN", default=False),
+    "classes": Parameter("LIST", default=[]),
 }
 
 
@@ -36,3 +36,9 @@ def test_a_value_of_another_type_is_one_line_that_names_it(name: str, value: str
 def test_an_unknown_parameter_is_one_line_that_names_those_there_are() -> None:
     with pytest.raises(PipelineError, match="'epoch'; it has classes, epochs"):
         parse_values({"epoch": "1"}, DECLARED)
+
+
+def test_a_parameter_without_a_value_is_named_and_falsy_defaults_are_values() -> None:
+    check_complete({"name": "x"}, DECLARED)
+    with pytest.raises(PipelineError, match="needs a value for name:"):
+        check_complete({}, DECLARED)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from kfp_azureml.errors import DataError
+from kfp_azureml.errors import DataError, OutputError
 from kfp_azureml.imagesets import image_set
 from kfp_azureml.imagesets.image_set import open_image_set
 from kfp_azureml.prep.prep import PrepResult, main, prep_data
@@ -234,7 +234,7 @@ def test_the_two_outputs_must_be_apart(source, tmp_path, test_name):
 def test_a_full_output_folder_is_kept_and_refused(source, outputs):
     outputs[1].mkdir(parents=True)
     (outputs[1] / "mine").touch()
-    with pytest.raises(DataError, match="not an empty folder"):
+    with pytest.raises(OutputError, match="not an empty folder"):
         prep_data(str(source), *outputs)
     assert not outputs[0].exists()
     assert [path.name for path in outputs[1].iterdir()] == ["mine"]
@@ -242,7 +242,7 @@ def test_a_full_output_folder_is_kept_and_refused(source, outputs):
 
 def test_an_output_that_cannot_be_written_is_one_line(source, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot write"):
         prep_data(str(source), tmp_path / "file" / "training", tmp_path / "file" / "test")
 
 

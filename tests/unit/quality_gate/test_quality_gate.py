@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from kfp_azureml.errors import PipelineError
 from kfp_azureml.quality_gate.quality_gate import judge
 
 
@@ -14,3 +15,9 @@ def test_only_what_reaches_the_threshold_passes(accuracy: float, accepted: bool)
     verdict = judge(accuracy, 0.9)
     assert verdict.accepted is accepted
     assert verdict.text.startswith("Accepted" if accepted else "Rejected")
+
+
+@pytest.mark.parametrize("least", [90, -0.1, math.nan])
+def test_a_threshold_that_is_no_share_is_refused(least: float) -> None:
+    with pytest.raises(PipelineError, match="min_accuracy"):
+        judge(0.95, least)

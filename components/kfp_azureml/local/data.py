@@ -1,4 +1,4 @@
-"""Fashion-MNIST on this machine: from the cache, the public address, or Debian's package, checked either way."""
+"""The images of a local run: on this machine before the steps start, since those see nothing but the local Azure ML."""
 
 from __future__ import annotations
 
@@ -8,31 +8,51 @@ import os
 import shutil
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
-from kfp_azureml.errors import DataError
+from kfp_azureml.errors import DataError, OutputError
+from kfp_azureml.imagesets.fashion_mnist import ADDRESS, SHA256
+from kfp_azureml.imagesets.idx import file_names
+from kfp_azureml.imagesets.source import InputStream, open_source
 from kfp_azureml.outputs import whole_folder
 
-ADDRESS = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
-
-# Of the decompressed files: Debian compresses them anew.
-SHA256 = {
-    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-}
-
-CONNECT_SECONDS = 20.0
 APT_SECONDS = 300.0
+
+
+def on_this_machine(input_data: str, folder: Path, use_azure_credentials: bool, say: Callable[[str], None]) -> Path:
+    """Return a local folder with the images that a URI names.
+
+    Args:
+        input_data: A folder, or a URI that is copied, with the caller's own network settings.
+        folder: The folder to make for the copy.
+        use_azure_credentials: As prep's parameter of that name.
+        say: Tells the user what is going on.
+
+    Raises:
+        DataError: If there are no such images, or they cannot be read.
+    """
+    source = open_source(input_data, use_azure_credentials=use_azure_credentials)
+    if "://" not in input_data:
+        return Path(input_data).resolve()
+    say(f"Data: copying {source.uri}")
+    subsets: tuple[Literal["train", "t10k"], ...] = ("train", "t10k")
+    kinds: tuple[Literal["images", "labels"], ...] = ("images", "labels")
+    with whole_folder(folder) as part:
+        for subset in subsets:
+            for kind in kinds:
+                with source.open(file_names(subset, kind)) as stream:
+                    _copy(stream, part / Path(stream.name).name)
+    return folder
 
 
 def fashion_mnist(say: Callable[[str], None]) -> Path:
     """Return a folder with the four idx files of Fashion-MNIST, decompressed and checked.
+
+    They come from the cache, the public address, or Debian's package, whichever is there.
 
     Args:
         say: Tells the user what is going on.
@@ -60,22 +80,19 @@ def _fill(cached: Path, say: Callable[[str], None]) -> None:
         say(f"Data: getting Fashion-MNIST from {name}")
         with tempfile.TemporaryDirectory(prefix="fashion-mnist-") as scratch:
             try:
-                compressed = fetch(Path(scratch))
-            except (OSError, subprocess.SubprocessError) as error:
+                _keep(fetch(Path(scratch)), cached)
+            except (DataError, OSError, subprocess.SubprocessError) as error:
                 tried.append(f"{name}: {_reason(error)}")
-                continue
-            _keep(compressed, cached)
-            return
+            else:
+                return
     raise DataError(f"Fashion-MNIST cannot be had ({'; '.join(tried)}): name a folder that has it with --data")
 
 
 def _download(scratch: Path) -> Path:
+    source = open_source(ADDRESS)
     for name in SHA256:
-        with (
-            urllib.request.urlopen(f"{ADDRESS}/{name}.gz", timeout=CONNECT_SECONDS) as answer,  # noqa: S310 - https
-            (scratch / f"{name}.gz").open("wb") as file,
-        ):
-            shutil.copyfileobj(answer, file)
+        with source.open([f"{name}.gz"]) as stream:
+            _copy(stream, scratch / f"{name}.gz")
     return scratch
 
 
@@ -89,7 +106,7 @@ def _unpack_debian_package(scratch: Path) -> Path:
         (scratch / "cache/archives/partial").mkdir(parents=True)
         _apt(scratch, *lists, "update")
         _apt(scratch, *lists, "download", DEBIAN_PACKAGE)
-    package = next(scratch.glob("*.deb"))
+    (package,) = scratch.glob("*.deb")
     _run(scratch, "dpkg-deb", "--extract", str(package), str(scratch / "unpacked"))
     return scratch / "unpacked/usr/share/datasets/fashion-mnist"
 
@@ -105,18 +122,29 @@ def _run(folder: Path, *command: str) -> None:
 
 def _keep(compressed: Path, cached: Path) -> None:
     """Decompress into the cache, whole or not at all."""
-    with whole_folder(cached) as folder:
-        for name, expected in SHA256.items():
-            with gzip.open(compressed / f"{name}.gz") as source, (folder / name).open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-            with (folder / name).open("rb") as written:
-                if hashlib.file_digest(written, "sha256").hexdigest() != expected:
-                    raise DataError(f"{name} is not the Fashion-MNIST file (sha256 differs): try again later")
+    try:
+        with whole_folder(cached) as folder:
+            for name, expected in SHA256.items():
+                try:
+                    with gzip.open(compressed / f"{name}.gz") as stream:
+                        _copy(stream, folder / name)
+                except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                    raise DataError(f"{name}.gz is damaged ({error})") from error
+                with (folder / name).open("rb") as written:
+                    if hashlib.file_digest(written, "sha256").hexdigest() != expected:
+                        raise DataError(f"{name} is not the Fashion-MNIST file (sha256 differs)")
+    except OutputError:
+        # Another run may have filled the cache in the meantime.
+        if not cached.is_dir():
+            raise
+
+
+def _copy(stream: gzip.GzipFile | InputStream, target: Path) -> None:
+    with target.open("wb") as file:
+        shutil.copyfileobj(stream, file, 1 << 20)
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.URLError):
-        return str(error.reason)
     if isinstance(error, subprocess.CalledProcessError):
         return f"{error.cmd[0]} ended with exit code {error.returncode}"
     return str(error)

@@ -1,0 +1,108 @@
+"""Where a local run's images come from; the network and apt are the borders that are replaced."""
+
+import gzip
+import hashlib
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from kfp_azureml.errors import DataError
+from kfp_azureml.local import data as module
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KFP_AZUREML_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def refuse(*args: object, **kwargs: object) -> None:
+    raise OSError("no network here")
+
+
+def serve(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer downloads from a folder, and have no apt."""
+    monkeypatch.setattr(
+        urllib.request, "urlopen", lambda address, timeout: (folder / address.rsplit("/", 1)[1]).open("rb")
+    )
+    monkeypatch.setattr(subprocess, "run", refuse)
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name in module.SHA256:
+        (folder / f"{name}.gz").write_bytes(gzip.compress(name.encode()))
+    return folder
+
+
+def test_no_source_at_all_is_one_line_that_says_what_was_tried(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(subprocess, "run", refuse)
+    with pytest.raises(DataError) as failure:
+        module.fashion_mnist(lambda text: None)
+    for word in ("the public address: ", "Debian's package: no network here", "--data"):
+        assert word in str(failure.value)
+    assert not cache.exists()
+
+
+def test_altered_data_is_refused_and_not_cached(monkeypatch: pytest.MonkeyPatch, source: Path, cache: Path) -> None:
+    serve(source, monkeypatch)
+    with pytest.raises(DataError, match="sha256"):
+        module.fashion_mnist(lambda text: None)
+    assert list(cache.iterdir()) == []
+
+
+def test_what_is_no_gzip_file_is_not_the_last_word(monkeypatch: pytest.MonkeyPatch, source: Path, cache: Path) -> None:
+    for path in source.iterdir():
+        path.write_text("<html>please sign in to this hotel's network</html>")
+    serve(source, monkeypatch)
+    with pytest.raises(DataError, match="Debian's package: no network here"):
+        module.fashion_mnist(lambda text: None)
+
+
+@pytest.fixture
+def names_as_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take files that hold their own names for the real ones."""
+    contents = {name: hashlib.sha256(name.encode()).hexdigest() for name in module.SHA256}
+    monkeypatch.setattr(module, "SHA256", contents)
+
+
+@pytest.mark.usefixtures("names_as_content")
+def test_what_was_fetched_once_is_not_fetched_again(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
+    serve(source, monkeypatch)
+    first = module.fashion_mnist(lambda text: None)
+    assert sorted(path.name for path in first.iterdir()) == sorted(module.SHA256)
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    assert module.fashion_mnist(lambda text: None) == first
+
+
+@pytest.mark.usefixtures("names_as_content")
+def test_a_cache_that_another_run_filled_meanwhile_is_used(
+    monkeypatch: pytest.MonkeyPatch, source: Path, cache: Path
+) -> None:
+    serve(source, monkeypatch)
+    (cache / "fashion-mnist").mkdir(parents=True)
+    (cache / "fashion-mnist" / "theirs").write_text("theirs")
+    module._keep(source, cache / "fashion-mnist")
+    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["theirs"]
+
+
+def test_a_local_folder_is_used_where_it_is(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert module.on_this_machine("source", tmp_path / "copy", False, lambda text: None) == source
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        module.on_this_machine("nowhere", tmp_path / "copy", False, lambda text: None)
+
+
+def test_remote_images_are_copied_before_the_steps_start(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in module.SHA256:
+        (source / f"{name}.gz").rename(source / name)
+    serve(source, monkeypatch)
+    copy = module.on_this_machine("https://example.com/images", tmp_path / "copy", False, lambda text: None)
+    assert sorted(path.name for path in copy.iterdir()) == sorted(module.SHA256)
