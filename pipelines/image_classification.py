@@ -13,24 +13,11 @@ from kfp_azureml.aml_preflight import component as preflight_face
 from kfp_azureml.aml_register_model import component as register_face
 from kfp_azureml.azcreds import SECRET_NAME, use_azure_secret
 from kfp_azureml.compiling import PipelineOptions
+from kfp_azureml.imagesets.fashion_mnist import ADDRESS
 from kfp_azureml.prep import component as prep_face
 from kfp_azureml.quality_gate import component as gate_face
 from kfp_azureml.score import component as score_face
 from kfp_azureml.train import component as train_face
-
-FASHION_MNIST = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
-FASHION_MNIST_CLASSES = [
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-]
 
 
 def build_pipeline(options: PipelineOptions) -> Any:
@@ -46,21 +33,21 @@ def build_pipeline(options: PipelineOptions) -> Any:
         description="Prepare images, train and score a Keras classifier, register it in Azure ML and bring it live.",
     )
     def image_classification(
-        input_data: str = FASHION_MNIST,
+        input_data: str = ADDRESS,
         data_version: str = "",
         use_azure_credentials: bool = False,
-        class_names: list = FASHION_MNIST_CLASSES,  # type: ignore[type-arg]
+        class_names: list = [],  # type: ignore[type-arg]  # noqa: B006 - kfp needs the default itself
         epochs: int = 10,
         architecture: str = train_face.DEFAULT_ARCHITECTURE,
         batch_size: int = 256,
         seed: int = 13,
         min_accuracy: float = 0.9,
         model_name: str = "fashion-mnist",
-        endpoint_name: str = "fashion-mnist",
+        endpoint_name: str = "",
         resource_group: str = "",
         workspace: str = "",
         azure_secret: str = SECRET_NAME,
-        instance_type: str = "Standard_DS3_v2",
+        instance_type: str = "",
         instance_count: int = 1,
     ) -> None:
         workspace_of = {"resource_group": resource_group, "workspace": workspace}
