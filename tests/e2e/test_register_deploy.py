@@ -144,13 +144,13 @@ def test_code_of_the_users_own_is_asked_the_users_request(workspace, live, clien
     echo = deploy_model(
         "tiny",
         "1",
-        "tiny-echo",
         deployment_name="echo",
         code=code,
         conda_file=Path("conda.yaml"),
         request=tmp_path / "request.json",
         **workspace,
     )
+    assert echo.endpoint_name.startswith("tiny-")
     assert echo.traffic == {"echo": 100}
     assert ask(client, echo, {"x": 2}).json() == {"echo": '{"x":2}'}
 

@@ -15,7 +15,7 @@ def aml_deploy_model(
     endpoint: Output[Artifact],
     model_name: str,
     model_version: str,
-    endpoint_name: str,
+    endpoint_name: str = "",
     deployment_name: str = "",
     instance_type: str = "",
     instance_count: int = 1,
@@ -38,7 +38,7 @@ def aml_deploy_model(
         endpoint: Names, resource ids, scoring address and studio link, as JSON and as metadata.
         model_name: The registered model.
         model_version: Its version.
-        endpoint_name: The endpoint; made if there is none.
+        endpoint_name: The endpoint; made if there is none. Empty: a name derived from those of model and workspace.
         deployment_name: The deployment; empty: derived from what is deployed.
         instance_type: The machines; empty: Standard_DS3_v2, on Kubernetes the cluster's default.
         instance_count: How many machines.

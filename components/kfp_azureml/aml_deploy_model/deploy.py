@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kfp_azureml.aml_deploy_model.names import check_name, derived_name
+from kfp_azureml.aml_deploy_model.names import check_name, derived_deployment_name, derived_endpoint_name
 from kfp_azureml.aml_deploy_model.plan import INSTANCE_TYPE, SCORING_SCRIPT, Machines, Plan, choose_serving
 from kfp_azureml.aml_deploy_model.questions import Scoring, question_from_file, question_from_sample
 from kfp_azureml.azureml.results import write_result
@@ -49,7 +49,7 @@ class DeployedModel:
 def deploy_model(
     model_name: str,
     model_version: str,
-    endpoint_name: str,
+    endpoint_name: str = "",
     *,
     deployment_name: str = "",
     instance_type: str = "",
@@ -75,7 +75,7 @@ def deploy_model(
     Args:
         model_name: The registered model.
         model_version: Its version.
-        endpoint_name: The endpoint; made if there is none.
+        endpoint_name: The endpoint; made if there is none. Empty: a name derived from those of model and workspace.
         deployment_name: The deployment; by default derived from the model's version and all that is deployed.
         instance_type: The machines; empty: Standard_DS3_v2, on Kubernetes the cluster's default.
         instance_count: How many machines.
@@ -101,7 +101,8 @@ def deploy_model(
         CredentialsError: If the credentials are incomplete or refused.
         WorkspaceError: If the workspace cannot be found or reached.
     """
-    check_name(endpoint_name, "endpoint_name")
+    if endpoint_name:
+        check_name(endpoint_name, "endpoint_name")
     if deployment_name:
         check_name(deployment_name, "deployment_name")
     if instance_count < 1:
@@ -112,9 +113,10 @@ def deploy_model(
     from kfp_azureml.aml_deploy_model.endpoint import ensure_endpoint, scoring_key
     from kfp_azureml.aml_deploy_model.rollout import bring_live
     from kfp_azureml.azureml.waiting import Deadline
-    from kfp_azureml.azureml.workspace import studio_url, workspace_client
+    from kfp_azureml.azureml.workspace import studio_url, workspace_client, workspace_id
 
     client = workspace_client(resource_group, workspace)
+    endpoint_name = endpoint_name or derived_endpoint_name(model_name, workspace_id(client))
     model = _registered(client, model_name, model_version)
     serving = choose_serving(str(model.type), code, scoring_script, environment, conda_file, image)
     # What score left is a question for our own entry script; whatever else answers has its own format.
@@ -123,7 +125,7 @@ def deploy_model(
     fingerprint = serving.fingerprint(str(model.id))
     plan = Plan(
         endpoint=endpoint_name,
-        deployment=deployment_name or derived_name(model_version, fingerprint),
+        deployment=deployment_name or derived_deployment_name(model_version, fingerprint),
         model_id=str(model.id),
         model=f"{model_name}:{model_version}",
         serving=serving,
@@ -178,7 +180,7 @@ _Path = click.Path(path_type=Path)
 @click.command(help=__doc__)
 @click.argument("model_name")
 @click.argument("model_version")
-@click.argument("endpoint_name")
+@click.argument("endpoint_name", default="")
 @click.option("--deployment-name", default="", help="Default: derived from what is deployed.")
 @click.option("--instance-type", default="", help=f"Default: {INSTANCE_TYPE}, on Kubernetes the cluster's own.")
 @click.option("--instance-count", default=1, show_default=True)

@@ -1,9 +1,10 @@
-"""Names of endpoints and deployments: Azure's rule, and the name we derive."""
+"""Names of endpoints and deployments: Azure's rule, and the names we derive."""
 
 from __future__ import annotations
 
 import re
 
+from kfp_azureml.azureml.content import text_hash
 from kfp_azureml.errors import DeploymentError
 
 LONGEST = 32
@@ -26,7 +27,20 @@ def check_name(name: str, what: str) -> None:
         )
 
 
-def derived_name(model_version: str, fingerprint: str) -> str:
+def derived_endpoint_name(model_name: str, workspace_id: str) -> str:
+    """Name an endpoint after its model and its workspace.
+
+    Endpoint names are unique in an Azure region, whoever made them; a model's name is unique in its workspace only.
+
+    Args:
+        model_name: The model's name; anything Azure ML takes.
+        workspace_id: The workspace's Azure resource id, in any case.
+    """
+    name = _dashed(model_name).lower()
+    return _hashed(name if name[:1].isalpha() else f"m-{name}", text_hash(workspace_id.lower()))
+
+
+def derived_deployment_name(model_version: str, fingerprint: str) -> str:
     """Name a deployment after its model's version and all that it is made of.
 
     Two different deployments never meet in one name, and a retried step finds its own again.
@@ -35,6 +49,13 @@ def derived_name(model_version: str, fingerprint: str) -> str:
         model_version: The model's version; anything Azure ML takes.
         fingerprint: A hash over what is deployed, in hex digits.
     """
-    suffix = f"-{fingerprint[:8]}"
-    version = re.sub(r"[^A-Za-z0-9]+", "-", model_version).strip("-")
-    return f"v{version[: LONGEST - len(suffix) - 1]}{suffix}"
+    return _hashed(f"v{_dashed(model_version)}", fingerprint)
+
+
+def _dashed(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def _hashed(name: str, digest: str) -> str:
+    suffix = f"-{digest[:8]}"
+    return name[: LONGEST - len(suffix)].rstrip("-") + suffix

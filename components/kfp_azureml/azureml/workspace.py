@@ -53,6 +53,14 @@ def workspace_client(resource_group: str = "", workspace: str = "") -> MLClient:
     return client
 
 
+def workspace_id(client: MLClient) -> str:
+    """Return the Azure resource id of a client's workspace."""
+    return (
+        f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"
+        f"/providers/Microsoft.MachineLearningServices/workspaces/{client.workspace_name}"
+    )
+
+
 def studio_url(client: MLClient, page: str) -> str:
     """Return the address of a page of Azure ML studio.
 

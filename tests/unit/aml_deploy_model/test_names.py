@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_azureml.aml_deploy_model.names import check_name, derived_name
+from kfp_azureml.aml_deploy_model.names import check_name, derived_deployment_name, derived_endpoint_name
 from kfp_azureml.errors import DeploymentError
 
 FINGERPRINT = "0123456789abcdef"
@@ -19,10 +19,25 @@ def test_names_azure_refuses(name):
         check_name(name, "endpoint_name")
 
 
-def test_a_derived_name_tells_the_version():
-    assert derived_name("7", FINGERPRINT) == "v7-01234567"
+def test_a_derived_deployment_name_tells_the_version():
+    assert derived_deployment_name("7", FINGERPRINT) == "v7-01234567"
 
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", fullmatch=True))
-def test_a_derived_name_is_one_azure_takes_whatever_the_version(version):
-    check_name(derived_name(version, FINGERPRINT), "deployment_name")
+def test_a_derived_deployment_name_is_one_azure_takes_whatever_the_version(version):
+    check_name(derived_deployment_name(version, FINGERPRINT), "deployment_name")
+
+
+WORKSPACE = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws"
+
+
+def test_a_derived_endpoint_name_is_the_same_again_but_another_in_another_workspace():
+    name = derived_endpoint_name("Fashion_MNIST", WORKSPACE)
+    assert name.startswith("fashion-mnist-")
+    assert derived_endpoint_name("Fashion_MNIST", WORKSPACE.upper()) == name
+    assert derived_endpoint_name("Fashion_MNIST", WORKSPACE + "2") != name
+
+
+@given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", fullmatch=True))
+def test_a_derived_endpoint_name_is_one_azure_takes_whatever_the_model(model_name):
+    check_name(derived_endpoint_name(model_name, WORKSPACE), "endpoint_name")
