@@ -1,22 +1,38 @@
-"""Credentials and workspace, tried before training starts instead of after it."""
+"""Names, credentials and workspace, tried before training starts instead of after it."""
 
 from __future__ import annotations
 
-from kfp_azureml.azureml.workspace import workspace_client
-from kfp_azureml.steps import progress
+import click
+
+from kfp_azureml.aml_deploy_model.names import check_name
+from kfp_azureml.aml_register_model.checks import check_asset_name
+from kfp_azureml.steps import progress, run_step
+
+NAME = "aml_preflight"
 
 
-def check_workspace(resource_group: str = "", workspace: str = "") -> None:
-    """Sign in and read the workspace.
+def preflight(resource_group: str = "", workspace: str = "", *, model_name: str = "", endpoint_name: str = "") -> None:
+    """Check the names, sign in and read the workspace.
 
     Args:
         resource_group: The workspace's resource group; empty: from the workspace's config.json.
         workspace: The workspace's name; empty: from the workspace's config.json.
+        model_name: The name to register a model under; empty: not checked.
+        endpoint_name: The endpoint to deploy it to; empty: not checked.
 
     Raises:
+        ModelError: If Azure ML would not take the model's name.
+        DeploymentError: If it would not take the endpoint's.
         CredentialsError: If the credentials are incomplete or refused.
         WorkspaceError: If the workspace is not named, does not exist or cannot be reached.
     """
+    if model_name:
+        check_asset_name(model_name, "model_name")
+    if endpoint_name:
+        check_name(endpoint_name, "endpoint_name")
+
+    from kfp_azureml.azureml.workspace import workspace_client
+
     client = workspace_client(resource_group, workspace)
     progress(f"workspace {client.workspace_name} in {client.resource_group_name} answers")
 
@@ -32,3 +48,18 @@ def cache_version(data_version: str, run_id: str) -> str:
         run_id: The pipeline run's id.
     """
     return data_version or run_id
+
+
+@click.command(help=__doc__)
+@click.option("--resource-group", default="", help="Default: from config.json.")
+@click.option("--workspace", default="", help="Default: from config.json.")
+@click.option("--model-name", default="", help="Default: not checked.")
+@click.option("--endpoint-name", default="", help="Default: not checked.")
+def main(**arguments: str) -> None:
+    """Run the step from the shell; the options are `preflight`'s arguments."""
+    with run_step(NAME):
+        preflight(**arguments)
+
+
+if __name__ == "__main__":
+    main()
