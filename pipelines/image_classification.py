@@ -52,7 +52,11 @@ def build_pipeline(options: PipelineOptions) -> Any:
     ) -> None:
         workspace_of = {"resource_group": resource_group, "workspace": workspace}
         checked = preflight_face.aml_preflight(
-            **workspace_of, data_version=data_version, run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER
+            model_name=model_name,
+            endpoint_name=endpoint_name,
+            data_version=data_version,
+            run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+            **workspace_of,
         )
         prepared = prep_face.prep(
             input_data=input_data,
