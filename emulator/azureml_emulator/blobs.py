@@ -98,6 +98,8 @@ class Blobs:
             ArmError: If nothing is there, or a blob's name points out of the folder.
         """
         container, path = self.locate(uri)
+        if ".." in PurePosixPath(path).parts:
+            raise ArmError(400, "UserError", f"The path {path!r} points out of its folder.")
         target = parent / PurePosixPath(path).name
         await asyncio.to_thread(self._download, container, path, target)
         return target

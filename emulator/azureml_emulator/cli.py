@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -74,7 +75,12 @@ def start(
     Without --state-dir nothing is kept, unless --detach is given.
     """
     if detach:
-        _start_detached(state_dir or default_state_dir(), as_json)
+        settings_options = (
+            *("--token-seconds", str(token_seconds)),
+            *("--retry-after", str(retry_after)),
+            *("--endpoint-seconds", str(endpoint_seconds)),
+        )
+        _start_detached(state_dir or default_state_dir(), settings_options, as_json)
         return
 
     from azureml_emulator import service
@@ -120,16 +126,19 @@ def env(state_dir: Path | None) -> None:
         click.echo(f"export {name}={shlex.quote(value)}")
 
 
-def _start_detached(state_dir: Path, as_json: bool) -> None:
+def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> None:
     from azureml_emulator.emulator import READY_SECONDS, ready_line, stop_process
 
     state_dir.mkdir(parents=True, exist_ok=True)
+    if is_locked(state_dir / LOCK_NAME):
+        raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder")
     log = state_dir / "emulator.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "azureml_emulator", "start", "--json", "--outlive-parent"),
                 *("--state-dir", state_dir),
+                *options,
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -92,16 +92,20 @@ def test_detached_it_lives_until_it_is_stopped(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "azureml_emulator", *arguments, "--state-dir", str(tmp_path)]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
-    info = EmulatorInfo.from_json(run("start", "--detach", "--json"))
+    info = EmulatorInfo.from_json(run("start", "--detach", "--json", "--token-seconds", "7"))
+    assert b"--token-seconds\x007\x00" in Path(f"/proc/{info.pid}/cmdline").read_bytes()
     with signed_in_workspace(info) as workspace:
         assert workspace.http.get(workspace.url).status_code == 200
     assert json.loads((tmp_path / "emulator.json").read_text())["pid"] == info.pid
     assert f"export HTTPS_PROXY={info.proxy_url}\n" in run("env")
-    second = CliRunner().invoke(main, ["start", "--state-dir", str(tmp_path)])
-    assert (second.exit_code, second.output) == (
-        1,
-        f"Error: another emulator is running on {tmp_path}: stop it or name another folder\n",
-    )
+    log = (tmp_path / "emulator.log").read_text()
+    for options in ([], ["--detach"]):
+        second = CliRunner().invoke(main, ["start", *options, "--state-dir", str(tmp_path)])
+        assert (second.exit_code, second.output) == (
+            1,
+            f"Error: another emulator is running on {tmp_path}: stop it or name another folder\n",
+        )
+    assert (tmp_path / "emulator.log").read_text() == log
 
     run("stop")
 

@@ -110,6 +110,12 @@ async def test_no_blob_is_written_outside(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.anyio
+async def test_no_path_points_out_of_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(ArmError, match="points out"):
+        await blobs_with("up/..").download("azureml://datastores/d/paths/up/..", tmp_path / "in")
+
+
+@pytest.mark.anyio
 async def test_nothing_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ArmError, match="nothing at 'up'"):
         await blobs_with("other").download("azureml://datastores/d/paths/up", tmp_path)
