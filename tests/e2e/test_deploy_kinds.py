@@ -157,7 +157,9 @@ def test_an_endpoint_stays_where_it_is(workspace, client, registered, on_cluster
         ("sums-of-tensors", TENSOR, CLUSTER, [[1, 2.5]], "ndarray"),
     ],
 )
-def test_an_mlflow_model_is_live_without_code(workspace, client, tmp_path, scored, name, inputs, compute, asked, kind):
+def test_an_mlflow_model_is_live_without_code(
+    workspace, client, tmp_path, scored, caplog, name, inputs, compute, asked, kind
+):
     folder = write_mlflow_model(tmp_path / "model", inputs)
     (tmp_path / "request.json").write_text(json.dumps({"input_data": asked}))
     registered = register_model(folder, model_name=name, model_type="mlflow_model", **workspace)
@@ -165,6 +167,7 @@ def test_an_mlflow_model_is_live_without_code(workspace, client, tmp_path, score
     live = deploy_model(name, registered.version, name, compute=compute, request=request, **workspace)
     # A sample that score left is for our own entry script: no reason to refuse this model.
     assert deploy_model(name, registered.version, name, compute=compute, score_result=scored, **workspace) == live
+    assert "its sample is for our own entry script only" in caplog.text
 
     assert ask(client, live, {"input_data": asked}).json() == [3.5]
     assert f"asked with a {kind}" in client.online_deployments.get_logs(live.deployment_name, name, lines=100)

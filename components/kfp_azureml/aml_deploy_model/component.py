@@ -51,9 +51,9 @@ def aml_deploy_model(
         image: The environment's base image, or an image to use as it is.
         timeout_seconds: How long to wait for Azure, all in all.
         run_id: The pipeline run, kept in the deployment's properties; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
-        score_result: The score step's output; its sample is what the deployment is asked before it gets traffic.
+        score_result: The score step's output; its sample is what our entry script is asked before it gets traffic.
         code: A folder with an entry script of your own; without it ours serves a model folder from train.
-        request: A JSON file to ask a deployment of your own code.
+        request: A JSON file to ask instead of the sample, for code of your own or an MLflow model.
 
     Returns:
         The endpoint's scoring address and the deployment's name.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 NAME = "aml_deploy_model"
 TIMEOUT_SECONDS = 3600
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def deploy_model(
         environment: An environment of the workspace for `code`, `name:version`.
         conda_file: Or a conda file to make one from; relative to `code`.
         image: Its base image, or an image to use as it is.
-        score_result: The score step's output; its sample is what the deployment is asked.
+        score_result: The score step's output; its sample is what the deployment is asked, if our entry script serves.
         request: A JSON file to ask instead, for code of the user's own; any answer with status 200 will do.
         timeout_seconds: How long to wait for Azure, all in all.
         run_id: The pipeline run, kept in the deployment's properties.
@@ -119,9 +122,12 @@ def deploy_model(
     endpoint_name = endpoint_name or derived_endpoint_name(model_name, workspace_id(client))
     model = _registered(client, model_name, model_version)
     serving = choose_serving(str(model.type), code, scoring_script, environment, conda_file, image)
-    # What score left is a question for our own entry script; whatever else answers has its own format.
-    if question is None and score_result is not None and serving.is_ours:
-        question = question_from_sample(score_result)
+    if question is None and score_result is not None:
+        # What score left is a question for our own entry script; whatever else answers has its own format.
+        if serving.is_ours:
+            question = question_from_sample(score_result)
+        else:
+            logger.warning("score_result: its sample is for our own entry script only; give a request of your own")
     fingerprint = serving.fingerprint(str(model.id))
     plan = Plan(
         endpoint=endpoint_name,

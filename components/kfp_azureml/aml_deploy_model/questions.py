@@ -102,25 +102,25 @@ class Scoring:
                 time.sleep(PAUSE_SECONDS)
 
 
-def question_from_sample(score_result: Path) -> Question | None:
+def question_from_sample(score_result: Path) -> Question:
     """Make a request of the images that score left with its answers.
 
     Args:
         score_result: The score step's output.
 
     Returns:
-        The request with the classes it was answered with; None if there is no sample.
+        The request with the classes it was answered with.
 
     Raises:
-        ModelError: If the sample is not what score writes.
+        ModelError: If there is no sample, or it is not what score writes.
     """
     path = score_result / SAMPLE_FILE
-    if not path.is_file():
-        return None
     try:
         sample: dict[str, Any] = json.loads(path.read_text())
         body = json.dumps({"images": sample["images"]}).encode()
         return Question(body, tuple(int(index) for index in sample["predicted"]))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: missing; score_result is the folder that the score step wrote") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a sample that the score step wrote ({error})") from error
 

@@ -38,7 +38,9 @@ def bring_live(
         DeploymentError: If it does not answer rightly, or Azure does not move the traffic. Traffic is then as it was.
     """
     if question is None:
-        progress(f"deployment {plan.deployment}: is up; not asked anything, as there is no sample and no request")
+        progress(
+            f"deployment {plan.deployment}: gets traffic unasked, as there is neither a sample nor a request for it"
+        )
     else:
         scoring.ask(question, plan.deployment)
         progress(f"deployment {plan.deployment}: answered rightly, now it may get traffic")

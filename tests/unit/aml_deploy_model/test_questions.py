@@ -174,11 +174,12 @@ def test_the_sample_of_a_score_step(tmp_path):
     assert question.expected == (0, 2)
 
 
-def test_no_sample_no_question(tmp_path):
-    assert question_from_sample(tmp_path) is None
+def test_a_score_result_without_its_sample_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"sample\.json: missing"):
+        question_from_sample(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"images": [], "predicted": ["cat"]}'])
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"images": [], "predicted": ["cat"]}'])
 def test_a_broken_sample_is_refused(tmp_path, text):
     (tmp_path / "sample.json").write_text(text)
     with pytest.raises(ModelError, match=r"sample\.json: not a sample"):
