@@ -17,6 +17,7 @@ SUBSCRIPTION_KEY = "AZ_SUBSCRIPTION_ID"
 PRINCIPAL_KEYS = ("AZ_TENANT_ID", "AZ_CLIENT_ID", "AZ_CLIENT_SECRET")
 
 FEDERATED_TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"  # noqa: S105 - set in the pod by Azure's workload identity webhook
+_WORKLOAD_IDENTITY = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID")
 _OTHER_IDENTITIES = ("AZURE_CLIENT_ID", "AZURE_TOKEN_CREDENTIALS", "IDENTITY_ENDPOINT", "MSI_ENDPOINT")
 
 
@@ -25,6 +26,10 @@ def credential(environ: Mapping[str, str] = os.environ) -> TokenCredential:
 
     The service principal of `azcreds` comes first, then workload identity, then what a machine has by itself:
     environment, managed identity, a signed-in Azure CLI. Nothing here ever opens a browser or asks a question.
+
+    In a pod the managed identity of its node is taken only if the pod names it, by AZURE_CLIENT_ID or
+    AZURE_TOKEN_CREDENTIALS: it belongs to all pods of the node, and trying it unasked would turn a forgotten secret
+    into a missing role of an identity that nobody meant.
 
     Args:
         environ: The environment variables.
@@ -41,13 +46,12 @@ def credential(environ: Mapping[str, str] = os.environ) -> TokenCredential:
     if any(key in environ for key in PRINCIPAL_KEYS):
         return _service_principal(environ)
     if environ.get(FEDERATED_TOKEN_FILE):
-        from azure.identity import WorkloadIdentityCredential
-
-        return WorkloadIdentityCredential()
+        return _workload_identity(environ)
     if "KUBERNETES_SERVICE_HOST" in environ and not any(environ.get(name) for name in _OTHER_IDENTITIES):
         raise CredentialsError(
             f"no Azure identity in this pod: the secret {SECRET_NAME} with {', '.join(PRINCIPAL_KEYS)} and "
-            f"{SUBSCRIPTION_KEY} is missing in the run's namespace, and no workload identity is set up"
+            f"{SUBSCRIPTION_KEY} is missing in the run's namespace, and no workload identity is set up "
+            "(to use the node's managed identity set AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential)"
         )
     from azure.identity import DefaultAzureCredential
 
@@ -59,6 +63,20 @@ def credential(environ: Mapping[str, str] = os.environ) -> TokenCredential:
         exclude_powershell_credential=True,
         exclude_developer_cli_credential=True,
     )
+
+
+def _workload_identity(environ: Mapping[str, str]) -> TokenCredential:
+    missing = [name for name in _WORKLOAD_IDENTITY if not environ.get(name)]
+    if missing:
+        raise CredentialsError(
+            f"{', '.join(missing)} missing or empty beside {FEDERATED_TOKEN_FILE}: annotate the pod's service account "
+            "with azure.workload.identity/client-id (and tenant-id, if the webhook has no default)"
+        )
+
+    from azure.identity import WorkloadIdentityCredential
+
+    tenant, client = (environ[name] for name in _WORKLOAD_IDENTITY)
+    return WorkloadIdentityCredential(tenant_id=tenant, client_id=client, token_file_path=environ[FEDERATED_TOKEN_FILE])
 
 
 def subscription_id(environ: Mapping[str, str] = os.environ) -> str:

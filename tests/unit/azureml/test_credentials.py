@@ -35,11 +35,19 @@ def test_a_malformed_tenant_is_a_credentials_error():
         credential(PRINCIPAL | {"AZ_TENANT_ID": "not a tenant"})
 
 
-def test_workload_identity_where_its_webhook_set_it_up(monkeypatch):
-    environ = {"AZURE_FEDERATED_TOKEN_FILE": "/token", "AZURE_CLIENT_ID": "client", "AZURE_TENANT_ID": TENANT}
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    assert kind(environ | POD) == "WorkloadIdentityCredential"
+WORKLOAD = {"AZURE_FEDERATED_TOKEN_FILE": "/token", "AZURE_CLIENT_ID": "client", "AZURE_TENANT_ID": TENANT}
+
+
+def test_workload_identity_where_its_webhook_set_it_up():
+    assert kind(WORKLOAD | POD) == "WorkloadIdentityCredential"
+
+
+@pytest.mark.parametrize("name", ["AZURE_CLIENT_ID", "AZURE_TENANT_ID"])
+def test_half_a_workload_identity_is_one_line_that_names_what_is_missing(name, monkeypatch):
+    monkeypatch.setenv(name, "of another identity")
+    environ = {key: value for key, value in WORKLOAD.items() if key != name}
+    with pytest.raises(CredentialsError, match=rf"^{name} missing or empty .*azure\.workload\.identity/client-id"):
+        credential(environ | POD)
 
 
 def test_a_pod_without_any_identity_says_that_the_secret_is_missing():
@@ -47,8 +55,13 @@ def test_a_pod_without_any_identity_says_that_the_secret_is_missing():
         credential(POD)
 
 
-def test_a_pod_with_a_managed_identity_needs_no_secret():
-    assert kind(POD | {"AZURE_CLIENT_ID": "identity"}) == "DefaultAzureCredential"
+@pytest.mark.parametrize(
+    "named", [{"AZURE_CLIENT_ID": "identity"}, {"AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential"}]
+)
+def test_a_pod_that_names_its_nodes_managed_identity_needs_no_secret(named, monkeypatch):
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    assert kind(POD | named) == "DefaultAzureCredential"
 
 
 def test_a_laptop_uses_what_it_has_and_never_asks(monkeypatch):
