@@ -5,6 +5,12 @@ process with `exit_code`; no traceback.
 """
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its class where it has none."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
 class KfpAzuremlError(Exception):
     """A failure the user can mend."""
 

@@ -3,8 +3,21 @@
 Nothing here reads the environment; `make compile-pipeline REGISTRY=.. TAG=..` sets others in the compiled pipeline.
 """
 
-REGISTRY = "kfp-azureml"
-TAG = "0.1.0"
+from kfp_azureml import __version__
 
-ML_IMAGE = f"{REGISTRY}/ml:{TAG}"
-AZURE_IMAGE = f"{REGISTRY}/azure:{TAG}"
+REGISTRY = "kfp-azureml"
+TAG = __version__
+
+
+def ml_image(registry: str = REGISTRY, tag: str = TAG) -> str:
+    """Return the name of the image that runs prep, train, score and the quality gate."""
+    return f"{registry}/ml:{tag}"
+
+
+def azure_image(registry: str = REGISTRY, tag: str = TAG) -> str:
+    """Return the name of the image that runs the aml_* components."""
+    return f"{registry}/azure:{tag}"
+
+
+ML_IMAGE = ml_image()
+AZURE_IMAGE = azure_image()

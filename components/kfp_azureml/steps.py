@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -74,6 +74,21 @@ def progress(message: str, fraction: float | None = None) -> None:
     """
     logger.info(message)
     _emit("progress", message=message, fraction=fraction)
+
+
+def every(seconds: float) -> Callable[[], bool]:
+    """Return a function that is true at most once in so many seconds, not at first: for progress in a tight loop."""
+    last = time.monotonic()
+
+    def due() -> bool:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < seconds:
+            return False
+        last = now
+        return True
+
+    return due
 
 
 def report(**results: object) -> None:

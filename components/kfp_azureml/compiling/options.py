@@ -21,10 +21,10 @@ class PipelineOptions:
 
     @property
     def ml_image(self) -> str:
-        """The image that runs prep, train, score and the quality gate."""
-        return f"{self.registry}/ml:{self.tag}"
+        """The `ml` image."""
+        return images.ml_image(self.registry, self.tag)
 
     @property
     def azure_image(self) -> str:
-        """The image that runs the aml_* components."""
-        return f"{self.registry}/azure:{self.tag}"
+        """The `azure` image."""
+        return images.azure_image(self.registry, self.tag)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kfp_azureml.errors import DataError
+from kfp_azureml.errors import DataError, first_line
 from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
 
 if TYPE_CHECKING:
@@ -169,5 +169,4 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: not a Parquet file, or damaged ({reason})") from error
+        raise DataError(f"{path}: not a Parquet file, or damaged ({first_line(error)})") from error

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from kfp_azureml.errors import DataError
+from kfp_azureml.errors import DataError, first_line
 from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _parse(path: Path, text: bytes, columns: int) -> NDArray[np.uint8]:
             convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
         )
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path}: {first_line(error)}") from error
     values: NDArray[np.uint8] = np.stack([column.to_numpy() for column in table.columns], axis=1)
     return values
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from kfp_azureml import azcreds
-from kfp_azureml.errors import CredentialsError, DataError
+from kfp_azureml.errors import CredentialsError, DataError, first_line
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -60,7 +60,7 @@ class Source:
                 elif not isinstance(error, FileNotFoundError) and status not in ABSENT_STATUSES:
                     raise _unreadable(self.uri, error) from error
         looked_for = f"no {names[0]} there (looked for {', '.join(names)})"
-        raise DataError(f"{self.uri}: {looked_for}" + (f": {_reason(refusal)}" if refusal else ""))
+        raise DataError(f"{self.uri}: {looked_for}" + (f": {first_line(refusal)}" if refusal else ""))
 
 
 class InputStream(io.BufferedReader):
@@ -170,7 +170,7 @@ def _object_store(uri: str, use_azure_credentials: bool) -> Source:
     try:
         filesystem, root = fsspec.url_to_fs(uri.rstrip("/"), **options)
     except (ValueError, ImportError) as error:
-        raise DataError(f"{shown}: {_reason(error)}") from error
+        raise DataError(f"{shown}: {first_line(error)}") from error
 
     def open_raw(name: str) -> Any:
         return filesystem.open(f"{root}/{name}", "rb", block_size=BLOCK_BYTES, cache_type="readahead")
@@ -205,12 +205,7 @@ def _driver_failures(scheme: str) -> tuple[type[Exception], ...]:
 
 
 def _unreadable(name: str, error: Exception) -> DataError:
-    return DataError(f"{name}: cannot be read: {_reason(error)}")
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    return DataError(f"{name}: cannot be read: {first_line(error)}")
 
 
 def _without_secrets(uri: str) -> str:

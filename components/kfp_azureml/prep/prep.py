@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from kfp_azureml.imagesets import idx
 from kfp_azureml.imagesets.image_set import images_per_group
 from kfp_azureml.imagesets.source import Source, open_source
 from kfp_azureml.outputs import whole_folder
-from kfp_azureml.steps import progress, run_step
+from kfp_azureml.steps import every, progress, run_step
 
 Subset = Literal["train", "t10k"]
 
@@ -154,14 +153,13 @@ def _chunks(source: Source, subset: _Subset) -> Iterator[tuple[bytes, bytes]]:
     """Yield pixels and labels of some images at a time, and tell how far that is."""
     size = images_per_group(subset.shape)
     done = 0
-    last_told = time.monotonic()
+    due = every(PROGRESS_SECONDS)
     with _open_images(source, subset.name) as images, _open_labels(source, subset.name) as labels:
         for pixels, marks in zip(images.chunks(size), labels.chunks(size), strict=True):
             yield pixels, marks
             done += len(marks)
-            if time.monotonic() - last_told > PROGRESS_SECONDS:
+            if due():
                 progress(f"{subset.images_file}: {done} of {subset.count} images", done / subset.count)
-                last_told = time.monotonic()
 
 
 @contextmanager

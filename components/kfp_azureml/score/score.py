@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from kfp_azureml.model_folder import (
     write_check,
 )
 from kfp_azureml.outputs import whole_file, whole_folder
-from kfp_azureml.steps import progress, report, run_step
+from kfp_azureml.steps import every, progress, report, run_step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,13 +170,12 @@ def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Ite
     from kfp_azureml.onnx_session import open_session
 
     session = open_session(onnx_file)
-    done, shown = 0, time.monotonic()
+    done, due = 0, every(PROGRESS_SECONDS)
     for batch in images.batches(min(BATCH_IMAGES, images_per_group(images.info.shape))):
         (probabilities,) = session.run([manifest.output.name], {manifest.input.name: batch.images})
         yield Scored(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))
         done += len(batch)
-        if time.monotonic() - shown > PROGRESS_SECONDS:
-            shown = time.monotonic()
+        if due():
             progress(f"{done:,} of {images.info.count:,} images", done / images.info.count)
 
 

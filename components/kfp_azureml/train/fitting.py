@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kfp_azureml.errors import TrainingError
-from kfp_azureml.steps import progress
+from kfp_azureml.steps import every, progress
 from kfp_azureml.train.architectures import Architecture
 from kfp_azureml.train.batches import Split
 from kfp_azureml.train.history import Epoch
@@ -85,7 +85,7 @@ def fit(
 
     steps = split.count_batches(batch_size)
     for number in range(1, epochs + 1):
-        started = shown = time.monotonic()
+        started, due = time.monotonic(), every(PROGRESS_SECONDS)
         mean_loss.reset_state()
         mean_accuracy.reset_state()
         for step, batch in enumerate(split.training_batches(batch_size, rng)):
@@ -94,8 +94,7 @@ def fit(
             if architecture.flip:
                 flip_half(batch.images, rng)
             train_step(batch.images, batch.labels)
-            if time.monotonic() - shown > PROGRESS_SECONDS:
-                shown = time.monotonic()
+            if due():
                 progress(f"epoch {number}/{epochs}: step {step + 1}/{steps}, loss {measured(number)[0]:.4f}", done)
         loss, accuracy = measured(number)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from kfp_azureml.errors import TrainingError
+from kfp_azureml.errors import TrainingError, first_line
 from kfp_azureml.train.history import Epoch
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
@@ -81,6 +81,6 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
 
 def _reason(error: Exception, address: str) -> str:
     """Return an error's first line, without the password that the server's address may hold."""
-    reason = str(error).partition("\n")[0]
+    reason = first_line(error)
     password = urlsplit(address).password
     return reason.replace(password, "***") if password else reason
