@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FINGERPRINT_PROPERTY = "kfp_azureml.fingerprint"
 
-_LOG_LINES = 100  # of a failed container
+_LOG_LINES = 100  # of a container that failed or does not get ready
 # A container has ten minutes to load its model; after that the same settings find one that hangs.
 _PROBE = {"initial_delay": 10, "period": 10, "timeout": 10, "success_threshold": 1, "failure_threshold": 60}
 # An image takes milliseconds: requests queue for a moment, where Azure's default refuses the third at once.
@@ -34,8 +34,8 @@ def ensure_deployment(client: MLClient, plan: Plan, endpoint: OnlineEndpoint, de
     """Return the plan's deployment, made or updated where it is not yet as planned.
 
     Raises:
-        DeploymentError: If it does not come up; the end of its container's log is then in ours. Or if it serves live
-            traffic with something else.
+        DeploymentError: If it does not come up, or not in time; the end of its container's log is then in ours. Or if
+            it serves live traffic with something else.
     """
     what = f"deployment {plan.deployment} of endpoint {plan.endpoint}"
     wait_until_settled(what, lambda: _state(client, plan), deadline)
@@ -59,6 +59,9 @@ def ensure_deployment(client: MLClient, plan: Plan, endpoint: OnlineEndpoint, de
             lambda: _state(client, plan),
             deadline,
         )
+    except DeploymentError:  # time is up
+        _log_container(client, plan)
+        raise
     except AzureError as error:
         _log_container(client, plan)
         raise explain(error, what, DeploymentError) from error

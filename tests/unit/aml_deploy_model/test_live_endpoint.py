@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineDeployment, ManagedOnlineEndpoint
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from kfp_azureml.aml_deploy_model.deployment import FINGERPRINT_PROPERTY, ensure_deployment
 from kfp_azureml.aml_deploy_model.endpoint import ensure_endpoint, set_traffic
@@ -150,6 +150,24 @@ def test_a_deployment_that_is_not_as_planned_is_updated(existing):
     assert azure.online_deployments.written == [made]
     assert made.properties == {FINGERPRINT_PROPERTY: "print", "kfp_azureml.run_id": "run-7"}
     assert made.instance_count == 1
+
+
+def stuck(_resource):
+    return SimpleNamespace(done=lambda: False, status=lambda: "InProgress", wait=lambda _seconds: None)
+
+
+def broken(_resource):
+    raise HttpResponseError("the operation failed")
+
+
+@pytest.mark.parametrize(("begin", "said"), [(stuck, "still InProgress"), (broken, "the operation failed")])
+def test_a_deployment_that_does_not_come_up_shows_its_containers_log(begin, said, caplog):
+    azure = client(live_endpoint())
+    azure.online_deployments.begin_create_or_update = begin
+    azure.online_deployments.get_logs = lambda *_names: "no module named torch"
+    with pytest.raises(DeploymentError, match=f"deployment green of endpoint fashion: .*{said}"):
+        ensure_deployment(azure, plan(), azure.online_endpoints.get("fashion"), Deadline(0, look_at="https://studio"))
+    assert "no module named torch" in caplog.text
 
 
 def test_a_live_deployment_never_gets_another_model_under_its_feet():
