@@ -99,7 +99,8 @@ def deploy_model(
         The live deployment.
 
     Raises:
-        DeploymentError: If it does not come up, or answers wrongly. Traffic is then as it was.
+        DeploymentError: If it does not come up, or answers wrongly. Traffic is then as it was; where it could not be
+            put back, the message says so.
         ModelError: If there is no such model version.
         CredentialsError: If the credentials are incomplete or refused.
         WorkspaceError: If the workspace cannot be found or reached.

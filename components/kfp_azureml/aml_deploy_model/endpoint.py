@@ -66,7 +66,17 @@ def live_traffic(endpoint: OnlineEndpoint) -> dict[str, int]:
     return {name: share for name, share in endpoint.traffic.items() if share}
 
 
-def set_traffic(client: MLClient, endpoint_name: str, traffic: Mapping[str, int], deadline: Deadline) -> dict[str, int]:
+def current_traffic(client: MLClient, endpoint_name: str) -> dict[str, int]:
+    """Read an endpoint's live traffic.
+
+    Raises:
+        DeploymentError: If Azure does not tell.
+    """
+    with azure_errors(f"reading the traffic of endpoint {endpoint_name}", DeploymentError):
+        return live_traffic(client.online_endpoints.get(endpoint_name))
+
+
+def set_traffic(client: MLClient, endpoint_name: str, traffic: Mapping[str, int], deadline: Deadline) -> None:
     """Give an endpoint this traffic and wait until it is so.
 
     Args:
@@ -75,22 +85,17 @@ def set_traffic(client: MLClient, endpoint_name: str, traffic: Mapping[str, int]
         traffic: Percentages by deployment; whom it does not name gets none.
         deadline: When to give up.
 
-    Returns:
-        The traffic as it was before.
-
     Raises:
         DeploymentError: If Azure does not do it, or not in time.
     """
     with azure_errors(f"setting the traffic of endpoint {endpoint_name}", DeploymentError):
         endpoint = client.online_endpoints.get(endpoint_name)
-        before = live_traffic(endpoint)
-        if before != dict(traffic):
+        if live_traffic(endpoint) != dict(traffic):
             endpoint.traffic = dict(traffic)
             # A deployment gets live or mirrored traffic, never both.
             mirrored = endpoint.mirror_traffic.items()
             endpoint.mirror_traffic = {name: share for name, share in mirrored if name not in traffic}
             _write(client, f"endpoint {endpoint_name}: traffic {traffic_words(traffic)}", endpoint, deadline)
-    return before
 
 
 def traffic_words(traffic: Mapping[str, int]) -> str:

@@ -1,16 +1,15 @@
-"""Moving traffic to a deployment: only when it answered, and back if the endpoint then stops answering."""
+"""Moving traffic to a deployment: only when it answered, and back if anything goes wrong from there on."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from time import monotonic
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from kfp_azureml.aml_deploy_model.endpoint import set_traffic, traffic_words
+from kfp_azureml.aml_deploy_model.endpoint import current_traffic, set_traffic, traffic_words
 from kfp_azureml.aml_deploy_model.plan import Plan
 from kfp_azureml.aml_deploy_model.questions import Question, Scoring
 from kfp_azureml.azureml.waiting import Deadline
-from kfp_azureml.errors import DeploymentError
+from kfp_azureml.errors import CancelledError, KfpAzuremlError
 from kfp_azureml.steps import progress
 
 if TYPE_CHECKING:
@@ -35,7 +34,9 @@ def bring_live(
         The traffic as it is now, percentages by deployment.
 
     Raises:
-        DeploymentError: If it does not answer rightly, or Azure does not move the traffic. Traffic is then as it was.
+        DeploymentError: If it does not answer rightly, or Azure does not move the traffic. Traffic is then put back as
+            it was; the message says if that failed too.
+        CancelledError: Likewise, if somebody stops the run while the traffic moves.
     """
     if question is None:
         progress(
@@ -46,12 +47,25 @@ def bring_live(
         progress(f"deployment {plan.deployment}: answered rightly, now it may get traffic")
 
     wanted = {plan.deployment: 100}
-    before = set_traffic(client, plan.endpoint, wanted, deadline)
-    if question is not None:
-        try:
+    before = current_traffic(client, plan.endpoint)
+    try:
+        set_traffic(client, plan.endpoint, wanted, deadline)
+        if question is not None:
             scoring.ask(question, plan.deployment, by_traffic=True)
-        except DeploymentError as error:
-            back = replace(deadline, seconds=ROLLBACK_SECONDS, started=monotonic())
-            set_traffic(client, plan.endpoint, before, back)
-            raise DeploymentError(f"{error}; the traffic is back as it was: {traffic_words(before)}") from error
+    except (KfpAzuremlError, CancelledError, KeyboardInterrupt) as error:
+        # Whether the move had begun, or goes on in Azure: what counts is what is live in the end.
+        outcome = _put_back(client, plan, before, Deadline(ROLLBACK_SECONDS, deadline.look_at))
+        raise type(error)(f"{error}; {outcome}") from error
     return wanted
+
+
+def _put_back(client: MLClient, plan: Plan, traffic: Mapping[str, int], deadline: Deadline) -> str:
+    """Give the endpoint its former traffic, and say how that went."""
+    try:
+        set_traffic(client, plan.endpoint, traffic, deadline)
+    except KfpAzuremlError as error:
+        return (
+            f"and the traffic could not be put back, {plan.deployment} may have 100 %: set it by hand to "
+            f"{traffic_words(traffic)} ({error})"
+        )
+    return f"the traffic is back as it was: {traffic_words(traffic)}"

@@ -7,12 +7,12 @@ from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineDeployme
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from kfp_azureml.aml_deploy_model.deployment import FINGERPRINT_PROPERTY, ensure_deployment
-from kfp_azureml.aml_deploy_model.endpoint import ensure_endpoint, set_traffic
+from kfp_azureml.aml_deploy_model.endpoint import current_traffic, ensure_endpoint, set_traffic
 from kfp_azureml.aml_deploy_model.plan import Machines, Plan, Serving
 from kfp_azureml.aml_deploy_model.questions import Question
 from kfp_azureml.aml_deploy_model.rollout import bring_live
 from kfp_azureml.azureml.waiting import Deadline
-from kfp_azureml.errors import DeploymentError
+from kfp_azureml.errors import CancelledError, DeploymentError
 
 DEADLINE = Deadline(60, look_at="https://studio")
 
@@ -86,8 +86,8 @@ def deployment(fingerprint="print", state="Succeeded", instance_count=1):
 
 def test_traffic_moves_and_what_is_not_ours_stays():
     azure = client(live_endpoint())
-    before = set_traffic(azure, "fashion", {"green": 100}, DEADLINE)
-    assert before == {"blue": 90, "teal": 10}
+    assert current_traffic(azure, "fashion") == {"blue": 90, "teal": 10}
+    set_traffic(azure, "fashion", {"green": 100}, DEADLINE)
     (written,) = azure.online_endpoints.written
     assert written.traffic == {"green": 100}
     assert written.mirror_traffic == {"pink": 10}
@@ -98,7 +98,7 @@ def test_traffic_moves_and_what_is_not_ours_stays():
 
 def test_traffic_that_is_as_asked_is_not_written():
     azure = client(live_endpoint(traffic={"green": 100, "blue": 0}))
-    assert set_traffic(azure, "fashion", {"green": 100}, DEADLINE) == {"green": 100}
+    set_traffic(azure, "fashion", {"green": 100}, DEADLINE)
     assert not azure.online_endpoints.written
 
 
@@ -208,6 +208,46 @@ def test_traffic_goes_back_if_the_endpoint_stops_answering():
     with pytest.raises(DeploymentError, match="wrong answer; the traffic is back as it was: blue 90 %, teal 10 %"):
         bring_live(azure, plan(), Answers(azure, wrong=[True]), Question(b"{}"), DEADLINE)
     assert azure.online_endpoints.get("fashion").traffic == {"blue": 90, "teal": 10}
+
+
+class Stopped(Answers):
+    """Somebody stops the run while the endpoint is asked by its traffic."""
+
+    def ask(self, question, deployment, *, by_traffic=False):
+        super().ask(question, deployment, by_traffic=by_traffic)
+        if by_traffic:
+            raise CancelledError("cancelled by SIGTERM")
+
+
+def test_traffic_goes_back_if_the_run_is_stopped_before_the_endpoint_answered():
+    azure = client(live_endpoint())
+    with pytest.raises(CancelledError, match="cancelled by SIGTERM; the traffic is back as it was"):
+        bring_live(azure, plan(), Stopped(azure), Question(b"{}"), DEADLINE)
+    assert azure.online_endpoints.get("fashion").traffic == {"blue": 90, "teal": 10}
+
+
+def test_traffic_goes_back_if_moving_it_takes_too_long():
+    azure = client(live_endpoint())
+    done, moves = azure.online_endpoints.begin_create_or_update, [stuck]
+
+    def begin(endpoint):
+        operation = done(endpoint)
+        return moves.pop()(endpoint) if moves else operation
+
+    azure.online_endpoints.begin_create_or_update = begin
+    with pytest.raises(DeploymentError, match=r"still InProgress .*; the traffic is back as it was"):
+        bring_live(azure, plan(), Answers(azure), Question(b"{}"), Deadline(0, look_at="https://studio"))
+    assert azure.online_endpoints.get("fashion").traffic == {"blue": 90, "teal": 10}
+
+
+def test_a_rollback_that_fails_says_both_and_what_to_do():
+    azure = client(live_endpoint())
+    answers = Answers(azure, wrong=[True])
+    done = azure.online_endpoints.begin_create_or_update
+    azure.online_endpoints.begin_create_or_update = lambda endpoint: (broken if answers.asked[1:] else done)(endpoint)
+    said = r"wrong answer; .*green may have 100 %: set it by hand to blue 90 %, teal 10 % \(.*the operation failed"
+    with pytest.raises(DeploymentError, match=said):
+        bring_live(azure, plan(), answers, Question(b"{}"), DEADLINE)
 
 
 def test_without_a_question_the_state_has_to_do():
