@@ -1,14 +1,36 @@
-"""The Kubernetes secret `azcreds`: which keys it holds, and how a pipeline hands them to a task."""
+"""The Kubernetes secret `azcreds`: its keys, how a pipeline hands them to a task, and how a step reads them."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from kfp_azureml.errors import CredentialsError
 
 if TYPE_CHECKING:
     from kfp.dsl import PipelineTask
 
 SECRET_NAME = "azcreds"  # noqa: S105 - the name of a Kubernetes object, not a secret
-KEYS = ("AZ_SUBSCRIPTION_ID", "AZ_TENANT_ID", "AZ_CLIENT_ID", "AZ_CLIENT_SECRET")
+SUBSCRIPTION_KEY = "AZ_SUBSCRIPTION_ID"
+PRINCIPAL_KEYS = ("AZ_TENANT_ID", "AZ_CLIENT_ID", "AZ_CLIENT_SECRET")
+KEYS = (SUBSCRIPTION_KEY, *PRINCIPAL_KEYS)
+
+
+@dataclass(frozen=True)
+class ServicePrincipal:
+    """An application's identity in Azure.
+
+    Attributes:
+        tenant_id: The tenant it belongs to.
+        client_id: The application.
+        client_secret: Its secret.
+    """
+
+    tenant_id: str
+    client_id: str
+    client_secret: str = field(repr=False)
 
 
 def use_azure_secret(task: PipelineTask, secret_name: str = SECRET_NAME) -> PipelineTask:
@@ -31,3 +53,36 @@ def use_azure_secret(task: PipelineTask, secret_name: str = SECRET_NAME) -> Pipe
         task, secret_name=secret_name, secret_key_to_env={key: key for key in KEYS}, optional=True
     )
     return task
+
+
+def service_principal(environ: Mapping[str, str] = os.environ) -> ServicePrincipal | None:
+    """Read the service principal that a step was given.
+
+    Args:
+        environ: The environment variables.
+
+    Returns:
+        The service principal; None if the environment holds none of its keys.
+
+    Raises:
+        CredentialsError: If it holds some of them only, or empty ones.
+    """
+    if not any(key in environ for key in PRINCIPAL_KEYS):
+        return None
+    missing = [key for key in PRINCIPAL_KEYS if not environ.get(key)]
+    if missing:
+        raise CredentialsError(f"{', '.join(missing)} missing or empty: add it to the secret {SECRET_NAME}")
+    tenant, client, secret = (environ[key] for key in PRINCIPAL_KEYS)
+    return ServicePrincipal(tenant, client, secret)
+
+
+def subscription_id(environ: Mapping[str, str] = os.environ) -> str:
+    """Read the Azure subscription that a step was given.
+
+    Raises:
+        CredentialsError: If there is none.
+    """
+    value = environ.get(SUBSCRIPTION_KEY)
+    if not value:
+        raise CredentialsError(f"{SUBSCRIPTION_KEY} is missing or empty: add it to the secret {SECRET_NAME}")
+    return value

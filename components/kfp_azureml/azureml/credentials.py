@@ -7,14 +7,11 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from kfp_azureml.azcreds import SECRET_NAME
+from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, service_principal
 from kfp_azureml.errors import CredentialsError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-
-SUBSCRIPTION_KEY = "AZ_SUBSCRIPTION_ID"
-PRINCIPAL_KEYS = ("AZ_TENANT_ID", "AZ_CLIENT_ID", "AZ_CLIENT_SECRET")
 
 FEDERATED_TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"  # noqa: S105 - set in the pod by Azure's workload identity webhook
 _WORKLOAD_IDENTITY = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID")
@@ -43,14 +40,15 @@ def credential(environ: Mapping[str, str] = os.environ) -> TokenCredential:
     # The identity library logs each refusal as a warning, beside the error we raise for it.
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
 
-    if any(key in environ for key in PRINCIPAL_KEYS):
-        return _service_principal(environ)
+    principal = service_principal(environ)
+    if principal:
+        return _service_principal(principal)
     if environ.get(FEDERATED_TOKEN_FILE):
         return _workload_identity(environ)
     if "KUBERNETES_SERVICE_HOST" in environ and not any(environ.get(name) for name in _OTHER_IDENTITIES):
         raise CredentialsError(
-            f"no Azure identity in this pod: the secret {SECRET_NAME} with {', '.join(PRINCIPAL_KEYS)} and "
-            f"{SUBSCRIPTION_KEY} is missing in the run's namespace, and no workload identity is set up "
+            f"no Azure identity in this pod: the secret {SECRET_NAME} with {', '.join(KEYS)} is missing in the run's "
+            "namespace, and no workload identity is set up "
             "(to use the node's managed identity set AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential)"
         )
     from azure.identity import DefaultAzureCredential
@@ -79,27 +77,10 @@ def _workload_identity(environ: Mapping[str, str]) -> TokenCredential:
     return WorkloadIdentityCredential(tenant_id=tenant, client_id=client, token_file_path=environ[FEDERATED_TOKEN_FILE])
 
 
-def subscription_id(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the Azure subscription that the environment names.
-
-    Raises:
-        CredentialsError: If there is none.
-    """
-    value = environ.get(SUBSCRIPTION_KEY)
-    if not value:
-        raise CredentialsError(f"{SUBSCRIPTION_KEY} is missing or empty: add it to the secret {SECRET_NAME}")
-    return value
-
-
-def _service_principal(environ: Mapping[str, str]) -> TokenCredential:
-    missing = [key for key in PRINCIPAL_KEYS if not environ.get(key)]
-    if missing:
-        raise CredentialsError(f"{', '.join(missing)} missing or empty: add it to the secret {SECRET_NAME}")
-
+def _service_principal(principal: ServicePrincipal) -> TokenCredential:
     from azure.identity import ClientSecretCredential
 
-    tenant, client, secret = (environ[key] for key in PRINCIPAL_KEYS)
     try:
-        return ClientSecretCredential(tenant, client, secret)
+        return ClientSecretCredential(principal.tenant_id, principal.client_id, principal.client_secret)
     except ValueError as error:
         raise CredentialsError(f"AZ_TENANT_ID in the secret {SECRET_NAME} is not a tenant id ({error})") from error

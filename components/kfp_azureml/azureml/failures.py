@@ -19,7 +19,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from kfp_azureml.azcreds import SECRET_NAME
+from kfp_azureml.azcreds import PRINCIPAL_KEYS, SECRET_NAME, SUBSCRIPTION_KEY
 from kfp_azureml.errors import CredentialsError, DeploymentError, KfpAzuremlError, WorkspaceError
 
 _LONGEST_DETAIL = 400  # characters of the service's own message that are passed on
@@ -40,7 +40,7 @@ _NO_ROLE = Remedy(
 )
 _REFUSED = Remedy(
     CredentialsError,
-    f"Azure refused the credentials: check AZ_TENANT_ID, AZ_CLIENT_ID, AZ_CLIENT_SECRET in {SECRET_NAME}",
+    f"Azure refused the credentials: check {', '.join(PRINCIPAL_KEYS)} in {SECRET_NAME}",
 )
 _NO_QUOTA = Remedy(
     DeploymentError, "the quota is used up: ask for more, or choose a smaller instance_type or instance_count"
@@ -54,9 +54,9 @@ _BY_CODE = {
         CredentialsError,
         "the identity may not write to the workspace's storage: give it the role 'Storage Blob Data Contributor'",
     ),
-    "InvalidSubscriptionId": Remedy(WorkspaceError, "check AZ_SUBSCRIPTION_ID"),
-    "SubscriptionNotFound": Remedy(WorkspaceError, "check AZ_SUBSCRIPTION_ID"),
-    "ResourceGroupNotFound": Remedy(WorkspaceError, "check resource_group and AZ_SUBSCRIPTION_ID"),
+    "InvalidSubscriptionId": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY}"),
+    "SubscriptionNotFound": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY}"),
+    "ResourceGroupNotFound": Remedy(WorkspaceError, f"check resource_group and {SUBSCRIPTION_KEY}"),
     "MissingSubscriptionRegistration": Remedy(
         WorkspaceError,
         "the subscription does not know Azure Machine Learning yet: "

@@ -9,7 +9,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kfp_azureml.azureml.credentials import credential, subscription_id
+from kfp_azureml.azcreds import subscription_id
+from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.errors import WorkspaceError
 

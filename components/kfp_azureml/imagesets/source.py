@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from kfp_azureml import azcreds
-from kfp_azureml.errors import CredentialsError, DataError, first_line
+from kfp_azureml.azcreds import service_principal
+from kfp_azureml.errors import DataError, first_line
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_, *PRINCIPAL_KEYS = azcreds.KEYS
 AZURE_SCHEMES = ("abfs", "abfss", "az")
 TIMEOUT_SECONDS = 60
 BLOCK_BYTES = 4 << 20
@@ -179,16 +177,11 @@ def _object_store(uri: str, use_azure_credentials: bool) -> Source:
 
 
 def _azure_options(use_credentials: bool) -> dict[str, str | bool]:
-    """Return adlfs' arguments; see `open_source`."""
+    """Return adlfs' arguments, which name a service principal as we do; see `open_source`."""
     if not use_credentials:
         return {"anon": True}
-    if not any(key in os.environ for key in PRINCIPAL_KEYS):
-        return {"anon": False}
-    missing = [key for key in PRINCIPAL_KEYS if not os.environ.get(key)]
-    if missing:
-        raise CredentialsError(f"{', '.join(missing)} missing or empty: add it to the secret {azcreds.SECRET_NAME}")
-    tenant, client, secret = (os.environ[key] for key in PRINCIPAL_KEYS)
-    return {"tenant_id": tenant, "client_id": client, "client_secret": secret}
+    principal = service_principal()
+    return vars(principal) if principal else {"anon": False}
 
 
 def _driver_failures(scheme: str) -> tuple[type[Exception], ...]:

@@ -1,0 +1,37 @@
+"""The secret as a step reads it; how it gets there the compiled pipeline shows."""
+
+import pytest
+
+from kfp_azureml.azcreds import service_principal, subscription_id
+from kfp_azureml.errors import CredentialsError
+
+PRINCIPAL = {"AZ_TENANT_ID": "tenant", "AZ_CLIENT_ID": "client", "AZ_CLIENT_SECRET": "hidden"}
+
+
+def test_a_service_principal_is_read_and_does_not_show_its_secret():
+    principal = service_principal({**PRINCIPAL, "OTHER": "x"})
+    assert vars(principal) == {"tenant_id": "tenant", "client_id": "client", "client_secret": "hidden"}
+    assert "hidden" not in repr(principal)
+
+
+def test_no_key_at_all_is_no_service_principal():
+    assert service_principal({"AZ_SUBSCRIPTION_ID": "sub"}) is None
+
+
+@pytest.mark.parametrize("key", PRINCIPAL)
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_an_incomplete_service_principal_is_one_line_that_names_the_key(key, how):
+    environ = {**PRINCIPAL, key: ""} if how == "empty" else {k: v for k, v in PRINCIPAL.items() if k != key}
+    with pytest.raises(CredentialsError) as refused:
+        service_principal(environ)
+    assert str(refused.value) == f"{key} missing or empty: add it to the secret azcreds"
+
+
+def test_the_subscription_is_read_from_the_environment():
+    assert subscription_id({"AZ_SUBSCRIPTION_ID": "sub"}) == "sub"
+
+
+@pytest.mark.parametrize("environ", [{}, {"AZ_SUBSCRIPTION_ID": ""}])
+def test_a_missing_subscription_names_its_key(environ):
+    with pytest.raises(CredentialsError, match="AZ_SUBSCRIPTION_ID is missing or empty"):
+        subscription_id(environ)
