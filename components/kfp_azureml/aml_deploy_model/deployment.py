@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from kfp_azureml.aml_deploy_model.endpoint import RUN_PROPERTY, live_traffic
+from kfp_azureml.aml_deploy_model.endpoint import live_traffic
 from kfp_azureml.aml_deploy_model.environment import EnvironmentRecipe, ensure_environment
 from kfp_azureml.aml_deploy_model.plan import Machines, Plan
 from kfp_azureml.azureml.failures import azure_errors, explain
+from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.waiting import Deadline, run_operation, wait_until_settled
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.steps import progress
@@ -18,8 +19,6 @@ from kfp_azureml.steps import progress
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
-
-FINGERPRINT_PROPERTY = "kfp_azureml.fingerprint"
 
 _LOG_LINES = 100  # of a container that failed or does not get ready
 # A container has ten minutes to load its model; after that the same settings find one that hangs.

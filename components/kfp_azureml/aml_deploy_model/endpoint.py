@@ -9,14 +9,13 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from kfp_azureml.aml_deploy_model.plan import Plan
 from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml.properties import RUN_PROPERTY
 from kfp_azureml.azureml.waiting import Deadline, run_operation, wait_until_settled
 from kfp_azureml.errors import DeploymentError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import OnlineEndpoint
-
-RUN_PROPERTY = "kfp_azureml.run_id"
 
 # The SDK mixes these into the properties it read, and would write them back.
 _READ_ONLY_PROPERTIES = ("createdBy", "createdAt", "lastModifiedAt")

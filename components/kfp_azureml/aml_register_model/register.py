@@ -18,6 +18,7 @@ import click
 
 from kfp_azureml.aml_register_model.checks import MODEL_TYPES, check_asset_name, check_model
 from kfp_azureml.azureml.content import content_hash
+from kfp_azureml.azureml.properties import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.results import write_result
 from kfp_azureml.errors import ModelError
 from kfp_azureml.model_folder import SAMPLE_FILE, CheckRecord
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import Model
 
 NAME = "aml_register_model"
-
-CONTENT_PROPERTY = "kfp_azureml.content_sha256"
-RUN_PROPERTY = "kfp_azureml.run_id"
 
 _STAGED_NAME = "model"  # the folder's name below AZUREML_MODEL_DIR; part of the blob path, so always the same
 _ATTEMPTS = 40  # each lost race means that somebody else's registration went through

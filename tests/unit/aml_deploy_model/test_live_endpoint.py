@@ -6,11 +6,12 @@ import pytest
 from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineDeployment, ManagedOnlineEndpoint
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from kfp_azureml.aml_deploy_model.deployment import FINGERPRINT_PROPERTY, ensure_deployment
+from kfp_azureml.aml_deploy_model.deployment import ensure_deployment
 from kfp_azureml.aml_deploy_model.endpoint import current_traffic, ensure_endpoint, set_traffic
 from kfp_azureml.aml_deploy_model.plan import Machines, Plan, Serving
 from kfp_azureml.aml_deploy_model.questions import Question
 from kfp_azureml.aml_deploy_model.rollout import bring_live
+from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.errors import CancelledError, DeploymentError
 

@@ -8,8 +8,9 @@ import pytest
 from azure.ai.ml.constants import ListViewType
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from kfp_azureml.aml_register_model.register import CONTENT_PROPERTY, RUN_PROPERTY, register_model
+from kfp_azureml.aml_register_model.register import register_model
 from kfp_azureml.azureml import workspace as workspace_module
+from kfp_azureml.azureml.properties import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.errors import CredentialsError, ModelError, WorkspaceError
 from kfp_azureml.model_folder import hash_files
 
