@@ -15,6 +15,7 @@ from typing import Any
 
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.local.cloud import Cloud
+from kfp_azureml.local.processes import child_group
 from kfp_azureml.steps import run_step
 
 CURL_FILE = "endpoint.curl"
@@ -58,22 +59,18 @@ def check_endpoint(
         "workspace": arguments.get("workspace", ""),
         "curl_folder": str(folder) if keep else None,
     }
-    try:
-        asked = subprocess.run(
-            [sys.executable, "-m", "kfp_azureml.local.live_check"],
-            input=json.dumps(question),
-            env=dict(cloud.environment),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        raise DeploymentError(f"the live endpoint did not answer within {TIMEOUT_SECONDS:.0f} s") from None
-    if asked.returncode != 0:
-        with (folder / "log.txt").open("a") as log:
-            log.write(asked.stderr)
-        raise DeploymentError(asked.stderr.strip().splitlines()[-1])
-    check = LiveCheck(**json.loads(asked.stdout))
+    command = [sys.executable, "-m", "kfp_azureml.local.live_check"]
+    pipe = subprocess.PIPE
+    with child_group(command, cloud.environment, stdin=pipe, stdout=pipe, stderr=pipe) as child:
+        try:
+            answer, errors = child.communicate(json.dumps(question).encode(), timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise DeploymentError(f"the live endpoint did not answer within {TIMEOUT_SECONDS:.0f} s") from None
+    with (folder / "log.txt").open("ab") as log:
+        log.write(errors)
+    if child.returncode != 0:
+        raise DeploymentError(errors.decode().strip().splitlines()[-1])
+    check = LiveCheck(**json.loads(answer))
     if check.agreed < check.requests:
         raise DeploymentError(f"the live endpoint agrees with the score step on {check.agreed} of {check.requests}")
     return check

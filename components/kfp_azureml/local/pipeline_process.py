@@ -15,7 +15,6 @@ from typing import Any
 
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError
-from kfp_azureml.local.processes import end_with_owner
 
 
 def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path) -> None:
@@ -45,7 +44,6 @@ def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path) -> No
 
 def main() -> None:
     """Run the pipeline that the arguments name: PIPELINE ARGUMENTS_JSON OUTPUTS."""
-    end_with_owner()
     pipeline, arguments, outputs = sys.argv[1:]
     try:
         # The step gets the same signal: it cleans up while this process waits for it.

@@ -137,3 +137,10 @@ def test_a_step_deaf_to_sigterm_is_killed_after_the_grace(tmp_path: Path) -> Non
     run.terminate()
     assert run.wait(40) == 130
     assert processes_of(tmp_path) == []
+
+
+def test_a_killed_supervisor_leaves_no_deaf_step_either(tmp_path: Path) -> None:
+    run = start(tmp_path, compiled(tmp_path, seconds=300.0, deaf=True))
+    run.kill()
+    run.wait()
+    wait_until(lambda: not processes_of(tmp_path), 40)
