@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,21 +116,22 @@ def read_manifest(folder: str | Path) -> Manifest:
         raise ModelError(f"{Path(folder) / MANIFEST_FILE}: not a model manifest ({error})") from error
 
 
-def verify_files(folder: str | Path, files: dict[str, str]) -> None:
+def verify_files(folder: str | Path, files: Mapping[str, str], recorded: Mapping[str, str]) -> None:
     """Check that a folder's files are what their recorded hashes say.
 
     Args:
         folder: The model folder.
-        files: sha256 of each file, by name.
+        files: sha256 of each file that is there, by name; see `hash_files`.
+        recorded: sha256 of each file that has to be there.
 
     Raises:
         ModelError: If a file is missing or its content differs.
     """
-    for name, expected in files.items():
+    for name, expected in recorded.items():
         path = Path(folder) / name
-        if not path.is_file():
-            raise ModelError(f"{path}: missing, though the manifest names it")
-        if sha256(path) != expected:
+        if name not in files:
+            raise ModelError(f"{path}: missing, though it was recorded: train and score again")
+        if files[name] != expected:
             raise ModelError(f"{path}: the content is not what was recorded (sha256 differs): train and score again")
 
 

@@ -33,7 +33,7 @@ def test_a_manifest_comes_back_as_it_was_written(folder: Path) -> None:
     manifest = read_manifest(folder)
     assert (manifest.input, manifest.output, manifest.classes) == (IMAGE, PROBABILITIES, ("a", "b"))
     assert set(manifest.files) == {"model.onnx", "model.keras"}
-    verify_files(folder, manifest.files)
+    verify_files(folder, hash_files(folder), manifest.files)
 
 
 def test_a_check_record_comes_back_as_it_was_written(folder: Path) -> None:
@@ -46,14 +46,14 @@ def test_an_altered_file_is_named(folder: Path) -> None:
     files = read_manifest(folder).files
     (folder / "model.onnx").write_bytes(b"other")
     with pytest.raises(ModelError, match=r"model\.onnx"):
-        verify_files(folder, files)
+        verify_files(folder, hash_files(folder), files)
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     files = read_manifest(folder).files
     (folder / "model.keras").unlink()
     with pytest.raises(ModelError, match=r"model\.keras: missing"):
-        verify_files(folder, files)
+        verify_files(folder, hash_files(folder), files)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"input": 1}', '{"input": {"name": "a"}}'])

@@ -13,6 +13,7 @@ from kfp_azureml.aml_deploy_model.environment import (
 )
 from kfp_azureml.azureml.content import content_hash, text_hash
 from kfp_azureml.errors import DeploymentError
+from kfp_azureml.model_folder import hash_files
 
 SCORING_SCRIPT = "score.py"
 INSTANCE_TYPE = "Standard_DS3_v2"
@@ -44,7 +45,7 @@ class Serving:
 
     def fingerprint(self, model_id: str) -> str:
         """Return a hash over all that makes a deployment of a model with this serving answer as it does."""
-        code = f"{content_hash(self.code)}/{self.scoring_script}" if self.code else ""
+        code = f"{content_hash(hash_files(self.code))}/{self.scoring_script}" if self.code else ""
         return text_hash(model_id, code, self.environment_reference or "")
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from kfp_azureml.errors import ModelError
 from kfp_azureml.model_folder import (
     MANIFEST_FILE,
     CheckRecord,
-    hash_files,
     read_check,
     read_manifest,
     verify_files,
@@ -32,11 +32,14 @@ def check_asset_name(name: str, what: str) -> None:
         )
 
 
-def check_model(model: Path, model_type: str, score_result: Path | None = None) -> CheckRecord | None:
+def check_model(
+    model: Path, files: Mapping[str, str], model_type: str, score_result: Path | None = None
+) -> CheckRecord | None:
     """Check a model folder before it is registered.
 
     Args:
         model: The model folder.
+        files: sha256 of each file in it, by name.
         model_type: One of `MODEL_TYPES`; each has its layout.
         score_result: The score step's output, if the model was scored.
 
@@ -46,17 +49,17 @@ def check_model(model: Path, model_type: str, score_result: Path | None = None) 
     Raises:
         ModelError: If the folder is empty, lacks what its type needs, or is not what was trained or scored.
     """
-    if not model.is_dir() or not any(path.is_file() for path in model.rglob("*")):
+    if not files:
         raise ModelError(f"{model}: expected a model folder with files in it")
     _check_layout(model, model_type)
-    if (model / MANIFEST_FILE).is_file():
-        verify_files(model, read_manifest(model).files)
+    if MANIFEST_FILE in files:
+        verify_files(model, files, read_manifest(model).files)
     if score_result is None:
         return None
 
     check = read_check(score_result)
-    verify_files(model, check.files)
-    unscored = sorted(hash_files(model).keys() - check.files.keys())
+    verify_files(model, files, check.files)
+    unscored = sorted(files.keys() - check.files.keys())
     if unscored:
         raise ModelError(f"{model}: {', '.join(unscored)} came in after the model was scored: score it again")
     return check

@@ -21,7 +21,7 @@ from kfp_azureml.azureml.content import content_hash
 from kfp_azureml.azureml.properties import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.results import write_result
 from kfp_azureml.errors import ModelError
-from kfp_azureml.model_folder import SAMPLE_FILE, CheckRecord
+from kfp_azureml.model_folder import SAMPLE_FILE, CheckRecord, hash_files
 from kfp_azureml.steps import progress, report, run_step
 
 if TYPE_CHECKING:
@@ -91,9 +91,10 @@ def register_model(
     check_asset_name(model_name, "model_name")
     if model_version:
         check_asset_name(model_version, "model_version")
-    check = check_model(model, model_type, score_result)
+    files = hash_files(model)
+    check = check_model(model, files, model_type, score_result)
     all_tags = {**_metric_tags(check), **_param_tags(params), **_as_tags(tags or {})}
-    content = content_hash(model)
+    content = content_hash(files)
 
     from kfp_azureml.azureml.workspace import studio_url, workspace_client
 

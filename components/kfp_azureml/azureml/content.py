@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-
-from kfp_azureml.model_folder import sha256
+from collections.abc import Mapping
 
 
-def content_hash(folder: Path) -> str:
+def content_hash(files: Mapping[str, str]) -> str:
     """Return one sha256 over all files of a folder: their relative paths and contents.
 
     Python's bytecode caches do not count: running the code is no change of it.
+
+    Args:
+        files: sha256 of each file, by relative POSIX path; see `model_folder.hash_files`.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n".encode())
+    for name, sha256 in files.items():
+        if "__pycache__" not in name.split("/"):
+            digest.update(f"{sha256}  {name}\n".encode())
     return digest.hexdigest()
 
 

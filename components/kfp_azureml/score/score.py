@@ -11,13 +11,12 @@ import click
 
 from kfp_azureml.errors import DataError, ModelError
 from kfp_azureml.model_folder import (
-    MANIFEST_FILE,
     ONNX_FILE,
     SAMPLE_FILE,
     CheckRecord,
     Manifest,
+    hash_files,
     read_manifest,
-    sha256,
     verify_files,
     write_check,
 )
@@ -105,7 +104,8 @@ def score_model(
     manifest = read_manifest(input_model)
     if ONNX_FILE not in manifest.files:
         raise ModelError(f"{input_model}: the manifest names no {ONNX_FILE}, which score runs")
-    verify_files(input_model, manifest.files)
+    model_files = hash_files(input_model)
+    verify_files(input_model, model_files, manifest.files)
     images = open_image_set(input_data)
     _check_fit(input_data, images.info, manifest)
 
@@ -135,7 +135,7 @@ def score_model(
         write_check(
             folder,
             CheckRecord(
-                files={**manifest.files, MANIFEST_FILE: sha256(input_model / MANIFEST_FILE)},
+                files=model_files,
                 accuracy=result.accuracy,
                 loss=result.loss,
                 images=result.images,

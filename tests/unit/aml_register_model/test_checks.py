@@ -10,6 +10,10 @@ INPUT = Tensor("images", (None, 4, 4, 1), "uint8")
 OUTPUT = Tensor("probabilities", (None, 3), "float32")
 
 
+def check(model, model_type, score_result=None):
+    return check_model(model, hash_files(model), model_type, score_result)
+
+
 @pytest.fixture
 def model(tmp_path):
     folder = tmp_path / "model"
@@ -28,34 +32,34 @@ def scored(tmp_path, model):
 
 
 def test_a_scored_model_passes(model, scored):
-    assert check_model(model, "custom_model", scored).accuracy == 0.91
+    assert check(model, "custom_model", scored).accuracy == 0.91
 
 
 def test_a_model_of_any_make_passes_unscored(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "model.pkl").write_bytes(b"pickle")
-    assert check_model(folder, "custom_model") is None
+    assert check(folder, "custom_model") is None
 
 
 def test_an_altered_file_is_refused_scored_or_not(model, scored):
     (model / "model.onnx").write_bytes(b"another")
     for score_result in (scored, None):
         with pytest.raises(ModelError, match="content is not what was recorded"):
-            check_model(model, "custom_model", score_result)
+            check(model, "custom_model", score_result)
 
 
 def test_a_model_trained_again_after_scoring_is_refused(model, scored):
     (model / "model.onnx").write_bytes(b"another")
     write_manifest(model, Manifest("tiny", INPUT, OUTPUT, "none", ("a", "b", "c"), {}, {}))
     with pytest.raises(ModelError, match="content is not what was recorded"):
-        check_model(model, "custom_model", scored)
+        check(model, "custom_model", scored)
 
 
 def test_a_file_that_was_not_scored_is_refused(model, scored):
     (model / "extra.bin").write_bytes(b"late")
     with pytest.raises(ModelError, match=r"extra\.bin came in after the model was scored"):
-        check_model(model, "custom_model", scored)
+        check(model, "custom_model", scored)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_another_manifest_than_the_scored_one_is_refused(model, scored, changed)
     manifest = json.loads((model / "model.json").read_text())
     (model / "model.json").write_text(json.dumps(manifest | changed))
     with pytest.raises(ModelError, match=r"model\.json: the content is not what was recorded"):
-        check_model(model, "custom_model", scored)
+        check(model, "custom_model", scored)
 
 
 def test_a_manifest_that_was_not_scored_is_refused(model, scored):
@@ -73,7 +77,7 @@ def test_a_manifest_that_was_not_scored_is_refused(model, scored):
     del record["files"]["model.json"]
     (scored / "check.json").write_text(json.dumps(record))
     with pytest.raises(ModelError, match=r"model\.json came in after the model was scored"):
-        check_model(model, "custom_model", scored)
+        check(model, "custom_model", scored)
 
 
 @pytest.mark.parametrize("make", ["nothing", "empty", "file"])
@@ -84,14 +88,14 @@ def test_what_is_no_model_folder_is_refused(tmp_path, make):
     if make == "file":
         path.write_text("x")
     with pytest.raises(ModelError, match="expected a model folder with files in it"):
-        check_model(path, "custom_model")
+        check(path, "custom_model")
 
 
 def test_an_mlflow_model_needs_its_mlmodel_file(model):
     with pytest.raises(ModelError, match="MLmodel"):
-        check_model(model, "mlflow_model")
+        check(model, "mlflow_model")
     (model / "MLmodel").write_text("flavors: {}")
-    check_model(model, "mlflow_model")
+    check(model, "mlflow_model")
 
 
 def test_a_triton_model_needs_its_layout(tmp_path):
@@ -99,14 +103,14 @@ def test_a_triton_model_needs_its_layout(tmp_path):
     (repository / "net" / "1").mkdir(parents=True)
     (repository / "net" / "config.pbtxt").write_text('name: "net"')
     with pytest.raises(ModelError, match="Triton model repository"):
-        check_model(repository, "triton_model")
+        check(repository, "triton_model")
     (repository / "net" / "1" / "model.onnx").write_bytes(b"network")
-    check_model(repository, "triton_model")
+    check(repository, "triton_model")
 
 
 def test_an_unknown_type_is_refused(model):
     with pytest.raises(ModelError, match="expected one of custom_model"):
-        check_model(model, "pickle")
+        check(model, "pickle")
 
 
 @pytest.mark.parametrize("name", ["fashion", "a", "Fashion_1.2-x", "9lives"])

@@ -8,11 +8,12 @@ import pytest
 from azure.ai.ml.constants import ListViewType
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
+from kfp_azureml import model_folder
 from kfp_azureml.aml_register_model.register import register_model
 from kfp_azureml.azureml import workspace as workspace_module
 from kfp_azureml.azureml.properties import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.errors import CredentialsError, ModelError, WorkspaceError
-from kfp_azureml.model_folder import hash_files
+from kfp_azureml.model_folder import CheckRecord, hash_files, write_check
 
 
 class Models:
@@ -183,3 +184,12 @@ def test_a_missing_role_is_no_conflict_though_the_version_is_taken_now(models, f
     models.before_next_put = refuse
     with pytest.raises(CredentialsError, match="registering model net version 1"):
         register_model(folder(), model_name="net")
+
+
+def test_no_file_is_hashed_twice(models, folder, tmp_path, monkeypatch):
+    path = folder()
+    write_check(tmp_path, CheckRecord(hash_files(path), 0.9, 0.25, 3))
+    hashed, sha256 = [], model_folder.sha256
+    monkeypatch.setattr(model_folder, "sha256", lambda path: hashed.append(path.name) or sha256(path))
+    register_model(path, model_name="net", score_result=tmp_path)
+    assert hashed == ["model.bin"]

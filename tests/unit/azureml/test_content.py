@@ -1,4 +1,5 @@
 from kfp_azureml.azureml.content import content_hash, text_hash
+from kfp_azureml.model_folder import hash_files
 
 
 def folder(path, files):
@@ -8,21 +9,25 @@ def folder(path, files):
     return path
 
 
+def hashed(path, files):
+    return hash_files(folder(path, files))
+
+
 def test_the_same_files_have_the_same_hash_wherever_they_lie(tmp_path):
     files = {"a.txt": "1", "sub/b.txt": "2"}
-    assert content_hash(folder(tmp_path / "one", files)) == content_hash(folder(tmp_path / "two", files))
+    assert content_hash(hashed(tmp_path / "one", files)) == content_hash(hashed(tmp_path / "two", files))
 
 
 def test_content_name_and_place_all_count(tmp_path):
     variants = [{"a": "1"}, {"a": "2"}, {"b": "1"}, {"sub/a": "1"}, {"a": "1", "b": ""}]
-    hashes = {content_hash(folder(tmp_path / str(number), files)) for number, files in enumerate(variants)}
+    hashes = {content_hash(hashed(tmp_path / str(number), files)) for number, files in enumerate(variants)}
     assert len(hashes) == len(variants)
 
 
 def test_bytecode_caches_do_not_count(tmp_path):
-    before = content_hash(folder(tmp_path, {"score.py": "pass"}))
+    before = content_hash(hashed(tmp_path, {"score.py": "pass"}))
     folder(tmp_path, {"__pycache__/score.cpython-311.pyc": "bytes"})
-    assert content_hash(tmp_path) == before
+    assert content_hash(hash_files(tmp_path)) == before
 
 
 def test_texts_do_not_run_into_each_other():

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from kfp_azureml.errors import DataError, ModelError, TrainingError
-from kfp_azureml.model_folder import read_manifest, verify_files
+from kfp_azureml.model_folder import hash_files, read_manifest, verify_files
 from kfp_azureml.train import export
 from kfp_azureml.train.fitting import flip_half
 from kfp_azureml.train.train import TrainResult, main, train_model
@@ -46,7 +46,7 @@ def test_the_model_folder_is_whole(trained: tuple[TrainResult, Path]) -> None:
     result, folder = trained
     manifest = read_manifest(folder / "model")
     assert manifest == result.manifest
-    verify_files(folder / "model", manifest.files)
+    verify_files(folder / "model", hash_files(folder / "model"), manifest.files)
     assert manifest.files.keys() == {"model.keras", "model.onnx"}
     assert (manifest.input.name, manifest.input.shape, manifest.input.dtype) == ("image", (None, 8, 8, 1), "uint8")
     assert (manifest.output.name, manifest.output.shape) == ("probabilities", (None, 2))
