@@ -8,13 +8,15 @@ from pathlib import Path
 import click
 
 from kfp_azureml import __version__
+from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
 
 
 def main() -> None:
     """Run the command; a failure the user can mend is one line and an exit code."""
     try:
-        commands()
+        with cancellable():
+            commands()
     except KfpAzuremlError as error:
         click.echo(f"kfp-azureml: {error}", err=True)
         sys.exit(error.exit_code)

@@ -52,7 +52,8 @@ def whole_file(target: str | Path) -> Iterator[Path]:
         OutputError: If it cannot be written.
     """
     target = Path(target)
-    part = target.with_name(f".{target.name}.part")
+    # The suffix stays, since some writers go by it.
+    part = target.with_name(f".{target.stem}.part{target.suffix}")
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -46,6 +46,7 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
     answer = subprocess.run(curl.split(), capture_output=True, text=True, check=True)
     assert json.loads(answer.stdout)["predictions"][0]["label"]
 
+    assert summary(tmp_path)["state"] == "succeeded"
     config = (tmp_path / "latest" / "endpoint.curl").read_text()
     assert oct((tmp_path / "latest" / "endpoint.curl").stat().st_mode).endswith("600")
     run.send_signal(signal.SIGINT)
@@ -56,6 +57,10 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
+    # Real files: a browser goes by the name of what a link points to.
+    for page in ("training.html", "score.html"):
+        assert not (tmp_path / "latest" / page).is_symlink()
+        assert (tmp_path / "latest" / page).read_text().startswith("<!doctype html>")
     told = summary(tmp_path)
     assert told["state"] == "succeeded"
     assert told["accuracy"] >= 0.3

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.compiling.sources import load_builder
+from kfp_azureml.compiling.sources import errors_in, load_builder
 from kfp_azureml.compiling.validation import validate_compiled
+from kfp_azureml.errors import PipelineError
 from kfp_azureml.outputs import whole_file
 
 
@@ -19,17 +20,14 @@ def compile_pipeline(source: Path, output: Path, options: PipelineOptions) -> No
         options: What is chosen at compile time.
 
     Raises:
-        PipelineError: If the source has no pipeline, or the compiled one would be refused.
+        PipelineError: If the source has no pipeline or a mistake in it, or the compiled pipeline would be refused.
+        OutputError: If the file cannot be written.
     """
+    if output.suffix not in (".yaml", ".yml") or output.is_dir():
+        raise PipelineError(f"output {output}: name a file that ends in .yaml")
     from kfp import compiler
 
-    pipeline = load_builder(source)(options)
     with whole_file(output) as part:
-        # kfp refuses a path that does not end in .yaml.
-        document = part.with_suffix(".yaml")
-        try:
-            compiler.Compiler().compile(pipeline, str(document))
-            validate_compiled(document)
-            document.rename(part)
-        finally:
-            document.unlink(missing_ok=True)
+        with errors_in(source):
+            compiler.Compiler().compile(load_builder(source)(options), str(part))
+        validate_compiled(part)

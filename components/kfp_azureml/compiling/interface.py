@@ -27,8 +27,12 @@ def interface(component: Any) -> str:
         default = default or ("optional" if given.optional else "required")
         lines.append(f"| `{name}` | {_type(given.type)} | {default} | {about.get(name, '')} |")
     lines += ["", "| output | type | |", "|---|---|---|"]
-    for name, given in (spec.outputs or {}).items():
-        lines.append(f"| `{name}` | {_type(given.type)} | {about.get(name, returned)} |")
+    values = [name for name, made in (spec.outputs or {}).items() if not made.type.startswith("system.")]
+    for name, made in (spec.outputs or {}).items():
+        text = (returned if len(values) == 1 else "") if name in values else about.get(name, "")
+        lines.append(f"| `{name}` | {_type(made.type)} | {text} |")
+    if len(values) > 1:
+        lines += ["", f"{', '.join(f'`{name}`' for name in values)}: {returned}"]
     return "\n".join(lines)
 
 

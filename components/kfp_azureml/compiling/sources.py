@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.errors import KfpAzuremlError, PipelineError, first_line
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -44,6 +46,7 @@ def load_builder(source: Path) -> Callable[[PipelineOptions], Any]:
 
     Raises:
         PipelineError: If the module defines no such function.
+        Exception: Whatever the module raises; see `errors_in`.
     """
     spec = importlib.util.spec_from_file_location(f"kfp_azureml_pipeline_{source.stem}", source)
     if spec is None or spec.loader is None:
@@ -54,6 +57,24 @@ def load_builder(source: Path) -> Callable[[PipelineOptions], Any]:
     if not callable(builder):
         raise PipelineError(f"pipeline {source}: defines no function build_pipeline(options)")
     return builder  # type: ignore[no-any-return]
+
+
+@contextmanager
+def errors_in(source: Path) -> Iterator[None]:
+    """Put what a pipeline's own code raises into one line that names the place in it.
+
+    Raises:
+        PipelineError: In place of any exception that is not ours already.
+    """
+    try:
+        yield
+    except KfpAzuremlError:
+        raise
+    except Exception as error:
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename) == source]
+        line = error.lineno if isinstance(error, SyntaxError) else next(reversed(lines), None)
+        place = f"{source}, line {line}" if line else str(source)
+        raise PipelineError(f"pipeline {place}: {type(error).__name__}: {first_line(error)}") from error
 
 
 def shipped_pipelines() -> Path:

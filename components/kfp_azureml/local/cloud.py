@@ -81,7 +81,7 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Cloud]:
     if command is None:
         raise PipelineError("the local Azure ML is not installed: install azureml-emulator, or use --azure")
     log_file = folder / "azureml.log"
-    say("Starting the local Azure ML (the first start installs Azurite)")
+    say("Starting the local Azure ML; a first start takes a minute")
     with (
         log_file.open("ab") as log,
         child_group(

@@ -61,7 +61,7 @@ def fashion_mnist(say: Callable[[str], None]) -> Path:
         DataError: If no source has them, with what was tried.
     """
     cached = cache_folder() / "fashion-mnist"
-    if not cached.is_dir():
+    if not _is_complete(cached):
         _fill(cached, say)
     say(f"Data: Fashion-MNIST, 70,000 images, from {cached}")
     return cached
@@ -72,6 +72,10 @@ def cache_folder() -> Path:
     if own := os.environ.get("KFP_AZUREML_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kfp-azureml"
+
+
+def _is_complete(cached: Path) -> bool:
+    return all((cached / name).is_file() for name in SHA256)
 
 
 def _fill(cached: Path, say: Callable[[str], None]) -> None:
@@ -135,7 +139,7 @@ def _keep(compressed: Path, cached: Path) -> None:
                         raise DataError(f"{name} is not the Fashion-MNIST file (sha256 differs)")
     except OutputError:
         # Another run may have filled the cache in the meantime.
-        if not cached.is_dir():
+        if not _is_complete(cached):
             raise
 
 

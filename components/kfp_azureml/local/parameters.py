@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from kfp_azureml.errors import PipelineError
 
-# How each of KFP's parameter types is read, and what has to come of it.
-_READ: dict[str, tuple[Callable[[str], Any], type]] = {
-    "STRING": (str, str),
-    "NUMBER_INTEGER": (int, int),
-    "NUMBER_DOUBLE": (float, float),
-    "BOOLEAN": (json.loads, bool),
-    "LIST": (json.loads, list),
-    "STRUCT": (json.loads, dict),
+# How each of KFP's parameter types is read, what has to come of it, and how that is said to a person.
+_READ: dict[str, tuple[Callable[[str], Any], type, str]] = {
+    "STRING": (str, str, "text"),
+    "NUMBER_INTEGER": (int, int, "a whole number"),
+    "NUMBER_DOUBLE": (float, float, "a number"),
+    "BOOLEAN": (json.loads, bool, "true or false"),
+    "LIST": (json.loads, list, 'a JSON list, such as ["cat", "dog"]'),
+    "STRUCT": (json.loads, dict, 'a JSON object, such as {"team": "vision"}'),
 }
 
 
@@ -77,11 +78,11 @@ def check_complete(arguments: Mapping[str, Any], declared: Mapping[str, Paramete
 
 
 def _parse(name: str, text: str, kind: str) -> object:
-    read, wanted = _READ[kind]
+    read, wanted, words = _READ[kind]
     try:
         value = read(text)
     except ValueError:
         value = None
-    if not isinstance(value, wanted):
-        raise PipelineError(f"parameter {name}: {text!r} is not of type {kind}")
+    if not isinstance(value, wanted) or (isinstance(value, float) and not isfinite(value)):
+        raise PipelineError(f"parameter {name}: expected {words}, not {text!r}")
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
 import shutil
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kfp_azureml.cancellation import cancellable
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import find_pipeline
@@ -22,7 +20,7 @@ from kfp_azureml.imagesets.fashion_mnist import ADDRESS, CLASSES
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
 from kfp_azureml.local.events import EventLog
-from kfp_azureml.local.live_check import CURL_FILE, LiveCheck, check_endpoint
+from kfp_azureml.local.live_check import CURL_FILE, check_endpoint
 from kfp_azureml.local.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.local.screen import Screen
 from kfp_azureml.local.summary import Summary, write_summary
@@ -61,11 +59,10 @@ def run_locally(wanted: LocalRun) -> None:
     source = find_pipeline(wanted.pipeline)
     folder = _new_run_folder(wanted.runs)
     summary = Summary(started=time.monotonic(), events=EventLog(folder / "events.jsonl"))
-    with cancellable(), Screen() as screen:
+    with Screen() as screen:
         screen.say(f"Run {folder.name}: {source.stem}, files in {folder}")
         try:
             _run(wanted, source, folder, summary, screen)
-            summary.state = "succeeded"
         except RejectedError:
             summary.state = "rejected"
             raise
@@ -89,6 +86,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
             if name in declared and value:
                 arguments.setdefault(name, value)
         check_complete(arguments, declared)
+        _point_latest_to(folder)
         supervise(compiled, arguments, summary.events, cloud.environment, screen.show_step)
         results = summary.events.results
         if results.get("accepted") is False:
@@ -97,8 +95,10 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         try:
             if "endpoint" in results and "sample" in results:
                 summary.live_check = check_endpoint(results, arguments, folder, cloud, keep)
-            _tell(screen, results, summary.live_check, folder)
+            summary.state = "succeeded"
+            _tell(screen, results, summary, folder)
             if keep and summary.live_check:
+                write_summary(folder / "summary.json", summary)
                 _keep_up(screen, folder, results, cloud)
         finally:
             (folder / CURL_FILE).unlink(missing_ok=True)
@@ -138,28 +138,29 @@ def _input_data(
     return {"input_data": str(on_this_machine(uri, folder / "data", with_azure, say))}
 
 
-def _tell(screen: Screen, results: Mapping[str, Any], check: LiveCheck | None, folder: Path) -> None:
+def _tell(screen: Screen, results: Mapping[str, Any], summary: Summary, folder: Path) -> None:
+    screen.say(f"Succeeded in {summary.seconds:.0f} s")
     if "accuracy" in results:
         screen.say(f"Accuracy {results['accuracy']:.4f} on the test set, loss {results['loss']:.4f}")
     if model := results.get("model"):
         screen.say(f"Model    {model['name']}, version {model['version']}")
     if endpoint := results.get("endpoint"):
         screen.say(f"Endpoint {endpoint['scoring_uri']}, deployment {endpoint['deployment']}")
-    if check:
+    if check := summary.live_check:
         screen.say(f"Live     {check.agreed} of {check.requests} live answers equal the score step's")
-    for page in _link_pages(results, folder):
+    for page in _name_pages(results, folder):
         screen.say(f"Page     {page}")
     screen.say(f"Files    {folder} (summary.json, log.txt, outputs/)")
 
 
-def _link_pages(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Give the steps' pages names that a browser knows what to do with."""
-    links = []
+def _name_pages(results: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Copy the steps' pages to names that a browser knows what to do with; a link's name would not do."""
+    pages = []
     for name in ("training", "score"):
-        if target := results.get(f"{name}_page"):
-            links.append(folder / f"{name}.html")
-            links[-1].symlink_to(os.path.relpath(target, folder))
-    return links
+        if page := results.get(f"{name}_page"):
+            pages.append(folder / f"{name}.html")
+            shutil.copyfile(page, pages[-1])
+    return pages
 
 
 def _keep_up(screen: Screen, folder: Path, results: Mapping[str, Any], cloud: Cloud) -> None:
@@ -174,12 +175,15 @@ def _keep_up(screen: Screen, folder: Path, results: Mapping[str, Any], cloud: Cl
 def _new_run_folder(runs: Path) -> Path:
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     folder = runs.resolve() / name
-    # A link is made beside `latest` and moved over it, so that two runs at once cannot collide.
-    link = runs / f".latest-{name}"
     try:
         folder.mkdir(parents=True)
-        link.symlink_to(name)
-        link.replace(runs / "latest")
     except OSError as error:
         raise OutputError(f"cannot write to the folder of runs: {error}") from error
     return folder
+
+
+def _point_latest_to(folder: Path) -> None:
+    # A link is made beside `latest` and moved over it, so that two runs at once cannot collide.
+    link = folder.with_name(f".latest-{folder.name}")
+    link.symlink_to(folder.name)
+    link.replace(folder.with_name("latest"))

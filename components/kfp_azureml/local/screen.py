@@ -44,7 +44,8 @@ class Screen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the cursor where the next program expects it."""
-        self._live.stop()
+        if self._console.is_terminal:
+            self._live.stop()
 
     def say(self, text: str) -> None:
         """Print a line that stays."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +18,8 @@ from kfp_azureml.local.processes import child_group
 from kfp_azureml.steps import EVENTS_FILE
 
 POLL_SECONDS = 0.1
+
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")
 
 
 def supervise(
@@ -48,13 +52,21 @@ def supervise(
     command = [sys.executable, "-m", "kfp_azureml.local.pipeline_process"]
     command += [str(pipeline), str(arguments_file), str(folder / "outputs")]
     try:
-        with (folder / "log.txt").open("ab") as log:
-            steps_environment = {**environment, EVENTS_FILE: str(events.path), "PYTHONUNBUFFERED": "1"}
-            with child_group(command, steps_environment, stdout=log, stderr=subprocess.STDOUT) as child:
-                while child.poll() is None:
-                    for step in events.refresh():
-                        on_change(step)
-                    time.sleep(POLL_SECONDS)
+        with (
+            (folder / "log.txt").open("ab") as log,
+            # kfp leaves a temporary folder behind for each step.
+            tempfile.TemporaryDirectory(prefix="tmp-", dir=folder, ignore_cleanup_errors=True) as scratch,
+            child_group(
+                command,
+                {**environment, EVENTS_FILE: str(events.path), "PYTHONUNBUFFERED": "1", "TMPDIR": scratch},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            ) as child,
+        ):
+            while child.poll() is None:
+                for step in events.refresh():
+                    on_change(step)
+                time.sleep(POLL_SECONDS)
     except CancelledError:
         events.close("cancelled")
         raise
@@ -63,4 +75,11 @@ def supervise(
         on_change(step)
     if child.returncode != 0:
         failed = [step for step in events.steps if step.state != "succeeded"]
-        raise PipelineError(failed[-1].error if failed else f"the pipeline did not run; see {folder / 'log.txt'}")
+        raise PipelineError(failed[-1].error if failed else _last_words(folder / "log.txt"))
+
+
+def _last_words(log: Path) -> str:
+    """Find the error of a step that tells no events: the last exception in the log that is not kfp's own summary."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    raised = [line for line in lines if _EXCEPTION.match(line) and not line.startswith("RuntimeError: Pipeline")]
+    return f"a step failed: {raised[-1] if raised else 'it gave no reason'} (the whole log is in {log})"

@@ -86,9 +86,17 @@ def test_a_cache_that_another_run_filled_meanwhile_is_used(
 ) -> None:
     serve(source, monkeypatch)
     (cache / "fashion-mnist").mkdir(parents=True)
-    (cache / "fashion-mnist" / "theirs").write_text("theirs")
+    for name in module.SHA256:
+        (cache / "fashion-mnist" / name).write_text("theirs")
     module._keep(source, cache / "fashion-mnist")
-    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["theirs"]
+    assert {path.read_text() for path in cache.rglob("*") if path.is_file()} == {"theirs"}
+
+
+@pytest.mark.usefixtures("names_as_content")
+def test_an_empty_cache_is_filled(monkeypatch: pytest.MonkeyPatch, source: Path, cache: Path) -> None:
+    serve(source, monkeypatch)
+    (cache / "fashion-mnist").mkdir(parents=True)
+    assert len(list(module.fashion_mnist(lambda text: None).iterdir())) == 4
 
 
 def test_a_local_folder_is_used_where_it_is(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

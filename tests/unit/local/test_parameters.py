@@ -26,7 +26,8 @@ def test_values_take_the_declared_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("epochs", "many"), ("least", ""), ("classes", "a,b"), ("flip", "maybe"), ("flip", "1")]
+    ("name", "value"),
+    [("epochs", "many"), ("least", ""), ("classes", "a,b"), ("flip", "maybe"), ("flip", "1"), ("least", "nan")],
 )
 def test_a_value_of_another_type_is_one_line_that_names_it(name: str, value: str) -> None:
     with pytest.raises(PipelineError, match=f"parameter {name}"):

@@ -93,6 +93,7 @@ def test_a_run_tells_states_results_and_cost(tmp_path: Path) -> None:
     assert step.peak_rss_bytes > 1_000_000
     assert events.results == {"accuracy": 0.5}
     assert seen[-1] == "succeeded"
+    assert not list(tmp_path.glob("tmp-*"))
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,22 @@ def test_a_failing_step_fails_the_run_with_its_own_error(tmp_path: Path, how: st
         )
     assert str(failure.value) == message
     assert processes_of(tmp_path) == []
+
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def foreign():
+    """Fail as a component does that knows nothing of us."""
+    raise ValueError("my own error")
+
+
+def test_a_foreign_step_fails_the_run_with_its_own_error_too(tmp_path: Path) -> None:
+    @dsl.pipeline(name="foreign-pipeline")
+    def foreign_pipeline():
+        foreign()
+
+    compiler.Compiler().compile(foreign_pipeline, str(tmp_path / "foreign.yaml"))
+    with pytest.raises(PipelineError, match="a step failed: ValueError: my own error"):
+        supervise(tmp_path / "foreign.yaml", {}, EventLog(tmp_path / "events.jsonl"), os.environ, lambda step: None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
