@@ -87,6 +87,7 @@ def _new(plan: Plan) -> OnlineDeployment:
         model=plan.model_id,
         code_configuration=code,
         environment=serving.environment_reference,
+        environment_variables=serving.environment_variables,
         instance_type=machines.resolved_instance_type,
         instance_count=machines.instance_count,
         liveness_probe=ProbeSettings(**_PROBE),

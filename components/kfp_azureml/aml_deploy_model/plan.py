@@ -17,6 +17,8 @@ from kfp_azureml.model_folder import hash_files
 
 SCORING_SCRIPT = "score.py"
 INSTANCE_TYPE = "Standard_DS3_v2"
+# The processes our entry script runs in: one for each core of INSTANCE_TYPE. The server's own default is one in all.
+WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Serving:
     def is_ours(self) -> bool:
         """Whether our own entry script answers, for a model folder that train wrote."""
         return self.code == SERVING_FOLDER
+
+    @property
+    def environment_variables(self) -> dict[str, str]:
+        """What the server is told; of the user's own code we do not know whether it bears several processes."""
+        return {"WORKER_COUNT": str(WORKERS)} if self.is_ours else {}
 
     @property
     def environment_reference(self) -> str | None:

@@ -8,6 +8,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from kfp_azureml.aml_deploy_model.deployment import ensure_deployment
 from kfp_azureml.aml_deploy_model.endpoint import current_traffic, ensure_endpoint, set_traffic
+from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
 from kfp_azureml.aml_deploy_model.plan import Machines, Plan, Serving
 from kfp_azureml.aml_deploy_model.questions import Question
 from kfp_azureml.aml_deploy_model.rollout import bring_live
@@ -151,6 +152,13 @@ def test_a_deployment_that_is_not_as_planned_is_updated(existing):
     assert azure.online_deployments.written == [made]
     assert made.properties == {FINGERPRINT_PROPERTY: "print", "kfp_azureml.run_id": "run-7"}
     assert made.instance_count == 1
+
+
+def test_the_server_is_told_what_our_script_needs():
+    azure = client(live_endpoint())
+    ours = plan(serving=Serving(SERVING_FOLDER, environment="serving:1"))
+    made = ensure_deployment(azure, ours, azure.online_endpoints.get("fashion"), DEADLINE)
+    assert made.environment_variables == {"WORKER_COUNT": "4"}
 
 
 def stuck(_resource):

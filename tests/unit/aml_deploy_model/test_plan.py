@@ -72,6 +72,12 @@ def test_the_fingerprint_changes_with_all_that_changes_the_answers(code):
     assert fingerprint() != first
 
 
+def test_our_script_uses_every_core_of_the_default_machine_and_other_code_is_left_alone(code):
+    assert choose().environment_variables == {"WORKER_COUNT": "4"}
+    assert choose(code=code, image="i").environment_variables == {}
+    assert choose("mlflow_model").environment_variables == {}
+
+
 def test_machines_have_a_default_but_on_kubernetes():
     assert Machines().resolved_instance_type == "Standard_DS3_v2"
     assert Machines(compute="k8s").resolved_instance_type is None

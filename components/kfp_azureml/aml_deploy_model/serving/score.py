@@ -88,7 +88,7 @@ def load(folder: Path) -> Classifier:
         raise FileNotFoundError(f"expected one {MODEL_FILE} with its {MANIFEST_FILE} below {folder}, found {found}")
     manifest = json.loads(found[0].with_name(MANIFEST_FILE).read_text())
     options = onnxruntime.SessionOptions()
-    # The server runs several workers; each keeps to one core.
+    # The deployment runs one worker for each core (WORKER_COUNT), so each keeps to one.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(found[0]), options, providers=["CPUExecutionProvider"])
     height, width, channels = manifest["input"]["shape"][1:]
