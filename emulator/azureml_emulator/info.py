@@ -73,9 +73,10 @@ def client_environment(settings: Settings, certificates: Certificates, proxy_url
         "AZ_TENANT_ID": settings.tenant_id,
         "AZ_CLIENT_ID": settings.client_id,
         "AZ_CLIENT_SECRET": settings.client_secret,
-        # requests reads the first, OpenSSL and httpx the second.
+        # requests reads the first, OpenSSL and httpx the second, curl the third.
         "REQUESTS_CA_BUNDLE": str(certificates.bundle),
         "SSL_CERT_FILE": str(certificates.bundle),
+        "CURL_CA_BUNDLE": str(certificates.bundle),
     }
     # Some clients read the names in capitals, others those in small letters, and the caller may have set either.
     # Only this machine is reached directly: a caller's NO_PROXY could hold Azure's hosts.
