@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kfp_azureml.imagesets.image_set import open_image_set
+from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.local.data import fashion_mnist
 from kfp_azureml.prep.prep import prep_data
 

@@ -1,14 +1,11 @@
-"""The image set that train and score read, whichever format its folder holds."""
+"""What an image set is to those who read it, whichever format it is kept in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from kfp_azureml.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,38 +81,6 @@ class ImageSet:
         last = _join(held)
         if len(last):
             yield last
-
-
-def open_image_set(folder: str | Path) -> ImageSet:
-    """Open the image set of a folder: any number of Parquet files, or one CSV file.
-
-    Args:
-        folder: A folder as prep writes it. Parquet files are read in the order of their names, so what a distributed
-            engine wrote in parts is one set.
-
-    Returns:
-        The set. Of Parquet only the footers have been read; a CSV file has been scanned once.
-
-    Raises:
-        DataError: If there is no image set in the folder, or it is damaged.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected the training or test data that prep writes")
-    parquet_files = sorted(folder.glob("*.parquet"))
-    csv_files = sorted(folder.glob("*.csv"))
-    if parquet_files and csv_files:
-        raise DataError(f"{folder}: holds both Parquet and CSV files: keep one kind")
-    if parquet_files:
-        from kfp_azureml.imagesets.parquet import open_parquet
-
-        return open_parquet(parquet_files)
-    if len(csv_files) == 1:
-        from kfp_azureml.imagesets.pixel_csv import open_csv
-
-        return open_csv(csv_files[0])
-    found = "more than one CSV file" if csv_files else "no .parquet and no .csv file"
-    raise DataError(f"{folder}: {found} in it; expected the training or test data that prep writes")
 
 
 def images_per_group(shape: tuple[int, int, int]) -> int:

@@ -17,7 +17,7 @@ from kfp_azureml.imagesets.image_set import ImageSetInfo
 from kfp_azureml.model_folder import SAMPLE_FILE
 
 if TYPE_CHECKING:
-    from kfp_azureml.score.score import Scored
+    from kfp_azureml.score.results import Scored
 
 PREDICTIONS_FILE = "predictions.parquet"
 CLASSES_FILE = "predict_result.csv"

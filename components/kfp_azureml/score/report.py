@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kfp_azureml.score.score import Scored, ScoreResult
+    from kfp_azureml.score.results import Scored, ScoreResult
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 MISTAKES = 24

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +20,11 @@ from kfp_azureml.model_folder import (
     write_check,
 )
 from kfp_azureml.outputs import whole_file, whole_folder
+from kfp_azureml.score.results import Scored, ScoreResult
 from kfp_azureml.steps import every, progress, report, run_step
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
+    from kfp_azureml.imagesets.image_set import ImageSet, ImageSetInfo
 
 NAME = "score"
 
@@ -35,42 +32,6 @@ BATCH_IMAGES = 256
 """Images a run of the network: more gain no speed, and cost memory."""
 
 PROGRESS_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class ScoreResult:
-    """How well a model did.
-
-    Attributes:
-        images: How many images were scored.
-        accuracy: The share of them that was classified rightly, 0 to 1.
-        loss: Mean cross-entropy in nats, of probabilities clipped to [1e-7, 1 - 1e-7] as Keras does.
-        classes: The class names.
-        confusion: How many images of class i (the row) were taken for class j (the column).
-    """
-
-    images: int
-    accuracy: float
-    loss: float
-    classes: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Some images with the model's answers.
-
-    Attributes:
-        start: The first image's index in the set.
-        batch: The images with their labels.
-        probabilities: (n, classes), float32.
-        predicted: (n,), uint8, the most probable class.
-    """
-
-    start: int
-    batch: Batch
-    probabilities: NDArray[np.float32]
-    predicted: NDArray[np.uint8]
 
 
 def score_model(
@@ -97,7 +58,7 @@ def score_model(
     """
     import numpy as np
 
-    from kfp_azureml.imagesets.image_set import open_image_set
+    from kfp_azureml.imagesets.opening import open_image_set
     from kfp_azureml.score.predictions import PredictionFiles
     from kfp_azureml.score.report import MistakeAlbum, write_report
 

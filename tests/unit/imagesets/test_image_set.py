@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from kfp_azureml.errors import DataError
 from kfp_azureml.imagesets import pixel_csv
-from kfp_azureml.imagesets.image_set import ImageSetInfo, images_per_group, open_image_set
+from kfp_azureml.imagesets.image_set import ImageSetInfo, images_per_group
+from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.imagesets.parquet import write_parquet
 from kfp_azureml.imagesets.pixel_csv import write_csv
 

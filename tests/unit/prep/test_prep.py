@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from kfp_azureml.errors import DataError, OutputError
 from kfp_azureml.imagesets import image_set
-from kfp_azureml.imagesets.image_set import open_image_set
+from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.prep.prep import PrepResult, main, prep_data
 
 SHAPE = (4, 4)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from kfp_azureml.imagesets.image_set import Batch
 from kfp_azureml.score.report import Mistake, MistakeAlbum, figures_by_class, picture, write_report
-from kfp_azureml.score.score import Scored, ScoreResult
+from kfp_azureml.score.results import Scored, ScoreResult
 
 CLASSES = ("a", "<script>alert(1)</script>", "never")
 CONFUSION = ((3, 1, 0), (2, 4, 0), (0, 0, 0))

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kfp_azureml.imagesets.image_set import ImageSet, open_image_set
+from kfp_azureml.imagesets.image_set import ImageSet
+from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.imagesets.parquet import write_parquet
 
 CLASSES = ("dark", "<bright>")
