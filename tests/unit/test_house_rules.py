@@ -15,6 +15,22 @@ FACES = sorted(PACKAGE.glob("*/component.py"))
 ORCHESTRATION = ("compiling", "local")  # rooms that compile and run pipelines, which is kfp's own business
 HEAVY = ("tensorflow", "keras", "azure", "pandas", "pyarrow", "onnxruntime", "numpy", "kfp", "rich", "fsspec")
 
+# What a room may import of the other rooms; what stands in no room is open to all.
+STEPS = {"prep", "train", "score", "quality_gate", "aml_preflight", "aml_register_model", "aml_deploy_model"}
+ARROWS = {
+    "imagesets": set(),
+    "azureml": set(),
+    "prep": {"imagesets"},
+    "train": {"imagesets"},
+    "score": {"imagesets"},
+    "quality_gate": set(),
+    "aml_preflight": {"azureml", "aml_register_model", "aml_deploy_model"},  # it checks names as they do
+    "aml_register_model": {"azureml"},
+    "aml_deploy_model": {"azureml"},
+    "compiling": STEPS,
+    "local": STEPS | {"imagesets", "azureml", "compiling"},
+}
+
 
 def imported(source: Path, *, top_only: bool) -> set[str]:
     """Return the top-level packages and our own modules that a source imports."""
@@ -41,6 +57,18 @@ def test_no_work_imports_kfp_and_nothing_imports_the_emulator(source: Path) -> N
     is_work = source not in FACES and source.parent.name not in ORCHESTRATION and source.name != "azcreds.py"
     if is_work:
         assert "kfp" not in packages
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_arrows_between_rooms_point_one_way(room: str) -> None:
+    for source in (PACKAGE / room).rglob("*.py"):
+        ours = [name.split(".")[1] for name in imported(source, top_only=False) if name.startswith("kfp_azureml.")]
+        assert {name for name in ours if name in ARROWS} - {room} <= ARROWS[room], source
+
+
+def test_every_room_has_its_arrows() -> None:
+    assert {face.parent.name for face in FACES} == STEPS
+    assert {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")} == set(ARROWS)
 
 
 @pytest.mark.parametrize("module", ["kfp_azureml", "kfp_azureml.cli", "kfp_azureml.steps", "kfp_azureml.model_folder"])
