@@ -79,7 +79,7 @@ def supervise(
 
 
 def _last_words(log: Path) -> str:
-    """Find the error of a step that tells no events: the last exception in the log that is not kfp's own summary."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    raised = [line for line in lines if _EXCEPTION.match(line) and not line.startswith("RuntimeError: Pipeline")]
+    """Find the error of a step that tells no events; kfp indents what steps print, and only that."""
+    printed = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.startswith("    ")]
+    raised = [line for line in printed if _EXCEPTION.match(line)]
     return f"a step failed: {raised[-1] if raised else 'it gave no reason'} (the whole log is in {log})"
