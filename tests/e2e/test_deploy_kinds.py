@@ -13,40 +13,16 @@ from azure.ai.ml.entities import (
     TargetUtilizationScaleSettings,
 )
 
-from kfp_azureml.aml_deploy_model.deploy import DeployedModel, deploy_model
-from kfp_azureml.aml_deploy_model.endpoint import live_traffic, scoring_key
+from kfp_azureml.aml_deploy_model.deploy import deploy_model
+from kfp_azureml.aml_deploy_model.endpoint import live_traffic
 from kfp_azureml.aml_register_model.register import register_model
-from kfp_azureml.azureml.workspace import workspace_client
 from kfp_azureml.errors import DeploymentError
-from tiny_classifier import predict, tiny_images, write_tiny_model, write_tiny_score
+from scoring import ask
+from tiny_classifier import predict, tiny_images
 from tiny_mlflow import COLUMNS, TENSOR, write_mlflow_model
 
 CLUSTER = "k8s"
 ON_CLUSTER = "tiny-on-cluster"
-
-
-@pytest.fixture(scope="module")
-def workspace(emulator):
-    """The emulator's environment in this process, as a step has it; yields the workspace's two names."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment.items():
-            patch.setenv(name, value)
-        yield {"resource_group": emulator.resource_group, "workspace": emulator.workspace}
-
-
-@pytest.fixture(scope="module")
-def client(workspace):
-    return workspace_client(**workspace)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return write_tiny_model(tmp_path_factory.mktemp("train") / "model")
-
-
-@pytest.fixture(scope="module")
-def scored(tmp_path_factory, model):
-    return write_tiny_score(tmp_path_factory.mktemp("score") / "result", model)
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +34,6 @@ def registered(workspace, model, scored):
 def on_cluster(workspace, registered, scored):
     """The tiny model, live on the attached cluster."""
     return deploy_model("tiny-kinds", registered.version, ON_CLUSTER, compute=CLUSTER, score_result=scored, **workspace)
-
-
-def ask(client, live: DeployedModel, body) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {scoring_key(client, live.endpoint_name)}"}
-    return httpx.post(live.scoring_uri, json=body, headers=headers, timeout=60)
 
 
 def test_the_endpoint_on_the_cluster_answers_as_the_model_does(client, on_cluster, model):

@@ -5,37 +5,17 @@ import logging
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
-from kfp_azureml.aml_deploy_model.deploy import DeployedModel, deploy_model
-from kfp_azureml.aml_deploy_model.endpoint import live_traffic, scoring_key
+from kfp_azureml.aml_deploy_model.deploy import deploy_model
+from kfp_azureml.aml_deploy_model.endpoint import live_traffic
 from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
 from kfp_azureml.aml_register_model.register import register_model
-from kfp_azureml.azureml.workspace import workspace_client
 from kfp_azureml.errors import CredentialsError, DeploymentError, ModelError, WorkspaceError
+from scoring import ask
 from tiny_classifier import predict, tiny_images, write_tiny_model, write_tiny_score
 
 ENDPOINT = "tiny-classifier"
-
-
-@pytest.fixture(scope="module")
-def workspace(emulator):
-    """The emulator's environment in this process, as a step has it; yields the workspace's two names."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment.items():
-            patch.setenv(name, value)
-        yield {"resource_group": emulator.resource_group, "workspace": emulator.workspace}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return write_tiny_model(tmp_path_factory.mktemp("train") / "model")
-
-
-@pytest.fixture(scope="module")
-def scored(tmp_path_factory, model):
-    return write_tiny_score(tmp_path_factory.mktemp("score") / "result", model)
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +23,6 @@ def live(workspace, model, scored):
     """The tiny model, registered and live."""
     registered = register_model(model, model_name="tiny", score_result=scored, run_id="run-1", **workspace)
     return deploy_model("tiny", registered.version, ENDPOINT, score_result=scored, run_id="run-1", **workspace)
-
-
-@pytest.fixture
-def client(workspace):
-    return workspace_client(**workspace)
-
-
-def ask(client, live: DeployedModel, body) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {scoring_key(client, live.endpoint_name)}"}
-    return httpx.post(live.scoring_uri, json=body, headers=headers, timeout=60)
 
 
 def user_code(folder: Path, run: str = "return {}", init: str = "pass") -> Path:
