@@ -33,9 +33,7 @@ def commands() -> None:
 
 @commands.command()
 @click.argument("pipeline", default="image_classification")
-@click.option(
-    "--data", "data", metavar="URI", help="The images: a folder or URI. [default: the pipeline's own, Fashion-MNIST]"
-)
+@click.option("--data", metavar="URI", help="The images: a folder or URI. [default: the pipeline's own, Fashion-MNIST]")
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a pipeline parameter.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go.")
 @click.option("--keep", is_flag=True, help="Keep the endpoint up after the run, until Ctrl-C.")

@@ -69,7 +69,8 @@ def check_endpoint(
     with (folder / "log.txt").open("ab") as log:
         log.write(errors)
     if child.returncode != 0:
-        raise DeploymentError(errors.decode().strip().splitlines()[-1])
+        reason = errors.decode().strip().splitlines()[-1:] or ["its process ended without a word"]
+        raise DeploymentError(reason[0])
     check = LiveCheck(**json.loads(answer))
     if check.agreed < check.requests:
         raise DeploymentError(f"the live endpoint agrees with the score step on {check.agreed} of {check.requests}")
