@@ -13,6 +13,7 @@ from typing import Any
 
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
 from kfp_azureml.compiling.validation import validate_compiled
 from kfp_azureml.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
@@ -21,7 +22,6 @@ from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
 from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.live_check import CURL_FILE, check_endpoint
-from kfp_azureml.local.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.local.screen import Screen
 from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise

@@ -2,8 +2,8 @@
 
 import pytest
 
+from kfp_azureml.compiling.parameters import Parameter, check_complete, parse_values
 from kfp_azureml.errors import PipelineError
-from kfp_azureml.local.parameters import Parameter, check_complete, parse_values
 
 DECLARED = {
     "name": Parameter("STRING"),

@@ -1,0 +1,26 @@
+"""The option `--param NAME=VALUE` of every command that runs a pipeline."""
+
+from __future__ import annotations
+
+import click
+
+
+def _by_name(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    values = {}
+    for param in given:
+        name, equals, value = param.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{param!r} is not NAME=VALUE")
+        values[name] = value
+    return values
+
+
+param_option = click.option(
+    "-p",
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_by_name,
+    help="Set a pipeline parameter; may be given several times.",
+)
