@@ -7,6 +7,8 @@ from kfp_azureml import __version__
 
 REGISTRY = "kfp-azureml"
 TAG = __version__
+RUN_AS_USER = 10001
+"""The uid and gid of the images' processes; a number, since Kubernetes cannot tell whether a name is root's."""
 
 
 def ml_image(registry: str = REGISTRY, tag: str = TAG) -> str:

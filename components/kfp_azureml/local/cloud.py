@@ -18,11 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kfp_azureml.azcreds import KEYS
 from kfp_azureml.errors import PipelineError
 from kfp_azureml.local.processes import child_group
 
 READY_SECONDS = 600.0
 """A first start installs Azurite, over whatever network there is."""
+_NETWORK = {"https_proxy", "http_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file", "curl_ca_bundle"}
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,15 @@ class Cloud:
     """How to reach an Azure ML workspace.
 
     Attributes:
-        environment: The environment variables for processes that talk to it.
+        environment: The environment variables for processes that talk to it: the caller's, and `access`.
+        access: What of them lets a container reach it, which has nothing of the caller's environment.
         resource_group: Its resource group; empty: the user says it, or a config.json does.
         workspace: Its name; likewise.
         process: The local Azure ML, which goes away with this run; None for a real workspace.
     """
 
     environment: Mapping[str, str]
+    access: Mapping[str, str]
     resource_group: str = ""
     workspace: str = ""
     process: subprocess.Popen[bytes] | None = None
@@ -60,7 +64,8 @@ class Cloud:
 @contextmanager
 def real_azure_ml() -> Iterator[Cloud]:
     """The caller's own Azure: credentials and names are as in any other run."""
-    yield Cloud(environment=dict(os.environ))
+    access = {name: value for name, value in os.environ.items() if name in KEYS or name.lower() in _NETWORK}
+    yield Cloud(environment=dict(os.environ), access=access)
 
 
 @contextmanager
@@ -94,6 +99,7 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Cloud]:
         ready = json.loads(_first_line(child, log_file))
         yield Cloud(
             environment={**os.environ, **ready["environment"]},
+            access=ready["environment"],
             resource_group=ready["resource_group"],
             workspace=ready["workspace"],
             process=child,

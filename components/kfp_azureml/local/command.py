@@ -16,11 +16,14 @@ from kfp_azureml.compiling.param_option import param_option
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go.")
 @click.option("--keep", is_flag=True, help="Keep the endpoint up after the run, until Ctrl-C.")
 @click.option("--azure", is_flag=True, help="Use a real workspace (AZ_* or az login) instead of the local Azure ML.")
-def run_command(pipeline: str, data: str | None, params: dict[str, str], runs: Path, keep: bool, azure: bool) -> None:
+@click.option("--docker", is_flag=True, help="Run the steps in their images (`make images`) instead of in this Python.")
+def run_command(
+    pipeline: str, data: str | None, params: dict[str, str], runs: Path, keep: bool, azure: bool, docker: bool
+) -> None:
     """Run PIPELINE on this machine, from images to a live endpoint.
 
     PIPELINE is a name (image_classification) or the path of a pipeline's .py or compiled .yaml file.
     """
     from kfp_azureml.local.run import LocalRun, run_locally
 
-    run_locally(LocalRun(pipeline=pipeline, data=data, params=params, runs=runs, keep=keep, azure=azure))
+    run_locally(LocalRun(pipeline=pipeline, data=data, params=params, runs=runs, keep=keep, azure=azure, docker=docker))

@@ -15,15 +15,19 @@ from typing import Any
 
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError
+from kfp_azureml.local.containers import ContainerSettings, run_container
 
 
-def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path) -> None:
-    """Run a compiled pipeline with kfp's subprocess runner in this interpreter.
+def run_pipeline(
+    pipeline: Path, arguments: dict[str, Any], outputs: Path, containers: ContainerSettings | None
+) -> None:
+    """Run a compiled pipeline with kfp's runners: in this interpreter, or in the steps' containers.
 
     Args:
         pipeline: A compiled pipeline.
         arguments: Values of the pipeline's parameters, by name; the others keep their defaults.
         outputs: Folder for the steps' outputs.
+        containers: How to start containers; None: none are used.
 
     Raises:
         RuntimeError: If a step failed; its own error is in the log and in the events.
@@ -34,7 +38,7 @@ def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path) -> No
     warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
     warnings.filterwarnings("ignore", message=".* have no effect in the current local runner", category=UserWarning)
     local.init(
-        local.SubprocessRunner(use_venv=False),
+        _docker_runner(containers) if containers else local.SubprocessRunner(use_venv=False),
         pipeline_root=str(outputs),
         workspace_root=str(outputs / "workspace"),
         raise_on_error=True,
@@ -42,13 +46,26 @@ def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path) -> No
     components.load_component_from_file(str(pipeline))(**arguments)
 
 
+def _docker_runner(containers: ContainerSettings) -> Any:
+    from kfp import local
+    from kfp.local import docker_task_handler
+
+    docker_task_handler.run_docker_container = run_container
+    return local.DockerRunner(**containers.runner_arguments())
+
+
 def main() -> None:
-    """Run the pipeline that the arguments name: PIPELINE ARGUMENTS_JSON OUTPUTS."""
+    """Run the pipeline that the arguments name: PIPELINE ARGUMENTS_JSON OUTPUTS.
+
+    The settings of containers come on stdin, since they hold the steps' credentials: JSON, or nothing.
+    """
     pipeline, arguments, outputs = sys.argv[1:]
+    settings = sys.stdin.read()
+    containers = ContainerSettings(**json.loads(settings)) if settings else None
     try:
         # The step gets the same signal: it cleans up while this process waits for it.
         with cancellable():
-            run_pipeline(Path(pipeline), json.loads(Path(arguments).read_text()), Path(outputs))
+            run_pipeline(Path(pipeline), json.loads(Path(arguments).read_text()), Path(outputs), containers)
     except CancelledError:
         sys.exit(CancelledError.exit_code)
     except RuntimeError:

@@ -19,6 +19,7 @@ from kfp_azureml.compiling.validation import validate_compiled
 from kfp_azureml.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, CLASSES
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
+from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
 from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.live_check import CURL_FILE, check_endpoint
@@ -38,6 +39,7 @@ class LocalRun:
         runs: Folder for the runs; each gets a folder of its own in it, and `latest` points to the last one.
         keep: Whether to keep the endpoint up until Ctrl-C.
         azure: Whether to use a real workspace instead of the local Azure ML.
+        docker: Whether the steps run in their containers instead of as processes of this interpreter.
     """
 
     pipeline: str
@@ -46,6 +48,7 @@ class LocalRun:
     runs: Path
     keep: bool
     azure: bool
+    docker: bool = False
 
 
 def run_locally(wanted: LocalRun) -> None:
@@ -78,6 +81,8 @@ def run_locally(wanted: LocalRun) -> None:
 
 def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen: Screen) -> None:
     compiled = _compile(source, folder)
+    if wanted.docker:
+        check_images(compiled)
     declared = declared_parameters(compiled)
     arguments = parse_values(wanted.params, declared)
     arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
@@ -86,8 +91,9 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
             if name in declared and value:
                 arguments.setdefault(name, value)
         check_complete(arguments, declared)
+        containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
         _point_latest_to(folder)
-        supervise(compiled, arguments, summary.events, cloud.environment, screen.show_step)
+        supervise(compiled, arguments, summary.events, cloud.environment, screen.show_step, containers)
         results = summary.events.results
         if results.get("accepted") is False:
             raise RejectedError(f"{results['verdict']}; the model is neither registered nor deployed")
@@ -112,6 +118,11 @@ def _compile(source: Path, folder: Path) -> Path:
         validate_compiled(source)
         shutil.copyfile(source, compiled)
     return compiled
+
+
+def _containers(folder: Path, cloud: Cloud, arguments: Mapping[str, Any], events: EventLog) -> ContainerSettings:
+    data = Path(arguments.get("input_data", ""))
+    return container_settings(folder, cloud.access, data if data.is_absolute() else None, events.path)
 
 
 def _input_data(

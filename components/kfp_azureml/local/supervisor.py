@@ -9,10 +9,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kfp_azureml.errors import CancelledError, PipelineError
+from kfp_azureml.local.containers import CONTAINER_ENDED, ContainerSettings, remove_containers
 from kfp_azureml.local.events import EventLog, StepRecord
 from kfp_azureml.local.processes import child_group
 from kfp_azureml.steps import EVENTS_FILE
@@ -28,11 +31,12 @@ def supervise(
     events: EventLog,
     environment: Mapping[str, str],
     on_change: Callable[[StepRecord], None],
+    containers: ContainerSettings | None = None,
 ) -> None:
     """Run a compiled pipeline to its end.
 
-    However this function is left, by a return, an error, Ctrl-C or SIGTERM, no process of the run is left; after
-    SIGKILL of this process the run's processes end by themselves.
+    However this function is left, by a return, an error, Ctrl-C or SIGTERM, no process or container of the run is
+    left; after SIGKILL of this process the run's processes end by themselves.
 
     Args:
         pipeline: The compiled pipeline.
@@ -41,6 +45,7 @@ def supervise(
             and `outputs/`.
         environment: The steps' environment variables.
         on_change: Called with a step whenever its state or progress changes.
+        containers: How to start the steps' containers; None: the steps are processes of this interpreter.
 
     Raises:
         PipelineError: If a step failed, with the step's own error.
@@ -59,10 +64,15 @@ def supervise(
             child_group(
                 command,
                 {**environment, EVENTS_FILE: str(events.path), "PYTHONUNBUFFERED": "1", "TMPDIR": scratch},
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             ) as child,
         ):
+            assert child.stdin is not None  # noqa: S101 - asked for above
+            # A child that is gone already says why below.
+            with suppress(BrokenPipeError), child.stdin:
+                child.stdin.write(json.dumps(asdict(containers)).encode() if containers else b"")
             while child.poll() is None:
                 for step in events.refresh():
                     on_change(step)
@@ -70,6 +80,9 @@ def supervise(
     except CancelledError:
         events.close("cancelled")
         raise
+    finally:
+        if containers:
+            remove_containers(containers.run)
     events.close("failed")
     for step in events.steps:
         on_change(step)
@@ -82,4 +95,6 @@ def _last_words(log: Path) -> str:
     """Find the error of a step that tells no events; kfp indents what steps print, and only that."""
     printed = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.startswith("    ")]
     raised = [line for line in printed if _EXCEPTION.match(line)]
+    # What the step itself raised says more than how its container ended.
+    raised.sort(key=lambda line: not line.startswith(CONTAINER_ENDED))
     return f"a step failed: {raised[-1] if raised else 'it gave no reason'} (the whole log is in {log})"

@@ -1,0 +1,185 @@
+"""Running the steps of a local run in their containers, as Kubernetes would: without root, on a read-only file system.
+
+kfp's own Docker runner starts the containers; what it gets here is the setting, and another way to wait for them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfp_azureml.errors import PipelineError
+from kfp_azureml.images import RUN_AS_USER
+from kfp_azureml.steps import EVENTS_FILE
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+RUN_LABEL = "kfp-azureml.run"
+"""Label of every container of a run; its value is the name of the run's folder."""
+CONTAINER_ENDED = "ContainerError"
+"""Begins the log's line on a container that failed."""
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+_BUNDLE_IN_CONTAINER = "/etc/kfp-azureml/ca-bundle.pem"
+
+
+@dataclass(frozen=True)
+class ContainerSettings:
+    """How the containers of a run are started; a process passes it to another as JSON.
+
+    Attributes:
+        run: The run's name, for `RUN_LABEL`.
+        user: `UID:GID` of the steps' processes.
+        environment: Their environment variables.
+        mounts: What they see of this machine beside the outputs: path there, path here.
+        writable: Which of the paths there they may write.
+    """
+
+    run: str
+    user: str
+    environment: Mapping[str, str]
+    mounts: Mapping[str, str]
+    writable: tuple[str, ...] = ()
+
+    def runner_arguments(self) -> dict[str, Any]:
+        """Return the arguments for `kfp.local.DockerRunner`."""
+        from docker.types import Mount
+
+        return {
+            "labels": {RUN_LABEL: self.run},
+            "user": self.user,
+            "environment": dict(self.environment),
+            "mounts": [
+                Mount(target=there, source=here, type="bind", read_only=there not in self.writable)
+                for there, here in self.mounts.items()
+            ],
+            # The local Azure ML listens on this machine's loopback interface only.
+            "network_mode": "host",
+            "read_only": True,
+            "tmpfs": {"/tmp": "mode=1777"},  # noqa: S108 - the container's own
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+        }
+
+
+def container_settings(
+    folder: Path, environment: Mapping[str, str], data: Path | None, events: Path
+) -> ContainerSettings:
+    """Prepare a run's folder for containers.
+
+    The steps run as the caller; if that is root, as the images' own user, who then owns the outputs.
+
+    Args:
+        folder: The run's folder; gets `outputs/`, the event file and a readable copy of the certificates.
+        environment: What the steps need to know of Azure; nothing of the caller's is passed on by itself.
+        data: The images, where they are on this machine.
+        events: The event file.
+    """
+    outputs = folder / "outputs"
+    (outputs / "workspace").mkdir(parents=True)
+    events.touch()
+    uid, gid = (os.getuid(), os.getgid()) if os.getuid() != 0 else (RUN_AS_USER, RUN_AS_USER)
+    for path in (outputs, outputs / "workspace", events):
+        if path.stat().st_uid != uid:
+            os.chown(path, uid, gid)
+    mounts = {str(events): str(events)}
+    if data is not None:
+        mounts[str(data)] = str(data)
+    inside = {**environment, EVENTS_FILE: str(events), "PYTHONUNBUFFERED": "1"}
+    if bundle := environment.get(CERTIFICATES[0]):
+        readable = folder / "ca-bundle.pem"
+        shutil.copyfile(bundle, readable)
+        readable.chmod(0o644)
+        mounts[_BUNDLE_IN_CONTAINER] = str(readable)
+        inside |= dict.fromkeys(CERTIFICATES, _BUNDLE_IN_CONTAINER)
+    return ContainerSettings(folder.name, f"{uid}:{gid}", inside, mounts, writable=(str(events),))
+
+
+def check_images(compiled: Path) -> None:
+    """Check that there is a Docker engine that has the images of a compiled pipeline, or can pull them.
+
+    Raises:
+        PipelineError: If there is no engine, or no such image.
+    """
+    import yaml
+    from docker.errors import APIError, ImageNotFound
+
+    with compiled.open() as stream:
+        executors = next(iter(yaml.safe_load_all(stream)))["deploymentSpec"]["executors"]
+    with closing(_engine()) as engine:
+        for image in sorted(
+            {executor["container"]["image"] for executor in executors.values() if "container" in executor}
+        ):
+            try:
+                engine.images.get(image)
+            except ImageNotFound:
+                try:
+                    engine.images.pull(image)
+                except APIError as error:
+                    raise PipelineError(
+                        f"image {image} is not on this machine and cannot be pulled ({error.explanation}): "
+                        "`make images` builds the suite's own"
+                    ) from error
+
+
+def run_container(
+    client: DockerClient, image: str, command: list[str], volumes: dict[str, Any], **settings: Any
+) -> int:
+    """Run a step's container to its end, in place of kfp's function of the same arguments.
+
+    kfp lets the engine remove a container that has ended, and takes one that is gone for a success: so one that fails
+    fast can pass. This one is removed here, after its exit code was read; and, whatever happens, it does not go on
+    when this function is left.
+
+    Args:
+        client: The engine.
+        image: The step's image.
+        command: The step's program and arguments.
+        volumes: What kfp mounts: the outputs.
+        settings: The runner's arguments.
+
+    Returns:
+        The exit code.
+    """
+    container: Container = client.containers.create(image, command, volumes=volumes, **settings)
+    try:
+        container.start()
+        for line in container.logs(stream=True, follow=True):
+            print(line.decode(errors="replace"), end="")  # noqa: T201 - kfp puts it into the run's log
+        exit_code = int(container.wait()["StatusCode"])
+        if exit_code:
+            container.reload()
+            reason = ", out of memory" if container.attrs["State"]["OOMKilled"] else ""
+            print(f"{CONTAINER_ENDED}: {image} ended with exit code {exit_code}{reason}")  # noqa: T201 - likewise
+        return exit_code
+    finally:
+        container.remove(force=True)
+
+
+def remove_containers(run: str) -> None:
+    """Remove what is left of a run's containers, which is something only after its process was killed."""
+    with closing(_engine()) as engine:
+        for container in engine.containers.list(all=True, filters={"label": f"{RUN_LABEL}={run}"}):
+            container.remove(force=True)
+
+
+def _engine() -> DockerClient:
+    try:
+        import docker
+    except ImportError as error:
+        raise PipelineError("--docker needs the package docker: install kfp-azureml[local]") from error
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env()
+        client.ping()
+    except DockerException as error:
+        where = os.environ.get("DOCKER_HOST", "its usual socket")
+        raise PipelineError(f"no Docker engine answers at {where}: start one, or set DOCKER_HOST") from error
+    return client
