@@ -16,6 +16,8 @@ from azureml_emulator.cache import cache_root, cached_folder
 
 LOG_TAIL_LINES = 30
 PYTHON_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHONS = ("3.9", "3.10", "3.11", "3.12")
+"""What azureml-inference-server-http runs on."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +26,19 @@ class CondaSpec:
 
     Attributes:
         requirements: The lines of its `pip` list.
+        python: The minor version, such as `3.11`.
     """
 
     requirements: tuple[str, ...]
+    python: str = PYTHON_MINOR
 
 
 def parse_conda_file(text: str) -> CondaSpec:
     """Read a conda file.
 
     Args:
-        text: Its YAML: `dependencies` with `python` (this interpreter's minor version), `pip` and a `pip:` list.
-            Name, channels and prefix do not matter here.
+        text: Its YAML: `dependencies` with `python` (a minor version; by default this interpreter's), `pip` and a
+            `pip:` list. Name, channels and prefix do not matter here.
 
     Returns:
         What to build.
@@ -50,32 +54,35 @@ def parse_conda_file(text: str) -> CondaSpec:
     if not isinstance(dependencies, list):
         raise image_build_failure("The conda file has no list of 'dependencies'.")
     requirements: list[str] = []
+    python = PYTHON_MINOR
     for dependency in dependencies:
         if isinstance(dependency, dict) and list(dependency) == ["pip"] and isinstance(dependency["pip"], list):
             requirements += [str(requirement) for requirement in dependency["pip"]]
         elif isinstance(dependency, str):
-            _check_conda_package(dependency)
+            python = _python_version(dependency) or python
         else:
             raise image_build_failure(f"The conda file has a dependency that cannot be read: {dependency!r}.")
-    return CondaSpec(tuple(requirements))
+    return CondaSpec(tuple(requirements), python)
 
 
-def _check_conda_package(dependency: str) -> None:
+def _python_version(dependency: str) -> str | None:
+    """Read a conda package; return the minor version of Python where it names one."""
     parsed = re.fullmatch(r"(?:[\w.-]+::)?([\w.-]+)\s*(.*)", dependency.strip())
     name, version = parsed.groups() if parsed else (dependency, "")
-    if name == "pip":
-        return
+    if name == "pip" or (name == "python" and not version):
+        return None
     if name != "python":
         raise image_build_failure(
             f"The emulator cannot install the conda package {dependency!r}, it knows 'python' and 'pip' only:"
             " name it in the 'pip:' list if PyPI has it."
         )
     asked = re.fullmatch(r"={1,2}\s*(\d+\.\d+)(\.[\d*]+)?", version)
-    if version and (asked is None or asked[1] != PYTHON_MINOR):
+    if asked is None or asked[1] not in PYTHONS:
         raise image_build_failure(
-            f"The conda file asks for {dependency!r}, but the emulator runs on Python {PYTHON_MINOR} and builds"
-            f" environments for that version only: ask for 'python={PYTHON_MINOR}'."
+            f"The conda file asks for {dependency!r}: ask for one of the versions that the inference server runs on,"
+            f" as 'python=X.Y': {', '.join(PYTHONS)}."
         )
+    return asked[1]
 
 
 async def build_environment(spec: CondaSpec) -> Path:
@@ -90,15 +97,18 @@ async def build_environment(spec: CondaSpec) -> Path:
     Raises:
         ArmError: ImageBuildFailure, with the end of the installer's output.
     """
-    content = "\n".join([sys.version, sys.platform, *spec.requirements])
+    is_own = spec.python == PYTHON_MINOR
+    content = "\n".join([sys.version if is_own else spec.python, sys.platform, *spec.requirements])
 
     async def make(folder: Path) -> None:
         requirements = folder / "requirements.txt"
         requirements.write_text("".join(f"{line}\n" for line in spec.requirements))
         python = folder / "venv" / "bin" / "python"
         uv = [sys.executable, "-m", "uv"]
+        # Another version than our own is what uv finds on this machine, or can download.
+        interpreter = sys.executable if is_own else spec.python
         # Relocatable, because the folder gets its name when it is done.
-        await _install_step([*uv, "venv", "--relocatable", "--python", sys.executable, folder / "venv"], folder)
+        await _install_step([*uv, "venv", "--relocatable", "--python", interpreter, folder / "venv"], folder)
         await _install_step([*uv, "pip", "install", "--python", python, "--requirement", requirements], folder)
 
     folder = cache_root() / "environments" / hashlib.sha256(content.encode()).hexdigest()[:32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -31,12 +32,12 @@ def read_environment(model: Path) -> CondaSpec:
     conda_file = model / str(_conda_file(_read_flavor(model)) or "")
     pip_file = model / "requirements.txt"
     if conda_file.is_file():
-        requirements = parse_conda_file(conda_file.read_text()).requirements
+        spec = parse_conda_file(conda_file.read_text())
     elif pip_file.is_file():
-        requirements = tuple(pip_file.read_text().splitlines())
+        spec = CondaSpec(tuple(pip_file.read_text().splitlines()))
     else:
         raise image_build_failure("The MLflow model has neither the conda file its MLmodel names nor requirements.txt.")
-    return CondaSpec((*requirements, *ALSO_NEEDED))
+    return replace(spec, requirements=(*spec.requirements, *ALSO_NEEDED))
 
 
 def _read_flavor(model: Path) -> dict[str, object]:
