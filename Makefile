@@ -40,6 +40,10 @@ run: $(READY) ## the whole pipeline on this machine: real data to a live endpoin
 test: $(READY) ## unit, golden and end-to-end tests
 	$(BIN)/pytest $(ARGS)
 
+.PHONY: test-docker
+test-docker: images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
+	$(BIN)/pytest tests/docker $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

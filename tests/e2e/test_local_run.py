@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_azureml.local.data import fashion_mnist
+from fashion_slice import write_fashion_slice
 from processes import processes_of, wait_until
 
 COMMAND = [str(Path(sys.executable).with_name("kfp-azureml")), "run"]
@@ -19,16 +19,7 @@ BRIEF = ["--param", "epochs=1", "--param", "batch_size=64"]
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 2,000 training and 300 test images of Fashion-MNIST, as idx files."""
-    source = fashion_mnist(print)
-    folder = tmp_path_factory.mktemp("slice")
-    for prefix, count in (("train", 2000), ("t10k", 300)):
-        for kind, header, item in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
-            name = f"{prefix}-{kind}-ubyte"
-            whole = (source / name).read_bytes()
-            head = whole[:4] + count.to_bytes(4, "big") + whole[8:header]
-            (folder / name).write_bytes(head + whole[header : header + count * item])
-    return folder
+    return write_fashion_slice(tmp_path_factory.mktemp("slice"))
 
 
 def start(runs: Path, images: Path, *options: str) -> subprocess.Popen[str]:

@@ -1,0 +1,75 @@
+"""What the built images are and what they are not."""
+
+import json
+import os
+from importlib import metadata
+
+import docker
+import pytest
+import yaml
+from docker.models.images import Image
+
+from kfp_azureml import __version__
+from kfp_azureml.compiling.sources import shipped_pipelines
+from kfp_azureml.images import AZURE_IMAGE, ML_IMAGE, RUN_AS_USER
+
+MB = 1_000_000
+MOST_BYTES = {ML_IMAGE: 2_000 * MB, AZURE_IMAGE: 420 * MB}
+IMPORTS = {
+    ML_IMAGE: "prep.prep train.train score.score quality_gate.quality_gate",
+    AZURE_IMAGE: "aml_preflight.preflight aml_register_model.register aml_deploy_model.deploy",
+}
+HEAVY = {ML_IMAGE: "tensorflow onnxruntime pyarrow adlfs s3fs", AZURE_IMAGE: "azure.ai.ml azure.identity httpx"}
+ABSENT = {ML_IMAGE: "azure.ai.ml", AZURE_IMAGE: "tensorflow"}
+
+
+def run_in(engine: docker.DockerClient, image: Image, program: str) -> str:
+    settings = {"read_only": True, "tmpfs": {"/tmp": ""}, "cap_drop": ["ALL"], "network_mode": "none", "remove": True}
+    return engine.containers.run(image, ["python3", "-c", program], **settings).decode().strip()
+
+
+def test_the_size_is_within_its_limit(image: Image) -> None:
+    (name,) = image.tags
+    assert image.attrs["Size"] <= MOST_BYTES[name]
+
+
+def test_it_runs_as_a_numeric_user_and_has_the_labels(image: Image) -> None:
+    config = image.attrs["Config"]
+    assert config["User"].split(":")[0] == str(RUN_AS_USER)
+    labels = config["Labels"]
+    assert labels["org.opencontainers.image.version"] == __version__
+    assert labels["org.opencontainers.image.source"]
+    assert labels["org.opencontainers.image.revision"]
+
+
+def test_it_has_the_steps_and_what_they_need_and_nothing_of_the_other_image(
+    engine: docker.DockerClient, image: Image
+) -> None:
+    (name,) = image.tags
+    modules = [f"kfp_azureml.{module}" for module in IMPORTS[name].split()] + HEAVY[name].split()
+    run_in(engine, image, f"import {', '.join(modules)}")
+    with pytest.raises(docker.errors.ContainerError, match="ModuleNotFoundError"):
+        run_in(engine, image, f"import {ABSENT[name]}")
+
+
+def test_it_has_the_kfp_that_the_compiled_pipeline_was_made_with(engine: docker.DockerClient, image: Image) -> None:
+    inside = run_in(engine, image, "import importlib.metadata as m; print(m.version('kfp'))")
+    with (shipped_pipelines() / "image_classification.yaml").open() as stream:
+        pipeline = next(iter(yaml.safe_load_all(stream)))
+    assert pipeline["sdkVersion"] == f"kfp-{inside}"
+    assert inside == metadata.version("kfp")
+
+
+def test_no_layer_and_no_setting_holds_a_secret(engine: docker.DockerClient, image: Image) -> None:
+    config = image.attrs["Config"]
+    words = ("SECRET", "TOKEN", "PASSWORD", "CREDENTIAL", "INDEX_URL")
+    assert not [entry for entry in config["Env"] if any(word in entry.partition("=")[0].upper() for word in words)]
+    history = json.dumps(image.history())
+    # What the machine that builds knows and the image must not.
+    private = [value for name, value in os.environ.items() if any(word in name.upper() for word in words) and value]
+    layers = b"".join(image.save(chunk_size=1 << 24))
+    for value in private:
+        assert value not in history
+        assert value.encode() not in layers
+    for kind in (b"BEGIN PRIVATE KEY-----\nMII", b"BEGIN RSA PRIVATE KEY-----\nMII", b"SharedAccessSignature="):
+        assert kind not in layers
