@@ -84,5 +84,8 @@ def subscription_id(environ: Mapping[str, str] = os.environ) -> str:
     """
     value = environ.get(SUBSCRIPTION_KEY)
     if not value:
-        raise CredentialsError(f"{SUBSCRIPTION_KEY} is missing or empty: add it to the secret {SECRET_NAME}")
+        raise CredentialsError(
+            f"{SUBSCRIPTION_KEY} is missing or empty: add it to the secret {SECRET_NAME}, "
+            "or give the parameter subscription_id"
+        )
     return value

@@ -21,6 +21,7 @@ def aml_deploy_model(
     instance_count: int = 1,
     resource_group: str = "",
     workspace: str = "",
+    subscription_id: str = "",
     compute: str = "",
     scoring_script: str = "score.py",
     environment: str = "",
@@ -44,6 +45,7 @@ def aml_deploy_model(
         instance_count: How many machines.
         resource_group: The workspace's resource group; empty: from the workspace's config.json.
         workspace: The workspace's name; empty: from the workspace's config.json.
+        subscription_id: The workspace's subscription; empty: from the secret azcreds, or from the config.json.
         compute: An attached Kubernetes compute; empty: a managed endpoint.
         scoring_script: The entry script in code.
         environment: An environment of the workspace for code, as name:version.
@@ -75,6 +77,7 @@ def aml_deploy_model(
             compute=compute,
             resource_group=resource_group,
             workspace=workspace,
+            subscription_id=subscription_id,
             code=Path(code.path) if code else None,
             scoring_script=scoring_script,
             environment=environment,

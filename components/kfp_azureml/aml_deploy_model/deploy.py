@@ -60,6 +60,7 @@ def deploy_model(
     compute: str = "",
     resource_group: str = "",
     workspace: str = "",
+    subscription_id: str = "",
     code: Path | None = None,
     scoring_script: str = SCORING_SCRIPT,
     environment: str = "",
@@ -85,6 +86,7 @@ def deploy_model(
         compute: An attached Kubernetes compute; empty: a managed endpoint.
         resource_group: The workspace's resource group; see `azureml.workspace.workspace_client`.
         workspace: The workspace's name.
+        subscription_id: Its subscription; empty: from the secret azcreds.
         code: A folder with an entry script of the user's own; by default ours, for a model folder that train wrote.
         scoring_script: The entry script in `code`.
         environment: An environment of the workspace for `code`, `name:version`.
@@ -119,7 +121,7 @@ def deploy_model(
     from kfp_azureml.azureml.waiting import Deadline
     from kfp_azureml.azureml.workspace import studio_url, workspace_client, workspace_id
 
-    client = workspace_client(resource_group, workspace)
+    client = workspace_client(resource_group, workspace, subscription_id)
     endpoint_name = endpoint_name or derived_endpoint_name(model_name, workspace_id(client))
     model = _registered(client, model_name, model_version)
     serving = choose_serving(str(model.type), code, scoring_script, environment, conda_file, image)
@@ -194,6 +196,7 @@ _Path = click.Path(path_type=Path)
 @click.option("--compute", default="", help="An attached Kubernetes compute. Default: managed by Azure.")
 @click.option("--resource-group", default="", help="Default: from config.json.")
 @click.option("--workspace", default="", help="Default: from config.json.")
+@click.option("--subscription-id", default="", help="Default: AZ_SUBSCRIPTION_ID, or from config.json.")
 @click.option("--code", type=_Path, help="A folder with an entry script of your own.")
 @click.option("--scoring-script", default=SCORING_SCRIPT, show_default=True)
 @click.option("--environment", default="", help="NAME:VERSION of an environment, for --code.")

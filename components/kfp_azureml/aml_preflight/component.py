@@ -11,6 +11,7 @@ DISPLAY_NAME = "Check Azure ML Workspace"
 def aml_preflight(
     resource_group: str = "",
     workspace: str = "",
+    subscription_id: str = "",
     model_name: str = "",
     endpoint_name: str = "",
     data_version: str = "",
@@ -21,6 +22,7 @@ def aml_preflight(
     Args:
         resource_group: The workspace's resource group; empty: from the workspace's config.json.
         workspace: The workspace's name; empty: from the workspace's config.json.
+        subscription_id: The workspace's subscription; empty: from the secret azcreds, or from the config.json.
         model_name: The name to register the model under; empty: not checked.
         endpoint_name: The endpoint to deploy it to; empty: not checked.
         data_version: The user's name for the state of the input data, or nothing.
@@ -33,5 +35,11 @@ def aml_preflight(
     from kfp_azureml.steps import run_step
 
     with run_step(preflight.NAME):
-        preflight.preflight(resource_group, workspace, model_name=model_name, endpoint_name=endpoint_name)
+        preflight.preflight(
+            resource_group,
+            workspace,
+            subscription_id=subscription_id,
+            model_name=model_name,
+            endpoint_name=endpoint_name,
+        )
         return preflight.cache_version(data_version, run_id)

@@ -11,12 +11,20 @@ from kfp_azureml.steps import progress, run_step
 NAME = "aml_preflight"
 
 
-def preflight(resource_group: str = "", workspace: str = "", *, model_name: str = "", endpoint_name: str = "") -> None:
+def preflight(
+    resource_group: str = "",
+    workspace: str = "",
+    *,
+    subscription_id: str = "",
+    model_name: str = "",
+    endpoint_name: str = "",
+) -> None:
     """Check the names, sign in and read the workspace.
 
     Args:
         resource_group: The workspace's resource group; empty: from the workspace's config.json.
         workspace: The workspace's name; empty: from the workspace's config.json.
+        subscription_id: The workspace's subscription; empty: from the secret azcreds, or from the config.json.
         model_name: The name to register a model under; empty: not checked.
         endpoint_name: The endpoint to deploy it to; empty: not checked.
 
@@ -33,7 +41,7 @@ def preflight(resource_group: str = "", workspace: str = "", *, model_name: str 
 
     from kfp_azureml.azureml.workspace import workspace_client
 
-    client = workspace_client(resource_group, workspace)
+    client = workspace_client(resource_group, workspace, subscription_id)
     progress(f"workspace {client.workspace_name} in {client.resource_group_name} answers")
 
 
@@ -53,6 +61,7 @@ def cache_version(data_version: str, run_id: str) -> str:
 @click.command(help=__doc__)
 @click.option("--resource-group", default="", help="Default: from config.json.")
 @click.option("--workspace", default="", help="Default: from config.json.")
+@click.option("--subscription-id", default="", help="Default: AZ_SUBSCRIPTION_ID, or from config.json.")
 @click.option("--model-name", default="", help="Default: not checked.")
 @click.option("--endpoint-name", default="", help="Default: not checked.")
 def main(**arguments: str) -> None:

@@ -17,6 +17,7 @@ def aml_register_model(
     model_name: str,
     resource_group: str = "",
     workspace: str = "",
+    subscription_id: str = "",
     model_version: str = "",
     model_type: str = "custom_model",
     description: str = "",
@@ -33,6 +34,7 @@ def aml_register_model(
         model_name: The name to register it under.
         resource_group: The workspace's resource group; empty: from the workspace's config.json.
         workspace: The workspace's name; empty: from the workspace's config.json.
+        subscription_id: The workspace's subscription; empty: from the secret azcreds, or from the config.json.
         model_version: The version; empty: the next free number.
         model_type: custom_model, mlflow_model or triton_model.
         description: A description for people.
@@ -58,6 +60,7 @@ def aml_register_model(
             model_type=model_type,
             resource_group=resource_group,
             workspace=workspace,
+            subscription_id=subscription_id,
             score_result=Path(score_result.path) if score_result else None,
             tags=tags,
             params=Path(params.path) if params else None,

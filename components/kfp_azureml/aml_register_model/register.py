@@ -59,6 +59,7 @@ def register_model(
     model_type: str = "custom_model",
     resource_group: str = "",
     workspace: str = "",
+    subscription_id: str = "",
     score_result: Path | None = None,
     tags: Mapping[str, object] | None = None,
     params: Path | None = None,
@@ -74,6 +75,7 @@ def register_model(
         model_type: `custom_model`, `mlflow_model` or `triton_model`.
         resource_group: The workspace's resource group; see `azureml.workspace.workspace_client`.
         workspace: The workspace's name.
+        subscription_id: Its subscription; empty: from the secret azcreds.
         score_result: The score step's output: the model has to be what was scored; its figures become tags.
         tags: More tags.
         params: A JSON file with one flat object, whose entries become tags too.
@@ -98,7 +100,7 @@ def register_model(
 
     from kfp_azureml.azureml.workspace import studio_url, workspace_client
 
-    client = workspace_client(resource_group, workspace)
+    client = workspace_client(resource_group, workspace, subscription_id)
     wanted = _Wanted(model_name, model_version, model_type, content)
     with _staged(model, score_result) as folder:
         version = _find_or_create(client, wanted, folder, all_tags, description, run_id)
@@ -279,6 +281,7 @@ _Folder = click.Path(path_type=Path)
 @click.option("--model-type", default="custom_model", type=click.Choice(MODEL_TYPES), show_default=True)
 @click.option("--resource-group", default="", help="Default: from config.json.")
 @click.option("--workspace", default="", help="Default: from config.json.")
+@click.option("--subscription-id", default="", help="Default: AZ_SUBSCRIPTION_ID, or from config.json.")
 @click.option("--score-result", type=_Folder, help="The score step's output folder.")
 @click.option("--tag", "tags", multiple=True, callback=_parse_tags, metavar="KEY=VALUE")
 @click.option("--params", type=_Folder, help="A flat JSON file whose entries become tags.")

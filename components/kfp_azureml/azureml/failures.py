@@ -54,9 +54,9 @@ _BY_CODE = {
         CredentialsError,
         "the identity may not write to the workspace's storage: give it the role 'Storage Blob Data Contributor'",
     ),
-    "InvalidSubscriptionId": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY}"),
-    "SubscriptionNotFound": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY}"),
-    "ResourceGroupNotFound": Remedy(WorkspaceError, f"check resource_group and {SUBSCRIPTION_KEY}"),
+    "InvalidSubscriptionId": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
+    "SubscriptionNotFound": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
+    "ResourceGroupNotFound": Remedy(WorkspaceError, f"check resource_group, and {SUBSCRIPTION_KEY} or subscription_id"),
     "MissingSubscriptionRegistration": Remedy(
         WorkspaceError,
         "the subscription does not know Azure Machine Learning yet: "

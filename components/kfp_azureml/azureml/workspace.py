@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kfp_azureml.azcreds import subscription_id
+from kfp_azureml import azcreds
 from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.errors import WorkspaceError
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 
-def workspace_client(resource_group: str = "", workspace: str = "") -> MLClient:
+def workspace_client(resource_group: str = "", workspace: str = "", subscription_id: str = "") -> MLClient:
     """Connect to an Azure ML workspace and check that it answers.
 
     Args:
         resource_group: The workspace's resource group.
         workspace: The workspace's name. Without both names a `config.json` says them, found the SDK's way: here or in
             a parent folder, or in their `.azureml` folders.
+        subscription_id: The workspace's subscription; empty: from the secret `azcreds`, or with the names.
 
     Returns:
         A client of the workspace.
@@ -37,7 +38,7 @@ def workspace_client(resource_group: str = "", workspace: str = "") -> MLClient:
     if bool(resource_group) != bool(workspace):
         raise WorkspaceError(f"{'workspace' if resource_group else 'resource_group'} is missing: give both or neither")
     identity = credential()
-    subscription = subscription_id() if workspace else ""
+    subscription = workspace and (subscription_id or azcreds.subscription_id())
 
     from azure.ai.ml import MLClient
 

@@ -44,7 +44,7 @@ def check_endpoint(
 
     Args:
         results: What the steps reported: `endpoint` and `sample`.
-        arguments: The pipeline's arguments: `resource_group` and `workspace`.
+        arguments: The pipeline's arguments: `resource_group`, `workspace` and `subscription_id`.
         folder: The run's folder.
         cloud: How to reach it.
         keep: Whether a person will want to ask too: then `endpoint.curl` and `request.json` are written to the folder.
@@ -55,8 +55,7 @@ def check_endpoint(
     question = {
         "endpoint": results["endpoint"],
         "sample": results["sample"],
-        "resource_group": arguments.get("resource_group", ""),
-        "workspace": arguments.get("workspace", ""),
+        "workspace": [arguments.get(name, "") for name in ("resource_group", "workspace", "subscription_id")],
         "curl_folder": str(folder) if keep else None,
     }
     command = [sys.executable, "-m", "kfp_azureml.local.live_check"]
@@ -91,7 +90,7 @@ def _ask(question: dict[str, Any]) -> None:
 
     sample = json.loads(Path(question["sample"]).read_text())
     uri = question["endpoint"]["scoring_uri"]
-    client = workspace_client(question["resource_group"], question["workspace"])
+    client = workspace_client(*question["workspace"])
     key = scoring_key(client, question["endpoint"]["name"])
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     agreed = 0

@@ -11,12 +11,12 @@ from kfp_azureml.errors import DeploymentError, ModelError
 
 
 @pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+def connected(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     """A workspace that answers; who asked for which."""
     asked = []
 
-    def connect(resource_group: str, workspace: str) -> SimpleNamespace:
-        asked.append((resource_group, workspace))
+    def connect(resource_group: str, workspace: str, subscription_id: str) -> SimpleNamespace:
+        asked.append((resource_group, workspace, subscription_id))
         return SimpleNamespace(resource_group_name=resource_group, workspace_name=workspace)
 
     monkeypatch.setattr(workspace_module, "workspace_client", connect)
@@ -30,8 +30,8 @@ def test_only_a_named_version_of_the_data_is_shared_between_runs() -> None:
 
 @pytest.mark.parametrize("names", [{}, {"model_name": "fashion_mnist", "endpoint_name": "fashion-mnist"}])
 def test_names_that_will_do_and_a_workspace_that_answers(connected, names) -> None:
-    preflight("rg", "ws", **names)
-    assert connected == [("rg", "ws")]
+    preflight("rg", "ws", subscription_id="sub", **names)
+    assert connected == [("rg", "ws", "sub")]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_name_azure_would_refuse_ends_the_run_at_once(connected, names, error)
 
 
 def test_the_command_checks_the_same(connected) -> None:
-    names = ["--resource-group", "rg", "--workspace", "ws"]
+    names = ["--resource-group", "rg", "--workspace", "ws", "--subscription-id", "sub"]
     assert CliRunner().invoke(main, names).exit_code == 0
     assert CliRunner().invoke(main, [*names, "--endpoint-name", "-"]).exit_code == 1
-    assert connected == [("rg", "ws")]
+    assert connected == [("rg", "ws", "sub")]

@@ -1,6 +1,7 @@
 import json
 import logging
 import sys
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -42,6 +43,15 @@ def test_a_missing_subscription_is_named_before_anything_is_asked(monkeypatch):
     monkeypatch.delenv("AZ_SUBSCRIPTION_ID")
     with pytest.raises(CredentialsError, match="AZ_SUBSCRIPTION_ID"):
         workspace_client("rg", "ws")
+
+
+def test_a_subscription_that_is_named_needs_no_secret(monkeypatch):
+    monkeypatch.delenv("AZ_SUBSCRIPTION_ID")
+    asked = []
+    monkeypatch.setattr("azure.ai.ml.MLClient", lambda _identity, *names, **_: asked.append(names) or MagicMock())
+    workspace_client("rg", "ws", "other")
+    workspace_client("rg", "ws", "another")
+    assert asked == [("other", "rg", "ws"), ("another", "rg", "ws")]
 
 
 def test_the_sdks_prints_are_swallowed_and_our_log_is_not(capsys, caplog):
