@@ -11,28 +11,36 @@ from kfp import dsl
 from kfp_azureml.aml_deploy_model import component as deploy_face
 from kfp_azureml.aml_preflight import component as preflight_face
 from kfp_azureml.aml_register_model import component as register_face
-from kfp_azureml.azcreds import SECRET_NAME, use_azure_secret
+from kfp_azureml.azcreds import SECRET_NAME
 from kfp_azureml.compiling import PipelineOptions
+from kfp_azureml.compiling.pods import for_azure, for_gpu, for_kubeflow
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS
 from kfp_azureml.prep import component as prep_face
 from kfp_azureml.quality_gate import component as gate_face
 from kfp_azureml.score import component as score_face
 from kfp_azureml.train import component as train_face
 
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
 
 def build_pipeline(options: PipelineOptions) -> Any:
     """Return the pipeline, ready to be compiled.
 
     Args:
-        options: Registry and tag of the images.
+        options: What is chosen at compile time: images, Azure identity, GPUs and the like.
     """
 
     @dsl.pipeline(
         name="image-classification",
         display_name="Image classification to Azure ML",
         description="Prepare images, train and score a Keras classifier, register it in Azure ML and bring it live.",
+        pipeline_config=dsl.PipelineConfig(ttl_seconds_after_finished=options.ttl_seconds),
     )
     def image_classification(
+        resource_group: str = "",
+        workspace: str = "",
+        subscription_id: str = "",
+        azure_secret: str = SECRET_NAME,
         input_data: str = ADDRESS,
         data_version: str = "",
         use_azure_credentials: bool = False,
@@ -44,13 +52,20 @@ def build_pipeline(options: PipelineOptions) -> Any:
         min_accuracy: float = 0.9,
         model_name: str = "fashion-mnist",
         endpoint_name: str = "",
-        resource_group: str = "",
-        workspace: str = "",
-        azure_secret: str = SECRET_NAME,
         instance_type: str = "",
         instance_count: int = 1,
+        prep_cpu: str = "1",
+        prep_memory: str = "1Gi",
+        train_cpu: str = "2",
+        train_memory: str = "2Gi",
+        score_cpu: str = "1",
+        score_memory: str = "1Gi",
+        gate_cpu: str = "500m",
+        gate_memory: str = "512Mi",
+        azure_cpu: str = "500m",
+        azure_memory: str = "1Gi",
     ) -> None:
-        workspace_of = {"resource_group": resource_group, "workspace": workspace}
+        workspace_of = {"resource_group": resource_group, "workspace": workspace, "subscription_id": subscription_id}
         checked = preflight_face.aml_preflight(
             model_name=model_name,
             endpoint_name=endpoint_name,
@@ -64,7 +79,6 @@ def build_pipeline(options: PipelineOptions) -> Any:
             data_version=checked.output,
             use_azure_credentials=use_azure_credentials,
         )
-        use_azure_secret(prepared, azure_secret)
         trained = train_face.train(
             input_data=prepared.outputs["training_data"],
             epochs=epochs,
@@ -93,16 +107,31 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 **workspace_of,
             )
 
-        for task, face in (
-            (prepared, prep_face),
-            (trained, train_face),
-            (scored, score_face),
-            (judged, gate_face),
+        # From here on: how the steps run on Kubeflow.
+        for task, face, cpu, memory, timeout_seconds in (
+            (prepared, prep_face, prep_cpu, prep_memory, 2 * HOUR),
+            (trained, train_face, train_cpu, train_memory, DAY),
+            (scored, score_face, score_cpu, score_memory, HOUR),
+            (judged, gate_face, gate_cpu, gate_memory, 15 * MINUTE),
         ):
             task.set_display_name(face.DISPLAY_NAME).set_container_image(options.ml_image)
-        for task, face in ((checked, preflight_face), (registered, register_face), (deployed, deploy_face)):
+            for_kubeflow(task, options, cpu=cpu, memory=memory, timeout_seconds=timeout_seconds)
+        for_gpu(trained, options)
+        for_azure(prepared, options, azure_secret)
+
+        for task, face, timeout_seconds in (
+            (checked, preflight_face, 15 * MINUTE),
+            (registered, register_face, HOUR),
+            # It gives up by itself after an hour and puts the traffic back, for which it needs its pod.
+            (deployed, deploy_face, 2 * HOUR),
+        ):
             task.set_display_name(face.DISPLAY_NAME).set_container_image(options.azure_image)
+            # Preflight is there to refuse at once; a second try would only make its user wait.
+            retry = task is not checked
+            for_kubeflow(
+                task, options, cpu=azure_cpu, memory=azure_memory, timeout_seconds=timeout_seconds, retry=retry
+            )
             # The cache does not know of the environment nor of what is in the cloud.
-            use_azure_secret(task, azure_secret).set_caching_options(False)
+            for_azure(task, options, azure_secret).set_caching_options(False)
 
     return image_classification

@@ -16,6 +16,11 @@ def ml_image(registry: str = REGISTRY, tag: str = TAG) -> str:
     return f"{registry}/ml:{tag}"
 
 
+def ml_gpu_image(registry: str = REGISTRY, tag: str = TAG) -> str:
+    """Return the name of the image that runs train on a GPU."""
+    return f"{registry}/ml-gpu:{tag}"
+
+
 def azure_image(registry: str = REGISTRY, tag: str = TAG) -> str:
     """Return the name of the image that runs the aml_* components."""
     return f"{registry}/azure:{tag}"

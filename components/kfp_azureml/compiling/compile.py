@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import errors_in, load_builder
@@ -29,5 +30,14 @@ def compile_pipeline(source: Path, output: Path, options: PipelineOptions) -> No
 
     with whole_file(output) as part:
         with errors_in(source):
-            compiler.Compiler().compile(load_builder(source)(options), str(part))
+            pipeline = load_builder(source)(options)
+            compiler.Compiler().compile(pipeline, str(part))
         validate_compiled(part)
+        _check_steps(options, pipeline)
+
+
+def _check_steps(options: PipelineOptions, pipeline: Any) -> None:
+    executors = pipeline.pipeline_spec.deployment_spec["executors"]
+    steps = {label.removeprefix("exec-").replace("-", "_") for label in executors}
+    for step in options.timeouts.keys() - steps:
+        raise PipelineError(f"timeout of {step}: the pipeline has no such step; it has {', '.join(sorted(steps))}")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from kfp_azureml import images
+from kfp_azureml.compiling.gpu import Gpu
 from kfp_azureml.errors import PipelineError
 
 # As https://github.com/distribution/reference defines them: a host with a port perhaps, then lower-case path parts.
 _REGISTRY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_OBJECT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # the name of a Kubernetes object
+_MAX_RETRIES = 10
+_MAX_SECONDS = 2**31 - 1  # Kubernetes and Argo count these seconds in 32 bits
 
 
 @dataclass(frozen=True)
@@ -20,16 +26,34 @@ class PipelineOptions:
     Attributes:
         registry: Where the images are, such as `myregistry.azurecr.io/kfp-azureml`.
         tag: The images' tag.
+        ml_digest: The `ml` image's digest, `sha256:...`, to be used instead of the tag; likewise the next two.
+        azure_digest: The `azure` image's.
+        ml_gpu_digest: The `ml-gpu` image's.
+        pull_secret: The Kubernetes secret to pull the images with; empty: none is needed.
+        gpu: GPUs for the training step; None: it trains on CPUs.
+        workload_identity: Whether the Azure steps sign in as their service account instead of with `azcreds`.
+        retries: How often a failed step is tried again, where that is safe; see `pods.for_kubeflow`.
+        timeouts: Seconds by the step's name, such as `train`, where the pipeline's own are not right.
+        ttl_seconds: When to remove a finished run's pods, in seconds after its end; None: as the cluster does.
     """
 
     registry: str = images.REGISTRY
     tag: str = images.TAG
+    ml_digest: str = ""
+    azure_digest: str = ""
+    ml_gpu_digest: str = ""
+    pull_secret: str = ""
+    gpu: Gpu | None = None
+    workload_identity: bool = False
+    retries: int = 1
+    timeouts: Mapping[str, int] = field(default_factory=dict)
+    ttl_seconds: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the names.
+        """Check the values.
 
         Raises:
-            PipelineError: If they make no image names.
+            PipelineError: If they make no image names, or Kubernetes would not take them.
         """
         if not _REGISTRY.fullmatch(self.registry):
             raise PipelineError(
@@ -37,13 +61,37 @@ class PipelineOptions:
             )
         if not _TAG.fullmatch(self.tag):
             raise PipelineError(f"tag {self.tag!r}: expected letters, digits, '.', '_' and '-', such as 0.1.0")
+        for digest in (self.ml_digest, self.azure_digest, self.ml_gpu_digest):
+            if digest and not _DIGEST.fullmatch(digest):
+                raise PipelineError(f"digest {digest!r}: expected sha256: and 64 hexadecimal digits")
+        if self.ml_gpu_digest and not self.gpu:
+            raise PipelineError("a digest of ml-gpu is given, but no GPU: that image trains on GPUs only")
+        if self.pull_secret and not _OBJECT.fullmatch(self.pull_secret):
+            raise PipelineError(f"pull secret {self.pull_secret!r}: not the name of a Kubernetes secret")
+        if not 0 <= self.retries <= _MAX_RETRIES:
+            raise PipelineError(f"retries {self.retries}: expected 0 to {_MAX_RETRIES}")
+        for what, seconds in (
+            *((f"timeout of {step}", seconds) for step, seconds in self.timeouts.items()),
+            *([("TTL", self.ttl_seconds)] if self.ttl_seconds is not None else []),
+        ):
+            if not 0 < seconds <= _MAX_SECONDS:
+                raise PipelineError(f"{what} {seconds}: expected seconds, 1 to {_MAX_SECONDS}")
 
     @property
     def ml_image(self) -> str:
         """The `ml` image."""
-        return images.ml_image(self.registry, self.tag)
+        return _pinned(images.ml_image(self.registry, self.tag), self.ml_digest)
 
     @property
     def azure_image(self) -> str:
         """The `azure` image."""
-        return images.azure_image(self.registry, self.tag)
+        return _pinned(images.azure_image(self.registry, self.tag), self.azure_digest)
+
+    @property
+    def ml_gpu_image(self) -> str:
+        """The `ml-gpu` image."""
+        return _pinned(images.ml_gpu_image(self.registry, self.tag), self.ml_gpu_digest)
+
+
+def _pinned(tagged: str, digest: str) -> str:
+    return f"{tagged.rpartition(':')[0]}@{digest}" if digest else tagged

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 
-def _by_name(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+def by_name(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Turn NAME=VALUE, given any number of times, into a mapping: a callback for click options."""
     values = {}
     for param in given:
         name, equals, value = param.partition("=")
@@ -21,6 +22,6 @@ param_option = click.option(
     "params",
     multiple=True,
     metavar="NAME=VALUE",
-    callback=_by_name,
+    callback=by_name,
     help="Set a pipeline parameter; may be given several times.",
 )

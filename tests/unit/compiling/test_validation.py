@@ -7,7 +7,8 @@ import pytest
 import yaml
 from kfp import compiler, dsl, kubernetes
 
-from kfp_azureml.compiling.validation import dangling_references, validate_compiled
+from kfp_azureml.compiling.references import dangling_references
+from kfp_azureml.compiling.validation import validate_compiled
 from kfp_azureml.errors import PipelineError
 
 

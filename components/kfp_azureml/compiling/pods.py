@@ -1,0 +1,116 @@
+"""How a pipeline's tasks become pods on Kubeflow: resources, user, timeout, retries, Azure identity, GPUs.
+
+For any pipeline, ours or a user's own. kfp.local takes no notice of it, apart from a task's image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kfp_azureml import images
+from kfp_azureml.azcreds import SECRET_NAME, use_azure_secret
+from kfp_azureml.compiling.options import PipelineOptions
+
+if TYPE_CHECKING:
+    from kfp.dsl import PipelineTask
+
+WORKLOAD_IDENTITY_LABEL = "azure.workload.identity/use"
+"""Azure's webhook gives pods with this label the identity of their service account."""
+
+_BACKOFF = {"backoff_duration": "30s", "backoff_factor": 2.0, "backoff_max_duration": "600s"}
+
+
+def for_kubeflow(
+    task: PipelineTask,
+    options: PipelineOptions,
+    *,
+    cpu: str,
+    memory: str,
+    timeout_seconds: int,
+    retry: bool = True,
+) -> PipelineTask:
+    """Give a task what every pod needs: its resources, a user that is not root, an end, a pull secret, retries.
+
+    A retry is safe for a step that leaves the same whichever attempt succeeds. All of the suite's do: prep, train,
+    score and the gate write whole outputs or none, to the same place; register and deploy find what an earlier attempt
+    made and finish the rest. It makes up for a lost node, and costs a repetition where the mistake is the user's: so
+    there is one by default, and none for a step whose purpose is to refuse at once (`retry=False`).
+
+    Args:
+        task: A task of a KFP pipeline; not that of a pipeline used as a component, or of an importer.
+        options: What was chosen at compile time.
+        cpu: CPUs, such as `2` or `500m`; a pipeline parameter will do. Limit and request at once: Kubernetes takes a
+            limit for the request where there is none.
+        memory: Memory, such as `2Gi`; likewise.
+        timeout_seconds: When Kubernetes ends the pod, whatever it is doing; an image's download counts.
+        retry: Whether to try again when it failed, as often as `options.retries` says.
+
+    Returns:
+        The same task, so that calls can be chained.
+    """
+    from kfp import kubernetes
+    from kfp.dsl.pipeline_channel import PipelineChannel
+
+    task.set_cpu_limit(cpu).set_memory_limit(memory)
+    # Without this kfp 2.17 forgets to hand a parameter down to a task in an If or ExitHandler when only limits use it.
+    task.register_pipeline_channels([value for value in (cpu, memory) if isinstance(value, PipelineChannel)])
+    kubernetes.set_security_context(
+        task, run_as_user=images.RUN_AS_USER, run_as_group=images.RUN_AS_USER, run_as_non_root=True
+    )
+    kubernetes.set_timeout(task, options.timeouts.get(step_name(task), timeout_seconds))
+    if options.pull_secret:
+        kubernetes.set_image_pull_secrets(task, [options.pull_secret])
+    if retry and options.retries:
+        task.set_retry(options.retries, **_BACKOFF)
+    return task
+
+
+def for_azure(task: PipelineTask, options: PipelineOptions, secret_name: str = SECRET_NAME) -> PipelineTask:
+    """Give a task its identity in Azure: the secret `azcreds`, or that of the run's service account.
+
+    With workload identity the pod gets a label and no secret; the subscription, which `azcreds` holds too, has to
+    be an argument of the step (`subscription_id`).
+
+    Args:
+        task: A task of a KFP pipeline.
+        options: What was chosen at compile time.
+        secret_name: The secret's name in the namespace of the run; a pipeline parameter will do.
+
+    Returns:
+        The same task, so that calls can be chained.
+    """
+    from kfp import kubernetes
+
+    if options.workload_identity:
+        return kubernetes.add_pod_label(task, WORKLOAD_IDENTITY_LABEL, "true")
+    return use_azure_secret(task, secret_name)
+
+
+def for_gpu(task: PipelineTask, options: PipelineOptions) -> PipelineTask:
+    """Give a training task the GPUs that were chosen, their nodes, and the image `ml-gpu`; without any nothing changes.
+
+    Args:
+        task: A task of a KFP pipeline.
+        options: What was chosen at compile time.
+
+    Returns:
+        The same task, so that calls can be chained.
+    """
+    from kfp import kubernetes
+
+    gpu = options.gpu
+    if gpu is None:
+        return task
+    task.set_container_image(options.ml_gpu_image).set_accelerator_type(gpu.type).set_accelerator_limit(gpu.count)
+    for key, value in gpu.node_selector.items():
+        kubernetes.add_node_selector(task, key, value)
+    for taint in gpu.taints:
+        operator = "Exists" if taint.value is None else "Equal"
+        kubernetes.add_toleration(task, key=taint.key, operator=operator, value=taint.value, effect=taint.effect)
+    return task
+
+
+def step_name(task: PipelineTask) -> str:
+    """Return a task's name as people know it: that of its component, `aml_deploy_model`."""
+    name: str = task.name
+    return name.replace("-", "_")
