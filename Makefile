@@ -54,9 +54,16 @@ lint: $(READY) ## ruff and mypy
 REGISTRY ?=
 TAG ?=
 OUTPUT ?= pipelines/image_classification.yaml
+# Variables of compile-pipeline that hold one value, and those that hold several: each is the flag of its name.
+COMPILE_ONE := REGISTRY TAG ML_DIGEST AZURE_DIGEST ML_GPU_DIGEST PULL_SECRET GPU GPU_TYPE RETRIES TTL
+COMPILE_MANY := GPU_NODE_SELECTOR GPU_TOLERATION TIMEOUT
+flag = --$(shell echo $(1) | tr A-Z_ a-z-)
 .PHONY: compile-pipeline
-compile-pipeline: $(READY) ## compile and validate the pipeline (REGISTRY=.. TAG=.. OUTPUT=..)
-	@$(BIN)/kfp-azureml compile image_classification --output "$(OUTPUT)" $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(TAG),--tag "$(TAG)")
+compile-pipeline: $(READY) ## compile and validate the pipeline (REGISTRY=.. TAG=.. GPU=1 ..; README, "To AKS", has all)
+	@$(BIN)/kfp-azureml compile image_classification --output "$(OUTPUT)" \
+		$(foreach v,$(COMPILE_ONE),$(if $($v),$(call flag,$v) "$($v)")) \
+		$(foreach v,$(COMPILE_MANY),$(foreach value,$($v),$(call flag,$v) "$(value)")) \
+		$(if $(filter-out 0,$(WORKLOAD_IDENTITY)),--workload-identity)
 
 .PHONY: generate
 generate: $(READY) ## write every generated file again: component.yaml, pipeline, README tables

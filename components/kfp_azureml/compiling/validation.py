@@ -34,12 +34,20 @@ def validate_compiled(path: Path) -> None:
     platform = documents[1] if len(documents) == 2 else {}
     if "root" not in pipeline:
         raise PipelineError(f"{path}: has no root: not a compiled pipeline")
-    _parse(path, pipeline, platform)
-    for message in dangling_references(pipeline, platform):
-        raise PipelineError(f"{path}: {message}")
+    validate_documents(path, pipeline, platform)
 
 
-def _parse(path: Path, pipeline: dict[str, Any], platform: dict[str, Any]) -> None:
+def validate_documents(path: Path, pipeline: dict[str, Any], platform: dict[str, Any]) -> None:
+    """Check a compiled pipeline's two documents; see `validate_compiled`.
+
+    Args:
+        path: Where they are from, to be named in errors.
+        pipeline: The pipeline's document (`PipelineSpec`).
+        platform: The platform's (`PlatformSpec`), or an empty one.
+
+    Raises:
+        PipelineError: With the first thing that is wrong.
+    """
     from google.protobuf import json_format
     from kfp.kubernetes import kubernetes_executor_config_pb2
     from kfp.pipeline_spec import pipeline_spec_pb2
@@ -51,3 +59,5 @@ def _parse(path: Path, pipeline: dict[str, Any], platform: dict[str, Any]) -> No
             json_format.ParseDict(config, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
     except json_format.ParseError as error:
         raise PipelineError(f"{path}: not what Kubeflow's protos define: {error}") from error
+    for message in dangling_references(pipeline, platform):
+        raise PipelineError(f"{path}: {message}")

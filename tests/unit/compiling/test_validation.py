@@ -23,8 +23,8 @@ def use(made: dsl.Input[dsl.Dataset], word: str):
 
 
 @dsl.pipeline(name="two-steps")
-def two_steps(size: int = 3, secret: str = "azcreds"):
-    first = make(size=size)
+def two_steps(size: int = 3, secret: str = "azcreds", memory: str = "1Gi"):
+    first = make(size=size).set_memory_limit(memory)
     with dsl.If(first.outputs["Output"] == "made"):
         second = use(made=first.outputs["made"], word=first.outputs["Output"])
         kubernetes.use_secret_as_env(second, secret_name=secret, secret_key_to_env={"A": "A"})
@@ -84,6 +84,30 @@ def break_secret_name(pipeline: dict, platform: dict) -> None:
     del pipeline["root"]["dag"]["tasks"]["condition-1"]["inputs"]["parameters"]["pipelinechannel--secret"]
 
 
+def break_limit(pipeline: dict, platform: dict) -> None:
+    resources = pipeline["deploymentSpec"]["executors"]["exec-make"]["container"]["resources"]
+    resources["resourceMemoryLimit"] = "{{$.inputs.parameters['pipelinechannel--gone']}}"
+
+
+def break_image(pipeline: dict, platform: dict) -> None:
+    container = pipeline["deploymentSpec"]["executors"]["exec-make"]["container"]
+    container["image"] = "{{$.inputs.parameters['pipelinechannel--gone']}}"
+
+
+def break_limits_parameter(pipeline: dict, platform: dict) -> None:
+    del pipeline["root"]["dag"]["tasks"]["make"]["inputs"]["parameters"]["pipelinechannel--memory"]
+
+
+def break_text(pipeline: dict, platform: dict) -> None:
+    inputs = pipeline["root"]["dag"]["tasks"]["make"]["inputs"]["parameters"]
+    inputs["size"] = {"runtimeValue": {"constant": "no. {{$.inputs.parameters['pipelinechannel--gone']}}"}}
+
+
+def break_extra_input(pipeline: dict, platform: dict) -> None:
+    inputs = pipeline["root"]["dag"]["tasks"]["make"]["inputs"]["parameters"]
+    inputs["pipelinechannel--spare"] = {"componentInputParameter": "memory"}
+
+
 def test_a_sound_pipeline_passes(tmp_path: Path, documents: list[dict]) -> None:
     validate_compiled(written(tmp_path, documents))
 
@@ -100,6 +124,11 @@ def test_a_sound_pipeline_passes(tmp_path: Path, documents: list[dict]) -> None:
         (break_executor, "exec-nothing"),
         (break_platform, "exec-nothing"),
         (break_secret_name, "pipelinechannel--secret"),
+        (break_limit, "pipelinechannel--gone"),
+        (break_image, "pipelinechannel--gone"),
+        (break_limits_parameter, "pipelinechannel--memory"),
+        (break_text, "pipelinechannel--gone"),
+        (break_extra_input, "pipelinechannel--spare"),
     ],
 )
 def test_a_reference_to_nothing_is_found_and_named(tmp_path: Path, documents: list[dict], breakage, named: str) -> None:

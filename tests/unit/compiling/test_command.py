@@ -1,0 +1,115 @@
+"""`kfp-azureml compile` and `make compile-pipeline`: every option arrives in `PipelineOptions`."""
+
+import os
+import shlex
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kfp_azureml.compiling import compile as compile_module
+from kfp_azureml.compiling.command import compile_command
+from kfp_azureml.compiling.gpu import Gpu, Taint
+from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.errors import PipelineError
+
+ROOT = Path(__file__).parents[3]
+DIGEST = f"sha256:{'a' * 64}"
+EVERYTHING = PipelineOptions(
+    registry="example.azurecr.io/team",
+    tag="1.2",
+    ml_digest=DIGEST,
+    azure_digest=DIGEST,
+    ml_gpu_digest=DIGEST,
+    pull_secret="acr",
+    gpu=Gpu(
+        2, "amd.com/gpu", {"agentpool": "gpu", "zone": "1"}, (Taint("a", "NoExecute"), Taint("b", "NoSchedule", "c"))
+    ),
+    workload_identity=True,
+    retries=0,
+    timeouts={"train": 99, "prep": 77},
+    ttl_seconds=600,
+)
+FLAGS = [
+    *("--registry", "example.azurecr.io/team", "--tag", "1.2", "--pull-secret", "acr", "--ttl", "600"),
+    *("--ml-digest", DIGEST, "--azure-digest", DIGEST, "--ml-gpu-digest", DIGEST),
+    *(
+        "--gpu",
+        "2",
+        "--gpu-type",
+        "amd.com/gpu",
+        "--gpu-toleration",
+        "a:NoExecute",
+        "--gpu-toleration",
+        "b=c:NoSchedule",
+    ),
+    *("--gpu-node-selector", "agentpool=gpu", "--gpu-node-selector", "zone=1"),
+    *("--workload-identity", "--retries", "0", "--timeout", "train=99", "--timeout", "prep=77"),
+]
+VARIABLES = [
+    *("REGISTRY=example.azurecr.io/team", "TAG=1.2", "PULL_SECRET=acr", "TTL=600"),
+    *(f"ML_DIGEST={DIGEST}", f"AZURE_DIGEST={DIGEST}", f"ML_GPU_DIGEST={DIGEST}"),
+    *("GPU=2", "GPU_TYPE=amd.com/gpu", "GPU_TOLERATION=a:NoExecute b=c:NoSchedule"),
+    *("GPU_NODE_SELECTOR=agentpool=gpu zone=1", "WORKLOAD_IDENTITY=1", "RETRIES=0", "TIMEOUT=train=99 prep=77"),
+]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[PipelineOptions]:
+    """What the command asks the compiler for."""
+    options = []
+    monkeypatch.setattr(compile_module, "compile_pipeline", lambda _source, _output, given: options.append(given))
+    return options
+
+
+def of_make(*variables: str) -> list[str]:
+    """Return the arguments that `make compile-pipeline` gives to `kfp-azureml compile`."""
+    command = ["make", "--dry-run", "--assume-old", ".venv/.ready", "compile-pipeline", *variables]
+    environment = {"PATH": os.environ["PATH"]}  # make takes its variables from there too
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    printed = ran.stdout.replace("\\\n", " ")
+    words = shlex.split(printed[printed.index("kfp-azureml compile") :])
+    return words[2:]
+
+
+def test_everything_can_be_chosen_and_nothing_is_left_out_here() -> None:
+    plain = PipelineOptions()
+    for field in fields(PipelineOptions):
+        assert getattr(EVERYTHING, field.name) != getattr(plain, field.name), field.name
+
+
+def test_without_flags_everything_is_as_by_default(asked: list[PipelineOptions]) -> None:
+    assert CliRunner().invoke(compile_command, []).exit_code == 0
+    assert asked == [PipelineOptions()]
+
+
+@pytest.mark.parametrize("arguments", [FLAGS, VARIABLES], ids=["flags", "make"])
+def test_every_option_has_its_flag_and_its_variable(asked: list[PipelineOptions], arguments: list[str]) -> None:
+    flags = of_make(*arguments) if arguments is VARIABLES else arguments
+    result = CliRunner().invoke(compile_command, flags, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert asked == [EVERYTHING]
+
+
+def test_make_without_variables_or_with_zeros_asks_for_nothing(asked: list[PipelineOptions]) -> None:
+    for variables in ([], ["GPU=0", "WORKLOAD_IDENTITY=0"]):
+        CliRunner().invoke(compile_command, of_make(*variables), catch_exceptions=False)
+    assert asked == [PipelineOptions(), PipelineOptions()]
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--gpu-type", "nvidia.com/gpu"], "no GPU"),
+        (["--gpu", "1", "--gpu-toleration", "sku"], "GPU taint 'sku'"),
+        (["--gpu", "-1"], "GPU count -1"),
+        (["--timeout", "train=soon"], "timeout of train 'soon'"),
+        (["--ttl", "0"], "TTL 0"),
+    ],
+)
+def test_a_bad_value_is_one_line(asked: list[PipelineOptions], flags: list[str], named: str) -> None:
+    with pytest.raises(PipelineError, match=named):
+        CliRunner().invoke(compile_command, flags, catch_exceptions=False)
+    assert not asked
