@@ -54,17 +54,50 @@ def build_pipeline(options: PipelineOptions) -> Any:
         endpoint_name: str = "",
         instance_type: str = "",
         instance_count: int = 1,
+        # Fashion-MNIST needs, in MiB: prep 93, train 737, score 149, the gate 17, the Azure steps 117 to 130. More for
+        # larger images, and for Kubeflow's launcher, which shares the container. Not measured: what CUDA adds to train.
         prep_cpu: str = "1",
         prep_memory: str = "1Gi",
         train_cpu: str = "2",
-        train_memory: str = "2Gi",
+        train_memory: str = "8Gi" if options.gpu else "2Gi",
         score_cpu: str = "1",
         score_memory: str = "1Gi",
         gate_cpu: str = "500m",
-        gate_memory: str = "512Mi",
+        gate_memory: str = "256Mi",
         azure_cpu: str = "500m",
-        azure_memory: str = "1Gi",
+        azure_memory: str = "512Mi",
     ) -> None:
+        """Images to a live endpoint.
+
+        Args:
+            resource_group: The Azure ML workspace's resource group.
+            workspace: The workspace's name.
+            subscription_id: Its subscription. Empty: the one in the secret; needed with workload identity.
+            azure_secret: The Kubernetes secret with the Azure credentials. Not used with workload identity.
+            input_data: The folder or URI of the images: four idx files, raw or gzipped.
+            data_version: Any text that changes when the data does: prep is then cached under it, else not at all.
+            use_azure_credentials: Whether to read input_data with the Azure credentials.
+            class_names: The classes' names, in the order of the labels; their numbers when empty.
+            epochs: How often to go through the training images.
+            architecture: The network: lean or seed.
+            batch_size: Images a training step.
+            seed: The seed of every random choice in training.
+            min_accuracy: The least accuracy on the test set with which the model goes on, 0 to 1.
+            model_name: The name to register the model under.
+            endpoint_name: The endpoint; made if there is none. Empty: a name derived from those of model and workspace.
+            instance_type: The endpoint's machines. Empty: Standard_DS3_v2.
+            instance_count: How many of them.
+            prep_cpu: CPUs of the prep step, such as 1 or 500m.
+            prep_memory: Memory of the prep step, such as 1Gi.
+            train_cpu: CPUs of the train step.
+            train_memory: Memory of the train step.
+            score_cpu: CPUs of the score step.
+            score_memory: Memory of the score step.
+            gate_cpu: CPUs of the quality gate.
+            gate_memory: Memory of the quality gate.
+            azure_cpu: CPUs of each step that talks to Azure ML: preflight, register, deploy.
+            azure_memory: Memory of each of these steps.
+        """
         workspace_of = {"resource_group": resource_group, "workspace": workspace, "subscription_id": subscription_id}
         checked = preflight_face.aml_preflight(
             model_name=model_name,

@@ -16,7 +16,7 @@ _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OBJECT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # the name of a Kubernetes object
 _MAX_RETRIES = 10
-_MAX_SECONDS = 2**31 - 1  # Kubernetes and Argo count these seconds in 32 bits
+_MAX_SECONDS = 365 * 86400
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 WORKLOAD_IDENTITY_LABEL = "azure.workload.identity/use"
 """Azure's webhook gives pods with this label the identity of their service account."""
 
-_BACKOFF = {"backoff_duration": "30s", "backoff_factor": 2.0, "backoff_max_duration": "600s"}
+_PENDING_SECONDS = 3600
+"""What an attempt may wait before it starts, for the backoff (30 s, 60 s, ...) and for a node."""
 
 
 def for_kubeflow(
@@ -57,11 +58,14 @@ def for_kubeflow(
     kubernetes.set_security_context(
         task, run_as_user=images.RUN_AS_USER, run_as_group=images.RUN_AS_USER, run_as_non_root=True
     )
-    kubernetes.set_timeout(task, options.timeouts.get(step_name(task), timeout_seconds))
+    timeout_seconds = options.timeouts.get(step_name(task), timeout_seconds)
+    kubernetes.set_timeout(task, timeout_seconds)
     if options.pull_secret:
         kubernetes.set_image_pull_secrets(task, [options.pull_secret])
     if retry and options.retries:
-        task.set_retry(options.retries, **_BACKOFF)
+        # Argo counts this from the first attempt's start, and ends the later ones by it: it is no limit of the backoff.
+        all_attempts = (options.retries + 1) * (timeout_seconds + _PENDING_SECONDS)
+        task.set_retry(options.retries, "30s", backoff_factor=2.0, backoff_max_duration=f"{all_attempts}s")
     return task
 
 

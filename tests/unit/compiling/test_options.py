@@ -20,7 +20,7 @@ from kfp_azureml.errors import PipelineError
         ({"retries": -1}, "retries -1"),
         ({"retries": 11}, "retries 11"),
         ({"timeouts": {"train": 0}}, "timeout of train 0"),
-        ({"timeouts": {"train": 2**31}}, "timeout of train 2147483648"),
+        ({"timeouts": {"train": 10**8}}, "timeout of train 100000000"),
         ({"ttl_seconds": 0}, "TTL 0"),
     ],
 )

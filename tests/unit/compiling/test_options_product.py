@@ -94,6 +94,8 @@ def check_pull_secret(compiled: Compiled, options: PipelineOptions) -> None:
 
 def check_gpu(compiled: Compiled, options: PipelineOptions) -> None:
     gpu = options.gpu
+    parameters = compiled.pipeline["root"]["inputDefinitions"]["parameters"]
+    assert parameters["train_memory"]["defaultValue"] == ("8Gi" if gpu else "2Gi")
     for step in STEPS:
         accelerator = compiled.containers[step]["resources"].get("accelerator", {})
         pod = compiled.pods[step]
@@ -124,9 +126,11 @@ def check_identity(compiled: Compiled, options: PipelineOptions) -> None:
 def check_retries(compiled: Compiled, options: PipelineOptions) -> None:
     retried = {name: task["retryPolicy"] for name, task in compiled.tasks.items() if "retryPolicy" in task}
     assert retried.keys() == (STEPS - {"aml-preflight"} if options.retries else set())
-    for policy in retried.values():
-        backoff = {"backoffDuration": "30s", "backoffFactor": 2.0, "backoffMaxDuration": "600s"}
-        assert policy == {"maxRetryCount": options.retries, **backoff}
+    for step, policy in retried.items():
+        timeout = int(compiled.pods[step]["activeDeadlineSeconds"])
+        assert (policy["maxRetryCount"], policy["backoffDuration"]) == (options.retries, "30s")
+        # Argo ends the last attempt by it.
+        assert int(policy["backoffMaxDuration"].removesuffix("s")) > (options.retries + 1) * timeout
 
 
 def check_timeouts(compiled: Compiled, options: PipelineOptions) -> None:
