@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 BIN := .venv/bin
 UV := .venv/bin/uv
 READY := .venv/.ready
+comma := ,
 UV_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help
@@ -40,16 +41,53 @@ run: $(READY) ## the whole pipeline on this machine: real data to a live endpoin
 test: $(READY) ## unit, golden and end-to-end tests
 	$(BIN)/pytest $(ARGS)
 
+DOCKER ?= docker
+DOCKER_BUILD_FLAGS ?=
+BASE_IMAGE ?= python:3.11-slim-bookworm
+CA_CERTIFICATES ?=
+IMAGES := azure ml $(if $(GPU),ml-gpu)
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' components/kfp_azureml/__init__.py)
+REVISION := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2> /dev/null || echo unknown)
+SOURCE := $(or $(filter https://%,$(shell git remote get-url origin 2> /dev/null)),unknown)
+image_name = $(or $(REGISTRY),kfp-azureml)/$(1):$(or $(TAG),$(VERSION))
+.PHONY: images
+images: ## build the container images (REGISTRY=.. TAG=.. BASE_IMAGE=.. GPU=1 CA_CERTIFICATES=FILE)
+	@$(foreach image,$(IMAGES),DOCKER_BUILDKIT=1 $(DOCKER) build $(DOCKER_BUILD_FLAGS) \
+		--file docker/$(subst -gpu,,$(image)).Dockerfile --tag "$(call image_name,$(image))" \
+		--build-arg BASE_IMAGE="$(BASE_IMAGE)" --build-arg IMAGE=$(image) \
+		--build-arg VERSION="$(or $(TAG),$(VERSION))" --build-arg REVISION="$(REVISION)" --build-arg SOURCE="$(SOURCE)" \
+		$(if $(CA_CERTIFICATES),--secret id=ca-certificates$(comma)src="$(CA_CERTIFICATES)") . &&) \
+	$(DOCKER) image ls --filter label=org.opencontainers.image.revision="$(REVISION)"
+
+.PHONY: push
+push: ## push the images to REGISTRY, and print their digests for make compile-pipeline
+	@test -n "$(REGISTRY)" || { echo "name the registry: make push REGISTRY=myregistry.azurecr.io/kfp-azureml" >&2; exit 1; }
+	@$(foreach image,$(IMAGES),$(DOCKER) push "$(call image_name,$(image))" &&) true
+	@$(DOCKER) image inspect --format '{{index .RepoDigests 0}}' $(foreach image,$(IMAGES),"$(call image_name,$(image))")
+
+SYFT := .cache/syft/bin/syft
+$(SYFT): requirements/sbom.txt | $(UV)
+	@$(UV) venv --quiet --clear .cache/syft
+	@$(UV) pip sync --quiet --python .cache/syft/bin/python --require-hashes requirements/sbom.txt
+	@touch $@
+
+.PHONY: sbom
+sbom: $(SYFT) ## write each image's list of contents to dist/sbom (SPDX)
+	@mkdir -p dist/sbom
+	@$(foreach image,$(IMAGES),SYFT_CHECK_FOR_APP_UPDATE=false $(SYFT) scan --quiet "docker:$(call image_name,$(image))" \
+		--output spdx-json=dist/sbom/$(image).spdx.json && echo "dist/sbom/$(image).spdx.json" &&) true
+
 .PHONY: test-docker
 test-docker: images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
 	$(BIN)/pytest tests/docker $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy pipelines/*.py
+	$(BIN)/hadolint docker/*.Dockerfile
 
 REGISTRY ?=
 TAG ?=
@@ -69,11 +107,19 @@ compile-pipeline: $(READY) ## compile and validate the pipeline (REGISTRY=.. TAG
 generate: $(READY) ## write every generated file again: component.yaml, pipeline, README tables
 	@$(BIN)/python -m kfp_azureml.compiling.generate
 
+WITHOUT_KFP := --overrides requirements/images.overrides.txt
 .PHONY: lock
 lock: $(UV) ## resolve the dependencies again and write the hash-locked requirement sets
 	$(UV_COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(UV_COMPILE) --all-extras --no-emit-package azureml-emulator --no-emit-package kfp-azureml \
 		pyproject.toml emulator/pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(UV_COMPILE) --no-deps --constraint requirements/dev.txt requirements/kfp.in -o requirements/kfp.txt
+	$(UV_COMPILE) requirements/build.in -o requirements/build.txt
+	$(UV_COMPILE) requirements/sbom.in -o requirements/sbom.txt
+	$(UV_COMPILE) $(WITHOUT_KFP) --extra azure pyproject.toml -o requirements/azure.txt
+	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow pyproject.toml -o requirements/ml.txt
+	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow --overrides requirements/ml-gpu.overrides.txt \
+		pyproject.toml requirements/ml-gpu.in -o requirements/ml-gpu.txt
 
 .PHONY: clean
 clean: ## remove the environment, caches and runs

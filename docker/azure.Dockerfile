@@ -1,0 +1,46 @@
+# The image of the aml_* components: azure-ai-ml, and no TensorFlow. See docker/README.md.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS build
+SHELL ["/bin/sh", "-euc"]
+# A company's own certificates may be mounted for the downloads; they stay out of the image.
+ENV CA=/run/secrets/ca-certificates
+WORKDIR /build
+COPY requirements/build.txt requirements/
+RUN --mount=type=secret,id=ca-certificates \
+    if [ -e "$CA" ]; then export PIP_CERT="$CA"; fi; \
+    python -m venv tools; \
+    tools/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement requirements/build.txt; \
+    python -m venv --without-pip /opt/venv
+ARG IMAGE=azure
+COPY requirements/${IMAGE}.txt requirements/kfp.txt requirements/
+RUN --mount=type=secret,id=ca-certificates \
+    if [ -e "$CA" ]; then export SSL_CERT_FILE="$CA"; fi; \
+    export UV_NO_CACHE=1 UV_PYTHON=/opt/venv/bin/python UV_REQUIRE_HASHES=1; \
+    tools/bin/uv pip install --requirement "requirements/$IMAGE.txt"; \
+    tools/bin/uv pip install --no-deps --requirement requirements/kfp.txt
+COPY . .
+RUN tools/bin/python -m hatchling build --target wheel; \
+    tools/bin/uv pip install --python /opt/venv/bin/python --no-cache --no-deps dist/*.whl; \
+    find /opt/venv -type d -name tests -prune -exec rm -r {} +; \
+    /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
+
+FROM ${BASE_IMAGE}
+ARG IMAGE=azure
+ARG VERSION=0
+ARG REVISION=unknown
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.title="kfp-azureml/${IMAGE}" \
+      org.opencontainers.image.description="Registers and deploys models in Azure Machine Learning, as steps of a Kubeflow pipeline." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
+COPY --from=build /opt/venv /opt/venv
+# /tmp is all that a step writes to beside its outputs, so the root file system can be read-only.
+# The user has no entry in /etc/passwd, whichever uid a cluster gives it: some libraries ask for its name.
+ENV PATH=/opt/venv/bin:$PATH HOME=/tmp LOGNAME=step PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /tmp
+USER 10001:10001
+# A step runs to its end: there is nothing to ask after.
+HEALTHCHECK NONE
