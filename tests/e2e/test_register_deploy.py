@@ -49,6 +49,15 @@ def test_a_bad_request_is_the_callers_fault_and_says_why(client, live):
     assert answer.json() == {"error": "image 0: 3 bytes, expected 16 (height 4 x width 4 x channels 1)"}
 
 
+def test_what_is_live_says_where_to_look_and_how_to_ask(client, live):
+    assert live.model == "tiny:1"
+    workspace = client.workspaces.get(client.workspace_name)
+    page = f"https://ml.azure.com/endpoints/realtime/{ENDPOINT}/detail?wsid={workspace.id}"
+    assert live.studio_url.lower() == page.lower()
+    for words in (f"invoke --name {ENDPOINT} ", f"--workspace-name {client.workspace_name} "):
+        assert words in live.invoke_command
+
+
 def test_what_is_live_is_findable_by_run_and_model(client, live):
     deployment = client.online_deployments.get(live.deployment_name, ENDPOINT)
     assert deployment.id == live.deployment_id

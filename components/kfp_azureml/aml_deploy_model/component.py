@@ -3,7 +3,7 @@
 from typing import NamedTuple, Optional
 
 from kfp import dsl
-from kfp.dsl import Artifact, Input, Output
+from kfp.dsl import Artifact, Input, Markdown, Output
 
 from kfp_azureml.images import AZURE_IMAGE
 
@@ -13,6 +13,7 @@ DISPLAY_NAME = "Deploy Model to Azure ML"
 @dsl.component(base_image=AZURE_IMAGE, install_kfp_package=False)
 def aml_deploy_model(
     endpoint: Output[Artifact],
+    summary: Output[Markdown],
     model_name: str,
     model_version: str,
     endpoint_name: str = "",
@@ -37,6 +38,7 @@ def aml_deploy_model(
 
     Args:
         endpoint: Names, resource ids, scoring address and studio link, as JSON and as metadata.
+        summary: The same to read, with the link to click, and a command line that asks the endpoint.
         model_name: The registered model.
         model_version: Its version.
         endpoint_name: The endpoint; made if there is none. Empty: a name derived from those of model and workspace.
@@ -63,6 +65,7 @@ def aml_deploy_model(
     from pathlib import Path
 
     from kfp_azureml.aml_deploy_model import deploy
+    from kfp_azureml.aml_deploy_model.summary import in_words
     from kfp_azureml.azureml.results import write_result
     from kfp_azureml.steps import run_step
 
@@ -90,4 +93,5 @@ def aml_deploy_model(
         )
         write_result(deployed, endpoint.path)
         endpoint.metadata.update(vars(deployed))
+        Path(summary.path).write_text(in_words(deployed))
         return deployed.scoring_uri, deployed.deployment_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ class DeployedModel:
     """A live deployment.
 
     Attributes:
+        model: The model version, `name:version`.
         endpoint_name: The endpoint.
         deployment_name: The deployment.
         scoring_uri: The endpoint's address for requests.
@@ -38,8 +40,10 @@ class DeployedModel:
         endpoint_id: The endpoint's Azure resource id.
         deployment_id: The deployment's.
         studio_url: The endpoint's page in Azure ML studio.
+        invoke_command: A command line of the Azure CLI that asks the endpoint what is in `request.json`.
     """
 
+    model: str
     endpoint_name: str
     deployment_name: str
     scoring_uri: str
@@ -47,6 +51,7 @@ class DeployedModel:
     endpoint_id: str
     deployment_id: str
     studio_url: str
+    invoke_command: str
 
 
 def deploy_model(
@@ -158,6 +163,7 @@ def deploy_model(
         }
     )
     return DeployedModel(
+        model=plan.model,
         endpoint_name=endpoint_name,
         deployment_name=plan.deployment,
         scoring_uri=scoring.uri,
@@ -165,7 +171,20 @@ def deploy_model(
         endpoint_id=str(endpoint.id),
         deployment_id=str(deployment.id),
         studio_url=page,
+        invoke_command=_invoke_command(client, endpoint_name),
     )
+
+
+def _invoke_command(client: MLClient, endpoint_name: str) -> str:
+    options = {
+        "name": endpoint_name,
+        "subscription": client.subscription_id,
+        "resource-group": client.resource_group_name,
+        "workspace-name": client.workspace_name,
+        "request-file": "request.json",
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    return shlex.join(["az", "ml", "online-endpoint", "invoke", *words])
 
 
 def _registered(client: MLClient, name: str, version: str) -> Model:

@@ -3,7 +3,7 @@
 from typing import NamedTuple, Optional
 
 from kfp import dsl
-from kfp.dsl import Artifact, Input, Model, Output
+from kfp.dsl import Artifact, Input, Markdown, Model, Output
 
 from kfp_azureml.images import AZURE_IMAGE
 
@@ -14,6 +14,7 @@ DISPLAY_NAME = "Register Model in Azure ML"
 def aml_register_model(
     model: Input[Model],
     registered_model: Output[Artifact],
+    summary: Output[Markdown],
     model_name: str,
     resource_group: str = "",
     workspace: str = "",
@@ -30,7 +31,8 @@ def aml_register_model(
 
     Args:
         model: The model folder, from train or any other step.
-        registered_model: Name, version, resource id and studio link, as JSON and as metadata.
+        registered_model: Name, version, resource id, studio link and tags, as JSON and as metadata.
+        summary: The same to read, with the link to click.
         model_name: The name to register it under.
         resource_group: The workspace's resource group; empty: from the workspace's config.json.
         workspace: The workspace's name; empty: from the workspace's config.json.
@@ -49,6 +51,7 @@ def aml_register_model(
     from pathlib import Path
 
     from kfp_azureml.aml_register_model import register
+    from kfp_azureml.aml_register_model.summary import in_words
     from kfp_azureml.azureml.results import write_result
     from kfp_azureml.steps import run_step
 
@@ -69,4 +72,5 @@ def aml_register_model(
         )
         write_result(registered, registered_model.path)
         registered_model.metadata.update(vars(registered))
+        Path(summary.path).write_text(in_words(registered))
         return registered.name, registered.version, registered.id

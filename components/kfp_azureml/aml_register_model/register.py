@@ -43,12 +43,14 @@ class RegisteredModel:
         version: Its version.
         id: Its Azure resource id.
         studio_url: Its page in Azure ML studio.
+        tags: Its tags: those of this registration, and what others gave it.
     """
 
     name: str
     version: str
     id: str
     studio_url: str
+    tags: dict[str, str]
 
 
 def register_model(
@@ -108,7 +110,8 @@ def register_model(
         name=model_name,
         version=str(version.version),
         id=str(version.id),
-        studio_url=studio_url(client, f"models/{model_name}:{version.version}"),
+        studio_url=studio_url(client, f"model/{model_name}:{version.version}/details"),
+        tags=dict(version.tags or {}),
     )
     report(model={"name": registered.name, "version": registered.version, "id": registered.id})
     return registered

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from kfp_azureml import azcreds
 from kfp_azureml.azureml.credentials import credential
@@ -66,12 +67,14 @@ def workspace_id(client: MLClient) -> str:
 def studio_url(client: MLClient, page: str) -> str:
     """Return the address of a page of Azure ML studio.
 
+    Which tenant it is in is not said: that is one of the values of `azcreds`. Studio asks whoever is in several.
+
     Args:
         client: A client of the workspace.
-        page: The page's path, such as `models/fashion:1`.
+        page: The page's path, such as `model/fashion:1/details`.
     """
-    scope = f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"
-    return f"https://ml.azure.com/{page}?wsid={scope}/workspaces/{client.workspace_name}"
+    # A resource group's name may hold brackets, which would end a link.
+    return f"https://ml.azure.com/{quote(page, safe='/:')}?wsid={quote(workspace_id(client))}"
 
 
 @contextmanager

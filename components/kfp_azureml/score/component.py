@@ -24,8 +24,9 @@ def score(
         input_model: The model folder, as train writes it; its files must be what train recorded.
         output_result: Predictions with probabilities (predictions.parquet), predicted classes (predict_result.csv),
             some images with their answers (sample.json), and the record of what was scored (check.json).
-        metrics: Loss and accuracy.
-        classification_metrics: The confusion matrix.
+        metrics: Accuracy and loss, and the area under the ROC curve where there is one.
+        classification_metrics: The confusion matrix and the ROC curve: with two classes that of the second, with more
+            the micro-average of each class against the rest, with images of one class only none.
         report: Figures by class, the confusion matrix, and the most confident mistakes as pictures.
 
     Returns:
@@ -46,5 +47,12 @@ def score(
         metrics.log_metric("accuracy", result.accuracy)
         metrics.log_metric("loss", result.loss)
         classification_metrics.log_confusion_matrix(list(result.classes), [list(row) for row in result.confusion])
+        if result.roc:
+            metrics.log_metric("roc_auc", result.roc.area)
+            classification_metrics.log_roc_curve(
+                list(result.roc.false_positive_rate),
+                list(result.roc.true_positive_rate),
+                list(result.roc.thresholds),
+            )
         output_result.metadata.update(accuracy=result.accuracy, loss=result.loss, images=result.images)
         return result.accuracy

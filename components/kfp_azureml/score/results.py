@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kfp_azureml.imagesets.image_set import Batch
+    from kfp_azureml.score.roc import RocCurve
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ScoreResult:
         loss: Mean cross-entropy in nats, of probabilities clipped to [1e-7, 1 - 1e-7] as Keras does.
         classes: The class names.
         confusion: How many images of class i (the row) were taken for class j (the column).
+        roc: The ROC curve; None where the set has images of one class only, so that there is none.
     """
 
     images: int
@@ -29,6 +31,7 @@ class ScoreResult:
     loss: float
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
+    roc: RocCurve | None = None
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def score_model(
         output_report: An HTML page to write, with the confusion matrix and the most confident mistakes.
 
     Returns:
-        Accuracy, loss and confusion matrix.
+        Accuracy, loss, confusion matrix and ROC curve.
 
     Raises:
         ModelError: If the model folder is incomplete or altered.
@@ -61,6 +61,7 @@ def score_model(
     from kfp_azureml.imagesets.opening import open_image_set
     from kfp_azureml.score.predictions import PredictionFiles
     from kfp_azureml.score.report import MistakeAlbum, write_report
+    from kfp_azureml.score.roc import RocCounts
 
     manifest = read_manifest(input_model)
     if ONNX_FILE not in manifest.files:
@@ -74,6 +75,7 @@ def score_model(
     confusion = np.zeros((classes, classes), np.int64)
     loss = 0.0
     album = MistakeAlbum()
+    roc = RocCounts()
     with whole_folder(output_result) as folder:
         with PredictionFiles(folder, images.info, classes) as files:
             for scored in _score_batches(images, manifest, input_model / ONNX_FILE):
@@ -83,6 +85,7 @@ def score_model(
                 np.add.at(confusion, (labels, scored.predicted), 1)
                 files.write(scored)
                 album.add(scored)
+                roc.add(scored)
 
         result = ScoreResult(
             images=images.info.count,
@@ -90,6 +93,7 @@ def score_model(
             loss=loss / images.info.count,
             classes=manifest.classes,
             confusion=tuple(map(tuple, confusion.tolist())),
+            roc=roc.curve(),
         )
         if not np.isfinite(result.loss):
             raise ModelError(f"{input_model}: the model's probabilities are not numbers: train it again")

@@ -72,7 +72,11 @@ def folder(tmp_path):
 def test_the_first_version_is_1_and_carries_run_and_content(models, folder):
     registered = register_model(folder(), model_name="net", run_id="run-7", tags={"stage": "trial"})
     assert (registered.name, registered.version, registered.id) == ("net", "1", "/models/net/1")
-    assert registered.studio_url.startswith("https://ml.azure.com/models/net:1?wsid=/subscriptions/s/")
+    assert registered.studio_url == (
+        "https://ml.azure.com/model/net:1/details?wsid=/subscriptions/s/resourceGroups/rg"
+        "/providers/Microsoft.MachineLearningServices/workspaces/ws"
+    )
+    assert registered.tags == {"stage": "trial"}
     stored = models.versions["net", "1"]
     assert stored.properties[RUN_PROPERTY] == "run-7"
     assert len(stored.properties[CONTENT_PROPERTY]) == 64

@@ -5,7 +5,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from kfp_azureml.azureml.workspace import quiet_sdk, workspace_client
+from kfp_azureml.azureml.workspace import quiet_sdk, studio_url, workspace_client
 from kfp_azureml.errors import CredentialsError, WorkspaceError
 
 
@@ -52,6 +52,14 @@ def test_a_subscription_that_is_named_needs_no_secret(monkeypatch):
     workspace_client("rg", "ws", "other")
     workspace_client("rg", "ws", "another")
     assert asked == [("other", "rg", "ws"), ("another", "rg", "ws")]
+
+
+def test_a_studio_page_is_named_so_that_no_bracket_ends_its_link():
+    client = MagicMock(subscription_id="s", resource_group_name="rg(old) ü", workspace_name="ws")
+    assert studio_url(client, "model/net:1/details") == (
+        "https://ml.azure.com/model/net:1/details?wsid=/subscriptions/s/resourceGroups/rg%28old%29%20%C3%BC"
+        "/providers/Microsoft.MachineLearningServices/workspaces/ws"
+    )
 
 
 def test_the_sdks_prints_are_swallowed_and_our_log_is_not(capsys, caplog):
