@@ -8,6 +8,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from docker.models.images import Image
 
 from docker_runs import start, summary
 from kfp_azureml.images import RUN_AS_USER
@@ -54,26 +55,25 @@ def test_the_whole_pipeline_ends_with_a_live_endpoint(
     assert containers_of(engine, tmp_path) == []
 
 
-def test_containers_have_no_root_no_capabilities_and_write_to_tmp_only(tmp_path: Path) -> None:
-    run = start(tmp_path, Path(__file__).with_name("probe_pipeline.py"))
+def test_containers_have_no_root_no_capabilities_and_write_to_tmp_only(tmp_path: Path, image: Image) -> None:
+    (name,) = image.tags
+    source = tmp_path / "probe.py"
+    source.write_text(Path(__file__).with_name("probe_pipeline.py").read_text().replace("IMAGE", name))
+    run = start(tmp_path / "runs", source)
     output, errors = run.communicate(timeout=300)
     assert run.returncode == 0, output + errors
-    probes = [json.loads(path.read_text()) for path in (tmp_path / "latest/outputs").rglob("output") if path.is_file()]
-    assert len(probes) == 2
-    uid = os.getuid() or RUN_AS_USER
-    for seen in probes:
-        assert (seen["uid"], seen["gid"]) == (uid, os.getgid() or RUN_AS_USER)
-        assert seen["capabilities"] == 0
-        assert seen["no_new_privileges"] == "1"
-        assert seen["writable"] == ["/tmp/x"]
-        assert seen["home_is_writable"]
-        # Nothing of the caller's environment comes in by itself.
-        assert not set(seen["environment"]) & {"VIRTUAL_ENV", "PYTEST_CURRENT_TEST", "DOCKER_HOST"}
+    (told,) = (path for path in (tmp_path / "runs/latest/outputs").rglob("output") if path.is_file())
+    seen = json.loads(told.read_text())
+    assert (seen["uid"], seen["gid"]) == (os.getuid() or RUN_AS_USER, os.getgid() or RUN_AS_USER)
+    assert seen["capabilities"] == 0
+    assert seen["no_new_privileges"] == "1"
+    assert seen["writable"] == ["/tmp/x"]
+    assert seen["home_is_writable"]
+    # Nothing of the caller's environment comes in by itself.
+    assert not set(seen["environment"]) & {"VIRTUAL_ENV", "PYTEST_CURRENT_TEST", "DOCKER_HOST"}
 
 
-def test_a_container_that_fails_at_once_fails_the_run_every_time(
-    tmp_path: Path, image: docker.models.images.Image
-) -> None:
+def test_a_container_that_fails_at_once_fails_the_run_every_time(tmp_path: Path, image: Image) -> None:
     (name,) = image.tags
     source = tmp_path / "failing.py"
     source.write_text(FAILING.format(image=name, command=["sh", "-c", "exit 3"]))
