@@ -1,0 +1,94 @@
+"""What can be said of the images without building them."""
+
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from docker.utils.build import exclude_paths
+
+from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.compiling.sources import PACKAGE
+from kfp_azureml.images import RUN_AS_USER
+
+ROOT = PACKAGE.parents[1]
+DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
+SETS = ("azure", "ml", "ml-gpu")
+
+
+def locked(name: str) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / f"requirements/{name}.txt").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+def test_the_user_is_the_one_that_pods_ask_for(path: Path) -> None:
+    assert f"\nUSER {RUN_AS_USER}:{RUN_AS_USER}\n" in path.read_text()
+
+
+def test_there_is_one_dockerfile_per_image() -> None:
+    assert [path.stem for path in DOCKERFILES] == ["azure", "ml"]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_kfp_comes_alone_so_that_its_pins_hold_nothing_back(name: str) -> None:
+    assert not {"kfp", "kfp-kubernetes", "kfp-server-api", "kubernetes"} & set(locked(name))
+    assert list(locked("kfp")) == ["kfp"]
+    # All that kfp needs at run time.
+    assert "typing-extensions" in locked(name)
+
+
+def test_kfp_is_the_one_that_compiles_the_pipelines() -> None:
+    assert locked("kfp")["kfp"] == locked("dev")["kfp"] == metadata.version("kfp")
+
+
+def test_each_image_has_its_own_half() -> None:
+    assert "azure-ai-ml" in locked("azure")
+    assert "tensorflow-cpu" in locked("ml")
+    assert not {"tensorflow-cpu", "tensorflow", "keras"} & set(locked("azure"))
+    assert not {"azure-ai-ml"} & set(locked("ml"))
+    gpu = locked("ml-gpu")
+    assert gpu["tensorflow"] == locked("ml")["tensorflow-cpu"]
+    assert "tensorflow-cpu" not in gpu
+    assert "nvidia-cudnn-cu12" in gpu
+
+
+@pytest.mark.parametrize("name", [*SETS, "kfp", "build", "sbom", "dev"])
+def test_every_package_is_locked_by_its_hash_and_no_index_is_named(name: str) -> None:
+    text = (ROOT / f"requirements/{name}.txt").read_text()
+    for requirement in re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)):
+        assert "--hash=sha256:" in requirement, requirement
+    assert "index" not in re.sub(r"# via.*", "", text)
+    assert "://" not in text
+
+
+def test_the_build_context_is_small_and_holds_no_more_than_it_needs() -> None:
+    patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    sent = [ROOT / path for path in exclude_paths(str(ROOT), patterns)]
+    files = [path for path in sent if path.is_file() and path.name != ".dockerignore"]
+    assert sum(path.stat().st_size for path in files) < 1_000_000
+    assert {path.relative_to(ROOT).parts[0] for path in files} == {
+        "README.md",
+        "components",
+        "pipelines",
+        "pyproject.toml",
+        "requirements",
+    }
+
+
+def test_make_images_builds_the_images_that_pipelines_name() -> None:
+    made = _named_by_make()
+    options = PipelineOptions()
+    assert made == [options.azure_image, options.ml_image]
+
+
+def test_make_images_takes_registry_and_tag_as_the_compiler_does() -> None:
+    options = PipelineOptions(registry="example.azurecr.io/team", tag="1.2.3")
+    made = _named_by_make("REGISTRY=example.azurecr.io/team", "TAG=1.2.3", "GPU=1")
+    assert made == [options.azure_image, options.ml_image, options.ml_gpu_image]
+
+
+def _named_by_make(*variables: str) -> list[str]:
+    command = ["make", "--no-print-directory", "--dry-run", "images", *variables]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return re.findall(r'--tag "([^"]+)"', said)
