@@ -103,6 +103,11 @@ compile-pipeline: $(READY) ## compile and validate the pipeline (REGISTRY=.. TAG
 		$(foreach v,$(COMPILE_MANY),$(foreach value,$($v),$(call flag,$v) "$(value)")) \
 		$(if $(filter-out 0,$(WORKLOAD_IDENTITY)),--workload-identity)
 
+OVERLAYS ?=
+.PHONY: manifests
+manifests: ## render the overlays into dist/manifests (OVERLAYS="aks-azcreds", CLIENT_ID=.. of a managed identity)
+	@CLIENT_ID="$(CLIENT_ID)" manifests/render dist/manifests $(OVERLAYS)
+
 .PHONY: generate
 generate: $(READY) ## write every generated file again: component.yaml, pipeline, README tables
 	@$(BIN)/python -m kfp_azureml.compiling.generate
