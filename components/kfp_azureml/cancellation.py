@@ -23,7 +23,8 @@ def cancellable() -> Iterator[None]:
     def cancel(number: int, _frame: FrameType | None) -> None:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
-        raise CancelledError(f"cancelled by {signal.Signals(number).name}")
+        name = signal.Signals(number).name
+        raise CancelledError(f"cancelled by {name}", at_the_keyboard=number == signal.SIGINT)
 
     for number in _SIGNALS:
         signal.signal(number, cancel)

@@ -10,6 +10,7 @@ from kfp_azureml import __version__
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.compiling.command import compile_command
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
+from kfp_azureml.kubeflow.command import submit_command
 from kfp_azureml.local.command import run_command
 
 
@@ -32,5 +33,5 @@ def commands() -> None:
     """Kubeflow Pipelines components for Azure Machine Learning."""
 
 
-for _command in (run_command, compile_command):
+for _command in (run_command, compile_command, submit_command):
     commands.add_command(_command)

@@ -49,6 +49,10 @@ class PipelineError(KfpAzuremlError):
     """A pipeline cannot be found, compiled or run."""
 
 
+class KubeflowError(KfpAzuremlError):
+    """Kubeflow's server or the cluster cannot be reached, or refuses."""
+
+
 class RejectedError(KfpAzuremlError):
     """The model was trained and scored, but did not pass the quality gate."""
 
@@ -56,6 +60,14 @@ class RejectedError(KfpAzuremlError):
 
 
 class CancelledError(BaseException):
-    """Somebody stopped the run; like KeyboardInterrupt it passes through `except Exception`."""
+    """Somebody stopped the run; like KeyboardInterrupt it passes through `except Exception`.
+
+    Attributes:
+        at_the_keyboard: Whether by Ctrl-C, so that there is somebody to ask.
+    """
 
     exit_code = 130
+
+    def __init__(self, message: str, *, at_the_keyboard: bool = False) -> None:
+        super().__init__(message)
+        self.at_the_keyboard = at_the_keyboard

@@ -12,8 +12,20 @@ import kfp_azureml
 PACKAGE = Path(kfp_azureml.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 FACES = sorted(PACKAGE.glob("*/component.py"))
-ORCHESTRATION = ("compiling", "local")  # rooms that compile and run pipelines, which is kfp's own business
-HEAVY = ("tensorflow", "keras", "azure", "pandas", "pyarrow", "onnxruntime", "numpy", "kfp", "rich", "fsspec")
+ORCHESTRATION = ("compiling", "local", "kubeflow")  # rooms that compile and run pipelines, which is kfp's own business
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "azure",
+    "pandas",
+    "pyarrow",
+    "onnxruntime",
+    "numpy",
+    "kfp",
+    "rich",
+    "fsspec",
+    "kubernetes",
+)
 
 # What a room may import of the other rooms; what stands in no room is open to all.
 STEPS = {"prep", "train", "score", "quality_gate", "aml_preflight", "aml_register_model", "aml_deploy_model"}
@@ -28,6 +40,7 @@ ARROWS = {
     "aml_register_model": {"azureml"},
     "aml_deploy_model": {"azureml"},
     "compiling": STEPS,
+    "kubeflow": {"azureml", "compiling"},
     "local": STEPS | {"imagesets", "azureml", "compiling"},
 }
 

@@ -1,0 +1,175 @@
+"""The connection to Kubeflow's API: its address, who we are to it, and a client that waits for nothing for ever."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from functools import wraps
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfp_azureml.errors import KubeflowError
+from kfp_azureml.kubeflow.failures import NotTheApiError, api_errors
+
+if TYPE_CHECKING:
+    from kfp import Client
+
+HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"  # kfp's own name, as is that of the token's path
+TOKEN_PATH_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - a path
+TOKEN_VARIABLE = "KF_PIPELINES_TOKEN"  # noqa: S105 - a name
+COOKIE_VARIABLE = "KF_PIPELINES_COOKIE"
+REQUEST_SECONDS = 60.0
+"""How long one request may take; kfp's client by itself sets no limit."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach Kubeflow.
+
+    Attributes:
+        host: The API's address; empty: as kfp finds it, in the pod's cluster or through the kubeconfig.
+        namespace: The profile's namespace where Kubeflow has several users; empty: kfp's own setting.
+        token_file: A file with a bearer token, which is read again for each request; None: none.
+        token: A bearer token; empty: none.
+        cookie: A session's cookie, NAME=VALUE; empty: none.
+        ca_cert: Certificates of the authority that signed the server's; None: the well-known ones.
+    """
+
+    host: str = ""
+    namespace: str = ""
+    token_file: Path | None = None
+    token: str = field(default="", repr=False)
+    cookie: str = field(default="", repr=False)
+    ca_cert: Path | None = None
+
+
+def choose_connection(
+    host: str | None,
+    namespace: str | None,
+    token_file: Path | None,
+    cookie_file: Path | None,
+    ca_cert: Path | None,
+    environ: Mapping[str, str] = os.environ,
+) -> Connection:
+    """Put what a user gave and what the environment says into one connection.
+
+    A token goes before a cookie, a file before a variable. In a pod the token that Kubernetes mounts for Kubeflow is
+    taken by itself.
+
+    Raises:
+        KubeflowError: If a file cannot be read, or what it holds cannot be sent.
+    """
+    token, cookie = "", ""
+    if token_file:
+        _readable_secret(token_file, "token")
+    elif cookie_file:
+        cookie = _readable_secret(cookie_file, "cookie")
+    elif environ.get(TOKEN_VARIABLE):
+        token = _sendable(environ[TOKEN_VARIABLE], TOKEN_VARIABLE)
+    elif environ.get(COOKIE_VARIABLE):
+        cookie = _sendable(environ[COOKIE_VARIABLE], COOKIE_VARIABLE)
+    else:
+        token_file = _mounted_token(environ)
+    if ca_cert and not ca_cert.is_file():
+        raise KubeflowError(f"certificates {ca_cert}: no such file")
+    return Connection(host or environ.get(HOST_VARIABLE, ""), namespace or "", token_file, token, cookie, ca_cert)
+
+
+def connect(connection: Connection) -> Client:
+    """Connect, and check that Kubeflow answers.
+
+    Raises:
+        KubeflowError: If there is no address, nothing answers there, it is not Kubeflow, or it wants another identity.
+    """
+    from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials
+
+    host = connection.host
+    if host and not host.startswith(("http://", "https://")):
+        host = f"https://{host}"
+    given: dict[str, Any] = {
+        "host": host or None,
+        "existing_token": connection.token or None,
+        "cookies": connection.cookie or None,
+        "ssl_ca_cert": str(connection.ca_cert) if connection.ca_cert else None,
+    }
+    if connection.token_file:
+        given["credentials"] = ServiceAccountTokenVolumeCredentials(str(connection.token_file))
+    with warnings.catch_warnings(), redirect_stdout(StringIO()), api_errors("connecting", host):
+        warnings.simplefilter("ignore", FutureWarning)
+        client = _bounded_client_class()(**given)
+        several_users = client.get_kfp_healthz().multi_user
+    if several_users and not (connection.namespace or client.get_user_namespace()):
+        raise KubeflowError("this Kubeflow has several users: name your profile's namespace with --namespace")
+    return client
+
+
+def api_address(client: Client) -> str:
+    """Return the address that a client sends its requests to."""
+    return str(client._run_api.api_client.configuration.host)
+
+
+def _bounded_client_class() -> type[Client]:
+    """Make kfp's client fail once, at once and in order, where it would try five times and print tracebacks."""
+    import kfp
+    from urllib3 import Retry
+
+    class BoundedClient(kfp.Client):  # type: ignore[misc]
+        def _load_config(self, *args: Any, **kwargs: Any) -> Any:
+            config = super()._load_config(*args, **kwargs)
+            if config.host == type(config)().host and not args[0]:
+                raise KubeflowError(f"no address of Kubeflow: give --host or set {HOST_VARIABLE}")
+            # A redirection is a login page's; whoever follows it takes that page for an answer.
+            config.retries = Retry(0, redirect=False)
+            return config
+
+        def set_user_namespace(self, namespace: str) -> None:
+            self._context_setting["namespace"] = namespace  # in memory: kfp writes it to the home folder
+
+        def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:  # noqa: ARG002 - kfp's signature
+            api = self._healthz_api
+            rest = api.api_client.rest_client
+            if not hasattr(rest.request, "__wrapped__"):  # kfp asks first while it is being made
+                rest.request = _bounded(rest.request)
+            answer = api.healthz_service_get_healthz()
+            kind = api.api_client.last_response.getheader("content-type", "")
+            if "json" not in kind:
+                raise NotTheApiError(kind)
+            return answer
+
+    return BoundedClient
+
+
+def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(request)
+    def bounded(*args: Any, _request_timeout: float | None = None, **kwargs: Any) -> Any:
+        return request(*args, _request_timeout=_request_timeout or REQUEST_SECONDS, **kwargs)
+
+    return bounded
+
+
+def _mounted_token(environ: Mapping[str, str]) -> Path | None:
+    from kfp.client import KF_PIPELINES_SA_TOKEN_PATH
+
+    if named := environ.get(TOKEN_PATH_VARIABLE):
+        _readable_secret(Path(named), "token")
+        return Path(named)
+    mounted = Path(KF_PIPELINES_SA_TOKEN_PATH)
+    return mounted if mounted.is_file() else None
+
+
+def _readable_secret(path: Path, what: str) -> str:
+    try:
+        return _sendable(path.read_text(), f"{what} in {path}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KubeflowError(f"{what} file {path}: cannot be read ({type(error).__name__})") from error
+
+
+def _sendable(text: str, where: str) -> str:
+    value = text.strip()
+    if not value or not value.isascii() or not value.isprintable():
+        raise KubeflowError(f"{where}: expected one line of plain characters")
+    return value

@@ -1,0 +1,194 @@
+"""Submitting a pipeline to Kubeflow: compiled and checked here, run and followed there."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kfp_azureml.compiling.compile import compile_pipeline
+from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.compiling.parameters import check_complete, declared_parameters, parse_values
+from kfp_azureml.compiling.sources import find_pipeline
+from kfp_azureml.compiling.validation import validate_compiled
+from kfp_azureml.errors import CancelledError, KfpAzuremlError, KubeflowError
+from kfp_azureml.kubeflow.connection import Connection, api_address, connect
+from kfp_azureml.kubeflow.failures import api_errors
+from kfp_azureml.kubeflow.following import Follower
+
+if TYPE_CHECKING:
+    from kfp import Client
+
+EXPERIMENT = "pipeline_samples"
+TIMEOUT_SECONDS = 86400.0
+_CONFLICT = 409
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a user asks of `kfp-azureml submit`.
+
+    Attributes:
+        pipeline: A pipeline's name or file.
+        options: What to compile it with, where it is a source.
+        params: Pipeline parameters by name, as typed.
+        experiment: The experiment, made if it does not exist.
+        run_name: The run's name; empty: the pipeline's and the time.
+        service_account: The Kubernetes service account of the steps; empty: Kubeflow's own.
+        cache: Whether steps may take their results from earlier runs, where the pipeline lets them.
+        wait: Whether to follow the run to its end.
+        timeout: How many seconds to follow it.
+        terminate_on_cancel: Whether whoever stops this command ends the run too, without being asked.
+    """
+
+    pipeline: str
+    options: PipelineOptions = field(default_factory=PipelineOptions)
+    params: Mapping[str, str] = field(default_factory=dict)
+    experiment: str = EXPERIMENT
+    run_name: str = ""
+    service_account: str = ""
+    cache: bool = True
+    wait: bool = True
+    timeout: float = TIMEOUT_SECONDS
+    terminate_on_cancel: bool = False
+
+
+def submit(wanted: Submission, connection: Connection, say: Callable[[str], None] = click.echo) -> None:
+    """Run a pipeline on Kubeflow. Nothing is sent before pipeline and parameters are known to be right.
+
+    Args:
+        wanted: What to run.
+        connection: Where.
+        say: Prints a line.
+
+    Raises:
+        PipelineError: If the pipeline or a parameter is wrong, or the run failed.
+        KubeflowError: If the server cannot be reached, or refuses.
+        CancelledError: If the user stopped this command.
+    """
+    source = find_pipeline(wanted.pipeline)
+    with _compiled(source, wanted.options) as package:
+        declared = declared_parameters(package)
+        arguments = parse_values(wanted.params, declared)
+        check_complete(arguments, declared)
+        client = connect(connection)
+        run_id = _create_run(client, wanted, connection, package, arguments)
+        steps = step_names(package)
+    link = f"{client._get_url_prefix()}/#/runs/details/{run_id}"
+    say(f"Run {run_id} in experiment {wanted.experiment}: {link}")
+    if not wanted.wait:
+        return
+    started = time.monotonic()
+    try:
+        Follower(client, api_address(client), run_id, steps, say).follow(wanted.timeout)
+    except CancelledError as cancelled:
+        raise CancelledError(f"{cancelled}; {_leave_or_terminate(client, run_id, wanted, cancelled)}: {link}") from None
+    except KfpAzuremlError as error:
+        raise type(error)(f"{error}: {link}") from error
+    say(f"Succeeded in {time.monotonic() - started:.0f} s")
+
+
+def step_names(package: Path) -> dict[str, str]:
+    """Return what to call a compiled pipeline's steps, by each of the names that Kubeflow may list them under."""
+    import yaml
+
+    with package.open() as stream:
+        pipeline = next(iter(yaml.safe_load_all(stream)))
+    components = pipeline.get("components", {})
+    names: dict[str, str] = {}
+    for group in (pipeline["root"], *components.values()):
+        for name, task in group.get("dag", {}).get("tasks", {}).items():
+            if "executorLabel" in components.get(task["componentRef"]["name"], {}):
+                step = name.replace("-", "_")
+                names |= {name: step, task.get("taskInfo", {}).get("name", name): step}
+    return names
+
+
+@contextmanager
+def _compiled(source: Path, options: PipelineOptions) -> Iterator[Path]:
+    if source.suffix != ".py":
+        validate_compiled(source)
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
+        package = Path(folder) / f"{source.stem}.yaml"
+        compile_pipeline(source, package, options)
+        yield package
+
+
+def _create_run(
+    client: Client, wanted: Submission, connection: Connection, package: Path, arguments: Mapping[str, Any]
+) -> str:
+    from urllib3.exceptions import ProtocolError, ReadTimeoutError
+
+    host = api_address(client)
+    experiment_id = _experiment(client, wanted.experiment, connection.namespace, host)
+    try:
+        with api_errors("creating the run", host), redirect_stdout(StringIO()):
+            run = client.run_pipeline(
+                experiment_id=experiment_id,
+                job_name=wanted.run_name or f"{package.stem} {time.strftime('%Y-%m-%d %H-%M-%S')}",
+                pipeline_package_path=str(package),
+                params=dict(arguments),
+                # True would switch the cache on for the steps that must not have it.
+                enable_caching=None if wanted.cache else False,
+                service_account=wanted.service_account or None,
+            )
+    except KubeflowError as error:
+        if isinstance(error.__cause__, (ProtocolError, ReadTimeoutError)):
+            raise KubeflowError(f"{error}; look before you try again: the run may be there") from error
+        raise
+    return str(run.run_id)
+
+
+def _experiment(client: Client, name: str, namespace: str, host: str) -> str:
+    from kfp_server_api import ApiException
+
+    with api_errors(f"experiment {name}", host), redirect_stdout(StringIO()):
+        try:
+            experiment = client.create_experiment(name, namespace=namespace or None)
+        except ApiException as error:
+            if error.status != _CONFLICT:
+                raise
+            # Somebody made it since we looked.
+            experiment = client.create_experiment(name, namespace=namespace or None)
+    return str(experiment.experiment_id)
+
+
+def _leave_or_terminate(client: Client, run_id: str, wanted: Submission, cancelled: CancelledError) -> str:
+    """Do with the run what the user wants done, and say what that was."""
+    if not wanted.terminate_on_cancel and not (cancelled.at_the_keyboard and _wants_to_terminate()):
+        return (
+            "the run goes on; to end it choose Terminate on its page, "
+            f"or POST to {api_address(client)}/apis/v2beta1/runs/{run_id}:terminate"
+        )
+    try:
+        with api_errors("terminating the run", api_address(client)):
+            client.terminate_run(run_id)
+    except KubeflowError as error:
+        return f"the run goes on ({error})"
+    return "the run is being terminated"
+
+
+def _wants_to_terminate() -> bool:
+    """Ask, where there is somebody to ask; Ctrl-C, or a terminal that goes away, is a no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in _SIGNALS}
+    try:
+        return click.confirm("\nTerminate the run on Kubeflow too?", default=False, err=True)
+    except (click.Abort, KeyboardInterrupt):
+        return False
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
