@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import re
 import ssl
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import yaml
+
+from http_double import Request, Response, json_response, serving
 
 from kfp_azureml.compiling.validation import validate_documents
 from kfp_azureml.errors import PipelineError
@@ -43,6 +42,15 @@ class Fault:
     message: str = ""
     html: bool = False
     location: str = ""
+
+    def response(self) -> Response | None:
+        """Return what it sends."""
+        if not self.status:
+            return None
+        if self.html:
+            return Response(self.status, b"<!doctype html><title>Kubeflow</title>", "text/html")
+        said = {"error": self.message, "message": self.message, "code": _RPC_CODES.get(self.status, 2), "details": []}
+        return json_response(self.status, said, **({"Location": self.location} if self.location else {}))
 
 
 @dataclass
@@ -75,35 +83,49 @@ class KubeflowApi:
     url: str = ""
     _polls: dict[str, int] = field(default_factory=dict)
 
-    def answer(self, method: str, path: str, query: dict[str, list[str]], headers: Any, body: bytes) -> Any:
-        """Answer a request, or raise `Refused`."""
-        if self.token and headers.get("Authorization") != f"Bearer {self.token}":
-            raise Refused(401, "Request header error: there is no user identity header.")
-        if self.cookie and headers.get("Cookie") != self.cookie:
-            raise Refused(401, "no session")
-        match method, path:
+    def answer(self, request: Request) -> Response | None:
+        """Answer a request, as told to or as the API does."""
+        path = request.path.removeprefix(API)
+        asked = f"{request.method} {path}"
+        self.requests.append(asked)
+        for key in (asked, ""):
+            if self.faults.get(key):
+                return self.faults[key].pop(0).response()
+        if not request.path.startswith(API):
+            return Fault(404, "Not Found").response()
+        try:
+            return json_response(200, self._answer(request, path))
+        except RefusedError as refused:
+            return Fault(refused.status, str(refused)).response()
+
+    def _answer(self, request: Request, path: str) -> object:
+        if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise RefusedError(401, "Request header error: there is no user identity header.")
+        if self.cookie and request.headers.get("Cookie") != self.cookie:
+            raise RefusedError(401, "no session")
+        match request.method, path:
             case "GET", "/healthz":
                 return {"multi_user": self.multi_user}
             case "GET", "/experiments":
-                return {"experiments": self._matching(self.experiments, query)}
+                return {"experiments": self._matching(self.experiments, request.query)}
             case "POST", "/experiments":
-                return self._create_experiment(json.loads(body))
+                return self._create_experiment(json.loads(request.body))
             case "POST", "/runs":
-                return self._create_run(json.loads(body))
+                return self._create_run(json.loads(request.body))
             case "POST", "/pipelines/upload":
-                return self._upload(query["name"][0], headers, body)
+                return self._upload(request)
         if found := re.fullmatch(r"/runs/([^:]+)(:terminate)?", path):
             run_id, action = found.groups()
             if run_id not in self.runs:
-                raise Refused(404, f"run {run_id} not found")
-            if (method, action) == ("POST", ":terminate"):
+                raise RefusedError(404, f"run {run_id} not found")
+            if (request.method, action) == ("POST", ":terminate"):
                 self.terminated.append(run_id)
                 return {}
-            if (method, action) == ("GET", None):
+            if (request.method, action) == ("GET", None):
                 return self._poll(run_id)
-        raise Refused(404, "Not Found")
+        raise RefusedError(404, "Not Found")
 
-    def _matching(self, things: dict[str, dict[str, Any]], query: dict[str, list[str]]) -> list[dict[str, Any]]:
+    def _matching(self, things: dict[str, dict[str, Any]], query: Mapping[str, list[str]]) -> list[dict[str, Any]]:
         found = list(things.values())
         for predicate in json.loads(query["filter"][0])["predicates"] if "filter" in query else []:
             assert predicate["operation"] == 1
@@ -113,16 +135,16 @@ class KubeflowApi:
 
     def _create_experiment(self, body: dict[str, Any]) -> dict[str, Any]:
         if self.multi_user and not body.get("namespace"):
-            raise Refused(400, "Invalid input error: Namespace is empty in multi-user mode")
+            raise RefusedError(400, "Invalid input error: Namespace is empty in multi-user mode")
         if body["display_name"] in [known["display_name"] for known in self.experiments.values()]:
-            raise Refused(409, f"experiment {body['display_name']} already exists")
+            raise RefusedError(409, f"experiment {body['display_name']} already exists")
         made = {**body, "experiment_id": f"experiment-{len(self.experiments) + 1}"}
         self.experiments[made["experiment_id"]] = made
         return made
 
     def _create_run(self, body: dict[str, Any]) -> dict[str, Any]:
         if body.get("experiment_id") not in self.experiments:
-            raise Refused(404, f"experiment {body.get('experiment_id')} not found")
+            raise RefusedError(404, f"experiment {body.get('experiment_id')} not found")
         spec = body["pipeline_spec"]
         pipeline, platform = (
             (spec["pipeline_spec"], spec.get("platform_spec", {})) if "pipeline_spec" in spec else (spec, {})
@@ -130,39 +152,40 @@ class KubeflowApi:
         try:
             validate_documents(Path("run"), pipeline, platform)
         except PipelineError as error:
-            raise Refused(400, str(error)) from error
+            raise RefusedError(400, str(error)) from error
         declared = pipeline["root"].get("inputDefinitions", {}).get("parameters", {})
         given = body.get("runtime_config", {}).get("parameters", {})
         optional = {name for name, about in declared.items() if "defaultValue" in about or about.get("isOptional")}
         if given.keys() - declared.keys() or declared.keys() - optional - given.keys():
-            raise Refused(400, f"parameters do not fit: {sorted(given)}, expected {sorted(declared)}")
+            raise RefusedError(400, f"parameters do not fit: {sorted(given)}, expected {sorted(declared)}")
         run_id = f"run-{len(self.runs) + 1}"
         self.runs[run_id] = {**body, "run_id": run_id}
         return {**self.runs[run_id], "state": "PENDING", "created_at": "2026-01-01T00:00:00Z"}
 
-    def _poll(self, run_id: str) -> dict[str, Any]:
+    def _poll(self, run_id: str) -> dict[str, Any]:  # noqa: N818
         shown = self.script[min(self._polls.get(run_id, 0), len(self.script) - 1)]
         self._polls[run_id] = self._polls.get(run_id, 0) + 1
         base = {"run_id": run_id, "display_name": self.runs[run_id]["display_name"], **shown}
         return {**base, "state": "CANCELED"} if run_id in self.terminated else base
 
-    def _upload(self, name: str, headers: Any, body: bytes) -> dict[str, Any]:
-        head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
-        parts = BytesParser().parsebytes(head + body).get_payload()
+    def _upload(self, request: Request) -> dict[str, Any]:
+        name = request.query["name"][0]
+        head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
+        parts = BytesParser().parsebytes(head + request.body).get_payload()
         files = {part.get_param("name", header="content-disposition"): part.get_payload(decode=True) for part in parts}
         package = files["uploadfile"]
         try:
             pipeline, *platform = yaml.safe_load_all(package)
             validate_documents(Path("upload"), pipeline, platform[0] if platform else {})
         except (yaml.YAMLError, PipelineError) as error:
-            raise Refused(400, str(error)) from error
+            raise RefusedError(400, str(error)) from error
         if name in self.uploads:
-            raise Refused(409, f"pipeline {name} already exists")
+            raise RefusedError(409, f"pipeline {name} already exists")
         self.uploads[name] = package
         return {"pipeline_id": f"pipeline-{len(self.uploads)}", "display_name": name, "name": name}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The API's own refusal."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -195,73 +218,12 @@ def _after(seconds: float) -> str:
 
 
 @contextmanager
-def running_kubeflow_api(context: ssl.SSLContext | None = None) -> Iterator[KubeflowApi]:
+def running_kubeflow_api(context: ssl.SSLContext | None = None) -> Iterator[KubeflowApi]:  # noqa: TRY301
     """Run a double on a free port of this machine.
 
     Args:
         context: For TLS.
-    """
+    """  # noqa: N815
     api = KubeflowApi()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            address = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            path = address.path.removeprefix(API)
-            asked = f"{self.command} {path}"
-            api.requests.append(asked)
-            fault = next((api.faults[key].pop(0) for key in (asked, "") if api.faults.get(key)), None)
-            if fault:
-                self._fail(fault)
-                return
-            try:
-                if not address.path.startswith(API):
-                    raise Refused(404, "Not Found")
-                self._send(200, api.answer(self.command, path, parse_qs(address.query), self.headers, body))
-            except Refused as refused:
-                self._refuse(refused.status, str(refused))
-
-        do_POST = do_GET
-
-        def _fail(self, fault: Fault) -> None:
-            if fault.html:
-                self._write(fault.status, b"<!doctype html><title>Kubeflow</title>", "text/html")
-            elif fault.status:
-                self._refuse(fault.status, fault.message, fault.location)
-            else:
-                self.close_connection = True
-
-        def _refuse(self, status: int, message: str, location: str = "") -> None:
-            said = {"error": message, "message": message, "code": _RPC_CODES.get(status, 2), "details": []}
-            self._send(status, said, location)
-
-        def _send(self, status: int, answer: object, location: str = "") -> None:
-            self._write(status, json.dumps(answer).encode(), "application/json", location)
-
-        def _write(self, status: int, content: bytes, kind: str, location: str = "") -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            if location:
-                self.send_header("Location", location)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    if context:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    api.url = f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(api.answer, context) as api.url:
         yield api
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
