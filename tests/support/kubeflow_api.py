@@ -1,3 +1,4 @@
+# ruff: noqa: N815, N818, TRY301
 """A double of Kubeflow's API, v2beta1: experiments, runs that go by a script, uploads; over HTTP on a free port.
 
 Paths, names and shapes are those of kfp-server-api 2.17. It refuses what a server refuses (an unknown caller, a
@@ -162,7 +163,7 @@ class KubeflowApi:
         self.runs[run_id] = {**body, "run_id": run_id}
         return {**self.runs[run_id], "state": "PENDING", "created_at": "2026-01-01T00:00:00Z"}
 
-    def _poll(self, run_id: str) -> dict[str, Any]:  # noqa: N818
+    def _poll(self, run_id: str) -> dict[str, Any]:
         shown = self.script[min(self._polls.get(run_id, 0), len(self.script) - 1)]
         self._polls[run_id] = self._polls.get(run_id, 0) + 1
         base = {"run_id": run_id, "display_name": self.runs[run_id]["display_name"], **shown}
@@ -218,12 +219,12 @@ def _after(seconds: float) -> str:
 
 
 @contextmanager
-def running_kubeflow_api(context: ssl.SSLContext | None = None) -> Iterator[KubeflowApi]:  # noqa: TRY301
+def running_kubeflow_api(context: ssl.SSLContext | None = None) -> Iterator[KubeflowApi]:
     """Run a double on a free port of this machine.
 
     Args:
         context: For TLS.
-    """  # noqa: N815
+    """
     api = KubeflowApi()
     with serving(api.answer, context) as api.url:
         yield api
