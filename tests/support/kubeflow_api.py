@@ -1,4 +1,3 @@
-# ruff: noqa: N815, N818, TRY301
 """A double of Kubeflow's API, v2beta1: experiments, runs that go by a script, uploads; over HTTP on a free port.
 
 Paths, names and shapes are those of kfp-server-api 2.17. It refuses what a server refuses (an unknown caller, a
@@ -20,7 +19,6 @@ from typing import Any
 import yaml
 
 from http_double import Request, Response, json_response, serving
-
 from kfp_azureml.compiling.validation import validate_documents
 from kfp_azureml.errors import PipelineError
 
