@@ -37,8 +37,8 @@ def build_pipeline(options: PipelineOptions) -> Any:
         pipeline_config=dsl.PipelineConfig(ttl_seconds_after_finished=options.ttl_seconds),
     )
     def image_classification(
-        resource_group: str = "",
-        workspace: str = "",
+        resource_group: str,
+        workspace: str,
         subscription_id: str = "",
         azure_secret: str = SECRET_NAME,
         input_data: str = ADDRESS,

@@ -11,6 +11,7 @@ from kfp_azureml.cancellation import cancellable
 from kfp_azureml.compiling.command import compile_command
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
 from kfp_azureml.kubeflow.command import submit_command
+from kfp_azureml.kubeflow.secret_command import azcreds_command
 from kfp_azureml.local.command import run_command
 
 
@@ -33,5 +34,5 @@ def commands() -> None:
     """Kubeflow Pipelines components for Azure Machine Learning."""
 
 
-for _command in (run_command, compile_command, submit_command):
+for _command in (run_command, compile_command, submit_command, azcreds_command):
     commands.add_command(_command)

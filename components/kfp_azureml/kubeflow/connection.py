@@ -22,8 +22,11 @@ HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"  # kfp's own name, as is that of the tok
 TOKEN_PATH_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - a path
 TOKEN_VARIABLE = "KF_PIPELINES_TOKEN"  # noqa: S105 - a name
 COOKIE_VARIABLE = "KF_PIPELINES_COOKIE"
-REQUEST_SECONDS = 60.0
-"""How long one request may take; kfp's client by itself sets no limit."""
+REQUEST_SECONDS = (10.0, 60.0)
+"""How long one request may take to connect and to answer; kfp's client by itself sets no limit.
+
+A pair, since kfp_server_api drops a single number that is not an int (rest.py, `_request_timeout`).
+"""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def _bounded_client_class() -> type[Client]:
                 raise KubeflowError(f"no address of Kubeflow: give --host or set {HOST_VARIABLE}")
             # A redirection is a login page's; whoever follows it takes that page for an answer.
             config.retries = Retry(0, redirect=False)
-            return config
+            return _staying_at(config, config.host.rstrip("/"))
 
         def set_user_namespace(self, namespace: str) -> None:
             self._context_setting["namespace"] = namespace  # in memory: kfp writes it to the home folder
@@ -143,9 +146,26 @@ def _bounded_client_class() -> type[Client]:
     return BoundedClient
 
 
+def _staying_at(config: Any, host: str) -> Any:
+    """Keep a configuration's address: the hook of a kubeconfig that renews the token sets the cluster's again.
+
+    That loses the path which kfp adds to get through the cluster's API to Kubeflow's.
+    """
+    config.host = host
+    renew = config.refresh_api_key_hook
+
+    def renew_and_stay(given: Any) -> None:
+        renew(given)
+        given.host = host
+
+    if renew:
+        config.refresh_api_key_hook = renew_and_stay
+    return config
+
+
 def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(request)
-    def bounded(*args: Any, _request_timeout: float | None = None, **kwargs: Any) -> Any:
+    def bounded(*args: Any, _request_timeout: Any = None, **kwargs: Any) -> Any:
         return request(*args, _request_timeout=_request_timeout or REQUEST_SECONDS, **kwargs)
 
     return bounded

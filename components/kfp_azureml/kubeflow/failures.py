@@ -59,7 +59,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, ApiException):
         return _refusal(error)
     if isinstance(error, HTTPError):
-        return _no_answer(error)
+        return no_answer(error)
     if isinstance(error, NotTheApiError):
         return f"this is not the API but a page ({error}): --host ends in /pipeline on a full Kubeflow, or {_LOG_IN}"
     return f"{type(error).__name__}: {error}"
@@ -93,7 +93,8 @@ def _own_message(error: ApiException) -> str:
     return short(str(said or ""))
 
 
-def _no_answer(error: HTTPError) -> str:
+def no_answer(error: HTTPError) -> str:
+    """Say in words why there was no answer to a request at all."""
     from urllib3 import exceptions
 
     cause = error.reason if isinstance(error, exceptions.MaxRetryError) else error

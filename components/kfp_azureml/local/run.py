@@ -88,7 +88,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
     arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
     with real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as cloud:
         for name, value in (("resource_group", cloud.resource_group), ("workspace", cloud.workspace)):
-            if name in declared and value:
+            if name in declared:  # where empty, the first step looks for a config.json
                 arguments.setdefault(name, value)
         check_complete(arguments, declared)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None

@@ -1,0 +1,129 @@
+"""The cluster: which one and which namespace, a client that waits for nothing for ever, and its failures in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfp_azureml.errors import KubeflowError
+from kfp_azureml.kubeflow.failures import no_answer
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
+
+NAMESPACE = "kubeflow"
+REQUEST_SECONDS = (10.0, 30.0)
+"""How long a request may take to connect and to answer; a pair, since the client drops a float (rest.py)."""
+_IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster and what is meant in it.
+
+    Attributes:
+        core: The client of its core API.
+        address: Where its API is.
+        namespace: The namespace.
+    """
+
+    core: CoreV1Api
+    address: str
+    namespace: str
+
+
+def open_cluster(context: str | None, namespace: str | None, environ: Mapping[str, str] = os.environ) -> Cluster:
+    """Choose the cluster; no request is made yet.
+
+    Args:
+        context: A context of the kubeconfig; None: its current one, or in a pod without a kubeconfig the pod's cluster.
+        namespace: The namespace; None: the context's or the pod's own, else `kubeflow`.
+        environ: The environment variables.
+
+    Raises:
+        KubeflowError: If there is no cluster to be found.
+    """
+    import yaml
+    from kubernetes import client, config
+    from urllib3 import Retry
+
+    configuration = client.Configuration()
+    try:
+        if context is None and not _kubeconfig(environ) and "KUBERNETES_SERVICE_HOST" in environ:
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            files = _kubeconfig(environ)
+            if not files:
+                raise KubeflowError("no kubeconfig: get one (az aks get-credentials), or name it in KUBECONFIG")
+            config.load_kube_config(files, context, configuration, persist_config=False)
+    except config.ConfigException as error:
+        raise KubeflowError(f"kubeconfig: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, OSError) as error:
+        raise KubeflowError(f"kubeconfig: cannot be read ({type(error).__name__})") from error
+    configuration.retries = Retry(0, redirect=False)
+    return Cluster(
+        client.CoreV1Api(client.ApiClient(configuration)),
+        configuration.host,
+        namespace or default_namespace(context, environ),
+    )
+
+
+def default_namespace(context: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the namespace that is meant where none is named; see `open_cluster`."""
+    import yaml
+    from kubernetes import config
+
+    if files := _kubeconfig(environ):
+        try:
+            contexts, current = config.list_kube_config_contexts(files)
+        except (config.ConfigException, yaml.YAMLError, OSError):
+            return NAMESPACE
+        chosen = next((each for each in contexts if each["name"] == context), current)
+        return str(chosen["context"].get("namespace") or NAMESPACE)
+    return _IN_CLUSTER_NAMESPACE.read_text().strip() if _IN_CLUSTER_NAMESPACE.is_file() else NAMESPACE
+
+
+@contextmanager
+def cluster_errors(cluster: Cluster, verb: str, what: str) -> Iterator[None]:
+    """Turn what the Kubernetes client raises inside the block into one of our errors.
+
+    The server's own text is left out: it may quote what was sent to it.
+
+    Args:
+        cluster: The cluster.
+        verb: What is being done, as roles call it: `get`, `create`, `update`.
+        what: To what kind of object, likewise: `secrets`.
+
+    Raises:
+        KubeflowError: In place of it.
+    """
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except ApiException as error:
+        raise KubeflowError(f"cluster at {cluster.address}: {_refusal(error, cluster, verb, what)}") from None
+    except HTTPError as error:
+        raise KubeflowError(f"cluster at {cluster.address}: {no_answer(error)}") from error
+
+
+def _refusal(error: Any, cluster: Cluster, verb: str, what: str) -> str:
+    match error.status:
+        case 401:
+            return "it does not know you, or no longer: sign in again (az aks get-credentials, kubelogin)"
+        case 403:
+            return f"you may not {verb} {what} in namespace {cluster.namespace}: ask for a role that lets you"
+        case 404:
+            return f"there is no namespace {cluster.namespace}: create it, or name another with --namespace"
+    return f"it failed to {verb} {what} in namespace {cluster.namespace}, with status {error.status}"
+
+
+def _kubeconfig(environ: Mapping[str, str]) -> str:
+    """Return the paths of the kubeconfig, joined as in KUBECONFIG; empty: there is none."""
+    named = environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
+    return os.pathsep.join(path for path in named.split(os.pathsep) if path and Path(path).is_file())

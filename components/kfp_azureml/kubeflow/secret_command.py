@@ -1,0 +1,51 @@
+"""`kfp-azureml azcreds`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("azcreds")
+@click.option("--namespace", metavar="NAME", help="[default: that of the kubeconfig's context, else kubeflow]")
+@click.option("--context", metavar="NAME", help="A context of the kubeconfig. [default: the current one]")
+@click.option(
+    "--from-file",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="KEY=VALUE lines, or the JSON of `az ad sp create-for-rbac`. [default: the environment]",
+)
+@click.option("--check", is_flag=True, help="Sign in to Azure with the values first.")
+@click.option("--dry-run", is_flag=True, help="Print the manifest with its values left out, and change nothing.")
+def azcreds_command(namespace: str | None, context: str | None, file: Path | None, check: bool, dry_run: bool) -> None:
+    """Create or update the Kubernetes secret azcreds, with which the Azure steps sign in.
+
+    Its values are AZ_SUBSCRIPTION_ID, AZ_TENANT_ID, AZ_CLIENT_ID and AZ_CLIENT_SECRET: from a file, else from
+    environment variables of these names; on a terminal you are asked for what is missing.
+    """
+    import yaml
+
+    from kfp_azureml.azcreds import SECRET_NAME
+    from kfp_azureml.kubeflow.cluster import default_namespace, open_cluster
+    from kfp_azureml.kubeflow.secret import apply_secret, redacted_manifest
+    from kfp_azureml.kubeflow.secret_check import check_values
+    from kfp_azureml.kubeflow.secret_values import read_values
+
+    values = read_values(file, _ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
+    if check:
+        check_values(values)
+        click.echo("The values log in to Azure", err=True)
+    if dry_run:
+        manifest = redacted_manifest(namespace or default_namespace(context))
+        click.echo(yaml.safe_dump(manifest, sort_keys=False), nl=False)
+        return
+    cluster = open_cluster(context, namespace)
+    done = apply_secret(cluster, values)
+    click.echo(f"Secret {SECRET_NAME} in namespace {cluster.namespace} {done}")
+
+
+def _ask(key: str) -> str:
+    return str(click.prompt(key, hide_input=key.endswith("SECRET"), err=True))

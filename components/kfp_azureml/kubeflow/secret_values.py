@@ -1,0 +1,107 @@
+"""The values of the secret `azcreds`: where they come from, what they must look like. They are never shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kfp_azureml.azcreds import KEYS
+from kfp_azureml.errors import CredentialsError
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_GUIDS = ("AZ_SUBSCRIPTION_ID", "AZ_TENANT_ID", "AZ_CLIENT_ID")
+_LINE = re.compile(r"\s*(?:export\s+)?(\w+)=(.*)")
+_QUOTED = re.compile(r"(['\"])(.*)\1\s*")
+# What `az ad sp create-for-rbac` prints, and what it prints with --json-auth (once --sdk-auth).
+_NAMES_OF_AZ = {
+    "tenant": "AZ_TENANT_ID",
+    "appId": "AZ_CLIENT_ID",
+    "password": "AZ_CLIENT_SECRET",
+    "subscriptionId": "AZ_SUBSCRIPTION_ID",
+    "tenantId": "AZ_TENANT_ID",
+    "clientId": "AZ_CLIENT_ID",
+    "clientSecret": "AZ_CLIENT_SECRET",
+}
+
+
+@dataclass(frozen=True)
+class SecretValues:
+    """The four values, checked.
+
+    Attributes:
+        by_key: The value of each of `azcreds.KEYS`.
+    """
+
+    by_key: Mapping[str, str] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            CredentialsError: If one is missing, empty, has white space around it or is not of its kind.
+        """
+        for key in KEYS:
+            value = self.by_key.get(key, "")
+            if not value.strip():
+                raise CredentialsError(f"{key} is empty")
+            if value != value.strip() or not value.isprintable():
+                raise CredentialsError(f"{key} has white space, a line break or an unprintable character: remove it")
+            if key in _GUIDS and not _GUID.fullmatch(value):
+                raise CredentialsError(f"{key} is not an id such as 01234567-89ab-cdef-0123-456789abcdef")
+
+
+def read_values(
+    file: Path | None, ask: Callable[[str], str] | None, environ: Mapping[str, str] = os.environ
+) -> SecretValues:
+    """Gather the values: from the file, else the environment, else by asking.
+
+    Args:
+        file: KEY=VALUE lines, or the JSON that `az ad sp create-for-rbac` prints; None: no file.
+        ask: Asks for the value of a key; None: there is nobody to ask.
+        environ: The environment variables.
+
+    Raises:
+        CredentialsError: If a value is missing or wrong, or the file cannot be read.
+    """
+    found = {key: environ[key] for key in KEYS if key in environ} | (_read_file(file) if file else {})
+    missing = [key for key in KEYS if key not in found]
+    if missing and ask is None:
+        raise CredentialsError(
+            f"{', '.join(missing)} missing: set environment variables, give --from-file, or run this on a terminal"
+        )
+    if ask is not None:
+        found |= {key: ask(key) for key in missing}
+    return SecretValues(found)
+
+
+def _read_file(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CredentialsError(f"file {path}: cannot be read ({type(error).__name__})") from None
+    values = _of_json(path, text) if text.lstrip().startswith("{") else _of_lines(text)
+    if not values:
+        raise CredentialsError(f"file {path}: has none of {', '.join(KEYS)}")
+    return values
+
+
+def _of_json(path: Path, text: str) -> dict[str, str]:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CredentialsError(f"file {path}: not JSON (line {error.lineno})") from None
+    named = {_NAMES_OF_AZ.get(name, name): value for name, value in document.items()}
+    return {key: str(named[key] or "") for key in KEYS if key in named}
+
+
+def _of_lines(text: str) -> dict[str, str]:
+    values = {}
+    for line in text.splitlines():
+        if (found := _LINE.fullmatch(line)) and found[1] in KEYS:
+            quoted = _QUOTED.fullmatch(found[2])
+            values[found[1]] = quoted[2] if quoted else found[2]
+    return values

@@ -1,0 +1,114 @@
+"""A double of the Kubernetes API: secrets, as an API server keeps them, and a kubeconfig that leads to it."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from http_double import Request, Response, json_response, serving
+
+TOKEN = "cluster-token"
+
+
+@dataclass
+class KubernetesApi:
+    """What the double knows and does; a test may change any of it.
+
+    Attributes:
+        namespaces: The namespaces there are.
+        secrets: The secrets by namespace and name.
+        forbidden: Verbs that the caller may not use.
+        faults: Statuses to answer with, by method, quoting what was sent as a server may; each is used up.
+        requests: What was asked, as "METHOD path".
+    """
+
+    namespaces: tuple[str, ...] = ("kubeflow", "team-a")
+    secrets: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    forbidden: tuple[str, ...] = ()
+    faults: dict[str, list[int]] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    url: str = ""
+    _version: int = 0
+
+    def values(self, namespace: str, name: str = "azcreds") -> dict[str, str]:
+        """Return a secret's values, decoded."""
+        data = self.secrets[namespace, name]["data"]
+        return {key: b64decode(value, validate=True).decode() for key, value in data.items()}
+
+    def keep(self, namespace: str, secret: dict[str, Any]) -> dict[str, Any]:
+        """Keep a secret as it is now, with a new version."""
+        self._version += 1
+        secret["metadata"] |= {"namespace": namespace, "resourceVersion": str(self._version), "uid": "1"}
+        self.secrets[namespace, secret["metadata"]["name"]] = secret
+        return secret
+
+    def answer(self, request: Request) -> Response | None:
+        """Answer a request as an API server does."""
+        self.requests.append(f"{request.method} {request.path}")
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return _status(401, "Unauthorized")
+        if self.faults.get(request.method):
+            return _status(self.faults[request.method].pop(0), "Fault", request.body.decode())
+        found = re.fullmatch(r"/api/v1/namespaces/([^/]+)/secrets(?:/([^/]+))?", request.path)
+        verb = {"GET": "get", "POST": "create", "PUT": "update"}[request.method]
+        if not found:
+            return _status(404, "NotFound")
+        if verb in self.forbidden:
+            return _status(403, "Forbidden")
+        namespace, name = found.groups()
+        body = json.loads(request.body) if request.body else {}
+        if verb == "create":
+            return self._create(namespace, body)
+        known = self.secrets.get((namespace, name))
+        if known is None:
+            return _status(404, "NotFound")
+        if verb == "update":
+            version = body["metadata"].get("resourceVersion")
+            if version and version != known["metadata"]["resourceVersion"]:
+                return _status(409, "Conflict")
+            known = self.keep(namespace, body)
+        return json_response(200, known)
+
+    def _create(self, namespace: str, body: dict[str, Any]) -> Response:
+        if namespace not in self.namespaces:
+            return _status(404, "NotFound")
+        if (namespace, body["metadata"]["name"]) in self.secrets:
+            return _status(409, "AlreadyExists")
+        return json_response(201, self.keep(namespace, body))
+
+
+def write_kubeconfig(path: Path, url: str, namespace: str = "", token: str = TOKEN) -> Path:
+    """Write a kubeconfig with the contexts `here`, the current one, and `there`, of another namespace."""
+    here = {"cluster": "double", "user": "me", **({"namespace": namespace} if namespace else {})}
+    there = {"cluster": "double", "user": "me", "namespace": "team-a"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "clusters": [{"name": "double", "cluster": {"server": url}}],
+        "users": [{"name": "me", "user": {"token": token}}],
+        "contexts": [{"name": "here", "context": here}, {"name": "there", "context": there}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@contextmanager
+def running_kubernetes_api() -> Iterator[KubernetesApi]:
+    """Run a double on a free port of this machine."""
+    api = KubernetesApi()
+    with serving(api.answer) as api.url:
+        yield api
+
+
+def _status(code: int, reason: str, message: str = "") -> Response:
+    status = {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}
+    return json_response(code, status)

@@ -1,0 +1,264 @@
+"""What `submit` sends, what it tells, and how it fails: against a double of Kubeflow's API."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.errors import CancelledError, KubeflowError, PipelineError
+from kfp_azureml.kubeflow import following
+from kfp_azureml.kubeflow import submit as submit_module
+from kfp_azureml.kubeflow.connection import Connection
+from kfp_azureml.kubeflow.submit import Submission, step_names, submit
+from kubeflow_api import Fault, KubeflowApi, shows, task
+
+COMPILED = Path(__file__).parents[3] / "pipelines" / "image_classification.yaml"
+WORKSPACE = {"resource_group": "g", "workspace": "w"}
+TAGGED = PipelineOptions(registry="example.azurecr.io/team", tag="7")
+
+
+def submitted(api: KubeflowApi, connection: Connection | None = None, **wanted: Any) -> list[str]:
+    """Submit the compiled pipeline; return what was printed."""
+    lines: list[str] = []
+    settings = {"pipeline": str(COMPILED), "params": WORKSPACE, **wanted}
+    submit(Submission(**settings), connection or Connection(host=api.url), lines.append)
+    return lines
+
+
+def test_everything_that_was_asked_for_is_sent(kubeflow: KubeflowApi) -> None:
+    submitted(
+        kubeflow,
+        pipeline="image_classification",
+        options=TAGGED,
+        params={**WORKSPACE, "epochs": "3", "class_names": '["cat", "dog"]'},
+        run_name="first",
+        service_account="runner",
+    )
+    body = kubeflow.runs["run-1"]
+    assert kubeflow.experiments[body["experiment_id"]]["display_name"] == "pipeline_samples"
+    assert (body["display_name"], body["service_account"]) == ("first", "runner")
+    parameters = body["runtime_config"]["parameters"]
+    assert parameters == {**WORKSPACE, "epochs": 3, "class_names": ["cat", "dog"]}
+    assert "example.azurecr.io/team/ml:7" in str(body["pipeline_spec"]["pipeline_spec"])
+    assert "platforms" in body["pipeline_spec"]["platform_spec"]
+
+
+def test_an_experiment_is_made_once(kubeflow: KubeflowApi) -> None:
+    submitted(kubeflow, experiment="fashion")
+    submitted(kubeflow, experiment="fashion")
+    assert [known["display_name"] for known in kubeflow.experiments.values()] == ["fashion"]
+    assert len(kubeflow.runs) == 2
+
+
+def test_an_experiment_that_somebody_makes_meanwhile_is_taken(kubeflow: KubeflowApi) -> None:
+    kubeflow.experiments["theirs"] = {"experiment_id": "theirs", "display_name": "pipeline_samples"}
+    find = kubeflow._matching
+    answers = [[]]
+    kubeflow._matching = lambda things, query: answers.pop() if answers else find(things, query)
+    submitted(kubeflow)
+    assert kubeflow.runs["run-1"]["experiment_id"] == "theirs"
+    assert kubeflow.requests.count("POST /experiments") == 1
+
+
+def cached(body: dict[str, Any]) -> dict[str, bool]:
+    tasks = body["pipeline_spec"]["pipeline_spec"]["root"]["dag"]["tasks"]
+    return {name: about.get("cachingOptions", {}).get("enableCache", False) for name, about in tasks.items()}
+
+
+def test_the_cache_can_be_switched_off_but_is_never_switched_on_where_it_must_not_be(kubeflow: KubeflowApi) -> None:
+    submitted(kubeflow)
+    submitted(kubeflow, cache=False)
+    as_compiled, off = cached(kubeflow.runs["run-1"]), cached(kubeflow.runs["run-2"])
+    assert as_compiled["train"]
+    assert not as_compiled["aml-preflight"]
+    assert not any(off.values())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        ({"params": WORKSPACE | {"epochs": "many"}}, "epochs: expected a whole number"),
+        ({"params": WORKSPACE | {"epoch": "3"}}, "no parameter 'epoch'"),
+        ({"params": {}}, "needs a value for resource_group, workspace"),
+        ({"pipeline": "nowhere.yaml"}, "no such file"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_sent(kubeflow: KubeflowApi, wanted: dict, named: str) -> None:
+    with pytest.raises(PipelineError, match=named):
+        submitted(kubeflow, **wanted)
+    assert kubeflow.requests == []
+
+
+def test_a_compiled_file_is_validated_before_anything_is_sent(kubeflow: KubeflowApi, tmp_path: Path) -> None:
+    pipeline, platform = yaml.safe_load_all(COMPILED.read_text())
+    pipeline["root"]["dag"]["tasks"]["prep"]["componentRef"]["name"] = "comp-gone"
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(yaml.safe_dump_all([pipeline, platform]))
+    with pytest.raises(PipelineError, match="comp-gone"):
+        submitted(kubeflow, pipeline=str(broken))
+    assert kubeflow.requests == []
+
+
+def test_steps_are_shown_as_they_change(kubeflow: KubeflowApi) -> None:
+    noise = [task("root", "RUNNING"), task("prep-driver", "SUCCEEDED", 1), task("executor", "RUNNING")]
+    kubeflow.script = [
+        shows("PENDING"),
+        shows("RUNNING", *noise, task("prep", "RUNNING")),
+        shows("RUNNING", *noise, task("prep", "RUNNING")),
+        shows("RUNNING", *noise, task("prep", "SUCCEEDED", 2.5), task("Train Image Classification Keras", "RUNNING")),
+        shows("SUCCEEDED", task("prep", "SUCCEEDED", 2.5), task("Train Image Classification Keras", "SUCCEEDED", 80)),
+    ]
+    told = submitted(kubeflow)
+    assert told[0] == f"Run run-1 in experiment pipeline_samples: {kubeflow.url}/#/runs/details/run-1"
+    assert [" ".join(line.split()) for line in told[1:-1]] == [
+        "prep running",
+        "prep succeeded 2.5 s",
+        "train running",
+        "train succeeded 80.0 s",
+    ]
+    assert told[-1].startswith("Succeeded in ")
+
+
+def test_steps_inside_conditions_have_names_and_conditions_have_none() -> None:
+    names = step_names(COMPILED)
+    assert names["aml-deploy-model"] == names["Deploy Model to Azure ML"] == "aml_deploy_model"
+    assert len(set(names.values())) == 7
+
+
+ERROR = {"code": 2, "message": "main: Error\n(exit code 1)"}
+FAILED_PREP = task("prep", "FAILED", 9, error={"code": 2, "message": "prep's"})
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (shows("FAILED", task("train", "FAILED", 3, error=ERROR)), "failed: train: main: Error (exit code 1)"),
+        (
+            shows("FAILED", task("train", "FAILED", 3, state_history=[{"state": "FAILED", "error": ERROR}])),
+            "failed: train: main: Error (exit code 1)",
+        ),
+        (
+            shows(
+                "FAILED",
+                task("train", "FAILED", 3, child_tasks=[{"task_id": "executor-id"}]),
+                task("executor", "FAILED", 3, error=ERROR),
+            ),
+            "failed: train: main: Error (exit code 1)",
+        ),
+        (
+            shows("FAILED", task("train", "FAILED", 3), task("x", "FAILED", error=ERROR, parent_task_id="train-id")),
+            "failed: train: main: Error (exit code 1)",
+        ),
+        (shows("FAILED", task("train", "FAILED", 3)), "failed: train: its log says why"),
+        (shows("FAILED", FAILED_PREP, task("train", "FAILED", 3, error=ERROR)), "failed: train: main"),
+        (shows("FAILED", task("train-driver", "FAILED", error=ERROR)), "failed: train-driver: main"),
+        (shows("FAILED", error="no quota"), "failed: no quota"),
+        (shows("FAILED"), "failed: http"),
+        (shows("CANCELED", task("train", "CANCELED", 3)), "was cancelled: http"),
+    ],
+)
+def test_a_run_that_did_not_succeed_is_an_error_that_names_the_step(
+    kubeflow: KubeflowApi, run: dict, said: str
+) -> None:
+    kubeflow.script = [shows("RUNNING"), run]
+    with pytest.raises(PipelineError) as raised:
+        submitted(kubeflow)
+    message = str(raised.value)
+    assert message.startswith(f"the run {said}")
+    assert message.endswith(f"{kubeflow.url}/#/runs/details/run-1")
+    assert "\n" not in message
+
+
+def test_without_waiting_nothing_is_asked_of_the_run(kubeflow: KubeflowApi) -> None:
+    assert len(submitted(kubeflow, wait=False)) == 1
+    assert kubeflow.requests[-1] == "POST /runs"
+
+
+def test_a_run_that_does_not_end_in_time_goes_on(kubeflow: KubeflowApi) -> None:
+    kubeflow.script = [shows("RUNNING")]
+    with pytest.raises(PipelineError, match=r"did not end within 0\.2 s \(its state is RUNNING\); it goes on: http"):
+        submitted(kubeflow, timeout=0.2)
+    assert not kubeflow.terminated
+
+
+def test_a_server_that_is_away_for_a_while_does_no_harm(kubeflow: KubeflowApi) -> None:
+    kubeflow.script = [shows("RUNNING"), shows("RUNNING"), shows("SUCCEEDED")]
+    kubeflow.faults["GET /runs/run-1"] = [Fault(), Fault(503, "upstream"), Fault(502, html=True), Fault(429, "slow")]
+    told = submitted(kubeflow)
+    assert [line for line in told if "asking again" in line] == [
+        "Kubeflow does not answer: the connection was dropped; asking again for 300 s"
+    ]
+    assert kubeflow.requests.count("GET /runs/run-1") == 7
+
+
+def test_a_server_that_stays_away_is_given_up(kubeflow: KubeflowApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "OUTAGE_SECONDS", 0.2)
+    kubeflow.faults["GET /runs/run-1"] = [Fault()] * 1000
+    with pytest.raises(KubeflowError, match=r"asking for run run-1, which goes on: the connection was dropped: http"):
+        submitted(kubeflow)
+
+
+def test_a_server_that_is_away_at_the_end_of_the_time_is_said_so(kubeflow: KubeflowApi) -> None:
+    kubeflow.faults["GET /runs/run-1"] = [Fault()] * 1000
+    with pytest.raises(PipelineError, match=r"within 0\.2 s \(its state is not known\)"):
+        submitted(kubeflow, timeout=0.2)
+
+
+def test_an_identity_that_expires_while_waiting_is_no_outage(kubeflow: KubeflowApi) -> None:
+    kubeflow.faults["GET /runs/run-1"] = [Fault(401, "expired")]
+    with pytest.raises(KubeflowError, match=r"run-1, which goes on: .*does not know you.*\(expired\): http"):
+        submitted(kubeflow)
+    assert kubeflow.requests.count("GET /runs/run-1") == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "fault", "said"),
+    [
+        ("GET /healthz", Fault(401, "who?"), r"connecting: the server does not know you.*--token-file.*\(who\?\)"),
+        ("GET /healthz", Fault(302, location="/dex/auth"), "log in first"),
+        ("GET /healthz", Fault(200, html=True), r"not the API but a page \(text/html\).*/pipeline"),
+        ("GET /healthz", Fault(404, html=True), "no such thing at this address.*ends in /pipeline"),
+        ("GET /healthz", Fault(500, "no database"), r"failed with status 500 \(no database\)"),
+        ("GET /healthz", Fault(), "connection was dropped"),
+        ("POST /experiments", Fault(403, "rbac"), r"experiment pipeline_samples: you may not do this.*\(rbac\)"),
+        ("POST /runs", Fault(409, "there is"), r"creating the run: it conflicts.*\(there is\)"),
+        ("POST /runs", Fault(500, "a\nb" * 999), r"status 500 \(a b.* \.\.\.\)"),
+        ("POST /runs", Fault(), "dropped; look before you try again"),
+    ],
+)
+def test_a_refusal_is_one_line(kubeflow: KubeflowApi, asked: str, fault: Fault, said: str) -> None:
+    kubeflow.faults[asked] = [fault] * 2
+    with pytest.raises(KubeflowError, match=said) as raised:
+        submitted(kubeflow)
+    assert str(raised.value).startswith(f"Kubeflow at {kubeflow.url}")
+    assert "\n" not in str(raised.value)
+    assert kubeflow.requests.count(asked) == 1
+    assert not kubeflow.runs
+
+
+def cancelled_while_following(monkeypatch: pytest.MonkeyPatch, *, at_the_keyboard: bool) -> None:
+    def interrupted(*_: object) -> None:
+        raise CancelledError("cancelled by SIGINT", at_the_keyboard=at_the_keyboard)
+
+    monkeypatch.setattr(following.Follower, "follow", interrupted)
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_whoever_stops_the_command_may_end_the_run(kubeflow: KubeflowApi, monkeypatch, flag: bool) -> None:
+    cancelled_while_following(monkeypatch, at_the_keyboard=False)
+    asked: list[None] = []
+    monkeypatch.setattr(submit_module, "_wants_to_terminate", lambda: asked.append(None))
+    with pytest.raises(CancelledError, match="is being terminated" if flag else r"the run goes on; .*run-1:terminate"):
+        submitted(kubeflow, terminate_on_cancel=flag)
+    assert kubeflow.terminated == (["run-1"] if flag else [])
+    assert not asked
+
+
+def test_a_run_that_cannot_be_terminated_is_said_to_go_on(kubeflow: KubeflowApi, monkeypatch) -> None:
+    cancelled_while_following(monkeypatch, at_the_keyboard=True)
+    monkeypatch.setattr(submit_module, "_wants_to_terminate", lambda: True)
+    kubeflow.faults["POST /runs/run-1:terminate"] = [Fault(403, "rbac")]
+    with pytest.raises(CancelledError, match=r"the run goes on \(.*you may not do this.*rbac"):
+        submitted(kubeflow)
