@@ -198,8 +198,9 @@ def test_only_the_identity_endpoint_opens_the_metadata_address_and_only_its_port
 
 def test_the_kubernetes_api_of_a_local_cluster_is_reached_only_there(rendered: dict[str, Objects]) -> None:
     api = Peer("172.18.0.2")
-    allowing = {name for name in OVERLAYS if lets_out(of_kind(rendered[name], "NetworkPolicy"), RUN_POD, api, 6443)}
-    assert allowing == {"local"}
+    for port in (6443, 8443, 16443):
+        allowing = {name for name in OVERLAYS if lets_out(of_kind(rendered[name], "NetworkPolicy"), RUN_POD, api, port)}
+        assert allowing == {"local"}
 
 
 def test_the_secret_is_the_one_that_the_pipeline_asks_for(rendered: dict[str, Objects]) -> None:
@@ -214,7 +215,13 @@ def test_the_secret_is_the_one_that_the_pipeline_asks_for(rendered: dict[str, Ob
 @needs_renderer
 @pytest.mark.parametrize(
     ("credentials", "message"),
-    [(None, "azcreds.env: missing; copy azcreds.env.example"), ("AZ_SUBSCRIPTION_ID=s\n", "AZ_TENANT_ID is empty")],
+    [
+        (None, "azcreds.env: missing; copy azcreds.env.example"),
+        ("AZ_SUBSCRIPTION_ID=s\n", "AZ_TENANT_ID is empty"),
+        ('AZ_SUBSCRIPTION_ID="s"\n', "AZ_SUBSCRIPTION_ID has quotes or white space"),
+        ("AZ_SUBSCRIPTION_ID='s'\n", "AZ_SUBSCRIPTION_ID has quotes or white space"),
+        ("AZ_SUBSCRIPTION_ID=s \n", "AZ_SUBSCRIPTION_ID has quotes or white space"),
+    ],
 )
 def test_azcreds_is_not_rendered_without_its_values(tmp_path: Path, credentials: str | None, message: str) -> None:
     done = render(copy_of_the_manifests(tmp_path, credentials), "aks-azcreds")

@@ -1,0 +1,51 @@
+"""Kubeflow's own command line takes our compiled pipeline, as README.md and docs/aks.md have it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kubeflow_api import Fault, KubeflowApi
+
+COMPILED = Path(__file__).parents[3] / "pipelines" / "image_classification.yaml"
+WORKSPACE = ["resource_group=g", "workspace=w"]
+TOKEN = "very-secret"
+
+
+def kfp(api: KubeflowApi, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("kfp"), "--endpoint", api.url, "--existing-token", TOKEN]
+    environ = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    return subprocess.run(
+        [*command, "--output", "json", *arguments], capture_output=True, text=True, timeout=60, env=environ, check=False
+    )
+
+
+@pytest.mark.parametrize("command", ["create", "submit"])
+def test_kfp_run(kubeflow: KubeflowApi, command: str) -> None:
+    kubeflow.token = TOKEN
+    given = ["--experiment-name", "fashion", "--run-name", "first", "--package-file", COMPILED]
+    done = kfp(kubeflow, "run", command, *given, *WORKSPACE, "epochs=3")
+    assert done.returncode == 0, done.stderr
+    body = kubeflow.runs["run-1"]
+    assert body["display_name"] == "first"
+    assert kubeflow.experiments[body["experiment_id"]]["display_name"] == "fashion"
+    assert body["runtime_config"]["parameters"] == {"resource_group": "g", "workspace": "w", "epochs": 3}
+    assert "platforms" in body["pipeline_spec"]["platform_spec"]
+
+
+def test_kfp_pipeline_create(kubeflow: KubeflowApi) -> None:
+    kubeflow.token = TOKEN
+    done = kfp(kubeflow, "pipeline", "create", "--pipeline-name", "image-classification", COMPILED)
+    assert done.returncode == 0, done.stderr
+    assert kubeflow.uploads == {"image-classification": COMPILED.read_bytes()}
+
+
+@pytest.mark.parametrize("status", [401, 409, 500])
+def test_a_refusal_is_no_success(kubeflow: KubeflowApi, status: int) -> None:
+    kubeflow.token = TOKEN
+    kubeflow.faults["POST /pipelines/upload"] = [Fault(status, "no")]
+    done = kfp(kubeflow, "pipeline", "create", "--pipeline-name", "image-classification", COMPILED)
+    assert done.returncode != 0
+    assert not kubeflow.uploads
