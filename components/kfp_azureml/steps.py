@@ -19,6 +19,7 @@ from typing import Any
 
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
+from kfp_azureml.redaction import RedactingFilter, redact
 
 EVENTS_FILE = "KFP_AZUREML_EVENTS"
 """Environment variable with the path of the supervisor's event file."""
@@ -46,18 +47,18 @@ def run_step(name: str) -> Iterator[None]:
         with cancellable():
             yield
     except CancelledError as cancelled:
-        message = f"{name}: {cancelled}"
+        message = redact(f"{name}: {cancelled}")
         _emit("cancelled", error=message, **_usage())
         print(message, file=sys.stderr)  # noqa: T201
         raise SystemExit(cancelled.exit_code) from None
     except KfpAzuremlError as error:
-        message = f"{name}: {error}"
+        message = redact(f"{name}: {error}")
         _emit("failed", error=message, **_usage())
         print(message, file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         # A fault of ours: the traceback belongs in the log.
-        _emit("failed", error=f"{name}: {type(error).__name__}: {error}", **_usage())
+        _emit("failed", error=redact(f"{name}: {type(error).__name__}: {error}"), **_usage())
         raise
     else:
         _emit("succeeded", **_usage())
@@ -106,6 +107,10 @@ def configure_logging() -> None:
     Where nobody has set up logging yet it goes to stderr; kfp's executor has, and logs to stdout.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    # Whoever else sets a level lower than ours: no handler lets a secret through.
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(one, RedactingFilter) for one in handler.filters):
+            handler.addFilter(RedactingFilter())
     # At DEBUG urllib3 prints SAS signatures; at INFO the Azure SDK prints every request.
     for noisy in ("urllib3", "azure", "httpx", "msal", "fsspec"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

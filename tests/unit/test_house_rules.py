@@ -28,7 +28,10 @@ HEAVY = (
 )
 
 # What a room may import of the other rooms; what stands in no room is open to all.
-STEPS = {"prep", "train", "score", "quality_gate", "aml_preflight", "aml_register_model", "aml_deploy_model"}
+STEPS = {
+    *("prep", "train", "score", "quality_gate"),
+    *("aml_preflight", "aml_register_model", "aml_deploy_model", "aml_reconcile"),
+}
 ARROWS = {
     "imagesets": set(),
     "azureml": set(),
@@ -39,6 +42,7 @@ ARROWS = {
     "aml_preflight": {"azureml", "aml_register_model", "aml_deploy_model"},  # it checks names as they do
     "aml_register_model": {"azureml"},
     "aml_deploy_model": {"azureml"},
+    "aml_reconcile": {"azureml", "aml_deploy_model"},  # it undoes what that one began
     "compiling": STEPS,
     "kubeflow": {"azureml", "compiling"},
     "local": STEPS | {"imagesets", "azureml", "compiling"},

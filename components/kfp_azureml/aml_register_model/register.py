@@ -152,7 +152,8 @@ def _find_or_create(
         progress(f"model {wanted.name}: uploading and registering version {version}")
         with azure_errors(f"registering model {wanted.name} version {version}"), quiet_sdk():
             try:
-                registered: Model = client.models.create_or_update(
+                registered = _create(
+                    client,
                     Model(
                         name=wanted.name,
                         version=version,
@@ -161,7 +162,7 @@ def _find_or_create(
                         description=description or None,
                         tags=tags,
                         properties={CONTENT_PROPERTY: wanted.content, RUN_PROPERTY: run_id},
-                    )
+                    ),
                 )
             except HttpResponseError as error:
                 if error.status_code not in (400, 409) or not _exists(client, wanted.name, version):
@@ -173,6 +174,15 @@ def _find_or_create(
     raise ModelError(
         f"model {wanted.name}: too many registrations at once, {_ATTEMPTS} versions were taken before ours"
     )
+
+
+def _create(client: MLClient, model: Model) -> Model:
+    from kfp_azureml.azureml.retries import retrying
+
+    registered: Model = retrying(
+        f"registering model {model.name} version {model.version}", lambda: client.models.create_or_update(model)
+    )
+    return registered
 
 
 def _find(client: MLClient, wanted: _Wanted) -> Model | None:
@@ -191,8 +201,13 @@ def _versions(client: MLClient, name: str, archived: bool = False) -> list[Model
     from azure.ai.ml.constants import ListViewType
     from azure.core.exceptions import ResourceNotFoundError
 
+    from kfp_azureml.azureml.retries import retrying
+
     try:
-        return list(client.models.list(name, list_view_type=ListViewType.ALL if archived else ListViewType.ACTIVE_ONLY))
+        view = ListViewType.ALL if archived else ListViewType.ACTIVE_ONLY
+        return retrying(
+            f"listing the versions of model {name}", lambda: list(client.models.list(name, list_view_type=view))
+        )
     except ResourceNotFoundError:
         return []
 
@@ -200,8 +215,10 @@ def _versions(client: MLClient, name: str, archived: bool = False) -> list[Model
 def _exists(client: MLClient, name: str, version: str) -> bool:
     from azure.core.exceptions import ResourceNotFoundError
 
+    from kfp_azureml.azureml.retries import retrying
+
     try:
-        client.models.get(name, version)
+        retrying(f"reading model {name} version {version}", lambda: client.models.get(name, version))
     except ResourceNotFoundError:
         return False
     return True
@@ -219,8 +236,7 @@ def _with_tags(client: MLClient, model: Model, tags: dict[str, str]) -> Model:
         return model
     model.tags = {**(model.tags or {}), **tags}
     with azure_errors(f"tagging model {model.name} version {model.version}"):
-        tagged: Model = client.models.create_or_update(model)
-    return tagged
+        return _create(client, model)
 
 
 @contextmanager

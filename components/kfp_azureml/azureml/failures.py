@@ -6,6 +6,7 @@ wording is only passed on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,10 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
     ODataV4Format,
-    ServiceRequestError,
-    ServiceResponseError,
 )
 
 from kfp_azureml.azcreds import PRINCIPAL_KEYS, SECRET_NAME, SUBSCRIPTION_KEY
+from kfp_azureml.azureml.retries import lost_connection
 from kfp_azureml.errors import CredentialsError, DeploymentError, KfpAzuremlError, WorkspaceError
 
 _LONGEST_DETAIL = 400  # characters of the service's own message that are passed on
@@ -42,6 +42,14 @@ _REFUSED = Remedy(
     CredentialsError,
     f"Azure refused the credentials: check {', '.join(PRINCIPAL_KEYS)} in {SECRET_NAME}",
 )
+_EXPIRED_SECRET = Remedy(
+    CredentialsError,
+    "the client secret has expired: make a new one (az ad app credential reset --id CLIENT_ID) and put it into "
+    f"{SECRET_NAME} (kfp-azureml azcreds --check)",
+)
+_OUTDATED_TOKEN = Remedy(
+    CredentialsError, "the access token ran out under way: run the step again, it goes on where it was"
+)
 _NO_QUOTA = Remedy(
     DeploymentError, "the quota is used up: ask for more, or choose a smaller instance_type or instance_count"
 )
@@ -62,6 +70,7 @@ _BY_CODE = {
         "the subscription does not know Azure Machine Learning yet: "
         "az provider register --namespace Microsoft.MachineLearningServices",
     ),
+    "ExpiredAuthenticationToken": _OUTDATED_TOKEN,
     "OutOfQuota": _NO_QUOTA,
     "QuotaExceeded": _NO_QUOTA,
     "OutOfCapacity": Remedy(
@@ -77,6 +86,20 @@ _BY_STATUS = {
     409: Remedy(None, "it conflicts with what is there, or another operation is still running"),
     429: Remedy(None, "Azure is throttling this identity: try again later"),
 }
+
+
+# Error codes of Microsoft Entra: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+_BY_SIGN_IN_CODE = {
+    "7000222": _EXPIRED_SECRET,
+    "7000215": Remedy(
+        CredentialsError,
+        f"AZ_CLIENT_SECRET in {SECRET_NAME} is not the secret of the application; its value is needed, not its id",
+    ),
+    "700016": Remedy(CredentialsError, f"there is no application AZ_CLIENT_ID of {SECRET_NAME} in tenant AZ_TENANT_ID"),
+    "90002": Remedy(CredentialsError, f"there is no tenant AZ_TENANT_ID of {SECRET_NAME}"),
+}
+# The identity library keeps the answer's list of codes to itself; what it passes on begins with the same code.
+_SIGN_IN_CODE = re.compile(r"\bAADSTS(\d+)\b")
 
 
 @contextmanager
@@ -98,12 +121,9 @@ def azure_errors(doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) 
 
 def explain(error: AzureError, doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) -> KfpAzuremlError:
     """Put a failure into one line; see `azure_errors`."""
-    cause: BaseException | None = error
-    while cause is not None:
-        # The identity library wraps a failed connection as a failed authentication.
-        if isinstance(cause, (ServiceRequestError, ServiceResponseError)):
-            return WorkspaceError(f"{doing}: Azure cannot be reached: check network and proxy ({_one_line(cause)})")
-        cause = cause.__cause__
+    lost = lost_connection(error)
+    if lost is not None:
+        return WorkspaceError(f"{doing}: Azure cannot be reached: check network and proxy ({_one_line(lost)})")
     remedy = _remedy(error)
     detail = f"({_one_line(error)})"
     if remedy is None:
@@ -121,8 +141,9 @@ def _codes(error: ODataV4Format) -> list[str]:
 
 
 def _remedy(error: AzureError) -> Remedy | None:
-    if isinstance(error, ClientAuthenticationError):
-        return _REFUSED
+    if isinstance(error, ClientAuthenticationError) and error.response is None:
+        code = _SIGN_IN_CODE.search(str(error.message))
+        return _BY_SIGN_IN_CODE.get(code[1], _REFUSED) if code else _REFUSED
     if not isinstance(error, HttpResponseError):
         return None
     known = [_BY_CODE[code] for code in reversed(error_codes(error)) if code in _BY_CODE]

@@ -28,7 +28,8 @@ def arm_error(code, message="what the service says", details=()):
     [
         (403, "AuthorizationFailed", CredentialsError, "AzureML Data Scientist"),
         (403, "SomethingNew", CredentialsError, "AzureML Data Scientist"),
-        (401, "ExpiredAuthenticationToken", CredentialsError, "AZ_CLIENT_SECRET"),
+        (401, "InvalidAuthenticationToken", CredentialsError, "AZ_CLIENT_SECRET"),
+        (401, "ExpiredAuthenticationToken", CredentialsError, "the access token ran out"),
         (404, "ResourceGroupNotFound", WorkspaceError, "check resource_group"),
         (404, "SubscriptionNotFound", WorkspaceError, "AZ_SUBSCRIPTION_ID"),
         (404, "ResourceNotFound", WorkspaceError, "does not exist"),
