@@ -14,6 +14,7 @@ from kfp_azureml.azureml.retries import retrying
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Datastore
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import ContainerClient
 
@@ -26,20 +27,31 @@ _RETRIES: dict[str, Any] = {"retry_total": 4, "initial_backoff": 1, "increment_b
 def datastore_container(client: MLClient, datastore_name: str) -> Iterator[ContainerClient]:
     """Yield a client of the blob container behind a datastore.
 
+    Raises:
+        AzureError: If there is no such datastore, or it is not shown.
+    """
+    datastore = retrying(
+        f"reading datastore {datastore_name}", lambda: client.datastores.get(datastore_name, include_secrets=True)
+    )
+    with container_of(datastore) as container:
+        yield container
+
+
+@contextmanager
+def container_of(datastore: Datastore) -> Iterator[ContainerClient]:
+    """Yield a client of the blob container behind a datastore that was read with its secrets.
+
     It is signed with what the datastore keeps; where that is nothing, since the account forbids keys, with the step's
     own identity.
 
     Raises:
-        AzureError: If there is no such datastore, or it is not shown.
+        AzureError: If it is another kind of datastore.
     """
     from azure.ai.ml.entities import AccountKeyConfiguration, AzureBlobDatastore, SasTokenConfiguration
     from azure.storage.blob import ContainerClient
 
-    datastore = retrying(
-        f"reading datastore {datastore_name}", lambda: client.datastores.get(datastore_name, include_secrets=True)
-    )
     if not isinstance(datastore, AzureBlobDatastore):
-        raise ResourceNotFoundError(f"datastore {datastore_name} is no blob container")
+        raise ResourceNotFoundError(f"datastore {datastore.name} is no blob container")
     kept = datastore.credentials
     sign: str | TokenCredential | None = None
     if isinstance(kept, SasTokenConfiguration):

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.core.credentials import TokenCredential
 
-_CLIENT_SETTINGS: dict[str, Any] = {"enable_telemetry": False, "show_progress": False, **SDK_RETRIES}
+# With show_progress=False the SDK drops what its upload threads raise, and waits for them for ever. Nothing is shown
+# all the same: see `quiet_sdk`.
+_CLIENT_SETTINGS: dict[str, Any] = {"enable_telemetry": False, "show_progress": True, **SDK_RETRIES}
 
 
 def workspace_client(resource_group: str = "", workspace: str = "", subscription_id: str = "") -> MLClient:
