@@ -14,15 +14,17 @@ FAULTS: dict[str, Callable[..., Fault]] = {
     "429 with Retry-After": lambda **at: Answer(status=429, headers={"Retry-After": "1"}, **at),
     "500": lambda **at: Answer(status=500, **at),
     "503": lambda **at: Answer(status=503, **at),
-    "503 after the effect": lambda **at: Answer(status=503, after_effect=True, **at),
-    "503 for ever": lambda **at: Answer(status=503, times=None, **at),
     "409 in progress": lambda **at: Answer(status=409, **at),
-    "403": lambda **at: Answer(status=403, **at),
     "reset before": lambda **at: Reset(**at),
     "reset after": lambda **at: Reset(after_effect=True, **at),
     "slow": lambda **at: Delay(seconds=0.3, **at),
     "truncated": lambda **at: Truncate(**at),
     "401 expired": lambda **at: ExpireToken(**at),
+}
+# Of each kind of request once: from its first time on.
+LASTING_FAULTS: dict[str, Callable[..., Fault]] = {
+    "503 for ever": lambda **at: Answer(status=503, times=None, **at),
+    "403 for ever": lambda **at: Answer(status=403, times=None, **at),
 }
 # Of what a PUT or DELETE of an endpoint or deployment starts.
 OPERATION_FAULTS: dict[str, Callable[..., Fault]] = {
@@ -55,7 +57,7 @@ class Cell:
     def order(self) -> Fault:
         """Return the fault as the emulator takes it."""
         at = {"method": self.request.method, "path": self.request.pattern, "nth": self.request.nth}
-        return {**FAULTS, **OPERATION_FAULTS}[self.fault](**at)
+        return {**FAULTS, **LASTING_FAULTS, **OPERATION_FAULTS}[self.fault](**at)
 
 
 def cells() -> Iterator[Cell]:
@@ -63,5 +65,6 @@ def cells() -> Iterator[Cell]:
     for scenario in SCENARIOS:
         for request in recorded(scenario):
             starts_operation = request.method in ("PUT", "DELETE") and "/onlineEndpoints/" in request.pattern
-            for fault in [*FAULTS, *(OPERATION_FAULTS if starts_operation else ())]:
+            lasting = LASTING_FAULTS if request.nth == 1 else ()
+            for fault in [*FAULTS, *lasting, *(OPERATION_FAULTS if starts_operation else ())]:
                 yield Cell(scenario, request, fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from azureml_emulator.control_client import Control
 
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_rest import signed_in_workspace
+from killing import server
 from running import shorten_waits
 from scenarios import World
 from tiny_classifier import write_tiny_model, write_tiny_score
@@ -35,6 +37,9 @@ def shared_world(failing_emulator: EmulatorInfo, tmp_path_factory: pytest.TempPa
     ):
         for name, value in failing_emulator.environment.items():
             patch.setenv(name, value)
+        for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+            # Each client loads it: the emulator's own authority is quicker read than all of the world's.
+            patch.setenv(name, failing_emulator.ca_file)
         shorten_waits(patch)
         yield World(control, azure, model, score)
 
@@ -47,13 +52,26 @@ def world(shared_world: World) -> World:
     return shared_world
 
 
+@pytest.fixture(scope="session")
+def kill_server() -> Iterator[ForkServerContext]:
+    """Where steps come from that run in processes of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        # The server of processes takes its paths from here.
+        tests = Path(__file__).parent
+        patch.setenv("PYTHONPATH", f"{tests}:{tests.parent / 'support'}")
+        yield server()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-cells", action="store_true", help="Run every cell of the fault matrix, not a sample.")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     cells = [
-        report for report in terminalreporter.getreports("passed") if "[" in report.nodeid and "faults" in report.nodeid
+        report
+        for report in terminalreporter.getreports("passed")
+        if "test_cell[" in report.nodeid or "test_killed[" in report.nodeid
     ]
     if cells:
-        terminalreporter.write_line(f"fault matrix: {len(cells)} cells passed")
+        killed = sum("test_killed[" in report.nodeid for report in cells)
+        terminalreporter.write_line(f"fault matrix: {len(cells)} cells passed, {killed} of them with a kill")

@@ -86,27 +86,28 @@ def _deploy_arguments(world: World) -> list[str]:
     ]
 
 
-def _registered_model(world: World) -> None:
-    """Put a registered model there, sample and all, without the SDK."""
-    store = world.azure.get("datastores/workspaceblobstore")["properties"]
-    signature = world.azure.post("datastores/workspaceblobstore/listSecrets", {})["sasToken"]
+def registered_model(azure: Workspace, *files: Path) -> None:
+    """Put a registered model with these files there, without the SDK."""
+    store = azure.get("datastores/workspaceblobstore")["properties"]
+    signature = azure.post("datastores/workspaceblobstore/listSecrets", {})["sasToken"]
     container = f"https://{store['accountName']}.blob.core.windows.net/{store['containerName']}"
-    for path in (*world.model.iterdir(), world.score / "sample.json"):
-        world.azure.http.put(
-            f"{container}/LocalUpload/tiny/model/{path.name}?{signature}",
+    for path in files:
+        azure.http.put(
+            f"{container}/models/tiny/{path.name}?{signature}",
             content=path.read_bytes(),
             headers={"x-ms-blob-type": "BlockBlob", "authorization": ""},
         ).raise_for_status()
-    uri = f"azureml://{world.azure.id.lstrip('/')}/datastores/workspaceblobstore/paths/LocalUpload/tiny/model"
-    uri = uri.replace("resourceGroups", "resourcegroups").replace(
-        "providers/Microsoft.MachineLearningServices/workspaces", "workspaces"
-    )
-    world.azure.put(f"models/{MODEL}/versions/1", modelUri=uri, modelType="custom_model")
+    uri = "azureml://datastores/workspaceblobstore/paths/models/tiny"
+    azure.put(f"models/{MODEL}/versions/1", modelUri=uri, modelType="custom_model")
+
+
+def _scored_model(world: World) -> None:
+    registered_model(world.azure, *world.model.iterdir(), world.score / "sample.json")
 
 
 def _live_endpoint(world: World) -> None:
     """Put an endpoint there with all its traffic on an old deployment, and a tag of somebody else."""
-    _registered_model(world)
+    _scored_model(world)
     endpoint = {"properties": {"authMode": "Key"}, "tags": {"owner": "shop"}, "location": "eastus"}
     url = f"{world.azure.url}/onlineEndpoints/{ENDPOINT}"
     world.azure.wait(world.azure.http.put(url, json=endpoint).raise_for_status())
@@ -169,6 +170,6 @@ def _check_rollout(world: World, succeeded: bool) -> None:
 
 SCENARIOS = {
     "register": Scenario(register.main, _register_arguments, _nothing, _check_versions, moves_traffic=False),
-    "first deployment": Scenario(deploy.main, _deploy_arguments, _registered_model, _check_first),
+    "first deployment": Scenario(deploy.main, _deploy_arguments, _scored_model, _check_first),
     "roll-out": Scenario(deploy.main, _deploy_arguments, _live_endpoint, _check_rollout),
 }

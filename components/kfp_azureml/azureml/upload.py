@@ -1,7 +1,7 @@
 """Uploading a folder to the workspace's storage, under a path that is its content's: again finds what is there.
 
-The SDK uploads, too, when it is given a local path. But where it was killed half-way it refuses its own leftovers, and it
-reads every file once more, to hash it.
+The SDK uploads, too, when it is given a local path. But where it was killed half-way it refuses its own leftovers, and
+it reads every file once more, to hash it.
 """
 
 from __future__ import annotations
