@@ -77,7 +77,7 @@ def read_markers(tags: Mapping[str, str] | None) -> list[Marker]:
                     since=int(document["since"]),
                 )
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError):
             continue
     return found
 
