@@ -56,7 +56,9 @@ class Manager:
         if self.failing:
             return self.failing.pop(0)
         if request.path.endswith("/providers/Microsoft.Insights/metrics"):
-            return json_response(200, {"value": [{"timeseries": [self._series(*one) for one in self.requests.items()]}]})
+            return json_response(
+                200, {"value": [{"timeseries": [self._series(*one) for one in self.requests.items()]}]}
+            )
         if request.path.endswith("/autoscalesettings"):
             return self._page(request)
         return self._setting(request)
