@@ -127,7 +127,10 @@ def _compiled(source: Path, options: PipelineOptions, *, cache: bool) -> Iterato
 
 
 def _uncached(package: Path, folder: Path) -> Path:
-    """Write a package whose steps take nothing from earlier runs; kfp itself leaves out those inside an exit handler."""
+    """Write a package whose steps take nothing from earlier runs.
+
+    kfp's own `enable_caching=False` leaves out all steps inside an exit handler or a condition.
+    """
     import yaml
 
     pipeline, *platform = yaml.safe_load_all(package.read_text())

@@ -2,7 +2,6 @@ import pytest
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
-    HttpResponseError,
     ResourceNotFoundError,
     ServiceRequestError,
 )
