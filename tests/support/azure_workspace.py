@@ -159,8 +159,11 @@ class Workspace:
 
     # What follows is for the operations below.
 
-    def perform(self, write: Write, stored: Stored | None, effect: Callable[[], Stored | None]) -> Operation:
+    def perform(
+        self, write: Write, find: Callable[[], Stored | None], effect: Callable[[], Stored | None]
+    ) -> Operation:
         self.before(write)
+        stored = find()
         if stored and self.is_busy(stored):
             raise response_error(409, arm_error("Conflict", "another operation is in progress"), ResourceExistsError)
         changed = effect()
@@ -205,17 +208,20 @@ class _Endpoints:
 
     def begin_create_or_update(self, endpoint: Any) -> Operation:
         azure, name = self.azure, str(endpoint.name)
-        written, stored = copy.deepcopy(endpoint), self.azure._endpoints.get(name)
+        written = copy.deepcopy(endpoint)
+
+        def find() -> Stored | None:
+            return azure._endpoints.get(name)
 
         def put() -> Stored:
             self._check(written)
             azure.traffic_written.append({one: share for one, share in written.traffic.items() if share})
             azure.mirror_written.append({one: share for one, share in written.mirror_traffic.items() if share})
             _made(written, f"{PREFIX}/{name}")
-            azure._endpoints[name] = Stored(written, meanwhile="Updating" if stored else "Creating")
+            azure._endpoints[name] = Stored(written, meanwhile="Updating" if find() else "Creating")
             return azure._endpoints[name]
 
-        return azure.perform(Write("PUT", "endpoint", name, written), stored, put)
+        return azure.perform(Write("PUT", "endpoint", name, written), find, put)
 
     def begin_delete(self, name: str) -> Operation:
         azure = self.azure
@@ -225,7 +231,7 @@ class _Endpoints:
             for key in [key for key in azure._deployments if key[0] == name]:
                 del azure._deployments[key]
 
-        return azure.perform(Write("DELETE", "endpoint", name), azure._endpoints[name], delete)
+        return azure.perform(Write("DELETE", "endpoint", name), lambda: azure._endpoints[name], delete)
 
     def _check(self, endpoint: Any) -> None:
         there = self.azure.deployments(str(endpoint.name))
@@ -260,16 +266,20 @@ class _Deployments:
 
     def begin_create_or_update(self, deployment: Any) -> Operation:
         azure, key = self.azure, (str(deployment.endpoint_name), str(deployment.name))
-        written, stored = copy.deepcopy(deployment), self.azure._deployments.get(key)
+        written = copy.deepcopy(deployment)
+
+        def find() -> Stored | None:
+            return azure._deployments.get(key)
 
         def put() -> Stored:
             if azure.is_busy(azure._endpoints[key[0]]):
                 raise response_error(409, arm_error("Conflict", "the endpoint is being changed"), ResourceExistsError)
+            meanwhile = "Updating" if find() else "Creating"
             azure.add_deployment(key[0], written)
-            azure._deployments[key].meanwhile = "Updating" if stored else "Creating"
+            azure._deployments[key].meanwhile = meanwhile
             return azure._deployments[key]
 
-        return azure.perform(Write("PUT", "deployment", key[1], written), stored, put)
+        return azure.perform(Write("PUT", "deployment", key[1], written), find, put)
 
     def begin_delete(self, name: str, endpoint_name: str) -> Operation:
         azure = self.azure
@@ -280,7 +290,8 @@ class _Deployments:
                 raise response_error(400, arm_error("BadRequest", f"{name} has traffic"))
             del azure._deployments[endpoint_name, name]
 
-        return azure.perform(Write("DELETE", "deployment", name), azure._deployments[endpoint_name, name], delete)
+        write = Write("DELETE", "deployment", name)
+        return azure.perform(write, lambda: azure._deployments[endpoint_name, name], delete)
 
 
 class _Environments:

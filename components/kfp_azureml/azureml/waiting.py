@@ -40,7 +40,7 @@ class Deadline:
 
     seconds: float
     look_at: str
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
 
     @property
     def elapsed(self) -> float:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_azureml.aml_deploy_model.traffic import in_words, with_share
+from kfp_azureml.aml_deploy_model.traffic import in_words, with_share, without
 
 NEW = "new"
 NAMES = st.text("abcdefghij", min_size=1, max_size=3)
@@ -48,6 +48,27 @@ def test_what_rounding_takes_away_goes_to_those_that_lost_most():
     assert with_share({"a": 50, "b": 50}, NEW, 5) == {"a": 48, "b": 47, NEW: 5}
     assert with_share({"b": 50, "a": 50}, NEW, 5) == {"b": 47, "a": 48, NEW: 5}
     assert with_share({"a": 90, "b": 10}, NEW, 98) == {"a": 2, NEW: 98}
+
+
+@given(before=traffics(), share=st.integers(0, 100))
+def test_a_share_that_is_taken_away_again_leaves_what_was_before(before, share):
+    before = {name: percent for name, percent in before.items() if percent}
+    assert without(with_share(before, NEW, share), NEW, before) == before
+
+
+@given(before=traffics(), now=traffics(), share=st.integers(1, 99))
+def test_others_that_were_moved_meanwhile_keep_the_proportions_they_have_now(before, now, share):
+    left = without(with_share(now, NEW, share), NEW, before)
+    assert sum(left.values()) == 100
+    assert NEW not in left
+    for name, percent in now.items():
+        # Twice rounded, at first to whole parts of what was left.
+        assert abs(left.get(name, 0) - percent) <= 1 + 100 / (100 - share)
+
+
+def test_a_share_that_the_deployment_had_before_is_given_back_to_it():
+    assert without({"blue": 10, NEW: 90}, NEW, {"blue": 50, NEW: 50}) == {"blue": 50, NEW: 50}
+    assert without({NEW: 100}, NEW, {"blue": 50, NEW: 50}) == {"blue": 50, NEW: 50}
 
 
 def test_a_traffic_in_words():
