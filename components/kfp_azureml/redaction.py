@@ -5,25 +5,35 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
+import traceback
 from collections.abc import Mapping
+from types import TracebackType
 
 BLOT = "***"
 
 _SECRET_VARIABLES = ("AZ_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
 _SHORTEST = 8  # characters of a value that is blotted out wherever it stands; shorter ones are words, too
 
-# Signatures of storage addresses, tokens, keys, as the Azure SDK and its HTTP client print them in requests.
+_FIELDS = (
+    "client_secret|client_assertion|access_token|refresh_token|accessToken|primaryKey|secondaryKey|primary_key|"
+    "secondary_key|sasToken|sasUri|keyValue|accountKey"
+)
+_ARGUMENTS = "client_secret|client_assertion|access_token|refresh_token|account_key|sas_token"
+# A quote in JSON within JSON comes with a backslash.
+_QUOTED_FIELD = r"(?<=['\"])(?P<name>{})(?P<is>\\*['\"]: ?)(?P<quote>\\*['\"]){}(?P=quote)"
+
+# Signatures of storage addresses, tokens, keys, as the Azure SDK and its HTTP client print them in requests. Tokens and
+# account keys are long: so `Bearer token authentication` and `"key": "owner"` stay.
 _PATTERNS = (
-    re.compile(r"(?<=[?&]sig=)[^&\s'\"]+", re.IGNORECASE),
-    re.compile(r"(?<=Bearer )[\w.~+/=-]+", re.IGNORECASE),
-    re.compile(r"(?<=SharedKey )[\w:.+/=-]+", re.IGNORECASE),
+    re.compile(r"(?<![A-Za-z_-])(?P<name>sig)(?P<is>=)[\w%+/=.~-]+", re.IGNORECASE),
+    re.compile(r"(?<=Bearer )[\w.~+/=-]{20,}", re.IGNORECASE),
+    re.compile(r"(?<=SharedKey )[\w-]+:[\w+/=]+", re.IGNORECASE),
+    re.compile(r"(?P<name>AccountKey)(?P<is>=)[\w+/=]+"),
     re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"),
-    re.compile(
-        r"(?<=['\"])(?P<name>client_secret|client_assertion|access_token|refresh_token|accessToken|primaryKey|"
-        r"secondaryKey|primary_key|secondary_key|sasToken|sasUri|keyValue|accountKey)(?P<is>['\"]: ?)"
-        r"(?P<quote>['\"]).*?(?P=quote)"
-    ),
-    re.compile(r"(?<![\w'\"])(?P<name>client_secret|client_assertion|access_token)(?P<is>=)[^&\s'\"]+"),
+    re.compile(_QUOTED_FIELD.format(_FIELDS, ".*?")),
+    re.compile(_QUOTED_FIELD.format("key", r"[\w+/=]{40,}")),
+    re.compile(rf"(?<![\w'\"])(?P<name>{_ARGUMENTS})(?P<is>=)(?P<quote>['\"]?)[^&\s'\"]+(?P=quote)"),
 )
 
 _hidden: set[str] = set()
@@ -59,10 +69,23 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record."""
-        record.msg, record.args = redact(record.getMessage()), None
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
+            # Arguments that do not fit are the mistake of whoever logs; `logging` does not raise for them either.
+            message = str(record.msg)
+        record.msg, record.args = redact(message), None
+        # Another handler may have written the traceback out already; the record keeps the text.
         if record.exc_info and not record.exc_text:
-            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        record.exc_text = record.exc_text and redact(record.exc_text)
+        record.stack_info = record.stack_info and redact(record.stack_info)
         return True
+
+
+def print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what ends the process, as Python itself does, without secrets: a `sys.excepthook`."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _blot(found: re.Match[str]) -> str:

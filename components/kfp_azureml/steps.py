@@ -19,7 +19,7 @@ from typing import Any
 
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
-from kfp_azureml.redaction import RedactingFilter, redact
+from kfp_azureml.redaction import RedactingFilter, print_exception, redact
 
 EVENTS_FILE = "KFP_AZUREML_EVENTS"
 """Environment variable with the path of the supervisor's event file."""
@@ -74,7 +74,7 @@ def progress(message: str, fraction: float | None = None) -> None:
         fraction: The share of the step that is done, 0 to 1, where it is known.
     """
     logger.info(message)
-    _emit("progress", message=message, fraction=fraction)
+    _emit("progress", message=redact(message), fraction=fraction)
 
 
 def every(seconds: float) -> Callable[[], bool]:
@@ -111,6 +111,7 @@ def configure_logging() -> None:
     for handler in logging.getLogger().handlers:
         if not any(isinstance(one, RedactingFilter) for one in handler.filters):
             handler.addFilter(RedactingFilter())
+    sys.excepthook = print_exception
     # At DEBUG urllib3 prints SAS signatures; at INFO the Azure SDK prints every request.
     for noisy in ("urllib3", "azure", "httpx", "msal", "fsspec"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -9,7 +9,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from kfp_azureml.aml_deploy_model.marker import Marker, find_marker
 from kfp_azureml.aml_deploy_model.plan import Plan
-from kfp_azureml.aml_deploy_model.traffic import in_words
+from kfp_azureml.aml_deploy_model.traffic import in_words, without
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.properties import RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
@@ -250,24 +250,35 @@ def set_traffic(
     change_endpoint(client, endpoint_name, f"endpoint {endpoint_name}: traffic {in_words(traffic)}", change, deadline)
 
 
-def take_traffic_from(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> bool:
+def take_traffic_from(
+    client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline
+) -> tuple[bool, dict[str, int]]:
     """Take all traffic, live or mirrored, from a deployment that was being rolled out; the others get theirs back.
 
     Where it has none (any more), what is live stays as it is: somebody may have moved it since.
 
     Returns:
-        Whether it had any.
+        Whether it had any, and the live traffic as it is then.
 
     Raises:
         DeploymentError: If Azure does not do it, or not in time.
     """
-    endpoint = read_endpoint(client, endpoint_name)
-    is_mirrored, is_live = marker.deployment in mirror_traffic(endpoint), marker.deployment in live_traffic(endpoint)
-    if is_mirrored:
-        set_mirror(client, endpoint_name, marker.deployment, 0, deadline)
-    if is_live:
-        set_traffic(client, endpoint_name, marker.before, deadline)
-    return is_mirrored or is_live
+    had, left = False, dict[str, int]()
+
+    def change(endpoint: OnlineEndpoint) -> bool:
+        nonlocal had, left
+        left, mirrored = live_traffic(endpoint), mirror_traffic(endpoint)
+        if marker.deployment not in {*left, *mirrored}:
+            return False
+        if marker.deployment in left:
+            left = without(left, marker.deployment, marker.before)
+        had, endpoint.traffic = True, left
+        endpoint.mirror_traffic = {name: share for name, share in mirrored.items() if name != marker.deployment}
+        return True
+
+    what = f"endpoint {endpoint_name}: taking the traffic from {marker.deployment}"
+    change_endpoint(client, endpoint_name, what, change, deadline)
+    return had, left
 
 
 def set_mirror(client: MLClient, endpoint_name: str, deployment: str, percent: int, deadline: Deadline) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from azure.core.exceptions import AzureError
 
 from kfp_azureml.aml_deploy_model.autoscale import copy_autoscale, delete_autoscale
 from kfp_azureml.aml_deploy_model.deployment import (
@@ -32,9 +30,9 @@ from kfp_azureml.aml_deploy_model.marker import DEPLOYMENT, ENDPOINT, Marker, fi
 from kfp_azureml.aml_deploy_model.metrics import RequestMetrics
 from kfp_azureml.aml_deploy_model.plan import Plan
 from kfp_azureml.aml_deploy_model.questions import Question, Scoring
-from kfp_azureml.aml_deploy_model.rollout import bring_live, check_before_traffic
+from kfp_azureml.aml_deploy_model.rollout import bring_live, check_before_traffic, putting_back
 from kfp_azureml.aml_deploy_model.strategy import Strategy
-from kfp_azureml.aml_deploy_model.traffic import in_words
+from kfp_azureml.aml_deploy_model.traffic import in_words, without
 from kfp_azureml.aml_deploy_model.undo import undo, undo_command
 from kfp_azureml.azureml.arm import resource_manager
 from kfp_azureml.azureml.failures import azure_errors
@@ -93,21 +91,22 @@ def go_live(client: MLClient, plan: Plan, strategy: Strategy, question: Question
         endpoint = ensure_endpoint(client, plan, new, deadline)
         if strategy.mirror_percent:
             check_mirror(endpoint, plan.deployment)
-        marker = _marked(client, plan, endpoint, deadline)
-        previous = live_deployment(client, endpoint, plan.deployment)
-        count = plan.machines.instance_count or (previous.instance_count if previous else 1) or 1
-        deployment = ensure_deployment(client, plan, endpoint, count, deadline)
-
-        scoring = Scoring(str(endpoint.scoring_uri), scoring_key(client, plan.endpoint))
-        check_before_traffic(scoring, question, plan, strategy)
+        marker = _marked(client, plan, endpoint, new.since, deadline)
         traffic = live_traffic(endpoint)
-        if marker:
+        resumed = marker is not None and plan.deployment in {*traffic, *mirror_traffic(endpoint)}
+        with putting_back(client, plan, marker, deadline) if marker and resumed else nullcontext():
+            previous = live_deployment(client, endpoint, plan.deployment)
+            count = plan.machines.instance_count or (previous.instance_count if previous else 1) or 1
+            deployment = ensure_deployment(client, plan, endpoint, count, deadline)
+            scoring = Scoring(str(endpoint.scoring_uri), scoring_key(client, plan.endpoint))
+            check_before_traffic(client, scoring, question, plan, strategy)
             metrics = None
-            if not plan.machines.compute:
+            if marker and not plan.machines.compute:
                 arm = stack.enter_context(resource_manager())
                 if previous:
                     copy_autoscale(arm, plan.endpoint, previous, deployment)
                 metrics = RequestMetrics(arm, str(endpoint.id), plan.deployment)
+        if marker:
             traffic = bring_live(client, plan, marker, strategy, scoring, question, metrics, deadline)
             if not strategy.keep_previous:
                 _delete_previous(client, plan, marker, metrics.arm if metrics else None, deadline)
@@ -116,7 +115,7 @@ def go_live(client: MLClient, plan: Plan, strategy: Strategy, question: Question
     return Live(str(endpoint.id), str(deployment.id), scoring.uri, traffic)
 
 
-def _marked(client: MLClient, plan: Plan, endpoint: OnlineEndpoint, deadline: Deadline) -> Marker | None:
+def _marked(client: MLClient, plan: Plan, endpoint: OnlineEndpoint, since: int, deadline: Deadline) -> Marker | None:
     """Mark the endpoint with this roll-out; None if there is nothing left to roll out.
 
     Raises:
@@ -137,14 +136,15 @@ def _marked(client: MLClient, plan: Plan, endpoint: OnlineEndpoint, deadline: De
         what = f"reading deployment {plan.deployment} of endpoint {plan.endpoint}"
         with azure_errors(what, DeploymentError):
             exists = retrying(what, lambda: find_deployment(client, plan.endpoint, plan.deployment))
-        made = () if exists else (DEPLOYMENT,)
-        marker = Marker(plan.deployment, plan.run_id, traffic, made)
-    elif plan.deployment not in traffic:
-        # Left by an earlier attempt that moved nothing; what is live may have changed since.
-        marker = Marker(plan.deployment, plan.run_id, traffic, marker.made, marker.since)
+        made: tuple[str, ...] = () if exists else (DEPLOYMENT,)
+        before = traffic
     else:
-        progress(f"endpoint {plan.endpoint}: going on with a roll-out that was broken off at {in_words(traffic)}")
-        marker = Marker(plan.deployment, plan.run_id, marker.before, marker.made, marker.since)
+        # Left by an earlier attempt; what is live may have changed since.
+        made = marker.made
+        before = without(traffic, plan.deployment, marker.before) if plan.deployment in traffic else traffic
+        if plan.deployment in traffic:
+            progress(f"endpoint {plan.endpoint}: going on with a roll-out that was broken off at {in_words(traffic)}")
+    marker = Marker(plan.deployment, plan.run_id, before, made, since)
     mark(client, plan.endpoint, marker, deadline)
     return marker
 
@@ -177,7 +177,7 @@ def _undone_if_cancelled(client: MLClient, plan: Plan, deadline: Deadline) -> It
             outcome = f"not all that was begun could be undone ({error}), do it with: {command}"
         raise type(cancelled)(f"{cancelled}; {outcome}") from cancelled
     except KfpAzuremlError as error:
-        if _marker_on(client, plan) is None:
+        if not _is_marked(client, plan):
             raise
         command = undo_command(client, plan.run_id, plan.endpoint)
         raise type(error)(f"{error}; run the step again to try again, or remove what it made: {command}") from error
@@ -189,10 +189,16 @@ def _undo(client: MLClient, plan: Plan, deadline: Deadline) -> str:
     return "; ".join(done) or "nothing was to be undone"
 
 
-def _marker_on(client: MLClient, plan: Plan) -> Marker | None:
-    """Return the mark of this roll-out; None if there is none, or Azure does not tell."""
+def _is_marked(client: MLClient, plan: Plan) -> bool:
+    """Say whether this roll-out is marked; not if Azure does not tell, which is what has failed already."""
     try:
-        endpoint = retrying(f"reading endpoint {plan.endpoint}", lambda: find_endpoint(client, plan.endpoint))
-    except AzureError:
-        return None
+        return _marker_on(client, plan) is not None
+    except KfpAzuremlError:
+        return False
+
+
+def _marker_on(client: MLClient, plan: Plan) -> Marker | None:
+    what = f"reading endpoint {plan.endpoint}"
+    with azure_errors(what, DeploymentError):
+        endpoint = retrying(what, lambda: find_endpoint(client, plan.endpoint))
     return find_marker(endpoint.tags, plan.deployment) if endpoint else None

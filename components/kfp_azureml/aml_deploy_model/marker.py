@@ -29,7 +29,7 @@ class Marker:
         run_id: The pipeline run it belongs to; empty outside of one.
         before: The live traffic that the endpoint had, percentages by deployment.
         made: Which of `ENDPOINT` and `DEPLOYMENT` the roll-out makes itself.
-        since: When it began, in seconds since 1970.
+        since: When its last attempt began, in seconds since 1970.
     """
 
     deployment: str
@@ -77,7 +77,7 @@ def read_markers(tags: Mapping[str, str] | None) -> list[Marker]:
                     since=int(document["since"]),
                 )
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError):
             continue
     return found
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
 
+from kfp_azureml.azureml.retries import is_transient
 from kfp_azureml.errors import DeploymentError, first_line
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class RequestMetrics:
     def check(self, limits: Limits, what: str) -> None:
         """Compare what Azure Monitor knows so far with the limits.
 
-        Where it may not be asked, that is said once, and changes nothing.
+        Where it may not be asked, that is said once, and changes nothing; nor does a failure of the moment.
 
         Args:
             limits: What the deployment must not exceed.
@@ -66,10 +67,9 @@ class RequestMetrics:
         try:
             counts = self._count()
         except AzureError as error:
-            self._silent = True
-            logger.warning(
-                "%s: Azure Monitor does not tell (%s); role 'Monitoring Reader' lets it", what, first_line(error)
-            )
+            self._silent = not is_transient(error)
+            advice = "role 'Monitoring Reader' lets it" if self._silent else "it is asked again"
+            logger.warning("%s: Azure Monitor does not tell (%s); %s", what, first_line(error), advice)
             return
         requests = sum(counts.values())
         failed = sum(number for status, number in counts.items() if status >= 500 or status in _FAILED)

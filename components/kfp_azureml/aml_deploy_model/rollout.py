@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kfp_azureml.aml_deploy_model.deployment import log_container
@@ -19,7 +22,7 @@ from kfp_azureml.aml_deploy_model.strategy import Strategy
 from kfp_azureml.aml_deploy_model.traffic import in_words, with_share
 from kfp_azureml.aml_deploy_model.watch import check_latency, watch
 from kfp_azureml.azureml.waiting import Deadline
-from kfp_azureml.errors import KfpAzuremlError
+from kfp_azureml.errors import DeploymentError, KfpAzuremlError
 from kfp_azureml.steps import progress
 
 if TYPE_CHECKING:
@@ -29,20 +32,28 @@ if TYPE_CHECKING:
 
 ROLLBACK_SECONDS = 600.0  # of its own: the way back is not cut short by a long way there
 
+logger = logging.getLogger(__name__)
 
-def check_before_traffic(scoring: Scoring, question: Question | None, plan: Plan, strategy: Strategy) -> None:
-    """Ask a deployment that has no traffic yet, and see that it answers rightly and quickly enough.
+
+def check_before_traffic(
+    client: MLClient, scoring: Scoring, question: Question | None, plan: Plan, strategy: Strategy
+) -> None:
+    """Ask a deployment before it gets traffic, and see that it answers rightly and quickly enough.
 
     Raises:
-        DeploymentError: If it does not.
+        DeploymentError: If it does not; the end of its container's log is then in ours.
     """
     if question is None:
         progress(
             f"deployment {plan.deployment}: gets traffic unasked, as there is neither a sample nor a request for it"
         )
         return
-    scoring.ask(question, plan.deployment)
-    check_latency(scoring, question, plan.deployment, strategy.limits)
+    try:
+        scoring.ask(question, plan.deployment)
+        check_latency(scoring, question, plan.deployment, strategy.limits)
+    except DeploymentError:
+        log_container(client, plan.endpoint, plan.deployment)
+        raise
     progress(f"deployment {plan.deployment}: answered rightly, now it may get traffic")
 
 
@@ -77,27 +88,45 @@ def bring_live(
         DeploymentError: If the deployment exceeds a limit, or Azure does not move the traffic. Traffic is then put back
             as it was; the message says if that failed too.
     """
-    try:
+    with putting_back(client, plan, marker, deadline):
         if marker.before:
             _mirror(client, plan, strategy, scoring, question, metrics, deadline)
         return _move(client, plan, marker, strategy, scoring, question, metrics, deadline)
-    except KfpAzuremlError as error:
-        # Whether the move had begun, or goes on in Azure: what counts is what is live in the end.
+
+
+@contextmanager
+def putting_back(client: MLClient, plan: Plan, marker: Marker, deadline: Deadline) -> Iterator[None]:
+    """Take the traffic from the plan's deployment again if anything goes wrong inside the block.
+
+    Whether a move had begun, or goes on in Azure: what counts is what is live in the end. The end of the container's
+    log is then in ours.
+
+    Raises:
+        Exception: What the block raised; one of ours says what became of the traffic.
+    """
+    try:
+        yield
+    except Exception as error:
         outcome = _put_back(client, plan.endpoint, marker, Deadline(ROLLBACK_SECONDS, deadline.look_at))
         log_container(client, plan.endpoint, plan.deployment)
-        raise type(error)(f"{error}; {outcome}") from error
+        if isinstance(error, KfpAzuremlError):
+            raise type(error)(f"{error}; {outcome}") from error
+        logger.error("endpoint %s: %s", plan.endpoint, outcome)  # noqa: TRY400 - the error goes on its way
+        raise
 
 
 def _put_back(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> str:
     """Take all traffic from a deployment again, and give it to those that had it; say how that went."""
     try:
-        take_traffic_from(client, endpoint_name, marker, deadline)
+        _, left = take_traffic_from(client, endpoint_name, marker, deadline)
     except KfpAzuremlError as error:
         return (
             f"and the traffic could not be put back, {marker.deployment} may have a share of it: set it by hand to "
             f"{in_words(marker.before)} ({error})"
         )
-    return f"the traffic is as it was: {in_words(marker.before)}"
+    if left == marker.before:
+        return f"the traffic is as it was: {in_words(left)}"
+    return f"the traffic is {in_words(left)}, as somebody else has moved it"
 
 
 def _mirror(
@@ -129,6 +158,9 @@ def _move(
 ) -> dict[str, int]:
     traffic = live_traffic(read_endpoint(client, plan.endpoint))
     reached = traffic.get(plan.deployment, 0)
+    if not reached:
+        # Nothing is moved yet, so nobody else may have moved anything either: another roll-out may have ended since.
+        traffic = dict(marker.before)
     steps = [share for share in strategy.steps if share >= reached] if marker.before else [100]
     for share in steps:
         wanted = with_share(marker.before, plan.deployment, share)

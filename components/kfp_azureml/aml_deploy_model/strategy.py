@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -54,7 +55,7 @@ class Strategy:
 def choose_strategy(
     name: str = DEFAULT_STRATEGY,
     *,
-    steps: Sequence[int] = (),
+    steps: Sequence[float] = (),
     mirror_percent: int = MIRROR_PERCENT,
     soak_seconds: float = SOAK_SECONDS,
     keep_previous: bool = True,
@@ -81,13 +82,11 @@ def choose_strategy(
         raise DeploymentError(f"strategy {name!r}: choose one of {', '.join(STRATEGIES)}")
     limits = limits or Limits()
     _check_limits(limits)
-    if soak_seconds < 0:
-        raise DeploymentError(f"soak_seconds {soak_seconds:g}: it cannot be negative")
+    if not 0 <= soak_seconds < math.inf:
+        raise DeploymentError(f"soak_seconds {soak_seconds:g}: a number of seconds is needed, or 0")
     if steps and name not in ("canary", "mirror"):
         raise DeploymentError(f"traffic_steps are for canary and mirror; {name} moves all the traffic at once")
-    chosen = tuple(steps) or (CANARY_STEPS if name == "canary" else (100,))
-    if list(chosen) != sorted(set(chosen)) or chosen[0] < 1 or chosen[-1] != 100:
-        raise DeploymentError(f"traffic_steps {list(chosen)}: rising percentages are needed, the last one 100")
+    chosen = _whole(steps) or (CANARY_STEPS if name == "canary" else (100,))
     if name == "mirror":
         if on_kubernetes:
             raise DeploymentError("strategy mirror: Azure mirrors traffic on managed endpoints only; take canary")
@@ -105,10 +104,18 @@ def choose_strategy(
     )
 
 
+def _whole(steps: Sequence[float]) -> tuple[int, ...]:
+    """Return the steps as whole numbers: kfp.local hands over [10, 100] as [10.0, 100.0]."""
+    whole = [int(step) for step in steps if type(step) in (int, float) and float(step).is_integer()]
+    if whole != list(steps) or whole != sorted(set(whole)) or (whole and (whole[0] < 1 or whole[-1] != 100)):
+        raise DeploymentError(f"traffic_steps {list(steps)}: rising whole percentages are needed, the last one 100")
+    return tuple(whole)
+
+
 def _check_limits(limits: Limits) -> None:
     for name in ("min_sample_accuracy", "max_error_rate"):
         value = getattr(limits, name)
         if not 0 <= value <= 1:
             raise DeploymentError(f"{name} {value:g}: a share from 0 to 1 is needed")
-    if limits.max_latency_ms < 0:
-        raise DeploymentError(f"max_latency_ms {limits.max_latency_ms:g}: it cannot be negative; 0 is no limit")
+    if not limits.max_latency_ms >= 0:
+        raise DeploymentError(f"max_latency_ms {limits.max_latency_ms:g}: milliseconds are needed, or 0 for no limit")

@@ -29,6 +29,23 @@ def with_share(before: Mapping[str, int], deployment: str, share: int) -> dict[s
     return {name: percent for name, percent in {**shares, deployment: share}.items() if percent}
 
 
+def without(now: Mapping[str, int], deployment: str, before: Mapping[str, int]) -> dict[str, int]:
+    """Take a deployment's share away again.
+
+    Args:
+        now: The traffic.
+        deployment: The deployment.
+        before: The traffic when it had no share yet, or the one that it is to keep.
+
+    Returns:
+        The traffic before. Where somebody has moved the others since, they keep the proportions they have now.
+    """
+    others = {name: percent for name, percent in now.items() if percent and name != deployment}
+    if not others or dict(now) == with_share(before, deployment, now.get(deployment, 0)):
+        return dict(before)
+    return with_share(others, deployment, 0)
+
+
 def in_words(traffic: Mapping[str, int]) -> str:
     """Say a traffic for people, such as `v1 90 %, v2 10 %`."""
     return ", ".join(f"{name} {share} %" for name, share in traffic.items()) or "none"

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 PAUSE_SECONDS = 0.5  # between two of our own requests
 LATENCY_SHARE = 0.95  # of the requests that have to be quick enough
-FEWEST_FOR_LATENCY = 20  # requests, before the slowest of them says anything
+FEWEST_FOR_LATENCY = 20  # requests: one slow one of fewer says nothing
 METRICS_SECONDS = 60.0  # how often Azure Monitor is asked: its own grain
+_ROUNDING = 1e-9  # of a share of requests
 
 
 def check_latency(scoring: Scoring, question: Question, deployment: str, limits: Limits) -> None:
@@ -50,7 +51,7 @@ def check_latency(scoring: Scoring, question: Question, deployment: str, limits:
             if fault:
                 raise DeploymentError(f"deployment {deployment}: {fault}")
             milliseconds.append(took)
-    _check_quantile(milliseconds, deployment, limits)
+    _check_latency(milliseconds, len(milliseconds), deployment, limits)
     progress(f"deployment {deployment}: answers in {_quantile(milliseconds):.0f} ms")
 
 
@@ -85,9 +86,9 @@ def watch(
     progress(f"{what}: watching for {seconds:.0f} s, {_sources(question, metrics)}")
     parts = cycle(question.parts or (question,)) if question else None
     # Known from the start, so that the deployment is not given up later than it has to be.
-    bearable = math.floor(limits.max_error_rate * seconds / PAUSE_SECONDS)
+    most = math.ceil(seconds / PAUSE_SECONDS)
     milliseconds: list[float] = []
-    failures = 0
+    faults: list[str] = []
     until = time.monotonic() + seconds
     ask_metrics, tell = every(METRICS_SECONDS), every(REPORT_SECONDS)
     with httpx.Client(timeout=REQUEST_SECONDS) as client:
@@ -96,22 +97,21 @@ def watch(
                 took, fault = _timed(scoring, client, next(parts), deployment)
                 milliseconds.append(took)
                 if fault:
-                    failures += 1
+                    faults.append(fault)
                     progress(f"{what}: {fault}")
-                if failures > bearable:
-                    raise DeploymentError(
-                        f"{what}: {failures} of {len(milliseconds)} requests failed, the last one: {fault} "
-                        f"(max_error_rate={limits.max_error_rate:g})"
-                    )
-                _check_quantile(milliseconds, deployment, limits)
+                _check_failures(faults, most, len(milliseconds), what, limits)
+                _check_latency(milliseconds, most, deployment, limits)
             if metrics and ask_metrics():
                 metrics.check(limits, what)
             if tell():
-                progress(f"{what}: {_seen(milliseconds, failures)}")
+                progress(f"{what}: {_seen(milliseconds, len(faults))}")
             time.sleep(min(PAUSE_SECONDS, max(0.0, until - time.monotonic())))
+    # A slow deployment was asked less often.
+    _check_failures(faults, len(milliseconds), len(milliseconds), what, limits)
+    _check_latency(milliseconds, len(milliseconds), deployment, limits)
     if metrics:
         metrics.check(limits, what)
-    progress(f"{what}: {_seen(milliseconds, failures)}")
+    progress(f"{what}: {_seen(milliseconds, len(faults))}")
 
 
 def _timed(scoring: Scoring, client: httpx.Client, question: Question, deployment: str) -> tuple[float, str | None]:
@@ -120,14 +120,21 @@ def _timed(scoring: Scoring, client: httpx.Client, question: Question, deploymen
     return (time.perf_counter() - started) * 1000, fault
 
 
-def _check_quantile(milliseconds: Sequence[float], deployment: str, limits: Limits) -> None:
-    if limits.max_latency_ms and len(milliseconds) >= FEWEST_FOR_LATENCY:
-        quantile = _quantile(milliseconds)
-        if quantile > limits.max_latency_ms:
-            raise DeploymentError(
-                f"deployment {deployment}: {LATENCY_SHARE:.0%} of {len(milliseconds)} requests took up to "
-                f"{quantile:.0f} ms (max_latency_ms={limits.max_latency_ms:g})"
-            )
+def _check_failures(faults: Sequence[str], of: int, asked: int, what: str, limits: Limits) -> None:
+    if len(faults) > limits.max_error_rate * of + _ROUNDING:
+        raise DeploymentError(
+            f"{what}: {len(faults)} of {asked} requests failed, the last one: {faults[-1]} "
+            f"(max_error_rate={limits.max_error_rate:g})"
+        )
+
+
+def _check_latency(milliseconds: Sequence[float], of: int, deployment: str, limits: Limits) -> None:
+    slow = sum(took > limits.max_latency_ms for took in milliseconds)
+    if limits.max_latency_ms and slow > (1 - LATENCY_SHARE) * max(of, FEWEST_FOR_LATENCY) + _ROUNDING:
+        raise DeploymentError(
+            f"deployment {deployment}: {LATENCY_SHARE:.0%} of {len(milliseconds)} requests took up to "
+            f"{_quantile(milliseconds):.0f} ms (max_latency_ms={limits.max_latency_ms:g})"
+        )
 
 
 def _quantile(milliseconds: Sequence[float]) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from azure.core import PipelineClient
 from azure.core.exceptions import (
     ClientAuthenticationError,
+    DecodeError,
     HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
@@ -70,7 +71,8 @@ class Arm:
         Raises:
             AzureError: If Azure refuses.
         """
-        self._send(HttpRequest("DELETE", f"{HOST}{path}", params=query))
+        with suppress(ResourceNotFoundError):
+            self._send(HttpRequest("DELETE", f"{HOST}{path}", params=query))
 
     def _send(self, request: HttpRequest) -> dict[str, Any]:
         response = self._client.send_request(request)
@@ -78,7 +80,10 @@ class Arm:
             kinds = {401: ClientAuthenticationError, 404: ResourceNotFoundError, 409: ResourceExistsError}
             map_error(status_code=response.status_code, response=response, error_map=kinds)
             raise HttpResponseError(response=response, error_format=ARMErrorFormat)
-        answer: dict[str, Any] = response.json() if response.content else {}
+        try:
+            answer: dict[str, Any] = response.json() if response.content else {}
+        except ValueError as error:  # cut off, or a proxy's own page
+            raise DecodeError(f"the answer is no JSON: {error}", response=response, error=error) from error
         return answer
 
 

@@ -47,6 +47,11 @@ _EXPIRED_SECRET = Remedy(
     "the client secret has expired: make a new one (az ad app credential reset --id CLIENT_ID) and put it into "
     f"{SECRET_NAME} (kfp-azureml azcreds --check)",
 )
+_NO_FEDERATION = Remedy(
+    CredentialsError,
+    "the identity does not trust the pod's service account: give it a federated credential with the cluster's issuer "
+    "and the subject system:serviceaccount:NAMESPACE:NAME (a new one takes some minutes to work)",
+)
 _OUTDATED_TOKEN = Remedy(
     CredentialsError, "the access token ran out under way: run the step again, it goes on where it was"
 )
@@ -95,8 +100,16 @@ _BY_SIGN_IN_CODE = {
         CredentialsError,
         f"AZ_CLIENT_SECRET in {SECRET_NAME} is not the secret of the application; its value is needed, not its id",
     ),
-    "700016": Remedy(CredentialsError, f"there is no application AZ_CLIENT_ID of {SECRET_NAME} in tenant AZ_TENANT_ID"),
-    "90002": Remedy(CredentialsError, f"there is no tenant AZ_TENANT_ID of {SECRET_NAME}"),
+    "700016": Remedy(
+        CredentialsError,
+        "there is no such application in the tenant: check AZ_CLIENT_ID and AZ_TENANT_ID in "
+        f"{SECRET_NAME}, or the client id that the pod's service account is annotated with",
+    ),
+    "90002": Remedy(
+        CredentialsError,
+        f"there is no such tenant: check AZ_TENANT_ID in {SECRET_NAME}, or the tenant of the pod's service account",
+    ),
+    **dict.fromkeys(("70021", "700211", "700212", "700213"), _NO_FEDERATION),
 }
 # The identity library keeps the answer's list of codes to itself; what it passes on begins with the same code.
 _SIGN_IN_CODE = re.compile(r"\bAADSTS(\d+)\b")
@@ -141,9 +154,11 @@ def _codes(error: ODataV4Format) -> list[str]:
 
 
 def _remedy(error: AzureError) -> Remedy | None:
-    if isinstance(error, ClientAuthenticationError) and error.response is None:
+    if isinstance(error, ClientAuthenticationError):
         code = _SIGN_IN_CODE.search(str(error.message))
-        return _BY_SIGN_IN_CODE.get(code[1], _REFUSED) if code else _REFUSED
+        # With an answer and no such code it is Azure Resource Manager that refuses the token.
+        if code or error.response is None:
+            return _BY_SIGN_IN_CODE.get(code[1], _REFUSED) if code else _REFUSED
     if not isinstance(error, HttpResponseError):
         return None
     known = [_BY_CODE[code] for code in reversed(error_codes(error)) if code in _BY_CODE]

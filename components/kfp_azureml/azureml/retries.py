@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from azure.core.exceptions import (
     AzureError,
+    DecodeError,
     HttpResponseError,
     IncompleteReadError,
     ServiceRequestError,
@@ -58,7 +59,9 @@ def retrying(what: str, call: Callable[[], Result]) -> Result:
 
 def is_transient(error: AzureError) -> bool:
     """Say whether a failure may be gone in a moment: no connection, a cut answer, throttling, trouble of the server."""
-    if isinstance(error, HttpResponseError) and error.status_code in _TRANSIENT_STATUS:
+    if isinstance(error, DecodeError) or (
+        isinstance(error, HttpResponseError) and error.status_code in _TRANSIENT_STATUS
+    ):
         return True
     return lost_connection(error) is not None
 

@@ -40,7 +40,7 @@ class Deadline:
 
     seconds: float
     look_at: str
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
 
     @property
     def elapsed(self) -> float:
@@ -97,7 +97,11 @@ def run_operation(
     """
     with quiet_sdk():
         poller = _begin(what, begin, state, deadline)
-        return None if poller is None else _wait(what, poller, deadline)
+        if poller is None:
+            # What is to be done may be under way by a request whose answer got lost.
+            wait_until_settled(what, state, deadline)
+            return None
+        return _wait(what, poller, deadline)
 
 
 def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Deadline) -> str | None:
