@@ -15,6 +15,7 @@ from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.retries import SDK_RETRIES, retrying
 from kfp_azureml.errors import WorkspaceError
+from kfp_azureml.steps import quieten
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -49,7 +50,7 @@ def workspace_client(resource_group: str = "", workspace: str = "", subscription
     from azure.ai.ml import MLClient
 
     # It has a handler of its own, which would mix remarks into the step's log.
-    logging.getLogger("azure.ai.ml").setLevel(logging.WARNING)
+    quieten("azure.ai.ml", logging.WARNING)
     if workspace:
         client = MLClient(identity, subscription, resource_group, workspace, **_CLIENT_SETTINGS)
     else:
