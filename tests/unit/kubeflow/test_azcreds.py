@@ -133,17 +133,35 @@ def test_a_kubeconfig_that_does_not_lead_anywhere_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_context_that_is_not_there_is_one_line(cluster: KubernetesApi) -> None:
-    with pytest.raises(KubeflowError, match="nowhere"):
-        azcreds("--context", "nowhere")
+@pytest.mark.parametrize("options", [[], ["--namespace", "team-a"], ["--dry-run"], ["--dry-run", "--namespace", "a"]])
+def test_a_context_that_is_not_there_is_one_line(cluster: KubernetesApi, options: list[str]) -> None:
+    with pytest.raises(KubeflowError, match=r"^kubeconfig: there is no context nowhere; there are: here, there$"):
+        azcreds("--context", "nowhere", *options)
     assert not cluster.requests
+
+
+def test_a_dry_run_needs_a_kubeconfig_for_a_context_only() -> None:
+    assert yaml.safe_load(azcreds("--dry-run").stdout)["metadata"]["namespace"] == "kubeflow"
+    with pytest.raises(KubeflowError, match="no kubeconfig"):
+        azcreds("--dry-run", "--context", "here")
 
 
 def test_in_a_pod_the_namespace_is_the_pods(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mounted = tmp_path / "namespace"
     mounted.write_text("team-b")
     monkeypatch.setattr(cluster_module, "_IN_CLUSTER_NAMESPACE", mounted)
-    assert cluster_module.default_namespace(None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == "team-b"
+    assert cluster_module.choose_namespace(None, None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == "team-b"
+
+
+@pytest.mark.parametrize(
+    ("options", "namespace"),
+    [([], "kubeflow"), (["--context", "there"], "team-a"), (["--context", "there", "--namespace", "b"], "b")],
+)
+def test_a_dry_run_is_of_the_namespace_that_would_be_changed(
+    cluster: KubernetesApi, options: list[str], namespace: str
+) -> None:
+    assert yaml.safe_load(azcreds("--dry-run", *options).stdout)["metadata"]["namespace"] == namespace
+    assert not cluster.requests
 
 
 def test_a_dry_run_shows_no_value_and_asks_the_cluster_nothing(cluster: KubernetesApi) -> None:
