@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -170,6 +171,13 @@ def test_a_dry_run_shows_no_value_and_asks_the_cluster_nothing(cluster: Kubernet
     assert (manifest["metadata"]["name"], manifest["metadata"]["namespace"]) == ("azcreds", "team-a")
     assert manifest["stringData"] == dict.fromkeys(KEYS, "<redacted>")
     assert not any(value in result.output for value in VALUES.values())
+    assert not cluster.requests
+
+
+def test_a_check_without_what_signs_in_says_how_to_install_it(cluster: KubernetesApi, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    with pytest.raises(CredentialsError, match=r"pip install 'WHEEL\[azure\]', with the wheel that `make wheel` makes"):
+        azcreds("--check")
     assert not cluster.requests
 
 
