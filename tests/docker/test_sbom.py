@@ -2,28 +2,19 @@
 
 import json
 import re
-import subprocess
-from pathlib import Path
 
 import docker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import makefile
 from kfp_azureml import __version__
 from kfp_azureml.images import AZURE_IMAGE
-
-ROOT = Path(__file__).parents[2]
-
-
-def make_sbom(*variables: str) -> subprocess.CompletedProcess[str]:
-    # The smaller image: the larger one's list takes syft four times as long and shows nothing else.
-    command = ["make", "--silent", "sbom", "IMAGES=azure", "REGISTRY=", *variables]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 def locked(name: str) -> set[tuple[str, str]]:
     """The packages of a locked set that this kind of machine gets, and their versions."""
-    lines = re.findall(r"^(\w[^\\\n]*)", (ROOT / f"requirements/{name}.txt").read_text(), re.MULTILINE)
+    lines = re.findall(r"^(\w[^\\\n]*)", (makefile.ROOT / f"requirements/{name}.txt").read_text(), re.MULTILINE)
     requirements = [Requirement(line) for line in lines]
     wanted = [each for each in requirements if each.marker is None or each.marker.evaluate()]
     return {(canonicalize_name(each.name), str(each.specifier).removeprefix("==")) for each in wanted}
@@ -31,9 +22,10 @@ def locked(name: str) -> set[tuple[str, str]]:
 
 def test_the_list_names_every_locked_package_and_the_system_under_them(engine: docker.DockerClient) -> None:
     engine.images.get(AZURE_IMAGE)
-    done = make_sbom("TAG=")
+    # The smaller image: the larger one's list takes syft four times as long and shows nothing else.
+    done = makefile.run("sbom", "IMAGES=azure", seconds=300)
     assert (done.returncode, done.stdout) == (0, "dist/sbom/azure.spdx.json\n"), done.stderr
-    document = json.loads((ROOT / "dist/sbom/azure.spdx.json").read_text())
+    document = json.loads((makefile.ROOT / "dist/sbom/azure.spdx.json").read_text())
     assert document["spdxVersion"].startswith("SPDX-2.")
     assert document["name"] == AZURE_IMAGE.partition(":")[0]
     found = {(canonicalize_name(each["name"]), each.get("versionInfo", "")) for each in document["packages"]}
@@ -44,7 +36,7 @@ def test_the_list_names_every_locked_package_and_the_system_under_them(engine: d
 
 
 def test_an_image_that_was_not_built_is_one_line(engine: docker.DockerClient) -> None:
-    done = make_sbom("TAG=nowhere")
+    done = makefile.run("sbom", "IMAGES=azure", "TAG=nowhere")
     said, _ = done.stderr.splitlines()  # the other is make's own
     assert said.startswith("image kfp-azureml/azure:nowhere cannot be read (")
     assert "No such image" in said

@@ -71,7 +71,7 @@ def choose_namespace(context: str | None, namespace: str | None, environ: Mappin
     Raises:
         KubeflowError: If the context does not exist, or the kubeconfig that is asked for its namespace cannot be read.
     """
-    from kubernetes import config
+    from kubernetes.config import kube_config
 
     files = _kubeconfig(environ)
     if context and not files:
@@ -81,11 +81,8 @@ def choose_namespace(context: str | None, namespace: str | None, environ: Mappin
     if not files:
         return _IN_CLUSTER_NAMESPACE.read_text().strip() if _IN_CLUSTER_NAMESPACE.is_file() else NAMESPACE
     with _kubeconfig_errors():
-        contexts, current = config.list_kube_config_contexts(files)
-    by_name = {each["name"]: each for each in contexts}
-    if context and context not in by_name:
-        raise KubeflowError(f"kubeconfig: there is no context {context}; there are: {', '.join(by_name)}")
-    chosen = by_name[context] if context else current
+        # The public list of contexts wants a current one even where another is named.
+        chosen = kube_config._get_kube_config_loader(filename=files, active_context=context).current_context
     return namespace or str(chosen["context"].get("namespace") or NAMESPACE)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "pipeline_samples"
 TIMEOUT_SECONDS = 86400.0
 _CONFLICT = 409
-_UNKNOWN = "look before you try again: the run may be there"
+_MAY_BE_THERE = "look before you try again: the run may be there"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -153,10 +153,10 @@ def _create_run(
             )
     except KubeflowError as error:
         if isinstance(error.__cause__, (ProtocolError, ReadTimeoutError)):
-            raise KubeflowError(f"{error}; {_UNKNOWN}") from error
+            raise KubeflowError(f"{error}; {_MAY_BE_THERE}") from error
         raise
     except CancelledError as cancelled:
-        raise CancelledError(f"{cancelled} while creating the run; {_UNKNOWN}") from None
+        raise CancelledError(f"{cancelled} while creating the run; {_MAY_BE_THERE}") from None
     return str(run.run_id)
 
 

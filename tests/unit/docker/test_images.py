@@ -1,7 +1,6 @@
 """What can be said of the images without building them."""
 
 import re
-import subprocess
 from importlib import metadata
 from pathlib import Path
 
@@ -106,14 +105,12 @@ def test_the_gpu_image_is_built_and_pushed_where_it_is_asked_for(gpu: str) -> No
 
 
 def test_the_docker_tests_start_from_nothing() -> None:
-    command = ["make", "--dry-run", "--assume-new", "pyproject.toml", "test-docker"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.index("uv pip sync") < done.stdout.index("docker build") < done.stdout.index("pytest")
+    would = makefile.dry_run("test-docker", set_up=False)
+    assert would.index("uv pip sync") < would.index("docker build") < would.index("pytest")
 
 
 def test_a_list_of_contents_of_no_image_is_one_line() -> None:
-    command = ["make", "--silent", "sbom", "DOCKER=/nowhere/docker", "REGISTRY=", "TAG="]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = makefile.run("sbom", "DOCKER=/nowhere/docker")
     said, _ = done.stderr.splitlines()  # the other is make's own
     assert said.startswith(f"image {OURS.azure_image} cannot be read (")
     assert said.endswith("/nowhere/docker: No such file or directory): make images builds it")
