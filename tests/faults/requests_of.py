@@ -1,6 +1,6 @@
 """The requests that a clean run of each scenario makes: recorded, and what the cells are made of.
 
-python tests/faults/requests_of.py     records them again
+`make record-faults` records them again.
 """
 
 from __future__ import annotations

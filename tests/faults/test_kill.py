@@ -11,7 +11,7 @@ from requests_of import recorded
 from running import run
 from scenarios import SCENARIOS, World
 
-SAMPLE = 12  # one moment in so many without --all-cells
+SAMPLE = 24  # one moment in so many without --all-cells
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

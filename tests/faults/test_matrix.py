@@ -11,7 +11,7 @@ from requests_of import lines, recorded
 from running import Outcome, run
 from scenarios import SCENARIOS, World
 
-SAMPLE = 9  # one cell in so many without --all-cells
+SAMPLE = 20  # one cell in so many without --all-cells
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
