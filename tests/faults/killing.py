@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -94,4 +95,6 @@ def _step(scenario: str, arguments: list[str], environment: dict[str, str], afte
         patch.setattr(requests.adapters.HTTPAdapter, "send", counted(requests.adapters.HTTPAdapter.send))
         patch.setattr(httpx.HTTPTransport, "handle_request", counted(httpx.HTTPTransport.handle_request))
         shorten_waits(patch)
-        run(SCENARIOS[scenario].command, arguments)
+        outcome = run(SCENARIOS[scenario].command, arguments)
+    sys.stderr.write(outcome.printed)
+    sys.exit(outcome.exit_code)

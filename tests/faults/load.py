@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -54,11 +55,9 @@ class Load:
 
     def wait_for_share(self, deployment: str, share: int, seconds: float = 60.0) -> None:
         """Wait until a deployment has a share of the traffic."""
-        deadline = time.monotonic() + seconds
+        path = f"onlineEndpoints/{self.endpoint}"
         with signed_in_workspace(self.emulator) as azure:
-            while azure.get(f"onlineEndpoints/{self.endpoint}")["properties"]["traffic"].get(deployment) != share:
-                assert time.monotonic() < deadline, f"{deployment} never had {share} %"
-                time.sleep(0.05)
+            wait_for(lambda: azure.get(path)["properties"]["traffic"].get(deployment) == share, seconds)
 
     def _ask(self) -> None:
         with signed_in_workspace(self.emulator) as azure:
@@ -76,3 +75,11 @@ class Load:
                     self.strangers.append(f"{answered_by}, meant were {sorted(meant)}")
                 self.answers[answered_by] = self.answers.get(answered_by, 0) + 1
                 time.sleep(PAUSE_SECONDS)
+
+
+def wait_for(is_so: Callable[[], bool], seconds: float = 60.0, pause_seconds: float = 0.05) -> None:
+    """Wait until something is so; fail if that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it never was so"
+        time.sleep(pause_seconds)
