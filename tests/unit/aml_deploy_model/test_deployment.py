@@ -51,7 +51,9 @@ def test_the_server_is_told_what_our_script_needs(ensure):
     assert made.environment_variables == {"WORKER_COUNT": "4"}
 
 
-@pytest.mark.parametrize("machines", [Machines(), Machines(instance_count=2), Machines(instance_type="Standard_DS3_v2")])
+@pytest.mark.parametrize(
+    "machines", [Machines(), Machines(instance_count=2), Machines(instance_type="Standard_DS3_v2")]
+)
 def test_the_deployment_that_is_there_is_found(azure, ensure, machines):
     found = ensure(deployment("green", instance_count=2), machines=machines, traffic={"green": 100}, count=5)
     assert found.instance_count == 2

@@ -37,13 +37,13 @@ def answers(azure, monkeypatch):
 
 
 @pytest.fixture
-def roll_out(azure, answers, manager, deadline, clock, monkeypatch):
+def roll_out(azure, answers, manager, clock, monkeypatch):
     monkeypatch.setattr(marker_module, "time", clock)
     clock.now = 1_800_000_000.0
 
-    def begin(strategy="blue-green", *, until=None, question=QUESTION, plan=plan(), **how):
-        until = until or Deadline(3600, look_at="https://studio", started=clock.now)
-        return go_live(azure, plan, choose_strategy(strategy, **how), question, until)
+    def begin(strategy="blue-green", *, wanted=None, **how):
+        until = Deadline(3600, look_at="https://studio", started=clock.now)
+        return go_live(azure, wanted or plan(), choose_strategy(strategy, **how), QUESTION, until)
 
     return begin
 
@@ -137,7 +137,7 @@ def test_what_is_live_already_and_answers_wrongly_is_an_error_and_nothing_is_wri
 def test_a_new_deployment_begins_with_the_machines_of_the_live_one(azure, roll_out, asked_for, made):
     shop(azure, {"blue": 70, "teal": 30}, "teal")
     azure.add_deployment("fashion", deployment("blue", instance_count=7))
-    roll_out(plan=plan(machines=Machines(instance_count=asked_for)))
+    roll_out(wanted=plan(machines=Machines(instance_count=asked_for)))
     assert azure.deployments()["green"].instance_count == made
 
 
@@ -157,7 +157,7 @@ def test_autoscale_settings_are_copied_before_there_is_traffic(azure, roll_out, 
 
 
 def test_on_kubernetes_neither_autoscale_nor_azure_monitor_is_asked(azure, roll_out, manager):
-    roll_out("canary", plan=plan(machines=Machines(compute="k8s")))
+    roll_out("canary", wanted=plan(machines=Machines(compute="k8s")))
     assert manager.asked == []
 
 
@@ -170,7 +170,9 @@ def test_azure_monitor_is_asked_while_a_managed_deployment_is_watched(azure, rol
     monkeypatch.setattr(metrics_module, "datetime", Now)
     shop(azure)
     manager.requests = {"200": 90, "500": 10}
-    with pytest.raises(DeploymentError, match=r"by Azure Monitor 10 of 100 requests failed .*; the traffic is as it was"):
+    with pytest.raises(
+        DeploymentError, match=r"by Azure Monitor 10 of 100 requests failed .*; the traffic is as it was"
+    ):
         roll_out(soak_seconds=130)
     assert manager.asked[-1].path == f"{PREFIX}/fashion/providers/Microsoft.Insights/metrics"
     assert "deployment eq 'green'" in manager.asked[-1].query["$filter"][0]
@@ -301,7 +303,9 @@ def test_what_was_broken_off_and_answers_wrongly_now_gives_its_traffic_back(azur
     shop(azure, {name: share for name, share in {"blue": 100 - at, "green": at}.items() if share}, "blue", "green")
     marked(azure)
     answers.fault = lambda asked: "status 500: no" if asked.how == "aimed" else None
-    with pytest.raises(DeploymentError, match="status 500: no; the traffic is as it was: blue 100 %; run the step again"):
+    with pytest.raises(
+        DeploymentError, match="status 500: no; the traffic is as it was: blue 100 %; run the step again"
+    ):
         roll_out("canary")
     assert azure.traffic() == {"blue": 100}
 
@@ -311,7 +315,7 @@ def test_what_was_broken_off_and_cannot_be_mended_gives_its_traffic_back(azure, 
     azure.add_deployment("fashion", deployment("green"), "Failed")
     marked(azure)
     azure.failing["PUT deployment green"] = response_error(200, arm_error("ResourceNotReady"))
-    with pytest.raises(DeploymentError, match="did not become ready.*; the traffic is as it was: blue 100 %"):
+    with pytest.raises(DeploymentError, match=r"did not become ready.*; the traffic is as it was: blue 100 %"):
         roll_out("canary")
     assert azure.traffic() == {"blue": 100}
 
@@ -357,7 +361,7 @@ def test_a_failure_before_anything_is_marked_says_nothing_of_removing(azure, rol
 def test_outside_of_a_pipeline_the_command_names_the_endpoint(azure, roll_out, answers):
     answers.fault = lambda _asked: "status 500: no"
     with pytest.raises(DeploymentError, match="kfp-azureml reconcile --endpoint-name fashion --resource-group rg"):
-        roll_out(plan=plan(run_id=""))
+        roll_out(wanted=plan(run_id=""))
 
 
 # Cancelling.
@@ -384,7 +388,7 @@ CANARY_WRITES = 7  # mark, deployment, three steps, the deletion of the previous
 def test_a_cancelled_roll_out_is_undone_from_wherever_it_was(azure, roll_out, number, moment):
     shop(azure)
     Stop(azure, number, moment)
-    with pytest.raises(CancelledError, match="^cancelled by SIGTERM; ") as cancelled:
+    with pytest.raises(CancelledError, match=r"^cancelled by SIGTERM; ") as cancelled:
         roll_out("canary", keep_previous=False)
     if (number, moment) == (6, "after"):
         # Nothing is there to take the traffic back.

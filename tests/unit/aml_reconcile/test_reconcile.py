@@ -138,7 +138,7 @@ def test_after_a_failure_the_rest_is_undone_all_the_same_and_it_fails(four, capl
             raise response_error(400, arm_error("Odd", "no"))
 
     four.before = refuse
-    with pytest.raises(DeploymentError, match="endpoint second: .*Odd: no"):
+    with pytest.raises(DeploymentError, match=r"endpoint second: .*Odd: no"):
         reconcile(older_than_hours=0)
     assert left(four) == {("second", "green")}
     assert "Odd: no" in caplog.text
