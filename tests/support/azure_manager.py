@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from azure.core.credentials import AccessToken
-from azure.core.pipeline.transport import RequestsTransport
+from azure.core.pipeline.transport import HttpTransport
 
 from http_double import Request, Response, json_response
 from https_double import answer_https
@@ -93,5 +93,5 @@ def manage(monkeypatch: pytest.MonkeyPatch) -> Manager:
     answer_https(monkeypatch, manager.answer)
     monkeypatch.setattr(arm, "credential", Identity)
     # What Azure wants us to wait between tries passes at once.
-    monkeypatch.setattr(RequestsTransport, "sleep", lambda _transport, _seconds: None)
+    monkeypatch.setattr(HttpTransport, "sleep", lambda _transport, _seconds: None)
     return manager

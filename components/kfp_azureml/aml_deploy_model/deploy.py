@@ -156,6 +156,11 @@ def deploy_model(
         limits=Limits(min_sample_accuracy, max_error_rate, max_latency_ms),
         on_kubernetes=bool(compute),
     )
+    if chosen.watched_seconds and chosen.watched_seconds >= timeout_seconds:
+        raise DeploymentError(
+            f"soak_seconds {soak_seconds:g}: {chosen.watched_seconds:g} s of watching do not fit into "
+            f"timeout_seconds={timeout_seconds:g}"
+        )
     question = question_from_file(request) if request is not None else None
 
     from kfp_azureml.aml_deploy_model.live import go_live

@@ -51,6 +51,11 @@ class Strategy:
     keep_previous: bool = True
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def watched_seconds(self) -> float:
+        """How long the deployment is watched, all in all."""
+        return self.soak_seconds * (len(self.steps) + bool(self.mirror_percent))
+
 
 def choose_strategy(
     name: str = DEFAULT_STRATEGY,

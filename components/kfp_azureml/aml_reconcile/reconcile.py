@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -83,6 +83,7 @@ def reconcile(
     from kfp_azureml.azureml.workspace import studio_url, workspace_client
 
     client = workspace_client(resource_group, workspace, subscription_id)
+    whole = Deadline(timeout_seconds, look_at=studio_url(client, "endpoints"))
     began_before = None if older_than_hours is None else time.time() - older_than_hours * 3600
     leftovers = [
         leftover
@@ -103,7 +104,7 @@ def reconcile(
     for leftover in leftovers:
         page = studio_url(client, f"endpoints/realtime/{leftover.endpoint}/detail")
         try:
-            done += undo(client, leftover.endpoint, leftover.marker, Deadline(timeout_seconds, look_at=page))
+            done += undo(client, leftover.endpoint, leftover.marker, replace(whole, look_at=page))
         except KfpAzuremlError as error:
             progress(str(error))
             failures.append(error)

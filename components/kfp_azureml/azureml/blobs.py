@@ -11,6 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.retries import retrying
+from kfp_azureml.redaction import hide
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -58,6 +59,8 @@ def container_of(datastore: Datastore) -> Iterator[ContainerClient]:
         sign = kept.sas_token
     elif isinstance(kept, AccountKeyConfiguration):
         sign = kept.account_key
+    if isinstance(sign, str):
+        hide(sign)
     address = f"{datastore.protocol}://{datastore.account_name}.blob.{datastore.endpoint}"
     with ContainerClient(address, str(datastore.container_name), sign or credential(), **_RETRIES) as container:
         yield container

@@ -65,7 +65,7 @@ _BY_CODE = {
     "LinkedAuthorizationFailed": _NO_ROLE,
     "AuthorizationPermissionMismatch": Remedy(
         CredentialsError,
-        "the identity may not write to the workspace's storage: give it the role 'Storage Blob Data Contributor'",
+        "the identity may not use the workspace's storage: give it the role 'Storage Blob Data Contributor'",
     ),
     "InvalidSubscriptionId": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
     "SubscriptionNotFound": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
@@ -146,7 +146,10 @@ def explain(error: AzureError, doing: str, otherwise: type[KfpAzuremlError] = Wo
 
 def error_codes(error: HttpResponseError) -> list[str]:
     """Return the service's error codes, the outermost first; those of failed operations sit in the details."""
-    return _codes(error.error) if error.error else []
+    if error.error:
+        return _codes(error.error)
+    code = getattr(error, "error_code", None)  # where the storage's client keeps it, as an enum
+    return [str(getattr(code, "value", code))] if code else []
 
 
 def _codes(error: ODataV4Format) -> list[str]:

@@ -134,7 +134,7 @@ def test_what_can_be_read_but_not_written_is_an_error(manager, arm):
     have(manager, OF_BLUE)
     of_blue = json_response(200, {"value": [OF_BLUE]})
     manager.failing = [of_blue, of_blue, REFUSED]
-    with pytest.raises(CredentialsError, match="copying the autoscale settings of blue to green: .*give it the role"):
+    with pytest.raises(CredentialsError, match=r"copying the autoscale settings of blue to green: .*give it the role"):
         copy_autoscale(arm, "fashion", named("blue"), named("green"))
     assert manager.writes == ["PUT autoscale-fashion-green"]
 

@@ -25,7 +25,7 @@ class Now(datetime):
     value = BEGIN
 
     @classmethod
-    def now(cls, tz=None):
+    def now(cls, _zone=None):
         return cls.value
 
 

@@ -45,7 +45,7 @@ class Metrics:
     def __init__(self, clock, breach=0):
         self._clock, self._breach, self.asked = clock, breach, []
 
-    def check(self, limits, what):
+    def check(self, _limits, what):
         self.asked.append(self._clock.now)
         if len(self.asked) == self._breach:
             raise DeploymentError(f"{what}: by Azure Monitor too many requests failed")
