@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -37,6 +38,19 @@ class ScoringApp:
     entry_script: str
     model: Path
     variables: Mapping[str, str]
+
+
+class Server(Protocol):
+    """Whatever answers for a deployment.
+
+    Attributes:
+        client: An HTTP client whose requests go to the server, whatever host they name.
+    """
+
+    client: httpx.AsyncClient
+
+    async def stop(self) -> None:
+        """End it."""
 
 
 class InferenceServer:
@@ -96,11 +110,11 @@ class InferenceServers:
         # Code and models of servers that an emulator, killed, could not clear away. Logs are files and stay.
         for folder in self._root.glob("*/*/*/"):
             shutil.rmtree(folder)
-        self._servers: dict[str, InferenceServer] = {}
+        self._servers: dict[str, Server] = {}
         # Not in the state folder: a socket's path is limited to about a hundred bytes.
         self._sockets = Path(tempfile.mkdtemp(prefix="azureml-", dir="/tmp"))
 
-    def find(self, deployment_id: str) -> InferenceServer | None:
+    def find(self, deployment_id: str) -> Server | None:
         """Find the server that answers for a deployment.
 
         Args:
@@ -179,7 +193,7 @@ class InferenceServers:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         return InferenceServer(process, httpx.AsyncClient(transport=transport, base_url="http://inference"), folder)
 
-    async def replace(self, deployment_id: str, server: InferenceServer) -> None:
+    async def replace(self, deployment_id: str, server: Server) -> None:
         """Let a server answer for a deployment from now on, and end the one before it.
 
         Args:
@@ -200,6 +214,13 @@ class InferenceServers:
         if server := self._servers.pop(deployment_id.lower(), None):
             await server.stop()
         shutil.rmtree(self._folder(deployment_id), ignore_errors=True)
+
+    async def clear(self) -> None:
+        """End all servers, and forget their logs."""
+        servers = list(self._servers.values())
+        self._servers.clear()
+        await asyncio.gather(*(server.stop() for server in servers))
+        shutil.rmtree(self._root, ignore_errors=True)
 
     async def close(self) -> None:
         """End all servers."""

@@ -30,6 +30,8 @@ class EmulatorInfo:
         environment: All variables that a client process needs, credentials included.
         resource_group: Name of its resource group.
         workspace: Name of its workspace.
+        control_url: Where its control API is; empty when it was started without.
+        control_token: The control API's bearer token.
     """
 
     pid: int
@@ -39,6 +41,8 @@ class EmulatorInfo:
     environment: Mapping[str, str] = field(repr=False)
     resource_group: str
     workspace: str
+    control_url: str = ""
+    control_token: str = field(default="", repr=False)
 
     def to_json(self) -> str:
         """Write it as one JSON line."""

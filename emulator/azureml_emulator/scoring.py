@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ FORWARDED_HEADERS = ("content-type", "accept", "x-ms-client-request-id", "x-requ
 
 async def score(request: Request) -> Response:
     """Pass a request on to a deployment."""
+    # Before anything is chosen: a deployment may go while a slow client is still sending.
+    await request.body()
     parts = services(request)
     endpoint_id = f"{parts.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}"
     endpoint = parts.store.get(endpoint_id)
@@ -69,23 +72,17 @@ def _may_ask(parts: Services, endpoint: Document, authorization: str) -> bool:
 
 
 async def _forward(parts: Services, request: Request, deployment: Document, *, on_kubernetes: bool) -> Response:
-    server = parts.servers.find(deployment["id"])
-    if server is None:
-        return _refusal(503, "deployment_not_ready", f"The deployment {deployment['name']} is not ready.")
+    seconds = duration_seconds(deployment["properties"]["requestSettings"]["requestTimeout"])
     try:
-        answer = await server.client.request(
-            request.method,
-            f"/{request.path_params['path']}",
-            params=request.query_params,
-            content=await request.body(),
-            headers={name: request.headers[name] for name in FORWARDED_HEADERS if name in request.headers},
-            timeout=duration_seconds(deployment["properties"]["requestSettings"]["requestTimeout"]),
-        )
-    except httpx.TimeoutException:
+        async with asyncio.timeout(seconds):
+            answer = await _ask(parts, request, deployment, seconds)
+    except (TimeoutError, httpx.TimeoutException):
         status = 504 if on_kubernetes else 408
         return _refusal(status, "request_timeout", "The model took longer than the deployment's requestTimeout.")
     except httpx.TransportError as error:
         return _refusal(502, "upstream_error", f"The model's container does not answer: {type(error).__name__}.")
+    if answer is None:
+        return _refusal(503, "deployment_not_ready", f"The deployment {deployment['name']} is not ready.")
     headers = {DEPLOYMENT_HEADER: deployment["name"]}
     if "content-type" in answer.headers:
         headers["content-type"] = answer.headers["content-type"]
@@ -98,6 +95,27 @@ async def _forward(parts: Services, request: Request, deployment: Document, *, o
     headers["ms-azureml-model-error-statuscode"] = str(answer.status_code)
     headers["ms-azureml-model-error-reason"] = "model_error"
     return Response(answer.content, 424, headers)
+
+
+async def _ask(parts: Services, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:
+    """Let a deployment's container answer, or what was ordered in its place; None if there is no container."""
+    behaviour = parts.behaviours.next(request.path_params["endpoint"], deployment["name"])
+    if behaviour:
+        await asyncio.sleep(behaviour.delay_seconds)
+    content = await request.body()
+    server = parts.servers.find(deployment["id"])
+    if server is None:
+        return None
+    if behaviour and behaviour.status is not None:
+        return httpx.Response(behaviour.status, json=behaviour.body)
+    return await server.client.request(
+        request.method,
+        f"/{request.path_params['path']}",
+        params=request.query_params,
+        content=content,
+        headers={name: request.headers[name] for name in FORWARDED_HEADERS if name in request.headers},
+        timeout=seconds,
+    )
 
 
 def _refusal(status: int, code: str, message: str) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class Settings:
         token_seconds: How long an access token is valid.
         retry_after: Seconds between polls of a long-running operation, as `Retry-After` tells clients.
         endpoint_seconds: How long creating, updating or deleting an endpoint takes at least.
+        settle_seconds: How long endpoints and deployments still refuse changes after they succeeded.
+        scoring: `real`: environments are built and inference servers run. `instant`: the emulator itself answers.
+        control: Whether the control API is there.
+        control_token: Its token, another one at each start.
     """
 
     state_dir: Path
@@ -36,6 +41,10 @@ class Settings:
     token_seconds: int = 3600
     retry_after: int = 1
     endpoint_seconds: float = 0.0
+    settle_seconds: float = 0.0
+    scoring: Literal["real", "instant"] = "real"
+    control: bool = False
+    control_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     @property
     def workspace_id(self) -> str:

@@ -14,10 +14,11 @@ from azureml_emulator.durations import duration_seconds, probe_seconds
 from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
-from azureml_emulator.resources.online_endpoints import NAME_PATTERN, NAME_RULE, refuse_if_busy
+from azureml_emulator.resources.online_endpoints import NAME_PATTERN, NAME_RULE
 from azureml_emulator.services import Services, services
 from azureml_emulator.serving import bring_up, find_asset
 from azureml_emulator.store import Document
+from azureml_emulator.transitions import State
 
 TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
 PUT, DELETE = "put-online-deployment", "delete-online-deployment"
@@ -34,7 +35,6 @@ def define_operations(parts: Services) -> None:
 
     async def finish_put(deployment_id: str) -> None:
         await bring_up(parts, deployment_id)
-        parts.store.set_properties(deployment_id, provisioningState="Succeeded")
 
     async def finish_delete(deployment_id: str) -> None:
         await parts.servers.stop(deployment_id)
@@ -52,15 +52,14 @@ async def put(request: Request) -> Response:
     endpoint = get_resource(request, parent(parent(deployment_id)))
     body, properties = await read_resource(request)
     previous = parts.store.get(deployment_id)
-    refuse_if_busy(previous)
-    if endpoint["properties"]["provisioningState"] == "Deleting":
-        refuse_if_busy(endpoint)
+    state = parts.transitions.begin_put(previous)
+    parts.transitions.refuse_if_busy(endpoint)
     compute_id = endpoint["properties"]["compute"]
     completed = _completed(properties, get_resource(request, compute_id) if compute_id else None)
     _check_assets(parts, completed)
     resource = new_resource(
         deployment_id,
-        {**completed, "provisioningState": "Updating" if previous else "Creating"},
+        {**completed, "provisioningState": state},
         previous=previous,
         location=body.get("location") or parts.settings.location,
         tags=object_in(body, "tags"),
@@ -163,7 +162,7 @@ async def delete(request: Request) -> Response:
     if percent := endpoint["properties"]["traffic"].get(deployment["name"]):
         raise bad_request(f"The deployment {deployment['name']} gets {percent} % of the traffic: set it to 0 first.")
     parts.operations.cancel(deployment_id)
-    parts.store.set_properties(deployment_id, provisioningState="Deleting")
+    parts.transitions.move(deployment_id, State.DELETING)
     return accepted(request, parts.operations.start(DELETE, deployment_id), None, 202)
 
 

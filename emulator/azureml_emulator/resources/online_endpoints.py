@@ -11,17 +11,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.arm import bad_request, conflict, new_resource, not_emulated, object_in, read_body, read_resource
+from azureml_emulator.arm import bad_request, new_resource, not_emulated, object_in, read_body, read_resource
 from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.services import Services, services
 from azureml_emulator.store import Document, EndpointKeys
+from azureml_emulator.transitions import State
 
 NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]"
 NAME_RULE = "3 to 32 letters, digits and '-', a letter first, no '-' last"
 AUTH_MODES = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
-BUSY_STATES = ("Creating", "Updating", "Deleting")
 PUT, DELETE, REGENERATE_KEYS = "put-online-endpoint", "delete-online-endpoint", "regenerate-keys"
 
 
@@ -32,9 +32,8 @@ def define_operations(parts: Services) -> None:
         parts: The emulator.
     """
 
-    async def finish_put(endpoint_id: str) -> None:
+    async def finish_put(_endpoint_id: str) -> None:
         await asyncio.sleep(parts.settings.endpoint_seconds)
-        parts.store.set_properties(endpoint_id, provisioningState="Succeeded")
 
     async def finish_delete(endpoint_id: str) -> None:
         await asyncio.sleep(parts.settings.endpoint_seconds)
@@ -58,7 +57,7 @@ async def put(request: Request) -> Response:
     check_name("an online endpoint", name, NAME_PATTERN, NAME_RULE)
     body, properties = await read_resource(request)
     previous = parts.store.get(endpoint_id)
-    refuse_if_busy(previous)
+    state = parts.transitions.begin_put(previous)
     auth_mode = AUTH_MODES.get(str(properties.get("authMode")).lower())
     if auth_mode is None:
         raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
@@ -91,7 +90,7 @@ async def put(request: Request) -> Response:
             "compute": compute_id,
             "scoringUri": f"{address}/score",
             "swaggerUri": f"{address}/swagger.json",
-            "provisioningState": "Updating" if previous else "Creating",
+            "provisioningState": state,
         },
         previous=previous,
         location=body.get("location") or parts.settings.location,
@@ -134,20 +133,6 @@ def checked_traffic(traffic: Document, deployments: list[str]) -> dict[str, int]
     return checked
 
 
-def refuse_if_busy(resource: Document | None) -> None:
-    """Refuse to change what an operation is changing.
-
-    Args:
-        resource: The endpoint or deployment, if it is there.
-
-    Raises:
-        ArmError: 409, if an operation is under way.
-    """
-    if resource and resource["properties"]["provisioningState"] in BUSY_STATES:
-        state = resource["properties"]["provisioningState"]
-        raise conflict(f"{resource['id']} is in state {state}: it can be changed when the operation has ended.")
-
-
 async def list_endpoints(request: Request) -> Response:
     """List endpoints."""
     return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
@@ -165,7 +150,7 @@ async def delete(request: Request) -> Response:
     if parts.store.get(endpoint_id) is None:
         return Response(status_code=204)
     parts.operations.cancel(endpoint_id)
-    parts.store.set_properties(endpoint_id, provisioningState="Deleting")
+    parts.transitions.move(endpoint_id, State.DELETING)
     return accepted(request, parts.operations.start(DELETE, endpoint_id), None, 202)
 
 

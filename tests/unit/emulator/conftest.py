@@ -18,6 +18,7 @@ from azureml_emulator.resources import online_deployments, online_endpoints, wor
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
+from azureml_emulator.transitions import Transitions
 
 
 class Clock:
@@ -35,6 +36,7 @@ class FakeBlobs:
 
     def __init__(self) -> None:
         self.containers: list[str] = []
+        self.content: dict[str, bytes] = {}
 
     def url(self, container: str) -> str:
         return f"https://account.blob.core.windows.net/{container}"
@@ -44,6 +46,12 @@ class FakeBlobs:
 
     async def create_container(self, container: str) -> None:
         self.containers.append(container)
+
+    async def read(self, uri: str) -> bytes | None:
+        return self.content.get(uri)
+
+    async def clear(self) -> None:
+        self.content.clear()
 
 
 @dataclass
@@ -87,7 +95,9 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     clock = Clock()
     tokens = Tokens(settings, clock)
     servers = InferenceServers(settings.state_dir)
-    parts = Services(settings, store, Operations(store), tokens, FakeBlobs(), servers)  # type: ignore[arg-type]
+    transitions = Transitions(store, settings.settle_seconds)
+    operations = Operations(store, transitions)
+    parts = Services(settings, store, transitions, operations, tokens, FakeBlobs(), servers)  # type: ignore[arg-type]
     workspaces.create(store, settings, "account")
     online_endpoints.define_operations(parts)
     online_deployments.define_operations(parts)
