@@ -20,6 +20,7 @@ from azureml_emulator.identity import LOGIN_HOST, RequireManagementToken, login_
 from azureml_emulator.interference import Interference
 from azureml_emulator.recording import BLOB_HOST
 from azureml_emulator.resources import (
+    autoscale_settings,
     codes,
     computes,
     datastores,
@@ -29,11 +30,21 @@ from azureml_emulator.resources import (
     models,
     online_deployments,
     online_endpoints,
+    request_metrics,
     workspaces,
 )
 from azureml_emulator.services import Services, services
 
-WORKSPACE_KINDS = (datastores, computes, models, environments, codes, online_endpoints, online_deployments)
+WORKSPACE_KINDS = (
+    datastores,
+    computes,
+    models,
+    environments,
+    codes,
+    online_endpoints,
+    online_deployments,
+    request_metrics,
+)
 WORKSPACE = (
     f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{arm.PROVIDER}/workspaces/{{workspace}}"
 )
@@ -51,7 +62,8 @@ def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = 
         The app for all host names, the blob store's only with a relay.
     """
     settings = parts.settings
-    middleware = [Middleware(CanonicalPath, workspace_id=settings.workspace_id, routes=_below_workspace())]
+    routes = [*long_running.routes, *autoscale_settings.routes, *_below_workspace()]
+    middleware = [Middleware(CanonicalPath, workspace_id=settings.workspace_id, routes=routes)]
     middleware.append(Middleware(AccessLog, file=access_log))
     hosts: list[BaseRoute] = [
         Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
@@ -89,6 +101,7 @@ def _management(parts: Services) -> Router:
     return Router(
         [
             *long_running.routes,
+            *autoscale_settings.routes,
             Route(parts.settings.workspace_id, workspaces.get),
             Mount(parts.settings.workspace_id, routes=_below_workspace()),
             Route(WORKSPACE, _no_such_workspace, methods=["GET", "PUT", "POST", "PATCH", "DELETE"]),
@@ -114,7 +127,7 @@ class CanonicalPath:
     def __init__(self, app: ASGIApp, workspace_id: str, routes: list[BaseRoute]) -> None:
         self._app = app
         self._workspace_id = workspace_id
-        paths = [workspace_id, *(route.path for route in (*routes, *long_running.routes) if isinstance(route, Route))]
+        paths = [workspace_id, *(route.path for route in routes if isinstance(route, Route))]
         words = {word for path in paths for word in path.split("/") if not word.startswith("{")}
         self._words = {word.lower(): word for word in words}
 

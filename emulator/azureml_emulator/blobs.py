@@ -116,6 +116,17 @@ class Blobs:
         container, path = self.locate(uri)
         return await asyncio.to_thread(self._read, container, path)
 
+    async def write(self, uri: str, content: bytes) -> None:
+        """Write a single blob.
+
+        Args:
+            uri: An azureml:// datastore path or an https blob address; see `locate`. Its container must be there.
+            content: The content.
+        """
+        container, path = self.locate(uri)
+        client = self._client.get_blob_client(container, path)
+        await asyncio.to_thread(client.upload_blob, content, overwrite=True)
+
     async def clear(self) -> None:
         """Delete all blobs and all containers, but for the empty one of the workspace's datastore."""
         for container in await asyncio.to_thread(lambda: list(self._client.list_containers())):

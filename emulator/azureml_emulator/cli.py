@@ -72,6 +72,10 @@ def main() -> None:
     show_default=True,
     help="instant: the emulator itself answers, no inference server runs.",
 )
+@click.option(
+    "--metrics-lag-seconds", type=click.FloatRange(0), default=0, help="How long Azure Monitor lags behind requests."
+)
+@click.option("--quota-cores", type=click.IntRange(0), help="Cores a family of machines that deployments may have.")
 @click.option("--control", is_flag=True, help="Offer the control API: reset, recorded requests, faults.")
 def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: bool, **settings: Any) -> None:
     """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.
@@ -104,7 +108,11 @@ def stop(state_dir: Path | None) -> None:
     """Stop the emulator of a state folder and wait until it is gone."""
     state_dir = state_dir or default_state_dir()
     info = _running(state_dir)
-    os.kill(info.pid, signal.SIGTERM)
+    try:
+        os.kill(info.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        # Killed a moment ago: what it started is still ending, and holds the lock.
+        raise EmulatorError(f"no emulator is running on {state_dir}") from None
     deadline = time.monotonic() + STOP_SECONDS
     while is_locked(state_dir / LOCK_NAME):
         if time.monotonic() > deadline:
@@ -127,7 +135,7 @@ def _as_options(settings: Mapping[str, Any]) -> list[str]:
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words += [flag] if value else []
-        else:
+        elif value is not None:
             words += [flag, str(value)]
     return words
 

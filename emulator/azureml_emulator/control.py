@@ -71,6 +71,7 @@ async def reset(parts: Services) -> None:
     Args:
         parts: The emulator.
     """
+    await parts.mirror.close()
     await parts.operations.clear()
     await parts.servers.clear()
     parts.store.clear()
@@ -80,6 +81,7 @@ async def reset(parts: Services) -> None:
     parts.tokens.reset()
     parts.faults.set([])
     parts.behaviours.set([])
+    parts.metrics.clear()
     parts.recorder.clear()
 
 

@@ -1,11 +1,11 @@
-"""Sign-in: what login.microsoftonline.com does for an application with a client secret."""
+"""Sign-in: what login.microsoftonline.com does for an application with a client secret or a federated identity."""
 
 from __future__ import annotations
 
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
 import jwt
@@ -20,6 +20,7 @@ from azureml_emulator.settings import Settings
 LOGIN_HOST = "login.microsoftonline.com"
 MANAGEMENT_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 SCORING_AUDIENCES = ("https://ml.azure.com",)
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class Tokens:
@@ -185,10 +186,9 @@ def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
             return login_error(
                 400, "unauthorized_client", 700016, "Application with this identifier was not found in the directory."
             )
-        if not secrets.compare_digest(form.get("client_secret", "").encode(), settings.client_secret.encode()):
-            return login_error(401, "invalid_client", 7000215, "Invalid client secret provided.")
-        if tokens.secret_expired:
-            return login_error(401, "invalid_client", 7000222, "The provided client secret keys are expired.")
+        refusal = _refuse_credential(form, settings, tokens)
+        if refusal:
+            return refusal
         audience = form.get("scope", "").split(" ")[0].removesuffix("/.default")
         if not audience:
             return login_error(400, "invalid_scope", 90014, "The required field 'scope' is missing.")
@@ -207,6 +207,22 @@ def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
         Route("/{tenant}/v2.0/.well-known/openid-configuration", discover_tenant),
         Route("/{tenant}/oauth2/v2.0/token", issue_token, methods=["POST"]),
     ]
+
+
+def _refuse_credential(form: Mapping[str, str], settings: Settings, tokens: Tokens) -> Response | None:
+    """Check a client secret, or the assertion of a federated identity in its place."""
+    if "client_assertion" in form:
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            return login_error(400, "invalid_request", 900144, "The 'client_assertion_type' must be jwt-bearer.")
+        if not secrets.compare_digest(form["client_assertion"].encode(), settings.federated_token.encode()):
+            problem = "No matching federated identity record found for presented assertion subject."
+            return login_error(401, "invalid_client", 700213, problem)
+        return None
+    if not secrets.compare_digest(form.get("client_secret", "").encode(), settings.client_secret.encode()):
+        return login_error(401, "invalid_client", 7000215, "Invalid client secret provided.")
+    if tokens.secret_expired:
+        return login_error(401, "invalid_client", 7000222, "The provided client secret keys are expired.")
+    return None
 
 
 def login_error(status: int, error: str, number: int, message: str) -> Response:

@@ -19,6 +19,12 @@ logger = logging.getLogger(__name__)
 
 Work = Callable[[str], Awaitable[None]]
 """What an operation does with the resource whose id it gets; it must bear being run again after a crash."""
+Explain = Callable[[ArmError], Awaitable[ArmError]]
+"""What a failed operation says, for what it failed of."""
+
+
+async def _as_it_is(error: ArmError) -> ArmError:
+    return error
 
 
 class Status(StrEnum):
@@ -81,25 +87,34 @@ class Operation:
         return document if self.error is None else {**document, "error": self.error}
 
 
+async def _obey(outcome: Outcome | None, released: asyncio.Event) -> None:
+    """Fail as it is ordered, or wait until that is over."""
+    if outcome and outcome.status is Status.FAILED:
+        raise ArmError(400, outcome.code, outcome.message)
+    if outcome and outcome.status is Status.IN_PROGRESS:
+        await released.wait()
+
+
 class Operations:
     """Starts operations, follows them, and takes up after a restart what was under way."""
 
     def __init__(self, store: Store, transitions: Transitions) -> None:
         self._store = store
         self._transitions = transitions
-        self._works: dict[str, Work] = {}
+        self._works: dict[str, tuple[Work, Explain]] = {}
         self._tasks: dict[str, asyncio.Task[Status]] = {}
         self._unwinding: set[asyncio.Task[Status]] = set()
         self._released = asyncio.Event()
 
-    def define(self, kind: str, work: Work) -> None:
+    def define(self, kind: str, work: Work, explain: Explain = _as_it_is) -> None:
         """Say what operations of a kind do.
 
         Args:
             kind: The kind's name.
             work: Raises ArmError to fail the operation. The resource, if it is busy, ends in the operation's state.
+            explain: Gets that error, or one on order, and returns the one to show.
         """
-        self._works[kind] = work
+        self._works[kind] = work, explain
 
     def start(self, kind: str, resource: str) -> Operation:
         """Begin an operation.
@@ -177,18 +192,19 @@ class Operations:
         self._store.connection.execute("DELETE FROM operations")
 
     def _run(self, operation: Operation, outcome: Outcome | None = None) -> None:
-        async def work(released: asyncio.Event) -> Status:
-            match outcome:
-                case Outcome(Status.FAILED):
-                    raise ArmError(400, outcome.code, outcome.message)
-                case Outcome(Status.CANCELED):
-                    return Status.CANCELED
-                case Outcome(Status.IN_PROGRESS):
-                    await released.wait()
-            await self._works[operation.kind](operation.resource)
+        work, explain = self._works[operation.kind]
+
+        async def run(released: asyncio.Event) -> Status:
+            if outcome and outcome.status is Status.CANCELED:
+                return Status.CANCELED
+            try:
+                await _obey(outcome, released)
+                await work(operation.resource)
+            except ArmError as error:
+                raise await explain(error) from None
             return Status.SUCCEEDED
 
-        task = asyncio.create_task(work(self._released))
+        task = asyncio.create_task(run(self._released))
         self._tasks[operation.id] = task
         task.add_done_callback(lambda task: self._finished(operation, task))
 

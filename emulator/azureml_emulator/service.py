@@ -26,8 +26,16 @@ from azureml_emulator.connections import ConnectionProtocol
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
-from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo, client_environment, write_info
+from azureml_emulator.info import (
+    FILE_NAME,
+    LOCK_NAME,
+    EmulatorInfo,
+    client_environment,
+    write_federated_token,
+    write_info,
+)
 from azureml_emulator.locks import locked
+from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
 from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
@@ -111,7 +119,9 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         transitions = Transitions(store, settings.settle_seconds)
         operations = Operations(store, transitions)
         stack.push_async_callback(operations.close)
-        parts = Services(settings, store, transitions, operations, Tokens(settings), blobs, servers)
+        metrics = RequestMetrics(settings.metrics_lag_seconds)
+        parts = Services(settings, store, transitions, operations, Tokens(settings), blobs, servers, metrics=metrics)
+        stack.push_async_callback(parts.mirror.close)
         online_endpoints.define_operations(parts)
         online_deployments.define_operations(parts)
         operations.resume()
@@ -136,6 +146,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             workspace=settings.workspace,
             control_url=f"https://{control.HOST}" if settings.control else "",
             control_token=settings.control_token if settings.control else "",
+            federated_token_file=str(write_federated_token(settings)),
         )
         info_file = write_info(info)
         stack.callback(info_file.unlink, missing_ok=True)

@@ -12,6 +12,8 @@ from azureml_emulator.blobs import Blobs
 from azureml_emulator.faults import FaultPlan
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
+from azureml_emulator.metrics import RequestMetrics
+from azureml_emulator.mirroring import Mirror
 from azureml_emulator.operations import Operations
 from azureml_emulator.recording import Recorder
 from azureml_emulator.settings import Settings
@@ -33,6 +35,8 @@ class Services:
     recorder: Recorder = field(default_factory=Recorder)
     faults: FaultPlan = field(default_factory=FaultPlan)
     behaviours: Behaviours = field(default_factory=Behaviours)
+    metrics: RequestMetrics = field(default_factory=RequestMetrics)
+    mirror: Mirror = field(default_factory=Mirror)
 
 
 def services(request: Request) -> Services:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import secrets
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +27,7 @@ from azure.ai.ml.entities import (
     Model,
 )
 from azure.core.exceptions import HttpResponseError
-from azure.identity import ClientSecretCredential
+from azure.identity import ClientSecretCredential, WorkloadIdentityCredential
 from azure.storage.blob import ContainerClient
 
 from azureml_emulator import EmulatorError, EmulatorInfo, running_emulator
@@ -80,15 +83,20 @@ def session(workspace: Workspace) -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def sdk(controlled: EmulatorInfo) -> MLClient:
-    """The real SDK."""
+def credential(controlled: EmulatorInfo) -> ClientSecretCredential:
+    """The application's credential."""
     environment = controlled.environment
-    credential = ClientSecretCredential(
+    return ClientSecretCredential(
         environment["AZ_TENANT_ID"], environment["AZ_CLIENT_ID"], environment["AZ_CLIENT_SECRET"]
     )
+
+
+@pytest.fixture
+def sdk(controlled: EmulatorInfo, credential: ClientSecretCredential) -> MLClient:
+    """The real SDK."""
     return MLClient(
         credential,
-        environment["AZ_SUBSCRIPTION_ID"],
+        controlled.environment["AZ_SUBSCRIPTION_ID"],
         controlled.resource_group,
         controlled.workspace,
         enable_telemetry=False,
@@ -342,6 +350,73 @@ def test_a_deployment_fails_as_often_as_ordered(
     assert workspace.ask("blue", SAMPLE).status_code == 200
 
 
+def test_an_image_build_that_fails_leaves_its_log(
+    control: Control, sdk: MLClient, credential: ClientSecretCredential, model: Path
+) -> None:
+    fault = EndOperation(method="PUT", path="*/deployments/blue", code="ImageBuildFailure", message="No such package.")
+    control.set_faults([fault])
+
+    with pytest.raises(HttpResponseError, match="ImageBuildFailure") as caught:
+        deploy(sdk, model)
+
+    said = re.search(r"blob store '(.+)' under the path '/azureml/(.+)'", str(caught.value))
+    assert said is not None
+    with ContainerClient(f"https://{said[1]}.blob.core.windows.net", "azureml", credential) as container:
+        assert container.download_blob(said[2]).readall() == b"No such package."
+
+
+def test_traffic_is_mirrored_and_measured(control: Control, sdk: MLClient, workspace: Workspace, model: Path) -> None:
+    deploy(sdk, model)
+    blue = sdk.online_deployments.get("blue", "digits")
+    blue.name = "green"
+    sdk.online_deployments.begin_create_or_update(blue).result()
+    endpoint = sdk.online_endpoints.get("digits")
+    endpoint.mirror_traffic = {"green": 50}
+    assert sdk.online_endpoints.begin_create_or_update(endpoint).result().mirror_traffic == {"green": 50}
+    # The mirror fails, and nobody who asks the endpoint sees it.
+    control.set_behaviours([Behaviour(deployment="green", status=500)])
+    key = {"authorization": f"Bearer {workspace.post('onlineEndpoints/digits/listKeys')['primaryKey']}"}
+    started = datetime.now(UTC)
+
+    answers = [workspace.http.post(endpoint.scoring_uri, json=SAMPLE, headers=key) for _ in range(60)]
+
+    assert {(answer.status_code, answer.headers["azureml-model-deployment"]) for answer in answers} == {(200, "blue")}
+    # As the minutes go on: it may take one or two.
+    until = datetime.now(UTC) + timedelta(minutes=2)
+    query = {
+        "api-version": "2018-01-01",
+        "metricnames": "RequestsPerMinute",
+        "timespan": f"{started:%Y-%m-%dT%H:%M:%SZ}/{until:%Y-%m-%dT%H:%M:%SZ}",
+        "aggregation": "Total",
+        "$filter": "deployment eq '*' and statusCodeClass eq '*'",
+    }
+    url = f"{workspace.url}/onlineEndpoints/digits/providers/Microsoft.Insights/metrics"
+    metric = workspace.http.get(url, params=query).raise_for_status().json()["value"][0]
+    counts = {
+        tuple(value["value"] for value in series["metadatavalues"]): sum(
+            point.get("total", 0) for point in series["data"]
+        )
+        for series in metric["timeseries"]
+    }
+    assert counts.keys() == {("blue", "2xx"), ("green", "4xx")}
+    assert counts["blue", "2xx"] == 60
+    assert 10 < counts["green", "4xx"] < 50
+
+
+def test_workload_identity_signs_in(controlled: EmulatorInfo, sdk: MLClient) -> None:
+    credential = WorkloadIdentityCredential(
+        tenant_id=controlled.environment["AZ_TENANT_ID"],
+        client_id=controlled.environment["AZ_CLIENT_ID"],
+        token_file_path=controlled.federated_token_file,
+    )
+    client = MLClient(credential, sdk.subscription_id, sdk.resource_group_name, sdk.workspace_name)
+
+    assert client.workspaces.get(sdk.workspace_name).name == sdk.workspace_name
+    token = Path(controlled.federated_token_file).read_text()
+    assert not any(token in value or "FEDERATED" in name for name, value in controlled.environment.items())
+    assert Path(controlled.federated_token_file).stat().st_mode & 0o077 == 0
+
+
 def test_an_expired_secret(control: Control, workspace: Workspace) -> None:
     control.expire_client_secret()
     assert workspace.sign_in().json()["error_codes"] == [7000222]
@@ -359,10 +434,9 @@ class _Odd(Fault):
     kind = "odd"
 
 
-def test_there_is_no_control_unless_asked_for(emulator: EmulatorInfo) -> None:
+def test_there_is_no_control_unless_asked_for(controlled: EmulatorInfo) -> None:
     with pytest.raises(EmulatorError, match="--control"):
-        Control(emulator)
-    assert emulator.control_token == ""
+        Control(replace(controlled, control_url="", control_token=""))
 
 
 def test_the_token_is_not_shown(controlled: EmulatorInfo) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import time
@@ -134,7 +135,7 @@ def test_a_slow_answer_is_a_timeout(endpoint: Workspace) -> None:
 @pytest.mark.parametrize(
     ("requirements", "code", "said"),
     [
-        (["./no-such-package"], "ImageBuildFailure", "no-such-package"),
+        (["./no-such-package"], "ImageBuildFailure", "under the path '/azureml/ImageLogs/"),
         ([], "ResourceNotReady", "add azureml-inference-server-http"),
     ],
 )
@@ -146,6 +147,21 @@ def test_an_environment_that_cannot_serve(endpoint: Workspace, requirements: lis
 
     assert operation["error"]["code"] == code
     assert said in operation["error"]["message"]
+
+
+def test_a_build_that_fails_leaves_the_installers_log(endpoint: Workspace) -> None:
+    endpoint.put("environments/logged/versions/1", image="an/image", condaFile=conda_file("./no-such-package"))
+
+    operation = endpoint.wait(endpoint.deploy("blue", "versions", "logged"))
+
+    said = re.search(r"blob store '(.+)' under the path '(/azureml/ImageLogs/.+)'", operation["error"]["message"])
+    assert said is not None
+    token = endpoint.sign_in(scope="https://storage.azure.com/.default").json()["access_token"]
+    log = endpoint.http.get(
+        f"https://{said[1]}.blob.core.windows.net{said[2]}",
+        headers={"authorization": f"Bearer {token}", "x-ms-version": "2023-11-03"},
+    )
+    assert "no-such-package" in log.raise_for_status().text
 
 
 def test_after_a_restart_all_is_there_and_served_again(tmp_path: Path) -> None:

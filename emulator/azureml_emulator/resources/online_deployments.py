@@ -9,8 +9,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator import processes
-from azureml_emulator.arm import PROVIDER, bad_request, new_resource, not_emulated, object_in, read_body, read_resource
+from azureml_emulator.arm import (
+    PROVIDER,
+    ArmError,
+    bad_request,
+    new_resource,
+    not_emulated,
+    object_in,
+    read_body,
+    read_resource,
+)
+from azureml_emulator.build_logs import keep_build_log
 from azureml_emulator.durations import duration_seconds, probe_seconds
+from azureml_emulator.quota import check_quota
 from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
@@ -40,7 +51,10 @@ def define_operations(parts: Services) -> None:
         await parts.servers.stop(deployment_id)
         parts.store.delete(deployment_id)
 
-    parts.operations.define(PUT, finish_put)
+    async def explain(error: ArmError) -> ArmError:
+        return await keep_build_log(parts.blobs, error)
+
+    parts.operations.define(PUT, finish_put, explain)
     parts.operations.define(DELETE, finish_delete)
 
 
@@ -67,9 +81,16 @@ async def put(request: Request) -> Response:
         sku=body.get("sku") or {"name": "Default", "capacity": 1},
         identity=body.get("identity"),
     )
+    if parts.settings.quota_cores is not None and not compute_id:
+        check_quota(resource, _managed_deployments(parts), parts.settings.quota_cores, parts.settings.subscription_id)
     parts.store.put(resource)
     operation = parts.operations.start(PUT, deployment_id)
     return accepted(request, operation, resource, 200 if previous else 201)
+
+
+def _managed_deployments(parts: Services) -> list[Document]:
+    deployments = parts.store.list_type(TYPE)
+    return [one for one in deployments if one["properties"]["endpointComputeType"] == "Managed"]
 
 
 def _completed(properties: Document, compute: Document | None) -> Document:
@@ -161,6 +182,8 @@ async def delete(request: Request) -> Response:
     endpoint = get_resource(request, parent(parent(deployment_id)))
     if percent := endpoint["properties"]["traffic"].get(deployment["name"]):
         raise bad_request(f"The deployment {deployment['name']} gets {percent} % of the traffic: set it to 0 first.")
+    if percent := endpoint["properties"]["mirrorTraffic"].get(deployment["name"]):
+        raise bad_request(f"{percent} % of the traffic is mirrored to {deployment['name']}: set that to 0 first.")
     parts.operations.cancel(deployment_id)
     parts.transitions.move(deployment_id, State.DELETING)
     return accepted(request, parts.operations.start(DELETE, deployment_id), None, 202)

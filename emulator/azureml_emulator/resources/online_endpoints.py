@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.arm import bad_request, new_resource, not_emulated, object_in, read_body, read_resource
+from azureml_emulator.arm import bad_request, new_resource, object_in, read_body, read_resource
 from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
@@ -22,6 +22,7 @@ from azureml_emulator.transitions import State
 NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]"
 NAME_RULE = "3 to 32 letters, digits and '-', a letter first, no '-' last"
 AUTH_MODES = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
+MOST_MIRRORED = 50
 PUT, DELETE, REGENERATE_KEYS = "put-online-endpoint", "delete-online-endpoint", "regenerate-keys"
 
 
@@ -73,10 +74,10 @@ async def put(request: Request) -> Response:
         raise bad_request("The compute of an endpoint cannot change after its creation.")
     if compute and auth_mode == "AADToken":
         raise bad_request("AADToken is for managed endpoints: on Kubernetes, 'authMode' must be Key or AMLToken.")
-    if any(object_in(properties, "mirrorTraffic").values()):
-        if compute:
-            raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored: managed endpoints only.")
-        raise not_emulated("mirrored traffic")
+    mirror_traffic = object_in(properties, "mirrorTraffic")
+    if compute and any(mirror_traffic.values()):
+        raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored: managed endpoints only.")
+    mirror_traffic = checked_mirror_traffic(mirror_traffic, traffic, deployments)
     address = _address(name.lower(), compute, parts.settings.location)
     resource = new_resource(
         endpoint_id,
@@ -85,7 +86,7 @@ async def put(request: Request) -> Response:
             "authMode": auth_mode,
             "properties": object_in(properties, "properties"),
             "traffic": traffic,
-            "mirrorTraffic": {},
+            "mirrorTraffic": mirror_traffic,
             "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
             "compute": compute_id,
             "scoringUri": f"{address}/score",
@@ -120,16 +121,49 @@ def checked_traffic(traffic: Document, deployments: list[str]) -> dict[str, int]
     Raises:
         ArmError: 400, if a deployment is not there, a share is not 0 to 100, or the sum is neither 0 nor 100.
     """
-    names = {name.lower(): name for name in deployments}
-    checked: dict[str, int] = {}
-    for name, percent in traffic.items():
-        if name.lower() not in names:
-            raise bad_request(f"Traffic names the deployment {name!r}, which the endpoint does not have.")
-        if isinstance(percent, bool) or not isinstance(percent, int) or not 0 <= percent <= 100:
-            raise bad_request(f"Traffic of {name!r} must be a whole number from 0 to 100, not {percent!r}.")
-        checked[names[name.lower()]] = percent
+    checked = _percentages("Traffic", traffic, deployments)
     if sum(checked.values()) not in (0, 100):
         raise bad_request(f"Traffic must add up to 0 or 100 percent, not {sum(checked.values())}.")
+    return checked
+
+
+def checked_mirror_traffic(mirror: Document, traffic: dict[str, int], deployments: list[str]) -> dict[str, int]:
+    """Check to which deployment an endpoint's traffic is mirrored.
+
+    The rules are the service's, see the section on mirrored traffic of
+    https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
+
+    Args:
+        mirror: Percent by deployment name.
+        traffic: The live traffic, checked.
+        deployments: The endpoint's deployments.
+
+    Returns:
+        The same, with the deployments' names as they were created.
+
+    Raises:
+        ArmError: 400, if a deployment is not there or gets live traffic, there are several, or it is more than half.
+    """
+    checked = _percentages("Mirrored traffic", mirror, deployments)
+    mirrored = [name for name, percent in checked.items() if percent]
+    if len(mirrored) > 1:
+        raise bad_request(f"Traffic can be mirrored to one deployment only, not to {', '.join(mirrored)}.")
+    if sum(checked.values()) > MOST_MIRRORED:
+        raise bad_request(f"At most {MOST_MIRRORED} percent can be mirrored, not {sum(checked.values())}.")
+    if mirrored and traffic.get(mirrored[0]):
+        raise bad_request(f"The deployment {mirrored[0]} gets live traffic: it cannot get mirrored traffic, too.")
+    return checked
+
+
+def _percentages(what: str, shares: Document, deployments: list[str]) -> dict[str, int]:
+    names = {name.lower(): name for name in deployments}
+    checked: dict[str, int] = {}
+    for name, percent in shares.items():
+        if name.lower() not in names:
+            raise bad_request(f"{what} names the deployment {name!r}, which the endpoint does not have.")
+        if isinstance(percent, bool) or not isinstance(percent, int) or not 0 <= percent <= 100:
+            raise bad_request(f"{what} of {name!r} must be a whole number from 0 to 100, not {percent!r}.")
+        checked[names[name.lower()]] = percent
     return checked
 
 

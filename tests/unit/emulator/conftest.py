@@ -13,6 +13,7 @@ import pytest
 from azureml_emulator.app import build_app
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
+from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.operations import Operations
 from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
 from azureml_emulator.services import Services
@@ -49,6 +50,9 @@ class FakeBlobs:
 
     async def read(self, uri: str) -> bytes | None:
         return self.content.get(uri)
+
+    async def write(self, uri: str, content: bytes) -> None:
+        self.content[uri] = content
 
     async def clear(self) -> None:
         self.content.clear()
@@ -97,7 +101,16 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     servers = InferenceServers(settings.state_dir)
     transitions = Transitions(store, settings.settle_seconds)
     operations = Operations(store, transitions)
-    parts = Services(settings, store, transitions, operations, tokens, FakeBlobs(), servers)  # type: ignore[arg-type]
+    parts = Services(
+        settings,
+        store,
+        transitions,
+        operations,
+        tokens,
+        FakeBlobs(),  # type: ignore[arg-type]
+        servers,
+        metrics=RequestMetrics(settings.metrics_lag_seconds, clock),
+    )
     workspaces.create(store, settings, "account")
     online_endpoints.define_operations(parts)
     online_deployments.define_operations(parts)
@@ -110,5 +123,6 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
         httpx.AsyncClient(transport=transport, base_url=base, headers=signed_in) as arm,
     ):
         yield App(parts, http, arm, clock, access_log)
+    await parts.mirror.close()
     await parts.operations.close()
     await servers.close()

@@ -98,7 +98,9 @@ def test_a_fault_comes_through_json_as_it_was(fault: Fault) -> None:
 
 
 def test_every_kind_has_a_name_of_its_own() -> None:
-    assert len(KINDS) == len(Fault.__subclasses__())
+    ours = [kind for kind in Fault.__subclasses__() if kind.__module__ == Fault.__module__]
+
+    assert list(KINDS.values()) == ours
 
 
 @pytest.mark.parametrize(

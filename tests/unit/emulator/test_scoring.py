@@ -30,12 +30,19 @@ async def serve(
     *,
     auth_mode: str = "Key",
     traffic: int = 100,
+    mirror_traffic: dict[str, int] | None = None,
     url: str = URL,
 ) -> None:
     workspace = app.parts.settings.workspace_id
     endpoint = f"{workspace}/onlineEndpoints/digits"
     compute = f"{workspace}/computes/k8s" if url == CLUSTER_URL else None
-    properties = {"authMode": auth_mode, "compute": compute, "traffic": {"blue": traffic}, "scoringUri": f"{url}/score"}
+    properties = {
+        "authMode": auth_mode,
+        "compute": compute,
+        "traffic": {"blue": traffic},
+        "mirrorTraffic": mirror_traffic or {},
+        "scoringUri": f"{url}/score",
+    }
     app.parts.store.put(new_resource(endpoint, properties))
     app.parts.store.put_keys(endpoint, EndpointKeys("first", "second"))
     for name in ("blue", "silent"):
