@@ -119,23 +119,23 @@ async def _forward(parts: Services, request: Request, deployment: Document, *, o
 
 async def _ask(parts: Services, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:
     """Let a deployment's container answer, or what was ordered in its place; None if there is no container."""
-    behaviour = parts.behaviours.next(request.path_params["endpoint"], deployment["name"])
-    if behaviour:
-        await asyncio.sleep(behaviour.delay_seconds)
     content = await request.body()
-    server = parts.servers.find(deployment["id"])
-    if server is None:
-        return None
-    if behaviour and behaviour.status is not None:
-        return httpx.Response(behaviour.status, json=behaviour.body)
-    return await server.client.request(
-        request.method,
-        f"/{request.path_params['path']}",
-        params=request.query_params,
-        content=content,
-        headers={name: request.headers[name] for name in FORWARDED_HEADERS if name in request.headers},
-        timeout=seconds,
-    )
+    with parts.servers.asking(deployment["id"]) as server:
+        if server is None:
+            return None
+        behaviour = parts.behaviours.next(request.path_params["endpoint"], deployment["name"])
+        if behaviour:
+            await asyncio.sleep(behaviour.delay_seconds)
+            if behaviour.status is not None:
+                return httpx.Response(behaviour.status, json=behaviour.body)
+        return await server.client.request(
+            request.method,
+            f"/{request.path_params['path']}",
+            params=request.query_params,
+            content=content,
+            headers={name: request.headers[name] for name in FORWARDED_HEADERS if name in request.headers},
+            timeout=seconds,
+        )
 
 
 def _refusal(status: int, code: str, message: str) -> Response:

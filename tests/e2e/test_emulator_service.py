@@ -6,8 +6,11 @@ import os
 import re
 import signal
 import stat
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -107,6 +110,52 @@ def test_a_deployment_serves_until_its_next_version_is_ready(endpoint: Workspace
     assert "ValueError: no luck" in failing["error"]["message"]
     assert "ValueError: no luck" in endpoint.post("onlineEndpoints/digits/deployments/blue/getLogs", {})["content"]
     assert endpoint.ask("blue", {}).json() == "two"
+
+
+def test_nobody_notices_that_deployments_are_replaced_and_deleted(endpoint: Workspace) -> None:
+    def deploy(name: str, version: str) -> None:
+        settings = {"requestTimeout": "PT30S"}
+        variables = {"VERSION": version}
+        answer = endpoint.deploy(name, "versions", "serving", requestSettings=settings, environmentVariables=variables)
+        assert endpoint.wait(answer)["status"] == "Succeeded"
+
+    def move(**traffic: int) -> None:
+        endpoint.wait(endpoint.put("onlineEndpoints/digits", authMode="Key", traffic=traffic))
+
+    deploy("blue", "one")
+    move(blue=100)
+    with steady_requests(endpoint) as seen:
+        deploy("blue", "two")
+        deploy("green", "three")
+        move(blue=50, green=50)
+        move(green=100)
+        endpoint.wait(endpoint.http.delete(f"{endpoint.url}/onlineEndpoints/digits/deployments/blue"))
+
+    assert {answer for answer in seen if answer[0] != 200} == set()
+    assert {answer[1] for answer in seen} == {"one", "two", "three"}
+
+
+@contextmanager
+def steady_requests(workspace: Workspace, clients: int = 4) -> Iterator[list[tuple[int, str]]]:
+    """Ask the endpoint all the time; yields what is answered."""
+    key = {"authorization": f"Bearer {workspace.post('onlineEndpoints/digits/listKeys')['primaryKey']}"}
+    seen: list[tuple[int, str]] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            url = "https://digits.eastus.inference.ml.azure.com/score"
+            answer = workspace.http.post(url, json={"seconds": 0.02}, headers=key, timeout=60)
+            seen.append((answer.status_code, answer.json()))
+
+    with ThreadPoolExecutor(clients) as pool:
+        asking = [pool.submit(ask) for _ in range(clients)]
+        try:
+            yield seen
+        finally:
+            done.set()
+    for one in asking:
+        one.result()
 
 
 def test_a_deployment_that_does_not_get_ready_in_time_fails(endpoint: Workspace) -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 
 from azureml_emulator.arm import ArmError, new_resource
+from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document, Store
 from azureml_emulator.transitions import FOLLOW, State, Transitions
 
-from .conftest import Clock
+from .conftest import App, Clock
+from .test_online_endpoints import deploy, operation_of, put_endpoint
 
 ENDPOINT = "/subscriptions/s/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"
 C, U, D, S, F, X = State.CREATING, State.UPDATING, State.DELETING, State.SUCCEEDED, State.FAILED, State.CANCELED
@@ -90,3 +93,21 @@ def test_a_resource_settles_after_it_succeeded(store: Store) -> None:
     endpoint(store, State.UPDATING)
     transitions.move(ENDPOINT, State.FAILED)
     transitions.refuse_if_busy(endpoint(store, State.FAILED))
+
+
+@pytest.mark.anyio
+class TestEndpoints:
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> Settings:
+        return Settings(state_dir=tmp_path, settle_seconds=600)
+
+    async def test_an_endpoint_that_settles_refuses_changes_and_deployments(self, app: App) -> None:
+        created = await operation_of(app, await put_endpoint(app))
+
+        refused = [await put_endpoint(app), await deploy(app)]
+
+        assert created["status"] == "Succeeded"
+        assert (await app.arm.get("onlineEndpoints/digits")).json()["properties"]["provisioningState"] == "Succeeded"
+        assert [answer.status_code for answer in refused] == [409, 409]
+        app.parts.transitions.clear()
+        assert (await put_endpoint(app)).status_code == 200
