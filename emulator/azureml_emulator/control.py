@@ -77,7 +77,6 @@ async def reset(parts: Services) -> None:
     parts.store.clear()
     await parts.blobs.clear()
     workspaces.create(parts.store, parts.settings, parts.blobs.account)
-    parts.transitions.clear()
     parts.tokens.reset()
     parts.faults.set([])
     parts.behaviours.set([])

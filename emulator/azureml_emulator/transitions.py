@@ -99,6 +99,8 @@ class Transitions:
         self._store.set_properties(resource_id, provisioningState=state)
         if state is State.SUCCEEDED:
             self._settled[resource_id.lower()] = self._clock()
+        else:
+            self._settled.pop(resource_id.lower(), None)
 
     def is_busy(self, resource_id: str) -> bool:
         """Say whether an operation is changing a resource.
@@ -111,7 +113,3 @@ class Transitions:
         """
         resource = self._store.get(resource_id)
         return resource is not None and resource["properties"].get("provisioningState") in BUSY
-
-    def clear(self) -> None:
-        """Forget which resources were changed a moment ago."""
-        self._settled.clear()

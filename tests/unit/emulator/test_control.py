@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ async def test_reset_leaves_a_fresh_workspace(app: App) -> None:
     parts.behaviours.set([Behaviour(status=500)])
     parts.faults.set([Reset(nth=100)])
     parts.tokens.secret_expired = True
+    parts.metrics.record("/endpoint", "blue", 200, 200, 0.1)
+    await parts.blobs.write("https://account.blob.core.windows.net/a/b", b"content")
 
     assert (await control(app, "POST", "/reset")).status_code == 204
 
@@ -61,6 +64,8 @@ async def test_reset_leaves_a_fresh_workspace(app: App) -> None:
     assert parts.servers.find(blue) is None
     assert not parts.servers.log(blue).exists()
     assert not parts.tokens.secret_expired
+    assert parts.metrics.visible("/endpoint", 0, 2_000_000) == []
+    assert await parts.blobs.read("https://account.blob.core.windows.net/a/b") is None
     assert parts.store.get_keys(f"{parts.settings.workspace_id}/onlineEndpoints/digits") is None
     for path in ("models", "environments", "codes/score/versions", "onlineEndpoints"):
         assert (await app.arm.get(path)).json() == {"value": []}
@@ -125,6 +130,8 @@ async def test_a_held_operation_goes_on_when_it_is_released(app: App) -> None:
     app.parts.faults.set([HoldOperation(method="PUT")])
     creating = await put_endpoint(app)
     for _ in range(3):
+        for _ in range(50):
+            await asyncio.sleep(0)
         status = (await app.arm.get(creating.headers["azure-asyncoperation"])).json()["status"]
         assert status == "InProgress"
     assert (await put_endpoint(app)).status_code == 409

@@ -122,6 +122,13 @@ async def test_an_operation_ends_badly(app: App, fault: EndOperation, status: st
     assert (await operation_of(app, await deploy(app)))["status"] == "Succeeded"
 
 
+async def test_a_fault_of_operations_does_nothing_to_a_request_that_starts_none(app: App) -> None:
+    app.parts.faults.set([EndOperation(method="GET")])
+
+    assert (await app.arm.get("models")).status_code == 200
+    assert (await operation_of(app, await put_endpoint(app)))["status"] == "Succeeded"
+
+
 async def test_an_operation_that_leaves_its_resource_alone_fails_alone(app: App) -> None:
     await operation_of(app, await put_endpoint(app))
     app.parts.faults.set([EndOperation(method="POST", path="*/regenerateKeys")])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -212,3 +212,24 @@ async def test_a_server_that_has_to_go_answers_first(app: App, goes: str) -> Non
 
         assert (await answer).status_code == 200
         assert server.client.is_closed
+
+
+@pytest.mark.anyio
+async def test_the_traffic_that_counts_is_that_when_the_request_has_come(app: App) -> None:
+    await serve(app, echo)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"[1"
+        # While the client is sending, its deployment goes.
+        endpoint = app.parts.store.get(f"{app.parts.settings.workspace_id}/onlineEndpoints/digits")
+        assert endpoint is not None
+        app.parts.store.set_properties(endpoint["id"], traffic={"green": 100})
+        app.parts.store.delete(f"{endpoint['id']}/deployments/blue")
+        settings = {"requestSettings": {"requestTimeout": "PT5S"}}
+        app.parts.store.put(new_resource(f"{endpoint['id']}/deployments/green", settings))
+        await app.parts.servers.replace(f"{endpoint['id']}/deployments/green", FakeServer(echo))
+        yield b"]"
+
+    answer = await app.http.post(f"{URL}/score", content=slowly(), headers={"authorization": "Bearer first"})
+
+    assert (answer.status_code, answer.headers["azureml-model-deployment"]) == (200, "green")
