@@ -71,15 +71,16 @@ async def reset(parts: Services) -> None:
     Args:
         parts: The emulator.
     """
+    parts.faults.set([])
+    parts.behaviours.set([])
+    parts.tokens.reset()
     await parts.mirror.close()
     await parts.operations.clear()
     await parts.servers.clear()
+    # At once: nobody must find no workspace.
     parts.store.clear()
-    await parts.blobs.clear()
     workspaces.create(parts.store, parts.settings, parts.blobs.account)
-    parts.tokens.reset()
-    parts.faults.set([])
-    parts.behaviours.set([])
+    await parts.blobs.clear()
     parts.metrics.clear()
     parts.recorder.clear()
 

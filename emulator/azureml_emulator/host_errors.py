@@ -21,8 +21,12 @@ BLOB_CODES = {
     500: "InternalError",
     503: "ServerBusy",
 }
-# Of Entra ID's error numbers: an expired client secret, throttling, and a passing fault of its own.
-LOGIN_ERRORS = {401: ("invalid_client", 7000222), 429: ("temporarily_unavailable", 90055)}
+# Entra ID's error numbers: a missing parameter, an expired client secret, throttling, and a passing fault of its own.
+LOGIN_ERRORS = {
+    400: ("invalid_request", 900144),
+    401: ("invalid_client", 7000222),
+    429: ("temporarily_unavailable", 90055),
+}
 LOGIN_FAULT = ("temporarily_unavailable", 90033)
 
 
