@@ -89,7 +89,7 @@ class Answer(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Reset(Fault):
-    """No answer: a TCP reset on arrival, or the end of the connection once the emulator did what was asked.
+    """No answer: a TCP reset once the request has come, or the end of the connection when it has had its effect.
 
     Attributes:
         after_effect: The latter.
