@@ -14,9 +14,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azureml_emulator import arm, scoring
+from azureml_emulator import arm, control, scoring
+from azureml_emulator.host_errors import MANAGEMENT_HOST
 from azureml_emulator.identity import LOGIN_HOST, RequireManagementToken, login_routes
+from azureml_emulator.interference import Interference
+from azureml_emulator.recording import BLOB_HOST
 from azureml_emulator.resources import (
+    autoscale_settings,
     codes,
     computes,
     datastores,
@@ -26,36 +30,59 @@ from azureml_emulator.resources import (
     models,
     online_deployments,
     online_endpoints,
+    request_metrics,
     workspaces,
 )
 from azureml_emulator.services import Services, services
 
-WORKSPACE_KINDS = (datastores, computes, models, environments, codes, online_endpoints, online_deployments)
+WORKSPACE_KINDS = (
+    datastores,
+    computes,
+    models,
+    environments,
+    codes,
+    online_endpoints,
+    online_deployments,
+    request_metrics,
+)
 WORKSPACE = (
     f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{arm.PROVIDER}/workspaces/{{workspace}}"
 )
 
 
-def build_app(parts: Services, access_log: TextIO) -> Starlette:
+def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = None) -> Starlette:
     """Put the emulator's web app together.
 
     Args:
         parts: What the handlers work with.
         access_log: Gets one JSON line a request.
+        blob_relay: Plays the blob store's host, where its requests come this way.
 
     Returns:
-        The app for all host names but the blob store's.
+        The app for all host names, the blob store's only with a relay.
     """
     settings = parts.settings
+    routes = [*long_running.routes, *autoscale_settings.routes, *_below_workspace()]
+    middleware = [Middleware(CanonicalPath, workspace_id=settings.workspace_id, routes=routes)]
+    middleware.append(Middleware(AccessLog, file=access_log))
     hosts: list[BaseRoute] = [
         Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
-        Host("management.azure.com", _management(parts)),
+        Host(MANAGEMENT_HOST, _management(parts)),
         Host(f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router(scoring.managed_routes)),
         Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring.kubernetes_routes)),
     ]
+    if blob_relay:
+        hosts.append(Host(f"{{account}}{BLOB_HOST}", blob_relay))
+    if settings.control:
+        hosts.append(Host(control.HOST, control.control_app(settings.control_token)))
+        middleware.append(
+            Middleware(
+                Interference, recorder=parts.recorder, plan=parts.faults, tokens=parts.tokens, spared=control.HOST
+            )
+        )
     app = Starlette(
         routes=hosts,
-        middleware=[Middleware(AccessLog, file=access_log)],
+        middleware=middleware,
         exception_handlers={
             arm.ArmError: arm.error_response,
             HTTPException: arm.routing_error_response,
@@ -66,20 +93,21 @@ def build_app(parts: Services, access_log: TextIO) -> Starlette:
     return app
 
 
+def _below_workspace() -> list[BaseRoute]:
+    return [route for kind in WORKSPACE_KINDS for route in kind.routes]
+
+
 def _management(parts: Services) -> Router:
-    below_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
     return Router(
         [
             *long_running.routes,
+            *autoscale_settings.routes,
             Route(parts.settings.workspace_id, workspaces.get),
-            Mount(parts.settings.workspace_id, routes=below_workspace),
+            Mount(parts.settings.workspace_id, routes=_below_workspace()),
             Route(WORKSPACE, _no_such_workspace, methods=["GET", "PUT", "POST", "PATCH", "DELETE"]),
             Route(f"{WORKSPACE}/{{below:path}}", _no_such_workspace, methods=["GET", "PUT", "POST", "PATCH", "DELETE"]),
         ],
-        middleware=[
-            Middleware(RequireManagementToken, tokens=parts.tokens),
-            Middleware(CanonicalPath, workspace_id=parts.settings.workspace_id, routes=below_workspace),
-        ],
+        middleware=[Middleware(RequireManagementToken, tokens=parts.tokens)],
     )
 
 
@@ -99,13 +127,15 @@ class CanonicalPath:
     def __init__(self, app: ASGIApp, workspace_id: str, routes: list[BaseRoute]) -> None:
         self._app = app
         self._workspace_id = workspace_id
-        paths = [workspace_id, *(route.path for route in (*routes, *long_running.routes) if isinstance(route, Route))]
+        paths = [workspace_id, *(route.path for route in routes if isinstance(route, Route))]
         words = {word for path in paths for word in path.split("/") if not word.startswith("{")}
         self._words = {word.lower(): word for word in words}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its path rewritten."""
-        await self._app({**scope, "path": self.rewrite(scope["path"])}, receive, send)
+        """Pass the request on, with its path rewritten if it is one of ARM's."""
+        if scope["type"] == "http" and Request(scope).url.hostname == MANAGEMENT_HOST:
+            scope = {**scope, "path": self.rewrite(scope["path"])}
+        await self._app(scope, receive, send)
 
     def rewrite(self, path: str) -> str:
         """Write a path as our routes do.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,18 +24,29 @@ class ArmError(Exception):
         code: ARM's error code, such as `ResourceNotFound`.
         message: What is wrong, for a person.
         headers: More response headers.
+        details: Errors below this one.
     """
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        details: Sequence[ArmError] = (),
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = headers
+        self.details = details
 
     def document(self) -> Document:
         """The `error` object of a response body or of a failed operation."""
-        return {"code": self.code, "message": self.message, "details": [], "additionalInfo": []}
+        details = [error.document() for error in self.details]
+        return {"code": self.code, "message": self.message, "details": details, "additionalInfo": []}
 
 
 def bad_request(message: str) -> ArmError:

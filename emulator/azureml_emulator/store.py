@@ -110,6 +110,11 @@ class Store:
         )
         self.connection.execute("DELETE FROM endpoint_keys WHERE endpoint = ?", (resource_id,))
 
+    def clear(self) -> None:
+        """Remove all resources and keys."""
+        self.connection.execute("DELETE FROM resources")
+        self.connection.execute("DELETE FROM endpoint_keys")
+
     def list_collection(self, collection: str) -> list[Document]:
         """List the resources directly below a path.
 
