@@ -26,7 +26,7 @@ class Outcome:
 
     Attributes:
         exit_code: 0 is success.
-        printed: What it wrote to stdout and stderr.
+        printed: What it wrote to stderr.
         logged: What it logged, at every level that its loggers let through.
     """
 
@@ -60,7 +60,7 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
 def run(command: click.Command, arguments: Sequence[str]) -> Outcome:
     """Run a step's command to its end, whatever that is."""
     printed, logged = io.StringIO(), io.StringIO()
-    with _logging_to(logged), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    with _logging_to(logged), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(printed):
         exit_code = _exit_code(command, arguments)
     return Outcome(exit_code, printed.getvalue(), logged.getvalue())
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, service_principal
+from kfp_azureml.azureml.renewal import RenewableCredential
 from kfp_azureml.errors import CredentialsError
 from kfp_azureml.steps import quieten
 
@@ -40,7 +41,11 @@ def credential(environ: Mapping[str, str] = os.environ) -> TokenCredential:
     """
     # The identity library logs each refusal as a warning, beside the error we raise for it.
     quieten("azure.identity", logging.ERROR)
+    return RenewableCredential(lambda: chosen_credential(environ))
 
+
+def chosen_credential(environ: Mapping[str, str]) -> TokenCredential:
+    """Return the identity library's own credential; see `credential`."""
     principal = service_principal(environ)
     if principal:
         return _service_principal(principal)

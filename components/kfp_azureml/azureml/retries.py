@@ -16,6 +16,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
+from kfp_azureml.azureml.renewal import forget_tokens
 from kfp_azureml.errors import first_line
 
 Result = TypeVar("Result")
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 def retrying(what: str, call: Callable[[], Result]) -> Result:
     """Make a call to Azure, and make it again while its failure is one of the moment.
 
+    A refused token counts as such: the next call comes with a new one.
+
     Args:
         what: The call for the log, such as `reading the key of endpoint e`.
         call: Calls the SDK. It may have had its effect, whole or in part, when it is called again.
@@ -49,9 +52,14 @@ def retrying(what: str, call: Callable[[], Result]) -> Result:
         try:
             return call()
         except AzureError as error:
-            if not is_transient(error):
+            if isinstance(error, HttpResponseError) and error.status_code == 401:
+                # Each of the SDK's clients keeps the token, and drops it when it is refused: one call may meet several.
+                forget_tokens()
+                pause = 0.0
+            elif is_transient(error):
+                pause = _pause(error, attempt)
+            else:
                 raise
-            pause = _pause(error, attempt)
             logger.warning("%s: %s; again in %.0f s", what, first_line(error), pause)
             time.sleep(pause)
     return call()

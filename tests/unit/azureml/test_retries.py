@@ -33,7 +33,7 @@ def unreachable_login():
     ("error", "again"),
     [
         *((response_error(status), True) for status in (408, 429, 500, 502, 503, 504)),
-        *((response_error(status), False) for status in (200, 400, 401, 403, 404, 409, 412, 424, 501)),
+        *((response_error(status), False) for status in (200, 400, 403, 404, 409, 412, 424, 501)),
         (response_error(409, kind=ResourceExistsError), False),
         (response_error(404, kind=ResourceNotFoundError), False),
         (ServiceRequestError("no route to host"), True),
@@ -107,3 +107,18 @@ def test_azures_own_pause_is_kept_within_reason(clock, header, pause):
 
     retrying("reading it", call)
     assert clock.sleeps == [pause]
+
+
+def test_a_refused_token_is_forgotten_and_the_call_made_again_at_once(clock, monkeypatch):
+    forgotten = []
+    monkeypatch.setattr("kfp_azureml.azureml.retries.forget_tokens", lambda: forgotten.append(True))
+    refusals = [response_error(401, kind=ClientAuthenticationError) for _ in range(2)]
+
+    def call():
+        if refusals:
+            raise refusals.pop()
+        return "there"
+
+    assert retrying("reading it", call) == "there"
+    assert len(forgotten) == 2
+    assert not any(clock.sleeps)
