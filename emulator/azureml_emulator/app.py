@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,12 +28,9 @@ from azureml_emulator.resources import (
     online_endpoints,
     workspaces,
 )
-from azureml_emulator.services import Services, services
+from azureml_emulator.services import Services
 
 WORKSPACE_KINDS = (datastores, computes, models, environments, codes, online_endpoints, online_deployments)
-WORKSPACE = (
-    f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{arm.PROVIDER}/workspaces/{{workspace}}"
-)
 
 
 def build_app(parts: Services, access_log: TextIO) -> Starlette:
@@ -67,29 +64,15 @@ def build_app(parts: Services, access_log: TextIO) -> Starlette:
 
 
 def _management(parts: Services) -> Router:
-    below_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
+    workspace_id = parts.settings.workspace_id
+    in_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
+    routes = [*long_running.routes, *workspaces.routes(workspace_id, in_workspace)]
     return Router(
-        [
-            *long_running.routes,
-            Route(parts.settings.workspace_id, workspaces.get),
-            Mount(parts.settings.workspace_id, routes=below_workspace),
-            Route(WORKSPACE, _no_such_workspace, methods=["GET", "PUT", "POST", "PATCH", "DELETE"]),
-            Route(f"{WORKSPACE}/{{below:path}}", _no_such_workspace, methods=["GET", "PUT", "POST", "PATCH", "DELETE"]),
-        ],
+        routes,
         middleware=[
             Middleware(RequireManagementToken, tokens=parts.tokens),
-            Middleware(CanonicalPath, workspace_id=parts.settings.workspace_id, routes=below_workspace),
+            Middleware(CanonicalPath, workspace_id=workspace_id, routes=routes),
         ],
-    )
-
-
-async def _no_such_workspace(request: Request) -> Response:
-    raise arm.ArmError(
-        404,
-        "ResourceNotFound",
-        f"There is no workspace {request.path_params['workspace']!r} in resource group {request.path_params['group']!r}"
-        f" of subscription {request.path_params['subscription']}; the emulator has only"
-        f" {services(request).settings.workspace_id}.",
     )
 
 
@@ -99,8 +82,7 @@ class CanonicalPath:
     def __init__(self, app: ASGIApp, workspace_id: str, routes: list[BaseRoute]) -> None:
         self._app = app
         self._workspace_id = workspace_id
-        paths = [workspace_id, *(route.path for route in (*routes, *long_running.routes) if isinstance(route, Route))]
-        words = {word for path in paths for word in path.split("/") if not word.startswith("{")}
+        words = {word for path in _paths(routes) for word in path.split("/") if not word.startswith("{")}
         self._words = {word.lower(): word for word in words}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,6 +106,13 @@ class CanonicalPath:
         if "/".join(segments[:depth]).lower() == self._workspace_id.lower():
             segments[:depth] = self._workspace_id.split("/")
         return "/".join(segments)
+
+
+def _paths(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    for route in routes:
+        if isinstance(route, Route | Mount):
+            yield route.path
+            yield from _paths(route.routes if isinstance(route, Mount) else ())
 
 
 class AccessLog:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -17,18 +19,28 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
 SAS_HOURS = 1
-CONTAINER = "azureml-blobstore"
+DATASTORE_PATH = re.compile(r"azureml://(?:.*/)?datastores/([^/]+)/paths/(.*)")
 
 
 class Blobs:
     """Containers, signatures and downloads in one storage account.
 
+    Args:
+        storage: The account.
+        certificates: Whom to trust.
+        find_container: Says which container a datastore is; None if it is not in this account.
+
     Attributes:
         account: The storage account's name.
+        key: The storage account's key.
     """
 
-    def __init__(self, storage: StorageAccount, certificates: Certificates) -> None:
+    def __init__(
+        self, storage: StorageAccount, certificates: Certificates, find_container: Callable[[str], str | None]
+    ) -> None:
         self.account = storage.name
+        self.key = storage.key
+        self._find_container = find_container
         self._storage = storage
         self._certificates = certificates
 
@@ -39,7 +51,7 @@ class Blobs:
 
         return BlobServiceClient(
             f"https://127.0.0.1:{self._storage.port}/{self.account}",
-            credential={"account_name": self.account, "account_key": self._storage.key},
+            credential={"account_name": self.account, "account_key": self.key},
             # Straight to Azurite, whatever proxy the caller uses.
             transport=RequestsTransport(use_env_settings=False, connection_verify=str(self._certificates.authority)),
         )
@@ -79,7 +91,7 @@ class Blobs:
         return generate_container_sas(
             self.account,
             container,
-            account_key=self._storage.key,
+            account_key=self.key,
             permission=ContainerSasPermissions(read=True, add=True, create=True, write=True, delete=True, list=True),
             expiry=datetime.now(UTC) + timedelta(hours=SAS_HOURS),
         )
@@ -116,9 +128,11 @@ class Blobs:
         Raises:
             ArmError: If it is of another form.
         """
+        found = DATASTORE_PATH.fullmatch(uri)
+        datastore_container = self._find_container(found[1]) if found else None
+        if found and datastore_container:
+            return datastore_container, found[2].strip("/")
         parts = urlsplit(uri)
-        if parts.scheme == "azureml" and "/datastores/" in uri and "/paths/" in uri:
-            return CONTAINER, uri.split("/paths/", 1)[1].strip("/")
         if parts.scheme == "https" and parts.hostname == f"{self.account}.blob.core.windows.net":
             container, _, path = unquote(parts.path).strip("/").partition("/")
             return container, path

@@ -61,6 +61,7 @@ def main() -> None:
 @click.option("--token-seconds", type=click.IntRange(1), default=3600, show_default=True, help="Life of access tokens.")
 @click.option("--retry-after", type=click.IntRange(1), default=1, show_default=True, help="Seconds between polls.")
 @click.option("--endpoint-seconds", type=click.FloatRange(0), default=0, help="How long endpoint operations take.")
+@click.option("--no-shared-key-access", is_flag=True, help="A storage account without keys: clients sign in themselves.")
 def start(
     state_dir: Path | None,
     as_json: bool,
@@ -69,6 +70,7 @@ def start(
     token_seconds: int,
     retry_after: int,
     endpoint_seconds: float,
+    no_shared_key_access: bool,
 ) -> None:
     """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.
 
@@ -79,6 +81,7 @@ def start(
             *("--token-seconds", str(token_seconds)),
             *("--retry-after", str(retry_after)),
             *("--endpoint-seconds", str(endpoint_seconds)),
+            *(["--no-shared-key-access"] if no_shared_key_access else []),
         )
         _start_detached(state_dir or default_state_dir(), settings_options, as_json)
         return
@@ -100,6 +103,7 @@ def start(
             token_seconds=token_seconds,
             retry_after=retry_after,
             endpoint_seconds=endpoint_seconds,
+            shared_key_access=not no_shared_key_access,
         )
         service.run(settings, announce, outlive_parent=outlive_parent)
 

@@ -18,7 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from azureml_emulator.app import build_app
-from azureml_emulator.blobs import CONTAINER, Blobs
+from azureml_emulator.blobs import Blobs
 from azureml_emulator.certificates import Certificates, make_certificates
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.identity import Tokens
@@ -27,7 +27,7 @@ from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo, client_env
 from azureml_emulator.locks import locked
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
-from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
+from azureml_emulator.resources import datastores, online_deployments, online_endpoints, workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import running_azurite
@@ -97,11 +97,15 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
         storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock))
         await imports
-        blobs = Blobs(storage, certificates)
-        await blobs.create_container(CONTAINER)
-
         store = stack.enter_context(contextlib.closing(Store(settings.state_dir / "state.sqlite")))
         workspaces.create(store, settings, storage.name)
+
+        def find_container(datastore: str) -> str | None:
+            return datastores.find_container(store, f"{settings.workspace_id}/datastores/{datastore}", storage.name)
+
+        blobs = Blobs(storage, certificates, find_container)
+        for container in datastores.CONTAINERS.values():
+            await blobs.create_container(container)
         servers = InferenceServers(settings.state_dir)
         stack.push_async_callback(servers.close)
         operations = Operations(store)

@@ -22,6 +22,7 @@ class Settings:
         client_secret: Its secret, another one at each start.
         token_seconds: How long an access token is valid.
         retry_after: Seconds between polls of a long-running operation, as `Retry-After` tells clients.
+        shared_key_access: Whether the storage account has keys; without, clients need an identity of their own.
         endpoint_seconds: How long creating, updating or deleting an endpoint takes at least.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     token_seconds: int = 3600
     retry_after: int = 1
+    shared_key_access: bool = True
     endpoint_seconds: float = 0.0
 
     @property

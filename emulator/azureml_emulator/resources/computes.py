@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator.arm import new_resource
+from azureml_emulator.resources.listing import page
 from azureml_emulator.resources.lookup import arm_path, get_resource
 from azureml_emulator.services import services
 from azureml_emulator.store import Store
@@ -48,7 +49,7 @@ def create_cluster(store: Store, compute_id: str, location: str) -> None:
 
 async def list_computes(request: Request) -> Response:
     """List computes."""
-    return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
+    return page(request, services(request).store.list_collection(arm_path(request)))
 
 
 async def get(request: Request) -> Response:

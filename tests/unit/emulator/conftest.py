@@ -32,6 +32,7 @@ class FakeBlobs:
     """Signs and makes containers like the real thing, with no store behind it."""
 
     account = "account"
+    key = "a2V5"
 
     def __init__(self) -> None:
         self.containers: list[str] = []

@@ -31,7 +31,10 @@ async def test_case_does_not_matter_in_paths(app: App) -> None:
 
     workspace = await app.arm.get(url.replace("resourceGroups/local", "RESOURCEGROUPS/LOCAL"))
     datastore = await app.arm.get(f"{url.lower()}/DataStores/WorkspaceBlobStore")
-    secrets = await app.arm.post(f"{url.upper().replace('HTTPS', 'https')}/datastores/workspaceblobstore/listsecrets")
+    secrets = await app.arm.post(
+        f"{url.upper().replace('HTTPS', 'https')}/datastores/workspaceblobstore/listsecrets",
+        json={"expirableSecret": True},
+    )
 
     assert workspace.json()["name"] == "local"
     assert datastore.json()["properties"]["isDefault"] is True

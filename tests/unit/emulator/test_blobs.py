@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from azureml_emulator.arm import ArmError
-from azureml_emulator.blobs import CONTAINER, Blobs
+from azureml_emulator.blobs import Blobs
 from azureml_emulator.certificates import Certificates
 from azureml_emulator.storage import StorageAccount
 
@@ -37,7 +37,9 @@ class FakeDownload:
 
 def blobs_with(*names: str) -> Blobs:
     nowhere = Path("nowhere")
-    blobs = Blobs(StorageAccount("account", "a2V5", 1), Certificates(nowhere, nowhere, nowhere, nowhere))
+    containers = {"workspaceblobstore": "default", "d": "another"}
+    certificates = Certificates(nowhere, nowhere, nowhere, nowhere)
+    blobs = Blobs(StorageAccount("account", "a2V5", 1), certificates, containers.get)
     blobs.__dict__["_client"] = FakeContainers(list(names))
     return blobs
 
@@ -49,8 +51,8 @@ def files(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("uri", "place"),
     [
-        ("azureml://datastores/workspaceblobstore/paths/a/b/", (CONTAINER, "a/b")),
-        ("azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/a", (CONTAINER, "a")),
+        ("azureml://datastores/workspaceblobstore/paths/a/b/", ("default", "a/b")),
+        ("azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/a", ("another", "a")),
         ("https://account.blob.core.windows.net/code-1/a%20b", ("code-1", "a b")),
         ("https://account.blob.core.windows.net/code-1", ("code-1", "")),
     ],
