@@ -61,7 +61,7 @@ def main() -> None:
 @click.option("--token-seconds", type=click.IntRange(1), default=3600, show_default=True, help="Life of access tokens.")
 @click.option("--retry-after", type=click.IntRange(1), default=1, show_default=True, help="Seconds between polls.")
 @click.option("--endpoint-seconds", type=click.FloatRange(0), default=0, help="How long endpoint operations take.")
-@click.option("--no-shared-key-access", is_flag=True, help="A storage account without keys: clients sign in themselves.")
+@click.option("--no-shared-key-access", is_flag=True, help="Clients need an identity of their own for blobs.")
 def start(
     state_dir: Path | None,
     as_json: bool,
