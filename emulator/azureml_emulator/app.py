@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azureml_emulator import arm, scoring
+from azureml_emulator import arm, clouds, scoring
 from azureml_emulator.identity import LOGIN_HOST, RequireManagementToken, login_routes
 from azureml_emulator.resources import (
     codes,
@@ -29,6 +29,9 @@ from azureml_emulator.resources import (
     workspaces,
 )
 from azureml_emulator.services import Services
+from azureml_emulator.tracking import api as tracking_api
+from azureml_emulator.tracking import errors as tracking_errors
+from azureml_emulator.tracking.errors import MlflowError
 
 WORKSPACE_KINDS = (datastores, computes, models, environments, codes, online_endpoints, online_deployments)
 
@@ -46,7 +49,8 @@ def build_app(parts: Services, access_log: TextIO) -> Starlette:
     settings = parts.settings
     hosts: list[BaseRoute] = [
         Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
-        Host("management.azure.com", _management(parts)),
+        Host("management.azure.com", Router([Route(clouds.PATH, clouds.get), Mount("", app=_management(parts))])),
+        Host(settings.api_host, _data_plane(parts)),
         Host(f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router(scoring.managed_routes)),
         Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring.kubernetes_routes)),
     ]
@@ -55,6 +59,7 @@ def build_app(parts: Services, access_log: TextIO) -> Starlette:
         middleware=[Middleware(AccessLog, file=access_log)],
         exception_handlers={
             arm.ArmError: arm.error_response,
+            MlflowError: tracking_errors.error_response,
             HTTPException: arm.routing_error_response,
             Exception: arm.internal_error_response,
         },
@@ -74,6 +79,10 @@ def _management(parts: Services) -> Router:
             Middleware(CanonicalPath, workspace_id=workspace_id, routes=routes),
         ],
     )
+
+
+def _data_plane(parts: Services) -> Router:
+    return Router(tracking_api.routes(parts), middleware=[Middleware(RequireManagementToken, tokens=parts.tokens)])
 
 
 class CanonicalPath:

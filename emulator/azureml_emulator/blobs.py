@@ -96,6 +96,20 @@ class Blobs:
             expiry=datetime.now(UTC) + timedelta(hours=SAS_HOURS),
         )
 
+    async def list_names(self, container: str, folder: str) -> list[str]:
+        """List the blobs in a folder.
+
+        Args:
+            container: The container's name.
+            folder: The folder's path, with a slash at the end.
+
+        Returns:
+            Their paths below the folder, sorted.
+        """
+        client = self._client.get_container_client(container)
+        names = await asyncio.to_thread(lambda: list(client.list_blob_names(name_starts_with=folder)))
+        return sorted(name.removeprefix(folder) for name in names)
+
     async def download(self, uri: str, parent: Path) -> Path:
         """Copy a folder or a single blob.
 

@@ -24,6 +24,7 @@ from azureml_emulator.errors import EmulatorError
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo, client_environment, write_info
+from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.locks import locked
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
@@ -32,6 +33,7 @@ from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import running_azurite
 from azureml_emulator.store import Store
+from azureml_emulator.tracking.records import Records
 
 PARENT_POLL_SECONDS = 0.25
 LOCK_SECONDS = 5.0
@@ -110,7 +112,8 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         stack.push_async_callback(servers.close)
         operations = Operations(store)
         stack.push_async_callback(operations.close)
-        parts = Services(settings, store, operations, Tokens(settings), blobs, servers)
+        runs, records = Runs(store.connection), Records(store.connection, settings.workspace_id)
+        parts = Services(settings, store, operations, Tokens(settings), blobs, servers, runs, records)
         online_endpoints.define_operations(parts)
         online_deployments.define_operations(parts)
         operations.resume()

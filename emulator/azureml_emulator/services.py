@@ -10,9 +10,11 @@ from starlette.requests import Request
 from azureml_emulator.blobs import Blobs
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
+from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.operations import Operations
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
+from azureml_emulator.tracking.records import Records
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Services:
     tokens: Tokens
     blobs: Blobs
     servers: InferenceServers
+    runs: Runs
+    records: Records
 
 
 def services(request: Request) -> Services:

@@ -46,3 +46,13 @@ class Settings:
             f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
         )
+
+    @property
+    def api_host(self) -> str:
+        """The host of the data plane: MLflow, artifacts, run history."""
+        return f"{self.location}.api.azureml.ms"
+
+    @property
+    def tracking_uri(self) -> str:
+        """The address of the workspace's MLflow, for clients with the azureml plugin."""
+        return f"azureml://{self.api_host}/mlflow/v1.0{self.workspace_id}"

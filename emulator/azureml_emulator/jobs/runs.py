@@ -11,8 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from azureml_emulator.arm import now
-ARTIFACT_STORE = "workspaceartifactstore"
+
 from azureml_emulator.store import Document
+
+ARTIFACT_STORE = "workspaceartifactstore"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -143,6 +145,10 @@ class Runs:
             The run, or None.
         """
         return next(iter(self._select("id = ?", run_id)), None)
+
+    def all(self) -> list[Run]:
+        """List all runs, in the order they were created."""
+        return self._select("sequence > ?", 0)
 
     def children(self, run_id: str) -> list[Run]:
         """List the nodes of a pipeline's run.

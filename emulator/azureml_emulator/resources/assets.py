@@ -41,7 +41,7 @@ class AssetKind:
             Route(f"/{self.collection}", list_containers),
             Route(container, get, methods=["GET"]),
             Route(container, self.put_container, methods=["PUT"]),
-            Route(container, delete, methods=["DELETE"]),
+            Route(container, delete_container, methods=["DELETE"]),
             Route(versions, list_versions, methods=["GET"]),
             Route(f"{versions}/{{version}}", get, methods=["GET"]),
             Route(f"{versions}/{{version}}", self.put_version, methods=["PUT"]),
@@ -60,10 +60,7 @@ class AssetKind:
             self._refuse_changes(previous, properties)
         # What every asset has was checked, so it wins over what the client sent.
         completed = {**self.complete(properties), **_common(properties)}
-        resource = new_resource(version_id, completed, previous=previous)
-        store.put(resource)
-        if previous is None:
-            _count_version(store, version_id)
+        resource = add_version(store, version_id, completed, previous)
         return JSONResponse(resource, 200 if previous else 201)
 
     async def put_container(self, request: Request) -> Response:
@@ -117,8 +114,8 @@ async def list_versions(request: Request) -> Response:
     return page(request, matching(request, ordered(request, found)))
 
 
-async def delete(request: Request) -> Response:
-    """DELETE a container with all its versions, or a version."""
+async def delete_container(request: Request) -> Response:
+    """DELETE a container with all its versions."""
     store = services(request).store
     if store.get(arm_path(request)) is None:
         return Response(status_code=204)
@@ -127,15 +124,44 @@ async def delete(request: Request) -> Response:
 
 
 async def delete_version(request: Request) -> Response:
-    """DELETE a version; its number is not given again."""
+    """DELETE a version."""
     store = services(request).store
-    response = await delete(request)
-    versions = parent(arm_path(request))
-    if container := store.get(parent(versions)):
-        left = store.list_collection(versions)
-        container["properties"]["latestVersion"] = left[-1]["name"] if left else None
-        store.put(container)
-    return response
+    if store.get(arm_path(request)) is None:
+        return Response(status_code=204)
+    remove_version(store, arm_path(request))
+    return Response(status_code=200)
+
+
+def add_version(store: Store, version_id: str, properties: Document, previous: Document | None = None) -> Document:
+    """Add a version, or change it, and let its container know.
+
+    Args:
+        store: Where to.
+        version_id: Its ARM id.
+        properties: All its properties.
+        previous: What it replaces.
+
+    Returns:
+        The version.
+    """
+    resource = new_resource(version_id, properties, previous=previous)
+    store.put(resource)
+    if previous is None:
+        _count_version(store, version_id)
+    return resource
+
+
+def remove_version(store: Store, version_id: str) -> None:
+    """Remove a version; its number is not given again.
+
+    Args:
+        store: Where from.
+        version_id: Its ARM id.
+    """
+    store.delete(version_id)
+    versions = parent(version_id)
+    left = store.list_collection(versions)
+    store.set_properties(parent(versions), latestVersion=left[-1]["name"] if left else None)
 
 
 def _common(properties: Document) -> Document:

@@ -13,11 +13,13 @@ import pytest
 from azureml_emulator.app import build_app
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
+from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.operations import Operations
 from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
+from azureml_emulator.tracking.records import Records
 
 
 class Clock:
@@ -36,12 +38,16 @@ class FakeBlobs:
 
     def __init__(self) -> None:
         self.containers: list[str] = []
+        self.names: list[str] = []
 
     def url(self, container: str) -> str:
         return f"https://account.blob.core.windows.net/{container}"
 
     def sign(self, container: str) -> str:
         return f"sig={container}"
+
+    async def list_names(self, _container: str, folder: str) -> list[str]:
+        return sorted(name.removeprefix(folder) for name in self.names if name.startswith(folder))
 
     async def create_container(self, container: str) -> None:
         self.containers.append(container)
@@ -88,7 +94,8 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     clock = Clock()
     tokens = Tokens(settings, clock)
     servers = InferenceServers(settings.state_dir)
-    parts = Services(settings, store, Operations(store), tokens, FakeBlobs(), servers)  # type: ignore[arg-type]
+    runs, records = Runs(store.connection), Records(store.connection, settings.workspace_id)
+    parts = Services(settings, store, Operations(store), tokens, FakeBlobs(), servers, runs, records)  # type: ignore[arg-type]
     workspaces.create(store, settings, "account")
     online_endpoints.define_operations(parts)
     online_deployments.define_operations(parts)

@@ -86,10 +86,10 @@ async def test_another_workspace_is_not_there(app: App) -> None:
 
 
 async def test_an_unknown_host_is_named(app: App) -> None:
-    answer = await app.http.get("https://eastus.api.azureml.ms/discovery")
+    answer = await app.http.get("https://westeurope.api.azureml.ms/discovery")
 
     assert answer.status_code == 501
-    assert "eastus.api.azureml.ms/discovery" in answer.json()["error"]["message"]
+    assert "westeurope.api.azureml.ms/discovery" in answer.json()["error"]["message"]
 
 
 async def test_computes_are_listed(app: App) -> None:
