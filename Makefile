@@ -41,6 +41,15 @@ run: $(READY) ## the whole pipeline on this machine: real data to a live endpoin
 test: $(READY) ## unit, golden and end-to-end tests
 	$(BIN)/pytest $(ARGS)
 
+MLFLOW_CLIENT := .cache/mlflow-client
+$(MLFLOW_CLIENT)/.ready: requirements/mlflow-client.txt | $(UV)
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(MLFLOW_CLIENT)
+	@$(UV) pip sync --quiet --python $(MLFLOW_CLIENT)/bin/python --require-hashes requirements/mlflow-client.txt
+	@touch $@
+
+.PHONY: mlflow-client
+mlflow-client: $(MLFLOW_CLIENT)/.ready
+
 DOCKER ?= docker
 DOCKER_BUILD_FLAGS ?=
 BASE_IMAGE ?= python:3.11-slim-bookworm
@@ -121,6 +130,7 @@ lock: $(UV) ## resolve the dependencies again and write the hash-locked requirem
 	$(UV_COMPILE) --no-deps --constraint requirements/dev.txt requirements/kfp.in -o requirements/kfp.txt
 	$(UV_COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV_COMPILE) requirements/sbom.in -o requirements/sbom.txt
+	$(UV_COMPILE) requirements/mlflow-client.in -o requirements/mlflow-client.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra azure pyproject.toml -o requirements/azure.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow pyproject.toml -o requirements/ml.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow --overrides requirements/ml-gpu.overrides.txt \
