@@ -55,11 +55,11 @@ class AssetKind:
         _, properties = await read_resource(request)
         self._check_name(request.path_params["name"])
         self._check_name(request.path_params["version"])
-        previous = store.get(version_id)
-        if previous:
-            self._refuse_changes(previous, properties)
         # What every asset has was checked, so it wins over what the client sent.
         completed = {**self.complete(properties), **_common(properties)}
+        previous = store.get(version_id)
+        if previous:
+            self._refuse_changes(previous, completed)
         resource = add_version(store, version_id, completed, previous)
         return JSONResponse(resource, 200 if previous else 201)
 

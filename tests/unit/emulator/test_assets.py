@@ -120,6 +120,9 @@ async def test_a_version_is_for_ever_but_its_tags_are_not(
 ) -> None:
     assert (await put(app, path, **first)).status_code == 201
     assert (await put(app, path, **first, tags={"a": "b"})).status_code == 200
+    defaults = {"modelType": "custom_model"}
+    said = {name: value for name, value in first.items() if defaults.get(name) != value}
+    assert (await put(app, path, **said, tags={"a": "b"})).status_code == 200
 
     refused = await put(app, path, **second)
 
