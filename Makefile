@@ -50,6 +50,10 @@ $(MLFLOW_CLIENT)/.ready: requirements/mlflow-client.txt | $(UV)
 .PHONY: mlflow-client
 mlflow-client: $(MLFLOW_CLIENT)/.ready
 
+.PHONY: fuzz-emulator
+fuzz-emulator: $(READY) ## 10,000 requests that no client sends, to the emulator (FUZZ_REQUESTS=..)
+	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s tests/e2e/test_emulator_fuzz.py $(ARGS)
+
 DOCKER ?= docker
 DOCKER_BUILD_FLAGS ?=
 BASE_IMAGE ?= python:3.11-slim-bookworm

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from azureml_emulator import strict_json
 from azureml_emulator.store import Document
 
 PROVIDER = "Microsoft.MachineLearningServices"
@@ -187,7 +187,7 @@ async def read_body(request: Request) -> Document:
     """
     content = await request.body()
     try:
-        body = json.loads(content or b"{}")
+        body = strict_json.loads(content or b"{}")
     except ValueError as error:
         raise bad_request(f"The request body is not JSON: {error}.") from None
     if not isinstance(body, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shlex
@@ -120,6 +121,18 @@ def stop(state_dir: Path | None) -> None:
         if time.monotonic() > deadline:
             raise EmulatorError(f"the emulator, process {info.pid}, did not stop within {STOP_SECONDS:g} seconds")
         time.sleep(STOP_POLL_SECONDS)
+
+
+@main.command()
+@state_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of text.")
+def status(state_dir: Path | None, as_json: bool) -> None:
+    """Show whether an emulator is running, where it is and what it holds; the exit code is 1 when it is not."""
+    from azureml_emulator.status import read_status
+
+    found = read_status(state_dir or default_state_dir())
+    click.echo(json.dumps(found.to_dict()) if as_json else found.to_text())
+    sys.exit(0 if found.state == "running" else 1)
 
 
 @main.command()

@@ -32,6 +32,7 @@ from azureml_emulator.resources import datastores, online_deployments, online_en
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import running_azurite
+from azureml_emulator.store import FILE_NAME as STORE_NAME
 from azureml_emulator.store import Store
 from azureml_emulator.tracking.records import Records
 
@@ -99,7 +100,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
         storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock))
         await imports
-        store = stack.enter_context(contextlib.closing(Store(settings.state_dir / "state.sqlite")))
+        store = stack.enter_context(contextlib.closing(Store(settings.state_dir / STORE_NAME)))
         workspaces.create(store, settings, storage.name)
 
         def find_container(datastore: str) -> str | None:

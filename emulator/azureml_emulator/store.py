@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+FILE_NAME = "state.sqlite"
+"""In the state folder."""
 Document = dict[str, Any]
 """A resource as ARM shows it: id, name, type, properties, systemData ..."""
 

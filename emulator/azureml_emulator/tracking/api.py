@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,7 +13,7 @@ from azureml_emulator.tracking import artifacts, experiments, model_versions, re
 
 WORKSPACE = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces/{{workspace}}"
 VERSIONS = ("v1.0", "v2.0")
-"""Those of Azure ML's MLflow API: clients of MLflow 1 take the first, the others the second."""
+"""Those of Azure ML's MLflow API, which do not differ: clients of MLflow 1 take the first, the others the second."""
 
 
 def routes(parts: Services) -> list[BaseRoute]:
@@ -25,10 +26,10 @@ def routes(parts: Services) -> list[BaseRoute]:
         The routes.
     """
     mlflow = [*experiments.routes, *runs.routes, *registered_models.routes, *model_versions.routes]
-    prefixes = [Mount(f"/api/2.0/{prefix}", routes=mlflow) for prefix in ("mlflow", "preview/mlflow")]
+    api = [Mount("/api/2.0/mlflow", routes=mlflow), Mount("/api/2.0/preview/mlflow", routes=runs.preview_routes)]
     only = [Middleware(OnlyWorkspace, workspace_id=parts.settings.workspace_id)]
     return [
-        *(Mount(f"/mlflow/{version}{WORKSPACE}", routes=prefixes, middleware=only) for version in VERSIONS),
+        Mount(f"/mlflow/{{api}}{WORKSPACE}", routes=api, middleware=only),
         Mount(f"/history/v1.0{WORKSPACE}", routes=artifacts.history_routes, middleware=only),
         Mount(f"/artifact/v2.0{WORKSPACE}", routes=artifacts.routes, middleware=only),
     ]
@@ -43,7 +44,10 @@ class OnlyWorkspace:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on if it is for that one."""
-        asked = WORKSPACE.format(**scope["path_params"])
+        names = scope["path_params"]
+        if names.get("api", VERSIONS[0]) not in VERSIONS:
+            raise HTTPException(404)
+        asked = WORKSPACE.format(**names)
         if asked.lower() != self._workspace_id.lower():
             raise ArmError(
                 404, "ResourceNotFound", f"There is no workspace {asked}; the emulator has only {self._workspace_id}."

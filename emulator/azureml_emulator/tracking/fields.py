@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from azureml_emulator import strict_json
 from azureml_emulator.store import Document
 from azureml_emulator.tracking.errors import invalid
 
@@ -31,8 +31,8 @@ async def read(request: Request) -> Document:
         names = dict.fromkeys(request.query_params)
         return {name: values[0] if len(values := request.query_params.getlist(name)) == 1 else values for name in names}
     try:
-        body = json.loads(await request.body() or b"{}")
-    except (ValueError, RecursionError) as error:
+        body = strict_json.loads(await request.body() or b"{}")
+    except ValueError as error:
         raise invalid(f"The request body is not JSON: {error}.") from None
     if not isinstance(body, dict):
         raise invalid("The request body must be a JSON object.")

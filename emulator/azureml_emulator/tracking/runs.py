@@ -231,6 +231,11 @@ def _show(parts: Services, run_id: str) -> Response:
     return JSONResponse({"run": _shown(parts, run_id)})
 
 
+preview_routes: list[BaseRoute] = [
+    Route("/runs/log-batch-async", log_batch, methods=["POST"]),
+    Route("/runs/get-run-data-status", run_data_status),
+]
+"""What only Azure ML's plugin asks for."""
 routes: list[BaseRoute] = [
     Route("/runs/create", create, methods=["POST"]),
     Route("/runs/get", get),
@@ -243,8 +248,6 @@ routes: list[BaseRoute] = [
     Route("/runs/set-tag", set_tag, methods=["POST"]),
     Route("/runs/delete-tag", delete_tag, methods=["POST"]),
     Route("/runs/log-batch", log_batch, methods=["POST"]),
-    Route("/runs/log-batch-async", log_batch, methods=["POST"]),
-    Route("/runs/get-run-data-status", run_data_status),
     Route("/runs/log-inputs", log_inputs, methods=["POST"]),
     Route("/metrics/get-history", metric_history),
     Route("/logged-models", refuse_logged_models, methods=["POST"]),
