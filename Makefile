@@ -50,6 +50,14 @@ $(MLFLOW_CLIENT)/.ready: requirements/mlflow-client.txt | $(UV)
 .PHONY: mlflow-client
 mlflow-client: $(MLFLOW_CLIENT)/.ready
 
+# Each of Azure ML's clients, and our own requests by hand.
+EMULATOR_CLIENTS := $(foreach client,sdk assets mgmt mlflow service,tests/e2e/test_emulator_$(client).py)
+EMULATOR_LOG := .cache/emulator-access.log
+.PHONY: emulator-coverage
+emulator-coverage: $(READY) ## which of Azure ML's operations the emulator plays, and who tested it: emulator/COVERAGE.md
+	EMULATOR_ACCESS_LOG=$(EMULATOR_LOG) $(BIN)/pytest --quiet $(EMULATOR_CLIENTS)
+	PYTHONPATH=tests/support $(BIN)/python tests/support/emulator_coverage.py collect $(EMULATOR_LOG)
+
 .PHONY: fuzz-emulator
 fuzz-emulator: $(READY) ## 10,000 requests that no client sends, to the emulator (FUZZ_REQUESTS=..)
 	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s tests/e2e/test_emulator_fuzz.py $(ARGS)

@@ -33,6 +33,7 @@ from azureml_emulator.tracking import api as tracking_api
 from azureml_emulator.tracking import errors as tracking_errors
 from azureml_emulator.tracking.errors import MlflowError
 
+CLIENT_LENGTH = 200
 WORKSPACE_KINDS = (datastores, computes, models, environments, codes, online_endpoints, online_deployments)
 
 
@@ -125,7 +126,7 @@ def _paths(routes: Iterable[BaseRoute]) -> Iterator[str]:
 
 
 class AccessLog:
-    """Middleware: one line a request, without query, headers or body, where secrets are."""
+    """Middleware: one line a request, without query, body or headers, where secrets are, but for the client's name."""
 
     def __init__(self, app: ASGIApp, file: TextIO) -> None:
         self._app = app
@@ -153,6 +154,7 @@ class AccessLog:
                 "method": scope["method"],
                 "host": Request(scope).url.hostname,
                 "path": scope["path"],
+                "client": Request(scope).headers.get("user-agent", "")[:CLIENT_LENGTH],
                 "status": status,
                 "milliseconds": round((time.perf_counter() - started) * 1000, 1),
             }

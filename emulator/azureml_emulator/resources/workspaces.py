@@ -92,8 +92,8 @@ def routes(workspace_id: str, below: list[BaseRoute]) -> list[BaseRoute]:
             ],
         ),
         Route(ANY, refuse_another, methods=["PUT"]),
-        Route(ANY, not_there, methods=["GET", "DELETE", "POST", "PATCH"]),
-        Route(f"{ANY}/{{below:path}}", not_there, methods=["GET", "PUT", "DELETE", "POST", "PATCH"]),
+        Route(ANY, refuse_unknown, methods=["GET", "DELETE", "POST", "PATCH"]),
+        Route(f"{ANY}/{{below:path}}", refuse_unknown, methods=["GET", "PUT", "DELETE", "POST", "PATCH"]),
     ]
 
 
@@ -145,7 +145,7 @@ async def refuse_another(_request: Request) -> Response:
     raise not_emulated("creating or deleting a workspace; start another emulator with a --state-dir of its own")
 
 
-async def not_there(request: Request) -> Response:
+async def refuse_unknown(request: Request) -> Response:
     """Say which workspace there is."""
     names = request.path_params
     raise ArmError(

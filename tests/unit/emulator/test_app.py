@@ -100,10 +100,11 @@ async def test_computes_are_listed(app: App) -> None:
 
 
 async def test_the_access_log_has_no_secrets(app: App) -> None:
-    await app.arm.get("models/none?sig=secret", headers={"x-secret": "secret"})
+    await app.arm.get("models/none?sig=secret", headers={"x-secret": "secret", "user-agent": "me/1"})
 
     line = json.loads(app.access_log.getvalue().splitlines()[-1])
 
-    assert set(line) == {"time", "method", "host", "path", "status", "milliseconds"}
+    assert set(line) == {"time", "method", "host", "path", "client", "status", "milliseconds"}
+    assert line["client"] == "me/1"
     assert (line["method"], line["host"], line["status"]) == ("GET", "management.azure.com", 404)
     assert "secret" not in app.access_log.getvalue()
