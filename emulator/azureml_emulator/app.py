@@ -14,9 +14,13 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azureml_emulator import arm, clouds, scoring
+from azureml_emulator import arm, clouds, control, scoring
+from azureml_emulator.host_errors import MANAGEMENT_HOST
 from azureml_emulator.identity import LOGIN_HOST, RequireManagementToken, login_routes
+from azureml_emulator.interference import Interference
+from azureml_emulator.recording import BLOB_HOST
 from azureml_emulator.resources import (
+    autoscale_settings,
     codes,
     computes,
     datastores,
@@ -26,38 +30,62 @@ from azureml_emulator.resources import (
     models,
     online_deployments,
     online_endpoints,
+    request_metrics,
     workspaces,
 )
 from azureml_emulator.services import Services
+from azureml_emulator.settings import Settings
 from azureml_emulator.tracking import api as tracking_api
 from azureml_emulator.tracking import errors as tracking_errors
 from azureml_emulator.tracking.errors import MlflowError
 
 CLIENT_LENGTH = 200
-WORKSPACE_KINDS = (datastores, computes, models, environments, codes, online_endpoints, online_deployments)
+WORKSPACE_KINDS = (
+    datastores,
+    computes,
+    models,
+    environments,
+    codes,
+    online_endpoints,
+    online_deployments,
+    request_metrics,
+)
 
 
-def build_app(parts: Services, access_log: TextIO) -> Starlette:
+def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = None) -> Starlette:
     """Put the emulator's web app together.
 
     Args:
         parts: What the handlers work with.
         access_log: Gets one JSON line a request.
+        blob_relay: Plays the blob store's host, where its requests come this way.
 
     Returns:
-        The app for all host names but the blob store's.
+        The app for all host names, the blob store's only with a relay.
     """
     settings = parts.settings
+    management = _management_routes(settings)
+    middleware = [Middleware(CanonicalPath, workspace_id=settings.workspace_id, routes=management)]
+    middleware.append(Middleware(AccessLog, file=access_log))
     hosts: list[BaseRoute] = [
         Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
-        Host("management.azure.com", Router([Route(clouds.PATH, clouds.get), Mount("", app=_management(parts))])),
-        Host(settings.api_host, _data_plane(parts)),
+        Host(MANAGEMENT_HOST, Router([Route(clouds.PATH, clouds.get), Mount("", app=_signed_in(parts, management))])),
+        Host(settings.api_host, _signed_in(parts, tracking_api.routes(parts))),
         Host(f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router(scoring.managed_routes)),
         Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring.kubernetes_routes)),
     ]
+    if blob_relay:
+        hosts.append(Host(f"{{account}}{BLOB_HOST}", blob_relay))
+    if settings.control:
+        hosts.append(Host(control.HOST, control.control_app(settings.control_token)))
+        middleware.append(
+            Middleware(
+                Interference, recorder=parts.recorder, plan=parts.faults, tokens=parts.tokens, spared=control.HOST
+            )
+        )
     app = Starlette(
         routes=hosts,
-        middleware=[Middleware(AccessLog, file=access_log)],
+        middleware=middleware,
         exception_handlers={
             arm.ArmError: arm.error_response,
             MlflowError: tracking_errors.error_response,
@@ -69,21 +97,17 @@ def build_app(parts: Services, access_log: TextIO) -> Starlette:
     return app
 
 
-def _management(parts: Services) -> Router:
-    workspace_id = parts.settings.workspace_id
+def _management_routes(settings: Settings) -> list[BaseRoute]:
     in_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
-    routes = [*long_running.routes, *workspaces.routes(workspace_id, in_workspace)]
-    return Router(
-        routes,
-        middleware=[
-            Middleware(RequireManagementToken, tokens=parts.tokens),
-            Middleware(CanonicalPath, workspace_id=workspace_id, routes=routes),
-        ],
-    )
+    return [
+        *long_running.routes,
+        *autoscale_settings.routes,
+        *workspaces.routes(settings.workspace_id, in_workspace),
+    ]
 
 
-def _data_plane(parts: Services) -> Router:
-    return Router(tracking_api.routes(parts), middleware=[Middleware(RequireManagementToken, tokens=parts.tokens)])
+def _signed_in(parts: Services, routes: list[BaseRoute]) -> Router:
+    return Router(routes, middleware=[Middleware(RequireManagementToken, tokens=parts.tokens)])
 
 
 class CanonicalPath:
@@ -96,8 +120,10 @@ class CanonicalPath:
         self._words = {word.lower(): word for word in words}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its path rewritten."""
-        await self._app({**scope, "path": self.rewrite(scope["path"])}, receive, send)
+        """Pass the request on, with its path rewritten if it is one of ARM's."""
+        if scope["type"] == "http" and Request(scope).url.hostname == MANAGEMENT_HOST:
+            scope = {**scope, "path": self.rewrite(scope["path"])}
+        await self._app(scope, receive, send)
 
     def rewrite(self, path: str) -> str:
         """Write a path as our routes do.

@@ -130,6 +130,34 @@ class Blobs:
         await asyncio.to_thread(self._download, container, path, target)
         return target
 
+    async def read(self, uri: str) -> bytes | None:
+        """Read a single blob.
+
+        Args:
+            uri: An azureml:// datastore path or an https blob address; see `locate`.
+
+        Returns:
+            Its content; None if it is not there.
+        """
+        container, path = self.locate(uri)
+        return await asyncio.to_thread(self._read, container, path)
+
+    async def write(self, uri: str, content: bytes) -> None:
+        """Write a single blob.
+
+        Args:
+            uri: An azureml:// datastore path or an https blob address; see `locate`. Its container must be there.
+            content: The content.
+        """
+        container, path = self.locate(uri)
+        client = self._client.get_blob_client(container, path)
+        await asyncio.to_thread(client.upload_blob, content, overwrite=True)
+
+    async def clear(self) -> None:
+        """Delete all containers with their blobs."""
+        for container in await asyncio.to_thread(lambda: list(self._client.list_containers())):
+            await asyncio.to_thread(self._client.delete_container, container.name)
+
     def locate(self, uri: str) -> tuple[str, str]:
         """Find where a URI points to.
 
@@ -151,6 +179,14 @@ class Blobs:
             container, _, path = unquote(parts.path).strip("/").partition("/")
             return container, path
         raise ArmError(400, "UserError", f"The emulator cannot read {uri}: it is not in the workspace's blob store.")
+
+    def _read(self, container: str, path: str) -> bytes | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            return self._client.get_blob_client(container, path).download_blob().readall()
+        except ResourceNotFoundError:
+            return None
 
     def _download(self, container: str, path: str, target: Path) -> None:
         client = self._client.get_container_client(container)

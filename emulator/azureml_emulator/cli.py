@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -62,29 +63,29 @@ def main() -> None:
 @click.option("--token-seconds", type=click.IntRange(1), default=3600, show_default=True, help="Life of access tokens.")
 @click.option("--retry-after", type=click.IntRange(1), default=1, show_default=True, help="Seconds between polls.")
 @click.option("--endpoint-seconds", type=click.FloatRange(0), default=0, help="How long endpoint operations take.")
-@click.option("--no-shared-key-access", is_flag=True, help="Clients need an identity of their own for blobs.")
-def start(
-    state_dir: Path | None,
-    as_json: bool,
-    detach: bool,
-    outlive_parent: bool,
-    token_seconds: int,
-    retry_after: int,
-    endpoint_seconds: float,
-    no_shared_key_access: bool,
-) -> None:
+@click.option(
+    "--settle-seconds", type=click.FloatRange(0), default=0, help="How long changes are refused after a success."
+)
+@click.option(
+    "--scoring",
+    type=click.Choice(["real", "instant"]),
+    default="real",
+    show_default=True,
+    help="instant: the emulator itself answers, no inference server runs.",
+)
+@click.option(
+    "--metrics-lag-seconds", type=click.FloatRange(0), default=0, help="How long Azure Monitor lags behind requests."
+)
+@click.option("--quota-cores", type=click.IntRange(0), help="Cores a family of machines that deployments may have.")
+@click.option("--keyless-storage", is_flag=True, help="Blobs are opened with an identity only, not with keys.")
+@click.option("--control", is_flag=True, help="Offer the control API: reset, recorded requests, faults.")
+def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: bool, **settings: Any) -> None:
     """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.
 
     Without --state-dir nothing is kept, unless --detach is given.
     """
     if detach:
-        settings_options = (
-            *("--token-seconds", str(token_seconds)),
-            *("--retry-after", str(retry_after)),
-            *("--endpoint-seconds", str(endpoint_seconds)),
-            *(["--no-shared-key-access"] if no_shared_key_access else []),
-        )
-        _start_detached(state_dir or default_state_dir(), settings_options, as_json)
+        _start_detached(state_dir or default_state_dir(), _as_options(settings), as_json)
         return
 
     from azureml_emulator import service
@@ -99,14 +100,8 @@ def start(
         sys.stdout.flush()
 
     with tempfile.TemporaryDirectory(prefix="azureml-emulator-") as throw_away:
-        settings = Settings(
-            state_dir=state_dir.resolve() if state_dir else Path(throw_away),
-            token_seconds=token_seconds,
-            retry_after=retry_after,
-            endpoint_seconds=endpoint_seconds,
-            shared_key_access=not no_shared_key_access,
-        )
-        service.run(settings, announce, outlive_parent=outlive_parent)
+        folder = state_dir.resolve() if state_dir else Path(throw_away)
+        service.run(Settings(state_dir=folder, **settings), announce, outlive_parent=outlive_parent)
 
 
 @main.command()
@@ -115,7 +110,11 @@ def stop(state_dir: Path | None) -> None:
     """Stop the emulator of a state folder and wait until it is gone."""
     state_dir = state_dir or default_state_dir()
     info = _running(state_dir)
-    os.kill(info.pid, signal.SIGTERM)
+    try:
+        os.kill(info.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        # Killed a moment ago: what it started is still ending, and holds the lock.
+        raise EmulatorError(f"no emulator is running on {state_dir}") from None
     deadline = time.monotonic() + STOP_SECONDS
     while is_locked(state_dir / LOCK_NAME):
         if time.monotonic() > deadline:
@@ -141,6 +140,18 @@ def env(state_dir: Path | None) -> None:
     """Print the environment for clients, as shell commands: eval "$(azureml-emulator env)"."""
     for name, value in _running(state_dir or default_state_dir()).environment.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _as_options(settings: Mapping[str, Any]) -> list[str]:
+    """Write settings as options of `start`."""
+    words = []
+    for name, value in settings.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [flag] if value else []
+        elif value is not None:
+            words += [flag, str(value)]
+    return words
 
 
 def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> None:

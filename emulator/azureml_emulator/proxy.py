@@ -8,6 +8,8 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from azureml_emulator.connections import reset
+
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024
@@ -97,6 +99,10 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app
     try:
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+    except ConnectionResetError:
+        # A reset of one side is one of the other: neither may take it for an orderly end.
+        reset(writer.transport)
+        reset(inner_writer.transport)
     finally:
         inner_writer.close()
 

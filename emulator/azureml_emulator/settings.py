@@ -5,6 +5,15 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+import jwt
+
+
+def _new_federated_token() -> str:
+    """A token as a cluster gives it to a pod; nobody looks into it."""
+    claims = {"aud": "api://AzureADTokenExchange", "sub": "system:serviceaccount:kubeflow:pipeline-runner"}
+    return jwt.encode(claims, secrets.token_bytes(32), "HS256")
 
 
 @dataclass(frozen=True)
@@ -22,8 +31,15 @@ class Settings:
         client_secret: Its secret, another one at each start.
         token_seconds: How long an access token is valid.
         retry_after: Seconds between polls of a long-running operation, as `Retry-After` tells clients.
-        shared_key_access: Whether the storage account has keys; without, clients need an identity of their own.
+        keyless_storage: Whether the storage account forbids keys: clients need an identity of their own.
         endpoint_seconds: How long creating, updating or deleting an endpoint takes at least.
+        settle_seconds: How long endpoints and deployments still refuse changes after they succeeded.
+        metrics_lag_seconds: How long Azure Monitor does not know of a request to a deployment.
+        quota_cores: How many cores of each family of machines managed deployments may have; None for no limit.
+        scoring: `real`: environments are built and inference servers run. `instant`: the emulator itself answers.
+        control: Whether the control API is there.
+        control_token: Its token, another one at each start.
+        federated_token: What signs the application in as a Kubernetes service account, another one at each start.
     """
 
     state_dir: Path
@@ -36,8 +52,15 @@ class Settings:
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     token_seconds: int = 3600
     retry_after: int = 1
-    shared_key_access: bool = True
+    keyless_storage: bool = False
     endpoint_seconds: float = 0.0
+    settle_seconds: float = 0.0
+    metrics_lag_seconds: float = 0.0
+    quota_cores: int | None = None
+    scoring: Literal["real", "instant"] = "real"
+    control: bool = False
+    control_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    federated_token: str = field(default_factory=_new_federated_token, repr=False)
 
     @property
     def workspace_id(self) -> str:

@@ -117,6 +117,12 @@ class Store:
         self.connection.execute("DELETE FROM endpoint_keys WHERE endpoint = ?", (resource_id,))
         self.connection.execute("DELETE FROM secrets WHERE resource = ?", (resource_id,))
 
+    def clear(self) -> None:
+        """Remove all resources, keys and secrets."""
+        self.connection.execute("DELETE FROM resources")
+        self.connection.execute("DELETE FROM endpoint_keys")
+        self.connection.execute("DELETE FROM secrets")
+
     def list_collection(self, collection: str) -> list[Document]:
         """List the resources directly below a path.
 

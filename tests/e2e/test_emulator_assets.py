@@ -139,7 +139,7 @@ def test_datastores_of_several_kinds(client: MLClient) -> None:
 
 
 def test_an_account_without_keys_takes_the_callers_own_identity(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running_emulator(arguments=["--no-shared-key-access"]) as emulator:
+    with running_emulator(arguments=["--keyless-storage"]) as emulator:
         for name, value in emulator.environment.items():
             monkeypatch.setenv(name, value)
         client = signed_in(emulator)

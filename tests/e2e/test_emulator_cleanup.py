@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from azureml_emulator import EmulatorInfo
 from azureml_emulator.cli import main
+from azureml_emulator.control_client import Control
 from azureml_rest import SCORING_PACKAGE, conda_file, signed_in_workspace
 from processes import processes_of, wait_until
 
@@ -92,8 +93,10 @@ def test_detached_it_lives_until_it_is_stopped(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "azureml_emulator", *arguments, "--state-dir", str(tmp_path)]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
-    info = EmulatorInfo.from_json(run("start", "--detach", "--json", "--token-seconds", "7"))
+    info = EmulatorInfo.from_json(run("start", "--detach", "--json", "--token-seconds", "7", "--control"))
     assert b"--token-seconds\x007\x00" in Path(f"/proc/{info.pid}/cmdline").read_bytes()
+    with Control(info) as control:
+        assert control.requests() == []
     with signed_in_workspace(info) as workspace:
         assert workspace.http.get(workspace.url).status_code == 200
     assert json.loads((tmp_path / "emulator.json").read_text())["pid"] == info.pid

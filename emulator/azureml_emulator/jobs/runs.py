@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any
 
 from azureml_emulator.arm import now
-
 from azureml_emulator.store import Document
 
 ARTIFACT_STORE = "workspaceartifactstore"
@@ -145,6 +144,10 @@ class Runs:
             The run, or None.
         """
         return next(iter(self._select("id = ?", run_id)), None)
+
+    def clear(self) -> None:
+        """Forget all runs."""
+        self._connection.execute("DELETE FROM runs")
 
     def all(self) -> list[Run]:
         """List all runs, in the order they were created."""

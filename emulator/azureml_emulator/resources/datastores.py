@@ -18,6 +18,7 @@ from azureml_emulator.arm import (
     read_resource,
     text_in,
 )
+from azureml_emulator.blobs import Blobs
 from azureml_emulator.resources.listing import page
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.services import services
@@ -63,7 +64,7 @@ def create(store: Store, settings: Settings, account: str) -> None:
         settings: The workspace, and whether its storage account has keys.
         account: The storage account's name.
     """
-    credentials = {"credentialsType": "AccountKey" if settings.shared_key_access else "None"}
+    credentials = {"credentialsType": "None" if settings.keyless_storage else "AccountKey"}
     common = {"accountName": account, "endpoint": "core.windows.net", "protocol": "https", "credentials": credentials}
     for name, container in CONTAINERS.items():
         properties = {"datastoreType": "AzureBlob", "containerName": container, "isDefault": name == DEFAULT, **common}
@@ -71,6 +72,16 @@ def create(store: Store, settings: Settings, account: str) -> None:
     for name, share in FILE_SHARES.items():
         properties = {"datastoreType": "AzureFile", "fileShareName": share, "isDefault": False, **common}
         store.put(new_resource(f"{settings.workspace_id}/datastores/{name}", _completed(properties)))
+
+
+async def create_containers(blobs: Blobs) -> None:
+    """Create the containers behind the blob datastores that every workspace has, unless they are there.
+
+    Args:
+        blobs: The storage account.
+    """
+    for container in CONTAINERS.values():
+        await blobs.create_container(container)
 
 
 def find_container(store: Store, datastore_id: str, account: str) -> str | None:

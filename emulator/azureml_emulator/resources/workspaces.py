@@ -162,4 +162,4 @@ def _workspace(request: Request) -> Document:
 
 def _storage_key(request: Request) -> str | None:
     parts = services(request)
-    return parts.blobs.key if parts.settings.shared_key_access else None
+    return None if parts.settings.keyless_storage else parts.blobs.key

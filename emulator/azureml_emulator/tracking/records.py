@@ -91,6 +91,11 @@ class Records:
         self._workspace_id = workspace_id
         connection.executescript(SCHEMA)
 
+    def clear(self) -> None:
+        """Remove all experiments, and what runs logged."""
+        for table in ("experiments", "run_params", "run_metrics", "run_inputs"):
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
+
     def create_experiment(self, name: str, tags: Mapping[str, str]) -> Experiment:
         """Create an experiment.
 

@@ -14,12 +14,14 @@ from azureml_emulator.app import build_app
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
 from azureml_emulator.jobs.runs import Runs
+from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.operations import Operations
 from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
 from azureml_emulator.tracking.records import Records
+from azureml_emulator.transitions import Transitions
 
 
 class Clock:
@@ -39,6 +41,7 @@ class FakeBlobs:
     def __init__(self) -> None:
         self.containers: list[str] = []
         self.names: list[str] = []
+        self.content: dict[str, bytes] = {}
 
     def url(self, container: str) -> str:
         return f"https://account.blob.core.windows.net/{container}"
@@ -51,6 +54,15 @@ class FakeBlobs:
 
     async def create_container(self, container: str) -> None:
         self.containers.append(container)
+
+    async def read(self, uri: str) -> bytes | None:
+        return self.content.get(uri)
+
+    async def write(self, uri: str, content: bytes) -> None:
+        self.content[uri] = content
+
+    async def clear(self) -> None:
+        self.content.clear()
 
 
 @dataclass
@@ -94,8 +106,19 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     clock = Clock()
     tokens = Tokens(settings, clock)
     servers = InferenceServers(settings.state_dir)
-    runs, records = Runs(store.connection), Records(store.connection, settings.workspace_id)
-    parts = Services(settings, store, Operations(store), tokens, FakeBlobs(), servers, runs, records)  # type: ignore[arg-type]
+    transitions = Transitions(store, settings.settle_seconds)
+    parts = Services(
+        settings,
+        store,
+        transitions,
+        Operations(store, transitions),
+        tokens,
+        FakeBlobs(),  # type: ignore[arg-type]
+        servers,
+        Runs(store.connection),
+        Records(store.connection, settings.workspace_id),
+        metrics=RequestMetrics(settings.metrics_lag_seconds, clock),
+    )
     workspaces.create(store, settings, "account")
     online_endpoints.define_operations(parts)
     online_deployments.define_operations(parts)
@@ -108,5 +131,6 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
         httpx.AsyncClient(transport=transport, base_url=base, headers=signed_in) as arm,
     ):
         yield App(parts, http, arm, clock, access_log)
+    await parts.mirror.close()
     await parts.operations.close()
     await servers.close()

@@ -138,7 +138,7 @@ async def test_what_cannot_be(app: App, name: str, properties: dict[str, Any], s
 
 
 def test_an_account_without_keys(settings: Settings, store: Store) -> None:
-    datastores.create(store, Settings(settings.state_dir, shared_key_access=False), "account")
+    datastores.create(store, Settings(settings.state_dir, keyless_storage=True), "account")
 
     for datastore in store.list_collection(f"{settings.workspace_id}/datastores"):
         assert datastore["properties"]["credentials"] == {"credentialsType": "None"}

@@ -9,6 +9,7 @@ import pytest
 from azureml_emulator.arm import ArmError, new_resource
 from azureml_emulator.operations import Operation, Operations, Status
 from azureml_emulator.store import Store
+from azureml_emulator.transitions import Transitions
 
 ENDPOINT = "/subscriptions/s/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"
 pytestmark = pytest.mark.anyio
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 async def run(store: Store, work: Callable[[str], Awaitable[None]]) -> Operation:
     store.put(new_resource(ENDPOINT, {"provisioningState": "Creating"}))
-    operations = Operations(store)
+    operations = Operations(store, Transitions(store))
     operations.define("work", work)
     started = operations.start("work", ENDPOINT)
     assert started.status is Status.IN_PROGRESS
@@ -80,13 +81,13 @@ async def test_what_a_killed_emulator_left_in_progress_is_run_again(tmp_path: Pa
     async def at_once(_resource: str) -> None:
         pass
 
-    first = Operations(store)
+    first = Operations(store, Transitions(store))
     first.define("work", never)
     operation = first.start("work", ENDPOINT)
     await first.close()
 
     second_store = Store(tmp_path / "state.sqlite")
-    second = Operations(second_store)
+    second = Operations(second_store, Transitions(second_store))
     second.define("work", at_once)
     before = second.get(operation.id)
     second.resume()
@@ -109,7 +110,7 @@ async def test_cancel_takes_what_is_below_and_nothing_beside(store: Store) -> No
         finally:
             unwound.set()
 
-    operations = Operations(store)
+    operations = Operations(store, Transitions(store))
     operations.define("work", never)
     below = operations.start("work", f"{ENDPOINT}/deployments/blue")
     beside = operations.start("work", f"{ENDPOINT}-2")
