@@ -14,13 +14,22 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azureml_emulator import arm, scoring
-from azureml_emulator.identity import LOGIN_HOST, RequireManagementToken, login_routes
+from azureml_emulator import arm, history, scoring
+from azureml_emulator.identity import (
+    DATA_PLANE_AUDIENCES,
+    LOGIN_HOST,
+    MANAGEMENT_AUDIENCES,
+    RequireToken,
+    login_routes,
+)
 from azureml_emulator.resources import (
     codes,
+    components,
     computes,
+    data,
     datastores,
     environments,
+    jobs,
     kubernetes,
     long_running,
     models,
@@ -30,7 +39,18 @@ from azureml_emulator.resources import (
 )
 from azureml_emulator.services import Services, services
 
-WORKSPACE_KINDS = (datastores, computes, models, environments, codes, online_endpoints, online_deployments)
+WORKSPACE_KINDS = (
+    datastores,
+    computes,
+    data,
+    models,
+    environments,
+    codes,
+    components,
+    jobs,
+    online_endpoints,
+    online_deployments,
+)
 WORKSPACE = (
     f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{arm.PROVIDER}/workspaces/{{workspace}}"
 )
@@ -50,6 +70,7 @@ def build_app(parts: Services, access_log: TextIO) -> Starlette:
     hosts: list[BaseRoute] = [
         Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
         Host("management.azure.com", _management(parts)),
+        Host(f"{settings.location}.api.azureml.ms", _data_plane(parts)),
         Host(f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router(scoring.managed_routes)),
         Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring.kubernetes_routes)),
     ]
@@ -77,10 +98,16 @@ def _management(parts: Services) -> Router:
             Route(f"{WORKSPACE}/{{below:path}}", _no_such_workspace, methods=["GET", "PUT", "POST", "PATCH", "DELETE"]),
         ],
         middleware=[
-            Middleware(RequireManagementToken, tokens=parts.tokens),
+            Middleware(RequireToken, tokens=parts.tokens, audiences=MANAGEMENT_AUDIENCES),
             Middleware(CanonicalPath, workspace_id=parts.settings.workspace_id, routes=below_workspace),
         ],
     )
+
+
+def _data_plane(parts: Services) -> Router:
+    signed_in = [Middleware(RequireToken, tokens=parts.tokens, audiences=DATA_PLANE_AUDIENCES)]
+    below = Router(history.routes(parts.settings), middleware=signed_in)
+    return Router([Route("/discovery", history.discover), Mount("", app=below)])
 
 
 async def _no_such_workspace(request: Request) -> Response:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from azureml_emulator.arm import ArmError
 from azureml_emulator.certificates import Certificates
@@ -17,7 +19,13 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
 SAS_HOURS = 1
+APPEND_BYTES = 4 * 1024 * 1024
+"""What one request may add to a blob."""
 CONTAINER = "azureml-blobstore"
+ARTIFACTS_CONTAINER = "azureml"
+BLOB_STORE, ARTIFACT_STORE = "workspaceblobstore", "workspaceartifactstore"
+DATASTORES = {BLOB_STORE: CONTAINER, ARTIFACT_STORE: ARTIFACTS_CONTAINER}
+"""The container of each datastore that a workspace has."""
 
 
 class Blobs:
@@ -31,6 +39,11 @@ class Blobs:
         self.account = storage.name
         self._storage = storage
         self._certificates = certificates
+
+    @property
+    def account_key(self) -> str:
+        """The storage account's key."""
+        return self._storage.key
 
     @functools.cached_property
     def _client(self) -> BlobServiceClient:
@@ -104,11 +117,67 @@ class Blobs:
         await asyncio.to_thread(self._download, container, path, target)
         return target
 
+    async def upload(self, source: Path, uri: str) -> None:
+        """Copy a file, or all files of a folder, into the store.
+
+        Args:
+            source: The file or folder; a link in it is followed, and an empty folder leaves nothing.
+            uri: Where the file or the folder's content goes; see `locate`.
+        """
+        container, path = self.locate(uri)
+        await asyncio.to_thread(self._upload, source, container, path)
+
+    async def append(self, uri: str, content: bytes) -> None:
+        """Add to the end of a blob that only grows, such as a log.
+
+        Args:
+            uri: The blob; made if needed. See `locate`.
+            content: What to add.
+        """
+        container, path = self.locate(uri)
+        await asyncio.to_thread(self._append, container, path, content)
+
+    async def list_below(self, uri: str) -> list[str]:
+        """List the blobs in a folder.
+
+        Args:
+            uri: The folder; see `locate`.
+
+        Returns:
+            Their paths below the folder.
+        """
+        container, path = self.locate(uri)
+        names = await asyncio.to_thread(lambda: list(self._names(container, f"{path}/")))
+        return [name.removeprefix(f"{path}/") for name in names]
+
+    def signed_url(self, uri: str) -> str:
+        """Write an address where anybody can read a blob for an hour.
+
+        Args:
+            uri: The blob; see `locate`.
+
+        Returns:
+            The https address with its signature.
+        """
+        from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+        container, path = self.locate(uri)
+        signature = generate_blob_sas(
+            self.account,
+            container,
+            path,
+            account_key=self._storage.key,
+            permission=BlobSasPermissions(read=True),
+            expiry=datetime.now(UTC) + timedelta(hours=SAS_HOURS),
+        )
+        return f"{self.url(container)}/{quote(path)}?{signature}"
+
     def locate(self, uri: str) -> tuple[str, str]:
         """Find where a URI points to.
 
         Args:
             uri: `azureml://.../datastores/NAME/paths/PATH`, or `https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH`.
+                NAME is one of `DATASTORES`.
 
         Returns:
             The container, and the path in it without a slash at the end.
@@ -117,17 +186,37 @@ class Blobs:
             ArmError: If it is of another form.
         """
         parts = urlsplit(uri)
-        if parts.scheme == "azureml" and "/datastores/" in uri and "/paths/" in uri:
-            return CONTAINER, uri.split("/paths/", 1)[1].strip("/")
+        # The service writes some paths, those of jobs' artifacts, without `paths`.
+        in_datastore = re.fullmatch(r"azureml://(?:.+/)?datastores/([^/]+)/(?:paths/)?(.*)", uri)
+        if in_datastore and in_datastore[1] in DATASTORES:
+            return DATASTORES[in_datastore[1]], in_datastore[2].strip("/")
         if parts.scheme == "https" and parts.hostname == f"{self.account}.blob.core.windows.net":
             container, _, path = unquote(parts.path).strip("/").partition("/")
             return container, path
         raise ArmError(400, "UserError", f"The emulator cannot read {uri}: it is not in the workspace's blob store.")
 
+    def _names(self, container: str, start: str) -> Iterator[str]:
+        return iter(self._client.get_container_client(container).list_blob_names(name_starts_with=start))
+
+    def _upload(self, source: Path, container: str, path: str) -> None:
+        client = self._client.get_container_client(container)
+        for file in [source] if source.is_file() else sorted(source.rglob("*")):
+            if file.is_file():
+                name = path if file == source else f"{path}/{file.relative_to(source).as_posix()}"
+                with file.open("rb") as content:
+                    client.upload_blob(name, content, overwrite=True)
+
+    def _append(self, container: str, path: str, content: bytes) -> None:
+        client = self._client.get_container_client(container).get_blob_client(path)
+        if not client.exists():
+            client.create_append_blob()
+        for start in range(0, len(content), APPEND_BYTES):
+            client.append_block(content[start : start + APPEND_BYTES])
+
     def _download(self, container: str, path: str, target: Path) -> None:
         client = self._client.get_container_client(container)
         found = False
-        for name in client.list_blob_names(name_starts_with=path):
+        for name in self._names(container, path):
             below = name.removeprefix(path)
             if path and below and not below.startswith("/"):
                 continue  # a neighbour whose name begins alike

@@ -61,6 +61,14 @@ def main() -> None:
 @click.option("--token-seconds", type=click.IntRange(1), default=3600, show_default=True, help="Life of access tokens.")
 @click.option("--retry-after", type=click.IntRange(1), default=1, show_default=True, help="Seconds between polls.")
 @click.option("--endpoint-seconds", type=click.FloatRange(0), default=0, help="How long endpoint operations take.")
+@click.option("--job-slots", type=click.IntRange(1), default=2, show_default=True, help="Commands of jobs at once.")
+@click.option(
+    "--environment-python",
+    "environment_pythons",
+    metavar="NAME=PYTHON",
+    multiple=True,
+    help="An interpreter that stands in for an environment or image of this name. May be given several times.",
+)
 def start(
     state_dir: Path | None,
     as_json: bool,
@@ -69,6 +77,8 @@ def start(
     token_seconds: int,
     retry_after: int,
     endpoint_seconds: float,
+    job_slots: int,
+    environment_pythons: tuple[str, ...],
 ) -> None:
     """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.
 
@@ -79,6 +89,8 @@ def start(
             *("--token-seconds", str(token_seconds)),
             *("--retry-after", str(retry_after)),
             *("--endpoint-seconds", str(endpoint_seconds)),
+            *("--job-slots", str(job_slots)),
+            *(word for given in environment_pythons for word in ("--environment-python", given)),
         )
         _start_detached(state_dir or default_state_dir(), settings_options, as_json)
         return
@@ -100,6 +112,8 @@ def start(
             token_seconds=token_seconds,
             retry_after=retry_after,
             endpoint_seconds=endpoint_seconds,
+            job_slots=job_slots,
+            environment_pythons=dict(_environment_python(given) for given in environment_pythons),
         )
         service.run(settings, announce, outlive_parent=outlive_parent)
 
@@ -124,6 +138,14 @@ def env(state_dir: Path | None) -> None:
     """Print the environment for clients, as shell commands: eval "$(azureml-emulator env)"."""
     for name, value in _running(state_dir or default_state_dir()).environment.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _environment_python(given: str) -> tuple[str, Path]:
+    name, _, python = given.rpartition("=")
+    if not name or not os.access(python, os.X_OK):
+        raise EmulatorError(f"--environment-python {given}: it must be NAME=PYTHON, and PYTHON a program")
+    # Not resolved: a virtual environment's interpreter is known by its path.
+    return name, Path(python).absolute()
 
 
 def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> None:

@@ -18,16 +18,19 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from azureml_emulator.app import build_app
-from azureml_emulator.blobs import CONTAINER, Blobs
+from azureml_emulator.blobs import DATASTORES, Blobs
 from azureml_emulator.certificates import Certificates, make_certificates
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo, client_environment, write_info
+from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.runner import JobRunner
+from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.locks import locked
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
-from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
+from azureml_emulator.resources import jobs, online_deployments, online_endpoints, workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import running_azurite
@@ -98,7 +101,8 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock))
         await imports
         blobs = Blobs(storage, certificates)
-        await blobs.create_container(CONTAINER)
+        for container in DATASTORES.values():
+            await blobs.create_container(container)
 
         store = stack.enter_context(contextlib.closing(Store(settings.state_dir / "state.sqlite")))
         workspaces.create(store, settings, storage.name)
@@ -106,9 +110,12 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         stack.push_async_callback(servers.close)
         operations = Operations(store)
         stack.push_async_callback(operations.close)
-        parts = Services(settings, store, operations, Tokens(settings), blobs, servers)
-        online_endpoints.define_operations(parts)
-        online_deployments.define_operations(parts)
+        tokens = Tokens(settings)
+        runner = JobRunner(JobContext(settings, store, blobs, tokens, Runs(store.connection)))
+        stack.push_async_callback(runner.close)
+        parts = Services(settings, store, operations, tokens, blobs, servers, runner)
+        for kind in (online_endpoints, online_deployments, jobs):
+            kind.define_operations(parts)
         operations.resume()
         await _bring_up_deployments(parts)
 
@@ -125,6 +132,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             resource_group=settings.resource_group,
             workspace=settings.workspace,
         )
+        runner.open(info.environment)
         info_file = write_info(info)
         stack.callback(info_file.unlink, missing_ok=True)
         yield info

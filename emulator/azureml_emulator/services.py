@@ -10,6 +10,7 @@ from starlette.requests import Request
 from azureml_emulator.blobs import Blobs
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
+from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.operations import Operations
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
@@ -25,6 +26,7 @@ class Services:
     tokens: Tokens
     blobs: Blobs
     servers: InferenceServers
+    jobs: JobRunner
 
 
 def services(request: Request) -> Services:

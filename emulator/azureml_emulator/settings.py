@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class Settings:
         token_seconds: How long an access token is valid.
         retry_after: Seconds between polls of a long-running operation, as `Retry-After` tells clients.
         endpoint_seconds: How long creating, updating or deleting an endpoint takes at least.
+        job_slots: How many commands of jobs run at once.
+        environment_pythons: Interpreters of this machine that stand in for environments or images, by their names.
     """
 
     state_dir: Path
@@ -36,6 +39,8 @@ class Settings:
     token_seconds: int = 3600
     retry_after: int = 1
     endpoint_seconds: float = 0.0
+    job_slots: int = 2
+    environment_pythons: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def workspace_id(self) -> str:

@@ -7,35 +7,36 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator.arm import new_resource
+from azureml_emulator.blobs import ARTIFACT_STORE, BLOB_STORE, DATASTORES
 from azureml_emulator.resources.lookup import arm_path, get_resource, parent
 from azureml_emulator.services import services
 from azureml_emulator.store import Store
 
 
-def create(store: Store, datastore_id: str, account: str, container: str) -> None:
-    """Create the workspace's default blob datastore.
+def create(store: Store, datastore_id: str, account: str) -> None:
+    """Create one of the workspace's own datastores.
 
     Args:
         store: Where to.
-        datastore_id: Its ARM id.
+        datastore_id: Its ARM id; its name is one of `DATASTORES`.
         account: The storage account's name.
-        container: The blob container's name.
     """
+    name = datastore_id.rsplit("/", 1)[-1]
     store.put(
         new_resource(
             datastore_id,
             {
                 "datastoreType": "AzureBlob",
                 "accountName": account,
-                "containerName": container,
+                "containerName": DATASTORES[name],
                 "endpoint": "core.windows.net",
                 "protocol": "https",
-                "isDefault": True,
+                "isDefault": name == BLOB_STORE,
                 "description": None,
                 "tags": {},
                 "properties": {},
                 "serviceDataAccessAuthIdentity": "None",
-                "credentials": {"credentialsType": "Sas"},
+                "credentials": {"credentialsType": "AccountKey" if name == ARTIFACT_STORE else "Sas"},
             },
         )
     )
@@ -50,9 +51,14 @@ async def list_datastores(request: Request) -> Response:
 
 
 async def list_secrets(request: Request) -> Response:
-    """Hand out a signature for the datastore's container."""
+    """Hand out a signature for the datastore's container; of the artifacts' datastore, the account's key.
+
+    To stream a command's log, azure-ai-ml 1.35 signs the addresses of the artifacts itself.
+    """
     parts = services(request)
     datastore = get_resource(request, parent(arm_path(request)))
+    if datastore["properties"]["credentials"]["credentialsType"] == "AccountKey":
+        return JSONResponse({"secretsType": "AccountKey", "key": parts.blobs.account_key})
     signature = parts.blobs.sign(datastore["properties"]["containerName"])
     return JSONResponse({"secretsType": "Sas", "sasToken": signature})
 

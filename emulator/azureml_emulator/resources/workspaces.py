@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from azureml_emulator.arm import new_resource
-from azureml_emulator.blobs import CONTAINER
+from azureml_emulator.blobs import DATASTORES
 from azureml_emulator.resources import computes, datastores, kubernetes
 from azureml_emulator.services import services
 from azureml_emulator.settings import Settings
@@ -51,7 +51,8 @@ def create(store: Store, settings: Settings, storage_account: str) -> None:
             },
         )
     )
-    datastores.create(store, f"{settings.workspace_id}/datastores/workspaceblobstore", storage_account, CONTAINER)
+    for name in DATASTORES:
+        datastores.create(store, f"{settings.workspace_id}/datastores/{name}", storage_account)
     computes.create_cluster(store, f"{settings.workspace_id}/computes/cpu-cluster", settings.location)
     kubernetes.attach_cluster(store, f"{settings.workspace_id}/computes/k8s", settings.location)
 
