@@ -40,11 +40,6 @@ class Blobs:
         self._storage = storage
         self._certificates = certificates
 
-    @property
-    def account_key(self) -> str:
-        """The storage account's key."""
-        return self._storage.key
-
     @functools.cached_property
     def _client(self) -> BlobServiceClient:
         from azure.core.pipeline.transport import RequestsTransport

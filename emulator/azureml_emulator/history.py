@@ -60,7 +60,7 @@ async def get_details(request: Request) -> Response:
 async def list_children(request: Request) -> Response:
     """List the nodes of a pipeline's run."""
     parts, run = services(request), _find(request)
-    children = [_document(parts, child) for child in parts.jobs.context.runs.children(run.id)]
+    children = [_document(parts, child) for child in parts.runs.children(run.id)]
     if top := request.query_params.get("$top"):
         if not top.isdecimal():
             raise bad_request(f"$top must be a number, not {top!r}.")
@@ -72,7 +72,7 @@ async def get_run_data(request: Request) -> Response:
     """POST the id of a run and get it with its outputs."""
     parts = services(request)
     run_id = (await read_body(request)).get("runId")
-    run = parts.jobs.context.runs.get(str(run_id))
+    run = parts.runs.get(str(run_id))
     if run is None:
         raise not_found(f"run {run_id}")
     return JSONResponse({"runMetadata": _document(parts, run)})
@@ -86,7 +86,7 @@ async def change_run(request: Request) -> Response:
     for field in MERGED_FIELDS:
         more = {name: str(value) for name, value in object_in(body, field).items() if value is not None}
         changes[field] = {**getattr(run, field), **more}
-    changed = parts.jobs.context.runs.change(run.id, **changes)
+    changed = parts.runs.change(run.id, **changes)
     assert changed is not None  # noqa: S101 - found above
     return JSONResponse(_document(parts, changed))
 
@@ -109,7 +109,7 @@ async def resolve_models(request: Request) -> Response:
 
 async def _outputs(request: Request) -> list[tuple[str, Document]]:
     """Find the outputs whose ids are asked for; ids that are nobody's are left out."""
-    runs = services(request).jobs.context.runs
+    runs = services(request).runs
     asked = (await read_body(request)).get("values")
     if not isinstance(asked, list):
         raise bad_request("'values' must be a list of ids.")
@@ -123,7 +123,7 @@ async def _outputs(request: Request) -> list[tuple[str, Document]]:
 
 
 def _find(request: Request) -> Run:
-    run = services(request).jobs.context.runs.get(request.path_params["run"])
+    run = services(request).runs.get(request.path_params["run"])
     if run is None:
         raise not_found(f"run {request.path_params['run']}")
     return run
@@ -179,13 +179,17 @@ def _asset_id(settings: Settings, workspace: str, run: Run, output: str) -> str:
     return f"{place}/{kind}/azureml_{run.id}_output_{word}_{output}/versions/1"
 
 
-RUN_ROUTES = [
+_RUN_ROUTES = [
     Route("/runs/{run}", get_run, methods=["GET"]),
     Route("/runs/{run}", change_run, methods=["PATCH"]),
     Route("/runs/{run}/details", get_details),
     Route("/runs/{run}/children", list_children),
 ]
-SCOPED_BY_EXPERIMENT = ("experiments", "experimentids")
+history_routes: list[BaseRoute] = [
+    *_RUN_ROUTES,
+    *(Mount(f"/{scope}/{{experiment}}", routes=_RUN_ROUTES) for scope in ("experiments", "experimentids")),
+    Route("/rundata", get_run_data, methods=["POST"]),
+]
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -198,13 +202,8 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Routes for requests with a token.
     """
     workspace = settings.workspace_id
-    of_history: list[BaseRoute] = [
-        *RUN_ROUTES,
-        *(Mount(f"/{scope}/{{experiment}}", routes=RUN_ROUTES) for scope in SCOPED_BY_EXPERIMENT),
-        Route("/rundata", get_run_data, methods=["POST"]),
-    ]
     return [
-        Mount(f"/history/v1.0{workspace}", routes=of_history),
+        Mount(f"/history/v1.0{workspace}", routes=history_routes),
         Route(f"/data/v1.0{workspace}/dataversion/batchGetResolvedUris", resolve_data, methods=["POST"]),
         Route(f"/modelregistry/v1.0{workspace}/models/batchGetResolvedUris", resolve_models, methods=["POST"]),
     ]

@@ -111,9 +111,10 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         operations = Operations(store)
         stack.push_async_callback(operations.close)
         tokens = Tokens(settings)
-        runner = JobRunner(JobContext(settings, store, blobs, tokens, Runs(store.connection)))
+        runs = Runs(store.connection)
+        runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
         stack.push_async_callback(runner.close)
-        parts = Services(settings, store, operations, tokens, blobs, servers, runner)
+        parts = Services(settings, store, operations, tokens, blobs, servers, runs, runner)
         for kind in (online_endpoints, online_deployments, jobs):
             kind.define_operations(parts)
         operations.resume()

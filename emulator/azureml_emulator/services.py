@@ -11,6 +11,7 @@ from azureml_emulator.blobs import Blobs
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
 from azureml_emulator.jobs.runner import JobRunner
+from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.operations import Operations
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
@@ -26,6 +27,7 @@ class Services:
     tokens: Tokens
     blobs: Blobs
     servers: InferenceServers
+    runs: Runs
     jobs: JobRunner
 
 

@@ -19,12 +19,6 @@ from azureml_emulator.jobs.runs import Run, Status, experiment_id
 from azureml_emulator.jobs.specs import CommandSpec
 
 RUN_TOKEN_AUDIENCE = "https://ml.azure.com"  # noqa: S105 - whom it is for
-# What the SDK's credentials read, by the names of the emulator's own.
-CREDENTIALS = {
-    "AZURE_TENANT_ID": "AZ_TENANT_ID",
-    "AZURE_CLIENT_ID": "AZ_CLIENT_ID",
-    "AZURE_CLIENT_SECRET": "AZ_CLIENT_SECRET",
-}
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +136,6 @@ class JobRunner:
         api = f"https://{settings.location}.api.azureml.ms"
         return {
             **self._environment,
-            **{name: self._environment[ours] for name, ours in CREDENTIALS.items() if ours in self._environment},
             "AZUREML_RUN_ID": run.id,
             "AZUREML_ROOT_RUN_ID": run.root,
             "AZUREML_RUN_TOKEN": tokens.issue(RUN_TOKEN_AUDIENCE),

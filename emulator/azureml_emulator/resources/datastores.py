@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator.arm import new_resource
-from azureml_emulator.blobs import ARTIFACT_STORE, BLOB_STORE, DATASTORES
+from azureml_emulator.blobs import BLOB_STORE, DATASTORES
 from azureml_emulator.resources.lookup import arm_path, get_resource, parent
 from azureml_emulator.services import services
 from azureml_emulator.store import Store
@@ -36,7 +36,7 @@ def create(store: Store, datastore_id: str, account: str) -> None:
                 "tags": {},
                 "properties": {},
                 "serviceDataAccessAuthIdentity": "None",
-                "credentials": {"credentialsType": "AccountKey" if name == ARTIFACT_STORE else "Sas"},
+                "credentials": {"credentialsType": "Sas"},
             },
         )
     )
@@ -51,14 +51,9 @@ async def list_datastores(request: Request) -> Response:
 
 
 async def list_secrets(request: Request) -> Response:
-    """Hand out a signature for the datastore's container; of the artifacts' datastore, the account's key.
-
-    To stream a command's log, azure-ai-ml 1.35 signs the addresses of the artifacts itself.
-    """
+    """Hand out a signature for the datastore's container."""
     parts = services(request)
     datastore = get_resource(request, parent(arm_path(request)))
-    if datastore["properties"]["credentials"]["credentialsType"] == "AccountKey":
-        return JSONResponse({"secretsType": "AccountKey", "key": parts.blobs.account_key})
     signature = parts.blobs.sign(datastore["properties"]["containerName"])
     return JSONResponse({"secretsType": "Sas", "sasToken": signature})
 

@@ -178,8 +178,9 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     tokens = Tokens(settings, clock)
     servers = InferenceServers(settings.state_dir)
     blobs = MemoryBlobs()
-    runner = JobRunner(JobContext(settings, store, blobs, tokens, Runs(store.connection)))
-    parts = Services(settings, store, Operations(store), tokens, blobs, servers, runner)
+    runs = Runs(store.connection)
+    runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
+    parts = Services(settings, store, Operations(store), tokens, blobs, servers, runs, runner)
     workspaces.create(store, settings, "account")
     for kind in (online_endpoints, online_deployments, jobs):
         kind.define_operations(parts)

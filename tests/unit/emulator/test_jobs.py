@@ -271,9 +271,10 @@ async def test_a_job_shows_what_clients_read(app: App) -> None:
     assert properties["services"]["Studio"]["endpoint"].startswith(
         "https://ml.azure.com/runs/job1?wsid=/subscriptions/"
     )
-    assert properties["outputs"]["default"]["uri"].endswith("workspaceartifactstore/ExperimentRun/dcid.job1")
+    assert properties["outputs"] == {}
     await app.parts.jobs.wait("job1")
     ended = (await app.arm.get("jobs/job1")).json()["properties"]
+    assert ended["outputs"]["default"]["uri"].endswith("workspaceartifactstore/ExperimentRun/dcid.job1")
     assert ended["status"] == "Completed"
     assert ended["properties"]["StartTimeUtc"] <= ended["properties"]["EndTimeUtc"]
     assert (await get_run(app, "job1"))["target"] == "cpu-cluster"
