@@ -35,6 +35,7 @@ from azureml_emulator.resources import (
     models,
     online_deployments,
     online_endpoints,
+    vm_sizes,
     workspaces,
 )
 from azureml_emulator.services import Services, services
@@ -51,6 +52,7 @@ WORKSPACE_KINDS = (
     online_endpoints,
     online_deployments,
 )
+ABOVE_WORKSPACE = (*long_running.routes, *vm_sizes.routes)
 WORKSPACE = (
     f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{arm.PROVIDER}/workspaces/{{workspace}}"
 )
@@ -91,7 +93,7 @@ def _management(parts: Services) -> Router:
     below_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
     return Router(
         [
-            *long_running.routes,
+            *ABOVE_WORKSPACE,
             Route(parts.settings.workspace_id, workspaces.get),
             Mount(parts.settings.workspace_id, routes=below_workspace),
             Route(WORKSPACE, _no_such_workspace, methods=["GET", "PUT", "POST", "PATCH", "DELETE"]),
@@ -126,7 +128,7 @@ class CanonicalPath:
     def __init__(self, app: ASGIApp, workspace_id: str, routes: list[BaseRoute]) -> None:
         self._app = app
         self._workspace_id = workspace_id
-        paths = [workspace_id, *(route.path for route in (*routes, *long_running.routes) if isinstance(route, Route))]
+        paths = [workspace_id, *(route.path for route in (*routes, *ABOVE_WORKSPACE) if isinstance(route, Route))]
         words = {word for path in paths for word in path.split("/") if not word.startswith("{")}
         self._words = {word.lower(): word for word in words}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from azure.ai.ml import Input, MLClient, Output, command, dsl
 from azure.ai.ml.constants import AssetTypes
 from azure.ai.ml.dsl._condition import condition
-from azure.ai.ml.entities import CommandComponent, Data, Environment
+from azure.ai.ml.entities import AmlCompute, CommandComponent, ComputeInstance, Data, Environment
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.identity import ClientSecretCredential
@@ -34,6 +34,7 @@ def main(folder: Path, resource_group: str, workspace: str) -> Seen:
     client.environments.create_or_update(Environment(name="suite", version="1", image="registry/suite:1.0"))
     return {
         "data": data(client, folder),
+        "computes": computes(client),
         "command": run_command(client, folder),
         "failure": fail(client, folder),
         "refusals": refusals(client),
@@ -54,6 +55,21 @@ def data(client: MLClient, folder: Path) -> Seen:
         "active": [asset.version for asset in client.data.list("numbers")],
         "latest": [found.version, found.type],
     }
+
+
+def computes(client: MLClient) -> Seen:
+    cluster = AmlCompute(name="big", size="Standard_DS4_v2", max_instances=3, idle_time_before_scale_down=90)
+    cluster = client.compute.begin_create_or_update(cluster).result()
+    client.compute.begin_create_or_update(ComputeInstance(name="mine", size="Standard_DS3_v2")).result()
+    client.compute.begin_stop("mine").wait()
+    seen: Seen = {
+        "cluster": [cluster.size, cluster.max_instances, cluster.idle_time_before_scale_down],
+        "instance": client.compute.get("mine").state,
+        "sizes": "Standard_DS3_v2" in [size.name for size in client.compute.list_sizes()],
+        "usage": "standardDSv2Family" in [usage.name["value"] for usage in client.compute.list_usage()],
+    }
+    client.compute.begin_delete("big").wait()
+    return {**seen, "listed": [compute.name for compute in client.compute.list()]}
 
 
 def run_command(client: MLClient, folder: Path) -> Seen:

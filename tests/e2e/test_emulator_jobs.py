@@ -88,6 +88,13 @@ def test_sdk_runs_commands_and_pipelines(job_emulator: EmulatorInfo, tmp_path: P
 
     seen = json.loads(output.read_text())
     assert seen["data"] == {"names": ["numbers"], "active": ["2"], "latest": ["2", "uri_folder"]}
+    assert seen["computes"] == {
+        "cluster": ["Standard_DS4_v2", 3, 90],
+        "instance": "Stopped",
+        "sizes": True,
+        "usage": True,
+        "listed": ["cpu-cluster", "k8s", "mine"],
+    }
     assert seen["command"] == {
         "streamed": True,
         "status": "Completed",

@@ -21,7 +21,7 @@ from azureml_emulator.jobs.context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.operations import Operations
-from azureml_emulator.resources import jobs, online_deployments, online_endpoints, workspaces
+from azureml_emulator.resources import computes, jobs, online_deployments, online_endpoints, workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import StorageAccount
@@ -182,7 +182,7 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
     parts = Services(settings, store, Operations(store), tokens, blobs, servers, runs, runner)
     workspaces.create(store, settings, "account")
-    for kind in (online_endpoints, online_deployments, jobs):
+    for kind in (online_endpoints, online_deployments, computes, jobs):
         kind.define_operations(parts)
     runner.open({"HTTPS_PROXY": "http://127.0.0.1:1"})
     access_log = StringIO()
