@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azureml_emulator import arm, history, scoring
+from azureml_emulator import arm, batch, history, scoring
 from azureml_emulator.identity import (
     DATA_PLANE_AUDIENCES,
     LOGIN_HOST,
@@ -23,6 +23,8 @@ from azureml_emulator.identity import (
     login_routes,
 )
 from azureml_emulator.resources import (
+    batch_deployments,
+    batch_endpoints,
     codes,
     components,
     computes,
@@ -51,7 +53,11 @@ WORKSPACE_KINDS = (
     jobs,
     online_endpoints,
     online_deployments,
+    batch_endpoints,
+    batch_deployments,
 )
+OPERATED_KINDS = (online_endpoints, online_deployments, batch_endpoints, batch_deployments, computes, jobs)
+"""Those with long-running operations."""
 ABOVE_WORKSPACE = (*long_running.routes, *vm_sizes.routes)
 WORKSPACE = (
     f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{arm.PROVIDER}/workspaces/{{workspace}}"
@@ -73,7 +79,9 @@ def build_app(parts: Services, access_log: TextIO) -> Starlette:
         Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
         Host("management.azure.com", _management(parts)),
         Host(f"{settings.location}.api.azureml.ms", _data_plane(parts)),
-        Host(f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router(scoring.managed_routes)),
+        Host(
+            f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router([*batch.routes, *scoring.managed_routes])
+        ),
         Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring.kubernetes_routes)),
     ]
     app = Starlette(
@@ -108,7 +116,8 @@ def _management(parts: Services) -> Router:
 
 def _data_plane(parts: Services) -> Router:
     signed_in = [Middleware(RequireToken, tokens=parts.tokens, audiences=DATA_PLANE_AUDIENCES)]
-    below = Router(history.routes(parts.settings), middleware=signed_in)
+    routes = [*history.routes(parts.settings), *batch.data_plane_routes(parts.settings)]
+    below = Router(routes, middleware=signed_in)
     return Router([Route("/discovery", history.discover), Mount("", app=below)])
 
 

@@ -106,8 +106,7 @@ class Blobs:
             ArmError: If nothing is there, or a blob's name points out of the folder.
         """
         container, path = self.locate(uri)
-        if ".." in PurePosixPath(path).parts:
-            raise ArmError(400, "UserError", f"The path {path!r} points out of its folder.")
+        _check_path(path)
         target = parent / PurePosixPath(path).name
         await asyncio.to_thread(self._download, container, path, target)
         return target
@@ -120,6 +119,7 @@ class Blobs:
             uri: Where the file or the folder's content goes; see `locate`.
         """
         container, path = self.locate(uri)
+        _check_path(path)
         await asyncio.to_thread(self._upload, source, container, path)
 
     async def append(self, uri: str, content: bytes) -> None:
@@ -180,7 +180,10 @@ class Blobs:
         Raises:
             ArmError: If it is of another form.
         """
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:
+            raise ArmError(400, "UserError", f"{uri!r} is no URI.") from None
         # The service writes some paths, those of jobs' artifacts, without `paths`.
         in_datastore = re.fullmatch(r"azureml://(?:.+/)?datastores/([^/]+)/(?:paths/)?(.*)", uri)
         if in_datastore and in_datastore[1] in DATASTORES:
@@ -224,3 +227,8 @@ class Blobs:
             found = True
         if not found:
             raise ArmError(404, "UserError", f"There is nothing at {path!r} in container {container!r}.")
+
+
+def _check_path(path: str) -> None:
+    if ".." in PurePosixPath(path).parts:
+        raise ArmError(400, "UserError", f"The path {path!r} points out of its folder.")

@@ -17,7 +17,7 @@ from typing import IO
 import uvicorn
 from starlette.types import ASGIApp
 
-from azureml_emulator.app import build_app
+from azureml_emulator.app import OPERATED_KINDS, build_app
 from azureml_emulator.blobs import DATASTORES, Blobs
 from azureml_emulator.certificates import Certificates, make_certificates
 from azureml_emulator.errors import EmulatorError
@@ -30,7 +30,7 @@ from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.locks import locked
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
-from azureml_emulator.resources import computes, jobs, online_deployments, online_endpoints, workspaces
+from azureml_emulator.resources import online_deployments, workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import running_azurite
@@ -115,7 +115,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
         stack.push_async_callback(runner.close)
         parts = Services(settings, store, operations, tokens, blobs, servers, runs, runner)
-        for kind in (online_endpoints, online_deployments, computes, jobs):
+        for kind in OPERATED_KINDS:
             kind.define_operations(parts)
         operations.resume()
         await _bring_up_deployments(parts)

@@ -12,9 +12,20 @@ import time
 from pathlib import Path
 
 from azure.ai.ml import Input, MLClient, Output, command, dsl
-from azure.ai.ml.constants import AssetTypes
+from azure.ai.ml.constants import AssetTypes, BatchDeploymentOutputAction
 from azure.ai.ml.dsl._condition import condition
-from azure.ai.ml.entities import AmlCompute, CommandComponent, ComputeInstance, Data, Environment
+from azure.ai.ml.entities import (
+    AmlCompute,
+    BatchEndpoint,
+    CodeConfiguration,
+    CommandComponent,
+    ComputeInstance,
+    Data,
+    Environment,
+    Model,
+    ModelBatchDeployment,
+    ModelBatchDeploymentSettings,
+)
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.identity import ClientSecretCredential
@@ -41,6 +52,7 @@ def main(folder: Path, resource_group: str, workspace: str) -> Seen:
         "cancelled": cancel(client),
         "components": components(client, folder),
         "pipeline": run_pipeline(client, folder),
+        "batch": score_batch(client, folder),
         "listed": [job.status for job in client.jobs.list()],
     }
 
@@ -223,6 +235,36 @@ def run_pipeline(client: MLClient, folder: Path) -> Seen:
         "found where it should be": found.endswith(f"results/{job.name}/found.json"),
         "artifacts": files(folder / "pipeline"),
     }
+
+
+def score_batch(client: MLClient, folder: Path) -> Seen:
+    client.batch_endpoints.begin_create_or_update(BatchEndpoint(name="scores")).result()
+    model = client.models.create_or_update(Model(name="weights", path=folder / "model", type="custom_model"))
+    deployment = ModelBatchDeployment(
+        name="blue",
+        endpoint_name="scores",
+        model=model,
+        environment="built:1",
+        code_configuration=CodeConfiguration(code=str(folder / "batch"), scoring_script="score.py"),
+        compute="cpu-cluster",
+        settings=ModelBatchDeploymentSettings(mini_batch_size=1, output_action=BatchDeploymentOutputAction.APPEND_ROW),
+    )
+    deployment = client.batch_deployments.begin_create_or_update(deployment).result()
+    endpoint = client.batch_endpoints.get("scores")
+    endpoint.defaults.deployment_name = "blue"
+    client.batch_endpoints.begin_create_or_update(endpoint).result()
+    job = client.batch_endpoints.invoke("scores", input=Input(type=FOLDER, path=str(folder / "in")))
+    stream(client, job.name)
+    client.jobs.download(job.name, download_path=folder / "scored")
+    seen: Seen = {
+        "mini-batches of": deployment.mini_batch_size,
+        "status": client.jobs.get(job.name).status,
+        "rows": (folder / "scored" / "predictions.csv").read_text().splitlines(),
+        "jobs": [listed.status for listed in client.batch_endpoints.list_jobs("scores")],
+        "deployments": [listed.name for listed in client.batch_deployments.list("scores")],
+    }
+    client.batch_endpoints.begin_delete("scores").wait()
+    return {**seen, "endpoints": [listed.name for listed in client.batch_endpoints.list()]}
 
 
 def stream(client: MLClient, name: str) -> str:

@@ -27,6 +27,19 @@ Path(sums, "sum.txt").write_text(str(total))
 Path("outputs").mkdir()
 Path("outputs/seen.txt").write_text("seen")
 """
+SCORE = """
+import os
+from pathlib import Path
+
+
+def init():
+    global weight
+    weight = int((Path(os.environ["AZUREML_MODEL_DIR"]) / "model" / "weight.txt").read_text())
+
+
+def run(mini_batch):
+    return [[Path(file).name, weight * len(Path(file).read_text().split())] for file in mini_batch]
+"""
 # What mldesigner does through MLflow.
 DECIDE = """
 import json, os, sys
@@ -72,6 +85,8 @@ def test_sdk_runs_commands_and_pipelines(job_emulator: EmulatorInfo, tmp_path: P
         "code/step.py": STEP,
         "code/decide.py": DECIDE,
         "code/look.py": LOOK,
+        "batch/score.py": SCORE,
+        "model/weight.txt": "2",
         "conda.yaml": conda_file(),
     }.items():
         file = tmp_path / name
@@ -126,4 +141,12 @@ def test_sdk_runs_commands_and_pipelines(job_emulator: EmulatorInfo, tmp_path: P
         "found where it should be": True,
         # azure-ai-ml 1.35 does not know the run history's word UriFolder, and leaves the named outputs out.
         "artifacts": ["artifacts/logs/azureml/executionlogs.txt"],
+    }
+    assert seen["batch"] == {
+        "mini-batches of": 1,
+        "status": "Completed",
+        "rows": ["['a.txt', 4]", "['b.txt', 2]"],
+        "jobs": ["Completed"],
+        "deployments": ["blue"],
+        "endpoints": [],
     }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from azureml_emulator.arm import ArmError
-from azureml_emulator.jobs.expressions import expressions_in
-from azureml_emulator.jobs.graph import Graph
 from azureml_emulator.store import Store
 
 SERVERLESS = "serverless"
@@ -30,21 +28,3 @@ def check_compute(store: Store, workspace_id: str, compute: object) -> str | Non
     if store.get(f"{workspace_id}/computes/{name}") is None:
         raise ArmError(400, "UserError", f"The compute {name!r} was not found in the workspace.")
     return name
-
-
-def check_node_computes(store: Store, workspace_id: str, graph: Graph) -> None:
-    """Check the computes of a pipeline's nodes, as far as they are known before it runs.
-
-    Args:
-        store: Where the computes are.
-        workspace_id: ARM id of their workspace.
-        graph: The pipeline.
-
-    Raises:
-        ArmError: 400, if one is not there.
-    """
-    for node in graph.nodes.values():
-        if node.compute and not expressions_in(node.compute):
-            check_compute(store, workspace_id, node.compute)
-        if node.graph:
-            check_node_computes(store, workspace_id, node.graph)

@@ -192,7 +192,7 @@ def _read_conditions(jobs: Document) -> tuple[dict[str, Condition], dict[str, di
         conditions[name] = Condition(name, expression, frozenset(_nodes_in(expression)))
         for block, wanted in (("true_block", True), ("false_block", False)):
             chosen = node.get(block) or []
-            for reference in [chosen] if isinstance(chosen, str) else chosen:
+            for reference in chosen if isinstance(chosen, list) else [chosen]:
                 found = [NODE.fullmatch(inside) for inside in expressions_in(str(reference))]
                 if len(found) != 1 or found[0] is None or found[0][1] not in jobs:
                     raise bad_request(f"{block!r} of {name!r} must name jobs of the pipeline, not {reference!r}.")
@@ -221,6 +221,7 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
         if component.get("code"):
             find_asset(store, component["code"])
         read_timeout(object_in(settings, "limits"))
+        read_variables(object_in(settings, "environment_variables"))
     waits_for = {node for value in bound.values() if isinstance(value, str) for node in _nodes_in(value)}
     display_name = settings.get("display_name") or name
     return Node(
@@ -230,8 +231,8 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
         inputs=bound,
         outputs=outputs,
         promoted=promoted,
-        compute=settings.get("computeId"),
-        settings=settings,
+        compute=str(settings["computeId"]) if settings.get("computeId") else None,
+        settings={**settings, "tags": object_in(settings, "tags"), "properties": object_in(settings, "properties")},
         gates=gates,
         waits_for=frozenset(waits_for | set(gates)),
         graph=read_component_graph(store, component) if kind == "pipeline" else None,

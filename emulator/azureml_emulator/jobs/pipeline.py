@@ -161,7 +161,7 @@ class _Pipeline:
         ]
 
     def _new_run(self, node: Node) -> Run:
-        tags, properties = (node.settings.get(name) or {} for name in ("tags", "properties"))
+        tags, properties = (object_in(node.settings, name) for name in ("tags", "properties"))
         return Run(
             id=str(uuid.uuid4()),
             kind="Pipeline" if node.graph else "Command",
@@ -235,7 +235,7 @@ class _Pipeline:
 
     def _inputs(self, node: Node) -> dict[str, Value]:
         values: dict[str, Value] = {}
-        declared = node.component.get("inputs") or {}
+        declared = object_in(node.component, "inputs")
         for name, bound in node.inputs.items():
             where = f"The input {name!r} of {node.name!r}"
             value = resolve(bound, self._spec.inputs, self._outputs, where=where) if isinstance(bound, str) else bound
@@ -244,7 +244,7 @@ class _Pipeline:
             wanted = declared.get(name, {}).get("type")
             if (wanted in DATA_TYPES) != isinstance(value, Data):
                 raise bad_request(f"{where} must be {wanted}, not {value!r}.")
-            mode = (node.settings.get("inputs") or {}).get(name, {}).get("mode")
+            mode = object_in(object_in(node.settings, "inputs"), name).get("mode")
             values[name] = replace(value, mode=mode or value.mode) if isinstance(value, Data) else value
         return complete_inputs(node.name, node.component, values)
 

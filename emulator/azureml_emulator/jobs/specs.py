@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ DATA_TYPES = {
     "triton_model": "TritonModel",
 }
 """The types of data, as jobs write them and as the run history does."""
+IO_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,254}")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def read_command_job(properties: Document) -> CommandSpec:
         ArmError: 400, if something is missing or of the wrong kind.
     """
     command, environment, code = (properties.get(name) for name in ("command", "environmentId", "codeId"))
-    if not isinstance(command, str) or not command.strip():
+    if not isinstance(command, str) or not check_text(command).strip():
         raise bad_request("A command job needs a 'command'.")
     if not isinstance(environment, str):
         raise bad_request("A command job needs an 'environmentId'.")
@@ -109,11 +111,25 @@ def read_inputs(inputs: Document) -> dict[str, Value]:
     return {name: value for name in inputs if (value := _read_input(name, object_in(inputs, name))) is not None}
 
 
+def check_io_name(name: str) -> None:
+    """Check the name of an input or output.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ArmError: 400, if it is not one: it also names a folder.
+    """
+    if not IO_NAME.fullmatch(name):
+        raise bad_request(f"{name!r} is no name for an input or output: letters, digits, '_' and '.', a letter first.")
+
+
 def _read_input(name: str, given: Document) -> Value | None:
+    check_io_name(name)
     kind = given.get("jobInputType") or given.get("job_input_type") or "literal"
     if kind == "literal":
         value = given.get("value")
-        return None if value is None else str(value)
+        return None if value is None else check_text(str(value))
     if kind not in DATA_TYPES or not isinstance(given.get("uri"), str):
         raise bad_request(f"The input {name!r} must be a literal, or one of {', '.join(DATA_TYPES)} with a 'uri'.")
     return Data(kind, given["uri"], given.get("mode"))
@@ -132,6 +148,7 @@ def read_output(name: str, output: object) -> Data:
     Raises:
         ArmError: 400, if it is of an unknown kind.
     """
+    check_io_name(name)
     given = output if isinstance(output, dict) else {}
     kind = given.get("jobOutputType") or given.get("job_output_type") or "uri_folder"
     uri = given.get("uri")
@@ -148,8 +165,30 @@ def read_variables(variables: Document) -> dict[str, str]:
 
     Returns:
         The same, as strings.
+
+    Raises:
+        ArmError: 400, if one cannot be set.
     """
-    return {name: str(value) for name, value in variables.items() if value is not None}
+    if odd := [name for name in variables if not name or "=" in name]:
+        raise bad_request(f"{odd[0]!r} is no name for an environment variable.")
+    return {check_text(name): check_text(str(value)) for name, value in variables.items() if value is not None}
+
+
+def check_text(text: str) -> str:
+    """Check a text that a process gets.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The same.
+
+    Raises:
+        ArmError: 400, if it has a null character.
+    """
+    if "\0" in text:
+        raise bad_request(f"{text!r} has a null character.")
+    return text
 
 
 def read_timeout(limits: Document) -> float | None:

@@ -12,6 +12,7 @@ from starlette.types import Message
 from azureml_emulator.arm import bad_request, not_emulated, not_found, object_in, read_resource
 from azureml_emulator.jobs.context import DEFAULT_VERSION, newest_version
 from azureml_emulator.jobs.graph import read_component_graph
+from azureml_emulator.jobs.specs import check_io_name, check_text, read_variables
 from azureml_emulator.resources.assets import AssetKind
 from azureml_emulator.resources.lookup import arm_path, parent
 from azureml_emulator.services import services
@@ -27,8 +28,19 @@ def _complete(properties: Document) -> Document:
         raise bad_request("A component needs a 'componentSpec'.")
     if spec.get("type") not in TYPES:
         raise not_emulated(f"a component of type {spec.get('type')!r}: only {' and '.join(TYPES)}")
-    if spec["type"] == "command" and not all(isinstance(spec.get(name), str) for name in ("command", "environment")):
-        raise bad_request("The componentSpec of a command needs a 'command' and an 'environment'.")
+    if spec["type"] == "command":
+        if not all(isinstance(spec.get(name), str) for name in ("command", "environment")):
+            raise bad_request("The componentSpec of a command needs a 'command' and an 'environment'.")
+        check_text(spec["command"])
+        read_variables(object_in(spec, "environment_variables"))
+        if not isinstance(spec.get("code") or "", str):
+            raise bad_request("The 'code' of a componentSpec must be an id.")
+    for kind in ("inputs", "outputs"):
+        declarations = object_in(spec, kind)
+        for name in declarations:
+            check_io_name(name)
+            if not isinstance(object_in(declarations, name).get("type"), str):
+                raise bad_request(f"{name!r} of the componentSpec's {kind} has no 'type'.")
     return properties
 
 

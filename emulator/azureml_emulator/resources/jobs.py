@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator.arm import bad_request, conflict, new_resource, not_emulated, not_found, object_in, read_resource
-from azureml_emulator.jobs.computes import check_compute, check_node_computes
+from azureml_emulator.jobs.computes import check_compute
 from azureml_emulator.jobs.context import find_asset
 from azureml_emulator.jobs.delivery import locate_input, place_of
+from azureml_emulator.jobs.expressions import expressions_in
+from azureml_emulator.jobs.graph import Graph
 from azureml_emulator.jobs.pipeline import PipelineSpec, read_pipeline_job
 from azureml_emulator.jobs.runs import Run, Status
-from azureml_emulator.jobs.specs import CommandSpec, Data, read_command_job
+from azureml_emulator.jobs.specs import CommandSpec, Data, Value, read_command_job
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.services import Services, services
@@ -20,6 +24,7 @@ from azureml_emulator.store import Document
 
 NAME_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9_-]{0,254}"
 NAME_RULE = "letters, digits, '_' and '-', no '-' first, at most 255"
+EXPERIMENT_PATTERN, EXPERIMENT_RULE = r"[^\x00-\x1f/\\]{1,255}", "1 to 255 characters without slashes"
 CANCEL = "cancel-job"
 CHANGEABLE = {"displayName": "display_name", "description": "description"}
 
@@ -48,17 +53,28 @@ async def put(request: Request) -> Response:
         return JSONResponse(_show(parts, previous, _update(parts, name, properties)))
     if parts.runs.get(name):
         raise conflict(f"There is a run {name!r} already, a pipeline's.")
-    job = submit_job(parts, job_id, properties)
-    return JSONResponse(job, 201)
+    return JSONResponse(submit_job(parts, job_id, properties, _read_spec(parts, properties)), 201)
 
 
-def submit_job(parts: Services, job_id: str, properties: Document) -> Document:
+def _read_spec(parts: Services, properties: Document) -> CommandSpec | PipelineSpec:
+    kind = str(properties.get("jobType"))
+    match kind.lower():
+        case "command":
+            return read_command_job(properties)
+        case "pipeline":
+            return read_pipeline_job(parts.store, properties)
+        case _:
+            raise not_emulated(f"a job of type {kind!r}: only Command and Pipeline")
+
+
+def submit_job(parts: Services, job_id: str, properties: Document, spec: CommandSpec | PipelineSpec) -> Document:
     """Check a job and run it in the background.
 
     Args:
         parts: The emulator.
         job_id: The job's ARM id.
-        properties: What to run, as clients write it.
+        properties: What clients see of it, as they write it.
+        spec: What to run.
 
     Returns:
         The job as clients see it.
@@ -66,18 +82,10 @@ def submit_job(parts: Services, job_id: str, properties: Document) -> Document:
     Raises:
         ArmError: 400 or 501, if it cannot be run.
     """
-    kind = str(properties.get("jobType"))
-    spec: CommandSpec | PipelineSpec
-    match kind.lower():
-        case "command":
-            spec = read_command_job(properties)
-        case "pipeline":
-            spec = read_pipeline_job(parts.store, properties)
-        case _:
-            raise not_emulated(f"a job of type {kind!r}: only Command and Pipeline")
     experiment = properties.get("experimentName") or "Default"
     if not isinstance(experiment, str):
         raise bad_request("'experimentName' must be a string.")
+    check_name("an experiment", experiment, EXPERIMENT_PATTERN, EXPERIMENT_RULE)
     name = job_id.rsplit("/", 1)[-1]
     run = Run(
         id=name,
@@ -106,13 +114,26 @@ def _checked(parts: Services, run: Run, spec: CommandSpec | PipelineSpec, proper
         if spec.code:
             find_asset(parts.store, spec.code)
     else:
-        check_node_computes(parts.store, settings.workspace_id, spec.graph)
-    for value in spec.inputs.values():
-        if isinstance(value, Data):
-            locate_input(parts.jobs.context, value.uri or "")
+        _check_nodes(parts, spec.graph)
+    _check_data(parts, spec.inputs)
     for output_name, output in spec.outputs.items():
         parts.blobs.locate(place_of(run, output_name, output))
     return Run(**{**vars(run), "compute": name})
+
+
+def _check_nodes(parts: Services, graph: Graph) -> None:
+    for node in graph.nodes.values():
+        if node.compute and not expressions_in(node.compute):
+            check_compute(parts.store, parts.settings.workspace_id, node.compute)
+        _check_data(parts, node.inputs)
+        if node.graph:
+            _check_nodes(parts, node.graph)
+
+
+def _check_data(parts: Services, inputs: Mapping[str, Value]) -> None:
+    for value in inputs.values():
+        if isinstance(value, Data):
+            locate_input(parts.jobs.context, value.uri or "")
 
 
 def _update(parts: Services, name: str, properties: Document) -> Run:

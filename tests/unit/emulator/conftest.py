@@ -12,7 +12,7 @@ from typing import BinaryIO
 import httpx
 import pytest
 
-from azureml_emulator.app import build_app
+from azureml_emulator.app import OPERATED_KINDS, build_app
 from azureml_emulator.blobs import Blobs
 from azureml_emulator.certificates import Certificates
 from azureml_emulator.identity import Tokens
@@ -21,7 +21,7 @@ from azureml_emulator.jobs.context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.operations import Operations
-from azureml_emulator.resources import computes, jobs, online_deployments, online_endpoints, workspaces
+from azureml_emulator.resources import workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import StorageAccount
@@ -182,7 +182,7 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
     parts = Services(settings, store, Operations(store), tokens, blobs, servers, runs, runner)
     workspaces.create(store, settings, "account")
-    for kind in (online_endpoints, online_deployments, computes, jobs):
+    for kind in OPERATED_KINDS:
         kind.define_operations(parts)
     runner.open({"HTTPS_PROXY": "http://127.0.0.1:1"})
     access_log = StringIO()

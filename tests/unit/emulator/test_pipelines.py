@@ -341,6 +341,7 @@ def bad_jobs(write: str, show: str) -> list[tuple[Document, str]]:
         ({"a": node(write, {"text": "${{odd.inputs.x}}"})}, "odd.inputs.x"),
         ({"a": node(write, computeId="gone")}, "gone"),
         ({"a": node(write, limits={"timeout": "soon"})}, "soon"),
+        ({"a": node(show) | {"inputs": {"folder": {"job_input_type": "uri_folder", "uri": "odd:x"}}}}, "odd:x"),
         ({"a": node(write) | {"inputs": {"text": {"job_input_type": "odd"}}}}, "'text'"),
         ({"a": node(write), "c": condition | {"true_block": "${{parent.jobs.odd}}"}}, "true_block"),
         ({"a": node(write), "c": condition, "d": condition | {"true_block": "${{parent.jobs.c}}"}}, "'c'"),
@@ -350,7 +351,7 @@ def bad_jobs(write: str, show: str) -> list[tuple[Document, str]]:
     ]
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", range(21))
 async def test_what_cannot_run_is_refused(app: App, number: int) -> None:
     jobs, said = bad_jobs(*await put_pair(app))[number]
 
