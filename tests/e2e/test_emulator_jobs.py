@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator
-from azureml_rest import conda_file
+from azureml_rest import Workspace, conda_file, signed_in_workspace
+from processes import wait_until
 
 CLIENT = Path(__file__).with_name("azureml_jobs_client.py")
 CLIENT_SECONDS = 300
+JOB_SECONDS = 60
+Document = dict[str, Any]
 STEP = """
 import sys
 from pathlib import Path
@@ -150,3 +156,31 @@ def test_sdk_runs_commands_and_pipelines(job_emulator: EmulatorInfo, tmp_path: P
         "deployments": ["blue"],
         "endpoints": [],
     }
+
+
+def test_a_job_that_a_kill_cut_short_has_failed_after_the_restart(tmp_path: Path) -> None:
+    def put_job(workspace: Workspace, name: str, command: str, status: str) -> Document:
+        environment = f"{workspace.id}/environments/plain/versions/1"
+        workspace.put(f"jobs/{name}", jobType="Command", command=command, environmentId=environment)
+        wait_until(lambda: workspace.get(f"jobs/{name}")["properties"]["status"] == status, JOB_SECONDS)
+        return details(workspace, name)
+
+    def details(workspace: Workspace, name: str) -> Document:
+        history = f"https://eastus.api.azureml.ms/history/v1.0{workspace.id}/runs/{name}/details"
+        found: Document = workspace.http.get(history).raise_for_status().json()
+        return found
+
+    with running_emulator(tmp_path) as emulator, signed_in_workspace(emulator) as workspace:
+        workspace.put("environments/plain/versions/1", image="an/image", condaFile=conda_file())
+        put_job(workspace, "cut", "echo begun; sleep 600", "Running")
+        wait_until(lambda: details(workspace, "cut")["logFiles"])
+        os.kill(emulator.pid, signal.SIGKILL)
+
+    with running_emulator(tmp_path) as emulator, signed_in_workspace(emulator) as workspace:
+        cut = details(workspace, "cut")
+        assert (cut["status"], cut["error"]["error"]["code"]) == ("Failed", "RunInterrupted")
+        log = workspace.http.get(cut["logFiles"]["user_logs/std_log.txt"], headers={"authorization": ""})
+        assert log.text == "begun\n"
+        assert put_job(workspace, "next", "echo again", "Completed")["status"] == "Completed"
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
