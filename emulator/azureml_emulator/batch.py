@@ -98,7 +98,7 @@ def _read_job(parts: Services, deployment: Document, asked: Document) -> tuple[D
 
 def _node(parts: Services, settings: Document, data: Data, place: str | None) -> Node:
     """The only node of a job that scores: the driver, with the deployment's script, model and environment."""
-    model = find_asset(parts.store, settings["model"]["assetId"])
+    model = find_asset(parts.store, settings["model"]["assetId"], "models")
     code = settings["codeConfiguration"]
     options = {
         "--script": shlex.quote(code["scoringScript"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import re
 from collections.abc import Iterator
@@ -205,9 +206,13 @@ class Blobs:
                     client.upload_blob(name, content, overwrite=True)
 
     def _append(self, container: str, path: str, content: bytes) -> None:
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceExistsError
+
         client = self._client.get_container_client(container).get_blob_client(path)
-        if not client.exists():
-            client.create_append_blob()
+        # Not `exists` first: whoever creates it a second time empties it.
+        with contextlib.suppress(ResourceExistsError):
+            client.create_append_blob(match_condition=MatchConditions.IfMissing)
         for start in range(0, len(content), APPEND_BYTES):
             client.append_block(content[start : start + APPEND_BYTES])
 

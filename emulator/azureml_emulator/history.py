@@ -131,9 +131,9 @@ def _find(request: Request) -> Run:
 
 def _document(parts: Services, run: Run) -> Document:
     """Write a run as the run history does."""
-    settings, properties = parts.settings, parts.store.get(parts.settings.workspace_id)
-    assert properties is not None  # noqa: S101 - made at the start
-    workspace = properties["properties"]["workspaceId"]
+    settings, resource = parts.settings, parts.store.get(parts.settings.workspace_id)
+    assert resource is not None  # noqa: S101 - made at the start
+    workspace = resource["properties"]["workspaceId"]
     api = f"https://{settings.location}.api.azureml.ms"
     return {
         "runId": run.id,

@@ -50,10 +50,12 @@ async def run_command(
     python = await _find_python(context, run, spec.environment)
     code = folder / "code"
     if spec.code:
-        code = await context.blobs.download(find_asset(context.store, spec.code)["properties"]["codeUri"], code)
+        code = await context.blobs.download(
+            find_asset(context.store, spec.code, "codes")["properties"]["codeUri"], code
+        )
     code.mkdir(parents=True, exist_ok=True)
-    inputs = await delivery.deliver_inputs(context, dict(spec.inputs), folder / "inputs")
-    outputs = delivery.prepare_outputs(context, run, dict(spec.outputs), folder / "outputs")
+    inputs = await delivery.deliver_inputs(context, spec.inputs, folder / "inputs")
+    outputs = delivery.prepare_outputs(context, run, spec.outputs, folder / "outputs")
     values = {f"inputs.{name}": value for name, value in inputs.items()}
     values |= {f"outputs.{name}": str(path) for name, path in outputs.items()}
     # A script, because everybody can see a process's arguments.
@@ -83,7 +85,7 @@ async def run_command(
             f" '{STD_LOG}' for error details. Error: {processes.log_tail(log, LOG_TAIL_LINES)}",
         )
     context.runs.advance(run.id, Status.FINALIZING)
-    context.runs.change(run.id, outputs=await delivery.collect_outputs(context, run, dict(spec.outputs), outputs))
+    context.runs.change(run.id, outputs=await delivery.collect_outputs(context, run, spec.outputs, outputs))
 
 
 async def _find_python(context: JobContext, run: Run, environment_id: str) -> Path:

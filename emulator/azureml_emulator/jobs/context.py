@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from azureml_emulator.arm import ArmError
+from azureml_emulator.arm import PROVIDER, ArmError
 from azureml_emulator.blobs import Blobs
 from azureml_emulator.identity import Tokens
 from azureml_emulator.jobs.runs import Runs
@@ -26,24 +26,28 @@ class JobContext:
     runs: Runs
 
 
-def find_asset(store: Store, reference: str) -> Document:
+def find_asset(store: Store, reference: str, *collections: str) -> Document:
     """Find a version of an asset of this workspace.
 
     Args:
         store: Where to look.
         reference: Its ARM id, with or without `azureml:` before it; of a component, perhaps its default version.
+        collections: What it has to be, such as `components`.
 
     Returns:
         The asset.
 
     Raises:
-        ArmError: 400, if it is not there: the request that refers to it cannot be right.
+        ArmError: 400, if it is not there, or something else: the request that refers to it cannot be right.
     """
     asset_id = reference.removeprefix("azureml:").replace("/labels/default", f"/versions/{DEFAULT_VERSION}")
     container, _, version = asset_id.rpartition("/versions/")
     asset = newest_version(store, container) if version == DEFAULT_VERSION else store.get(asset_id)
-    if asset is None:
-        raise ArmError(400, "UserError", f"The asset {reference} was not found in the workspace.")
+    kinds = [f"{PROVIDER}/workspaces/{collection}/versions" for collection in collections]
+    if asset is None or asset["type"] not in kinds:
+        raise ArmError(
+            400, "UserError", f"The asset {reference} was not found among the workspace's {' and '.join(collections)}."
+        )
     return asset
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from azureml_emulator.arm import ArmError, bad_request
@@ -31,20 +32,20 @@ def locate_input(context: JobContext, uri: str) -> str:
     Raises:
         ArmError: 400, if it leads nowhere.
     """
+    if "/providers/" in uri:
+        asset = find_asset(context.store, uri, "data", "models")["properties"]
+        uri = asset["dataUri"] if "dataUri" in asset else asset["modelUri"]
     if of_job := re.fullmatch(r"azureml://(?:.+/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths)?(/.*)?", uri):
         run = context.runs.get(of_job[1])
         if run is None or of_job[2] not in {**run.outputs, "artifacts": None}:
             raise bad_request(f"There is no output {of_job[2]!r} of a job {of_job[1]!r}.")
         place = run.artifact() if of_job[2] == "artifacts" else run.outputs[of_job[2]]["uri"]
         return f"{place.rstrip('/')}{of_job[3] or ''}"
-    if "/providers/" in uri:
-        asset = find_asset(context.store, uri)["properties"]
-        return locate_input(context, asset.get("dataUri") or asset.get("modelUri") or "")
     context.blobs.locate(uri)
     return uri
 
 
-async def deliver_inputs(context: JobContext, inputs: dict[str, Value], folder: Path) -> dict[str, str]:
+async def deliver_inputs(context: JobContext, inputs: Mapping[str, Value], folder: Path) -> dict[str, str]:
     """Copy the inputs that are data, unless the command wants their URIs.
 
     Args:
@@ -78,7 +79,7 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
         return str(empty)
 
 
-def prepare_outputs(context: JobContext, run: Run, outputs: dict[str, Data], folder: Path) -> dict[str, Path]:
+def prepare_outputs(context: JobContext, run: Run, outputs: Mapping[str, Data], folder: Path) -> dict[str, Path]:
     """Make the places where a command writes its outputs.
 
     Args:
@@ -103,7 +104,7 @@ def prepare_outputs(context: JobContext, run: Run, outputs: dict[str, Data], fol
 
 
 async def collect_outputs(
-    context: JobContext, run: Run, outputs: dict[str, Data], paths: dict[str, Path]
+    context: JobContext, run: Run, outputs: Mapping[str, Data], paths: Mapping[str, Path]
 ) -> dict[str, dict[str, str]]:
     """Copy what a command wrote into the blob store.
 

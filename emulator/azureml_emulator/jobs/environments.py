@@ -25,7 +25,7 @@ async def find_python(store: Store, stand_ins: Mapping[str, Path], environment_i
     Raises:
         ArmError: ImageBuildFailure, if it is an image nobody stands in for, or cannot be built.
     """
-    environment = find_asset(store, environment_id)
+    environment = find_asset(store, environment_id, "environments")
     for name in _names(environment):
         if name in stand_ins:
             return stand_ins[name]

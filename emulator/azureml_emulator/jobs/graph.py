@@ -209,7 +209,7 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
     reference = settings.get("componentId")
     if not isinstance(reference, str):
         raise bad_request(f"The job {name!r} of the pipeline has no 'componentId'.")
-    component = find_asset(store, reference)["properties"]["componentSpec"]
+    component = find_asset(store, reference, "components")["properties"]["componentSpec"]
     if component["type"] != kind:
         raise bad_request(f"The job {name!r} is of type {kind}, and its component of type {component['type']}.")
     bound = read_inputs(object_in(settings, "inputs"))
@@ -217,9 +217,9 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
     outputs, promoted = _read_outputs(name, component, object_in(settings, "outputs"))
     if kind == "command":
         # What would otherwise be found out when the pipeline runs.
-        find_asset(store, component["environment"])
+        find_asset(store, component["environment"], "environments")
         if component.get("code"):
-            find_asset(store, component["code"])
+            find_asset(store, component["code"], "codes")
         read_timeout(object_in(settings, "limits"))
         read_variables(object_in(settings, "environment_variables"))
     waits_for = {node for value in bound.values() if isinstance(value, str) for node in _nodes_in(value)}

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from azureml_emulator.arm import ArmError, bad_request, now, object_in
 from azureml_emulator.jobs.computes import check_compute
 from azureml_emulator.jobs.context import JobContext, find_asset
+from azureml_emulator.jobs.delivery import place_of
 from azureml_emulator.jobs.graph import (
     Condition,
     Graph,
@@ -79,7 +80,7 @@ def read_pipeline_job(store: Store, properties: Document) -> PipelineSpec:
     outputs = {name: read_output(name, output) for name, output in object_in(properties, "outputs").items()}
     settings = object_in(properties, "settings")
     if reference := properties.get("componentId"):
-        component = find_asset(store, str(reference))["properties"]["componentSpec"]
+        component = find_asset(store, str(reference), "components")["properties"]["componentSpec"]
         graph = read_component_graph(store, component)
         inputs = complete_inputs("the job", component, inputs)
         outputs = {name: Data("uri_folder") for name in object_in(component, "outputs")} | outputs
@@ -260,9 +261,7 @@ class _Pipeline:
         promoted = self._spec.outputs.get(node.promoted.get(name, ""))
         if promoted is None or promoted.uri is None:
             return output
-        pipeline_output = node.promoted[name]
-        uri = promoted.uri.replace("${{name}}", self._run.id).replace("${{output_name}}", pipeline_output)
-        return replace(output, uri=uri)
+        return replace(output, uri=place_of(self._run, node.promoted[name], promoted))
 
     def _made_by(self, node: Node, run: Run) -> dict[str, Value]:
         """The values of a node's outputs, for those who wait for them."""

@@ -80,6 +80,12 @@ class JobRunner:
         if task := self._tasks.get(run_id):
             await asyncio.wait([task])
 
+    async def clear(self) -> None:
+        """End all jobs and forget them: for a workspace that starts anew."""
+        for run_id in list(self._tasks):
+            await self.cancel(run_id)
+        self.context.runs.clear()
+
     async def close(self) -> None:
         """End all processes; what was running is given up at the next start."""
         tasks = list(self._tasks.values())

@@ -220,6 +220,10 @@ class Runs:
             self.delete_tree(child.id)
         self._connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
+    def clear(self) -> None:
+        """Forget all runs."""
+        self._connection.execute("DELETE FROM runs")
+
     def _select(self, condition: str, value: object) -> list[Run]:
         query = f"SELECT document FROM runs WHERE {condition} ORDER BY sequence"  # noqa: S608 - our own words
         return [_read(json.loads(row[0])) for row in self._connection.execute(query, (value,))]

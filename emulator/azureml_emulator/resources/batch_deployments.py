@@ -121,18 +121,18 @@ def check_scoring(settings: Document) -> None:
 
 def _check_assets(parts: Services, properties: Document) -> None:
     if configuration := object_in(properties, "deploymentConfiguration"):
-        component = find_asset(parts.store, str(object_in(configuration, "componentId").get("assetId")))
+        component = find_asset(parts.store, str(object_in(configuration, "componentId").get("assetId")), "components")
         if component["properties"]["componentSpec"]["type"] != "pipeline":
             raise bad_request(f"The component {component['id']} is no pipeline.")
         return
     model, code = object_in(properties, "model"), object_in(properties, "codeConfiguration")
     if not model:
         raise bad_request("A batch deployment needs a 'model', or a pipeline component.")
-    find_asset(parts.store, str(model.get("assetId")))
+    find_asset(parts.store, str(model.get("assetId")), "models")
     if not code or not properties["environmentId"]:
         raise not_emulated("a batch deployment without code and environment, which MLflow models can have")
-    find_asset(parts.store, str(code.get("codeId")))
-    find_asset(parts.store, str(properties["environmentId"]))
+    find_asset(parts.store, str(code.get("codeId")), "codes")
+    find_asset(parts.store, str(properties["environmentId"]), "environments")
     script = PurePosixPath(str(code.get("scoringScript") or ""))
     if not script.name or ".." in script.parts or script.is_absolute():
         raise bad_request(f"The scoring script '{script}' must be a path in the code folder.")

@@ -110,9 +110,9 @@ def _checked(parts: Services, run: Run, spec: CommandSpec | PipelineSpec, proper
     compute = spec.compute if isinstance(spec, PipelineSpec) else properties.get("computeId")
     name = check_compute(parts.store, settings.workspace_id, compute)
     if isinstance(spec, CommandSpec):
-        find_asset(parts.store, spec.environment)
+        find_asset(parts.store, spec.environment, "environments")
         if spec.code:
-            find_asset(parts.store, spec.code)
+            find_asset(parts.store, spec.code, "codes")
     else:
         _check_nodes(parts, spec.graph)
     _check_data(parts, spec.inputs)
@@ -194,7 +194,10 @@ async def get(request: Request) -> Response:
     run = _find_run(request)
     job = parts.store.get(arm_path(request))
     if job is None:
-        return JSONResponse({**new_resource(arm_path(request), {}), "properties": None})
+        child = new_resource(arm_path(request), {})
+        return JSONResponse(
+            {**child, "properties": None, "systemData": {**child["systemData"], "createdAt": run.created}}
+        )
     return JSONResponse(_show(parts, job, run))
 
 

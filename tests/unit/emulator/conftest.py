@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import httpx
 import pytest
+from azure.core import MatchConditions
 
 from azureml_emulator.app import OPERATED_KINDS, build_app
 from azureml_emulator.blobs import Blobs
@@ -84,11 +85,9 @@ class MemoryBlob:
         self._blobs = blobs
         self._name = name
 
-    def exists(self) -> bool:
-        return self._name in self._blobs
-
-    def create_append_blob(self) -> None:
-        self._blobs[self._name] = b""
+    def create_append_blob(self, match_condition: MatchConditions) -> None:
+        assert match_condition is MatchConditions.IfMissing
+        self._blobs.setdefault(self._name, b"")
 
     def append_block(self, content: bytes) -> None:
         self._blobs[self._name] += content

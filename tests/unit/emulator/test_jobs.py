@@ -329,3 +329,13 @@ async def test_an_interpreter_of_an_environment_comes_first(app: App) -> None:
     await run(app, "job1", command="python -c 'import sys; print(sys.executable)'")
 
     assert Path(log(app, "job1").strip()) == Path(sys.executable)
+
+
+async def test_a_workspace_that_starts_anew_has_no_jobs(app: App, settings: Settings) -> None:
+    await submit(app, "job1", command="sleep 60")
+    await wait_for_status(app, "job1", "Running")
+
+    await app.parts.jobs.clear()
+
+    assert (await app.arm.get("jobs/job1")).status_code == 404
+    assert not processes_of(settings.state_dir)

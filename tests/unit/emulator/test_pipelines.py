@@ -331,6 +331,7 @@ def bad_jobs(write: str, show: str) -> list[tuple[Document, str]]:
         ({"a": {"type": "sweep", "componentId": write}}, "sweep"),
         ({"a": {"type": "command"}}, "componentId"),
         ({"a": node("/x/components/gone/versions/1")}, "components/gone"),
+        ({"a": node(write.split("/components/")[0] + "/environments/here/versions/1")}, "environments/here"),
         ({"a": node(write) | {"type": "pipeline"}}, "pipeline"),
         ({"a": node(show)}, "'folder'"),
         ({"a": node(write, {"odd": "x"})}, "'odd'"),
@@ -351,7 +352,7 @@ def bad_jobs(write: str, show: str) -> list[tuple[Document, str]]:
     ]
 
 
-@pytest.mark.parametrize("number", range(21))
+@pytest.mark.parametrize("number", range(22))
 async def test_what_cannot_run_is_refused(app: App, number: int) -> None:
     jobs, said = bad_jobs(*await put_pair(app))[number]
 
