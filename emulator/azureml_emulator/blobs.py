@@ -107,7 +107,6 @@ class Blobs:
             ArmError: If nothing is there, or a blob's name points out of the folder.
         """
         container, path = self.locate(uri)
-        _check_path(path)
         target = parent / PurePosixPath(path).name
         await asyncio.to_thread(self._download, container, path, target)
         return target
@@ -120,7 +119,6 @@ class Blobs:
             uri: Where the file or the folder's content goes; see `locate`.
         """
         container, path = self.locate(uri)
-        _check_path(path)
         await asyncio.to_thread(self._upload, source, container, path)
 
     async def append(self, uri: str, content: bytes) -> None:
@@ -179,8 +177,14 @@ class Blobs:
             The container, and the path in it without a slash at the end.
 
         Raises:
-            ArmError: If it is of another form.
+            ArmError: If it is of another form, or points out of its folder.
         """
+        container, path = self._locate(uri)
+        if ".." in PurePosixPath(path).parts:
+            raise ArmError(400, "UserError", f"The path {path!r} points out of its folder.")
+        return container, path
+
+    def _locate(self, uri: str) -> tuple[str, str]:
         try:
             parts = urlsplit(uri)
         except ValueError:
@@ -201,7 +205,7 @@ class Blobs:
         client = self._client.get_container_client(container)
         for file in [source] if source.is_file() else sorted(source.rglob("*")):
             if file.is_file():
-                name = path if file == source else f"{path}/{file.relative_to(source).as_posix()}"
+                name = path if file == source else str(PurePosixPath(path) / file.relative_to(source).as_posix())
                 with file.open("rb") as content:
                     client.upload_blob(name, content, overwrite=True)
 
@@ -232,8 +236,3 @@ class Blobs:
             found = True
         if not found:
             raise ArmError(404, "UserError", f"There is nothing at {path!r} in container {container!r}.")
-
-
-def _check_path(path: str) -> None:
-    if ".." in PurePosixPath(path).parts:
-        raise ArmError(400, "UserError", f"The path {path!r} points out of its folder.")

@@ -265,7 +265,7 @@ def _read_outputs(name: str, component: Document, given: Document) -> tuple[dict
         bound = [BOUND_OUTPUT.fullmatch(inside) for inside in expressions_in(str(settings.get("value") or ""))]
         if bound and bound[0]:
             promoted[output_name] = bound[0][1]
-            settings = {"mode": settings.get("mode")}
+            settings = {"mode": settings.get("mode"), "name": settings.get("name")}
         output = read_output(output_name, settings)
         outputs[output_name] = replace(output, type=str(declaration.get("type") or "uri_folder"))
     return outputs, promoted

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from azureml_emulator.arm import bad_request, object_in
+from azureml_emulator.arm import bad_request, not_emulated, object_in
 from azureml_emulator.durations import duration_seconds
 from azureml_emulator.store import Document
 
@@ -19,6 +19,8 @@ DATA_TYPES = {
     "triton_model": "TritonModel",
 }
 """The types of data, as jobs write them and as the run history does."""
+ASSET_NAMES = ("assetName", "name")
+"""In jobs, and in pipelines' nodes."""
 IO_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,254}")
 
 
@@ -146,10 +148,14 @@ def read_output(name: str, output: object) -> Data:
         Its type and, where the client gave one, its place.
 
     Raises:
-        ArmError: 400, if it is of an unknown kind.
+        ArmError: 400, if it is of an unknown kind; 501, if it shall become an asset.
     """
     check_io_name(name)
     given = output if isinstance(output, dict) else {}
+    if any(given.get(field) for field in ASSET_NAMES):
+        raise not_emulated(
+            f"the output {name!r} as an asset; register azureml://jobs/JOB/outputs/{name} when the job has ended"
+        )
     kind = given.get("jobOutputType") or given.get("job_output_type") or "uri_folder"
     uri = given.get("uri")
     if kind not in DATA_TYPES or not (uri is None or isinstance(uri, str)):
