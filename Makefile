@@ -11,6 +11,14 @@ READY := .venv/.ready
 comma := ,
 UV_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
+REGISTRY ?=
+TAG ?=
+# What runs on this machine uses the images by their own names, whatever a shell exports for a cluster's.
+ifneq ($(filter run test-docker,$(MAKECMDGOALS)),)
+override REGISTRY :=
+override TAG :=
+endif
+
 .PHONY: help
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,7 +74,7 @@ DOCKER ?= docker
 DOCKER_BUILD_FLAGS ?=
 BASE_IMAGE ?= python:3.11-slim-bookworm
 CA_CERTIFICATES ?=
-IMAGES := azure ml $(if $(GPU),ml-gpu)
+IMAGES := azure ml $(if $(filter-out 0,$(GPU)),ml-gpu)
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' components/kfp_azureml/__init__.py)
 REVISION := $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2> /dev/null || echo unknown)
 SOURCE := $(or $(filter https://%,$(shell git remote get-url origin 2> /dev/null)),unknown)
@@ -92,14 +100,23 @@ $(SYFT): requirements/sbom.txt | $(UV)
 	@$(UV) pip sync --quiet --python .cache/syft/bin/python --require-hashes requirements/sbom.txt
 	@touch $@
 
+.PHONY: built
+built:
+	@$(foreach image,$(IMAGES),reason=$$($(DOCKER) image inspect "$(call image_name,$(image))" 2>&1 > /dev/null) || \
+		{ echo "image $(call image_name,$(image)) cannot be read ($$reason): make images builds it" >&2; exit 1; };)
+
 .PHONY: sbom
-sbom: $(SYFT) ## write each image's list of contents to dist/sbom (SPDX)
+sbom: built $(SYFT) ## write each image's list of contents to dist/sbom (SPDX)
 	@mkdir -p dist/sbom
-	@$(foreach image,$(IMAGES),SYFT_CHECK_FOR_APP_UPDATE=false $(SYFT) scan --quiet "docker:$(call image_name,$(image))" \
+	@$(foreach image,$(IMAGES),SYFT_CHECK_FOR_APP_UPDATE=false $(SYFT) scan "docker:$(call image_name,$(image))" \
 		--output spdx-json=dist/sbom/$(image).spdx.json && echo "dist/sbom/$(image).spdx.json" &&) true
 
+.PHONY: wheel
+wheel: $(READY) ## build the package, to be installed elsewhere, in dist
+	@$(BIN)/python -m hatchling build --target wheel
+
 .PHONY: test-docker
-test-docker: images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
+test-docker: $(READY) images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
 	$(BIN)/pytest tests/docker $(ARGS)
 
 .PHONY: lint
@@ -110,8 +127,6 @@ lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/mypy pipelines/*.py
 	$(BIN)/hadolint docker/*.Dockerfile
 
-REGISTRY ?=
-TAG ?=
 OUTPUT ?= pipelines/image_classification.yaml
 # Variables of compile-pipeline that hold one value, and those that hold several: each is the flag of its name.
 COMPILE_ONE := REGISTRY TAG ML_DIGEST AZURE_DIGEST ML_GPU_DIGEST PULL_SECRET GPU GPU_TYPE RETRIES TTL

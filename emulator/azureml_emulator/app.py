@@ -14,27 +14,38 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azureml_emulator import arm, clouds, control, scoring
+from azureml_emulator import arm, batch, clouds, control, history, scoring
 from azureml_emulator.host_errors import MANAGEMENT_HOST
-from azureml_emulator.identity import LOGIN_HOST, RequireManagementToken, login_routes
+from azureml_emulator.identity import (
+    DATA_PLANE_AUDIENCES,
+    LOGIN_HOST,
+    MANAGEMENT_AUDIENCES,
+    RequireToken,
+    login_routes,
+)
 from azureml_emulator.interference import Interference
 from azureml_emulator.recording import BLOB_HOST
 from azureml_emulator.resources import (
     autoscale_settings,
+    batch_deployments,
+    batch_endpoints,
     codes,
+    components,
     computes,
+    data,
     datastores,
     environments,
+    jobs,
     kubernetes,
     long_running,
     models,
     online_deployments,
     online_endpoints,
     request_metrics,
+    vm_sizes,
     workspaces,
 )
 from azureml_emulator.services import Services
-from azureml_emulator.settings import Settings
 from azureml_emulator.tracking import api as tracking_api
 from azureml_emulator.tracking import errors as tracking_errors
 from azureml_emulator.tracking.errors import MlflowError
@@ -43,13 +54,21 @@ CLIENT_LENGTH = 200
 WORKSPACE_KINDS = (
     datastores,
     computes,
+    data,
     models,
     environments,
     codes,
+    components,
+    jobs,
     online_endpoints,
     online_deployments,
+    batch_endpoints,
+    batch_deployments,
     request_metrics,
 )
+OPERATED_KINDS = (online_endpoints, online_deployments, batch_endpoints, batch_deployments, computes, jobs)
+"""Those with long-running operations."""
+ABOVE_WORKSPACE = (*long_running.routes, *vm_sizes.routes, *autoscale_settings.routes)
 
 
 def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = None) -> Starlette:
@@ -64,14 +83,17 @@ def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = 
         The app for all host names, the blob store's only with a relay.
     """
     settings = parts.settings
-    management = _management_routes(settings)
+    in_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
+    management = [*ABOVE_WORKSPACE, *workspaces.routes(settings.workspace_id, in_workspace)]
     middleware = [Middleware(CanonicalPath, workspace_id=settings.workspace_id, routes=management)]
     middleware.append(Middleware(AccessLog, file=access_log))
     hosts: list[BaseRoute] = [
         Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
-        Host(MANAGEMENT_HOST, Router([Route(clouds.PATH, clouds.get), Mount("", app=_signed_in(parts, management))])),
-        Host(settings.api_host, _signed_in(parts, tracking_api.routes(parts))),
-        Host(f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router(scoring.managed_routes)),
+        Host(MANAGEMENT_HOST, _management(parts, management)),
+        Host(settings.api_host, _data_plane(parts)),
+        Host(
+            f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router([*batch.routes, *scoring.managed_routes])
+        ),
         Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring.kubernetes_routes)),
     ]
     if blob_relay:
@@ -97,17 +119,23 @@ def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = 
     return app
 
 
-def _management_routes(settings: Settings) -> list[BaseRoute]:
-    in_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
-    return [
-        *long_running.routes,
-        *autoscale_settings.routes,
-        *workspaces.routes(settings.workspace_id, in_workspace),
+def _management(parts: Services, routes: list[BaseRoute]) -> Router:
+    signed_in = Router(
+        routes, middleware=[Middleware(RequireToken, tokens=parts.tokens, audiences=MANAGEMENT_AUDIENCES)]
+    )
+    return Router([Route(clouds.PATH, clouds.get), Mount("", app=signed_in)])
+
+
+def _data_plane(parts: Services) -> Router:
+    routes = [
+        *tracking_api.routes(parts),
+        *history.routes(parts.settings),
+        *batch.data_plane_routes(parts.settings),
     ]
-
-
-def _signed_in(parts: Services, routes: list[BaseRoute]) -> Router:
-    return Router(routes, middleware=[Middleware(RequireManagementToken, tokens=parts.tokens)])
+    signed_in = Router(
+        routes, middleware=[Middleware(RequireToken, tokens=parts.tokens, audiences=DATA_PLANE_AUDIENCES)]
+    )
+    return Router([Route("/discovery", history.discover), Mount("", app=signed_in)])
 
 
 class CanonicalPath:

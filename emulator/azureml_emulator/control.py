@@ -75,7 +75,7 @@ async def reset(parts: Services) -> None:
     await parts.operations.clear()
     await parts.servers.clear()
     parts.store.clear()
-    parts.runs.clear()
+    await parts.jobs.clear()
     parts.records.clear()
     await parts.blobs.clear()
     await datastores.create_containers(parts.blobs)

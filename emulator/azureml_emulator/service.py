@@ -18,7 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from azureml_emulator import control
-from azureml_emulator.app import build_app
+from azureml_emulator.app import OPERATED_KINDS, build_app
 from azureml_emulator.blob_relay import BlobRelay
 from azureml_emulator.blobs import Blobs
 from azureml_emulator.certificates import Certificates, make_certificates
@@ -34,12 +34,14 @@ from azureml_emulator.info import (
     write_federated_token,
     write_info,
 )
+from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.locks import locked
 from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
-from azureml_emulator.resources import datastores, online_deployments, online_endpoints, workspaces
+from azureml_emulator.resources import datastores, online_deployments, workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import running_azurite
@@ -125,21 +127,25 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         transitions = Transitions(store, settings.settle_seconds)
         operations = Operations(store, transitions)
         stack.push_async_callback(operations.close)
+        tokens, runs = Tokens(settings), Runs(store.connection)
+        runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
+        stack.push_async_callback(runner.close)
         parts = Services(
             settings,
             store,
             transitions,
             operations,
-            Tokens(settings),
+            tokens,
             blobs,
             servers,
-            Runs(store.connection),
+            runs,
+            runner,
             Records(store.connection, settings.workspace_id),
             metrics=RequestMetrics(settings.metrics_lag_seconds),
         )
         stack.push_async_callback(parts.mirror.close)
-        online_endpoints.define_operations(parts)
-        online_deployments.define_operations(parts)
+        for kind in OPERATED_KINDS:
+            kind.define_operations(parts)
         operations.resume()
         await _bring_up_deployments(parts)
 
@@ -164,6 +170,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             control_token=settings.control_token if settings.control else "",
             federated_token_file=str(write_federated_token(settings)),
         )
+        runner.open(info.environment)
         info_file = write_info(info)
         stack.callback(info_file.unlink, missing_ok=True)
         yield info

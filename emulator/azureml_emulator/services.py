@@ -12,6 +12,7 @@ from azureml_emulator.blobs import Blobs
 from azureml_emulator.faults import FaultPlan
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
+from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.mirroring import Mirror
@@ -35,6 +36,7 @@ class Services:
     blobs: Blobs
     servers: InferenceServers
     runs: Runs
+    jobs: JobRunner
     records: Records
     recorder: Recorder = field(default_factory=Recorder)
     faults: FaultPlan = field(default_factory=FaultPlan)

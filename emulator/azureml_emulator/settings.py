@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -40,6 +41,8 @@ class Settings:
         control: Whether the control API is there.
         control_token: Its token, another one at each start.
         federated_token: What signs the application in as a Kubernetes service account, another one at each start.
+        job_slots: How many commands of jobs run at once.
+        environment_pythons: Interpreters of this machine that stand in for environments or images, by their names.
     """
 
     state_dir: Path
@@ -61,6 +64,8 @@ class Settings:
     control: bool = False
     control_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     federated_token: str = field(default_factory=_new_federated_token, repr=False)
+    job_slots: int = 2
+    environment_pythons: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def workspace_id(self) -> str:

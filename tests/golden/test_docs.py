@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import click
 import pytest
 from kfp.cli import cli as kfp_cli
 
+import makefile
 from console_blocks import arguments_of, commands
 from kfp_azureml.cli import commands as kfp_azureml_cli
+from kfp_azureml.compiling.command import compile_command
+from kfp_azureml.compiling.flags import options_from
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "aks.md"
-COMMANDS = commands(PAGE)
-INLINE = re.findall(r"`(kfp(?:-azureml)? [a-z][^`]* [^`]+)`", PAGE.read_text())
+TEXT = PAGE.read_text()
+COMMANDS = commands(TEXT)
+INLINE = re.findall(r"`(kfp(?:-azureml)? [a-z][^`]* [^`]+)`", TEXT)
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 GROUPS: dict[str, click.Group] = {"kfp": kfp_cli.cli, "kfp-azureml": kfp_azureml_cli}
 
 
 def calls(program: str) -> list[list[str]]:
     return [call for command in [*COMMANDS, *INLINE] for call in arguments_of(program, command)]
+
+
+def section(heading: str) -> str:
+    return TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def exported_in_section_1() -> dict[str, str]:
+    """What the page's first section exports of that which `make` takes from the environment."""
+    lines = [line for line in commands(section("1. Names")) if line.startswith("export ")]
+    script = "\n".join([*lines, 'printf "%s\\n" "$REGISTRY" "$TAG"'])
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=10, check=True)
+    return dict(zip(("REGISTRY", "TAG"), done.stdout.splitlines(), strict=True))
 
 
 def parse(program: str, arguments: list[str]) -> None:
@@ -86,10 +104,9 @@ def test_a_wrong_command_line_is_refused(program: str, call: list[str]) -> None:
 
 
 def test_every_file_that_is_named_exists() -> None:
-    text = PAGE.read_text()
-    named = {PAGE.parent / link for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", text)}
+    named = {PAGE.parent / link for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", TEXT)}
     named |= {
-        ROOT / path for path in re.findall(r"(?<![\w./-])(?:manifests|pipelines|docker|docs|components)/[\w./-]+", text)
+        ROOT / path for path in re.findall(r"(?<![\w./-])(?:manifests|pipelines|docker|docs|components)/[\w./-]+", TEXT)
     }
     missing = {path for path in named if not path.exists() and path.name != "azcreds.env"}
     assert not missing
@@ -97,16 +114,37 @@ def test_every_file_that_is_named_exists() -> None:
 
 
 def test_every_anchor_is_a_heading() -> None:
-    text = PAGE.read_text()
-    headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)", TEXT, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
 
 
 def test_every_overlay_is_on_the_page() -> None:
     rendered = {word for call in calls("make") for word in call if word.startswith("OVERLAYS=")}
     overlays = {path.name for path in (ROOT / "manifests" / "overlays").iterdir()}
     assert {word.removeprefix("OVERLAYS=") for word in rendered} == overlays
+
+
+@pytest.mark.parametrize("after_section_1", [True, False])
+def test_a_local_cluster_gets_the_images_that_the_pipeline_names(after_section_1: bool) -> None:
+    exported = exported_in_section_1() if after_section_1 else {}
+    lines = commands(section("A cluster on this machine"))
+    made = {call[0]: call for line in lines for call in arguments_of("make", line)}
+    built = makefile.built_images(*made["images"], **exported)
+    (loaded,) = (call[2:] for line in lines for call in arguments_of("kind", line))
+    flags = compile_command.make_context("compile", makefile.compile_flags(*made["compile-pipeline"][1:], **exported))
+    options = options_from({name: value for name, value in flags.params.items() if name not in ("pipeline", "output")})
+    assert sorted(built) == sorted(loaded) == [options.azure_image, options.ml_image]
+
+
+def test_the_wheel_that_is_installed_is_the_one_that_is_built(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    (wheel,) = tmp_path.iterdir()
+    assert set(re.findall(r"[\w.-]+\.whl", TEXT)) == {wheel.name}
+    assert "make wheel" in COMMANDS
+    with zipfile.ZipFile(wheel) as archive:
+        assert "kfp_azureml/pipelines/image_classification.yaml" in archive.namelist()
 
 
 def test_kubeflow_is_the_release_of_the_sdk() -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 _BEFORE_A_COMMAND = {";", "&&", "||", "|", "(", ")", "<(", "{", "}", "do", "done"}
 
 
-def commands(page: Path) -> list[str]:
-    """Return the commands of a page's `console` blocks: what follows a prompt, with its continuation lines."""
+def commands(text: str) -> list[str]:
+    """Return the commands of a text's `console` blocks: what follows a prompt, with its continuation lines."""
     found = []
-    for block in re.findall(r"^ *```console\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^ *```console\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
         lines = iter(block.splitlines())
         for line in lines:
             if line.lstrip().startswith("$ "):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from kfp_azureml.compiling.validation import validate_documents
 from kfp_azureml.errors import PipelineError
 
 API = "/apis/v2beta1"
+CLUSTER_PROXY = "/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy"
+"""Where the cluster's own API lets one through to Kubeflow's; this double answers there too."""
+UNANSWERED_SECONDS = 60.0
 _RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 500: 13}
 
 
@@ -62,6 +66,7 @@ class KubeflowApi:
         multi_user: Whether there are profiles.
         script: What a run's polls show, one after the other; the last stays. See `shows`.
         faults: How to fail, by "METHOD path" without the version; each is used up, the key "" stands for any request.
+        unanswered: Requests that are carried out and not answered, likewise; their connection is dropped at the event.
         requests: What was asked, as "METHOD path".
         experiments: The experiments by id.
         runs: The bodies of runs that were created, by id.
@@ -74,6 +79,7 @@ class KubeflowApi:
     multi_user: bool = False
     script: list[dict[str, Any]] = field(default_factory=lambda: [shows("SUCCEEDED")])
     faults: dict[str, list[Fault]] = field(default_factory=dict)
+    unanswered: dict[str, threading.Event] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -84,18 +90,23 @@ class KubeflowApi:
 
     def answer(self, request: Request) -> Response | None:
         """Answer a request, as told to or as the API does."""
-        path = request.path.removeprefix(API)
+        address = request.path.removeprefix(CLUSTER_PROXY)
+        path = address.removeprefix(API)
         asked = f"{request.method} {path}"
         self.requests.append(asked)
         for key in (asked, ""):
             if self.faults.get(key):
                 return self.faults[key].pop(0).response()
-        if not request.path.startswith(API):
+        if not address.startswith(API):
             return Fault(404, "Not Found").response()
         try:
-            return json_response(200, self._answer(request, path))
+            response = json_response(200, self._answer(request, path))
         except RefusedError as refused:
             return Fault(refused.status, str(refused)).response()
+        if asked in self.unanswered:
+            self.unanswered[asked].wait(UNANSWERED_SECONDS)
+            return None
+        return response
 
     def _answer(self, request: Request, path: str) -> object:
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NAMESPACE = "kubeflow"
 REQUEST_SECONDS = (10.0, 30.0)
 """How long a request may take to connect and to answer; a pair, since the client drops a float (rest.py)."""
+_NO_KUBECONFIG = "no kubeconfig: get one (az aks get-credentials), or name it in KUBECONFIG"
 _IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -47,44 +48,55 @@ def open_cluster(context: str | None, namespace: str | None, environ: Mapping[st
     Raises:
         KubeflowError: If there is no cluster to be found.
     """
-    import yaml
     from kubernetes import client, config
     from urllib3 import Retry
 
+    namespace = choose_namespace(context, namespace, environ)
     configuration = client.Configuration()
-    try:
-        if context is None and not _kubeconfig(environ) and "KUBERNETES_SERVICE_HOST" in environ:
+    files = _kubeconfig(environ)
+    with _kubeconfig_errors():
+        if files:
+            config.load_kube_config(files, context, configuration, persist_config=False)
+        elif "KUBERNETES_SERVICE_HOST" in environ:
             config.load_incluster_config(client_configuration=configuration)
         else:
-            files = _kubeconfig(environ)
-            if not files:
-                raise KubeflowError("no kubeconfig: get one (az aks get-credentials), or name it in KUBECONFIG")
-            config.load_kube_config(files, context, configuration, persist_config=False)
-    except config.ConfigException as error:
+            raise KubeflowError(_NO_KUBECONFIG)
+    configuration.retries = Retry(0, redirect=False)
+    return Cluster(client.CoreV1Api(client.ApiClient(configuration)), configuration.host, namespace)
+
+
+def choose_namespace(context: str | None, namespace: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """Choose the namespace as `open_cluster` does, where no cluster is needed.
+
+    Raises:
+        KubeflowError: If the context does not exist, or the kubeconfig that is asked for its namespace cannot be read.
+    """
+    from kubernetes.config import kube_config
+
+    files = _kubeconfig(environ)
+    if context and not files:
+        raise KubeflowError(_NO_KUBECONFIG)
+    if namespace and not context:
+        return namespace
+    if not files:
+        return _IN_CLUSTER_NAMESPACE.read_text().strip() if _IN_CLUSTER_NAMESPACE.is_file() else NAMESPACE
+    with _kubeconfig_errors():
+        # The public list of contexts wants a current one even where another is named.
+        chosen = kube_config._get_kube_config_loader(filename=files, active_context=context).current_context
+    return namespace or str(chosen["context"].get("namespace") or NAMESPACE)
+
+
+@contextmanager
+def _kubeconfig_errors() -> Iterator[None]:
+    import yaml
+    from kubernetes.config import ConfigException
+
+    try:
+        yield
+    except ConfigException as error:
         raise KubeflowError(f"kubeconfig: {' '.join(str(error).split())}") from error
     except (yaml.YAMLError, OSError) as error:
         raise KubeflowError(f"kubeconfig: cannot be read ({type(error).__name__})") from error
-    configuration.retries = Retry(0, redirect=False)
-    return Cluster(
-        client.CoreV1Api(client.ApiClient(configuration)),
-        configuration.host,
-        namespace or default_namespace(context, environ),
-    )
-
-
-def default_namespace(context: str | None, environ: Mapping[str, str] = os.environ) -> str:
-    """Return the namespace that is meant where none is named; see `open_cluster`."""
-    import yaml
-    from kubernetes import config
-
-    if files := _kubeconfig(environ):
-        try:
-            contexts, current = config.list_kube_config_contexts(files)
-        except (config.ConfigException, yaml.YAMLError, OSError):
-            return NAMESPACE
-        chosen = next((each for each in contexts if each["name"] == context), current)
-        return str(chosen["context"].get("namespace") or NAMESPACE)
-    return _IN_CLUSTER_NAMESPACE.read_text().strip() if _IN_CLUSTER_NAMESPACE.is_file() else NAMESPACE
 
 
 @contextmanager

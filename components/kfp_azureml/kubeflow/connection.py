@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.errors import KubeflowError
+from kfp_azureml.kubeflow.cluster import NAMESPACE
 from kfp_azureml.kubeflow.failures import NotTheApiError, api_errors
 
 if TYPE_CHECKING:
     from kfp import Client
 
-HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"  # kfp's own name, as is that of the token's path
+HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"  # kfp's own names, these three
+PAGES_VARIABLE = "KF_PIPELINES_UI_ENDPOINT"
 TOKEN_PATH_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - a path
 TOKEN_VARIABLE = "KF_PIPELINES_TOKEN"  # noqa: S105 - a name
 COOKIE_VARIABLE = "KF_PIPELINES_COOKIE"
@@ -34,7 +36,7 @@ class Connection:
     """How to reach Kubeflow.
 
     Attributes:
-        host: The API's address; empty: as kfp finds it, in the pod's cluster or through the kubeconfig.
+        host: The API's address; empty: in a pod that of its cluster, elsewhere through the kubeconfig.
         namespace: The profile's namespace where Kubeflow has several users; empty: kfp's own setting.
         token_file: A file with a bearer token, which is read again for each request; None: none.
         token: A bearer token; empty: none.
@@ -90,9 +92,11 @@ def connect(connection: Connection) -> Client:
     """
     from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials
 
-    host = connection.host
-    if host and not host.startswith(("http://", "https://")):
-        host = f"https://{host}"
+    host = _with_scheme(connection.host) if connection.host else _address_in_a_pod()
+    if not host and (connection.token or connection.token_file):
+        raise KubeflowError(
+            f"a token needs Kubeflow's address, since a kubeconfig sends its own: give --host or set {HOST_VARIABLE}"
+        )
     given: dict[str, Any] = {
         "host": host or None,
         "existing_token": connection.token or None,
@@ -113,6 +117,31 @@ def connect(connection: Connection) -> Client:
 def api_address(client: Client) -> str:
     """Return the address that a client sends its requests to."""
     return str(client._run_api.api_client.configuration.host)
+
+
+def page_of_run(connection: Connection, run_id: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the address of a run's page; empty: it is not known what a browser has to open.
+
+    Nobody's browser reaches the address that a pod uses, and through a kubeconfig there is no page.
+    """
+    pages = environ.get(PAGES_VARIABLE) or connection.host
+    return f"{_with_scheme(pages).rstrip('/')}/#/runs/details/{run_id}" if pages else ""
+
+
+def _with_scheme(address: str) -> str:
+    return address if address.startswith(("http://", "https://")) else f"https://{address}"
+
+
+def _address_in_a_pod() -> str:
+    """Return the API's address inside the cluster, found as kfp does, which leaves out the scheme; empty: no pod."""
+    from kfp import Client
+    from kubernetes import client, config
+
+    try:
+        config.load_incluster_config(client_configuration=client.Configuration())
+    except config.ConfigException:
+        return ""
+    return f"http://{Client._IN_CLUSTER_DNS_NAME.format(NAMESPACE)}"
 
 
 def _bounded_client_class() -> type[Client]:

@@ -24,6 +24,8 @@ def check_values(values: SecretValues) -> None:
 
         identity = credential(values.by_key)
     except ModuleNotFoundError as error:
-        raise CredentialsError("--check needs the extra azure: pip install 'kfp-azureml[azure]'") from error
+        raise CredentialsError(
+            "--check needs the extra azure: pip install 'WHEEL[azure]', with the wheel that `make wheel` makes"
+        ) from error
     with azure_errors("signing in", CredentialsError):
         identity.get_token(_MANAGEMENT_SCOPE)

@@ -29,7 +29,7 @@ def azcreds_command(namespace: str | None, context: str | None, file: Path | Non
     import yaml
 
     from kfp_azureml.azcreds import SECRET_NAME
-    from kfp_azureml.kubeflow.cluster import default_namespace, open_cluster
+    from kfp_azureml.kubeflow.cluster import choose_namespace, open_cluster
     from kfp_azureml.kubeflow.secret import apply_secret, redacted_manifest
     from kfp_azureml.kubeflow.secret_check import check_values
     from kfp_azureml.kubeflow.secret_values import read_values
@@ -39,7 +39,7 @@ def azcreds_command(namespace: str | None, context: str | None, file: Path | Non
         check_values(values)
         click.echo("The values log in to Azure", err=True)
     if dry_run:
-        manifest = redacted_manifest(namespace or default_namespace(context))
+        manifest = redacted_manifest(choose_namespace(context, namespace))
         click.echo(yaml.safe_dump(manifest, sort_keys=False), nl=False)
         return
     cluster = open_cluster(context, namespace)

@@ -21,7 +21,7 @@ from kfp_azureml.compiling.parameters import check_complete, declared_parameters
 from kfp_azureml.compiling.sources import find_pipeline
 from kfp_azureml.compiling.validation import validate_compiled
 from kfp_azureml.errors import CancelledError, KfpAzuremlError, KubeflowError
-from kfp_azureml.kubeflow.connection import Connection, api_address, connect
+from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_address, connect, page_of_run
 from kfp_azureml.kubeflow.failures import api_errors
 from kfp_azureml.kubeflow.following import Follower
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "pipeline_samples"
 TIMEOUT_SECONDS = 86400.0
 _CONFLICT = 409
+_MAY_BE_THERE = "look before you try again: the run may be there"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -77,24 +78,30 @@ def submit(wanted: Submission, connection: Connection, say: Callable[[str], None
         CancelledError: If the user stopped this command.
     """
     source = find_pipeline(wanted.pipeline)
-    with _compiled(source, wanted.options) as package:
-        declared = declared_parameters(package)
-        arguments = parse_values(wanted.params, declared)
-        check_complete(arguments, declared)
-        client = connect(connection)
-        run_id = _create_run(client, wanted, connection, package, arguments)
-        steps = step_names(package)
-    link = f"{client._get_url_prefix()}/#/runs/details/{run_id}"
-    say(f"Run {run_id} in experiment {wanted.experiment}: {link}")
-    if not wanted.wait:
-        return
-    started = time.monotonic()
+    run_id = ""
     try:
+        with _compiled(source, wanted.options) as package:
+            declared = declared_parameters(package)
+            arguments = parse_values(wanted.params, declared)
+            check_complete(arguments, declared)
+            steps = step_names(package)
+            client = connect(connection)
+            run_id = _create_run(client, wanted, connection, package, arguments)
+        started = time.monotonic()
+        page = page_of_run(connection, run_id) or f"{PAGES_VARIABLE}, the address of Kubeflow's pages, gives a link"
+        say(f"Run {run_id} in experiment {wanted.experiment}: {page}")
+        if not wanted.wait:
+            return
         Follower(client, api_address(client), run_id, steps, say).follow(wanted.timeout)
     except CancelledError as cancelled:
-        raise CancelledError(f"{cancelled}; {_leave_or_terminate(client, run_id, wanted, cancelled)}: {link}") from None
+        if not run_id:
+            raise
+        done = _leave_or_terminate(client, run_id, wanted, cancelled)
+        raise CancelledError(f"{cancelled}; {done}: {_where(connection, run_id)}") from None
     except KfpAzuremlError as error:
-        raise type(error)(f"{error}: {link}") from error
+        if not run_id:
+            raise
+        raise type(error)(f"{error}: {_where(connection, run_id)}") from error
     say(f"Succeeded in {time.monotonic() - started:.0f} s")
 
 
@@ -146,8 +153,10 @@ def _create_run(
             )
     except KubeflowError as error:
         if isinstance(error.__cause__, (ProtocolError, ReadTimeoutError)):
-            raise KubeflowError(f"{error}; look before you try again: the run may be there") from error
+            raise KubeflowError(f"{error}; {_MAY_BE_THERE}") from error
         raise
+    except CancelledError as cancelled:
+        raise CancelledError(f"{cancelled} while creating the run; {_MAY_BE_THERE}") from None
     return str(run.run_id)
 
 
@@ -163,6 +172,10 @@ def _experiment(client: Client, name: str, namespace: str, host: str) -> str:
             # Somebody made it since we looked.
             experiment = client.create_experiment(name, namespace=namespace or None)
     return str(experiment.experiment_id)
+
+
+def _where(connection: Connection, run_id: str) -> str:
+    return page_of_run(connection, run_id) or f"run {run_id}"
 
 
 def _leave_or_terminate(client: Client, run_id: str, wanted: Submission, cancelled: CancelledError) -> str:

@@ -173,7 +173,7 @@ def _engine() -> DockerClient:
     try:
         import docker
     except ImportError as error:
-        raise PipelineError("--docker needs the package docker: install kfp-azureml[local]") from error
+        raise PipelineError("--docker needs the package docker: pip install docker") from error
     from docker.errors import DockerException
 
     try:

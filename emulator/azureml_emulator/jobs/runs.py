@@ -11,9 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from azureml_emulator.arm import now
+from azureml_emulator.blobs import ARTIFACT_STORE
 from azureml_emulator.store import Document
-
-ARTIFACT_STORE = "workspaceartifactstore"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -145,10 +144,6 @@ class Runs:
         """
         return next(iter(self._select("id = ?", run_id)), None)
 
-    def clear(self) -> None:
-        """Forget all runs."""
-        self._connection.execute("DELETE FROM runs")
-
     def all(self) -> list[Run]:
         """List all runs, in the order they were created."""
         return self._select("sequence > ?", 0)
@@ -228,6 +223,10 @@ class Runs:
         for child in self.children(run_id):
             self.delete_tree(child.id)
         self._connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+
+    def clear(self) -> None:
+        """Forget all runs."""
+        self._connection.execute("DELETE FROM runs")
 
     def _select(self, condition: str, value: object) -> list[Run]:
         query = f"SELECT document FROM runs WHERE {condition} ORDER BY sequence"  # noqa: S608 - our own words

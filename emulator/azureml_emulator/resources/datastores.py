@@ -18,7 +18,7 @@ from azureml_emulator.arm import (
     read_resource,
     text_in,
 )
-from azureml_emulator.blobs import Blobs
+from azureml_emulator.blobs import BLOB_STORE, DATASTORES, Blobs
 from azureml_emulator.resources.listing import page
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.services import services
@@ -29,10 +29,6 @@ NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}"
 NAME_RULE = "it begins with a letter or digit, and has letters, digits, '_' and '-', at most 255"
 PAGE_SIZE = 30
 """The contract's."""
-DEFAULT = "workspaceblobstore"
-ARTIFACTS = "workspaceartifactstore"
-CONTAINERS = {DEFAULT: "azureml-blobstore", ARTIFACTS: "azureml"}
-"""The containers behind the blob datastores that every workspace has."""
 FILE_SHARES = {"workspacefilestore": "azureml-filestore", "workspaceworkingdirectory": "code-391ff5ac"}
 ORDERS: dict[str, Callable[[Document], str]] = {
     "createdtime": lambda datastore: datastore["systemData"]["createdAt"],
@@ -66,8 +62,13 @@ def create(store: Store, settings: Settings, account: str) -> None:
     """
     credentials = {"credentialsType": "None" if settings.keyless_storage else "AccountKey"}
     common = {"accountName": account, "endpoint": "core.windows.net", "protocol": "https", "credentials": credentials}
-    for name, container in CONTAINERS.items():
-        properties = {"datastoreType": "AzureBlob", "containerName": container, "isDefault": name == DEFAULT, **common}
+    for name, container in DATASTORES.items():
+        properties = {
+            "datastoreType": "AzureBlob",
+            "containerName": container,
+            "isDefault": name == BLOB_STORE,
+            **common,
+        }
         store.put(new_resource(f"{settings.workspace_id}/datastores/{name}", _completed(properties)))
     for name, share in FILE_SHARES.items():
         properties = {"datastoreType": "AzureFile", "fileShareName": share, "isDefault": False, **common}
@@ -80,7 +81,7 @@ async def create_containers(blobs: Blobs) -> None:
     Args:
         blobs: The storage account.
     """
-    for container in CONTAINERS.values():
+    for container in DATASTORES.values():
         await blobs.create_container(container)
 
 

@@ -30,7 +30,6 @@ def routes(parts: Services) -> list[BaseRoute]:
     only = [Middleware(OnlyWorkspace, workspace_id=parts.settings.workspace_id)]
     return [
         Mount(f"/mlflow/{{api}}{WORKSPACE}", routes=api, middleware=only),
-        Mount(f"/history/v1.0{WORKSPACE}", routes=artifacts.history_routes, middleware=only),
         Mount(f"/artifact/v2.0{WORKSPACE}", routes=artifacts.routes, middleware=only),
     ]
 

@@ -14,12 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from azureml_emulator.arm import bad_request, not_found, now, read_body
-from azureml_emulator.resources.datastores import ARTIFACTS, CONTAINERS, DEFAULT
+from azureml_emulator.blobs import ARTIFACT_STORE, BLOB_STORE
+from azureml_emulator.blobs import DATASTORES as CONTAINERS
 from azureml_emulator.services import Services, services
 from azureml_emulator.store import Document
 
 RUNS, UPLOADS = "ExperimentRun", "LocalUpload"
-DATASTORES = {RUNS: ARTIFACTS, UPLOADS: DEFAULT}
+DATASTORES = {RUNS: ARTIFACT_STORE, UPLOADS: BLOB_STORE}
 """The datastore of each origin."""
 
 
@@ -114,7 +115,8 @@ async def list_paths(parts: Services, place: Place) -> list[str]:
     Returns:
         The paths, sorted.
     """
-    return await parts.blobs.list_names(place.blob_container, f"{place.origin}/{place.container}/")
+    datastore = f"azureml://datastores/{DATASTORES[place.origin]}/paths"
+    return sorted(await parts.blobs.list_below(f"{datastore}/{place.origin}/{place.container}"))
 
 
 def _place(request: Request) -> Place:

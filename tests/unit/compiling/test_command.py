@@ -1,21 +1,17 @@
 """`kfp-azureml compile` and `make compile-pipeline`: every option arrives in `PipelineOptions`."""
 
-import os
-import shlex
-import subprocess
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import makefile
 from kfp_azureml.compiling import compile as compile_module
 from kfp_azureml.compiling.command import compile_command
 from kfp_azureml.compiling.gpu import Gpu, Taint
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.errors import PipelineError
 
-ROOT = Path(__file__).parents[3]
 DIGEST = f"sha256:{'a' * 64}"
 EVERYTHING = PipelineOptions(
     registry="example.azurecr.io/team",
@@ -64,16 +60,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[PipelineOptions]:
     return options
 
 
-def of_make(*variables: str) -> list[str]:
-    """Return the arguments that `make compile-pipeline` gives to `kfp-azureml compile`."""
-    command = ["make", "--dry-run", "--assume-old", ".venv/.ready", "compile-pipeline", *variables]
-    environment = {"PATH": os.environ["PATH"]}  # make takes its variables from there too
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    printed = ran.stdout.replace("\\\n", " ")
-    words = shlex.split(printed[printed.index("kfp-azureml compile") :])
-    return words[2:]
-
-
 def test_everything_can_be_chosen_and_nothing_is_left_out_here() -> None:
     plain = PipelineOptions()
     for field in fields(PipelineOptions):
@@ -87,7 +73,7 @@ def test_without_flags_everything_is_as_by_default(asked: list[PipelineOptions])
 
 @pytest.mark.parametrize("arguments", [FLAGS, VARIABLES], ids=["flags", "make"])
 def test_every_option_has_its_flag_and_its_variable(asked: list[PipelineOptions], arguments: list[str]) -> None:
-    flags = of_make(*arguments) if arguments is VARIABLES else arguments
+    flags = makefile.compile_flags(*arguments) if arguments is VARIABLES else arguments
     result = CliRunner().invoke(compile_command, flags, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert asked == [EVERYTHING]
@@ -95,7 +81,7 @@ def test_every_option_has_its_flag_and_its_variable(asked: list[PipelineOptions]
 
 def test_make_without_variables_or_with_zeros_asks_for_nothing(asked: list[PipelineOptions]) -> None:
     for variables in ([], ["GPU=0", "WORKLOAD_IDENTITY=0"]):
-        CliRunner().invoke(compile_command, of_make(*variables), catch_exceptions=False)
+        CliRunner().invoke(compile_command, makefile.compile_flags(*variables), catch_exceptions=False)
     assert asked == [PipelineOptions(), PipelineOptions()]
 
 

@@ -1,13 +1,13 @@
 """What can be said of the images without building them."""
 
 import re
-import subprocess
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from docker.utils.build import exclude_paths
 
+import makefile
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import PACKAGE
 from kfp_azureml.images import RUN_AS_USER
@@ -76,19 +76,42 @@ def test_the_build_context_is_small_and_holds_no_more_than_it_needs() -> None:
     }
 
 
+EXPORTED = {"REGISTRY": "example.azurecr.io/team", "TAG": "1.2.3"}
+THEIRS, OURS = PipelineOptions(registry="example.azurecr.io/team", tag="1.2.3"), PipelineOptions()
+
+
 def test_make_images_builds_the_images_that_pipelines_name() -> None:
-    made = _named_by_make()
-    options = PipelineOptions()
-    assert made == [options.azure_image, options.ml_image]
+    assert makefile.built_images("images") == [OURS.azure_image, OURS.ml_image]
 
 
-def test_make_images_takes_registry_and_tag_as_the_compiler_does() -> None:
-    options = PipelineOptions(registry="example.azurecr.io/team", tag="1.2.3")
-    made = _named_by_make("REGISTRY=example.azurecr.io/team", "TAG=1.2.3", "GPU=1")
-    assert made == [options.azure_image, options.ml_image, options.ml_gpu_image]
+@pytest.mark.parametrize("exported", [{}, EXPORTED], ids=["variables", "environment"])
+def test_make_images_takes_registry_and_tag_as_the_compiler_does(exported: dict[str, str]) -> None:
+    variables = [] if exported else [f"{name}={value}" for name, value in EXPORTED.items()]
+    made = makefile.built_images("images", *variables, **exported)
+    assert made == [THEIRS.azure_image, THEIRS.ml_image]
 
 
-def _named_by_make(*variables: str) -> list[str]:
-    command = ["make", "--no-print-directory", "--dry-run", "images", *variables]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return re.findall(r'--tag "([^"]+)"', said)
+@pytest.mark.parametrize("goals", [("images", "run", "ARGS=--docker"), ("test-docker",), ("images", "test-docker")])
+def test_what_runs_here_builds_the_images_that_it_uses_whatever_is_exported(goals: tuple[str, ...]) -> None:
+    assert makefile.built_images(*goals, **EXPORTED) == [OURS.azure_image, OURS.ml_image]
+
+
+@pytest.mark.parametrize("gpu", ["1", "2", "0", ""])
+def test_the_gpu_image_is_built_and_pushed_where_it_is_asked_for(gpu: str) -> None:
+    variables = [f"GPU={gpu}", *(f"{name}={value}" for name, value in EXPORTED.items())]
+    wanted = [THEIRS.azure_image, THEIRS.ml_image] + ([THEIRS.ml_gpu_image] if gpu in ("1", "2") else [])
+    assert makefile.built_images("images", *variables) == wanted
+    assert re.findall(r'docker push "([^"]+)"', makefile.dry_run("push", *variables)) == wanted
+
+
+def test_the_docker_tests_start_from_nothing() -> None:
+    would = makefile.dry_run("test-docker", set_up=False)
+    assert would.index("uv pip sync") < would.index("docker build") < would.index("pytest")
+
+
+def test_a_list_of_contents_of_no_image_is_one_line() -> None:
+    done = makefile.run("sbom", "DOCKER=/nowhere/docker")
+    said, _ = done.stderr.splitlines()  # the other is make's own
+    assert said.startswith(f"image {OURS.azure_image} cannot be read (")
+    assert said.endswith("/nowhere/docker: No such file or directory): make images builds it")
+    assert (done.returncode, done.stdout) == (2, "")

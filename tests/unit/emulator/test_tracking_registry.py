@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import App, FakeBlobs
+from .conftest import App
 from .mlflow_api import Mlflow, by_key, error
 
 pytestmark = pytest.mark.anyio
@@ -18,9 +18,9 @@ def mlflow(app: App) -> Mlflow:
 
 
 def put_blobs(app: App, *names: str) -> None:
-    blobs = app.parts.blobs
-    assert isinstance(blobs, FakeBlobs)
-    blobs.names += names
+    for name in names:
+        store = "workspaceartifactstore" if name.startswith("ExperimentRun/") else "workspaceblobstore"
+        app.blobs.put(f"azureml://datastores/{store}/paths/{name}", "")
 
 
 async def source_of_a_run(app: App, mlflow: Mlflow, path: str = "model") -> tuple[str, str]:

@@ -1,7 +1,9 @@
 """`kfp-azureml azcreds`, against a double of the Kubernetes API."""
 
 import json
+import os
 import socket
+import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -133,17 +135,45 @@ def test_a_kubeconfig_that_does_not_lead_anywhere_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_context_that_is_not_there_is_one_line(cluster: KubernetesApi) -> None:
-    with pytest.raises(KubeflowError, match="nowhere"):
-        azcreds("--context", "nowhere")
+@pytest.mark.parametrize("options", [[], ["--namespace", "team-a"], ["--dry-run"], ["--dry-run", "--namespace", "a"]])
+def test_a_context_that_is_not_there_is_one_line(cluster: KubernetesApi, options: list[str]) -> None:
+    with pytest.raises(KubeflowError, match=r"^kubeconfig: .*\bnowhere\b"):
+        azcreds("--context", "nowhere", *options)
     assert not cluster.requests
+
+
+def test_a_kubeconfig_without_a_current_context_needs_one_to_be_named(cluster: KubernetesApi) -> None:
+    path = Path(os.environ["KUBECONFIG"])
+    path.write_text(path.read_text().replace("current-context: here\n", ""))
+    for options in ([], ["--dry-run"]):
+        with pytest.raises(KubeflowError, match=r"kubeconfig: .*current-context"):
+            azcreds(*options)
+        azcreds("--context", "there", *options)
+    assert list(cluster.secrets) == [("team-a", "azcreds")]
+
+
+def test_a_dry_run_needs_a_kubeconfig_for_a_context_only() -> None:
+    assert yaml.safe_load(azcreds("--dry-run").stdout)["metadata"]["namespace"] == "kubeflow"
+    with pytest.raises(KubeflowError, match="no kubeconfig"):
+        azcreds("--dry-run", "--context", "here")
 
 
 def test_in_a_pod_the_namespace_is_the_pods(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mounted = tmp_path / "namespace"
     mounted.write_text("team-b")
     monkeypatch.setattr(cluster_module, "_IN_CLUSTER_NAMESPACE", mounted)
-    assert cluster_module.default_namespace(None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == "team-b"
+    assert cluster_module.choose_namespace(None, None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == "team-b"
+
+
+@pytest.mark.parametrize(
+    ("options", "namespace"),
+    [([], "kubeflow"), (["--context", "there"], "team-a"), (["--context", "there", "--namespace", "b"], "b")],
+)
+def test_a_dry_run_is_of_the_namespace_that_would_be_changed(
+    cluster: KubernetesApi, options: list[str], namespace: str
+) -> None:
+    assert yaml.safe_load(azcreds("--dry-run", *options).stdout)["metadata"]["namespace"] == namespace
+    assert not cluster.requests
 
 
 def test_a_dry_run_shows_no_value_and_asks_the_cluster_nothing(cluster: KubernetesApi) -> None:
@@ -152,6 +182,13 @@ def test_a_dry_run_shows_no_value_and_asks_the_cluster_nothing(cluster: Kubernet
     assert (manifest["metadata"]["name"], manifest["metadata"]["namespace"]) == ("azcreds", "team-a")
     assert manifest["stringData"] == dict.fromkeys(KEYS, "<redacted>")
     assert not any(value in result.output for value in VALUES.values())
+    assert not cluster.requests
+
+
+def test_a_check_without_what_signs_in_says_how_to_install_it(cluster: KubernetesApi, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    with pytest.raises(CredentialsError, match=r"pip install 'WHEEL\[azure\]', with the wheel that `make wheel` makes"):
+        azcreds("--check")
     assert not cluster.requests
 
 

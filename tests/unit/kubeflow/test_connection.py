@@ -5,16 +5,18 @@ import socket
 import ssl
 from pathlib import Path
 
+import kfp
 import pytest
 import trustme
 
 from kfp_azureml.errors import KubeflowError
 from kfp_azureml.kubeflow import connection as connection_module
-from kfp_azureml.kubeflow.connection import Connection, choose_connection, connect
+from kfp_azureml.kubeflow.connection import Connection, api_address, choose_connection, connect, page_of_run
 from kubeflow_api import Fault, KubeflowApi, running_kubeflow_api
 from kubernetes_api import KubernetesApi
 
 SECRET = "very-secret"
+DNS_NAME = kfp.Client._IN_CLUSTER_DNS_NAME  # before a test puts its double's in its place
 
 
 def chosen(environ: dict[str, str] | None = None, **given: Path) -> Connection:
@@ -77,6 +79,54 @@ def test_without_an_address_the_kubeconfig_leads_to_kubeflow(cluster: Kubernetes
         connect(chosen())
     path = "/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy/apis/v2beta1/healthz"
     assert set(cluster.requests) == {f"GET {path}"}
+
+
+@pytest.mark.parametrize("source", ["mounted", "named", "file", "variable"])
+def test_in_a_pod_kubeflow_is_found_and_whichever_token_is_given_is_sent(
+    kubeflow: KubeflowApi, in_a_pod: Path, tmp_path: Path, source: str
+) -> None:
+    kubeflow.token, kubeflow.multi_user = SECRET, True
+    in_a_pod.write_text(SECRET if source == "mounted" else "another")
+    match source:
+        case "named":
+            connection = chosen({"KF_PIPELINES_SA_TOKEN_PATH": str(secret_file(tmp_path))})
+        case "file":
+            connection = chosen(token_file=secret_file(tmp_path))
+        case "variable":
+            connection = chosen({"KF_PIPELINES_TOKEN": SECRET})
+        case _:
+            connection = chosen()
+    client = connect(connection)
+    assert api_address(client) == kubeflow.url
+    assert client.get_user_namespace() == "ada"
+
+
+def test_in_a_pod_the_address_is_the_services_own(in_a_pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kfp.Client, "_IN_CLUSTER_DNS_NAME", DNS_NAME)
+    assert connection_module._address_in_a_pod() == "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
+    assert connection_module._address_in_a_pod() == ""
+
+
+def test_a_token_does_not_go_through_a_kubeconfig(cluster: KubernetesApi, tmp_path: Path) -> None:
+    for connection in (chosen({"KF_PIPELINES_TOKEN": SECRET}), chosen(token_file=secret_file(tmp_path))):
+        with pytest.raises(KubeflowError, match=r"a token needs Kubeflow's address.*give --host"):
+            connect(connection)
+    assert not cluster.requests
+
+
+@pytest.mark.parametrize(
+    ("host", "variable", "page"),
+    [
+        ("", "", ""),
+        ("http://localhost:8080", "", "http://localhost:8080/#/runs/details/1"),
+        ("kubeflow.example/pipeline/", "", "https://kubeflow.example/pipeline/#/runs/details/1"),
+        ("", "https://kubeflow.example", "https://kubeflow.example/#/runs/details/1"),
+        ("http://ml-pipeline:8888", "https://kubeflow.example", "https://kubeflow.example/#/runs/details/1"),
+    ],
+)
+def test_a_runs_page_is_where_a_browser_finds_it(host: str, variable: str, page: str) -> None:
+    assert page_of_run(Connection(host=host), "1", {"KF_PIPELINES_UI_ENDPOINT": variable}) == page
 
 
 def test_several_users_need_a_namespace(kubeflow: KubeflowApi) -> None:

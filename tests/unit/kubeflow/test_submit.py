@@ -121,6 +121,26 @@ def test_steps_are_shown_as_they_change(kubeflow: KubeflowApi) -> None:
     assert told[-1].startswith("Succeeded in ")
 
 
+@pytest.mark.parametrize("way", ["in_a_pod", "kubeconfig"])
+def test_in_a_pod_and_through_a_kubeconfig_no_link_is_made_up(
+    kubeflow: KubeflowApi,
+    request: pytest.FixtureRequest,
+    recwarn: pytest.WarningsRecorder,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    request.getfixturevalue(way)
+    gives_a_link = "KF_PIPELINES_UI_ENDPOINT, the address of Kubeflow's pages, gives a link"
+    assert submitted(kubeflow, Connection())[0] == f"Run run-1 in experiment pipeline_samples: {gives_a_link}"
+    kubeflow.script = [shows("FAILED")]
+    with pytest.raises(PipelineError, match=r"^the run failed: run run-2$"):
+        submitted(kubeflow, Connection())
+    monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", "https://kubeflow.example/pipeline")
+    with pytest.raises(PipelineError, match=r"failed: https://kubeflow\.example/pipeline/#/runs/details/run-3$"):
+        submitted(kubeflow, Connection())
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_steps_inside_conditions_have_names_and_conditions_have_none() -> None:
     names = step_names(COMPILED)
     assert names["aml-deploy-model"] == names["Deploy Model to Azure ML"] == "aml_deploy_model"
