@@ -89,7 +89,12 @@ def test_no_request_does_any_harm(emulator: EmulatorInfo, root: Path) -> None:
     assert (root / "errors").read_text() == ""
     assert [path for folder in OUTSIDE for path in (root / "a/b/c" / folder).rglob("*")] == []
     assert sorted(path.name for path in (root / "a/b/c").iterdir()) == ["cwd", "home", "state", "tmp"]
-    assert [path.name for parent in ("", "a", "a/b") for path in (root / parent).iterdir()] == ["a", "errors", "b", "c"]
+    assert sorted(path.name for folder in ("", "a", "a/b") for path in (root / folder).iterdir()) == [
+        "a",
+        "b",
+        "c",
+        "errors",
+    ]
 
 
 def make_run(workspace: Workspace) -> str:

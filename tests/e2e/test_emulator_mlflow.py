@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_rest import Workspace, signed_in_workspace
+from processes import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 CLIENT = Path(__file__).with_name("mlflow_client.py")
@@ -34,10 +36,9 @@ def workspace(emulator: EmulatorInfo) -> Iterator[Workspace]:
 
 def put_model(workspace: Workspace) -> None:
     """Register a model as azure-ai-ml does: uploaded to the default datastore."""
-    secrets = workspace.post("datastores/workspaceblobstore/listSecrets", {"expirableSecret": True})
     account = workspace.get("datastores/workspaceblobstore")["properties"]["accountName"]
     workspace.http.put(
-        f"https://{account}.blob.core.windows.net/azureml-blobstore/LocalUpload/abc/model/MLmodel?{secrets['sasToken']}",
+        f"https://{account}.blob.core.windows.net/azureml-blobstore/LocalUpload/abc/model/MLmodel?{workspace.sign_blobs()}",
         content=b"flavors: {}\n",
         headers={"x-ms-blob-type": "BlockBlob", "authorization": ""},
     ).raise_for_status()
@@ -87,6 +88,59 @@ def test_mlflow_tracks_and_registers(workspace: Workspace, python: Path, tmp_pat
     assert workspace.get("models/digits/versions/1")["properties"]["modelType"] == "mlflow_model"
     workspace.http.delete(f"{workspace.url}/models/digits").raise_for_status()
     workspace.http.delete(f"{workspace.url}/models/sdk").raise_for_status()
+
+
+# What a job's command logs with MLflow's azureml plugin, and what our train logs in an environment without it.
+PLUGIN = """
+import mlflow
+mlflow.log_param("epochs", 2)
+mlflow.log_metric("accuracy", 0.5, step=7)
+mlflow.log_text("hello", "notes/hello.txt")
+"""
+TRAIN = """
+from kfp_azureml.train.history import Epoch
+from kfp_azureml.train.tracking import track
+with track({"epochs": 2}) as log:
+    log(Epoch(1, 0.8, 0.6, 0.5, 0.75, 9.5))
+    log(Epoch(2, 0.4, 0.8, None, None, 9.0))
+"""
+
+
+def test_what_a_job_logs_is_on_its_own_run(python: Path) -> None:
+    pythons = {"plugin": python, "train": Path(sys.executable)}
+    arguments = [f"--environment-python={name}={interpreter}" for name, interpreter in pythons.items()]
+    with running_emulator(arguments=arguments) as emulator, signed_in_workspace(emulator) as workspace:
+        for name, script in (("plugin", PLUGIN), ("train", TRAIN)):
+            workspace.put(f"environments/{name}/versions/1", image="an/image")
+            workspace.put(
+                f"jobs/{name}",
+                jobType="Command",
+                command=f"python - <<'END'\n{script}\nEND",
+                environmentId=f"{workspace.id}/environments/{name}/versions/1",
+                experimentName="training",
+            )
+
+        plugin, train = (ended_run(workspace, name) for name in ("plugin", "train"))
+
+        assert (plugin["info"]["status"], train["info"]["status"]) == ("FINISHED", "FINISHED")
+        assert plugin["data"]["params"] == train["data"]["params"] == [{"key": "epochs", "value": "2"}]
+        assert [(each["key"], each["value"], each["step"]) for each in plugin["data"]["metrics"]] == [
+            ("accuracy", 0.5, 7)
+        ]
+        assert {each["key"]: each["value"] for each in train["data"]["metrics"]}["Accuracy"] == 0.8
+        assert plugin["info"]["experiment_id"] == train["info"]["experiment_id"]
+        artifacts = (
+            f"https://eastus.api.azureml.ms/history/v1.0{workspace.id}/experiments/training/runs/plugin/artifacts"
+        )
+        paths = [each["path"] for each in workspace.http.get(artifacts).raise_for_status().json()["value"]]
+        assert "notes/hello.txt" in paths
+
+
+def ended_run(workspace: Workspace, name: str) -> Any:
+    """Wait for the end of a job and return its run as MLflow shows it."""
+    wait_until(lambda: workspace.get(f"jobs/{name}")["properties"]["status"] in ("Completed", "Failed"), CLIENT_SECONDS)
+    url = f"https://eastus.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow/runs/get"
+    return workspace.http.get(url, params={"run_id": name}).raise_for_status().json()["run"]
 
 
 def test_what_was_logged_survives_a_restart(tmp_path: Path) -> None:

@@ -139,15 +139,17 @@ class JobRunner:
 
     def _variables(self, run: Run) -> dict[str, str]:
         settings, tokens = self.context.settings, self.context.tokens
-        api = f"https://{settings.location}.api.azureml.ms"
+        api = f"https://{settings.api_host}"
+        token = tokens.issue(RUN_TOKEN_AUDIENCE)
+        experiment = experiment_id(settings.workspace_id, run.experiment)
         return {
             **self._environment,
             "AZUREML_RUN_ID": run.id,
             "AZUREML_ROOT_RUN_ID": run.root,
-            "AZUREML_RUN_TOKEN": tokens.issue(RUN_TOKEN_AUDIENCE),
+            "AZUREML_RUN_TOKEN": token,
             "AZUREML_RUN_TOKEN_EXPIRY": str(int(time.time()) + settings.token_seconds),
             "AZUREML_EXPERIMENT_NAME": run.experiment,
-            "AZUREML_EXPERIMENT_ID": experiment_id(settings.workspace_id, run.experiment),
+            "AZUREML_EXPERIMENT_ID": experiment,
             "AZUREML_ARM_SUBSCRIPTION": settings.subscription_id,
             "AZUREML_ARM_RESOURCEGROUP": settings.resource_group,
             "AZUREML_ARM_WORKSPACE_NAME": settings.workspace,
@@ -156,6 +158,12 @@ class JobRunner:
             "AZUREML_SERVICE_ENDPOINT": api,
             "AZUREML_RUN_HISTORY_SERVICE_ENDPOINT": api,
             "AZUREML_DISCOVERY_SERVICE_ENDPOINT": f"{api}/discovery",
+            # What MLflow logs belongs to the job's own run.
+            "MLFLOW_TRACKING_URI": settings.tracking_uri,
+            "MLFLOW_TRACKING_TOKEN": token,
+            "MLFLOW_EXPERIMENT_NAME": run.experiment,
+            "MLFLOW_EXPERIMENT_ID": experiment,
+            "MLFLOW_RUN_ID": run.id,
         }
 
     def _new_folder(self, folder: Path) -> Path:

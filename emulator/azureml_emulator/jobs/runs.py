@@ -27,6 +27,10 @@ CREATE INDEX IF NOT EXISTS runs_by_end ON runs (ended);
 """
 
 
+MLFLOW = "MLflow"
+"""The kind of a run that no job made: it ends when its client says so."""
+
+
 class Status(StrEnum):
     """Where a run is, in the words of the run history."""
 
@@ -51,7 +55,7 @@ class Run:
 
     Attributes:
         id: The job's name; of a node, a random one.
-        kind: `Command` or `Pipeline`.
+        kind: `Command` or `Pipeline`; `MLflow` of one that a client made to log to.
         experiment: The experiment's name.
         parent: The pipeline's run that it belongs to.
         root: The job it belongs to; its own id where it has no parent.
@@ -160,8 +164,8 @@ class Runs:
         return self._select("parent = ?", run_id)
 
     def unfinished(self) -> list[Run]:
-        """List all runs that have not ended, in the order they were created."""
-        return self._select("ended = ?", 0)
+        """List all runs of jobs that have not ended, in the order they were created."""
+        return [run for run in self._select("ended = ?", 0) if run.kind != MLFLOW]
 
     def change(self, run_id: str, **changes: Any) -> Run | None:
         """Change some fields of a run.

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from azureml_emulator.arm import now
-from azureml_emulator.jobs.runs import Run, Status
+from azureml_emulator.jobs.runs import MLFLOW, Run, Status
 from azureml_emulator.services import Services, services
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters
@@ -27,8 +27,6 @@ from azureml_emulator.tracking.entities import (
 from azureml_emulator.tracking.errors import does_not_exist, invalid
 from azureml_emulator.tracking.records import Metric, milliseconds
 
-KIND = "MLflow"
-"""The kind of a run that no job made."""
 PAGE_SIZE = 1000
 HISTORY_SIZE = 25_000
 MAX_MOMENT = 253_402_300_799_999
@@ -50,7 +48,7 @@ async def create(request: Request) -> Response:
     user = fields.optional_text(asked, "user_id")
     run = Run(
         str(uuid.uuid4()),
-        KIND,
+        MLFLOW,
         experiment.name,
         display_name=name,
         status=Status.RUNNING,
@@ -76,9 +74,9 @@ async def update(request: Request) -> Response:
         if status not in CHANGES:
             raise invalid(f"'status' must be {', '.join(CHANGES)}, not {status!r}.")
         # How a job ended is for those to say who ran it.
-        if run.kind == KIND:
+        if run.kind == MLFLOW:
             changes["status"] = CHANGES[status]
-    if run.kind == KIND and asked.get(END):
+    if run.kind == MLFLOW and asked.get(END):
         changes["ended"] = _moment(asked, END)
     if name := fields.optional_text(asked, "run_name"):
         changes["display_name"] = name
