@@ -86,6 +86,87 @@ BODIES: dict[str, Any] = {
             "instanceType": "Standard_DS3_v2",
         },
     },
+    "batchEndpoints": {
+        "location": "eastus",
+        "tags": {},
+        "properties": {"authMode": "aadToken", "properties": {}, "defaults": {"deploymentName": "blue"}},
+    },
+    "batch deployments": {
+        "location": "eastus",
+        "properties": {
+            "model": {"referenceType": "Id", "assetId": f"{WORKSPACE}/models/fuzz/versions/1"},
+            "environmentId": f"{WORKSPACE}/environments/fuzz/versions/1",
+            "codeConfiguration": {"codeId": f"{WORKSPACE}/codes/fuzz/versions/1", "scoringScript": "score.py"},
+            "compute": f"{WORKSPACE}/computes/cpu-cluster",
+            "resources": {"instanceCount": 1},
+            "miniBatchSize": 10,
+            "outputAction": "AppendRow",
+            "outputFileName": "predictions.csv",
+            "retrySettings": {"maxRetries": 3, "timeout": "PT30S"},
+        },
+    },
+    "computes": {
+        "location": "eastus",
+        "properties": {
+            "computeType": "AmlCompute",
+            "properties": {"vmSize": "Standard_DS3_v2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}},
+        },
+    },
+    "data": {
+        "properties": {**COMMON, "dataType": "uri_folder", "dataUri": "azureml://datastores/workspaceblobstore/paths/a"}
+    },
+    "components": {
+        "properties": {
+            **COMMON,
+            "componentSpec": {
+                "name": "fuzz",
+                "version": "1",
+                "type": "command",
+                "command": "true",
+                "environment": f"azureml:{WORKSPACE}/environments/fuzz/versions/1",
+                "inputs": {"n": {"type": "integer", "default": "1", "optional": True}, "d": {"type": "uri_folder"}},
+                "outputs": {"o": {"type": "uri_folder"}},
+            },
+        }
+    },
+    "jobs": {
+        "properties": {
+            **COMMON,
+            "jobType": "Command",
+            "displayName": "d",
+            "experimentName": "fuzz",
+            "command": "true",
+            "environmentId": f"{WORKSPACE}/environments/fuzz/versions/1",
+            "computeId": f"{WORKSPACE}/computes/cpu-cluster",
+            "environmentVariables": {"A": "b"},
+            "inputs": {"n": {"jobInputType": "literal", "value": "1"}},
+            "outputs": {"o": {"jobOutputType": "uri_folder", "mode": "ReadWriteMount"}},
+            "limits": {"jobLimitsType": "Command", "timeout": "PT10S"},
+            "resources": {"instanceCount": 1},
+            "services": {},
+        }
+    },
+    "pipeline jobs": {
+        "properties": {
+            "jobType": "Pipeline",
+            "experimentName": "fuzz",
+            "settings": {"default_compute": f"{WORKSPACE}/computes/cpu-cluster", "_source": "DSL"},
+            "inputs": {"n": {"jobInputType": "literal", "value": "1"}},
+            "outputs": {"o": {"jobOutputType": "uri_folder"}},
+            "jobs": {
+                "first": {
+                    "name": "first",
+                    "type": "command",
+                    "componentId": f"{WORKSPACE}/components/fuzz/versions/1",
+                    "inputs": {"n": {"job_input_type": "literal", "value": "${{parent.inputs.n}}"}},
+                    "outputs": {"o": {"type": "literal", "value": "${{parent.outputs.o}}"}},
+                }
+            },
+        }
+    },
+    "invoke": {
+        "properties": {"inputData": {"i": {"jobInputType": "UriFolder", "uri": "azureml://datastores/d/paths/p"}}}
+    },
     "mlflow": {
         "name": "fuzz",
         "experiment_id": "0",
@@ -203,7 +284,10 @@ def _body(draw: st.DrawFn, operation: Operation, known: dict[str, str]) -> bytes
         return draw(st.sampled_from(RAW_BODIES))
     if operation.path.endswith("/token") and "oauth2" in operation.path:
         return FORM
-    body = copy.deepcopy(BODIES[_template(operation)])
+    template = _template(operation)
+    if template == "jobs" and draw(st.booleans()):
+        template = "pipeline jobs"
+    body = copy.deepcopy(BODIES[template])
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
         if not (places := list(_places(body))):
             break
@@ -221,8 +305,14 @@ def _template(operation: Operation) -> str:
         return "mlflow"
     if operation.path.endswith("/metadata"):
         return "paths"
+    if operation.path == "/jobs":
+        return "invoke"
     collections = [part for part in operation.path.split("/") if part in BODIES]
-    return collections[-1] if collections and operation.method == "PUT" else "action"
+    if not collections or operation.method != "PUT":
+        return "action"
+    if collections[0] == "batchEndpoints" and collections[-1] == "deployments":
+        return "batch deployments"
+    return collections[-1]
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
