@@ -57,6 +57,27 @@ test-faults: $(READY) ## every request of register and deploy attacked, kills, r
 record-faults: $(READY) ## write down again what register and deploy ask of Azure: what the fault matrix is made of
 	@PYTHONPATH=tests/support:tests/faults $(BIN)/python tests/faults/requests_of.py
 
+MLFLOW_CLIENT := .cache/mlflow-client
+$(MLFLOW_CLIENT)/.ready: requirements/mlflow-client.txt | $(UV)
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(MLFLOW_CLIENT)
+	@$(UV) pip sync --quiet --python $(MLFLOW_CLIENT)/bin/python --require-hashes requirements/mlflow-client.txt
+	@touch $@
+
+.PHONY: mlflow-client
+mlflow-client: $(MLFLOW_CLIENT)/.ready
+
+# Each of Azure ML's clients, and our own requests by hand.
+EMULATOR_CLIENTS := $(foreach client,sdk assets mgmt mlflow service,tests/e2e/test_emulator_$(client).py)
+EMULATOR_LOG := .cache/emulator-access.log
+.PHONY: emulator-coverage
+emulator-coverage: $(READY) ## which of Azure ML's operations the emulator plays, and who tested it: emulator/COVERAGE.md
+	EMULATOR_ACCESS_LOG=$(EMULATOR_LOG) $(BIN)/pytest --quiet $(EMULATOR_CLIENTS)
+	PYTHONPATH=tests/support $(BIN)/python tests/support/emulator_coverage.py collect $(EMULATOR_LOG)
+
+.PHONY: fuzz-emulator
+fuzz-emulator: $(READY) ## 10,000 requests that no client sends, to the emulator (FUZZ_REQUESTS=..)
+	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s tests/e2e/test_emulator_fuzz.py $(ARGS)
+
 DOCKER ?= docker
 DOCKER_BUILD_FLAGS ?=
 BASE_IMAGE ?= python:3.11-slim-bookworm
@@ -144,6 +165,7 @@ lock: $(UV) ## resolve the dependencies again and write the hash-locked requirem
 	$(UV_COMPILE) --no-deps --constraint requirements/dev.txt requirements/kfp.in -o requirements/kfp.txt
 	$(UV_COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV_COMPILE) requirements/sbom.in -o requirements/sbom.txt
+	$(UV_COMPILE) requirements/mlflow-client.in -o requirements/mlflow-client.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra azure pyproject.toml -o requirements/azure.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow pyproject.toml -o requirements/ml.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow --overrides requirements/ml-gpu.overrides.txt \

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from azureml_emulator.arm import ArmError, bad_request, read_body
 from azureml_emulator.behaviours import behaviour_from_dict
 from azureml_emulator.faults import fault_from_dict
-from azureml_emulator.resources import workspaces
+from azureml_emulator.resources import datastores, workspaces
 from azureml_emulator.services import Services, services
 
 HOST = "control.azureml-emulator.azureml.ms"
@@ -77,10 +77,13 @@ async def reset(parts: Services) -> None:
     await parts.mirror.close()
     await parts.operations.clear()
     await parts.servers.clear()
+    await parts.jobs.clear()
     # At once: nobody must find no workspace.
     parts.store.clear()
+    parts.records.clear()
     workspaces.create(parts.store, parts.settings, parts.blobs.account)
     await parts.blobs.clear()
+    await datastores.create_containers(parts.blobs)
     parts.metrics.clear()
     parts.recorder.clear()
 

@@ -21,6 +21,7 @@ LOGIN_HOST = "login.microsoftonline.com"
 MANAGEMENT_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 SCORING_AUDIENCES = ("https://ml.azure.com",)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+DATA_PLANE_AUDIENCES = (*SCORING_AUDIENCES, *MANAGEMENT_AUDIENCES)
 
 
 class Tokens:
@@ -133,16 +134,17 @@ class Tokens:
         return ArmError(401, code, message, {"WWW-Authenticate": challenge})
 
 
-class RequireManagementToken:
-    """Middleware: nobody gets past without a token for Azure Resource Manager."""
+class RequireToken:
+    """Middleware: nobody gets past without a token for one of the audiences."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, audiences: tuple[str, ...]) -> None:
         self._app = app
         self._tokens = tokens
+        self._audiences = audiences
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on if its token is good."""
-        self._tokens.check(Request(scope).headers.get("authorization", ""), MANAGEMENT_AUDIENCES)
+        self._tokens.check(Request(scope).headers.get("authorization", ""), self._audiences)
         await self._app(scope, receive, send)
 
 

@@ -80,6 +80,10 @@ def client_environment(settings: Settings, certificates: Certificates, proxy_url
         "AZ_TENANT_ID": settings.tenant_id,
         "AZ_CLIENT_ID": settings.client_id,
         "AZ_CLIENT_SECRET": settings.client_secret,
+        # What azure-identity's DefaultAzureCredential reads.
+        "AZURE_TENANT_ID": settings.tenant_id,
+        "AZURE_CLIENT_ID": settings.client_id,
+        "AZURE_CLIENT_SECRET": settings.client_secret,
         # requests reads the first, OpenSSL and httpx the second, curl the third.
         "REQUESTS_CA_BUNDLE": str(certificates.bundle),
         "SSL_CERT_FILE": str(certificates.bundle),

@@ -18,9 +18,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from azureml_emulator import control
-from azureml_emulator.app import build_app
+from azureml_emulator.app import OPERATED_KINDS, build_app
 from azureml_emulator.blob_relay import BlobRelay
-from azureml_emulator.blobs import CONTAINER, Blobs
+from azureml_emulator.blobs import Blobs
 from azureml_emulator.certificates import Certificates, make_certificates
 from azureml_emulator.connections import ConnectionProtocol
 from azureml_emulator.errors import EmulatorError
@@ -34,15 +34,20 @@ from azureml_emulator.info import (
     write_federated_token,
     write_info,
 )
+from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.runner import JobRunner
+from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.locks import locked
 from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
-from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
+from azureml_emulator.resources import datastores, online_deployments, workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import running_azurite
+from azureml_emulator.store import FILE_NAME as STORE_NAME
 from azureml_emulator.store import Store
+from azureml_emulator.tracking.records import Records
 from azureml_emulator.transitions import State, Transitions
 
 PARENT_POLL_SECONDS = 0.25
@@ -109,21 +114,38 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
         storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock))
         await imports
-        blobs = Blobs(storage, certificates)
-        await blobs.create_container(CONTAINER)
-
-        store = stack.enter_context(contextlib.closing(Store(settings.state_dir / "state.sqlite")))
+        store = stack.enter_context(contextlib.closing(Store(settings.state_dir / STORE_NAME)))
         workspaces.create(store, settings, storage.name)
+
+        def find_container(datastore: str) -> str | None:
+            return datastores.find_container(store, f"{settings.workspace_id}/datastores/{datastore}", storage.name)
+
+        blobs = Blobs(storage, certificates, find_container)
+        await datastores.create_containers(blobs)
         servers = InferenceServers(settings.state_dir)
         stack.push_async_callback(servers.close)
         transitions = Transitions(store, settings.settle_seconds)
         operations = Operations(store, transitions)
         stack.push_async_callback(operations.close)
-        metrics = RequestMetrics(settings.metrics_lag_seconds)
-        parts = Services(settings, store, transitions, operations, Tokens(settings), blobs, servers, metrics=metrics)
+        tokens, runs = Tokens(settings), Runs(store.connection)
+        runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
+        stack.push_async_callback(runner.close)
+        parts = Services(
+            settings,
+            store,
+            transitions,
+            operations,
+            tokens,
+            blobs,
+            servers,
+            runs,
+            runner,
+            Records(store.connection, settings.workspace_id),
+            metrics=RequestMetrics(settings.metrics_lag_seconds),
+        )
         stack.push_async_callback(parts.mirror.close)
-        online_endpoints.define_operations(parts)
-        online_deployments.define_operations(parts)
+        for kind in OPERATED_KINDS:
+            kind.define_operations(parts)
         operations.resume()
         await _bring_up_deployments(parts)
 
@@ -148,6 +170,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             control_token=settings.control_token if settings.control else "",
             federated_token_file=str(write_federated_token(settings)),
         )
+        runner.open(info.environment)
         info_file = write_info(info)
         stack.callback(info_file.unlink, missing_ok=True)
         yield info

@@ -12,12 +12,15 @@ from azureml_emulator.blobs import Blobs
 from azureml_emulator.faults import FaultPlan
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
+from azureml_emulator.jobs.runner import JobRunner
+from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.mirroring import Mirror
 from azureml_emulator.operations import Operations
 from azureml_emulator.recording import Recorder
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
+from azureml_emulator.tracking.records import Records
 from azureml_emulator.transitions import Transitions
 
 
@@ -32,6 +35,9 @@ class Services:
     tokens: Tokens
     blobs: Blobs
     servers: InferenceServers
+    runs: Runs
+    jobs: JobRunner
+    records: Records
     recorder: Recorder = field(default_factory=Recorder)
     faults: FaultPlan = field(default_factory=FaultPlan)
     behaviours: Behaviours = field(default_factory=Behaviours)

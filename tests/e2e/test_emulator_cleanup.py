@@ -51,11 +51,22 @@ def make_it_serve(info: EmulatorInfo) -> None:
         assert workspace.wait(workspace.deploy("blue", "echo", "serving"))["status"] == "Succeeded"
 
 
+def make_it_run_a_job(info: EmulatorInfo) -> None:
+    """Let a command run, with a process in the background."""
+    with signed_in_workspace(info) as workspace:
+        workspace.put("environments/plain/versions/1", image="an/image", condaFile=conda_file())
+        environment = f"{workspace.id}/environments/plain/versions/1"
+        workspace.put("jobs/waits", jobType="Command", command="sleep 600 & sleep 600", environmentId=environment)
+        wait_until(lambda: workspace.get("jobs/waits")["properties"]["status"] == "Running", 60)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     process, info = start([*START, tmp_path])
     make_it_serve(info)
-    assert len(processes_of(tmp_path)) > 5  # the emulator, Azurite, gunicorn, its worker, two leashes
+    make_it_run_a_job(info)
+    # The emulator, Azurite, gunicorn, its worker, the job's shell and its two commands, three leashes.
+    wait_until(lambda: len(processes_of(tmp_path)) >= 10)
 
     process.send_signal(number)
     code = process.wait(30)

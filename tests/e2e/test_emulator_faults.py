@@ -206,7 +206,7 @@ def test_every_host_can_lose_its_connection(
     control: Control, session: requests.Session, workspace: Workspace, sdk: MLClient, model: Path, fault: Fault
 ) -> None:
     deploy(sdk, model)
-    sas = workspace.post("datastores/workspaceblobstore/listSecrets")["sasToken"]
+    sas = workspace.sign_blobs()
     container = f"https://azuremlemulator.blob.core.windows.net/azureml-blobstore?{sas}&restype=container&comp=list"
     key = {"authorization": f"Bearer {workspace.post('onlineEndpoints/digits/listKeys')['primaryKey']}"}
     token = f"https://login.microsoftonline.com/{workspace.emulator.environment['AZ_TENANT_ID']}/oauth2/v2.0/token"
@@ -318,7 +318,7 @@ def test_the_sdk_retries_what_a_service_asks_it_to(control: Control, sdk: MLClie
 
 
 def test_blobs_come_through_as_they_are(control: Control, workspace: Workspace) -> None:
-    sas = workspace.post("datastores/workspaceblobstore/listSecrets")["sasToken"]
+    sas = workspace.sign_blobs()
     content, name = secrets.token_bytes(70_000_000), "a folder/x%20[1]+\u00e9.bin"
     with ContainerClient.from_container_url(
         f"https://azuremlemulator.blob.core.windows.net/azureml-blobstore?{sas}"

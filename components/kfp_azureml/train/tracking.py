@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -52,6 +53,9 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    if address.startswith("azureml:") and not _has_plugin():
+        # Azure ML names its server so in its jobs. Without the plugin, the same server is at https.
+        mlflow.set_tracking_uri(address.replace("azureml:", "https:", 1))
     try:
         run = mlflow.start_run()
         mlflow.log_params(dict(parameters))
@@ -77,6 +81,10 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
             mlflow.end_run(status)
         except MlflowException as error:
             logger.warning("MLflow: the run could not be ended: %s", _reason(error, address))
+
+
+def _has_plugin() -> bool:
+    return "azureml" in importlib.metadata.entry_points(group="mlflow.tracking_store").names
 
 
 def _reason(error: Exception, address: str) -> str:

@@ -26,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
 async def ask(app: App, sample: object | None, content: object) -> httpx.Response:
     """Deploy a model with a sample, and ask it."""
     if sample is not None:
-        app.parts.blobs.content[SAMPLE] = json.dumps(sample).encode()  # type: ignore[attr-defined]
+        app.blobs.put(SAMPLE, json.dumps(sample))
     await operation_of(app, await put_endpoint(app, keys={"primaryKey": "one"}))
     deployed = await operation_of(app, await deploy(app))
     assert deployed["status"] == "Succeeded"
