@@ -69,8 +69,8 @@ async def put_version(request: Request) -> Response:
 def _content(spec: Document) -> Document:
     """Leave out what says where a client has a component from: it is the same component all the same."""
     content = {name: value for name, value in spec.items() if name not in ORIGIN}
-    if "jobs" in content:
-        content["jobs"] = {name: _content(object_in(content["jobs"], name)) for name in content["jobs"]}
+    if jobs := object_in(content, "jobs"):
+        content["jobs"] = {name: _content(object_in(jobs, name)) for name in jobs}
     return content
 
 
