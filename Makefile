@@ -104,6 +104,7 @@ lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy pipelines/*.py
+	$(BIN)/mypy components/kfp_azureml/azureml_pipelines/in_job/*.py
 	$(BIN)/hadolint docker/*.Dockerfile
 
 OUTPUT ?= pipelines/image_classification.yaml

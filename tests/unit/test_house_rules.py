@@ -12,7 +12,8 @@ import kfp_azureml
 PACKAGE = Path(kfp_azureml.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 FACES = sorted(PACKAGE.glob("*/component.py"))
-ORCHESTRATION = ("compiling", "local", "kubeflow")  # rooms that compile and run pipelines, which is kfp's own business
+# Rooms that compile and run pipelines, which is kfp's own business.
+ORCHESTRATION = ("compiling", "local", "kubeflow", "azureml_pipelines")
 HEAVY = (
     "tensorflow",
     "keras",
@@ -41,6 +42,7 @@ ARROWS = {
     "aml_deploy_model": {"azureml"},
     "compiling": STEPS,
     "kubeflow": {"azureml", "compiling"},
+    "azureml_pipelines": {"azureml", "compiling"},
     "local": STEPS | {"imagesets", "azureml", "compiling"},
 }
 
