@@ -125,8 +125,9 @@ manifests: ## render the overlays into dist/manifests (OVERLAYS="aks-azcreds", C
 	@CLIENT_ID="$(CLIENT_ID)" manifests/render dist/manifests $(OVERLAYS)
 
 .PHONY: generate
-generate: $(READY) ## write every generated file again: component.yaml, pipeline, README tables
+generate: $(READY) ## write every generated file again: component.yaml, Azure ML specs, pipeline, README tables
 	@$(BIN)/python -m kfp_azureml.compiling.generate
+	@$(BIN)/python -m kfp_azureml.azureml_pipelines.generate
 
 WITHOUT_KFP := --overrides requirements/images.overrides.txt
 .PHONY: lock

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from kfp_azureml.azureml_pipelines.submit import Submission, SubmittedJob, submit_pipeline
     from kfp_azureml.azureml_pipelines.suite import suite_specs
+    from kfp_azureml.azureml_pipelines.values import output_values
 
 __all__ = [
     "DownloadedModel",
@@ -48,6 +49,7 @@ __all__ = [
     "download_outputs",
     "get_component",
     "list_components",
+    "output_values",
     "register_components",
     "stream_job",
     "submit_pipeline",
@@ -63,6 +65,7 @@ _MODULES = {
     "registry": ("Listed", "Registration", "get_component", "list_components", "register_components"),
     "submit": ("Submission", "SubmittedJob", "submit_pipeline"),
     "suite": ("suite_specs",),
+    "values": ("output_values",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ def connect(resource_group: str = "", workspace: str = "", subscription_id: str 
         WorkspaceError: If the workspace is not named, does not exist or cannot be reached.
     """
     allow_conditions()
+    # A line for each of the SDK's own classes that may change, nothing to do with the user.
+    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
     return workspace_client(resource_group, workspace, subscription_id)
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.workspace import quiet_sdk
-from kfp_azureml.azureml_pipelines.following import ENDED
+from kfp_azureml.azureml_pipelines.following import ENDED, state_in_words
 from kfp_azureml.errors import OutputError, PipelineError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 _NAMED = "named-outputs"
-_LOGS = "default"
 
 
 def download_outputs(client: MLClient, name: str, to: Path, outputs: Iterable[str] = ()) -> list[Path]:
@@ -41,22 +40,13 @@ def download_outputs(client: MLClient, name: str, to: Path, outputs: Iterable[st
         job = client.jobs.get(name)
         steps = {str(step.display_name): step for step in client.jobs.list(parent_job_name=name)}
     if job.status not in ENDED:
-        raise PipelineError(f"job {name} is {job.status}: its outputs can be downloaded when it has ended")
-    folders: list[Path] = []
+        raise PipelineError(
+            f"job {name} is {state_in_words(job.status)}: its outputs can be downloaded when it has ended"
+        )
     if not outputs:
-        for label, step in steps.items():
-            if step.status == "Completed":
-                folders += _download(client, step.name, None, to / label)
-    for wanted in outputs:
-        label, _, output = wanted.rpartition(".")
-        if label and label not in steps:
-            raise PipelineError(f"output {wanted}: the job has no step {label}; it ran {', '.join(sorted(steps))}")
-        owner = steps[label].name if label else name
-        found = _download(client, owner, output, to / label)
-        if not found:
-            raise PipelineError(f"output {wanted}: there is none; a step's outputs are named STEP.OUTPUT")
-        folders += found
-    return folders
+        done = [label for label, step in steps.items() if step.status == "Completed"]
+        outputs = [f"{label}.{output}" for label in done for output in _artifacts_of(client, job.jobs[label])]
+    return [_download(client, name, wanted, steps, to) for wanted in outputs]
 
 
 def artifact_path(folder: Path) -> Path:
@@ -65,22 +55,33 @@ def artifact_path(folder: Path) -> Path:
     return folder / json.loads(described.read_text())["path"] if described.is_file() else folder
 
 
-def _download(client: MLClient, name: str, output: str | None, to: Path) -> list[Path]:
+def _artifacts_of(client: MLClient, node: Any) -> list[str]:
+    """Return the outputs of a step's component that are data."""
+    name, _, version = str(node.component).rpartition(":")
+    with azure_errors(f"looking for component {name}, version {version}", PipelineError), quiet_sdk():
+        component = client.components.get(name, version)
+    return [output for output, port in component.outputs.items() if port.type == "uri_folder"]
+
+
+def _download(client: MLClient, name: str, wanted: str, steps: Mapping[str, Any], to: Path) -> Path:
     from azure.ai.ml.exceptions import MlException
 
+    label, _, output = wanted.rpartition(".")
+    if label and label not in steps:
+        raise PipelineError(f"output {wanted}: the job has no step {label}; it ran {', '.join(sorted(steps))}")
+    target = to / label / output
+    if target.exists():
+        raise OutputError(f"{target} exists: remove it or name another folder with --to")
+    owner = steps[label].name if label else name
     with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
         try:
-            with azure_errors(f"downloading the outputs of {name}", PipelineError), quiet_sdk():
-                if output is None:
-                    client.jobs.download(name, download_path=folder, all=True)
-                else:
-                    client.jobs.download(name, download_path=folder, output_name=output)
+            with azure_errors(f"downloading output {wanted}", PipelineError), quiet_sdk():
+                client.jobs.download(owner, download_path=folder, output_name=output)
         except MlException as error:
-            raise PipelineError(f"downloading the outputs of {name}: {' '.join(str(error).split())}") from error
-        downloaded = Path(folder) / _NAMED
-        found = sorted(path for path in downloaded.iterdir() if path.name != _LOGS) if downloaded.is_dir() else []
-        for path in found:
-            if (to / path.name).exists():
-                raise OutputError(f"{to / path.name} exists: remove it or name another folder with --to")
-        to.mkdir(parents=True, exist_ok=True)
-        return [Path(shutil.move(path, to / path.name)) for path in found]
+            raise PipelineError(f"downloading output {wanted}: {' '.join(str(error).split())}") from error
+        downloaded = Path(folder) / _NAMED / output
+        if not downloaded.is_dir():
+            raise PipelineError(f"output {wanted}: there is none; a step's outputs are named STEP.OUTPUT")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(downloaded, target)
+    return target

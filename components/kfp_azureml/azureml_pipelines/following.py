@@ -13,6 +13,7 @@ import click
 
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
+from kfp_azureml.azureml_pipelines.values import values_of
 from kfp_azureml.errors import CancelledError, PipelineError
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ OUTAGE_SECONDS = 600.0
 """How long Azure may be out of reach before we stop asking; the job itself goes on without us."""
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding", "Paused")
+_WAITING = ("NotStarted", "Queued")
 _PASSING = (408, 429, 500, 502, 503, 504)
 _LOG = "std_log.txt"
+_LONGEST = 80  # characters of what a step returned
 
 
 def stream_job(client: MLClient, name: str, say: Callable[[str], None] = click.echo) -> None:
@@ -83,8 +86,10 @@ class _Follower:
                 break
             time.sleep(pause)
             pause = min(POLL_SECONDS, pause * 1.5)
+        for name in sorted(self._steps_of(job) - self._shown.keys()):
+            self.say(f"  {name:20} skipped")
         if job.status != "Completed":
-            raise PipelineError(f"job {self.name} {_word(job.status)}{self._why(steps)}")
+            raise PipelineError(f"job {self.name} {state_in_words(job.status)}{self._why(steps)}")
 
     def _ask(self) -> tuple[Any, list[Any]]:
         """Ask for the job and its steps, again for a while if Azure cannot be reached."""
@@ -108,20 +113,29 @@ class _Follower:
                 pause = min(POLL_SECONDS, pause * 1.5)
 
     def _show(self, step: Any) -> None:
-        label, state = str(step.display_name), _word(step.status)
-        if self._shown.get(label) == state:
+        label, state = str(step.display_name), state_in_words(step.status)
+        if self._shown.get(label) == state or step.status in _WAITING:
             return
         self._shown[label] = state
-        began = self._began.setdefault(label, time.monotonic())
-        seconds = f"{time.monotonic() - began:8.1f} s" if step.status in ENDED else ""
-        self.say(f"  {label:20} {state:12} {seconds}".rstrip())
+        seconds = ""
+        if step.status not in ENDED:
+            self._began.setdefault(label, time.monotonic())
+        elif label in self._began:  # else it began and ended between two looks
+            seconds = f"{time.monotonic() - self._began[label]:8.1f} s"
+        returned = ", ".join(f"{name} {value}" for name, value in values_of(step).items())
+        self.say(f"  {label:20} {state:12} {seconds:10}  {_shortened(returned)}".rstrip())
+
+    def _steps_of(self, job: Any) -> set[str]:
+        """Return the steps that a job has; those that decide about others have no run."""
+        return {name for name, node in getattr(job, "jobs", {}).items() if node.type != "if_else"}
 
     def _why(self, steps: list[Any]) -> str:
         failed = next((step for step in steps if step.status == "Failed"), None)
         if failed is None:
             return ""
         last = last_log_line(self.client, failed.name)
-        return f": {failed.display_name} failed{f': {last}' if last else ''}"
+        # Our steps' errors begin with the step's name.
+        return f": {last}" if last.startswith(f"{failed.display_name}: ") else f": {failed.display_name} failed: {last}"
 
 
 def last_log_line(client: MLClient, name: str) -> str:
@@ -141,6 +155,10 @@ def last_log_line(client: MLClient, name: str) -> str:
     return ""
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+
+
 def _is_passing(error: AzureError) -> bool:
     from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
@@ -149,8 +167,9 @@ def _is_passing(error: AzureError) -> bool:
     return isinstance(error, HttpResponseError) and error.status_code in _PASSING
 
 
-def _word(status: str) -> str:
-    """Return a state as people say it: `NotStarted` as `not started`, `Completed` as `succeeded`."""
-    if status == "Completed":
+def state_in_words(status: object) -> str:
+    """Return a job's state as people say it: `not started` for `NotStarted`, `succeeded` for `Completed`."""
+    name = str(getattr(status, "value", status))
+    if name == "Completed":
         return "succeeded"
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in status).strip()
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()

@@ -192,4 +192,4 @@ def _decision(graph: Graph, condition: Condition, values: Mapping[str, Any]) -> 
                 condition.name, f"its condition looks at {name}, an empty text, which Azure ML does not pass on"
             )
     spec = condition_spec(condition.name, condition.terms, names, image)
-    return spec.name, spec, {"type": "command", "display_name": f"{condition.name}?", "inputs": bound}
+    return spec.name, spec, {"type": "command", "inputs": bound}

@@ -13,6 +13,7 @@ from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.compute import check_computes
 from kfp_azureml.azureml_pipelines.connection import PREVIEWS, allow_conditions
+from kfp_azureml.azureml_pipelines.following import state_in_words
 from kfp_azureml.azureml_pipelines.graph import Graph, read_graph
 from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job
 from kfp_azureml.azureml_pipelines.placement import Placement
@@ -93,8 +94,7 @@ def submit_pipeline(client: MLClient, wanted: Submission) -> SubmittedJob:
         with azure_errors("submitting the pipeline job", PipelineError), quiet_sdk():
             submitted = client.jobs.create_or_update(loaded)
     name = str(submitted.name)
-    link = submitted.studio_url or studio_url(client, f"runs/{name}")
-    return SubmittedJob(name, wanted.experiment, str(submitted.status), link)
+    return SubmittedJob(name, wanted.experiment, state_in_words(submitted.status), studio_url(client, f"runs/{name}"))
 
 
 def load_pipeline_job(job: PipelineJob, path: Path) -> Job:

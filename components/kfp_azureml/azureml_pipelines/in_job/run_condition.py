@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import operator
+from typing import Any
 
 from output_values import write_values
 
@@ -22,7 +23,7 @@ COMPARISONS = {
 }
 
 
-def is_met(terms: list[dict[str, object]], values: dict[str, object]) -> bool:
+def is_met(terms: list[dict[str, Any]], values: dict[str, str]) -> bool:
     """Say whether all comparisons hold.
 
     Args:
@@ -31,21 +32,18 @@ def is_met(terms: list[dict[str, object]], values: dict[str, object]) -> bool:
         values: The inputs' values, by name.
     """
 
-    def holds(term: dict[str, object]) -> bool:
-        left, right = (_operand(term[side], values, str(term["as"])) for side in ("left", "right"))
-        return bool(COMPARISONS[str(term["comparison"])](left, right)) != bool(term["negated"])
+    def holds(term: dict[str, Any]) -> bool:
+        left, right = (_operand(term[side], values, term["as"]) for side in ("left", "right"))
+        return bool(COMPARISONS[term["comparison"]](left, right)) != bool(term["negated"])
 
     return all(map(holds, terms))
 
 
-def _operand(operand: object, values: dict[str, object], kind: str) -> object:
-    assert isinstance(operand, dict)  # noqa: S101 - written by conditions.py
-    value = values[operand["input"]] if "input" in operand else operand["value"]
+def _operand(operand: dict[str, str], values: dict[str, str], kind: str) -> Any:
+    text = values[operand["input"]] if "input" in operand else operand["value"]
     if kind == "number":
-        return float(value)
-    if kind == "boolean":
-        return str(value).lower() == "true"
-    return str(value)
+        return float(text)
+    return text.lower() == "true" if kind == "boolean" else text
 
 
 def main() -> None:
