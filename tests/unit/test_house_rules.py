@@ -33,7 +33,7 @@ STEPS = {"prep", "train", "score", "quality_gate", "aml_preflight", "aml_registe
 ARROWS = {
     "imagesets": set(),
     "azureml": set(),
-    "prep": {"imagesets"},
+    "prep": {"imagesets", "azureml"},  # where azureml: names lead
     "train": {"imagesets"},
     "score": {"imagesets"},
     "quality_gate": set(),

@@ -102,7 +102,7 @@ def condition_spec(name: str, terms: Sequence[Term], inputs: Mapping[str, str], 
     document: dict[str, Any] = {
         "$schema": SCHEMA,
         "type": "command",
-        "name": f"condition_{name}",
+        "name": f"decide_{name}",
         "version": __version__,
         "display_name": f"{name}?",
         "description": f"Whether {in_words}.",

@@ -75,11 +75,13 @@ class _Follower:
     say: Callable[[str], None]
     _shown: dict[str, str] = field(default_factory=dict)
     _began: dict[str, float] = field(default_factory=dict)
+    _width: int = 0
 
     def follow(self) -> None:
         pause = FIRST_POLL_SECONDS
         while True:
             job, steps = self._ask()
+            self._width = max(map(len, self._steps_of(job)), default=0)
             for step in steps:
                 self._show(step)
             if job.status in ENDED:
@@ -87,7 +89,7 @@ class _Follower:
             time.sleep(pause)
             pause = min(POLL_SECONDS, pause * 1.5)
         for name in sorted(self._steps_of(job) - self._shown.keys()):
-            self.say(f"  {name:20} skipped")
+            self.say(f"  {name:{self._width}} skipped")
         if job.status != "Completed":
             raise PipelineError(f"job {self.name} {state_in_words(job.status)}{self._why(steps)}")
 
@@ -122,8 +124,7 @@ class _Follower:
             self._began.setdefault(label, time.monotonic())
         elif label in self._began:  # else it began and ended between two looks
             seconds = f"{time.monotonic() - self._began[label]:8.1f} s"
-        returned = ", ".join(f"{name} {value}" for name, value in values_of(step).items())
-        self.say(f"  {label:20} {state:12} {seconds:10}  {_shortened(returned)}".rstrip())
+        self.say(f"  {label:{self._width}} {state:12} {seconds:10}  {_returned(step)}".rstrip())
 
     def _steps_of(self, job: Any) -> set[str]:
         """Return the steps that a job has; those that decide about others have no run."""
@@ -134,8 +135,9 @@ class _Follower:
         if failed is None:
             return ""
         last = last_log_line(self.client, failed.name)
-        # Our steps' errors begin with the step's name.
-        return f": {last}" if last.startswith(f"{failed.display_name}: ") else f": {failed.display_name} failed: {last}"
+        if last.startswith(f"{failed.display_name}: "):  # as our steps' errors do
+            return f": {last}"
+        return f": {failed.display_name} failed{f': {last}' if last else ''}"
 
 
 def last_log_line(client: MLClient, name: str) -> str:
@@ -155,7 +157,10 @@ def last_log_line(client: MLClient, name: str) -> str:
     return ""
 
 
-def _shortened(text: str) -> str:
+def _returned(step: Any) -> str:
+    """Return what a step returned, on one line; a single value has no name, in KFP it is `Output`."""
+    values = values_of(step)
+    text = ", ".join(str(value) if name == "Output" else f"{name} {value}" for name, value in values.items())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
 
 
