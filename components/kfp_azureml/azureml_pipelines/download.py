@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.workspace import quiet_sdk
@@ -46,7 +49,7 @@ def download_outputs(client: MLClient, name: str, to: Path, outputs: Iterable[st
     if not outputs:
         done = [label for label, step in steps.items() if step.status == "Completed"]
         outputs = [f"{label}.{output}" for label in done for output in _artifacts_of(client, job.jobs[label])]
-    return [_download(client, name, wanted, steps, to) for wanted in outputs]
+    return [_download(client, wanted, _owners(wanted, job, steps), to) for wanted in outputs]
 
 
 def artifact_path(folder: Path) -> Path:
@@ -63,25 +66,47 @@ def _artifacts_of(client: MLClient, node: Any) -> list[str]:
     return [output for output, port in component.outputs.items() if port.type == "uri_folder"]
 
 
-def _download(client: MLClient, name: str, wanted: str, steps: Mapping[str, Any], to: Path) -> Path:
-    from azure.ai.ml.exceptions import MlException
+def _owners(wanted: str, job: Any, steps: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the runs that may have an output, each with its name for it.
 
+    An output of the job itself is one of a step's, and is stored as that unless the job says where.
+    """
     label, _, output = wanted.rpartition(".")
     if label and label not in steps:
         raise PipelineError(f"output {wanted}: the job has no step {label}; it ran {', '.join(sorted(steps))}")
-    target = to / label / output
+    if label:
+        return [(steps[label].name, output)]
+    text = io.StringIO()
+    job.dump(text)
+    nodes = yaml.safe_load(text.getvalue()).get("jobs", {})
+    bound = f"${{{{parent.outputs.{output}}}}}"
+    made_by = [
+        (steps[step].name, own)
+        for step, node in nodes.items()
+        if step in steps
+        for own, place in node.get("outputs", {}).items()
+        if place == bound
+    ]
+    return [(job.name, output), *made_by]
+
+
+def _download(client: MLClient, wanted: str, owners: list[tuple[str, str]], to: Path) -> Path:
+    from azure.ai.ml.exceptions import MlException
+
+    label, _, name = wanted.rpartition(".")
+    target = to / label / name
     if target.exists():
         raise OutputError(f"{target} exists: remove it or name another folder with --to")
-    owner = steps[label].name if label else name
-    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
-        try:
-            with azure_errors(f"downloading output {wanted}", PipelineError), quiet_sdk():
-                client.jobs.download(owner, download_path=folder, output_name=output)
-        except MlException as error:
-            raise PipelineError(f"downloading output {wanted}: {' '.join(str(error).split())}") from error
-        downloaded = Path(folder) / _NAMED / output
-        if not downloaded.is_dir():
-            raise PipelineError(f"output {wanted}: there is none; a step's outputs are named STEP.OUTPUT")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(downloaded, target)
-    return target
+    for run, output in owners:
+        with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
+            try:
+                with azure_errors(f"downloading output {wanted}", PipelineError), quiet_sdk():
+                    client.jobs.download(run, download_path=folder, output_name=output)
+            except MlException as error:
+                raise PipelineError(f"downloading output {wanted}: {' '.join(str(error).split())}") from error
+            downloaded = Path(folder) / _NAMED / output
+            if downloaded.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(downloaded, target)
+                return target
+    raise PipelineError(f"output {wanted}: there is none; a step's outputs are named STEP.OUTPUT")
