@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.placement import SERVERLESS, Placement
 from kfp_azureml.errors import PipelineError
 
@@ -22,7 +22,7 @@ def check_computes(client: MLClient, placement: Placement) -> None:
     """
     if not placement.named_computes:
         return
-    with azure_errors("listing the computes", PipelineError):
+    with sdk_errors("listing the computes"):
         states = {compute.name: str(compute.provisioning_state) for compute in client.compute.list()}
     faults = [_fault(name, states) for name in placement.named_computes]
     missing = [fault for fault in faults if fault]

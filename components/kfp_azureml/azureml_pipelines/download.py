@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kfp_azureml.azureml.failures import azure_errors
-from kfp_azureml.azureml.workspace import quiet_sdk
+from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.following import ENDED, state_in_words
 from kfp_azureml.errors import OutputError, PipelineError
 
@@ -39,7 +38,7 @@ def download_outputs(client: MLClient, name: str, to: Path, outputs: Iterable[st
         PipelineError: If there is no such job, step or output, or the job has not ended.
         OutputError: If a folder is there already.
     """
-    with azure_errors(f"asking for job {name}", PipelineError), quiet_sdk():
+    with sdk_errors(f"asking for job {name}"):
         job = client.jobs.get(name)
         steps = {str(step.display_name): step for step in client.jobs.list(parent_job_name=name)}
     if job.status not in ENDED:
@@ -61,7 +60,7 @@ def artifact_path(folder: Path) -> Path:
 def _artifacts_of(client: MLClient, node: Any) -> list[str]:
     """Return the outputs of a step's component that are data."""
     name, _, version = str(node.component).rpartition(":")
-    with azure_errors(f"looking for component {name}, version {version}", PipelineError), quiet_sdk():
+    with sdk_errors(f"looking for component {name}, version {version}"):
         component = client.components.get(name, version)
     return [output for output, port in component.outputs.items() if port.type == "uri_folder"]
 
@@ -91,19 +90,14 @@ def _owners(wanted: str, job: Any, steps: Mapping[str, Any]) -> list[tuple[str, 
 
 
 def _download(client: MLClient, wanted: str, owners: list[tuple[str, str]], to: Path) -> Path:
-    from azure.ai.ml.exceptions import MlException
-
     label, _, name = wanted.rpartition(".")
     target = to / label / name
     if target.exists():
         raise OutputError(f"{target} exists: remove it or name another folder with --to")
     for run, output in owners:
         with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
-            try:
-                with azure_errors(f"downloading output {wanted}", PipelineError), quiet_sdk():
-                    client.jobs.download(run, download_path=folder, output_name=output)
-            except MlException as error:
-                raise PipelineError(f"downloading output {wanted}: {' '.join(str(error).split())}") from error
+            with sdk_errors(f"downloading output {wanted}"):
+                client.jobs.download(run, download_path=folder, output_name=output)
             downloaded = Path(folder) / _NAMED / output
             if downloaded.is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
+from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.values import values_of
 from kfp_azureml.errors import CancelledError, PipelineError
 
@@ -64,7 +64,7 @@ def cancel_job(client: MLClient, name: str) -> None:
     Raises:
         PipelineError: If there is no such job, or it cannot be cancelled.
     """
-    with azure_errors(f"cancelling job {name}", PipelineError), quiet_sdk():
+    with sdk_errors(f"cancelling job {name}"):
         client.jobs.begin_cancel(name).wait()
 
 
@@ -107,7 +107,7 @@ class _Follower:
                 now = time.monotonic()
                 away_since = away_since or now
                 if not _is_passing(error) or now - away_since >= OUTAGE_SECONDS:
-                    with azure_errors(f"asking for job {self.name}", PipelineError):
+                    with sdk_errors(f"asking for job {self.name}"):
                         raise
                 if pause == FIRST_POLL_SECONDS:
                     self.say(f"Azure does not answer ({type(error).__name__}); asking again for {OUTAGE_SECONDS:g} s")

@@ -302,12 +302,12 @@ class _Reader:
         declared = component["dag"].get("outputs", {})
         for key, selected in declared.get("artifacts", {}).items():
             if len(selected["artifactSelectors"]) > 1:
-                raise refusal(_identifier(name), f"its output {key} is one of several steps' (OneOf, Collected)")
+                raise refusal(_identifier(name), "its output is chosen from several steps' (OneOf)")
             (selector,) = selected["artifactSelectors"]
             yield key, outputs[selector["producerSubtask"]][selector["outputArtifactKey"]]
         for key, selected in declared.get("parameters", {}).items():
             if "valueFromParameter" not in selected:
-                raise refusal(_identifier(name), f"its output {key} is one of several steps' (OneOf, Collected)")
+                raise refusal(_identifier(name), "its output is chosen from several steps' (OneOf)")
             selector = selected["valueFromParameter"]
             yield key, outputs[selector["producerSubtask"]][selector["outputParameterKey"]]
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.properties import CONTENT_PROPERTY
-from kfp_azureml.azureml.workspace import quiet_sdk
 from kfp_azureml.azureml_pipelines.content import spec_hash
+from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.interface import interface
 from kfp_azureml.azureml_pipelines.spec import Spec
 from kfp_azureml.errors import PipelineError
@@ -64,16 +63,9 @@ def register_components(client: MLClient, specs: Iterable[Spec]) -> Iterator[Reg
     Raises:
         PipelineError: If there is one of the same name and version with other content.
     """
-    from azure.core.exceptions import ResourceExistsError
-
     for spec in specs:
-        found = _is_registered(client, spec)
-        if not found:
-            try:
-                _create(client, spec)
-            except ResourceExistsError:
-                # Somebody was faster; with the same content that is as good.
-                found = _is_registered(client, spec)
+        # Whoever is faster than we are, with the same content, has done it for us.
+        found = _is_registered(client, spec) or (not _create(client, spec) and _is_registered(client, spec))
         yield Registration(spec.name, spec.version, found)
 
 
@@ -113,10 +105,10 @@ def get_component(client: MLClient, name: str, version: str = "") -> Component:
 
 def list_components(client: MLClient) -> Iterator[Listed]:
     """Return all components of the workspace that are not archived, by name."""
-    with azure_errors("listing the components", PipelineError):
+    with sdk_errors("listing the components"):
         names = sorted(component.name for component in client.components.list())
     for name in names:
-        with azure_errors(f"listing the versions of component {name}", PipelineError):
+        with sdk_errors(f"listing the versions of component {name}"):
             versions = {each.version: each for each in client.components.list(name)}
         if versions:
             ordered = sorted(versions, key=version_order, reverse=True)
@@ -134,7 +126,7 @@ def version_order(version: str) -> tuple[bool, object, str]:
 
 
 def _versions(client: MLClient, name: str) -> list[str]:
-    with azure_errors(f"listing the versions of component {name}", PipelineError):
+    with sdk_errors(f"listing the versions of component {name}"):
         versions = [component.version for component in client.components.list(name)]
     if not versions:
         raise PipelineError(f"component {name}: the workspace {client.workspace_name} has none of that name")
@@ -144,7 +136,7 @@ def _versions(client: MLClient, name: str) -> list[str]:
 def _find(client: MLClient, name: str, version: str) -> Component | None:
     from azure.core.exceptions import ResourceNotFoundError
 
-    with azure_errors(f"looking for component {name}, version {version}", PipelineError):
+    with sdk_errors(f"looking for component {name}, version {version}"):
         try:
             component: Component = client.components.get(name, version)
         except ResourceNotFoundError:
@@ -164,14 +156,19 @@ def _is_registered(client: MLClient, spec: Spec) -> bool:
     return True
 
 
-def _create(client: MLClient, spec: Spec) -> None:
+def _create(client: MLClient, spec: Spec) -> bool:
+    """Register a component; say whether it was us who did."""
     from azure.ai.ml import load_component
+    from azure.core.exceptions import ResourceExistsError
 
     with (
         tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder,
-        quiet_sdk(),
-        azure_errors(f"registering component {spec.name}, version {spec.version}", PipelineError),
+        sdk_errors(f"registering component {spec.name}, version {spec.version}"),
     ):
         component = load_component(spec.write(Path(folder)))
         component.properties = {CONTENT_PROPERTY: spec_hash(spec)}
-        client.components.create_or_update(component)
+        try:
+            client.components.create_or_update(component)
+        except ResourceExistsError:
+            return False
+    return True

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.compute import check_computes
 from kfp_azureml.azureml_pipelines.connection import PREVIEWS, allow_conditions
+from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.following import state_in_words
 from kfp_azureml.azureml_pipelines.graph import Graph, read_graph
 from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job
@@ -91,7 +91,7 @@ def submit_pipeline(client: MLClient, wanted: Submission) -> SubmittedJob:
     with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
         registered = (lambda spec: registered_name(client, spec)) if wanted.from_registered else None
         loaded = load_pipeline_job(job, job.write(Path(folder), registered))
-        with azure_errors("submitting the pipeline job", PipelineError), quiet_sdk():
+        with sdk_errors("submitting the pipeline job"):
             submitted = client.jobs.create_or_update(loaded)
     name = str(submitted.name)
     return SubmittedJob(name, wanted.experiment, state_in_words(submitted.status), studio_url(client, f"runs/{name}"))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.azureml.failures import azure_errors
-from kfp_azureml.azureml.workspace import quiet_sdk
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.azureml_pipelines.failures import sdk_errors
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -26,7 +24,7 @@ def output_values(client: MLClient, name: str) -> dict[str, dict[str, Any]]:
     Raises:
         PipelineError: If there is no such job.
     """
-    with azure_errors(f"asking for job {name}", PipelineError), quiet_sdk():
+    with sdk_errors(f"asking for job {name}"):
         return {str(step.display_name): values_of(step) for step in client.jobs.list(parent_job_name=name)}
 
 
