@@ -14,7 +14,7 @@ import click
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.values import values_of
-from kfp_azureml.errors import CancelledError, PipelineError
+from kfp_azureml.errors import CancelledError, KfpAzuremlError, PipelineError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -43,6 +43,7 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = click.e
 
     Raises:
         PipelineError: If there is no such job, or it fails or is cancelled; the error of the step that failed is in it.
+        WorkspaceError: If Azure stays out of reach; the job goes on.
         CancelledError: If the user stops this command; the job goes on.
     """
     started = time.monotonic()
@@ -53,8 +54,8 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = click.e
         raise CancelledError(
             f"{cancelled}; the job goes on; to end it: kfp-azureml aml cancel {name}, or Cancel on its page: {link}"
         ) from None
-    except PipelineError as error:
-        raise PipelineError(f"{error}: {link}") from error
+    except KfpAzuremlError as error:
+        raise type(error)(f"{error}: {link}") from error
     say(f"Succeeded in {time.monotonic() - started:.0f} s")
 
 
@@ -105,12 +106,12 @@ class _Follower:
                     return self.client.jobs.get(self.name), list(self.client.jobs.list(parent_job_name=self.name))
             except AzureError as error:
                 now = time.monotonic()
-                away_since = away_since or now
-                if not _is_passing(error) or now - away_since >= OUTAGE_SECONDS:
+                if not _is_passing(error) or now - (away_since or now) >= OUTAGE_SECONDS:
                     with sdk_errors(f"asking for job {self.name}"):
                         raise
-                if pause == FIRST_POLL_SECONDS:
+                if away_since is None:
                     self.say(f"Azure does not answer ({type(error).__name__}); asking again for {OUTAGE_SECONDS:g} s")
+                    away_since = now
                 time.sleep(pause)
                 pause = min(POLL_SECONDS, pause * 1.5)
 
