@@ -98,12 +98,20 @@ wheel: $(READY) ## build the package, to be installed elsewhere, in dist
 test-docker: $(READY) images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
 	$(BIN)/pytest tests/docker $(ARGS)
 
+AZURE_TRAFFIC := dist/azure-traffic
+.PHONY: test-azure
+test-azure: $(READY) ## the same on a real workspace, which costs (AZURE_TEST_WORKSPACE=..), or EMULATOR=1
+	@AZURE_TEST_EMULATOR="$(EMULATOR)" $(BIN)/pytest tests/azure $(ARGS)
+	@test ! -f $(AZURE_TRAFFIC)/azure.jsonl -o ! -f $(AZURE_TRAFFIC)/emulator.jsonl || \
+		$(BIN)/python tests/support/azureml_traffic.py $(AZURE_TRAFFIC)/azure.jsonl $(AZURE_TRAFFIC)/emulator.jsonl
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy pipelines/*.py
+	$(BIN)/mypy examples/*.py
 	$(BIN)/mypy components/kfp_azureml/azureml_pipelines/in_job/*.py
 	$(BIN)/hadolint docker/*.Dockerfile
 
