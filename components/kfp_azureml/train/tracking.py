@@ -48,7 +48,11 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
     if not address:
         yield lambda _epoch: None
         return
+    in_azure_ml = urlsplit(address).scheme == AZURE_ML
     if importlib.util.find_spec("mlflow") is None:
+        if in_azure_ml:
+            yield lambda _epoch: None
+            return
         raise TrainingError(f"{TRACKING_URI} is set, but mlflow is not installed: install mlflow-skinny, or unset it")
     # MLflow's own defaults, 7 tries of 120 seconds each, would hold the training up for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -57,12 +61,11 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
     from mlflow.exceptions import MlflowException
 
     mlflow.set_tracking_uri(_without_plugin(address))
-    given = os.environ.get(RUN_ID)
     try:
-        run_id = given or mlflow.start_run().info.run_id
+        run_id = os.environ.get(RUN_ID) or mlflow.start_run().info.run_id
         mlflow.log_params(dict(parameters), run_id=run_id)
     except MlflowException as error:
-        if urlsplit(address).scheme != AZURE_ML:
+        if not in_azure_ml:
             raise TrainingError(f"MLflow at {TRACKING_URI}: {_reason(error, address)}") from error
         logger.warning("MLflow: nothing is logged to Azure ML: %s", _reason(error, address))
         yield lambda _epoch: None
@@ -83,11 +86,10 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
         yield log
         status = "FINISHED"
     finally:
-        if not given:
-            try:
-                mlflow.end_run(status)
-            except MlflowException as error:
-                logger.warning("MLflow: the run could not be ended: %s", _reason(error, address))
+        try:
+            mlflow.end_run(status)  # nothing where we have begun none
+        except MlflowException as error:
+            logger.warning("MLflow: the run could not be ended: %s", _reason(error, address))
 
 
 def _without_plugin(address: str) -> str:

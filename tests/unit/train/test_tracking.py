@@ -97,6 +97,14 @@ def test_mlflow_is_not_imported_unless_asked_for() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_a_job_of_azure_ml_in_an_image_without_mlflow_trains_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "azureml://127.0.0.1:9/mlflow/v1.0/subscriptions/s?")
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with track({}) as log:
+        log(FIRST)
+
+
 def test_a_run_of_the_environment_is_logged_to_and_left_running(
     store: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
