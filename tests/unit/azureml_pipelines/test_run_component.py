@@ -48,7 +48,7 @@ def make(
     word: str = "it's",
     run_id: str = "",
     more: Optional[Input[Artifact]] = None,  # noqa: UP045
-) -> NamedTuple("Outputs", [("total", float), ("ok", bool), ("text", str)]):
+) -> NamedTuple("Outputs", [("total", float), ("ok", bool), ("text", str), ("again", list)]):
     from pathlib import Path
 
     assert (count, fraction, flag, names, tags, word) == (3, 0.5, True, ["a", "b"], {"a": 1}, "it's"), locals()
@@ -60,7 +60,7 @@ def make(
     Path(page.path).write_text("<p>")
     metrics.log_metric("accuracy", 0.75)
     Path(written).write_text("41")
-    return count * fraction, flag, run_id
+    return count * fraction, flag, run_id, names
 
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)
@@ -79,8 +79,8 @@ INPUTS = {"count": "3.0", "fraction": "0.5", "flag": "True", "names": '["a", "b"
 def test_values_and_artifacts_come_and_go_as_in_kfp(job: Job, tmp_path: Path) -> None:
     made, outputs = job(make, {**INPUTS, "run_id": "{{$.pipeline_job_uuid}}"}, {"AZUREML_ROOT_RUN_ID": "root-1"})
     assert made.returncode == 0, made.stdout + made.stderr
-    values = {name: outputs[name].read_text() for name in ("total", "ok", "text", "written")}
-    assert values == {"total": "1.5", "ok": "True", "text": "root-1", "written": "41"}
+    values = {name: outputs[name].read_text() for name in ("total", "ok", "text", "again", "written")}
+    assert values == {"total": "1.5", "ok": "True", "text": "root-1", "again": '["a", "b"]', "written": "41"}
     assert sorted(path.name for path in outputs["page"].iterdir()) == ["kfp.json", "page.html"]
     assert json.loads((outputs["metrics"] / "kfp.json").read_text())["metadata"] == {"accuracy": 0.75}
 

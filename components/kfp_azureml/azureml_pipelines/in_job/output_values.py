@@ -26,21 +26,24 @@ def write_values(values: dict[str, object], paths: dict[str, str]) -> None:
         values: The value of each output parameter, by name.
         paths: The path that Azure ML gave to each output, by name.
     """
-    for name, value in values.items():
+    primitives = {name: _primitive(name, value) for name, value in values.items()}
+    for name, value in primitives.items():
         path = Path(paths[name])
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(as_text(name, value))
-    if values:
-        _set_property(values)
+        path.write_text(str(value))
+    if primitives:
+        _set_property(primitives)
 
 
-def as_text(name: str, value: object) -> str:
-    """Return a value as Azure ML passes it on.
+def _primitive(name: str, value: object) -> object:
+    """Return a value as Azure ML passes it on: lists and objects are JSON.
 
     Raises:
         SystemExit: If it cannot: it would become a part of the next job's command, between single quotes.
     """
-    text = str(value) if isinstance(value, (str, bool)) else json.dumps(value)
+    if isinstance(value, (bool, int, float)):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value)
     if "'" in text or "\n" in text:
         sys.exit(f"output {name}: its value holds a quote (') or a line break, which Azure ML cannot pass on: {text!r}")
     return text
