@@ -8,24 +8,17 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from azureml_emulator import EmulatorInfo
-from azureml_jobs import aml, emulator_with_images
+from azureml_jobs import aml
 from fashion_slice import write_fashion_slice
 from kfp_azureml.model_folder import hash_files, read_manifest
 
 SEED, EPOCHS = 7, 2
 STEPS = ("aml_preflight", "prep", "train", "score", "quality_gate", "aml_register_model", "aml_deploy_model")
-
-
-@pytest.fixture(scope="module")
-def azure() -> Iterator[EmulatorInfo]:
-    with emulator_with_images() as info:
-        yield info
 
 
 @pytest.fixture(scope="module")
@@ -256,3 +249,17 @@ def test_the_example_does_the_whole_article(azure: EmulatorInfo, images: Path, t
     assert re.search(r"^Accuracy 0\.\d+ on the test set$", done.stdout, re.MULTILINE)
     check_model(tmp_path / "model" / "output_model")
     assert (tmp_path / "result" / "output_result" / "predict_result.csv").is_file()
+
+
+def test_any_kfp_pipeline_runs(azure: EmulatorInfo) -> None:
+    source = Path(__file__).parents[1] / "support" / "foreign_pipeline.py"
+    done = aml(azure, "submit", str(source), "--stream")
+    assert done.returncode == 0, done.stderr + done.stdout
+    lines = step_lines(done.stdout)
+    assert lines["check"].split()[-1] == job_name(done)
+    assert lines["as_text"].endswith("number 3")
+    assert sorted(line.split()[1] for name, line in lines.items() if name.startswith("use")) == [
+        *["skipped"] * 2, *["succeeded"] * 3,
+    ]  # fmt: skip
+    decided = {name: line.split()[-1] for name, line in lines.items() if name.startswith("decide_")}
+    assert decided == {"decide_large": "True", "decide_small": "False", "decide_huge": "False"}
