@@ -10,6 +10,7 @@ from typing import Any
 
 from kfp_azureml import __version__
 from kfp_azureml.azureml_pipelines.definition import refusal
+from kfp_azureml.azureml_pipelines.parameters import PRIMITIVES
 from kfp_azureml.azureml_pipelines.spec import SCHEMA, Spec
 
 OUTPUT = "is_met"
@@ -17,6 +18,7 @@ OUTPUT = "is_met"
 
 _OPERAND = r"(?:(?:double|int)\()*(?:inputs\.parameter_values\['[^']+'\]|'[^']*'|-?[0-9.e+-]+|true|false)\)*"
 _TERM = re.compile(rf"(!\()?({_OPERAND}) (==|!=|<=|>=|<|>) ({_OPERAND})(?(1)\))")
+_KINDS = {"BOOLEAN": "boolean", "NUMBER_DOUBLE": "number", "NUMBER_INTEGER": "number"}
 _INPUT = re.compile(r"inputs\.parameter_values\['([^']+)'\]")
 
 
@@ -49,12 +51,13 @@ class Term:
         return tuple(name for name, is_input in sides if is_input)
 
 
-def parse_condition(name: str, text: str) -> tuple[Term, ...]:
+def parse_condition(name: str, text: str, types: Mapping[str, str]) -> tuple[Term, ...]:
     """Read what KFP's compiler wrote: comparisons, all of which have to hold.
 
     Args:
         name: The group of steps, to be named in errors.
         text: Such as `inputs.parameter_values['pipelinechannel--quality-gate-Output'] == 'accepted'`.
+        types: KFP's type of each of the group's inputs, such as `NUMBER_DOUBLE`.
 
     Raises:
         PipelineError: If it is anything else.
@@ -65,7 +68,7 @@ def parse_condition(name: str, text: str) -> tuple[Term, ...]:
         match = _TERM.match(rest)
         if match is None:
             raise refusal(name, f"its condition is {text}")
-        terms.append(_term(match))
+        terms.append(_term(match, types))
         rest = rest[match.end() :]
         if rest and not rest.startswith(" && "):
             raise refusal(name, f"its condition is {text}")
@@ -73,29 +76,38 @@ def parse_condition(name: str, text: str) -> tuple[Term, ...]:
     return tuple(terms)
 
 
-def _term(match: re.Match[str]) -> Term:
+def _term(match: re.Match[str], types: Mapping[str, str]) -> Term:
     negated, left, comparison, right = match.groups()
-    sides = [_INPUT.search(side) for side in (left, right)]
-    literals = [side.strip("'") if side.startswith("'") else side for side in (left, right)]
-    if "'" in _INPUT.sub("", left + right):
-        kind = "string"
-    elif "true" in (left, right) or "false" in (left, right):
-        kind = "boolean"
-    else:
-        # Numbers are cast or literal; two texts of other steps are compared as they are.
-        is_number = any("(" in side or not found for side, found in zip((left, right), sides, strict=True))
-        kind = "number" if is_number else "string"
-    names = [found[1] if found else literal for found, literal in zip(sides, literals, strict=True)]
-    return Term(names[0], comparison, names[1], kind, bool(negated), bool(sides[0]), bool(sides[1]))
+    inputs = [_INPUT.search(side) for side in (left, right)]
+    names = [
+        found[1] if found else side.removeprefix("'").removesuffix("'")
+        for found, side in zip(inputs, (left, right), strict=True)
+    ]
+    kinds = [
+        _KINDS.get(types.get(found[1], ""), "string") if found else _kind_of_literal(side)
+        for found, side in zip(inputs, (left, right), strict=True)
+    ]
+    # As KFP's compiler promotes them.
+    kind = next(each for each in ("string", "boolean", "number") if each in kinds)
+    return Term(names[0], comparison, names[1], kind, bool(negated), bool(inputs[0]), bool(inputs[1]))
 
 
-def condition_spec(name: str, terms: Sequence[Term], inputs: Mapping[str, str], image: str) -> Spec:
+def _kind_of_literal(text: str) -> str:
+    if text.startswith("'"):
+        return "string"
+    return "boolean" if text in ("true", "false") else "number"
+
+
+def condition_spec(
+    name: str, terms: Sequence[Term], inputs: Mapping[str, str], types: Mapping[str, str], image: str
+) -> Spec:
     """Return the component whose job decides a condition.
 
     Args:
         name: The group of steps.
         terms: Its comparisons.
         inputs: The name that each channel has as the component's input.
+        types: KFP's type of each channel.
         image: An image with Python.
     """
     in_words = " and ".join(map(_in_words, terms))
@@ -107,7 +119,7 @@ def condition_spec(name: str, terms: Sequence[Term], inputs: Mapping[str, str], 
         "display_name": f"{name}?",
         "description": f"Whether {in_words}.",
         "is_deterministic": True,
-        "inputs": {given: {"type": "string"} for given in inputs.values()},
+        "inputs": {given: {"type": PRIMITIVES[types[channel]]} for channel, given in inputs.items()},
         "outputs": {OUTPUT: {"type": "boolean"}},
         "environment": {"image": image},
         "command": " ".join(

@@ -96,12 +96,14 @@ class Condition:
         name: The group's name.
         terms: The comparisons.
         inputs: What their inputs are.
+        types: KFP's type of each of them.
         nodes: The steps, by name.
     """
 
     name: str
     terms: tuple[Term, ...]
     inputs: Mapping[str, Value]
+    types: Mapping[str, str]
     nodes: tuple[str, ...]
 
 
@@ -208,15 +210,16 @@ class _Reader:
         label = _identifier(task["taskInfo"]["name"])
         if self._within:
             raise refusal(label, f"it is a condition within the condition {self._within}")
-        terms = parse_condition(label, condition)
+        parameters = called.get("inputDefinitions", {}).get("parameters", {})
+        types = {name: parameter["parameterType"] for name, parameter in parameters.items()}
+        terms = parse_condition(label, condition, types)
         before = set(self.nodes)
         self._within = label
         outputs = self.read_group(task_name, called, given)
         self._within = ""
         wanted = {name: given[name] for term in terms for name in term.inputs}
-        self.conditions.append(
-            Condition(label, terms, wanted, tuple(name for name in self.nodes if name not in before))
-        )
+        nodes = tuple(name for name in self.nodes if name not in before)
+        self.conditions.append(Condition(label, terms, wanted, types, nodes))
         return outputs
 
     def _read_node(

@@ -183,7 +183,7 @@ def _decision(graph: Graph, condition: Condition, values: Mapping[str, Any]) -> 
         raise refusal(condition.name, "it is a condition, and no step has an image with Python to decide it in")
     names = {channel: re.sub(r"\W", "_", channel.removeprefix("pipelinechannel--")) for channel in condition.inputs}
     bound = {
-        names[channel]: _expression(f"condition {condition.name}", value, values, "STRING")
+        names[channel]: _expression(f"condition {condition.name}", value, values, condition.types[channel])
         for channel, value in condition.inputs.items()
     }
     for name, value in bound.items():
@@ -191,5 +191,5 @@ def _decision(graph: Graph, condition: Condition, values: Mapping[str, Any]) -> 
             raise refusal(
                 condition.name, f"its condition looks at {name}, an empty text, which Azure ML does not pass on"
             )
-    spec = condition_spec(condition.name, condition.terms, names, image)
+    spec = condition_spec(condition.name, condition.terms, names, condition.types, image)
     return spec.name, spec, {"type": "command", "inputs": bound}
