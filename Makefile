@@ -127,12 +127,21 @@ wheel: $(READY) ## build the package, to be installed elsewhere, in dist
 test-docker: $(READY) images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
 	$(BIN)/pytest tests/docker $(ARGS)
 
+AZURE_TRAFFIC := dist/azure-traffic
+.PHONY: test-azure
+test-azure: $(READY) ## the same on a real workspace, which costs (AZURE_TEST_WORKSPACE=..), or EMULATOR=1
+	@AZURE_TEST_EMULATOR="$(EMULATOR)" $(BIN)/pytest tests/azure $(ARGS)
+	@test ! -f $(AZURE_TRAFFIC)/azure.jsonl -o ! -f $(AZURE_TRAFFIC)/emulator.jsonl || \
+		$(BIN)/python tests/support/azureml_traffic.py $(AZURE_TRAFFIC)/azure.jsonl $(AZURE_TRAFFIC)/emulator.jsonl
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy pipelines/*.py
+	$(BIN)/mypy examples/*.py
+	$(BIN)/mypy components/kfp_azureml/azureml_pipelines/in_job/*.py
 	$(BIN)/hadolint docker/*.Dockerfile
 
 OUTPUT ?= pipelines/image_classification.yaml
@@ -153,8 +162,9 @@ manifests: ## render the overlays into dist/manifests (OVERLAYS="aks-azcreds", C
 	@CLIENT_ID="$(CLIENT_ID)" manifests/render dist/manifests $(OVERLAYS)
 
 .PHONY: generate
-generate: $(READY) ## write every generated file again: component.yaml, pipeline, README tables
+generate: $(READY) ## write every generated file again: component.yaml, Azure ML specs, pipeline, README tables
 	@$(BIN)/python -m kfp_azureml.compiling.generate
+	@$(BIN)/python -m kfp_azureml.azureml_pipelines.generate
 
 WITHOUT_KFP := --overrides requirements/images.overrides.txt
 .PHONY: lock

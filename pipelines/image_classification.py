@@ -79,7 +79,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
             workspace: The workspace's name.
             subscription_id: Its subscription. Empty: the one in the secret; needed with workload identity.
             azure_secret: The Kubernetes secret with the Azure credentials. Not used with workload identity.
-            input_data: The folder or URI of the images: four idx files, raw or gzipped.
+            input_data: The folder or URI of the images, or azureml:NAME:VERSION: four idx files, raw or gzipped.
             data_version: Any text that changes when the data does: prep is then cached under it, else not at all.
             use_azure_credentials: Whether to read input_data with the Azure credentials.
             class_names: The classes' names, in the order of the labels; their numbers when empty.
@@ -122,6 +122,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 class_names=class_names,
                 data_version=checked.output,
                 use_azure_credentials=use_azure_credentials,
+                **workspace_of,
             )
             trained = train_face.train(
                 input_data=prepared.outputs["training_data"],

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from azureml_emulator.faults import Answer, Delay, EndOperation, ExpireToken, Fault, HoldOperation, Reset, Truncate
-
 from requests_of import Asked, recorded
 from scenarios import SCENARIOS
 

@@ -73,9 +73,9 @@ def record() -> dict[str, list[str]]:
     import tempfile
 
     import pytest
-    from azureml_emulator.control_client import Control
 
     from azureml_emulator import running_emulator
+    from azureml_emulator.control_client import Control
     from azureml_rest import signed_in_workspace
     from running import run, shorten_waits
     from scenarios import SCENARIOS, World

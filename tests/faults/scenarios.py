@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from azureml_emulator.control_client import Control
-
 from azureml_rest import Workspace
 from kfp_azureml.aml_deploy_model import deploy
 from kfp_azureml.aml_deploy_model.marker import TAG_PREFIX

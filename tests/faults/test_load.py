@@ -8,9 +8,9 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
-from azureml_emulator.control_client import Control
 
 from azureml_emulator import EmulatorInfo, running_emulator
+from azureml_emulator.control_client import Control
 from azureml_rest import SCORING_PACKAGE, Workspace, conda_file, signed_in_workspace
 from kfp_azureml.aml_deploy_model import deploy
 from killing import start_step

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfp_azureml import azcreds
+from kfp_azureml import __version__, azcreds
+from kfp_azureml.azureml_pipelines.generate import generate as generate_azureml
+from kfp_azureml.azureml_pipelines.spec import IN_JOB
 from kfp_azureml.compiling.generate import component_names, generate
 from kfp_azureml.compiling.sources import PACKAGE, shipped_pipelines
 from kfp_azureml.compiling.validation import validate_compiled
@@ -22,6 +24,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "components" / name).mkdir(parents=True)
         shutil.copy(PACKAGE / name / "README.md", folder / "components" / name)
     generate(folder / "components", folder / "pipelines")
+    generate_azureml(folder / "components")
     return folder
 
 
@@ -32,6 +35,29 @@ def documents(path: Path) -> list[dict]:
 @pytest.mark.parametrize("name", component_names())
 def test_component_yaml_is_up_to_date(generated: Path, name: str) -> None:
     assert documents(PACKAGE / name / "component.yaml") == documents(generated / "components" / name / "component.yaml")
+
+
+@pytest.mark.parametrize("name", component_names())
+def test_the_azure_ml_specification_is_up_to_date(generated: Path, name: str) -> None:
+    folder, expected = PACKAGE / name, generated / "components" / name
+    (checked_in,), (written,) = (documents(path / "azureml.yaml") for path in (folder, expected))
+    # Relative to where the file is.
+    assert (folder / checked_in.pop("code")).resolve() == (expected / written.pop("code")).resolve() == IN_JOB
+    assert checked_in == written
+    assert (folder / "azureml.json").read_text() == (expected / "azureml.json").read_text()
+
+
+@pytest.mark.parametrize("name", component_names())
+def test_azure_ml_and_kfp_agree_on_a_component(name: str) -> None:
+    (azureml,) = documents(PACKAGE / name / "azureml.yaml")
+    (kfp,) = documents(PACKAGE / name / "component.yaml")
+    (component,), (executor,) = kfp["components"].values(), kfp["deploymentSpec"]["executors"].values()
+    assert azureml["name"] == kfp["pipelineInfo"]["name"].replace("-", "_") == name
+    assert azureml["version"] == __version__
+    assert azureml["environment"]["image"] == executor["container"]["image"]
+    for side in ("inputs", "outputs"):
+        definitions = component.get(f"{side.removesuffix('s')}Definitions", {})
+        assert set(azureml[side]) == {each for kind in definitions.values() for each in kind}
 
 
 @pytest.mark.parametrize("name", component_names())

@@ -12,7 +12,8 @@ import kfp_azureml
 PACKAGE = Path(kfp_azureml.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 FACES = sorted(PACKAGE.glob("*/component.py"))
-ORCHESTRATION = ("compiling", "local", "kubeflow")  # rooms that compile and run pipelines, which is kfp's own business
+# Rooms that compile and run pipelines, which is kfp's own business.
+ORCHESTRATION = ("compiling", "local", "kubeflow", "azureml_pipelines")
 HEAVY = (
     "tensorflow",
     "keras",
@@ -35,7 +36,7 @@ STEPS = {
 ARROWS = {
     "imagesets": set(),
     "azureml": set(),
-    "prep": {"imagesets"},
+    "prep": {"imagesets", "azureml"},  # where azureml: names lead
     "train": {"imagesets"},
     "score": {"imagesets"},
     "quality_gate": set(),
@@ -45,6 +46,7 @@ ARROWS = {
     "aml_reconcile": {"azureml", "aml_deploy_model"},  # it undoes what that one began
     "compiling": STEPS,
     "kubeflow": {"azureml", "compiling"},
+    "azureml_pipelines": {"azureml", "compiling"},
     "local": STEPS | {"imagesets", "azureml", "compiling"},
 }
 
