@@ -20,11 +20,13 @@ from azureml_emulator import EmulatorInfo
 from azureml_emulator.cache import cache_root
 from azureml_emulator.emulator import ready_line, stop_process
 from azureml_rest import Workspace, signed_in_workspace
-from fuzzing import FuzzedRequest, Wire, requests
+from fuzzing import FuzzedRequest, Wire, requests, seeds
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "0"))
 SAMPLE = 300
 START = [sys.executable, "-m", "azureml_emulator", "start", "--json", "--state-dir"]
+# Jobs that run nothing, deployments without servers: what is asked for counts, not what comes of it.
+OPTIONS = ["--scoring", "instant", f"--environment-python=fuzz={sys.executable}"]
 START_SECONDS = 60
 OUTSIDE = ("home", "cwd")
 # A deployment that is not up is the model's fault, not the emulator's.
@@ -53,7 +55,11 @@ def emulator(root: Path) -> Iterator[EmulatorInfo]:
     }
     with (root / "errors").open("wb") as errors:
         process = subprocess.Popen(
-            [*START, folders["state"]], cwd=folders["cwd"], env=environment, stdout=subprocess.PIPE, stderr=errors
+            [*START, folders["state"], *OPTIONS],
+            cwd=folders["cwd"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
         )
         try:
             yield EmulatorInfo.from_json(ready_line(process, START_SECONDS))
@@ -66,6 +72,8 @@ def test_no_request_does_any_harm(emulator: EmulatorInfo, root: Path) -> None:
 
     with signed_in_workspace(emulator) as workspace:
         wire = Wire(emulator, str(workspace.sign_in().json()["access_token"]))
+        for seed in seeds(workspace.id):
+            assert wire.send(seed)[0] in (200, 201), seed
 
         @settings(
             max_examples=REQUESTS or SAMPLE,

@@ -19,7 +19,19 @@ from emulator_operations import Operation, list_operations
 ANSWER_SECONDS = 30
 METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
 # The names of what is there, so that requests build on each other; then names that could lead elsewhere.
-NAMES = [*("fuzz",) * 6, *("1",) * 3, "2", "blue", "blue", "workspaceblobstore", "cpu-cluster", "k8s", "none"]
+NAMES = [
+    *("fuzz",) * 6,
+    "batch",
+    "batch",
+    *("1",) * 3,
+    "2",
+    "blue",
+    "blue",
+    "workspaceblobstore",
+    "cpu-cluster",
+    "k8s",
+    "none",
+]
 EVIL = [
     *("..", ".", "../..", "../../../../etc/passwd", "/etc/passwd", "..\\..", "~", "~root", "-rf", "--help", "$(id)"),
     *("", " ", "a b", "a/b", "a%2fb", "a" * 300, "'; DROP TABLE resources; --", "%00", "\x00", "\n", "é", "名"),
@@ -51,6 +63,9 @@ RAW_BODIES = [
     b'{"a": ' + b"9" * 10_000 + b"}",
 ]
 COMMON = {"description": "d", "tags": {"a": "b"}, "properties": {"a": "b"}, "isArchived": False, "isAnonymous": False}
+SEEDED = dict.fromkeys(("name", "endpoint", "job"), "fuzz") | {"version": "1", "deployment": "blue", "setting": "fuzz"}
+BATCH_ENDPOINT = "batch"
+"""Endpoints of both kinds share their names."""
 WORKSPACE, RUN = "{workspace}", "{run}"
 BODIES: dict[str, Any] = {
     "datastores": {
@@ -69,7 +84,7 @@ BODIES: dict[str, Any] = {
         "location": "eastus",
         "tags": {},
         "identity": {"type": "SystemAssigned"},
-        "properties": {"authMode": "Key", "traffic": {"blue": 100}, "mirrorTraffic": {}, "keys": {"primaryKey": "k"}},
+        "properties": {"authMode": "Key", "traffic": {}, "mirrorTraffic": {}, "keys": {"primaryKey": "k"}},
     },
     "deployments": {
         "location": "eastus",
@@ -89,7 +104,7 @@ BODIES: dict[str, Any] = {
     "batchEndpoints": {
         "location": "eastus",
         "tags": {},
-        "properties": {"authMode": "aadToken", "properties": {}, "defaults": {"deploymentName": "blue"}},
+        "properties": {"authMode": "aadToken", "properties": {}, "defaults": {}},
     },
     "batch deployments": {
         "location": "eastus",
@@ -163,6 +178,14 @@ BODIES: dict[str, Any] = {
                 }
             },
         }
+    },
+    "autoscalesettings": {
+        "location": "eastus",
+        "properties": {
+            "enabled": True,
+            "profiles": [{"name": "p", "capacity": {}, "rules": []}],
+            "targetResourceUri": f"{WORKSPACE}/onlineEndpoints/fuzz",
+        },
     },
     "invoke": {
         "properties": {"inputData": {"i": {"jobInputType": "UriFolder", "uri": "azureml://datastores/d/paths/p"}}}
@@ -242,10 +265,47 @@ def requests(workspace_id: str, run_id: str) -> st.SearchStrategy[FuzzedRequest]
     Returns:
         A strategy; its requests have no token yet.
     """
+    known = _known(workspace_id, run_id)
+    operations = list_operations()
+    # Requests with a resource in them can be wrong in more ways.
+    operations += [each for each in operations if each.method == "PUT" and not each.refuses] * 4
+    return st.sampled_from(operations).flatmap(lambda operation: _request(operation, known))
+
+
+def seeds(workspace_id: str) -> list[FuzzedRequest]:
+    """Make a request for each kind of resource that is as it should be, so that the others find something.
+
+    Args:
+        workspace_id: The workspace's ARM id.
+
+    Returns:
+        The requests, in the order in which they need each other.
+    """
+    known = {**_known(workspace_id, ""), **SEEDED}
+    order = list(BODIES)
+    puts = [each for each in list_operations() if each.method == "PUT" and not each.refuses and "{" in each.path]
+    return [
+        FuzzedRequest(
+            operation.host,
+            "PUT",
+            _fill(operation.path, known),
+            {"content-type": "application/json"},
+            json.dumps(BODIES[_template(operation)]).replace(WORKSPACE, workspace_id).encode(),
+        )
+        for operation in sorted(puts, key=lambda operation: order.index(_template(operation)))
+    ]
+
+
+def _fill(path: str, names: dict[str, str]) -> str:
+    if "/batchEndpoints/" in path:
+        names = {**names, "endpoint": BATCH_ENDPOINT}
+    return "/".join(names[part[1:-1]] if part.startswith("{") else part for part in path.split("/"))
+
+
+def _known(workspace_id: str, run_id: str) -> dict[str, str]:
     own = workspace_id.split("/")
-    known = {"subscription": own[2], "group": own[4], "workspace": own[8], "run": run_id}
-    known |= {"api": "v2.0", "location": "eastus", WORKSPACE: workspace_id, RUN: run_id}
-    return st.sampled_from(list_operations()).flatmap(lambda operation: _request(operation, known))
+    names = {"subscription": own[2], "group": own[4], "workspace": own[8], "api": "v2.0", "location": "eastus"}
+    return {**names, "run": run_id, WORKSPACE: workspace_id, RUN: run_id}
 
 
 @st.composite

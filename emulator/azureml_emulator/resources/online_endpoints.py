@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.arm import bad_request, new_resource, object_in, read_body, read_resource
+from azureml_emulator.arm import bad_request, new_resource, object_in, read_body, read_resource, text_in
 from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
@@ -63,7 +63,9 @@ async def put(request: Request) -> Response:
     if auth_mode is None:
         raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
     identity = object_in(body, "identity") or {"type": "SystemAssigned"}
-    if previous and previous["identity"]["type"].lower() != str(identity.get("type")).lower():
+    if not text_in(identity, "type"):
+        raise bad_request("An endpoint's identity needs a 'type'.", "identity")
+    if previous and previous["identity"]["type"].lower() != identity["type"].lower():
         raise bad_request("The identity of an endpoint cannot change after its creation.")
     deployments = [deployment["name"] for deployment in parts.store.list_collection(f"{endpoint_id}/deployments")]
     traffic = checked_traffic(object_in(properties, "traffic"), deployments)
@@ -99,10 +101,10 @@ async def put(request: Request) -> Response:
         kind=body.get("kind") or ("K8S" if compute else "Managed"),
         identity=previous["identity"] if previous else _new_identity(identity, parts),
     )
+    given = object_in(properties, "keys")
+    keys = EndpointKeys(_key(given, "primaryKey"), _key(given, "secondaryKey"))
     parts.store.put(resource)
     if previous is None:
-        given = object_in(properties, "keys")
-        keys = EndpointKeys(_key(given, "primaryKey"), _key(given, "secondaryKey"))
         parts.store.put_keys(endpoint_id, keys)
     operation = parts.operations.start(PUT, endpoint_id)
     return accepted(request, operation, resource, 200 if previous else 201)
@@ -248,7 +250,7 @@ def _keys(request: Request) -> EndpointKeys:
 
 
 def _new_identity(identity: Document, parts: Services) -> Document:
-    if "SystemAssigned" in str(identity.get("type")):
+    if "SystemAssigned" in identity["type"]:
         return {**identity, "principalId": str(uuid.uuid4()), "tenantId": parts.settings.tenant_id}
     return identity
 
