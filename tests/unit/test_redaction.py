@@ -61,6 +61,12 @@ SECRETS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch):
+    """What this process got to know in other tests is forgotten here, and what it gets to know here afterwards."""
+    monkeypatch.setattr(redaction, "_hidden", set())
+
+
 @pytest.mark.parametrize(("secret", "text"), SECRETS)
 def test_each_kind_of_secret_is_blotted_out(secret, text):
     assert secret in text or secret.replace("'", "\\'") in text
@@ -113,13 +119,7 @@ def test_the_secret_of_the_environment_is_known_wherever_it_stands(name):
     assert redact("a word", {name: "word"}) == "a word"
 
 
-@pytest.fixture
-def forgetful(monkeypatch):
-    """Whatever a test hides is forgotten with it."""
-    monkeypatch.setattr(redaction, "_hidden", set())
-
-
-def test_what_a_step_gets_to_know_is_hidden_from_then_on(forgetful):
+def test_what_a_step_gets_to_know_is_hidden_from_then_on():
     assert redact("the key 0123456789", {}) == "the key 0123456789"
     hide("0123456789")
     hide("0123456789abc")  # the longer one first, or its end would be left
