@@ -47,7 +47,7 @@ run: $(READY) ## the whole pipeline on this machine: real data to a live endpoin
 
 .PHONY: test
 test: $(READY) ## unit, golden and end-to-end tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: test-faults
 test-faults: $(READY) ## every request of register and deploy attacked, kills, roll-outs under load (ARGS="-k register")
