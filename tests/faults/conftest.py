@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -26,40 +27,38 @@ def failing_emulator() -> Iterator[EmulatorInfo]:
 
 @pytest.fixture(scope="session")
 def shared_world(failing_emulator: EmulatorInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """What all scenarios work with; the environment of this process leads to the emulator."""
+    """What all scenarios work with."""
     folder: Path = tmp_path_factory.mktemp("tiny")
     model = write_tiny_model(folder / "model")
     score = write_tiny_score(folder / "score", model)
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        Control(failing_emulator) as control,
-        signed_in_workspace(failing_emulator) as azure,
-    ):
-        for name, value in failing_emulator.environment.items():
-            patch.setenv(name, value)
-        for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
-            # Each client loads it: the emulator's own authority is quicker read than all of the world's.
-            patch.setenv(name, failing_emulator.ca_file)
-        shorten_waits(patch)
+    with Control(failing_emulator) as control, signed_in_workspace(failing_emulator) as azure:
         yield World(control, azure, model, score)
 
 
 @pytest.fixture
-def world(shared_world: World) -> World:
-    """The same, with a fresh workspace."""
+def world(shared_world: World, failing_emulator: EmulatorInfo, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The same, with a fresh workspace; the environment of this process leads to the emulator."""
+    for name, value in failing_emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        # Each client loads it: the emulator's own authority is quicker read than all of the world's.
+        monkeypatch.setenv(name, failing_emulator.ca_file)
+    shorten_waits(monkeypatch)
     shared_world.control.reset()
     shared_world.azure.http.headers["authorization"] = f"Bearer {shared_world.azure.sign_in().json()['access_token']}"
     return shared_world
 
 
 @pytest.fixture(scope="session")
-def kill_server() -> Iterator[ForkServerContext]:
+def kill_server() -> ForkServerContext:
     """Where steps come from that run in processes of their own."""
     with pytest.MonkeyPatch.context() as patch:
         # The server of processes takes its paths from here.
         tests = Path(__file__).parent
         patch.setenv("PYTHONPATH", f"{tests}:{tests.parent / 'support'}")
-        yield server()
+        context = server()
+        forkserver.ensure_running()
+    return context
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

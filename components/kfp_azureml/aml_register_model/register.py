@@ -141,11 +141,12 @@ def _find_or_create(
 
     for attempt in range(_ATTEMPTS):
         with azure_errors(f"listing the versions of model {wanted.name}"):
+            # Counted before it is looked for: so the number is taken if our content comes in between.
+            version = wanted.version or _next_version(_versions(client, wanted.name, archived=True))
             found = _find(client, wanted)
             if found:
                 progress(f"model {wanted.name}: version {found.version} already holds this content, nothing to upload")
                 return _with_tags(client, found, tags)
-            version = wanted.version or _next_version(_versions(client, wanted.name, archived=True))
         progress(f"model {wanted.name}: uploading and registering version {version}")
         with azure_errors(f"registering model {wanted.name} version {version}"), quiet_sdk():
             path = upload_files(client, files, _upload_folder(wanted, files))

@@ -25,8 +25,15 @@ class Models:
         self.archived = set()
         self.storage = None
         self.before_next_put = lambda: None
+        self.after_next_list = lambda: None
 
     def list(self, name, list_view_type):
+        listed = self._listed(name, list_view_type)
+        interrupt, self.after_next_list = self.after_next_list, lambda: None
+        interrupt()
+        return listed
+
+    def _listed(self, name, list_view_type):
         hidden = self.archived if list_view_type == ListViewType.ACTIVE_ONLY else ()
         return [model for (one, version), model in self.versions.items() if one == name and version not in hidden]
 
@@ -117,6 +124,12 @@ def test_the_same_content_registered_in_between_is_one_version(models, folder):
     models.before_next_put = others
     assert register_model(folder(), model_name="net").version == "2"
     assert len(models.versions) == 2
+
+
+def test_the_same_content_registered_between_two_looks_is_one_version(models, folder):
+    models.after_next_list = lambda: register_model(folder(), model_name="net")
+    assert register_model(folder(), model_name="net").version == "1"
+    assert len(models.versions) == 1
 
 
 def test_archived_versions_keep_their_numbers(models, folder):

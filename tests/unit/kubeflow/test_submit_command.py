@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,6 +177,7 @@ def test_ctrl_c_asks_what_is_to_become_of_the_run(
 ) -> None:
     with interrupted_at_the_keyboard(kubeflow) as terminal:
         assert not kubeflow.terminated
+        time.sleep(0.5)  # a key before Python waits for one interrupts nothing
         terminal.type(answer)
         assert terminal.wait() == 130
     assert kubeflow.terminated == terminated
