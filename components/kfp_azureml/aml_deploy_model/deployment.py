@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from kfp_azureml.aml_deploy_model.endpoint import live_traffic
+from kfp_azureml.aml_deploy_model.endpoint import find_endpoint, live_traffic
 from kfp_azureml.aml_deploy_model.environment import EnvironmentRecipe, ensure_environment
 from kfp_azureml.aml_deploy_model.plan import Machines, Plan
 from kfp_azureml.azureml.build_log import IMAGE_BUILD_FAILURE, read_build_log
 from kfp_azureml.azureml.failures import azure_errors, error_codes, explain
 from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.azureml.waiting import Deadline, run_operation, wait_until_settled
+from kfp_azureml.azureml.waiting import Deadline, is_in_flight, run_operation, wait_until_settled
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.steps import progress
 
@@ -49,7 +50,8 @@ def ensure_deployment(
             image's build, is then in ours. Or if it serves live traffic with something else.
     """
     what = f"deployment {plan.deployment} of endpoint {plan.endpoint}"
-    wait_until_settled(what, lambda: _state(client, plan), deadline)
+    state = partial(_state, client, plan.endpoint, plan.deployment)
+    wait_until_settled(what, state, deadline)
     with azure_errors(f"reading {what}", DeploymentError):
         existing = retrying(f"reading {what}", lambda: find_deployment(client, plan.endpoint, plan.deployment))
     if existing and plan.deployment in live_traffic(endpoint) and not _answers_as_planned(existing, plan):
@@ -73,7 +75,7 @@ def ensure_deployment(
         return started
 
     try:
-        run_operation(what, begin, lambda: _state(client, plan), deadline)
+        run_operation(what, begin, state, deadline)
     except DeploymentError:  # time is up
         log_container(client, plan.endpoint, plan.deployment)
         raise
@@ -123,15 +125,12 @@ def delete_deployment(client: MLClient, endpoint_name: str, name: str, deadline:
     """
     what = f"deployment {name} of endpoint {endpoint_name}: deleting"
 
-    def state() -> str | None:
-        found = find_deployment(client, endpoint_name, name)
-        return found.provisioning_state if found else None
-
     def begin() -> LROPoller[None] | None:
-        return client.online_deployments.begin_delete(name, endpoint_name) if state() else None
+        there = find_deployment(client, endpoint_name, name)
+        return client.online_deployments.begin_delete(name, endpoint_name) if there else None
 
     with azure_errors(what, DeploymentError):
-        run_operation(what, begin, state, deadline)
+        run_operation(what, begin, partial(_state, client, endpoint_name, name), deadline)
 
 
 def log_container(client: MLClient, endpoint_name: str, name: str) -> None:
@@ -206,6 +205,11 @@ def _log_failure(client: MLClient, plan: Plan, error: AzureError) -> None:
     log_container(client, plan.endpoint, plan.deployment)
 
 
-def _state(client: MLClient, plan: Plan) -> str | None:
-    deployment = find_deployment(client, plan.endpoint, plan.deployment)
-    return deployment.provisioning_state if deployment else None
+def _state(client: MLClient, endpoint_name: str, name: str) -> str | None:
+    """Return a deployment's state; the endpoint's while that is being changed: Azure takes no change of either then."""
+    deployment = find_deployment(client, endpoint_name, name)
+    state: str | None = deployment.provisioning_state if deployment else None
+    if is_in_flight(state):
+        return state
+    endpoint = find_endpoint(client, endpoint_name)
+    return endpoint.provisioning_state if endpoint and is_in_flight(endpoint.provisioning_state) else state

@@ -52,17 +52,21 @@ def retrying(what: str, call: Callable[[], Result]) -> Result:
         try:
             return call()
         except AzureError as error:
-            if isinstance(error, HttpResponseError) and error.status_code == 401:
-                # Each of the SDK's clients keeps the token, and drops it when it is refused: one call may meet several.
-                forget_tokens()
-                pause = 0.0
-            elif is_transient(error):
-                pause = _pause(error, attempt)
-            else:
+            if not passes(error):
                 raise
+            pause = _pause(error, attempt)
             logger.warning("%s: %s; again in %.0f s", what, first_line(error), pause)
             time.sleep(pause)
     return call()
+
+
+def passes(error: AzureError) -> bool:
+    """Say whether the same call may succeed in a moment; a token that was refused is forgotten, for a new one."""
+    if _is_refused_token(error):
+        # Each of the SDK's clients keeps the token, and drops it when it is refused: one call may meet several.
+        forget_tokens()
+        return True
+    return is_transient(error)
 
 
 def is_transient(error: AzureError) -> bool:
@@ -87,7 +91,13 @@ def lost_connection(error: BaseException) -> AzureError | None:
     return None
 
 
+def _is_refused_token(error: AzureError) -> bool:
+    return isinstance(error, HttpResponseError) and error.status_code == 401
+
+
 def _pause(error: AzureError, attempt: int) -> float:
+    if _is_refused_token(error):
+        return 0.0
     asked: float = 0.0
     if isinstance(error, HttpResponseError):
         header = str(getattr(error.response, "headers", {}).get("Retry-After", ""))

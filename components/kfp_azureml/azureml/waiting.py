@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from azure.core.exceptions import ResourceExistsError
+from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.core.polling.base_polling import LROBasePolling
 
 from kfp_azureml.azureml.failures import azure_errors
-from kfp_azureml.azureml.retries import retrying
+from kfp_azureml.azureml.retries import TRIES, passes, retrying
 from kfp_azureml.azureml.workspace import quiet_sdk
-from kfp_azureml.errors import DeploymentError
+from kfp_azureml.errors import DeploymentError, first_line
 from kfp_azureml.steps import progress
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ REPORT_SECONDS = 30.0  # the longest silence in the log
 SETTLE_SECONDS = 5.0  # between two looks at a resource that somebody else is changing
 REFUSALS = 5  # how often an operation may be refused while nothing seems to run
 
-IN_FLIGHT = frozenset({"creating", "updating", "deleting", "scaling", "provisioning"})
+_IN_FLIGHT = frozenset({"creating", "updating", "deleting", "scaling", "provisioning"})
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def run_operation(
     """Start a long-running operation and wait for its end.
 
     Where another operation holds the resource (409), that one is waited for first; where the request got lost on its
-    way, it is sent again. So `begin` may run more than once, and has to look each time at what is there.
+    way, it is sent again; where the running operation cannot be read, the resource's own state is waited for. So
+    `begin` may run more than once, and has to look each time at what is there.
 
     Args:
         what: The operation for the log, such as `deployment v3`.
@@ -96,12 +97,20 @@ def run_operation(
         DeploymentError: If time is up.
     """
     with quiet_sdk():
-        poller = _begin(what, begin, state, deadline)
-        if poller is None:
-            # What is to be done may be under way by a request whose answer got lost.
+        for attempt in range(1, TRIES + 1):
+            poller = _begin(what, begin, state, deadline)
+            if poller is None:
+                break
+            try:
+                return _wait(what, poller, deadline)
+            except AzureError as error:
+                if attempt == TRIES or not passes(error):
+                    raise
+                progress(f"{what}: its operation cannot be read: {first_line(error)}")
             wait_until_settled(what, state, deadline)
-            return None
-        return _wait(what, poller, deadline)
+        # What is to be done may be under way by a request whose answer got lost.
+        wait_until_settled(what, state, deadline)
+        return None
 
 
 def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Deadline) -> str | None:
@@ -115,13 +124,17 @@ def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Dea
     """
     log = _StateLog(what, deadline)
     while True:
-        with azure_errors(f"reading the state of {what}", DeploymentError):
-            current = retrying(f"reading the state of {what}", state)
-        if current is None or current.lower() not in IN_FLIGHT:
+        current = _read(what, state)
+        if not is_in_flight(current):
             return current
-        log.report(current)
-        deadline.check(what, current)
+        log.report(str(current))
+        deadline.check(what, str(current))
         time.sleep(SETTLE_SECONDS)
+
+
+def is_in_flight(state: str | None) -> bool:
+    """Say whether a provisioning state is one that passes by itself, such as `Updating`."""
+    return state is not None and state.lower() in _IN_FLIGHT
 
 
 def _begin(
@@ -133,12 +146,17 @@ def _begin(
             return retrying(what, begin)
         except ResourceExistsError:
             # Azure refuses for some seconds even right after it called the last operation Succeeded.
-            refusals += 1
+            refusals = 0 if is_in_flight(_read(what, state)) else refusals + 1
             if refusals == REFUSALS:
                 raise
             progress(f"{what}: waiting for another operation on it")
             time.sleep(SETTLE_SECONDS)
             wait_until_settled(what, state, deadline)
+
+
+def _read(what: str, state: Callable[[], str | None]) -> str | None:
+    with azure_errors(f"reading the state of {what}", DeploymentError):
+        return retrying(f"reading the state of {what}", state)
 
 
 def _wait(what: str, poller: LROPoller[Result], deadline: Deadline) -> Result:

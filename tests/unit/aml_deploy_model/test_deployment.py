@@ -5,7 +5,7 @@ from azure.ai.ml.entities import KubernetesOnlineDeployment
 from azure.core.exceptions import ServiceResponseError
 
 from azure_errors import arm_error, response_error
-from azure_workspace import deployment, endpoint
+from azure_workspace import deployment, endpoint, nothing
 from kfp_azureml.aml_deploy_model import deployment as deployment_module
 from kfp_azureml.aml_deploy_model.deployment import (
     delete_deployment,
@@ -38,6 +38,18 @@ def test_a_new_deployment_is_found_again_by_what_it_is_made_of(azure, ensure):
     assert made.properties == {FINGERPRINT_PROPERTY: "print", "kfp_azureml.run_id": "run-7"}
     assert (made.model, made.instance_type, made.instance_count) == ("/models/m/1", "Standard_DS3_v2", 3)
     assert made.tags == {"model": "m:1"}
+
+
+def test_an_endpoint_that_somebody_else_is_changing_is_waited_for(azure, ensure):
+    def somebody_changes_it(_write):
+        azure.before = nothing
+        azure._endpoints["fashion"].until = azure.clock.now + 100
+        azure._endpoints["fashion"].meanwhile = "Updating"
+
+    azure.before = somebody_changes_it
+    ensure()
+    assert azure.done == ["PUT deployment green"]
+    assert azure.clock.now >= 100
 
 
 def test_a_new_deployment_on_kubernetes(ensure):

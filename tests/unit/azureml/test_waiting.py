@@ -8,6 +8,7 @@ from azure.core.polling import LROPoller
 from azure.core.rest import HttpRequest
 from azure.mgmt.core.polling.arm_polling import ARMPolling
 
+from azure_errors import arm_error, response_error
 from azure_workspace import Operation
 from clock import Clock
 from http_double import json_response
@@ -100,6 +101,17 @@ def test_a_conflict_that_is_no_operation_in_progress_is_raised_in_the_end(clock)
     assert clock.now < 60
 
 
+def test_refusals_count_only_while_nothing_runs(clock):
+    states = iter(["Updating", "Succeeded"] * 20)
+
+    def begin():
+        if clock.now < 10 * waiting.SETTLE_SECONDS:
+            raise ResourceExistsError("in progress")
+        return Operation(clock, 5, "made")
+
+    assert run_operation("endpoint e", begin, lambda: next(states), deadline(clock)) == "made"
+
+
 def test_another_operation_that_never_ends_runs_into_the_deadline(clock):
     with pytest.raises(DeploymentError, match="still Updating"):
         wait_until_settled("endpoint e", lambda: "Updating", deadline(clock, 60))
@@ -137,6 +149,34 @@ def test_an_operation_whose_answer_got_lost_is_waited_for(clock):
     state = lambda: "Creating" if clock.now < 30 else "Succeeded"  # noqa: E731
     assert run_operation("endpoint e", begin, state, deadline(clock)) is None
     assert clock.now >= 30
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ServiceResponseError("reset"),
+        response_error(503, arm_error("ServerBusy", "later")),
+        response_error(401, arm_error("TokenExpired", "expired")),
+    ],
+    ids=["reset", "503", "401"],
+)
+def test_the_end_of_an_operation_that_cannot_be_read_is_awaited_at_its_resource(clock, lost):
+    begun = []
+
+    def begin():
+        begun.append(clock.now)
+        return Operation(clock, 5, error=lost) if clock.now < 30 else None
+
+    state = lambda: "Creating" if clock.now < 30 else "Succeeded"  # noqa: E731
+    assert run_operation("endpoint e", begin, state, deadline(clock)) is None
+    assert clock.now >= 30
+    assert len(begun) == 2
+
+
+def test_an_operation_that_cannot_be_read_again_and_again_is_an_error(clock):
+    lost = ServiceResponseError("reset")
+    with pytest.raises(ServiceResponseError):
+        run_operation("endpoint e", lambda: Operation(clock, 5, error=lost), lambda: "Succeeded", deadline(clock))
 
 
 def test_nothing_to_be_done_costs_no_time(clock):
