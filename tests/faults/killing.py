@@ -15,7 +15,7 @@ import httpx
 import pytest
 import requests
 
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 def server() -> ForkServerContext:

@@ -80,7 +80,7 @@ def _deploy_arguments(world: World) -> list[str]:
     return [
         *(MODEL, "1", ENDPOINT, "--deployment-name", NEW, "--run-id", RUN),
         *("--strategy", "canary", "--traffic-step", "50", "--traffic-step", "100", "--soak-seconds", "0.15"),
-        *("--delete-previous", "--timeout-seconds", "20"),
+        *("--delete-previous", "--timeout-seconds", "60"),
         *world.workspace,
     ]
 
