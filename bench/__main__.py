@@ -1,0 +1,73 @@
+"""`make bench`: measures what is not measured yet, and writes the table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from bench.context import BASELINE, REPOSITORY, Context
+from bench.report import latest, page, table
+from bench.store import Store, machine
+from bench.table import FULL, MEASUREMENTS
+from kfp_azureml.cancellation import cancellable
+from kfp_azureml.errors import CancelledError
+from kfp_azureml.outputs import whole_file
+
+FOLDER = REPOSITORY / "bench"
+WORK = REPOSITORY / ".cache" / "bench" / "work"
+
+
+@click.command()
+@click.option("--only", default="", help="Names of measurements, or how they begin, separated by blanks.")
+@click.option("--again", is_flag=True, help="Measure what has been measured too.")
+@click.option("--list", "listed", is_flag=True, help="List the measurements and whether they are done.")
+def main(only: str, again: bool, listed: bool) -> None:
+    """Measure ours against the baselines; what was measured before, of the same files, is kept."""
+    store = Store(FOLDER / "results" / "rows")
+    wanted = [m for m in MEASUREMENTS if not only or m.name.startswith(tuple(only.split()))]
+    if not wanted:
+        raise click.UsageError(f"no measurement begins with {only}: {', '.join(m.name for m in MEASUREMENTS)}")
+    for measurement in wanted:
+        if listed:
+            click.echo(f"{measurement.name:<12} {'done' if store.find(measurement) else 'to do'}")
+        elif again or not store.find(measurement):
+            click.echo(f"== {measurement.name}")
+            started = time.monotonic()
+            WORK.mkdir(parents=True, exist_ok=True)
+            rows = measurement.measure(Context(FULL, WORK, click.echo))
+            shutil.rmtree(WORK)
+            kept = store.keep(measurement, [row.as_dict() for row in rows], time.monotonic() - started)
+            click.echo(table(kept["rows"]))
+    if not listed:
+        _write(store)
+
+
+def _write(store: Store) -> None:
+    """Write what there is; the page only when nothing is missing."""
+    kept = {measurement.name: store.find(measurement) for measurement in MEASUREMENTS}
+    document = latest([one for one in kept.values() if one], machine())
+    with whole_file(FOLDER / "results" / "latest.json") as part:
+        part.write_text(json.dumps(document, indent=2) + "\n")
+    missing = [name for name, one in kept.items() if one is None]
+    if missing:
+        click.echo(f"{FOLDER / 'RESULTS.md'}: not written, still to be measured: {', '.join(missing)}")
+        return
+    with whole_file(FOLDER / "costs.svg") as part:
+        subprocess.run([BASELINE, FOLDER / "picture.py", FOLDER / "results" / "latest.json", part], check=True)
+    with whole_file(FOLDER / "RESULTS.md") as part:
+        part.write_text(page(document, (FOLDER / "remarks.md").read_text()))
+    click.echo(f"{FOLDER / 'RESULTS.md'}: written")
+
+
+if __name__ == "__main__":
+    try:
+        with cancellable():
+            main(prog_name="make bench")
+    except CancelledError as cancelled:
+        sys.exit(cancelled.exit_code)
