@@ -49,6 +49,35 @@ run: $(READY) ## the whole pipeline on this machine: real data to a live endpoin
 test: $(READY) ## unit, golden and end-to-end tests
 	$(BIN)/pytest $(ARGS)
 
+.PHONY: test-faults
+test-faults: $(READY) ## every request of register and deploy attacked, kills, roll-outs under load (ARGS="-k register")
+	$(BIN)/pytest --numprocesses 2 tests/faults --all-cells $(ARGS)
+
+.PHONY: record-faults
+record-faults: $(READY) ## write down again what register and deploy ask of Azure: what the fault matrix is made of
+	@PYTHONPATH=tests/support:tests/faults $(BIN)/python tests/faults/requests_of.py
+
+MLFLOW_CLIENT := .cache/mlflow-client
+$(MLFLOW_CLIENT)/.ready: requirements/mlflow-client.txt | $(UV)
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(MLFLOW_CLIENT)
+	@$(UV) pip sync --quiet --python $(MLFLOW_CLIENT)/bin/python --require-hashes requirements/mlflow-client.txt
+	@touch $@
+
+.PHONY: mlflow-client
+mlflow-client: $(MLFLOW_CLIENT)/.ready
+
+# Each of Azure ML's clients, and our own requests by hand.
+EMULATOR_CLIENTS := $(foreach client,sdk assets mgmt mlflow service,tests/e2e/test_emulator_$(client).py)
+EMULATOR_LOG := .cache/emulator-access.log
+.PHONY: emulator-coverage
+emulator-coverage: $(READY) ## which of Azure ML's operations the emulator plays, and who tested it: emulator/COVERAGE.md
+	EMULATOR_ACCESS_LOG=$(EMULATOR_LOG) $(BIN)/pytest --quiet $(EMULATOR_CLIENTS)
+	PYTHONPATH=tests/support $(BIN)/python tests/support/emulator_coverage.py collect $(EMULATOR_LOG)
+
+.PHONY: fuzz-emulator
+fuzz-emulator: $(READY) ## 10,000 requests that no client sends, to the emulator (FUZZ_REQUESTS=..)
+	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s tests/e2e/test_emulator_fuzz.py $(ARGS)
+
 DOCKER ?= docker
 DOCKER_BUILD_FLAGS ?=
 BASE_IMAGE ?= python:3.11-slim-bookworm
@@ -98,12 +127,21 @@ wheel: $(READY) ## build the package, to be installed elsewhere, in dist
 test-docker: $(READY) images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
 	$(BIN)/pytest tests/docker $(ARGS)
 
+AZURE_TRAFFIC := dist/azure-traffic
+.PHONY: test-azure
+test-azure: $(READY) ## the same on a real workspace, which costs (AZURE_TEST_WORKSPACE=..), or EMULATOR=1
+	@AZURE_TEST_EMULATOR="$(EMULATOR)" $(BIN)/pytest tests/azure $(ARGS)
+	@test ! -f $(AZURE_TRAFFIC)/azure.jsonl -o ! -f $(AZURE_TRAFFIC)/emulator.jsonl || \
+		$(BIN)/python tests/support/azureml_traffic.py $(AZURE_TRAFFIC)/azure.jsonl $(AZURE_TRAFFIC)/emulator.jsonl
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy pipelines/*.py
+	$(BIN)/mypy examples/*.py
+	$(BIN)/mypy components/kfp_azureml/azureml_pipelines/in_job/*.py
 	$(BIN)/hadolint docker/*.Dockerfile
 
 OUTPUT ?= pipelines/image_classification.yaml
@@ -124,8 +162,9 @@ manifests: ## render the overlays into dist/manifests (OVERLAYS="aks-azcreds", C
 	@CLIENT_ID="$(CLIENT_ID)" manifests/render dist/manifests $(OVERLAYS)
 
 .PHONY: generate
-generate: $(READY) ## write every generated file again: component.yaml, pipeline, README tables
+generate: $(READY) ## write every generated file again: component.yaml, Azure ML specs, pipeline, README tables
 	@$(BIN)/python -m kfp_azureml.compiling.generate
+	@$(BIN)/python -m kfp_azureml.azureml_pipelines.generate
 
 WITHOUT_KFP := --overrides requirements/images.overrides.txt
 .PHONY: lock
@@ -136,6 +175,7 @@ lock: $(UV) ## resolve the dependencies again and write the hash-locked requirem
 	$(UV_COMPILE) --no-deps --constraint requirements/dev.txt requirements/kfp.in -o requirements/kfp.txt
 	$(UV_COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV_COMPILE) requirements/sbom.in -o requirements/sbom.txt
+	$(UV_COMPILE) requirements/mlflow-client.in -o requirements/mlflow-client.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra azure pyproject.toml -o requirements/azure.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow pyproject.toml -o requirements/ml.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow --overrides requirements/ml-gpu.overrides.txt \

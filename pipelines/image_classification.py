@@ -1,7 +1,7 @@
 """The suite's main pipeline: images to a live endpoint.
 
 prep -> train -> score -> quality gate -> register -> deploy. Below the gate the model is reported as rejected, and
-neither registered nor deployed; the run succeeds.
+neither registered nor deployed; the run succeeds. However it ends, the exit task undoes a roll-out that is unfinished.
 """
 
 from typing import Any
@@ -10,6 +10,7 @@ from kfp import dsl
 
 from kfp_azureml.aml_deploy_model import component as deploy_face
 from kfp_azureml.aml_preflight import component as preflight_face
+from kfp_azureml.aml_reconcile import component as reconcile_face
 from kfp_azureml.aml_register_model import component as register_face
 from kfp_azureml.azcreds import SECRET_NAME
 from kfp_azureml.compiling import PipelineOptions
@@ -53,7 +54,11 @@ def build_pipeline(options: PipelineOptions) -> Any:
         model_name: str = "fashion-mnist",
         endpoint_name: str = "",
         instance_type: str = "",
-        instance_count: int = 1,
+        instance_count: int = 0,
+        strategy: str = "blue-green",
+        traffic_steps: list = [],  # type: ignore[type-arg]  # noqa: B006
+        soak_seconds: int = 60,
+        keep_previous: bool = True,
         # Fashion-MNIST needs, in MiB: prep 93, train 737, score 149, the gate 17, the Azure steps 117 to 130. More for
         # larger images, and for Kubeflow's launcher, which shares the container. Not measured: what CUDA adds to train.
         prep_cpu: str = "1",
@@ -74,7 +79,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
             workspace: The workspace's name.
             subscription_id: Its subscription. Empty: the one in the secret; needed with workload identity.
             azure_secret: The Kubernetes secret with the Azure credentials. Not used with workload identity.
-            input_data: The folder or URI of the images: four idx files, raw or gzipped.
+            input_data: The folder or URI of the images, or azureml:NAME:VERSION: four idx files, raw or gzipped.
             data_version: Any text that changes when the data does: prep is then cached under it, else not at all.
             use_azure_credentials: Whether to read input_data with the Azure credentials.
             class_names: The classes' names, in the order of the labels; their numbers when empty.
@@ -86,7 +91,11 @@ def build_pipeline(options: PipelineOptions) -> Any:
             model_name: The name to register the model under.
             endpoint_name: The endpoint; made if there is none. Empty: a name derived from those of model and workspace.
             instance_type: The endpoint's machines. Empty: Standard_DS3_v2.
-            instance_count: How many of them.
+            instance_count: How many of them. 0: as many as the live deployment has, else 1.
+            strategy: How traffic moves: all-at-once, blue-green, canary or mirror.
+            traffic_steps: Its shares in percent, one after the other, for canary and mirror.
+            soak_seconds: How long each step is watched.
+            keep_previous: Whether the deployments that lose their traffic stay.
             prep_cpu: CPUs of the prep step, such as 1 or 500m.
             prep_memory: Memory of the prep step, such as 1Gi.
             train_cpu: CPUs of the train step.
@@ -95,50 +104,59 @@ def build_pipeline(options: PipelineOptions) -> Any:
             score_memory: Memory of the score step.
             gate_cpu: CPUs of the quality gate.
             gate_memory: Memory of the quality gate.
-            azure_cpu: CPUs of each step that talks to Azure ML: preflight, register, deploy.
+            azure_cpu: CPUs of each step that talks to Azure ML: preflight, register, deploy, reconcile.
             azure_memory: Memory of each of these steps.
         """
         workspace_of = {"resource_group": resource_group, "workspace": workspace, "subscription_id": subscription_id}
-        checked = preflight_face.aml_preflight(
-            model_name=model_name,
-            endpoint_name=endpoint_name,
-            data_version=data_version,
-            run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-            **workspace_of,
-        )
-        prepared = prep_face.prep(
-            input_data=input_data,
-            class_names=class_names,
-            data_version=checked.output,
-            use_azure_credentials=use_azure_credentials,
-        )
-        trained = train_face.train(
-            input_data=prepared.outputs["training_data"],
-            epochs=epochs,
-            architecture=architecture,
-            batch_size=batch_size,
-            seed=seed,
-        )
-        scored = score_face.score(input_data=prepared.outputs["test_data"], input_model=trained.outputs["output_model"])
-        judged = gate_face.quality_gate(accuracy=scored.outputs["Output"], min_accuracy=min_accuracy)
-        with dsl.If(judged.outputs["Output"] == "accepted", name="accepted"):
-            registered = register_face.aml_register_model(
-                model=trained.outputs["output_model"],
-                score_result=scored.outputs["output_result"],
+        unfinished = reconcile_face.aml_reconcile(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **workspace_of)
+        with dsl.ExitHandler(unfinished, name="undo-what-is-unfinished"):
+            checked = preflight_face.aml_preflight(
                 model_name=model_name,
-                run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-                **workspace_of,
-            )
-            deployed = deploy_face.aml_deploy_model(
-                model_name=registered.outputs["name"],
-                model_version=registered.outputs["version"],
-                score_result=scored.outputs["output_result"],
                 endpoint_name=endpoint_name,
-                instance_type=instance_type,
-                instance_count=instance_count,
+                data_version=data_version,
                 run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
                 **workspace_of,
             )
+            prepared = prep_face.prep(
+                input_data=input_data,
+                class_names=class_names,
+                data_version=checked.output,
+                use_azure_credentials=use_azure_credentials,
+                **workspace_of,
+            )
+            trained = train_face.train(
+                input_data=prepared.outputs["training_data"],
+                epochs=epochs,
+                architecture=architecture,
+                batch_size=batch_size,
+                seed=seed,
+            )
+            scored = score_face.score(
+                input_data=prepared.outputs["test_data"], input_model=trained.outputs["output_model"]
+            )
+            judged = gate_face.quality_gate(accuracy=scored.outputs["Output"], min_accuracy=min_accuracy)
+            with dsl.If(judged.outputs["Output"] == "accepted", name="accepted"):
+                registered = register_face.aml_register_model(
+                    model=trained.outputs["output_model"],
+                    score_result=scored.outputs["output_result"],
+                    model_name=model_name,
+                    run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+                    **workspace_of,
+                )
+                deployed = deploy_face.aml_deploy_model(
+                    model_name=registered.outputs["name"],
+                    model_version=registered.outputs["version"],
+                    score_result=scored.outputs["output_result"],
+                    endpoint_name=endpoint_name,
+                    instance_type=instance_type,
+                    instance_count=instance_count,
+                    strategy=strategy,
+                    traffic_steps=traffic_steps,
+                    soak_seconds=soak_seconds,
+                    keep_previous=keep_previous,
+                    run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+                    **workspace_of,
+                )
 
         # From here on: how the steps run on Kubeflow.
         for task, face, cpu, memory, timeout_seconds in (
@@ -157,6 +175,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
             (registered, register_face, HOUR),
             # It gives up by itself after an hour and puts the traffic back, for which it needs its pod.
             (deployed, deploy_face, 2 * HOUR),
+            (unfinished, reconcile_face, HOUR),
         ):
             task.set_display_name(face.DISPLAY_NAME).set_container_image(options.azure_image)
             # Preflight is there to refuse at once; a second try would only make its user wait.

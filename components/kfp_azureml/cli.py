@@ -7,6 +7,8 @@ import sys
 import click
 
 from kfp_azureml import __version__
+from kfp_azureml.aml_reconcile.reconcile import main as reconcile_command
+from kfp_azureml.azureml_pipelines.command import aml_command
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.compiling.command import compile_command
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
@@ -34,5 +36,5 @@ def commands() -> None:
     """Kubeflow Pipelines components for Azure Machine Learning."""
 
 
-for _command in (run_command, compile_command, submit_command, azcreds_command):
+for _command in (run_command, compile_command, submit_command, azcreds_command, reconcile_command, aml_command):
     commands.add_command(_command)

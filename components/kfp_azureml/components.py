@@ -5,6 +5,7 @@
 
 from kfp_azureml.aml_deploy_model.component import aml_deploy_model
 from kfp_azureml.aml_preflight.component import aml_preflight
+from kfp_azureml.aml_reconcile.component import aml_reconcile
 from kfp_azureml.aml_register_model.component import aml_register_model
 from kfp_azureml.compiling.interface import interface
 from kfp_azureml.prep.component import prep
@@ -12,8 +13,17 @@ from kfp_azureml.quality_gate.component import quality_gate
 from kfp_azureml.score.component import score
 from kfp_azureml.train.component import train
 
-__all__ = ["aml_deploy_model", "aml_preflight", "aml_register_model", "prep", "quality_gate", "score", "train"]
+__all__ = [
+    "aml_deploy_model",
+    "aml_preflight",
+    "aml_reconcile",
+    "aml_register_model",
+    "prep",
+    "quality_gate",
+    "score",
+    "train",
+]
 
-for _component in (aml_deploy_model, aml_preflight, aml_register_model, prep, quality_gate, score, train):
+for _name in __all__:
     # Without a text of their own kfp's components all show the same help, that of their class.
-    _component.__doc__ = interface(_component)
+    globals()[_name].__doc__ = interface(globals()[_name])

@@ -19,9 +19,13 @@ from typing import Any
 
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
+from kfp_azureml.redaction import RedactingFilter, print_exception, redact
 
 EVENTS_FILE = "KFP_AZUREML_EVENTS"
 """Environment variable with the path of the supervisor's event file."""
+
+LOG_LEVEL = "KFP_AZUREML_LOG_LEVEL"
+"""Environment variable that may say DEBUG: then all libraries log all they do, still without secrets."""
 
 logger = logging.getLogger(__name__)
 _current_step: ContextVar[str] = ContextVar("current_step")
@@ -46,18 +50,18 @@ def run_step(name: str) -> Iterator[None]:
         with cancellable():
             yield
     except CancelledError as cancelled:
-        message = f"{name}: {cancelled}"
+        message = redact(f"{name}: {cancelled}")
         _emit("cancelled", error=message, **_usage())
         print(message, file=sys.stderr)  # noqa: T201
         raise SystemExit(cancelled.exit_code) from None
     except KfpAzuremlError as error:
-        message = f"{name}: {error}"
+        message = redact(f"{name}: {error}")
         _emit("failed", error=message, **_usage())
         print(message, file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         # A fault of ours: the traceback belongs in the log.
-        _emit("failed", error=f"{name}: {type(error).__name__}: {error}", **_usage())
+        _emit("failed", error=redact(f"{name}: {type(error).__name__}: {error}"), **_usage())
         raise
     else:
         _emit("succeeded", **_usage())
@@ -73,7 +77,7 @@ def progress(message: str, fraction: float | None = None) -> None:
         fraction: The share of the step that is done, 0 to 1, where it is known.
     """
     logger.info(message)
-    _emit("progress", message=message, fraction=fraction)
+    _emit("progress", message=redact(message), fraction=fraction)
 
 
 def every(seconds: float) -> Callable[[], bool]:
@@ -101,14 +105,31 @@ def report(**results: object) -> None:
 
 
 def configure_logging() -> None:
-    """Log at INFO, with the libraries that would print secrets or noise kept quieter.
+    """Log at INFO, or what the environment asks for; libraries that would print noise are kept quieter.
 
     Where nobody has set up logging yet it goes to stderr; kfp's executor has, and logs to stdout.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    # At DEBUG urllib3 prints SAS signatures; at INFO the Azure SDK prints every request.
+    if _debugging():
+        logging.getLogger().setLevel(logging.DEBUG)
+    # Whoever else sets a level lower than ours: no handler lets a secret through.
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(one, RedactingFilter) for one in handler.filters):
+            handler.addFilter(RedactingFilter())
+    sys.excepthook = print_exception
+    # At INFO the Azure SDK prints every request, at DEBUG urllib3 too.
     for noisy in ("urllib3", "azure", "httpx", "msal", "fsspec"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+        quieten(noisy, logging.WARNING)
+
+
+def quieten(library: str, level: int) -> None:
+    """Log of a library what has at least this level, unless the environment asks for everything."""
+    if not _debugging():
+        logging.getLogger(library).setLevel(level)
+
+
+def _debugging() -> bool:
+    return os.environ.get(LOG_LEVEL, "").upper() == "DEBUG"
 
 
 def _usage() -> dict[str, Any]:

@@ -4,60 +4,113 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azureml_emulator import arm, scoring
-from azureml_emulator.identity import LOGIN_HOST, RequireManagementToken, login_routes
+from azureml_emulator import arm, batch, clouds, control, history, scoring
+from azureml_emulator.host_errors import MANAGEMENT_HOST
+from azureml_emulator.identity import (
+    DATA_PLANE_AUDIENCES,
+    LOGIN_HOST,
+    MANAGEMENT_AUDIENCES,
+    RequireToken,
+    login_routes,
+)
+from azureml_emulator.interference import Interference
+from azureml_emulator.recording import BLOB_HOST
 from azureml_emulator.resources import (
+    autoscale_settings,
+    batch_deployments,
+    batch_endpoints,
     codes,
+    components,
     computes,
+    data,
     datastores,
     environments,
+    jobs,
     kubernetes,
     long_running,
     models,
     online_deployments,
     online_endpoints,
+    request_metrics,
+    vm_sizes,
     workspaces,
 )
-from azureml_emulator.services import Services, services
+from azureml_emulator.services import Services
+from azureml_emulator.tracking import api as tracking_api
+from azureml_emulator.tracking import errors as tracking_errors
+from azureml_emulator.tracking.errors import MlflowError
 
-WORKSPACE_KINDS = (datastores, computes, models, environments, codes, online_endpoints, online_deployments)
-WORKSPACE = (
-    f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{arm.PROVIDER}/workspaces/{{workspace}}"
+CLIENT_LENGTH = 200
+WORKSPACE_KINDS = (
+    datastores,
+    computes,
+    data,
+    models,
+    environments,
+    codes,
+    components,
+    jobs,
+    online_endpoints,
+    online_deployments,
+    batch_endpoints,
+    batch_deployments,
+    request_metrics,
 )
+OPERATED_KINDS = (online_endpoints, online_deployments, batch_endpoints, batch_deployments, computes, jobs)
+"""Those with long-running operations."""
+ABOVE_WORKSPACE = (*long_running.routes, *vm_sizes.routes, *autoscale_settings.routes)
 
 
-def build_app(parts: Services, access_log: TextIO) -> Starlette:
+def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = None) -> Starlette:
     """Put the emulator's web app together.
 
     Args:
         parts: What the handlers work with.
         access_log: Gets one JSON line a request.
+        blob_relay: Plays the blob store's host, where its requests come this way.
 
     Returns:
-        The app for all host names but the blob store's.
+        The app for all host names, the blob store's only with a relay.
     """
     settings = parts.settings
+    in_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
+    management = [*ABOVE_WORKSPACE, *workspaces.routes(settings.workspace_id, in_workspace)]
+    middleware = [Middleware(CanonicalPath, workspace_id=settings.workspace_id, routes=management)]
+    middleware.append(Middleware(AccessLog, file=access_log))
     hosts: list[BaseRoute] = [
         Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
-        Host("management.azure.com", _management(parts)),
-        Host(f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router(scoring.managed_routes)),
+        Host(MANAGEMENT_HOST, _management(parts, management)),
+        Host(settings.api_host, _data_plane(parts)),
+        Host(
+            f"{{endpoint}}.{settings.location}.inference.ml.azure.com", Router([*batch.routes, *scoring.managed_routes])
+        ),
         Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring.kubernetes_routes)),
     ]
+    if blob_relay:
+        hosts.append(Host(f"{{account}}{BLOB_HOST}", blob_relay))
+    if settings.control:
+        hosts.append(Host(control.HOST, control.control_app(settings.control_token)))
+        middleware.append(
+            Middleware(
+                Interference, recorder=parts.recorder, plan=parts.faults, tokens=parts.tokens, spared=control.HOST
+            )
+        )
     app = Starlette(
         routes=hosts,
-        middleware=[Middleware(AccessLog, file=access_log)],
+        middleware=middleware,
         exception_handlers={
             arm.ArmError: arm.error_response,
+            MlflowError: tracking_errors.error_response,
             HTTPException: arm.routing_error_response,
             Exception: arm.internal_error_response,
         },
@@ -66,31 +119,23 @@ def build_app(parts: Services, access_log: TextIO) -> Starlette:
     return app
 
 
-def _management(parts: Services) -> Router:
-    below_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
-    return Router(
-        [
-            *long_running.routes,
-            Route(parts.settings.workspace_id, workspaces.get),
-            Mount(parts.settings.workspace_id, routes=below_workspace),
-            Route(WORKSPACE, _no_such_workspace, methods=["GET", "PUT", "POST", "PATCH", "DELETE"]),
-            Route(f"{WORKSPACE}/{{below:path}}", _no_such_workspace, methods=["GET", "PUT", "POST", "PATCH", "DELETE"]),
-        ],
-        middleware=[
-            Middleware(RequireManagementToken, tokens=parts.tokens),
-            Middleware(CanonicalPath, workspace_id=parts.settings.workspace_id, routes=below_workspace),
-        ],
+def _management(parts: Services, routes: list[BaseRoute]) -> Router:
+    signed_in = Router(
+        routes, middleware=[Middleware(RequireToken, tokens=parts.tokens, audiences=MANAGEMENT_AUDIENCES)]
     )
+    return Router([Route(clouds.PATH, clouds.get), Mount("", app=signed_in)])
 
 
-async def _no_such_workspace(request: Request) -> Response:
-    raise arm.ArmError(
-        404,
-        "ResourceNotFound",
-        f"There is no workspace {request.path_params['workspace']!r} in resource group {request.path_params['group']!r}"
-        f" of subscription {request.path_params['subscription']}; the emulator has only"
-        f" {services(request).settings.workspace_id}.",
+def _data_plane(parts: Services) -> Router:
+    routes = [
+        *tracking_api.routes(parts),
+        *history.routes(parts.settings),
+        *batch.data_plane_routes(parts.settings),
+    ]
+    signed_in = Router(
+        routes, middleware=[Middleware(RequireToken, tokens=parts.tokens, audiences=DATA_PLANE_AUDIENCES)]
     )
+    return Router([Route("/discovery", history.discover), Mount("", app=signed_in)])
 
 
 class CanonicalPath:
@@ -99,13 +144,14 @@ class CanonicalPath:
     def __init__(self, app: ASGIApp, workspace_id: str, routes: list[BaseRoute]) -> None:
         self._app = app
         self._workspace_id = workspace_id
-        paths = [workspace_id, *(route.path for route in (*routes, *long_running.routes) if isinstance(route, Route))]
-        words = {word for path in paths for word in path.split("/") if not word.startswith("{")}
+        words = {word for path in _paths(routes) for word in path.split("/") if not word.startswith("{")}
         self._words = {word.lower(): word for word in words}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its path rewritten."""
-        await self._app({**scope, "path": self.rewrite(scope["path"])}, receive, send)
+        """Pass the request on, with its path rewritten if it is one of ARM's."""
+        if scope["type"] == "http" and Request(scope).url.hostname == MANAGEMENT_HOST:
+            scope = {**scope, "path": self.rewrite(scope["path"])}
+        await self._app(scope, receive, send)
 
     def rewrite(self, path: str) -> str:
         """Write a path as our routes do.
@@ -126,8 +172,15 @@ class CanonicalPath:
         return "/".join(segments)
 
 
+def _paths(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    for route in routes:
+        if isinstance(route, Route | Mount):
+            yield route.path
+            yield from _paths(route.routes if isinstance(route, Mount) else ())
+
+
 class AccessLog:
-    """Middleware: one line a request, without query, headers or body, where secrets are."""
+    """Middleware: one line a request, without query, body or headers, where secrets are, but for the client's name."""
 
     def __init__(self, app: ASGIApp, file: TextIO) -> None:
         self._app = app
@@ -155,6 +208,7 @@ class AccessLog:
                 "method": scope["method"],
                 "host": Request(scope).url.hostname,
                 "path": scope["path"],
+                "client": Request(scope).headers.get("user-agent", "")[:CLIENT_LENGTH],
                 "status": status,
                 "milliseconds": round((time.perf_counter() - started) * 1000, 1),
             }

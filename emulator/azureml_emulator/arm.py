@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from azureml_emulator import strict_json
 from azureml_emulator.store import Document
 
 PROVIDER = "Microsoft.MachineLearningServices"
@@ -24,33 +24,52 @@ class ArmError(Exception):
         code: ARM's error code, such as `ResourceNotFound`.
         message: What is wrong, for a person.
         headers: More response headers.
+        target: What is wrong: a property, a query parameter or a resource.
+        details: Errors below this one, as `error` objects.
     """
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        target: str | None = None,
+        details: Sequence[ArmError] = (),
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = headers
+        self.target = target
+        self.details = details
 
     def document(self) -> Document:
         """The `error` object of a response body or of a failed operation."""
-        return {"code": self.code, "message": self.message, "details": [], "additionalInfo": []}
+        return {
+            "code": self.code,
+            "message": self.message,
+            **({"target": self.target} if self.target else {}),
+            "details": [error.document() for error in self.details],
+            "additionalInfo": [],
+        }
 
 
-def bad_request(message: str) -> ArmError:
+def bad_request(message: str, target: str | None = None) -> ArmError:
     """A request that cannot be right."""
-    return ArmError(400, "BadRequest", message)
+    return ArmError(400, "BadRequest", message, target=target)
 
 
 def not_found(resource_id: str) -> ArmError:
     """A resource that is not there."""
-    return ArmError(404, "ResourceNotFound", f"The resource {resource_id} was not found.")
+    return ArmError(404, "ResourceNotFound", f"The resource {resource_id} was not found.", target=resource_id)
 
 
-def conflict(message: str) -> ArmError:
+def conflict(message: str, target: str | None = None) -> ArmError:
     """A request that the resource's state forbids."""
-    return ArmError(409, "Conflict", message)
+    return ArmError(409, "Conflict", message, target=target)
 
 
 def not_emulated(what: str) -> ArmError:
@@ -78,7 +97,7 @@ def internal_error_response(request: Request, error: Exception) -> Response:
 
 def now() -> str:
     """The current time as ARM writes it."""
-    return datetime.now(UTC).isoformat()
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def new_resource(
@@ -131,7 +150,26 @@ def object_in(properties: Document, name: str) -> Document:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise bad_request(f"{name!r} must be an object, not {value!r}.")
+        raise bad_request(f"{name!r} must be an object, not {value!r}.", target=name)
+    return value
+
+
+def text_in(properties: Document, name: str) -> str | None:
+    """Read a property that is a string.
+
+    Args:
+        properties: Where it is, or is not.
+        name: Its name.
+
+    Returns:
+        The string; None when it is missing or null.
+
+    Raises:
+        ArmError: 400, if it is anything else.
+    """
+    value = properties.get(name)
+    if value is not None and not isinstance(value, str):
+        raise bad_request(f"{name!r} must be a string, not {value!r}.", target=name)
     return value
 
 
@@ -149,7 +187,7 @@ async def read_body(request: Request) -> Document:
     """
     content = await request.body()
     try:
-        body = json.loads(content or b"{}")
+        body = strict_json.loads(content or b"{}")
     except ValueError as error:
         raise bad_request(f"The request body is not JSON: {error}.") from None
     if not isinstance(body, dict):

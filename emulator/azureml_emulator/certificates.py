@@ -14,6 +14,7 @@ HOSTS = (
     "management.azure.com",
     "login.microsoftonline.com",
     "*.api.azureml.ms",
+    "*.azureml-emulator.azureml.ms",
     "*.inference.ml.azure.com",
     "*.blob.core.windows.net",
     "127.0.0.1",

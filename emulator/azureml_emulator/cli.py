@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shlex
@@ -10,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -61,26 +63,37 @@ def main() -> None:
 @click.option("--token-seconds", type=click.IntRange(1), default=3600, show_default=True, help="Life of access tokens.")
 @click.option("--retry-after", type=click.IntRange(1), default=1, show_default=True, help="Seconds between polls.")
 @click.option("--endpoint-seconds", type=click.FloatRange(0), default=0, help="How long endpoint operations take.")
-def start(
-    state_dir: Path | None,
-    as_json: bool,
-    detach: bool,
-    outlive_parent: bool,
-    token_seconds: int,
-    retry_after: int,
-    endpoint_seconds: float,
-) -> None:
+@click.option(
+    "--settle-seconds", type=click.FloatRange(0), default=0, help="How long changes are refused after a success."
+)
+@click.option(
+    "--scoring",
+    type=click.Choice(["real", "instant"]),
+    default="real",
+    show_default=True,
+    help="instant: the emulator itself answers, no inference server runs.",
+)
+@click.option(
+    "--metrics-lag-seconds", type=click.FloatRange(0), default=0, help="How long Azure Monitor lags behind requests."
+)
+@click.option("--quota-cores", type=click.IntRange(0), help="Cores a family of machines that deployments may have.")
+@click.option("--job-slots", type=click.IntRange(1), default=2, show_default=True, help="Commands of jobs at once.")
+@click.option(
+    "--environment-python",
+    "environment_pythons",
+    metavar="NAME=PYTHON",
+    multiple=True,
+    help="An interpreter that stands in for an environment or image of this name. May be given several times.",
+)
+@click.option("--keyless-storage", is_flag=True, help="Blobs are opened with an identity only, not with keys.")
+@click.option("--control", is_flag=True, help="Offer the control API: reset, recorded requests, faults.")
+def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: bool, **settings: Any) -> None:
     """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.
 
     Without --state-dir nothing is kept, unless --detach is given.
     """
     if detach:
-        settings_options = (
-            *("--token-seconds", str(token_seconds)),
-            *("--retry-after", str(retry_after)),
-            *("--endpoint-seconds", str(endpoint_seconds)),
-        )
-        _start_detached(state_dir or default_state_dir(), settings_options, as_json)
+        _start_detached(state_dir or default_state_dir(), _as_options(settings), as_json)
         return
 
     from azureml_emulator import service
@@ -95,13 +108,9 @@ def start(
         sys.stdout.flush()
 
     with tempfile.TemporaryDirectory(prefix="azureml-emulator-") as throw_away:
-        settings = Settings(
-            state_dir=state_dir.resolve() if state_dir else Path(throw_away),
-            token_seconds=token_seconds,
-            retry_after=retry_after,
-            endpoint_seconds=endpoint_seconds,
-        )
-        service.run(settings, announce, outlive_parent=outlive_parent)
+        folder = state_dir.resolve() if state_dir else Path(throw_away)
+        settings["environment_pythons"] = dict(_environment_python(given) for given in settings["environment_pythons"])
+        service.run(Settings(state_dir=folder, **settings), announce, outlive_parent=outlive_parent)
 
 
 @main.command()
@@ -110,7 +119,11 @@ def stop(state_dir: Path | None) -> None:
     """Stop the emulator of a state folder and wait until it is gone."""
     state_dir = state_dir or default_state_dir()
     info = _running(state_dir)
-    os.kill(info.pid, signal.SIGTERM)
+    try:
+        os.kill(info.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        # Killed a moment ago: what it started is still ending, and holds the lock.
+        raise EmulatorError(f"no emulator is running on {state_dir}") from None
     deadline = time.monotonic() + STOP_SECONDS
     while is_locked(state_dir / LOCK_NAME):
         if time.monotonic() > deadline:
@@ -120,10 +133,42 @@ def stop(state_dir: Path | None) -> None:
 
 @main.command()
 @state_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of text.")
+def status(state_dir: Path | None, as_json: bool) -> None:
+    """Show whether an emulator is running, where it is and what it holds; the exit code is 1 when it is not."""
+    from azureml_emulator.status import read_status
+
+    found = read_status(state_dir or default_state_dir())
+    click.echo(json.dumps(found.to_dict()) if as_json else found.to_text())
+    sys.exit(0 if found.state == "running" else 1)
+
+
+@main.command()
+@state_dir_option
 def env(state_dir: Path | None) -> None:
     """Print the environment for clients, as shell commands: eval "$(azureml-emulator env)"."""
     for name, value in _running(state_dir or default_state_dir()).environment.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _as_options(settings: Mapping[str, Any]) -> list[str]:
+    """Write settings as options of `start`."""
+    words = [f"--environment-python={given}" for given in settings["environment_pythons"]]
+    for name, value in settings.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [flag] if value else []
+        elif isinstance(value, int | float | str):
+            words += [flag, str(value)]
+    return words
+
+
+def _environment_python(given: str) -> tuple[str, Path]:
+    name, _, python = given.rpartition("=")
+    if not name or not os.access(python, os.X_OK):
+        raise EmulatorError(f"--environment-python {given}: it must be NAME=PYTHON, and PYTHON a program")
+    # Not resolved: a virtual environment is known by the path of its interpreter.
+    return name, Path(python).absolute()
 
 
 def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> None:

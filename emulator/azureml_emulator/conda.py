@@ -14,6 +14,7 @@ from azureml_emulator import processes
 from azureml_emulator.arm import ArmError
 from azureml_emulator.cache import cache_root, cached_folder
 
+IMAGE_BUILD_FAILURE = "ImageBuildFailure"
 LOG_TAIL_LINES = 30
 PYTHON_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = ("3.9", "3.10", "3.11", "3.12")
@@ -119,11 +120,31 @@ async def _install_step(command: list[str | Path], folder: Path) -> None:
     log = folder / "build.log"
     # In the folder itself: uv reads the settings of a project it is started in.
     if await processes.run(command, log=log, cwd=folder) != 0:
-        raise image_build_failure(
-            f"The environment could not be built. The end of the log:\n{processes.log_tail(log, LOG_TAIL_LINES)}"
-        )
+        raise image_build_failure("The environment could not be built.", log)
 
 
-def image_build_failure(message: str) -> ArmError:
-    """An environment that cannot be built."""
-    return ArmError(400, "ImageBuildFailure", message)
+class ImageBuildError(ArmError):
+    """An environment that cannot be built.
+
+    Attributes:
+        reason: Why, in one line.
+        log: The installer's output; if it did not come so far, the reason.
+    """
+
+    def __init__(self, reason: str, message: str, log: str) -> None:
+        super().__init__(400, IMAGE_BUILD_FAILURE, message)
+        self.reason = reason
+        self.log = log
+
+
+def image_build_failure(reason: str, log: Path | None = None) -> ImageBuildError:
+    """An environment that cannot be built.
+
+    Args:
+        reason: Why.
+        log: The installer's output, if it came so far; the message has its end.
+    """
+    if log is None:
+        return ImageBuildError(reason, reason, f"{reason}\n")
+    tail = processes.log_tail(log, LOG_TAIL_LINES)
+    return ImageBuildError(reason, f"{reason} The end of the log:\n{tail}", log.read_text(errors="replace"))

@@ -1,10 +1,11 @@
-"""Sign-in: what login.microsoftonline.com does for an application with a client secret."""
+"""Sign-in: what login.microsoftonline.com does for an application with a client secret or a federated identity."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
 import jwt
@@ -19,18 +20,38 @@ from azureml_emulator.settings import Settings
 LOGIN_HOST = "login.microsoftonline.com"
 MANAGEMENT_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 SCORING_AUDIENCES = ("https://ml.azure.com",)
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+DATA_PLANE_AUDIENCES = (*SCORING_AUDIENCES, *MANAGEMENT_AUDIENCES)
 
 
 class Tokens:
     """Issues access tokens and checks them: signature, expiry, audience.
 
     The signing key is made at each start, so a token is worth nothing to another run.
+
+    Attributes:
+        secret_expired: Whether the application's secret is refused as expired.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
         self._key = secrets.token_bytes(32)
+        self._revoked: set[str] = set()
+        self.secret_expired = False
+
+    def reset(self) -> None:
+        """Forget which tokens were revoked, and that the secret expired."""
+        self._revoked.clear()
+        self.secret_expired = False
+
+    def revoke(self, authorization: str) -> None:
+        """Let a token count as expired from now on.
+
+        Args:
+            authorization: The `Authorization` header it came in.
+        """
+        self._revoked.add(authorization.partition(" ")[2])
 
     def issue(self, audience: str) -> str:
         """Make an access token.
@@ -51,6 +72,8 @@ class Tokens:
             "appid": self._settings.client_id,
             "oid": self._settings.client_id,
             "tid": self._settings.tenant_id,
+            # No two tokens are alike, not even of one second.
+            "uti": str(uuid.uuid4()),
             "ver": "1.0",
         }
         return jwt.encode(claims, self._key, "HS256")
@@ -78,7 +101,7 @@ class Tokens:
         except jwt.InvalidTokenError as error:
             raise self._refusal("InvalidAuthenticationToken", f"The access token is invalid: {error}.") from None
         # Time and audience by ourselves: the clock is ours, and an audience may end in a slash.
-        if claims["exp"] <= self._clock():
+        if claims["exp"] <= self._clock() or token in self._revoked:
             raise self._refusal(
                 "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time."
             )
@@ -111,16 +134,17 @@ class Tokens:
         return ArmError(401, code, message, {"WWW-Authenticate": challenge})
 
 
-class RequireManagementToken:
-    """Middleware: nobody gets past without a token for Azure Resource Manager."""
+class RequireToken:
+    """Middleware: nobody gets past without a token for one of the audiences."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, audiences: tuple[str, ...]) -> None:
         self._app = app
         self._tokens = tokens
+        self._audiences = audiences
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on if its token is good."""
-        self._tokens.check(Request(scope).headers.get("authorization", ""), MANAGEMENT_AUDIENCES)
+        self._tokens.check(Request(scope).headers.get("authorization", ""), self._audiences)
         await self._app(scope, receive, send)
 
 
@@ -143,7 +167,7 @@ def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
 
     async def discover_tenant(request: Request) -> Response:
         if request.path_params["tenant"].lower() != settings.tenant_id:
-            return _login_error(400, "invalid_tenant", 90002, f"Tenant '{request.path_params['tenant']}' not found.")
+            return login_error(400, "invalid_tenant", 90002, f"Tenant '{request.path_params['tenant']}' not found.")
         return JSONResponse(
             {
                 "issuer": f"{authority}/v2.0",
@@ -157,18 +181,19 @@ def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
     async def issue_token(request: Request) -> Response:
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode("latin-1")).items()}
         if request.path_params["tenant"].lower() != settings.tenant_id:
-            return _login_error(400, "invalid_tenant", 90002, f"Tenant '{request.path_params['tenant']}' not found.")
+            return login_error(400, "invalid_tenant", 90002, f"Tenant '{request.path_params['tenant']}' not found.")
         if form.get("grant_type") != "client_credentials":
-            return _login_error(400, "unsupported_grant_type", 70003, "Only client_credentials is emulated.")
+            return login_error(400, "unsupported_grant_type", 70003, "Only client_credentials is emulated.")
         if form.get("client_id", "").lower() != settings.client_id:
-            return _login_error(
+            return login_error(
                 400, "unauthorized_client", 700016, "Application with this identifier was not found in the directory."
             )
-        if not secrets.compare_digest(form.get("client_secret", "").encode(), settings.client_secret.encode()):
-            return _login_error(401, "invalid_client", 7000215, "Invalid client secret provided.")
+        refusal = _refuse_credential(form, settings, tokens)
+        if refusal:
+            return refusal
         audience = form.get("scope", "").split(" ")[0].removesuffix("/.default")
         if not audience:
-            return _login_error(400, "invalid_scope", 90014, "The required field 'scope' is missing.")
+            return login_error(400, "invalid_scope", 90014, "The required field 'scope' is missing.")
         seconds = settings.token_seconds
         return JSONResponse(
             {
@@ -186,6 +211,33 @@ def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
     ]
 
 
-def _login_error(status: int, error: str, number: int, message: str) -> Response:
+def _refuse_credential(form: Mapping[str, str], settings: Settings, tokens: Tokens) -> Response | None:
+    """Check a client secret, or the assertion of a federated identity in its place."""
+    if "client_assertion" in form:
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            return login_error(400, "invalid_request", 900144, "The 'client_assertion_type' must be jwt-bearer.")
+        if not secrets.compare_digest(form["client_assertion"].encode(), settings.federated_token.encode()):
+            problem = "No matching federated identity record found for presented assertion subject."
+            return login_error(401, "invalid_client", 700213, problem)
+        return None
+    if not secrets.compare_digest(form.get("client_secret", "").encode(), settings.client_secret.encode()):
+        return login_error(401, "invalid_client", 7000215, "Invalid client secret provided.")
+    if tokens.secret_expired:
+        return login_error(401, "invalid_client", 7000222, "The provided client secret keys are expired.")
+    return None
+
+
+def login_error(status: int, error: str, number: int, message: str) -> Response:
+    """Refuse to sign somebody in.
+
+    Args:
+        status: The HTTP status.
+        error: OAuth's error, such as `invalid_client`.
+        number: Entra ID's number of the error.
+        message: What is wrong.
+
+    Returns:
+        The response.
+    """
     description = f"AADSTS{number}: {message}"
     return JSONResponse({"error": error, "error_description": description, "error_codes": [number]}, status)

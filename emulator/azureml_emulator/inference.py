@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -17,6 +20,8 @@ from azureml_emulator.arm import ArmError
 from azureml_emulator.processes import ChildProcess
 
 HEALTH_POLL_SECONDS = 0.1
+DRAIN_SECONDS = 30.0
+"""How long a server that has to end is waited for while it still answers."""
 LOG_TAIL_LINES = 30
 
 
@@ -37,6 +42,19 @@ class ScoringApp:
     entry_script: str
     model: Path
     variables: Mapping[str, str]
+
+
+class Server(Protocol):
+    """Whatever answers for a deployment.
+
+    Attributes:
+        client: An HTTP client whose requests go to the server, whatever host they name.
+    """
+
+    client: httpx.AsyncClient
+
+    async def stop(self) -> None:
+        """End it."""
 
 
 class InferenceServer:
@@ -88,6 +106,34 @@ class InferenceServer:
             return False
 
 
+class _Serving:
+    """A server that answers for a deployment, and who waits for its answers."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._asking = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        self._asking += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._idle.set()
+
+    async def end(self) -> None:
+        """End the server once it has answered; nobody new asks it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._idle.wait()
+        await self.server.stop()
+
+
 class InferenceServers:
     """The inference servers of all deployments, by the deployments' ARM ids."""
 
@@ -96,11 +142,11 @@ class InferenceServers:
         # Code and models of servers that an emulator, killed, could not clear away. Logs are files and stay.
         for folder in self._root.glob("*/*/*/"):
             shutil.rmtree(folder)
-        self._servers: dict[str, InferenceServer] = {}
+        self._servers: dict[str, _Serving] = {}
         # Not in the state folder: a socket's path is limited to about a hundred bytes.
         self._sockets = Path(tempfile.mkdtemp(prefix="azureml-", dir="/tmp"))
 
-    def find(self, deployment_id: str) -> InferenceServer | None:
+    def find(self, deployment_id: str) -> Server | None:
         """Find the server that answers for a deployment.
 
         Args:
@@ -109,7 +155,22 @@ class InferenceServers:
         Returns:
             The server, or None when none is up.
         """
-        return self._servers.get(deployment_id.lower())
+        serving = self._servers.get(deployment_id.lower())
+        return serving.server if serving else None
+
+    @contextmanager
+    def asking(self, deployment_id: str) -> Iterator[Server | None]:
+        """Hold the server that answers for a deployment: it ends after the block, if it has to.
+
+        Args:
+            deployment_id: The deployment's ARM id.
+
+        Yields:
+            The server, or None when none is up.
+        """
+        serving = self._servers.get(deployment_id.lower())
+        with serving.asked() if serving else contextlib.nullcontext():
+            yield serving.server if serving else None
 
     def log(self, deployment_id: str) -> Path:
         """Where the output of a deployment's newest server goes.
@@ -179,7 +240,7 @@ class InferenceServers:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         return InferenceServer(process, httpx.AsyncClient(transport=transport, base_url="http://inference"), folder)
 
-    async def replace(self, deployment_id: str, server: InferenceServer) -> None:
+    async def replace(self, deployment_id: str, server: Server) -> None:
         """Let a server answer for a deployment from now on, and end the one before it.
 
         Args:
@@ -187,9 +248,9 @@ class InferenceServers:
             server: A server that is ready.
         """
         previous = self._servers.get(deployment_id.lower())
-        self._servers[deployment_id.lower()] = server
+        self._servers[deployment_id.lower()] = _Serving(server)
         if previous:
-            await previous.stop()
+            await previous.end()
 
     async def stop(self, deployment_id: str) -> None:
         """End a deployment's server and forget its log.
@@ -197,13 +258,20 @@ class InferenceServers:
         Args:
             deployment_id: The deployment's ARM id.
         """
-        if server := self._servers.pop(deployment_id.lower(), None):
-            await server.stop()
+        if serving := self._servers.pop(deployment_id.lower(), None):
+            await serving.end()
         shutil.rmtree(self._folder(deployment_id), ignore_errors=True)
+
+    async def clear(self) -> None:
+        """End all servers, and forget their logs."""
+        servers = [serving.server for serving in self._servers.values()]
+        self._servers.clear()
+        await asyncio.gather(*(server.stop() for server in servers))
+        shutil.rmtree(self._root, ignore_errors=True)
 
     async def close(self) -> None:
         """End all servers."""
-        await asyncio.gather(*(server.stop() for server in self._servers.values()))
+        await asyncio.gather(*(serving.server.stop() for serving in self._servers.values()))
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _folder(self, deployment_id: str) -> Path:

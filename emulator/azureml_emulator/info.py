@@ -30,6 +30,10 @@ class EmulatorInfo:
         environment: All variables that a client process needs, credentials included.
         resource_group: Name of its resource group.
         workspace: Name of its workspace.
+        control_url: Where its control API is; empty when it was started without.
+        control_token: The control API's bearer token.
+        federated_token_file: A token that signs in in place of the client secret, as with workload identity. No
+            variable of `environment` names it: AZURE_FEDERATED_TOKEN_FILE is what clients look for.
     """
 
     pid: int
@@ -39,6 +43,9 @@ class EmulatorInfo:
     environment: Mapping[str, str] = field(repr=False)
     resource_group: str
     workspace: str
+    control_url: str = ""
+    control_token: str = field(default="", repr=False)
+    federated_token_file: str = ""
 
     def to_json(self) -> str:
         """Write it as one JSON line."""
@@ -73,6 +80,10 @@ def client_environment(settings: Settings, certificates: Certificates, proxy_url
         "AZ_TENANT_ID": settings.tenant_id,
         "AZ_CLIENT_ID": settings.client_id,
         "AZ_CLIENT_SECRET": settings.client_secret,
+        # What azure-identity's DefaultAzureCredential reads.
+        "AZURE_TENANT_ID": settings.tenant_id,
+        "AZURE_CLIENT_ID": settings.client_id,
+        "AZURE_CLIENT_SECRET": settings.client_secret,
         # requests reads the first, OpenSSL and httpx the second, curl the third.
         "REQUESTS_CA_BUNDLE": str(certificates.bundle),
         "SSL_CERT_FILE": str(certificates.bundle),
@@ -83,6 +94,21 @@ def client_environment(settings: Settings, certificates: Certificates, proxy_url
     for name, value in (("HTTPS_PROXY", proxy_url), ("NO_PROXY", LOOPBACK)):
         environment[name] = environment[name.lower()] = value
     return environment
+
+
+def write_federated_token(settings: Settings) -> Path:
+    """Write the federated token into the state folder, as a cluster mounts it into a pod.
+
+    Args:
+        settings: The token.
+
+    Returns:
+        The file.
+    """
+    path = settings.state_dir / "federated-token"
+    path.touch(mode=0o600)
+    path.write_text(settings.federated_token)
+    return path
 
 
 def write_info(info: EmulatorInfo) -> Path:

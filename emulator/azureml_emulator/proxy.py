@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from azureml_emulator.connections import reset
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
@@ -96,14 +100,29 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app
     inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+        await asyncio.gather(
+            _pump(reader, inner_writer, writer.get_extra_info("socket")),
+            _pump(inner_reader, writer, inner_writer.get_extra_info("socket")),
+        )
+    except ConnectionResetError:
+        # A reset of one side is one of the other: neither may take it for an orderly end.
+        reset(writer.transport)
+        reset(inner_writer.transport)
     finally:
         inner_writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: socket.socket) -> None:
     while chunk := await reader.read(CHUNK_BYTES):
+        _acknowledge(source)
         writer.write(chunk)
         await writer.drain()
     if writer.can_write_eof():
         writer.write_eof()
+
+
+def _acknowledge(source: socket.socket) -> None:
+    """Acknowledge what came at once: towards proxies urllib3 holds a request's body back until its head is."""
+    if hasattr(socket, "TCP_QUICKACK"):
+        with contextlib.suppress(OSError):  # it may have ended
+            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
+import time
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,15 +15,19 @@ from starlette.routing import BaseRoute, Route
 
 from azureml_emulator.durations import duration_seconds
 from azureml_emulator.identity import SCORING_AUDIENCES
+from azureml_emulator.mirroring import choose_mirror
 from azureml_emulator.services import Services, services
 from azureml_emulator.store import Document
 
 DEPLOYMENT_HEADER = "azureml-model-deployment"
+MODEL_STATUS_HEADER = "ms-azureml-model-error-statuscode"
 FORWARDED_HEADERS = ("content-type", "accept", "x-ms-client-request-id", "x-request-id", "traceparent")
 
 
 async def score(request: Request) -> Response:
     """Pass a request on to a deployment."""
+    # Before anything is chosen: a deployment may go while a slow client is still sending.
+    await request.body()
     parts = services(request)
     endpoint_id = f"{parts.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}"
     endpoint = parts.store.get(endpoint_id)
@@ -32,13 +38,17 @@ async def score(request: Request) -> Response:
         return PlainTextResponse("Healthy")
     if not _may_ask(parts, endpoint, request.headers.get("authorization", "")):
         return _refusal(401, "key_auth_access_denied", "Access denied.")
-    name = request.headers.get(DEPLOYMENT_HEADER) or choose_deployment(endpoint["properties"]["traffic"])
+    aimed_at = request.headers.get(DEPLOYMENT_HEADER)
+    name = aimed_at or choose_deployment(endpoint["properties"]["traffic"])
     if name is None:
         return _refusal(404, "no_traffic", "The endpoint has no deployment that gets traffic.")
     deployment = parts.store.get(f"{endpoint_id}/deployments/{name}")
     if deployment is None:
         return _refusal(404, "deployment_not_found", f"The endpoint has no deployment {name!r}.")
-    return await _forward(parts, request, deployment, on_kubernetes=bool(endpoint["properties"]["compute"]))
+    mirrored_to = None if aimed_at else choose_mirror(endpoint["properties"]["mirrorTraffic"])
+    if mirrored_to and (shadow := parts.store.get(f"{endpoint_id}/deployments/{mirrored_to}")):
+        parts.mirror.send(_ask_and_record(parts, request, endpoint, shadow))
+    return await _ask_and_record(parts, request, endpoint, deployment)
 
 
 def choose_deployment(traffic: dict[str, int]) -> str | None:
@@ -68,24 +78,31 @@ def _may_ask(parts: Services, endpoint: Document, authorization: str) -> bool:
     return parts.tokens.is_valid(credential, audiences)
 
 
+async def _ask_and_record(parts: Services, request: Request, endpoint: Document, deployment: Document) -> Response:
+    """Ask a deployment; of managed endpoints Azure Monitor is told."""
+    if endpoint["properties"]["compute"]:
+        return await _forward(parts, request, deployment, on_kubernetes=True)
+    started = time.perf_counter()
+    response = await _forward(parts, request, deployment, on_kubernetes=False)
+    answered = DEPLOYMENT_HEADER in response.headers
+    model_status = int(response.headers.get(MODEL_STATUS_HEADER, response.status_code)) if answered else None
+    seconds = time.perf_counter() - started
+    parts.metrics.record(endpoint["id"], deployment["name"], response.status_code, model_status, seconds)
+    return response
+
+
 async def _forward(parts: Services, request: Request, deployment: Document, *, on_kubernetes: bool) -> Response:
-    server = parts.servers.find(deployment["id"])
-    if server is None:
-        return _refusal(503, "deployment_not_ready", f"The deployment {deployment['name']} is not ready.")
+    seconds = duration_seconds(deployment["properties"]["requestSettings"]["requestTimeout"])
     try:
-        answer = await server.client.request(
-            request.method,
-            f"/{request.path_params['path']}",
-            params=request.query_params,
-            content=await request.body(),
-            headers={name: request.headers[name] for name in FORWARDED_HEADERS if name in request.headers},
-            timeout=duration_seconds(deployment["properties"]["requestSettings"]["requestTimeout"]),
-        )
-    except httpx.TimeoutException:
+        async with asyncio.timeout(seconds):
+            answer = await _ask(parts, request, deployment, seconds)
+    except (TimeoutError, httpx.TimeoutException):
         status = 504 if on_kubernetes else 408
         return _refusal(status, "request_timeout", "The model took longer than the deployment's requestTimeout.")
     except httpx.TransportError as error:
         return _refusal(502, "upstream_error", f"The model's container does not answer: {type(error).__name__}.")
+    if answer is None:
+        return _refusal(503, "deployment_not_ready", f"The deployment {deployment['name']} is not ready.")
     headers = {DEPLOYMENT_HEADER: deployment["name"]}
     if "content-type" in answer.headers:
         headers["content-type"] = answer.headers["content-type"]
@@ -95,9 +112,30 @@ async def _forward(parts: Services, request: Request, deployment: Document, *, o
         # The cluster's router passes on what the model says; a crash in run() is a bad gateway.
         return Response(answer.content, 502 if answer.status_code == 500 else answer.status_code, headers)
     # What is not a success of the model is a failed dependency of a managed endpoint.
-    headers["ms-azureml-model-error-statuscode"] = str(answer.status_code)
+    headers[MODEL_STATUS_HEADER] = str(answer.status_code)
     headers["ms-azureml-model-error-reason"] = "model_error"
     return Response(answer.content, 424, headers)
+
+
+async def _ask(parts: Services, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:
+    """Let a deployment's container answer, or what was ordered in its place; None if there is no container."""
+    content = await request.body()
+    with parts.servers.asking(deployment["id"]) as server:
+        if server is None:
+            return None
+        behaviour = parts.behaviours.next(request.path_params["endpoint"], deployment["name"])
+        if behaviour:
+            await asyncio.sleep(behaviour.delay_seconds)
+            if behaviour.status is not None:
+                return httpx.Response(behaviour.status, json=behaviour.body)
+        return await server.client.request(
+            request.method,
+            f"/{request.path_params['path']}",
+            params=request.query_params,
+            content=content,
+            headers={name: request.headers[name] for name in FORWARDED_HEADERS if name in request.headers},
+            timeout=seconds,
+        )
 
 
 def _refusal(status: int, code: str, message: str) -> Response:

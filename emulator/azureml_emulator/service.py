@@ -17,21 +17,38 @@ from typing import IO
 import uvicorn
 from starlette.types import ASGIApp
 
-from azureml_emulator.app import build_app
-from azureml_emulator.blobs import CONTAINER, Blobs
+from azureml_emulator import control
+from azureml_emulator.app import OPERATED_KINDS, build_app
+from azureml_emulator.blob_relay import BlobRelay
+from azureml_emulator.blobs import Blobs
 from azureml_emulator.certificates import Certificates, make_certificates
+from azureml_emulator.connections import ConnectionProtocol
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
-from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo, client_environment, write_info
+from azureml_emulator.info import (
+    FILE_NAME,
+    LOCK_NAME,
+    EmulatorInfo,
+    client_environment,
+    write_federated_token,
+    write_info,
+)
+from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.runner import JobRunner
+from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.locks import locked
+from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.operations import Operations
 from azureml_emulator.proxy import running_proxy
-from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
+from azureml_emulator.resources import datastores, online_deployments, workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage import running_azurite
+from azureml_emulator.store import FILE_NAME as STORE_NAME
 from azureml_emulator.store import Store
+from azureml_emulator.tracking.records import Records
+from azureml_emulator.transitions import State, Transitions
 
 PARENT_POLL_SECONDS = 0.25
 LOCK_SECONDS = 5.0
@@ -97,24 +114,49 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
         storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock))
         await imports
-        blobs = Blobs(storage, certificates)
-        await blobs.create_container(CONTAINER)
-
-        store = stack.enter_context(contextlib.closing(Store(settings.state_dir / "state.sqlite")))
+        store = stack.enter_context(contextlib.closing(Store(settings.state_dir / STORE_NAME)))
         workspaces.create(store, settings, storage.name)
+
+        def find_container(datastore: str) -> str | None:
+            return datastores.find_container(store, f"{settings.workspace_id}/datastores/{datastore}", storage.name)
+
+        blobs = Blobs(storage, certificates, find_container)
+        await datastores.create_containers(blobs)
         servers = InferenceServers(settings.state_dir)
         stack.push_async_callback(servers.close)
-        operations = Operations(store)
+        transitions = Transitions(store, settings.settle_seconds)
+        operations = Operations(store, transitions)
         stack.push_async_callback(operations.close)
-        parts = Services(settings, store, operations, Tokens(settings), blobs, servers)
-        online_endpoints.define_operations(parts)
-        online_deployments.define_operations(parts)
+        tokens, runs = Tokens(settings), Runs(store.connection)
+        runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
+        stack.push_async_callback(runner.close)
+        parts = Services(
+            settings,
+            store,
+            transitions,
+            operations,
+            tokens,
+            blobs,
+            servers,
+            runs,
+            runner,
+            Records(store.connection, settings.workspace_id),
+            metrics=RequestMetrics(settings.metrics_lag_seconds),
+        )
+        stack.push_async_callback(parts.mirror.close)
+        for kind in OPERATED_KINDS:
+            kind.define_operations(parts)
         operations.resume()
         await _bring_up_deployments(parts)
 
         access_log = stack.enter_context((settings.state_dir / "access.log").open("a"))
-        app_port = await stack.enter_async_context(_web_server(build_app(parts, access_log), certificates))
-        proxy_port = await stack.enter_async_context(running_proxy(app_port=app_port, blob_port=storage.port))
+        relay = BlobRelay(storage.port, certificates) if settings.control else None
+        if relay:
+            stack.push_async_callback(relay.close)
+        app = build_app(parts, access_log, relay)
+        app_port = await stack.enter_async_context(_web_server(app, certificates))
+        blob_port = app_port if relay else storage.port
+        proxy_port = await stack.enter_async_context(running_proxy(app_port=app_port, blob_port=blob_port))
         proxy_url = f"http://127.0.0.1:{proxy_port}"
         info = EmulatorInfo(
             pid=os.getpid(),
@@ -124,7 +166,11 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             environment=client_environment(settings, certificates, proxy_url),
             resource_group=settings.resource_group,
             workspace=settings.workspace,
+            control_url=f"https://{control.HOST}" if settings.control else "",
+            control_token=settings.control_token if settings.control else "",
+            federated_token_file=str(write_federated_token(settings)),
         )
+        runner.open(info.environment)
         info_file = write_info(info)
         stack.callback(info_file.unlink, missing_ok=True)
         yield info
@@ -132,11 +178,11 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
 
 async def _bring_up_deployments(parts: Services) -> None:
     """Serve again what was being served when the emulator was stopped."""
-    operations = [
-        parts.operations.start(online_deployments.PUT, deployment["id"])
-        for deployment in parts.store.list_type(online_deployments.TYPE)
-        if deployment["properties"]["provisioningState"] == "Succeeded"
-    ]
+    operations = []
+    for deployment in parts.store.list_type(online_deployments.TYPE):
+        if deployment["properties"]["provisioningState"] == State.SUCCEEDED:
+            parts.transitions.move(deployment["id"], State.UPDATING)
+            operations.append(parts.operations.start(online_deployments.PUT, deployment["id"]))
     for operation in operations:
         await parts.operations.wait(operation.id)
 
@@ -170,6 +216,9 @@ async def _web_server(app: ASGIApp, certificates: Certificates) -> AsyncIterator
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
+        http=ConnectionProtocol,
+        # Azurite's answers have one of their own.
+        server_header=False,
         ssl_certfile=certificates.chain,
         ssl_keyfile=certificates.key,
         access_log=False,

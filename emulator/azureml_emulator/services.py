@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.requests import Request
 
+from azureml_emulator.behaviours import Behaviours
 from azureml_emulator.blobs import Blobs
+from azureml_emulator.faults import FaultPlan
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
+from azureml_emulator.jobs.runner import JobRunner
+from azureml_emulator.jobs.runs import Runs
+from azureml_emulator.metrics import RequestMetrics
+from azureml_emulator.mirroring import Mirror
 from azureml_emulator.operations import Operations
+from azureml_emulator.recording import Recorder
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
+from azureml_emulator.tracking.records import Records
+from azureml_emulator.transitions import Transitions
 
 
 @dataclass(frozen=True)
@@ -21,10 +30,19 @@ class Services:
 
     settings: Settings
     store: Store
+    transitions: Transitions
     operations: Operations
     tokens: Tokens
     blobs: Blobs
     servers: InferenceServers
+    runs: Runs
+    jobs: JobRunner
+    records: Records
+    recorder: Recorder = field(default_factory=Recorder)
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    behaviours: Behaviours = field(default_factory=Behaviours)
+    metrics: RequestMetrics = field(default_factory=RequestMetrics)
+    mirror: Mirror = field(default_factory=Mirror)
 
 
 def services(request: Request) -> Services:

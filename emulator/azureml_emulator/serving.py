@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from azureml_emulator import conda, mlflow_models
+from azureml_emulator import conda, instant, mlflow_models
 from azureml_emulator.arm import ArmError, not_found
 from azureml_emulator.durations import probe_seconds
 from azureml_emulator.inference import ScoringApp
@@ -27,6 +27,9 @@ async def bring_up(parts: Services, deployment_id: str) -> None:
     if deployment is None:
         raise not_found(deployment_id)
     properties = deployment["properties"]
+    if parts.settings.scoring == "instant":
+        await _bring_up_at_once(parts, deployment_id, properties)
+        return
     prepare = _own_app if properties["codeConfiguration"] else _mlflow_app
     folder = parts.servers.new_folder(deployment_id)
     try:
@@ -64,6 +67,18 @@ def find_asset(parts: Services, reference: str) -> Document:
             f"The asset {reference} was not found in the workspace; the emulator has no others.",
         )
     return asset
+
+
+async def _bring_up_at_once(parts: Services, deployment_id: str, properties: Document) -> None:
+    """Let the emulator itself answer, knowing what the model's sample says."""
+    sample = None
+    if properties["model"]:
+        model = find_asset(parts, properties["model"])
+        sample = await parts.blobs.read(f"{model['properties']['modelUri'].rstrip('/')}/{instant.SAMPLE_FILE}")
+    log = parts.servers.log(deployment_id)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(instant.LOG)
+    await parts.servers.replace(deployment_id, instant.InstantServer(sample))
 
 
 async def _own_app(parts: Services, properties: Document, folder: Path) -> ScoringApp:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+import jwt
+
+
+def _new_federated_token() -> str:
+    """A token as a cluster gives it to a pod; nobody looks into it."""
+    claims = {"aud": "api://AzureADTokenExchange", "sub": "system:serviceaccount:kubeflow:pipeline-runner"}
+    return jwt.encode(claims, secrets.token_bytes(32), "HS256")
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,17 @@ class Settings:
         client_secret: Its secret, another one at each start.
         token_seconds: How long an access token is valid.
         retry_after: Seconds between polls of a long-running operation, as `Retry-After` tells clients.
+        keyless_storage: Whether the storage account forbids keys: clients need an identity of their own.
         endpoint_seconds: How long creating, updating or deleting an endpoint takes at least.
+        settle_seconds: How long endpoints and deployments still refuse changes after they succeeded.
+        metrics_lag_seconds: How long Azure Monitor does not know of a request to a deployment.
+        quota_cores: How many cores of each family of machines managed deployments may have; None for no limit.
+        scoring: `real`: environments are built and inference servers run. `instant`: the emulator itself answers.
+        control: Whether the control API is there.
+        control_token: Its token, another one at each start.
+        federated_token: What signs the application in as a Kubernetes service account, another one at each start.
+        job_slots: How many commands of jobs run at once.
+        environment_pythons: Interpreters of this machine that stand in for environments or images, by their names.
     """
 
     state_dir: Path
@@ -35,7 +55,17 @@ class Settings:
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     token_seconds: int = 3600
     retry_after: int = 1
+    keyless_storage: bool = False
     endpoint_seconds: float = 0.0
+    settle_seconds: float = 0.0
+    metrics_lag_seconds: float = 0.0
+    quota_cores: int | None = None
+    scoring: Literal["real", "instant"] = "real"
+    control: bool = False
+    control_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    federated_token: str = field(default_factory=_new_federated_token, repr=False)
+    job_slots: int = 2
+    environment_pythons: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def workspace_id(self) -> str:
@@ -44,3 +74,13 @@ class Settings:
             f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
         )
+
+    @property
+    def api_host(self) -> str:
+        """The host of the data plane: MLflow, artifacts, run history."""
+        return f"{self.location}.api.azureml.ms"
+
+    @property
+    def tracking_uri(self) -> str:
+        """The address of the workspace's MLflow, for clients with the azureml plugin."""
+        return f"azureml://{self.api_host}/mlflow/v1.0{self.workspace_id}"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+FILE_NAME = "state.sqlite"
+"""In the state folder."""
 Document = dict[str, Any]
 """A resource as ARM shows it: id, name, type, properties, systemData ..."""
 
@@ -25,6 +27,10 @@ CREATE TABLE IF NOT EXISTS endpoint_keys (
     endpoint TEXT NOT NULL PRIMARY KEY COLLATE NOCASE,
     primary_key TEXT NOT NULL,
     secondary_key TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS secrets (
+    resource TEXT NOT NULL PRIMARY KEY COLLATE NOCASE,
+    secret TEXT
 );
 CREATE TABLE IF NOT EXISTS operations (
     id TEXT NOT NULL PRIMARY KEY,
@@ -46,7 +52,7 @@ class EndpointKeys:
 
 
 class Store:
-    """Resources by their ARM id, in which case does not matter, and the keys of endpoints.
+    """Resources by their ARM id, in which case does not matter, and the secrets of some of them.
 
     Attributes:
         connection: The database, for the long-running operations' own table.
@@ -109,6 +115,13 @@ class Store:
             "DELETE FROM resources WHERE id = :id OR (id >= :id || '/' AND id < :id || '0')", {"id": resource_id}
         )
         self.connection.execute("DELETE FROM endpoint_keys WHERE endpoint = ?", (resource_id,))
+        self.connection.execute("DELETE FROM secrets WHERE resource = ?", (resource_id,))
+
+    def clear(self) -> None:
+        """Remove all resources, keys and secrets."""
+        self.connection.execute("DELETE FROM resources")
+        self.connection.execute("DELETE FROM endpoint_keys")
+        self.connection.execute("DELETE FROM secrets")
 
     def list_collection(self, collection: str) -> list[Document]:
         """List the resources directly below a path.
@@ -160,3 +173,24 @@ class Store:
         self.connection.execute(
             "INSERT OR REPLACE INTO endpoint_keys VALUES (?, ?, ?)", (endpoint_id, keys.primary, keys.secondary)
         )
+
+    def get_secret(self, resource_id: str) -> str | None:
+        """Look up what a resource's `GET` does not show.
+
+        Args:
+            resource_id: The resource's ARM id.
+
+        Returns:
+            Its secret, or None.
+        """
+        row = self.connection.execute("SELECT secret FROM secrets WHERE resource = ?", (resource_id,)).fetchone()
+        return None if row is None else row[0]
+
+    def put_secret(self, resource_id: str, secret: str | None) -> None:
+        """Set a resource's secret.
+
+        Args:
+            resource_id: The resource's ARM id.
+            secret: The secret, None when it has none any more.
+        """
+        self.connection.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?)", (resource_id, secret))

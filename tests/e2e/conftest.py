@@ -2,6 +2,7 @@
 
 import pytest
 
+from azureml_jobs import emulator_with_images
 from kfp_azureml.azureml.workspace import workspace_client
 from tiny_classifier import write_tiny_model, write_tiny_score
 
@@ -13,6 +14,13 @@ def workspace(emulator):
         for name, value in emulator.environment.items():
             patch.setenv(name, value)
         yield {"resource_group": emulator.resource_group, "workspace": emulator.workspace}
+
+
+@pytest.fixture(scope="session")
+def azure():
+    """A local Azure ML whose jobs run, the suite's images being this interpreter."""
+    with emulator_with_images() as info:
+        yield info
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from azureml_emulator import EmulatorInfo
 from azureml_emulator.cli import main
+from azureml_emulator.control_client import Control
 from azureml_rest import SCORING_PACKAGE, conda_file, signed_in_workspace
 from processes import processes_of, wait_until
 
@@ -50,11 +51,22 @@ def make_it_serve(info: EmulatorInfo) -> None:
         assert workspace.wait(workspace.deploy("blue", "echo", "serving"))["status"] == "Succeeded"
 
 
+def make_it_run_a_job(info: EmulatorInfo) -> None:
+    """Let a command run, with a process in the background."""
+    with signed_in_workspace(info) as workspace:
+        workspace.put("environments/plain/versions/1", image="an/image", condaFile=conda_file())
+        environment = f"{workspace.id}/environments/plain/versions/1"
+        workspace.put("jobs/waits", jobType="Command", command="sleep 600 & sleep 600", environmentId=environment)
+        wait_until(lambda: workspace.get("jobs/waits")["properties"]["status"] == "Running", 60)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     process, info = start([*START, tmp_path])
     make_it_serve(info)
-    assert len(processes_of(tmp_path)) > 5  # the emulator, Azurite, gunicorn, its worker, two leashes
+    make_it_run_a_job(info)
+    # The emulator, Azurite, gunicorn, its worker, the job's shell and its two commands, three leashes.
+    wait_until(lambda: len(processes_of(tmp_path)) >= 10)
 
     process.send_signal(number)
     code = process.wait(30)
@@ -92,8 +104,10 @@ def test_detached_it_lives_until_it_is_stopped(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "azureml_emulator", *arguments, "--state-dir", str(tmp_path)]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
-    info = EmulatorInfo.from_json(run("start", "--detach", "--json", "--token-seconds", "7"))
+    info = EmulatorInfo.from_json(run("start", "--detach", "--json", "--token-seconds", "7", "--control"))
     assert b"--token-seconds\x007\x00" in Path(f"/proc/{info.pid}/cmdline").read_bytes()
+    with Control(info) as control:
+        assert control.requests() == []
     with signed_in_workspace(info) as workspace:
         assert workspace.http.get(workspace.url).status_code == 200
     assert json.loads((tmp_path / "emulator.json").read_text())["pid"] == info.pid

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -108,6 +112,52 @@ def test_a_deployment_serves_until_its_next_version_is_ready(endpoint: Workspace
     assert endpoint.ask("blue", {}).json() == "two"
 
 
+def test_nobody_notices_that_deployments_are_replaced_and_deleted(endpoint: Workspace) -> None:
+    def deploy(name: str, version: str) -> None:
+        settings = {"requestTimeout": "PT30S"}
+        variables = {"VERSION": version}
+        answer = endpoint.deploy(name, "versions", "serving", requestSettings=settings, environmentVariables=variables)
+        assert endpoint.wait(answer)["status"] == "Succeeded"
+
+    def move(**traffic: int) -> None:
+        endpoint.wait(endpoint.put("onlineEndpoints/digits", authMode="Key", traffic=traffic))
+
+    deploy("blue", "one")
+    move(blue=100)
+    with steady_requests(endpoint) as seen:
+        deploy("blue", "two")
+        deploy("green", "three")
+        move(blue=50, green=50)
+        move(green=100)
+        endpoint.wait(endpoint.http.delete(f"{endpoint.url}/onlineEndpoints/digits/deployments/blue"))
+
+    assert {answer for answer in seen if answer[0] != 200} == set()
+    assert {answer[1] for answer in seen} == {"one", "two", "three"}
+
+
+@contextmanager
+def steady_requests(workspace: Workspace, clients: int = 4) -> Iterator[list[tuple[int, str]]]:
+    """Ask the endpoint all the time; yields what is answered."""
+    key = {"authorization": f"Bearer {workspace.post('onlineEndpoints/digits/listKeys')['primaryKey']}"}
+    seen: list[tuple[int, str]] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            url = "https://digits.eastus.inference.ml.azure.com/score"
+            answer = workspace.http.post(url, json={"seconds": 0.02}, headers=key, timeout=60)
+            seen.append((answer.status_code, answer.json()))
+
+    with ThreadPoolExecutor(clients) as pool:
+        asking = [pool.submit(ask) for _ in range(clients)]
+        try:
+            yield seen
+        finally:
+            done.set()
+    for one in asking:
+        one.result()
+
+
 def test_a_deployment_that_does_not_get_ready_in_time_fails(endpoint: Workspace) -> None:
     probe = {"initialDelay": "PT0S", "period": "PT1S", "failureThreshold": 1}
 
@@ -134,7 +184,7 @@ def test_a_slow_answer_is_a_timeout(endpoint: Workspace) -> None:
 @pytest.mark.parametrize(
     ("requirements", "code", "said"),
     [
-        (["./no-such-package"], "ImageBuildFailure", "no-such-package"),
+        (["./no-such-package"], "ImageBuildFailure", "under the path '/azureml/ImageLogs/"),
         ([], "ResourceNotReady", "add azureml-inference-server-http"),
     ],
 )
@@ -146,6 +196,21 @@ def test_an_environment_that_cannot_serve(endpoint: Workspace, requirements: lis
 
     assert operation["error"]["code"] == code
     assert said in operation["error"]["message"]
+
+
+def test_a_build_that_fails_leaves_the_installers_log(endpoint: Workspace) -> None:
+    endpoint.put("environments/logged/versions/1", image="an/image", condaFile=conda_file("./no-such-package"))
+
+    operation = endpoint.wait(endpoint.deploy("blue", "versions", "logged"))
+
+    said = re.search(r"blob store '(.+)' under the path '(/azureml/ImageLogs/.+)'", operation["error"]["message"])
+    assert said is not None
+    token = endpoint.sign_in(scope="https://storage.azure.com/.default").json()["access_token"]
+    log = endpoint.http.get(
+        f"https://{said[1]}.blob.core.windows.net{said[2]}",
+        headers={"authorization": f"Bearer {token}", "x-ms-version": "2023-11-03"},
+    )
+    assert "no-such-package" in log.raise_for_status().text
 
 
 def test_after_a_restart_all_is_there_and_served_again(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from kfp.cli import cli as kfp_cli
 
 import makefile
+from command_lines import parse
 from console_blocks import arguments_of, commands
 from kfp_azureml.cli import commands as kfp_azureml_cli
 from kfp_azureml.compiling.command import compile_command
@@ -41,19 +42,6 @@ def exported_in_section_1() -> dict[str, str]:
     script = "\n".join([*lines, 'printf "%s\\n" "$REGISTRY" "$TAG"'])
     done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=10, check=True)
     return dict(zip(("REGISTRY", "TAG"), done.stdout.splitlines(), strict=True))
-
-
-def parse(program: str, arguments: list[str]) -> None:
-    """Parse a command line down to its last subcommand, as click does before it runs anything."""
-    command: click.Command = GROUPS[program]
-    parent = None
-    while True:
-        context = command.make_context(command.name, arguments, parent=parent)
-        if not isinstance(command, click.Group):
-            return
-        _, subcommand, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
-        assert subcommand is not None
-        command, parent = subcommand, context
 
 
 def test_the_page_has_the_commands_that_it_is_about() -> None:
@@ -87,7 +75,7 @@ def test_the_command_lines_parse(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pipeline.yaml").touch()
-    parse(program, call)
+    parse(GROUPS[program], call)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +88,7 @@ def test_the_command_lines_parse(
 )
 def test_a_wrong_command_line_is_refused(program: str, call: list[str]) -> None:
     with pytest.raises(click.UsageError):
-        parse(program, call)
+        parse(GROUPS[program], call)
 
 
 def test_every_file_that_is_named_exists() -> None:

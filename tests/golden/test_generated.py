@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfp_azureml import azcreds
+from kfp_azureml import __version__, azcreds
+from kfp_azureml.azureml_pipelines.generate import generate as generate_azureml
+from kfp_azureml.azureml_pipelines.spec import IN_JOB
 from kfp_azureml.compiling.generate import component_names, generate
 from kfp_azureml.compiling.sources import PACKAGE, shipped_pipelines
 from kfp_azureml.compiling.validation import validate_compiled
+
+AZURE_STEPS = {"aml-preflight", "aml-register-model", "aml-deploy-model", "aml-reconcile"}
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +24,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "components" / name).mkdir(parents=True)
         shutil.copy(PACKAGE / name / "README.md", folder / "components" / name)
     generate(folder / "components", folder / "pipelines")
+    generate_azureml(folder / "components")
     return folder
 
 
@@ -30,6 +35,29 @@ def documents(path: Path) -> list[dict]:
 @pytest.mark.parametrize("name", component_names())
 def test_component_yaml_is_up_to_date(generated: Path, name: str) -> None:
     assert documents(PACKAGE / name / "component.yaml") == documents(generated / "components" / name / "component.yaml")
+
+
+@pytest.mark.parametrize("name", component_names())
+def test_the_azure_ml_specification_is_up_to_date(generated: Path, name: str) -> None:
+    folder, expected = PACKAGE / name, generated / "components" / name
+    (checked_in,), (written,) = (documents(path / "azureml.yaml") for path in (folder, expected))
+    # Relative to where the file is.
+    assert (folder / checked_in.pop("code")).resolve() == (expected / written.pop("code")).resolve() == IN_JOB
+    assert checked_in == written
+    assert (folder / "azureml.json").read_text() == (expected / "azureml.json").read_text()
+
+
+@pytest.mark.parametrize("name", component_names())
+def test_azure_ml_and_kfp_agree_on_a_component(name: str) -> None:
+    (azureml,) = documents(PACKAGE / name / "azureml.yaml")
+    (kfp,) = documents(PACKAGE / name / "component.yaml")
+    (component,), (executor,) = kfp["components"].values(), kfp["deploymentSpec"]["executors"].values()
+    assert azureml["name"] == kfp["pipelineInfo"]["name"].replace("-", "_") == name
+    assert azureml["version"] == __version__
+    assert azureml["environment"]["image"] == executor["container"]["image"]
+    for side in ("inputs", "outputs"):
+        definitions = component.get(f"{side.removesuffix('s')}Definitions", {})
+        assert set(azureml[side]) == {each for kind in definitions.values() for each in kind}
 
 
 @pytest.mark.parametrize("name", component_names())
@@ -60,7 +88,7 @@ def test_the_compiled_pipeline_is_valid_uses_azcreds_and_holds_no_secret() -> No
     parameters = pipeline["root"]["inputDefinitions"]["parameters"]
     assert parameters["azure_secret"]["defaultValue"] == azcreds.SECRET_NAME
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    with_secret = {"exec-aml-preflight", "exec-aml-register-model", "exec-aml-deploy-model", "exec-prep"}
+    with_secret = {f"exec-{step}" for step in (*AZURE_STEPS, "prep")}
     assert {label for label, config in executors.items() if "secretAsEnv" in config} == with_secret
     for label in with_secret:
         (secret,) = executors[label]["secretAsEnv"]
@@ -77,7 +105,8 @@ def test_steps_that_touch_azure_are_not_cached_and_the_others_are() -> None:
         tasks |= component.get("dag", {}).get("tasks", {})
     cached = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
     assert {"prep", "train", "score"} <= cached
-    assert not {"aml-preflight", "aml-register-model", "aml-deploy-model"} & cached
+    assert tasks.keys() >= AZURE_STEPS
+    assert not AZURE_STEPS & cached
     # Prep is cached under what preflight returns: the data's version, or an id that no other run has.
     source = tasks["prep"]["inputs"]["parameters"]["data_version"]["taskOutputParameter"]
     assert source["producerTask"] == "aml-preflight"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from kubernetes_policies import Peer, lets_nothing_in, lets_out, pod_specs, rest
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
+ADDITIONS = ("identity-endpoint", "reconcile")
 NEWEST_VERSIONS = list(dict.fromkeys(major_minor(version) for version in all_versions()))[-3:]
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -52,13 +54,14 @@ def copy_of_the_manifests(folder: Path, credentials: str | None = None) -> Path:
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Objects]:
-    """Every overlay's objects; and those of the identity endpoint's policy, which is added to an overlay's."""
+    """Every overlay's objects; and those of what can be added to an overlay's."""
     if not (shutil.which("kustomize") or shutil.which("kubectl")):
         pytest.skip("needs kubectl or kustomize")
     credentials = "".join(f"{key}=value-of-{key}\n" for key in azcreds.KEYS)
     folder = copy_of_the_manifests(tmp_path_factory.mktemp("manifests"), credentials)
     # Rendered like an overlay, by the same program.
-    shutil.copytree(folder / "manifests/identity-endpoint", folder / "manifests/overlays/identity-endpoint")
+    for name in ADDITIONS:
+        shutil.copytree(folder / "manifests" / name, folder / "manifests/overlays" / name)
     done = render(folder, client_id=CLIENT_ID)
     assert (done.returncode, done.stderr) == (0, "")
     return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in (folder / "rendered").glob("*.yaml")}
@@ -73,7 +76,7 @@ def namespaces(objects: Objects) -> set[str]:
 
 
 def test_every_overlay_renders(rendered: dict[str, Objects]) -> None:
-    assert set(rendered) == {*OVERLAYS, "identity-endpoint"}
+    assert set(rendered) == {*OVERLAYS, *ADDITIONS}
     expected = {"NetworkPolicy", "ResourceQuota", "ServiceAccount"}
     for name in OVERLAYS:
         assert expected <= {item["kind"] for item in rendered[name]}, name
@@ -280,7 +283,26 @@ def test_a_client_id_that_is_missing_or_none_is_said(tmp_path: Path) -> None:
 
 def test_every_pod_we_write_meets_the_restricted_standard(rendered: dict[str, Objects]) -> None:
     ours = list(pod_specs(list(rendered.values())))
-    assert [restricted_violations(spec) for spec in ours] == []  # docs/aks.md says that there is none of ours
+    assert [restricted_violations(spec) for spec in ours] == [[]]  # the CronJob's
+
+
+def test_the_cron_job_runs_the_step_with_the_secret_and_reaches_azure_only(rendered: dict[str, Objects]) -> None:
+    (job,) = of_kind(rendered["reconcile"], "CronJob")
+    template = job["spec"]["jobTemplate"]["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    # The step's own command takes these options.
+    module = importlib.import_module(container["command"][2])
+    options = [argument.replace("$(", "").replace(")", "") for argument in container["args"]]
+    module.main.make_context("reconcile", options)
+    sources = [source for source in container["envFrom"] if "secretRef" in source]
+    assert sources == [{"secretRef": {"name": azcreds.SECRET_NAME, "optional": True}}]
+    assert template["spec"]["securityContext"]["runAsUser"] == images.RUN_AS_USER
+    policies = of_kind(rendered["reconcile"], "NetworkPolicy")
+    labels = template["metadata"]["labels"]
+    assert lets_nothing_in(policies, labels)
+    assert all(lets_out(policies, labels, *entry) for entry in [(DNS, 53, "UDP"), (AZURE, 443, "TCP")])
+    closed = [(METADATA_ADDRESS, 80, "TCP"), (AZURE, 80, "TCP"), (kubeflow(app="ml-pipeline"), 8887, "TCP")]
+    assert not any(lets_out(policies, labels, *entry) for entry in closed)
 
 
 GOOD_POD: dict[str, Any] = {

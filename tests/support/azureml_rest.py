@@ -63,6 +63,11 @@ class Workspace:
         """POST an action that must succeed."""
         return self.http.post(f"{self.url}/{path}", json=body).raise_for_status().json()
 
+    def sign_blobs(self) -> str:
+        """Get a signature for the default datastore's container."""
+        secrets = self.post("datastores/workspaceblobstore/listSecrets", {"expirableSecret": True})
+        return str(secrets["sasToken"])
+
     def put(self, path: str, **properties: Any) -> httpx.Response:
         """PUT a resource that must be accepted."""
         return self.http.put(f"{self.url}/{path}", json={"properties": properties}).raise_for_status()

@@ -19,6 +19,7 @@ class Request:
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     body: bytes
+    host: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import kfp_azureml
 PACKAGE = Path(kfp_azureml.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 FACES = sorted(PACKAGE.glob("*/component.py"))
-ORCHESTRATION = ("compiling", "local", "kubeflow")  # rooms that compile and run pipelines, which is kfp's own business
+# Rooms that compile and run pipelines, which is kfp's own business.
+ORCHESTRATION = ("compiling", "local", "kubeflow", "azureml_pipelines")
 HEAVY = (
     "tensorflow",
     "keras",
@@ -28,19 +29,24 @@ HEAVY = (
 )
 
 # What a room may import of the other rooms; what stands in no room is open to all.
-STEPS = {"prep", "train", "score", "quality_gate", "aml_preflight", "aml_register_model", "aml_deploy_model"}
+STEPS = {
+    *("prep", "train", "score", "quality_gate"),
+    *("aml_preflight", "aml_register_model", "aml_deploy_model", "aml_reconcile"),
+}
 ARROWS = {
     "imagesets": set(),
     "azureml": set(),
-    "prep": {"imagesets"},
+    "prep": {"imagesets", "azureml"},  # where azureml: names lead
     "train": {"imagesets"},
     "score": {"imagesets"},
     "quality_gate": set(),
     "aml_preflight": {"azureml", "aml_register_model", "aml_deploy_model"},  # it checks names as they do
     "aml_register_model": {"azureml"},
     "aml_deploy_model": {"azureml"},
+    "aml_reconcile": {"azureml", "aml_deploy_model"},  # it undoes what that one began
     "compiling": STEPS,
     "kubeflow": {"azureml", "compiling"},
+    "azureml_pipelines": {"azureml", "compiling"},
     "local": STEPS | {"imagesets", "azureml", "compiling"},
 }
 

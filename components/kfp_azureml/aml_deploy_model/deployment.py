@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from kfp_azureml.aml_deploy_model.endpoint import live_traffic
 from kfp_azureml.aml_deploy_model.environment import EnvironmentRecipe, ensure_environment
 from kfp_azureml.aml_deploy_model.plan import Machines, Plan
-from kfp_azureml.azureml.failures import azure_errors, explain
+from kfp_azureml.azureml.build_log import IMAGE_BUILD_FAILURE, read_build_log
+from kfp_azureml.azureml.failures import azure_errors, error_codes, explain
 from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
+from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.waiting import Deadline, run_operation, wait_until_settled
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.steps import progress
@@ -19,8 +21,9 @@ from kfp_azureml.steps import progress
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
+    from azure.core.polling import LROPoller
 
-_LOG_LINES = 100  # of a container that failed or does not get ready
+_LOG_LINES = 100  # of a container or build that failed, or does not get ready
 # A container has ten minutes to load its model; after that the same settings find one that hangs.
 _PROBE = {"initial_delay": 10, "period": 10, "timeout": 10, "success_threshold": 1, "failure_threshold": 60}
 # An image takes milliseconds: requests queue for a moment, where Azure's default refuses the third at once.
@@ -29,45 +32,122 @@ _REQUESTS = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance
 logger = logging.getLogger(__name__)
 
 
-def ensure_deployment(client: MLClient, plan: Plan, endpoint: OnlineEndpoint, deadline: Deadline) -> OnlineDeployment:
+def ensure_deployment(
+    client: MLClient, plan: Plan, endpoint: OnlineEndpoint, instance_count: int, deadline: Deadline
+) -> OnlineDeployment:
     """Return the plan's deployment, made or updated where it is not yet as planned.
 
+    Args:
+        client: A client of the workspace.
+        plan: What is to be live.
+        endpoint: Its endpoint.
+        instance_count: How many machines a new deployment gets.
+        deadline: When to give up.
+
     Raises:
-        DeploymentError: If it does not come up, or not in time; the end of its container's log is then in ours. Or if
-            it serves live traffic with something else.
+        DeploymentError: If it does not come up, or not in time; the end of its container's log, or of the log of its
+            image's build, is then in ours. Or if it serves live traffic with something else.
     """
     what = f"deployment {plan.deployment} of endpoint {plan.endpoint}"
     wait_until_settled(what, lambda: _state(client, plan), deadline)
-    with azure_errors(what, DeploymentError):
-        existing = _find(client, plan)
-        if existing:
-            same = existing.properties.get(FINGERPRINT_PROPERTY) == plan.fingerprint
-            if same and existing.provisioning_state == "Succeeded" and _runs_on(existing, plan.machines):
-                progress(f"{what}: already there")
-                return existing
-            if not same and plan.deployment in live_traffic(endpoint):
-                raise DeploymentError(
-                    f"{what}: serves live traffic with another model or code: name another deployment_name, or none"
-                )
-        if isinstance(plan.serving.environment, EnvironmentRecipe):
-            ensure_environment(client, plan.serving.environment)
-    try:
-        deployed: OnlineDeployment = run_operation(
-            what,
-            lambda: client.online_deployments.begin_create_or_update(_new(plan)),
-            lambda: _state(client, plan),
-            deadline,
+    with azure_errors(f"reading {what}", DeploymentError):
+        existing = retrying(f"reading {what}", lambda: find_deployment(client, plan.endpoint, plan.deployment))
+    if existing and plan.deployment in live_traffic(endpoint) and not _answers_as_planned(existing, plan):
+        raise DeploymentError(
+            f"{what}: serves live traffic with another model or code: name another deployment_name, or none"
         )
+    if isinstance(plan.serving.environment, EnvironmentRecipe):
+        recipe = plan.serving.environment
+        with azure_errors(f"environment {recipe.reference}", DeploymentError):
+            retrying(f"environment {recipe.reference}", lambda: ensure_environment(client, recipe))
+
+    def begin() -> LROPoller[OnlineDeployment] | None:
+        # Read each time: an earlier request may have done its work, though its answer got lost.
+        existing = find_deployment(client, plan.endpoint, plan.deployment)
+        if existing and _is_as_planned(existing, plan):
+            progress(f"{what}: already there")
+            return None
+        started: LROPoller[OnlineDeployment] = client.online_deployments.begin_create_or_update(
+            _new(plan, instance_count)
+        )
+        return started
+
+    try:
+        run_operation(what, begin, lambda: _state(client, plan), deadline)
     except DeploymentError:  # time is up
-        _log_container(client, plan)
+        log_container(client, plan.endpoint, plan.deployment)
         raise
     except AzureError as error:
-        _log_container(client, plan)
+        _log_failure(client, plan, error)
         raise explain(error, what, DeploymentError) from error
+    with azure_errors(f"reading {what}", DeploymentError):
+        deployed: OnlineDeployment = retrying(
+            f"reading {what}", lambda: client.online_deployments.get(plan.deployment, plan.endpoint)
+        )
     return deployed
 
 
-def _new(plan: Plan) -> OnlineDeployment:
+def find_deployment(client: MLClient, endpoint_name: str, name: str) -> OnlineDeployment | None:
+    """Return a deployment; None if there is none of this name.
+
+    Raises:
+        AzureError: As the SDK raises it.
+    """
+    try:
+        found: OnlineDeployment = client.online_deployments.get(name, endpoint_name)
+    except ResourceNotFoundError:
+        return None
+    return found
+
+
+def live_deployment(client: MLClient, endpoint: OnlineEndpoint, other_than: str) -> OnlineDeployment | None:
+    """Return the deployment that gets most of an endpoint's traffic, apart from one; None if there is no other.
+
+    Raises:
+        DeploymentError: If Azure does not show it.
+    """
+    live = {name: share for name, share in live_traffic(endpoint).items() if name != other_than}
+    if not live:
+        return None
+    name, endpoint_name = max(live, key=live.__getitem__), str(endpoint.name)
+    what = f"reading deployment {name} of endpoint {endpoint_name}"
+    with azure_errors(what, DeploymentError):
+        return retrying(what, lambda: find_deployment(client, endpoint_name, name))
+
+
+def delete_deployment(client: MLClient, endpoint_name: str, name: str, deadline: Deadline) -> None:
+    """Delete a deployment, unless it is already gone.
+
+    Raises:
+        DeploymentError: If Azure does not do it, or not in time.
+    """
+    what = f"deployment {name} of endpoint {endpoint_name}: deleting"
+
+    def state() -> str | None:
+        found = find_deployment(client, endpoint_name, name)
+        return found.provisioning_state if found else None
+
+    def begin() -> LROPoller[None] | None:
+        return client.online_deployments.begin_delete(name, endpoint_name) if state() else None
+
+    with azure_errors(what, DeploymentError):
+        run_operation(what, begin, state, deadline)
+
+
+def log_container(client: MLClient, endpoint_name: str, name: str) -> None:
+    """Put the end of a deployment's container log into ours, where Azure gives it."""
+    try:
+        log = retrying(
+            f"reading the log of deployment {name}",
+            lambda: client.online_deployments.get_logs(name, endpoint_name, _LOG_LINES),
+        )
+    except AzureError as error:
+        logger.warning("deployment %s: no container log to show (%s)", name, type(error).__name__)
+    else:
+        logger.error("deployment %s: the end of its container's log:\n%s", name, log.rstrip())
+
+
+def _new(plan: Plan, instance_count: int) -> OnlineDeployment:
     from azure.ai.ml.entities import (
         CodeConfiguration,
         KubernetesOnlineDeployment,
@@ -89,7 +169,7 @@ def _new(plan: Plan) -> OnlineDeployment:
         environment=serving.environment_reference,
         environment_variables=serving.environment_variables,
         instance_type=machines.resolved_instance_type,
-        instance_count=machines.instance_count,
+        instance_count=instance_count,
         liveness_probe=ProbeSettings(**_PROBE),
         readiness_probe=ProbeSettings(**_PROBE),
         request_settings=OnlineRequestSettings(**_REQUESTS),
@@ -98,28 +178,34 @@ def _new(plan: Plan) -> OnlineDeployment:
     )
 
 
+def _is_as_planned(deployment: OnlineDeployment, plan: Plan) -> bool:
+    return (
+        _answers_as_planned(deployment, plan)
+        and deployment.provisioning_state == "Succeeded"
+        and _runs_on(deployment, plan.machines)
+    )
+
+
+def _answers_as_planned(deployment: OnlineDeployment, plan: Plan) -> bool:
+    return bool(deployment.properties.get(FINGERPRINT_PROPERTY) == plan.fingerprint)
+
+
 def _runs_on(deployment: OnlineDeployment, machines: Machines) -> bool:
     wanted = machines.resolved_instance_type
-    return deployment.instance_count == machines.instance_count and wanted in (None, deployment.instance_type)
+    count = machines.instance_count or deployment.instance_count
+    return deployment.instance_count == count and wanted in (None, deployment.instance_type)
 
 
-def _log_container(client: MLClient, plan: Plan) -> None:
-    try:
-        log = client.online_deployments.get_logs(plan.deployment, plan.endpoint, _LOG_LINES)
-    except AzureError as error:
-        logger.warning("deployment %s: no container log to show (%s)", plan.deployment, type(error).__name__)
-    else:
-        logger.error("deployment %s: the end of its container's log:\n%s", plan.deployment, log.rstrip())
-
-
-def _find(client: MLClient, plan: Plan) -> OnlineDeployment | None:
-    try:
-        found: OnlineDeployment = client.online_deployments.get(plan.deployment, plan.endpoint)
-    except ResourceNotFoundError:
-        return None
-    return found
+def _log_failure(client: MLClient, plan: Plan, error: AzureError) -> None:
+    """Show why: the log of the image's build, where that failed, else the container's."""
+    if isinstance(error, HttpResponseError) and IMAGE_BUILD_FAILURE in error_codes(error):
+        log = read_build_log(client, _LOG_LINES)
+        if log:
+            logger.error("environment of deployment %s: the end of its image's build log:\n%s", plan.deployment, log)
+            return
+    log_container(client, plan.endpoint, plan.deployment)
 
 
 def _state(client: MLClient, plan: Plan) -> str | None:
-    deployment = _find(client, plan)
+    deployment = find_deployment(client, plan.endpoint, plan.deployment)
     return deployment.provisioning_state if deployment else None

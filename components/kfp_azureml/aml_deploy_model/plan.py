@@ -63,12 +63,12 @@ class Machines:
     Attributes:
         compute: The attached Kubernetes compute; empty: managed by Azure.
         instance_type: The machines; empty: Standard_DS3_v2, on Kubernetes the cluster's default.
-        instance_count: How many.
+        instance_count: How many; 0: as many as the live deployment has.
     """
 
     compute: str = ""
     instance_type: str = ""
-    instance_count: int = 1
+    instance_count: int = 0
 
     @property
     def resolved_instance_type(self) -> str | None:

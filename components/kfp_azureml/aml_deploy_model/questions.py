@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ REQUEST_SECONDS = 60.0
 
 DEPLOYMENT_HEADER = "azureml-model-deployment"  # in a request: who is to answer; in an answer: who did
 
+_ROUNDING = 1e-9  # of a share of images
+
 # Not there yet, too busy, or a gateway between us and the container.
 _NOT_YET = frozenset({404, 408, 429, 502, 503, 504})
 
@@ -31,13 +34,17 @@ class Question:
     Attributes:
         body: The request's JSON.
         expected: The class index of each image in the request; None if any answer with status 200 will do.
+        min_accuracy: The least share of the images that has to be answered as expected, 0 to 1.
+        parts: The same in small: requests with one image each; empty if the request cannot be divided.
     """
 
     body: bytes
     expected: tuple[int, ...] | None = None
+    min_accuracy: float = 1.0
+    parts: tuple[Question, ...] = ()
 
     def check(self, answer: httpx.Response) -> str | None:
-        """Return what is wrong with an answer of status 200, None if it is right."""
+        """Return what is wrong with an answer of status 200, None if it is right enough."""
         if self.expected is None:
             return None
         try:
@@ -47,7 +54,7 @@ class Question:
         if len(predicted) != len(self.expected):
             return f"{len(predicted)} answers for {len(self.expected)} images"
         wrong = sum(one != other for one, other in zip(predicted, self.expected, strict=True))
-        if wrong:
+        if wrong > (1 - self.min_accuracy) * len(self.expected) + _ROUNDING:
             return f"{wrong} of {len(self.expected)} images are classified differently than when the model was scored"
         return None
 
@@ -86,43 +93,81 @@ class Scoring:
         until = time.monotonic() + GRACE_SECONDS
         with httpx.Client(timeout=REQUEST_SECONDS) as client:
             while True:
-                try:
-                    answer = client.post(self.uri, content=question.body, headers=headers)
-                    answered_by = answer.headers.get(DEPLOYMENT_HEADER, deployment)
-                    if answered_by == deployment:
-                        fault, again = _fault(answer, question), _status(answer) in _NOT_YET
-                    else:
-                        fault, again = f"{answered_by} still answers in its place", True
-                except httpx.HTTPError as error:
-                    fault, again = f"no answer ({type(error).__name__}: {error})", True
+                fault, again = self._try(client, question, deployment, headers)
                 if fault is None:
                     return
                 if not again or time.monotonic() > until:
                     raise DeploymentError(f"{self.uri}, deployment {deployment}: {fault}")
                 time.sleep(PAUSE_SECONDS)
 
+    def ask_once(self, client: httpx.Client, question: Question, deployment: str) -> str | None:
+        """Ask a deployment by its name, and take the answer as it is.
 
-def question_from_sample(score_result: Path) -> Question:
-    """Make a request of the images that score left with its answers.
+        Args:
+            client: Sends the request; its connections are kept.
+            question: The request.
+            deployment: The deployment that has to answer.
+
+        Returns:
+            What is wrong with the answer; None if it is right.
+        """
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        return self._try(client, question, deployment, {**headers, DEPLOYMENT_HEADER: deployment})[0]
+
+    def _try(
+        self, client: httpx.Client, question: Question, deployment: str, headers: Mapping[str, str]
+    ) -> tuple[str | None, bool]:
+        """Return what is wrong with the answer to one request, and whether it may be right in a moment."""
+        import httpx
+
+        try:
+            answer = client.post(self.uri, content=question.body, headers=headers)
+        except httpx.HTTPError as error:
+            return f"no answer ({type(error).__name__}: {error})", True
+        answered_by = answer.headers.get(DEPLOYMENT_HEADER, deployment)
+        if answered_by != deployment:
+            return f"{answered_by} still answers in its place", True
+        return _fault(answer, question), _status(answer) in _NOT_YET
+
+
+def read_sample(score_result: Path) -> bytes:
+    """Read the sample that score left with its answers.
 
     Args:
         score_result: The score step's output.
 
-    Returns:
-        The request with the classes it was answered with.
-
     Raises:
-        ModelError: If there is no sample, or it is not what score writes.
+        ModelError: If there is none.
     """
     path = score_result / SAMPLE_FILE
     try:
-        sample: dict[str, Any] = json.loads(path.read_text())
-        body = json.dumps({"images": sample["images"]}).encode()
-        return Question(body, tuple(int(index) for index in sample["predicted"]))
+        return path.read_bytes()
     except FileNotFoundError:
         raise ModelError(f"{path}: missing; score_result is the folder that the score step wrote") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: not a sample that the score step wrote ({error})") from error
+
+
+def question_from_sample(content: bytes, min_accuracy: float = 1.0) -> Question:
+    """Make a request of the images of a sample, which is to be answered as when they were scored.
+
+    Args:
+        content: What score wrote to `sample.json`.
+        min_accuracy: The least share of the images, 0 to 1, to be classified as they were.
+
+    Returns:
+        The request; its parts have one image each. These have to be classified right only where all of them have to.
+
+    Raises:
+        ModelError: If it is not what score writes.
+    """
+    try:
+        sample: dict[str, Any] = json.loads(content)
+        expected = tuple(int(index) for index in sample["predicted"])
+        images = list(sample["images"])
+        pairs = list(zip(images, expected, strict=True))
+    except (ValueError, OverflowError, KeyError, TypeError) as error:
+        raise ModelError(f"{SAMPLE_FILE}: not a sample that the score step wrote ({error})") from error
+    parts = tuple(Question(_body([image]), (index,) if min_accuracy == 1 else None) for image, index in pairs)
+    return Question(_body(images), expected, min_accuracy, parts)
 
 
 def question_from_file(request: Path) -> Question:
@@ -139,6 +184,10 @@ def question_from_file(request: Path) -> Question:
     except ValueError as error:
         raise DeploymentError(f"request {request}: not JSON ({error})") from error
     return Question(body)
+
+
+def _body(images: list[object]) -> bytes:
+    return json.dumps({"images": images}).encode()
 
 
 def _fault(answer: httpx.Response, question: Question) -> str | None:

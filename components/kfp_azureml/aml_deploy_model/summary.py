@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_azureml.aml_deploy_model.endpoint import traffic_words
+from kfp_azureml.aml_deploy_model.traffic import in_words as traffic_in_words
 from kfp_azureml.azureml.markdown import code, items, link
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def in_words(deployed: DeployedModel) -> str:
     facts = {
         "model": deployed.model,
         "deployment": deployed.deployment_name,
-        "traffic": traffic_words(deployed.traffic),
+        "traffic": traffic_in_words(deployed.traffic),
         "resource id": deployed.deployment_id,
     }
     return f"""\

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +13,11 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_azureml.aml_register_model.checks import MODEL_TYPES, check_asset_name, check_model
-from kfp_azureml.azureml.content import content_hash
+from kfp_azureml.azureml.content import content_hash, text_hash
 from kfp_azureml.azureml.properties import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.results import write_result
 from kfp_azureml.errors import ModelError
-from kfp_azureml.model_folder import SAMPLE_FILE, CheckRecord, hash_files
+from kfp_azureml.model_folder import SAMPLE_FILE, CheckRecord, hash_files, sha256
 from kfp_azureml.steps import progress, report, run_step
 
 if TYPE_CHECKING:
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "aml_register_model"
 
-_STAGED_NAME = "model"  # the folder's name below AZUREML_MODEL_DIR; part of the blob path, so always the same
+_FOLDER_NAME = "model"  # below AZUREML_MODEL_DIR
 _ATTEMPTS = 40  # each lost race means that somebody else's registration went through
 
 
@@ -104,8 +100,8 @@ def register_model(
 
     client = workspace_client(resource_group, workspace, subscription_id)
     wanted = _Wanted(model_name, model_version, model_type, content)
-    with _staged(model, score_result) as folder:
-        version = _find_or_create(client, wanted, folder, all_tags, description, run_id)
+    upload = _files_to_upload(model, files, score_result)
+    version = _find_or_create(client, wanted, upload, all_tags, description, run_id)
     registered = RegisteredModel(
         name=model_name,
         version=str(version.version),
@@ -129,7 +125,7 @@ class _Wanted:
 
 
 def _find_or_create(
-    client: MLClient, wanted: _Wanted, folder: Path, tags: dict[str, str], description: str, run_id: str
+    client: MLClient, wanted: _Wanted, files: Mapping[str, Path], tags: dict[str, str], description: str, run_id: str
 ) -> Model:
     """Return the version with the wanted content; make it if there is none.
 
@@ -140,6 +136,7 @@ def _find_or_create(
     from azure.core.exceptions import HttpResponseError
 
     from kfp_azureml.azureml.failures import azure_errors
+    from kfp_azureml.azureml.upload import upload_files
     from kfp_azureml.azureml.workspace import quiet_sdk
 
     for attempt in range(_ATTEMPTS):
@@ -151,17 +148,19 @@ def _find_or_create(
             version = wanted.version or _next_version(_versions(client, wanted.name, archived=True))
         progress(f"model {wanted.name}: uploading and registering version {version}")
         with azure_errors(f"registering model {wanted.name} version {version}"), quiet_sdk():
+            path = upload_files(client, files, _upload_folder(wanted, files))
             try:
-                registered: Model = client.models.create_or_update(
+                registered = _create(
+                    client,
                     Model(
                         name=wanted.name,
                         version=version,
                         type=wanted.type,
-                        path=folder,
+                        path=path,
                         description=description or None,
                         tags=tags,
                         properties={CONTENT_PROPERTY: wanted.content, RUN_PROPERTY: run_id},
-                    )
+                    ),
                 )
             except HttpResponseError as error:
                 if error.status_code not in (400, 409) or not _exists(client, wanted.name, version):
@@ -173,6 +172,15 @@ def _find_or_create(
     raise ModelError(
         f"model {wanted.name}: too many registrations at once, {_ATTEMPTS} versions were taken before ours"
     )
+
+
+def _create(client: MLClient, model: Model) -> Model:
+    from kfp_azureml.azureml.retries import retrying
+
+    registered: Model = retrying(
+        f"registering model {model.name} version {model.version}", lambda: client.models.create_or_update(model)
+    )
+    return registered
 
 
 def _find(client: MLClient, wanted: _Wanted) -> Model | None:
@@ -191,8 +199,13 @@ def _versions(client: MLClient, name: str, archived: bool = False) -> list[Model
     from azure.ai.ml.constants import ListViewType
     from azure.core.exceptions import ResourceNotFoundError
 
+    from kfp_azureml.azureml.retries import retrying
+
     try:
-        return list(client.models.list(name, list_view_type=ListViewType.ALL if archived else ListViewType.ACTIVE_ONLY))
+        view = ListViewType.ALL if archived else ListViewType.ACTIVE_ONLY
+        return retrying(
+            f"listing the versions of model {name}", lambda: list(client.models.list(name, list_view_type=view))
+        )
     except ResourceNotFoundError:
         return []
 
@@ -200,8 +213,10 @@ def _versions(client: MLClient, name: str, archived: bool = False) -> list[Model
 def _exists(client: MLClient, name: str, version: str) -> bool:
     from azure.core.exceptions import ResourceNotFoundError
 
+    from kfp_azureml.azureml.retries import retrying
+
     try:
-        client.models.get(name, version)
+        retrying(f"reading model {name} version {version}", lambda: client.models.get(name, version))
     except ResourceNotFoundError:
         return False
     return True
@@ -219,27 +234,22 @@ def _with_tags(client: MLClient, model: Model, tags: dict[str, str]) -> Model:
         return model
     model.tags = {**(model.tags or {}), **tags}
     with azure_errors(f"tagging model {model.name} version {model.version}"):
-        tagged: Model = client.models.create_or_update(model)
-    return tagged
+        return _create(client, model)
 
 
-@contextmanager
-def _staged(model: Path, score_result: Path | None) -> Iterator[Path]:
-    """Yield the folder to upload: the model's files and the sample, as links where the file system allows it."""
-    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as temporary:
-        staged = Path(temporary) / _STAGED_NAME
-        shutil.copytree(model, staged, copy_function=_link_or_copy)
-        sample = score_result / SAMPLE_FILE if score_result else None
-        if sample and sample.is_file() and not (staged / SAMPLE_FILE).exists():
-            _link_or_copy(sample, staged / SAMPLE_FILE)
-        yield staged
+def _upload_folder(wanted: _Wanted, files: Mapping[str, Path]) -> str:
+    """Name the folder in the storage after all that is in it."""
+    sample = sha256(files[SAMPLE_FILE]) if SAMPLE_FILE in files else ""
+    return f"kfp-azureml/{text_hash(wanted.content, sample)}/{_FOLDER_NAME}"
 
 
-def _link_or_copy(source: str | Path, target: str | Path) -> None:
-    try:
-        os.link(Path(source).resolve(), target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+def _files_to_upload(model: Path, files: Mapping[str, str], score_result: Path | None) -> dict[str, Path]:
+    """Return what is registered, by name: the model's files, and the sample with which its deployments are asked."""
+    upload = {name: model / name for name in files}
+    sample = score_result / SAMPLE_FILE if score_result else None
+    if sample and sample.is_file():
+        upload.setdefault(SAMPLE_FILE, sample)
+    return upload
 
 
 def _metric_tags(check: CheckRecord | None) -> dict[str, str]:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, service_principal
+from kfp_azureml.azureml.renewal import RenewableCredential
 from kfp_azureml.errors import CredentialsError
+from kfp_azureml.steps import quieten
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -38,8 +40,12 @@ def credential(environ: Mapping[str, str] = os.environ) -> TokenCredential:
         CredentialsError: If the service principal is incomplete, or a pod was given no identity at all.
     """
     # The identity library logs each refusal as a warning, beside the error we raise for it.
-    logging.getLogger("azure.identity").setLevel(logging.ERROR)
+    quieten("azure.identity", logging.ERROR)
+    return RenewableCredential(lambda: chosen_credential(environ))
 
+
+def chosen_credential(environ: Mapping[str, str]) -> TokenCredential:
+    """Return the identity library's own credential; see `credential`."""
     principal = service_principal(environ)
     if principal:
         return _service_principal(principal)

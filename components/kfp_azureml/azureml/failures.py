@@ -6,6 +6,7 @@ wording is only passed on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,10 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
     ODataV4Format,
-    ServiceRequestError,
-    ServiceResponseError,
 )
 
 from kfp_azureml.azcreds import PRINCIPAL_KEYS, SECRET_NAME, SUBSCRIPTION_KEY
+from kfp_azureml.azureml.retries import lost_connection
 from kfp_azureml.errors import CredentialsError, DeploymentError, KfpAzuremlError, WorkspaceError
 
 _LONGEST_DETAIL = 400  # characters of the service's own message that are passed on
@@ -42,6 +42,19 @@ _REFUSED = Remedy(
     CredentialsError,
     f"Azure refused the credentials: check {', '.join(PRINCIPAL_KEYS)} in {SECRET_NAME}",
 )
+_EXPIRED_SECRET = Remedy(
+    CredentialsError,
+    "the client secret has expired: make a new one (az ad app credential reset --id CLIENT_ID) and put it into "
+    f"{SECRET_NAME} (kfp-azureml azcreds --check)",
+)
+_NO_FEDERATION = Remedy(
+    CredentialsError,
+    "the identity does not trust the pod's service account: give it a federated credential with the cluster's issuer "
+    "and the subject system:serviceaccount:NAMESPACE:NAME (a new one takes some minutes to work)",
+)
+_OUTDATED_TOKEN = Remedy(
+    CredentialsError, "the access token ran out under way: run the step again, it goes on where it was"
+)
 _NO_QUOTA = Remedy(
     DeploymentError, "the quota is used up: ask for more, or choose a smaller instance_type or instance_count"
 )
@@ -52,7 +65,7 @@ _BY_CODE = {
     "LinkedAuthorizationFailed": _NO_ROLE,
     "AuthorizationPermissionMismatch": Remedy(
         CredentialsError,
-        "the identity may not write to the workspace's storage: give it the role 'Storage Blob Data Contributor'",
+        "the identity may not use the workspace's storage: give it the role 'Storage Blob Data Contributor'",
     ),
     "InvalidSubscriptionId": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
     "SubscriptionNotFound": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
@@ -62,6 +75,7 @@ _BY_CODE = {
         "the subscription does not know Azure Machine Learning yet: "
         "az provider register --namespace Microsoft.MachineLearningServices",
     ),
+    "ExpiredAuthenticationToken": _OUTDATED_TOKEN,
     "OutOfQuota": _NO_QUOTA,
     "QuotaExceeded": _NO_QUOTA,
     "OutOfCapacity": Remedy(
@@ -77,6 +91,28 @@ _BY_STATUS = {
     409: Remedy(None, "it conflicts with what is there, or another operation is still running"),
     429: Remedy(None, "Azure is throttling this identity: try again later"),
 }
+
+
+# Error codes of Microsoft Entra: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+_BY_SIGN_IN_CODE = {
+    "7000222": _EXPIRED_SECRET,
+    "7000215": Remedy(
+        CredentialsError,
+        f"AZ_CLIENT_SECRET in {SECRET_NAME} is not the secret of the application; its value is needed, not its id",
+    ),
+    "700016": Remedy(
+        CredentialsError,
+        "there is no such application in the tenant: check AZ_CLIENT_ID and AZ_TENANT_ID in "
+        f"{SECRET_NAME}, or the client id that the pod's service account is annotated with",
+    ),
+    "90002": Remedy(
+        CredentialsError,
+        f"there is no such tenant: check AZ_TENANT_ID in {SECRET_NAME}, or the tenant of the pod's service account",
+    ),
+    **dict.fromkeys(("70021", "700211", "700212", "700213"), _NO_FEDERATION),
+}
+# The identity library keeps the answer's list of codes to itself; what it passes on begins with the same code.
+_SIGN_IN_CODE = re.compile(r"\bAADSTS(\d+)\b")
 
 
 @contextmanager
@@ -98,12 +134,9 @@ def azure_errors(doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) 
 
 def explain(error: AzureError, doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) -> KfpAzuremlError:
     """Put a failure into one line; see `azure_errors`."""
-    cause: BaseException | None = error
-    while cause is not None:
-        # The identity library wraps a failed connection as a failed authentication.
-        if isinstance(cause, (ServiceRequestError, ServiceResponseError)):
-            return WorkspaceError(f"{doing}: Azure cannot be reached: check network and proxy ({_one_line(cause)})")
-        cause = cause.__cause__
+    lost = lost_connection(error)
+    if lost is not None:
+        return WorkspaceError(f"{doing}: Azure cannot be reached: check network and proxy ({_one_line(lost)})")
     remedy = _remedy(error)
     detail = f"({_one_line(error)})"
     if remedy is None:
@@ -113,7 +146,10 @@ def explain(error: AzureError, doing: str, otherwise: type[KfpAzuremlError] = Wo
 
 def error_codes(error: HttpResponseError) -> list[str]:
     """Return the service's error codes, the outermost first; those of failed operations sit in the details."""
-    return _codes(error.error) if error.error else []
+    if error.error:
+        return _codes(error.error)
+    code = getattr(error, "error_code", None)  # where the storage's client keeps it, as an enum
+    return [str(getattr(code, "value", code))] if code else []
 
 
 def _codes(error: ODataV4Format) -> list[str]:
@@ -122,7 +158,10 @@ def _codes(error: ODataV4Format) -> list[str]:
 
 def _remedy(error: AzureError) -> Remedy | None:
     if isinstance(error, ClientAuthenticationError):
-        return _REFUSED
+        code = _SIGN_IN_CODE.search(str(error.message))
+        # With an answer and no such code it is Azure Resource Manager that refuses the token.
+        if code or error.response is None:
+            return _BY_SIGN_IN_CODE.get(code[1], _REFUSED) if code else _REFUSED
     if not isinstance(error, HttpResponseError):
         return None
     known = [_BY_CODE[code] for code in reversed(error_codes(error)) if code in _BY_CODE]

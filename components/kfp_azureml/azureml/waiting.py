@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from azure.core.exceptions import ResourceExistsError
+from azure.core.polling.base_polling import LROBasePolling
 
 from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.workspace import quiet_sdk
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.steps import progress
@@ -38,51 +40,68 @@ class Deadline:
 
     seconds: float
     look_at: str
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
 
     @property
     def elapsed(self) -> float:
         """Seconds since the step began to wait."""
         return time.monotonic() - self.started
 
-    def check(self, what: str, state: str) -> None:
+    @property
+    def remaining(self) -> float:
+        """Seconds until time is up; not below zero."""
+        return max(0.0, self.seconds - self.elapsed)
+
+    def check(self, what: str, state: str, operation: str = "") -> None:
         """Raise when time is up.
+
+        Args:
+            what: The operation for the message, such as `deployment v3`.
+            state: Its last known state.
+            operation: The address at which Azure tells its state, if there is one.
 
         Raises:
             DeploymentError: With the operation, its last known state and where to look at it.
         """
         if self.elapsed > self.seconds:
+            ask = f", or ask for the operation's state: az rest --method get --url '{operation}'" if operation else ""
             raise DeploymentError(
                 f"{what}: still {state} after {_duration(self.elapsed)} (timeout_seconds={self.seconds:g}); "
-                f"Azure goes on with it, look at {self.look_at}"
+                f"Azure goes on with it, look at {self.look_at}{ask}"
             )
 
 
 def run_operation(
     what: str,
-    begin: Callable[[], LROPoller[Result]],
+    begin: Callable[[], LROPoller[Result] | None],
     state: Callable[[], str | None],
     deadline: Deadline,
-) -> Result:
+) -> Result | None:
     """Start a long-running operation and wait for its end.
 
-    Where another operation holds the resource (409), that one is waited for first.
+    Where another operation holds the resource (409), that one is waited for first; where the request got lost on its
+    way, it is sent again. So `begin` may run more than once, and has to look each time at what is there.
 
     Args:
         what: The operation for the log, such as `deployment v3`.
-        begin: Starts the operation.
+        begin: Starts the operation; returns None if there is nothing to be done (any more).
         state: Reads the resource's provisioning state; None if it does not exist.
         deadline: When to give up.
 
     Returns:
-        The resource as it is afterwards.
+        The resource as it is afterwards; None if there was nothing to be done, or nothing is left of it.
 
     Raises:
         AzureError: As the SDK raises it, if the operation failed.
         DeploymentError: If time is up.
     """
     with quiet_sdk():
-        return _wait(what, _begin(what, begin, state, deadline), deadline)
+        poller = _begin(what, begin, state, deadline)
+        if poller is None:
+            # What is to be done may be under way by a request whose answer got lost.
+            wait_until_settled(what, state, deadline)
+            return None
+        return _wait(what, poller, deadline)
 
 
 def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Deadline) -> str | None:
@@ -97,7 +116,7 @@ def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Dea
     log = _StateLog(what, deadline)
     while True:
         with azure_errors(f"reading the state of {what}", DeploymentError):
-            current = state()
+            current = retrying(f"reading the state of {what}", state)
         if current is None or current.lower() not in IN_FLIGHT:
             return current
         log.report(current)
@@ -106,12 +125,12 @@ def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Dea
 
 
 def _begin(
-    what: str, begin: Callable[[], LROPoller[Result]], state: Callable[[], str | None], deadline: Deadline
-) -> LROPoller[Result]:
+    what: str, begin: Callable[[], LROPoller[Result] | None], state: Callable[[], str | None], deadline: Deadline
+) -> LROPoller[Result] | None:
     refusals = 0
     while True:
         try:
-            return begin()
+            return retrying(what, begin)
         except ResourceExistsError:
             # Azure refuses for some seconds even right after it called the last operation Succeeded.
             refusals += 1
@@ -126,7 +145,7 @@ def _wait(what: str, poller: LROPoller[Result], deadline: Deadline) -> Result:
     log = _StateLog(what, deadline)
     while not poller.done():
         log.report(poller.status())
-        deadline.check(what, poller.status())
+        deadline.check(what, poller.status(), _operation_address(poller))
         # `result(timeout)` fails on expiry with an AttributeError of the SDK's own; `wait` does not.
         poller.wait(LOOK_SECONDS)
     result = poller.result()
@@ -134,8 +153,14 @@ def _wait(what: str, poller: LROPoller[Result], deadline: Deadline) -> Result:
     return result
 
 
+def _operation_address(poller: LROPoller[Result]) -> str:
+    """Return where Azure tells an operation's state; the SDK keeps it to itself."""
+    method = poller.polling_method()
+    return method._operation.get_polling_url() if isinstance(method, LROBasePolling) else ""
+
+
 class _StateLog:
-    """Logs a state when it changes, and now and then while it does not."""
+    """Logs a state with the page to look at when it changes, and without it now and then while it does not."""
 
     def __init__(self, what: str, deadline: Deadline) -> None:
         self._what = what
@@ -147,8 +172,9 @@ class _StateLog:
         now = time.monotonic()
         if state == self._last and now - self._reported < REPORT_SECONDS:
             return
+        page = f", {self._deadline.look_at}" if state != self._last else ""
         self._last, self._reported = state, now
-        progress(f"{self._what}: {state}, {_duration(self._deadline.elapsed)} elapsed")
+        progress(f"{self._what}: {state}, {_duration(self._deadline.elapsed)} elapsed{page}")
 
 
 def _duration(seconds: float) -> str:

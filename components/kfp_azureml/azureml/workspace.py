@@ -7,17 +7,23 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kfp_azureml import azcreds
 from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml.retries import SDK_RETRIES, retrying
 from kfp_azureml.errors import WorkspaceError
+from kfp_azureml.steps import quieten
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.core.credentials import TokenCredential
+
+# With show_progress=False the SDK drops what its upload threads raise, and waits for them for ever. Nothing is shown
+# all the same: see `quiet_sdk`.
+_CLIENT_SETTINGS: dict[str, Any] = {"enable_telemetry": False, "show_progress": True, **SDK_RETRIES}
 
 
 def workspace_client(resource_group: str = "", workspace: str = "", subscription_id: str = "") -> MLClient:
@@ -44,15 +50,13 @@ def workspace_client(resource_group: str = "", workspace: str = "", subscription
     from azure.ai.ml import MLClient
 
     # It has a handler of its own, which would mix remarks into the step's log.
-    logging.getLogger("azure.ai.ml").setLevel(logging.WARNING)
+    quieten("azure.ai.ml", logging.WARNING)
     if workspace:
-        client = MLClient(
-            identity, subscription, resource_group, workspace, enable_telemetry=False, show_progress=False
-        )
+        client = MLClient(identity, subscription, resource_group, workspace, **_CLIENT_SETTINGS)
     else:
         client = _client_from_config(identity)
     with azure_errors(f"workspace {client.workspace_name} in resource group {client.resource_group_name}"):
-        client.workspaces.get(client.workspace_name)
+        retrying("reading the workspace", lambda: client.workspaces.get(client.workspace_name))
     return client
 
 
@@ -92,7 +96,7 @@ def _client_from_config(identity: TokenCredential) -> MLClient:
     from azure.ai.ml.exceptions import ValidationException
 
     try:
-        return MLClient.from_config(identity, enable_telemetry=False, show_progress=False)
+        return MLClient.from_config(identity, **_CLIENT_SETTINGS)
     except ValidationException as error:
         raise WorkspaceError(
             f"no workspace named: give resource_group and workspace, or a complete config.json in {Path.cwd()} "

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 # What kfp gives a task beside its component's inputs, where a limit or the image is a pipeline parameter.
-_SETTINGS = {
+SETTINGS = {
     "accelerator_count",
     "accelerator_type",
     "base_image",
@@ -67,7 +67,7 @@ def _dangling_in_dag(
         for wanted in (in_settings | in_texts) - given.keys() - declared:
             yield f"{where} needs its input {wanted}, for a limit, an image or a text, and is not given it"
         for argument, value in given.items():
-            if argument not in declared | _SETTINGS | in_settings | in_texts:
+            if argument not in declared | SETTINGS | in_settings | in_texts:
                 yield f"{where} gives {called} the input {argument}, which it does not have"
             source = value.get("componentInputParameter") or value.get("componentInputArtifact")
             if source and source not in known_inputs and "loop-item" not in source:

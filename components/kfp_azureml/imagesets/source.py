@@ -93,6 +93,11 @@ class _Readable(io.RawIOBase):
         super().close()
 
 
+def is_azureml_name(input_data: str) -> bool:
+    """Say whether a folder is named as in Azure ML, where its address has to be looked up first."""
+    return input_data.startswith("azureml:")
+
+
 def open_source(input_data: str, *, use_azure_credentials: bool = False) -> Source:
     """Find out how the files of a folder are opened.
 

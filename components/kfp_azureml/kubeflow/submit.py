@@ -80,7 +80,7 @@ def submit(wanted: Submission, connection: Connection, say: Callable[[str], None
     source = find_pipeline(wanted.pipeline)
     run_id = ""
     try:
-        with _compiled(source, wanted.options) as package:
+        with _compiled(source, wanted.options, cache=wanted.cache) as package:
             declared = declared_parameters(package)
             arguments = parse_values(wanted.params, declared)
             check_complete(arguments, declared)
@@ -122,15 +122,31 @@ def step_names(package: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _compiled(source: Path, options: PipelineOptions) -> Iterator[Path]:
-    if source.suffix != ".py":
-        validate_compiled(source)
-        yield source
-        return
+def _compiled(source: Path, options: PipelineOptions, *, cache: bool) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
-        package = Path(folder) / f"{source.stem}.yaml"
-        compile_pipeline(source, package, options)
-        yield package
+        package = source
+        if source.suffix == ".py":
+            package = Path(folder) / f"{source.stem}.yaml"
+            compile_pipeline(source, package, options)
+        else:
+            validate_compiled(source)
+        yield package if cache else _uncached(package, Path(folder))
+
+
+def _uncached(package: Path, folder: Path) -> Path:
+    """Write a package whose steps take nothing from earlier runs.
+
+    kfp's own `enable_caching=False` leaves out all steps inside an exit handler or a condition.
+    """
+    import yaml
+
+    pipeline, *platform = yaml.safe_load_all(package.read_text())
+    for group in (pipeline["root"], *pipeline.get("components", {}).values()):
+        for task in group.get("dag", {}).get("tasks", {}).values():
+            task["cachingOptions"] = {}
+    changed = folder / package.name
+    changed.write_text(yaml.safe_dump_all([pipeline, *platform], sort_keys=False))
+    return changed
 
 
 def _create_run(
@@ -147,8 +163,6 @@ def _create_run(
                 job_name=wanted.run_name or f"{package.stem} {time.strftime('%Y-%m-%d %H-%M-%S')}",
                 pipeline_package_path=str(package),
                 params=dict(arguments),
-                # True would switch the cache on for the steps that must not have it.
-                enable_caching=None if wanted.cache else False,
                 service_account=wanted.service_account or None,
             )
     except KubeflowError as error:

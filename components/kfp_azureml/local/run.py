@@ -18,6 +18,7 @@ from kfp_azureml.compiling.sources import find_pipeline
 from kfp_azureml.compiling.validation import validate_compiled
 from kfp_azureml.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, CLASSES
+from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
@@ -143,6 +144,8 @@ def _input_data(
     if uri == ADDRESS:
         named = {"class_names": list(CLASSES)} if "class_names" in declared.keys() - arguments.keys() else {}
         return {"input_data": str(fashion_mnist(say)), **named}
+    if uri and is_azureml_name(uri) and not wanted.azure:
+        raise PipelineError(f"{uri}: a name in Azure ML is looked up in your own workspace: add --azure")
     if not uri or wanted.azure:
         return {"input_data": uri} if uri else {}
     with_azure = bool(arguments.get("use_azure_credentials"))

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from kfp_azureml.errors import DataError
 from kfp_azureml.imagesets import idx
 from kfp_azureml.imagesets.image_set import images_per_group
-from kfp_azureml.imagesets.source import Source, open_source
+from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
 from kfp_azureml.outputs import whole_folder
 from kfp_azureml.steps import every, progress, run_step
 
@@ -52,6 +52,9 @@ def prep_data(
     output_format: str = "parquet",
     class_names: Sequence[str] = (),
     use_azure_credentials: bool = False,
+    resource_group: str = "",
+    workspace: str = "",
+    subscription_id: str = "",
 ) -> PrepResult:
     """Turn the four idx files of a folder into a training and a test set.
 
@@ -59,13 +62,18 @@ def prep_data(
     are there as a whole at the end, or neither is.
 
     Args:
-        input_data: The folder or URI with the idx files, raw or gzipped, under their usual names; see `open_source`.
+        input_data: The folder or URI with the idx files, raw or gzipped, under their usual names; see `open_source`. Or
+            a name of Azure ML's, such as `azureml:NAME:VERSION`; see `data_references.locate`.
         training_data: The folder to write the training set into.
         test_data: The folder to write the test set into.
         output_format: `parquet`, or `csv` for the baseline's files, byte for byte.
         class_names: The classes' names, in the order of the labels; by default their numbers, as far as the highest
             label of the training set.
-        use_azure_credentials: Read Azure storage with the credentials of azcreds; see `open_source`.
+        use_azure_credentials: Read Azure storage with the credentials of azcreds; see `open_source`. A name of Azure
+            ML's is always read with them.
+        resource_group: The resource group of the workspace that such a name is looked up in.
+        workspace: The workspace's name.
+        subscription_id: Its subscription.
 
     Returns:
         What was written.
@@ -74,8 +82,14 @@ def prep_data(
         DataError: If the data is missing, damaged or inconsistent.
         OutputError: If an output folder is not empty, or cannot be written.
         CredentialsError: If only some of the Azure credentials are set.
+        WorkspaceError: If a name of Azure ML's is in no workspace that is known.
     """
     _check_arguments(training_data, test_data, output_format, class_names)
+    if is_azureml_name(input_data):
+        from kfp_azureml.azureml.data_references import locate
+
+        names = {"resource_group": resource_group, "workspace": workspace, "subscription_id": subscription_id}
+        input_data, use_azure_credentials = locate(input_data, **names), True
     source = open_source(input_data, use_azure_credentials=use_azure_credentials)
     training = _inspect(source, "train")
     test = _inspect(source, "t10k")
@@ -185,13 +199,16 @@ def _shape_text(shape: tuple[int, int, int]) -> str:
 @click.option("--output-format", type=click.Choice(FORMATS), default="parquet", show_default=True)
 @click.option("--class-name", "class_names", multiple=True, help="Name of a class; repeat it, in label order.")
 @click.option("--use-azure-credentials", is_flag=True, help="Read Azure storage with the credentials of azcreds.")
+@click.option("--resource-group", default="", help="Of the workspace that an azureml: name is looked up in.")
+@click.option("--workspace", default="", help="Its name.")
+@click.option("--subscription-id", default="", help="Its subscription.  [default: AZ_SUBSCRIPTION_ID]")
 def main(
     input_data: str,
     training_data: Path,
     test_data: Path,
     output_format: str,
     class_names: tuple[str, ...],
-    use_azure_credentials: bool,
+    **azure: Any,
 ) -> None:
     """Turn the four idx files of an image set into a training and a test set."""
     # Arrow imports numpy, whose BLAS starts a thread for each core: 100 ms of CPU for nothing here.
@@ -203,7 +220,7 @@ def main(
             test_data,
             output_format=output_format,
             class_names=class_names,
-            use_azure_credentials=use_azure_credentials,
+            **azure,
         )
 
 

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from azureml_emulator.arm import PROVIDER, bad_request
 from azureml_emulator.resources.assets import AssetKind, list_versions
+from azureml_emulator.resources.listing import page
 from azureml_emulator.services import services
 from azureml_emulator.store import Document
 
@@ -28,9 +29,7 @@ async def find_by_hash(request: Request) -> Response:
     if not wanted:
         return await list_versions(request)
     found = services(request).store.list_type(VERSION_TYPE)
-    return JSONResponse(
-        {"value": [code for code in found if code["properties"]["properties"].get("hash_sha256") == wanted]}
-    )
+    return page(request, [code for code in found if code["properties"]["properties"].get("hash_sha256") == wanted])
 
 
 async def start_pending_upload(request: Request) -> Response:

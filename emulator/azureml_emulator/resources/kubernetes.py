@@ -33,29 +33,38 @@ def attach_cluster(store: Store, compute_id: str, location: str) -> None:
         compute_id: ARM id of the compute it becomes.
         location: Its Azure region.
     """
+    properties = {
+        **cluster_properties(compute_id, {}),
+        "computeLocation": location,
+        "description": None,
+        "isAttachedCompute": True,
+        "provisioningState": "Succeeded",
+        "provisioningErrors": None,
+    }
+    store.put(new_resource(compute_id, properties, location=location, tags={}))
+
+
+def cluster_properties(compute_id: str, given: Document) -> Document:
+    """Say what an attached cluster is.
+
+    Args:
+        compute_id: ARM id of the compute.
+        given: What the client said of it.
+
+    Returns:
+        Its type, and what is particular to it.
+    """
     group, _, compute = compute_id.partition("/providers/")
     cluster = f"{group}/providers/Microsoft.ContainerService/managedClusters/{compute.rsplit('/', 1)[-1]}"
-    store.put(
-        new_resource(
-            compute_id,
-            {
-                "computeType": "Kubernetes",
-                "computeLocation": location,
-                "description": None,
-                "resourceId": cluster,
-                "isAttachedCompute": True,
-                "provisioningState": "Succeeded",
-                "provisioningErrors": None,
-                "properties": {
-                    "namespace": "default",
-                    "defaultInstanceType": DEFAULT_INSTANCE_TYPE,
-                    "instanceTypes": INSTANCE_TYPES,
-                },
-            },
-            location=location,
-            tags={},
-        )
-    )
+    return {
+        "computeType": "Kubernetes",
+        "resourceId": given.get("resourceId") or cluster,
+        "properties": {
+            "namespace": object_in(given, "properties").get("namespace") or "default",
+            "defaultInstanceType": DEFAULT_INSTANCE_TYPE,
+            "instanceTypes": INSTANCE_TYPES,
+        },
+    }
 
 
 def checked_compute(store: Store, asked: object) -> Document:

@@ -9,15 +9,27 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator import processes
-from azureml_emulator.arm import PROVIDER, bad_request, new_resource, not_emulated, object_in, read_body, read_resource
+from azureml_emulator.arm import (
+    PROVIDER,
+    ArmError,
+    bad_request,
+    new_resource,
+    not_emulated,
+    object_in,
+    read_body,
+    read_resource,
+)
+from azureml_emulator.build_logs import keep_build_log
 from azureml_emulator.durations import duration_seconds, probe_seconds
+from azureml_emulator.quota import check_quota
 from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
-from azureml_emulator.resources.online_endpoints import NAME_PATTERN, NAME_RULE, refuse_if_busy
+from azureml_emulator.resources.online_endpoints import NAME_PATTERN, NAME_RULE
 from azureml_emulator.services import Services, services
 from azureml_emulator.serving import bring_up, find_asset
 from azureml_emulator.store import Document
+from azureml_emulator.transitions import State
 
 TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
 PUT, DELETE = "put-online-deployment", "delete-online-deployment"
@@ -34,13 +46,15 @@ def define_operations(parts: Services) -> None:
 
     async def finish_put(deployment_id: str) -> None:
         await bring_up(parts, deployment_id)
-        parts.store.set_properties(deployment_id, provisioningState="Succeeded")
 
     async def finish_delete(deployment_id: str) -> None:
         await parts.servers.stop(deployment_id)
         parts.store.delete(deployment_id)
 
-    parts.operations.define(PUT, finish_put)
+    async def explain(error: ArmError) -> ArmError:
+        return await keep_build_log(parts.blobs, error)
+
+    parts.operations.define(PUT, finish_put, explain)
     parts.operations.define(DELETE, finish_delete)
 
 
@@ -52,15 +66,14 @@ async def put(request: Request) -> Response:
     endpoint = get_resource(request, parent(parent(deployment_id)))
     body, properties = await read_resource(request)
     previous = parts.store.get(deployment_id)
-    refuse_if_busy(previous)
-    if endpoint["properties"]["provisioningState"] == "Deleting":
-        refuse_if_busy(endpoint)
+    state = parts.transitions.begin_put(previous)
+    parts.transitions.refuse_if_busy(endpoint)
     compute_id = endpoint["properties"]["compute"]
     completed = _completed(properties, get_resource(request, compute_id) if compute_id else None)
     _check_assets(parts, completed)
     resource = new_resource(
         deployment_id,
-        {**completed, "provisioningState": "Updating" if previous else "Creating"},
+        {**completed, "provisioningState": state},
         previous=previous,
         location=body.get("location") or parts.settings.location,
         tags=object_in(body, "tags"),
@@ -68,9 +81,16 @@ async def put(request: Request) -> Response:
         sku=body.get("sku") or {"name": "Default", "capacity": 1},
         identity=body.get("identity"),
     )
+    if parts.settings.quota_cores is not None and not compute_id:
+        check_quota(resource, _managed_deployments(parts), parts.settings.quota_cores, parts.settings.subscription_id)
     parts.store.put(resource)
     operation = parts.operations.start(PUT, deployment_id)
     return accepted(request, operation, resource, 200 if previous else 201)
+
+
+def _managed_deployments(parts: Services) -> list[Document]:
+    deployments = parts.store.list_type(TYPE)
+    return [one for one in deployments if one["properties"]["endpointComputeType"] == "Managed"]
 
 
 def _completed(properties: Document, compute: Document | None) -> Document:
@@ -162,8 +182,10 @@ async def delete(request: Request) -> Response:
     endpoint = get_resource(request, parent(parent(deployment_id)))
     if percent := endpoint["properties"]["traffic"].get(deployment["name"]):
         raise bad_request(f"The deployment {deployment['name']} gets {percent} % of the traffic: set it to 0 first.")
+    if percent := endpoint["properties"]["mirrorTraffic"].get(deployment["name"]):
+        raise bad_request(f"{percent} % of the traffic is mirrored to {deployment['name']}: set that to 0 first.")
     parts.operations.cancel(deployment_id)
-    parts.store.set_properties(deployment_id, provisioningState="Deleting")
+    parts.transitions.move(deployment_id, State.DELETING)
     return accepted(request, parts.operations.start(DELETE, deployment_id), None, 202)
 
 

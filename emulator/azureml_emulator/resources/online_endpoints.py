@@ -11,17 +11,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.arm import bad_request, conflict, new_resource, not_emulated, object_in, read_body, read_resource
+from azureml_emulator.arm import bad_request, new_resource, object_in, read_body, read_resource, text_in
 from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.services import Services, services
 from azureml_emulator.store import Document, EndpointKeys
+from azureml_emulator.transitions import State
 
 NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]"
 NAME_RULE = "3 to 32 letters, digits and '-', a letter first, no '-' last"
 AUTH_MODES = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
-BUSY_STATES = ("Creating", "Updating", "Deleting")
+MOST_MIRRORED = 50
 PUT, DELETE, REGENERATE_KEYS = "put-online-endpoint", "delete-online-endpoint", "regenerate-keys"
 
 
@@ -32,9 +33,8 @@ def define_operations(parts: Services) -> None:
         parts: The emulator.
     """
 
-    async def finish_put(endpoint_id: str) -> None:
+    async def finish_put(_endpoint_id: str) -> None:
         await asyncio.sleep(parts.settings.endpoint_seconds)
-        parts.store.set_properties(endpoint_id, provisioningState="Succeeded")
 
     async def finish_delete(endpoint_id: str) -> None:
         await asyncio.sleep(parts.settings.endpoint_seconds)
@@ -58,12 +58,14 @@ async def put(request: Request) -> Response:
     check_name("an online endpoint", name, NAME_PATTERN, NAME_RULE)
     body, properties = await read_resource(request)
     previous = parts.store.get(endpoint_id)
-    refuse_if_busy(previous)
+    state = parts.transitions.begin_put(previous)
     auth_mode = AUTH_MODES.get(str(properties.get("authMode")).lower())
     if auth_mode is None:
         raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
     identity = object_in(body, "identity") or {"type": "SystemAssigned"}
-    if previous and previous["identity"]["type"].lower() != str(identity.get("type")).lower():
+    if not text_in(identity, "type"):
+        raise bad_request("An endpoint's identity needs a 'type'.", "identity")
+    if previous and previous["identity"]["type"].lower() != identity["type"].lower():
         raise bad_request("The identity of an endpoint cannot change after its creation.")
     deployments = [deployment["name"] for deployment in parts.store.list_collection(f"{endpoint_id}/deployments")]
     traffic = checked_traffic(object_in(properties, "traffic"), deployments)
@@ -74,10 +76,10 @@ async def put(request: Request) -> Response:
         raise bad_request("The compute of an endpoint cannot change after its creation.")
     if compute and auth_mode == "AADToken":
         raise bad_request("AADToken is for managed endpoints: on Kubernetes, 'authMode' must be Key or AMLToken.")
-    if any(object_in(properties, "mirrorTraffic").values()):
-        if compute:
-            raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored: managed endpoints only.")
-        raise not_emulated("mirrored traffic")
+    mirror_traffic = object_in(properties, "mirrorTraffic")
+    if compute and any(mirror_traffic.values()):
+        raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored: managed endpoints only.")
+    mirror_traffic = checked_mirror_traffic(mirror_traffic, traffic, deployments)
     address = _address(name.lower(), compute, parts.settings.location)
     resource = new_resource(
         endpoint_id,
@@ -86,12 +88,12 @@ async def put(request: Request) -> Response:
             "authMode": auth_mode,
             "properties": object_in(properties, "properties"),
             "traffic": traffic,
-            "mirrorTraffic": {},
+            "mirrorTraffic": mirror_traffic,
             "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
             "compute": compute_id,
             "scoringUri": f"{address}/score",
             "swaggerUri": f"{address}/swagger.json",
-            "provisioningState": "Updating" if previous else "Creating",
+            "provisioningState": state,
         },
         previous=previous,
         location=body.get("location") or parts.settings.location,
@@ -99,10 +101,10 @@ async def put(request: Request) -> Response:
         kind=body.get("kind") or ("K8S" if compute else "Managed"),
         identity=previous["identity"] if previous else _new_identity(identity, parts),
     )
+    given = object_in(properties, "keys")
+    keys = EndpointKeys(_key(given, "primaryKey"), _key(given, "secondaryKey"))
     parts.store.put(resource)
     if previous is None:
-        given = object_in(properties, "keys")
-        keys = EndpointKeys(_key(given, "primaryKey"), _key(given, "secondaryKey"))
         parts.store.put_keys(endpoint_id, keys)
     operation = parts.operations.start(PUT, endpoint_id)
     return accepted(request, operation, resource, 200 if previous else 201)
@@ -121,31 +123,50 @@ def checked_traffic(traffic: Document, deployments: list[str]) -> dict[str, int]
     Raises:
         ArmError: 400, if a deployment is not there, a share is not 0 to 100, or the sum is neither 0 nor 100.
     """
-    names = {name.lower(): name for name in deployments}
-    checked: dict[str, int] = {}
-    for name, percent in traffic.items():
-        if name.lower() not in names:
-            raise bad_request(f"Traffic names the deployment {name!r}, which the endpoint does not have.")
-        if isinstance(percent, bool) or not isinstance(percent, int) or not 0 <= percent <= 100:
-            raise bad_request(f"Traffic of {name!r} must be a whole number from 0 to 100, not {percent!r}.")
-        checked[names[name.lower()]] = percent
+    checked = _percentages("Traffic", traffic, deployments)
     if sum(checked.values()) not in (0, 100):
         raise bad_request(f"Traffic must add up to 0 or 100 percent, not {sum(checked.values())}.")
     return checked
 
 
-def refuse_if_busy(resource: Document | None) -> None:
-    """Refuse to change what an operation is changing.
+def checked_mirror_traffic(mirror: Document, traffic: dict[str, int], deployments: list[str]) -> dict[str, int]:
+    """Check to which deployment an endpoint's traffic is mirrored.
+
+    The rules are the service's, see the section on mirrored traffic of
+    https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
 
     Args:
-        resource: The endpoint or deployment, if it is there.
+        mirror: Percent by deployment name.
+        traffic: The live traffic, checked.
+        deployments: The endpoint's deployments.
+
+    Returns:
+        The same, with the deployments' names as they were created.
 
     Raises:
-        ArmError: 409, if an operation is under way.
+        ArmError: 400, if a deployment is not there or gets live traffic, there are several, or it is more than half.
     """
-    if resource and resource["properties"]["provisioningState"] in BUSY_STATES:
-        state = resource["properties"]["provisioningState"]
-        raise conflict(f"{resource['id']} is in state {state}: it can be changed when the operation has ended.")
+    checked = _percentages("Mirrored traffic", mirror, deployments)
+    mirrored = [name for name, percent in checked.items() if percent]
+    if len(mirrored) > 1:
+        raise bad_request(f"Traffic can be mirrored to one deployment only, not to {', '.join(mirrored)}.")
+    if sum(checked.values()) > MOST_MIRRORED:
+        raise bad_request(f"At most {MOST_MIRRORED} percent can be mirrored, not {sum(checked.values())}.")
+    if mirrored and traffic.get(mirrored[0]):
+        raise bad_request(f"The deployment {mirrored[0]} gets live traffic: it cannot get mirrored traffic, too.")
+    return checked
+
+
+def _percentages(what: str, shares: Document, deployments: list[str]) -> dict[str, int]:
+    names = {name.lower(): name for name in deployments}
+    checked: dict[str, int] = {}
+    for name, percent in shares.items():
+        if name.lower() not in names:
+            raise bad_request(f"{what} names the deployment {name!r}, which the endpoint does not have.")
+        if isinstance(percent, bool) or not isinstance(percent, int) or not 0 <= percent <= 100:
+            raise bad_request(f"{what} of {name!r} must be a whole number from 0 to 100, not {percent!r}.")
+        checked[names[name.lower()]] = percent
+    return checked
 
 
 async def list_endpoints(request: Request) -> Response:
@@ -165,7 +186,7 @@ async def delete(request: Request) -> Response:
     if parts.store.get(endpoint_id) is None:
         return Response(status_code=204)
     parts.operations.cancel(endpoint_id)
-    parts.store.set_properties(endpoint_id, provisioningState="Deleting")
+    parts.transitions.move(endpoint_id, State.DELETING)
     return accepted(request, parts.operations.start(DELETE, endpoint_id), None, 202)
 
 
@@ -229,7 +250,7 @@ def _keys(request: Request) -> EndpointKeys:
 
 
 def _new_identity(identity: Document, parts: Services) -> Document:
-    if "SystemAssigned" in str(identity.get("type")):
+    if "SystemAssigned" in identity["type"]:
         return {**identity, "principalId": str(uuid.uuid4()), "tenantId": parts.settings.tenant_id}
     return identity
 

@@ -2,10 +2,17 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+import httpx
 import pytest
 
 from kfp_azureml.aml_deploy_model import questions
-from kfp_azureml.aml_deploy_model.questions import Question, Scoring, question_from_file, question_from_sample
+from kfp_azureml.aml_deploy_model.questions import (
+    Question,
+    Scoring,
+    question_from_file,
+    question_from_sample,
+    read_sample,
+)
 from kfp_azureml.errors import DeploymentError, ModelError
 
 
@@ -20,6 +27,10 @@ class Endpoint(ThreadingHTTPServer):
     @property
     def scoring(self):
         return Scoring(f"http://127.0.0.1:{self.server_port}/score", "the-key")
+
+    def once(self, question):
+        with httpx.Client() as client:
+            return self.scoring.ask_once(client, question, "v1")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -166,24 +177,105 @@ def test_any_answer_will_do_for_a_request_of_the_users(endpoint, tmp_path):
     assert endpoint.asked[0][1] == b'{"x": 1}'
 
 
+SAMPLE = {"shape": [1, 1, 1], "images": ["AA==", "AQ=="], "labels": [0, 1], "predicted": [0, 2]}
+
+
 def test_the_sample_of_a_score_step(tmp_path):
-    sample = {"shape": [1, 1, 1], "images": ["AA==", "AQ=="], "labels": [0, 1], "predicted": [0, 2]}
-    (tmp_path / "sample.json").write_text(json.dumps(sample))
-    question = question_from_sample(tmp_path)
+    (tmp_path / "sample.json").write_text(json.dumps(SAMPLE))
+    question = question_from_sample(read_sample(tmp_path))
     assert json.loads(question.body) == {"images": ["AA==", "AQ=="]}
     assert question.expected == (0, 2)
 
 
 def test_a_score_result_without_its_sample_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"sample\.json: missing"):
-        question_from_sample(tmp_path)
+    with pytest.raises(ModelError, match=r"sample\.json: missing; score_result is the folder"):
+        read_sample(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"images": [], "predicted": ["cat"]}'])
-def test_a_broken_sample_is_refused(tmp_path, text):
-    (tmp_path / "sample.json").write_text(text)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"{}",
+        b"[]",
+        b"7",
+        b"null",
+        b"\xff\xfe",
+        b'{"images": [], "predicted": ["cat"]}',
+        b'{"images": ["AA=="], "predicted": []}',
+        b'{"images": [], "predicted": [1]}',
+        b'{"images": null, "predicted": []}',
+        b'{"images": ["AA=="], "predicted": [Infinity]}',
+    ],
+)
+def test_a_broken_sample_is_refused(content):
     with pytest.raises(ModelError, match=r"sample\.json: not a sample"):
-        question_from_sample(tmp_path)
+        question_from_sample(content)
+
+
+def test_a_sample_has_a_part_for_each_image_to_be_answered_as_it_was():
+    parts = question_from_sample(json.dumps(SAMPLE).encode()).parts
+    assert [json.loads(part.body) for part in parts] == [{"images": ["AA=="]}, {"images": ["AQ=="]}]
+    assert [part.expected for part in parts] == [(0,), (2,)]
+
+
+def test_where_some_may_be_answered_otherwise_a_part_is_only_answered_or_not(endpoint):
+    """Which image it is that may be answered otherwise, nobody knows."""
+    parts = question_from_sample(json.dumps(SAMPLE).encode(), min_accuracy=0.5).parts
+    assert [part.expected for part in parts] == [None, None]
+    endpoint.answers = [answer(1)]
+    assert endpoint.once(parts[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("min_accuracy", "answered", "fault"),
+    [
+        (1.0, (0, 0, 0, 0), None),
+        (1.0, (0, 0, 0, 9), "1 of 4 images are classified differently"),
+        (0.75, (0, 0, 0, 9), None),
+        (0.75, (0, 0, 9, 9), "2 of 4 images are classified differently"),
+        (0.76, (0, 0, 0, 9), "1 of 4 images are classified differently"),
+        (0.0, (9, 9, 9, 9), None),
+        (0.0, (9, 9, 9), "3 answers for 4 images"),
+    ],
+)
+def test_so_much_of_the_sample_has_to_be_answered_as_it_was(endpoint, min_accuracy, answered, fault):
+    sample = {"images": ["AA=="] * 4, "predicted": [0] * 4}
+    question = question_from_sample(json.dumps(sample).encode(), min_accuracy)
+    endpoint.answers = [answer(*answered)]
+    if fault is None:
+        endpoint.scoring.ask(question, "v1")
+        return
+    with pytest.raises(DeploymentError, match=fault):
+        endpoint.scoring.ask(question, "v1")
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (answer(1, 2), None),
+        (answer(1, 0), "1 of 2 images are classified differently than when the model was scored"),
+        (answer_of("v0", 1, 2), "v0 still answers in its place"),
+        ((503, "busy", {}), "status 503: busy"),
+        ((424, "no", {"ms-azureml-model-error-statuscode": "500"}), "status 500: no"),
+        ((401, "denied", {}), "status 401: the endpoint refuses its own key"),
+        ((500, "x" * 1000, {}), f"status 500: {'x' * 300} ..."),
+    ],
+)
+def test_once_means_once_and_aimed_at_the_deployment(endpoint, given, fault):
+    endpoint.answers = [given]
+    assert endpoint.once(QUESTION) == fault
+    ((headers, _),) = endpoint.asked
+    assert headers["azureml-model-deployment"] == "v1"
+    assert headers["Authorization"] == "Bearer the-key"
+
+
+def test_once_without_a_connection(endpoint):
+    with httpx.Client() as client:
+        fault = Scoring("http://127.0.0.1:1/score", "the-key").ask_once(client, QUESTION, "v1")
+    assert fault.startswith("no answer (ConnectError")
+    assert "the-key" not in fault
 
 
 @pytest.mark.parametrize("text", [None, "{"])

@@ -8,6 +8,7 @@ import pytest
 from azure.ai.ml.constants import ListViewType
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
+from blob_container import contain
 from kfp_azureml import model_folder
 from kfp_azureml.aml_register_model.register import register_model
 from kfp_azureml.azureml import workspace as workspace_module
@@ -22,7 +23,7 @@ class Models:
     def __init__(self):
         self.versions = {}
         self.archived = set()
-        self.uploads = []
+        self.storage = None
         self.before_next_put = lambda: None
 
     def list(self, name, list_view_type):
@@ -41,9 +42,6 @@ class Models:
         taken = self.versions.get((model.name, model.version))
         if taken and taken.properties[CONTENT_PROPERTY] != model.properties[CONTENT_PROPERTY]:
             raise ResourceExistsError(response=SimpleNamespace(status_code=409, reason="Conflict", text=lambda: ""))
-        if not str(model.path).startswith("azureml:"):
-            self.uploads.append(sorted(path.name for path in model.path.rglob("*")))
-            model.path = "azureml://uploaded"
         stored = copy.copy(model)
         stored._id = f"/models/{model.name}/{model.version}"
         self.versions[model.name, model.version] = stored
@@ -53,7 +51,8 @@ class Models:
 @pytest.fixture
 def models(monkeypatch):
     models = Models()
-    client = SimpleNamespace(models=models, subscription_id="s", resource_group_name="rg", workspace_name="ws")
+    models.storage, client = contain(monkeypatch)
+    vars(client).update(models=models, subscription_id="s", resource_group_name="rg", workspace_name="ws")
     monkeypatch.setattr(workspace_module, "workspace_client", lambda *_names: client)
     return models
 
@@ -87,7 +86,7 @@ def test_the_same_content_is_found_and_not_uploaded_again(models, folder):
     first = register_model(folder(), model_name="net")
     register_model(folder("other"), model_name="net")
     assert register_model(folder(), model_name="net") == first
-    assert len(models.uploads) == 2
+    assert len(models.storage.uploads) == 2
     assert len(models.versions) == 2
 
 
@@ -95,7 +94,7 @@ def test_new_tags_come_to_the_version_that_is_there(models, folder):
     register_model(folder(), model_name="net", tags={"a": "1"})
     register_model(folder(), model_name="net", tags={"b": 2})
     assert models.versions["net", "1"].tags == {"a": "1", "b": "2"}
-    assert len(models.uploads) == 1
+    assert len(models.storage.uploads) == 1
 
 
 def test_the_same_files_as_another_type_are_another_version(models, folder):
@@ -129,7 +128,7 @@ def test_archived_versions_keep_their_numbers(models, folder):
 def test_a_version_may_be_named(models, folder):
     assert register_model(folder(), model_name="net", model_version="rc-1").version == "rc-1"
     assert register_model(folder(), model_name="net", model_version="rc-1").version == "rc-1"
-    assert len(models.uploads) == 1
+    assert len(models.storage.uploads) == 1
 
 
 def test_a_named_version_with_another_content_is_refused(models, folder):
@@ -146,7 +145,9 @@ def test_the_sample_travels_with_the_model_and_does_not_change_its_content(model
     (scored / "check.json").write_text(json.dumps(record))
     (scored / "sample.json").write_text("{}")
     register_model(path, model_name="net", score_result=scored)
-    assert models.uploads == [["model.bin", "sample.json"]]
+    (folder_name,) = {name.rpartition("/")[0] for name in models.storage.uploads}
+    assert sorted(models.storage.uploads) == [f"{folder_name}/{name}" for name in ("model.bin", "sample.json")]
+    assert models.versions["net", "1"].path == f"azureml://datastores/workspaceblobstore/paths/{folder_name}"
     assert models.versions["net", "1"].tags == {"accuracy": "0.9000", "loss": "0.2500", "scored_images": "3"}
     assert register_model(path, model_name="net").version == "1"
 

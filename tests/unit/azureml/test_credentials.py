@@ -1,6 +1,7 @@
 import pytest
 
-from kfp_azureml.azureml.credentials import credential
+from kfp_azureml.azureml.credentials import chosen_credential, credential
+from kfp_azureml.azureml.renewal import forget_tokens
 from kfp_azureml.errors import CredentialsError
 
 TENANT = "11111111-1111-1111-1111-111111111111"
@@ -9,7 +10,7 @@ POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
 
 
 def kind(environ):
-    return type(credential(environ)).__name__
+    return type(chosen_credential(environ)).__name__
 
 
 def test_the_service_principal_of_azcreds_comes_first():
@@ -57,6 +58,23 @@ def test_a_pod_that_names_its_nodes_managed_identity_needs_no_secret(named, monk
 
 def test_a_laptop_uses_what_it_has_and_never_asks(monkeypatch):
     monkeypatch.delenv("AZURE_TOKEN_CREDENTIALS", raising=False)
-    members = {type(member).__name__ for member in credential({}).credentials}
+    members = {type(member).__name__ for member in chosen_credential({}).credentials}
     assert members >= {"EnvironmentCredential", "ManagedIdentityCredential", "AzureCliCredential"}
     assert not members & {"InteractiveBrowserCredential", "BrokerCredential", "VisualStudioCodeCredential"}
+
+
+def test_a_refused_token_is_not_given_again(monkeypatch):
+    made = []
+
+    class Library:
+        def __init__(self, *_names):
+            made.append(self)
+
+        def get_token_info(self, *_scopes, **_options):
+            return f"token {made.index(self)}"
+
+    monkeypatch.setattr("azure.identity.ClientSecretCredential", Library)
+    renewable = credential(PRINCIPAL)
+    assert [renewable.get_token_info("scope") for _ in range(2)] == ["token 0", "token 0"]
+    forget_tokens()
+    assert [renewable.get_token_info("scope") for _ in range(2)] == ["token 1", "token 1"]

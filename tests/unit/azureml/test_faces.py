@@ -9,6 +9,8 @@ from kfp_azureml.aml_deploy_model.deploy import deploy_model
 from kfp_azureml.aml_deploy_model.plan import INSTANCE_TYPE
 from kfp_azureml.aml_preflight.component import aml_preflight
 from kfp_azureml.aml_preflight.preflight import preflight
+from kfp_azureml.aml_reconcile.component import aml_reconcile
+from kfp_azureml.aml_reconcile.reconcile import reconcile
 from kfp_azureml.aml_register_model.component import aml_register_model
 from kfp_azureml.aml_register_model.register import register_model
 
@@ -31,6 +33,10 @@ def test_a_face_has_the_defaults_of_its_work(face, work, own):
     of_face = defaults(face.python_func)
     assert {name: value for name, value in of_face.items() if name not in own} == defaults(work)
     assert own <= of_face.keys()
+
+
+def test_the_exit_task_offers_what_a_run_needs_with_the_same_defaults():
+    assert defaults(aml_reconcile.python_func).items() <= defaults(reconcile).items()
 
 
 def test_the_machines_that_no_name_stands_for_are_those_of_the_text():

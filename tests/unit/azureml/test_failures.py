@@ -1,26 +1,17 @@
-import json
-from types import SimpleNamespace
-
 import pytest
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
-    HttpResponseError,
     ResourceNotFoundError,
     ServiceRequestError,
 )
 
+from azure_errors import arm_error, response_error
+from http_double import json_response
+from https_double import answer_https
+from kfp_azureml.azureml.credentials import FEDERATED_TOKEN_FILE, credential
 from kfp_azureml.azureml.failures import azure_errors, error_codes, explain
 from kfp_azureml.errors import CredentialsError, DeploymentError, KfpAzuremlError, WorkspaceError
-
-
-def response_error(status, error=None, kind=HttpResponseError):
-    body = json.dumps({"error": error} if error else {})
-    return kind(response=SimpleNamespace(status_code=status, reason="reason", text=lambda: body))
-
-
-def arm_error(code, message="what the service says", details=()):
-    return {"code": code, "message": message, "details": list(details)}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +19,8 @@ def arm_error(code, message="what the service says", details=()):
     [
         (403, "AuthorizationFailed", CredentialsError, "AzureML Data Scientist"),
         (403, "SomethingNew", CredentialsError, "AzureML Data Scientist"),
-        (401, "ExpiredAuthenticationToken", CredentialsError, "AZ_CLIENT_SECRET"),
+        (401, "InvalidAuthenticationToken", CredentialsError, "AZ_CLIENT_SECRET"),
+        (401, "ExpiredAuthenticationToken", CredentialsError, "the access token ran out"),
         (404, "ResourceGroupNotFound", WorkspaceError, "check resource_group"),
         (404, "SubscriptionNotFound", WorkspaceError, "AZ_SUBSCRIPTION_ID"),
         (404, "ResourceNotFound", WorkspaceError, "does not exist"),
@@ -65,9 +57,73 @@ def test_what_nobody_knows_keeps_the_callers_class_and_the_services_words():
 
 
 def test_refused_credentials():
-    explained = explain(ClientAuthenticationError("AADSTS7000215: Invalid client secret provided."), "workspace ws")
+    explained = explain(ClientAuthenticationError("no code in it"), "workspace ws")
     assert type(explained) is CredentialsError
-    assert "AADSTS7000215" in str(explained)
+    assert "check AZ_TENANT_ID, AZ_CLIENT_ID, AZ_CLIENT_SECRET in azcreds" in str(explained)
+
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+AUTHORITY = f"https://login.microsoftonline.com/{TENANT}"
+
+
+@pytest.fixture
+def sign_in(monkeypatch, tmp_path):
+    """Sign in with the real identity library, by the secret or by workload identity; Entra answers with a code."""
+    (tmp_path / "token").write_text("the-federated-token")
+    environ = {
+        "secret": {"AZ_TENANT_ID": TENANT, "AZ_CLIENT_ID": "c", "AZ_CLIENT_SECRET": "s" * 40},
+        "workload identity": {
+            FEDERATED_TOKEN_FILE: str(tmp_path / "token"),
+            "AZURE_TENANT_ID": TENANT,
+            "AZURE_CLIENT_ID": "c",
+        },
+    }
+
+    def attempt(how, status, code):
+        def answer(request):
+            if request.path.endswith("/token"):
+                said = f"AADSTS{code}: what Entra says. Trace ID: 7000215 Timestamp: 2026"
+                return json_response(
+                    status, {"error": "invalid_client", "error_description": said, "error_codes": [code]}
+                )
+            return json_response(
+                200,
+                {
+                    "token_endpoint": f"{AUTHORITY}/oauth2/v2.0/token",
+                    "authorization_endpoint": f"{AUTHORITY}/oauth2/v2.0/authorize",
+                    "issuer": f"{AUTHORITY}/v2.0",
+                    "tenant_discovery_endpoint": f"{AUTHORITY}/v2.0/.well-known/openid-configuration",
+                    "api-version": "1.1",
+                    "metadata": [],
+                },
+            )
+
+        answer_https(monkeypatch, answer)
+        with azure_errors("workspace ws"):
+            credential(environ[how]).get_token("https://management.azure.com/.default")
+
+    return attempt
+
+
+@pytest.mark.parametrize("how", ["secret", "workload identity"])
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (401, 7000222, "the client secret has expired"),
+        (401, 7000215, "AZ_CLIENT_SECRET in azcreds is not the secret of the application"),
+        (400, 700016, "there is no such application in the tenant"),
+        (400, 90002, "there is no such tenant"),
+        (400, 70021, "the identity does not trust the pod's service account"),
+        (401, 700213, "the identity does not trust the pod's service account"),
+        (400, 53003, "Azure refused the credentials"),
+        (401, 50034, "Azure refused the credentials"),
+    ],
+)
+def test_entras_code_says_what_is_wrong_with_the_credentials(sign_in, how, status, code, advice):
+    with pytest.raises(CredentialsError) as refused:
+        sign_in(how, status, code)
+    assert str(refused.value).startswith(f"workspace ws: {advice}")
+    assert f"AADSTS{code}" in str(refused.value)
 
 
 def test_an_unreachable_login_is_not_a_wrong_secret():

@@ -1,79 +1,80 @@
 import logging
 
 import pytest
-from azure.core.exceptions import HttpResponseError, ResourceExistsError
+from azure.core import PipelineClient
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ServiceRequestError, ServiceResponseError
+from azure.core.pipeline.policies import RequestIdPolicy
+from azure.core.polling import LROPoller
+from azure.core.rest import HttpRequest
+from azure.mgmt.core.polling.arm_polling import ARMPolling
 
-from kfp_azureml.azureml import waiting
+from azure_workspace import Operation
+from clock import Clock
+from http_double import json_response
+from https_double import answer_https
+from kfp_azureml.azureml import retries, waiting
 from kfp_azureml.azureml.waiting import Deadline, run_operation, wait_until_settled
 from kfp_azureml.errors import DeploymentError
 
-
-class Clock:
-    """Time that passes only when somebody waits."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def monotonic(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-
-
-class Poller:
-    """An operation that takes some time, as the SDK's poller shows it."""
-
-    def __init__(self, clock, seconds, result="resource", error=None):
-        self._clock, self._end, self._result, self._error = clock, clock.now + seconds, result, error
-
-    def status(self):
-        return "Succeeded" if self.done() else "InProgress"
-
-    def done(self):
-        return self._clock.now >= self._end
-
-    def wait(self, timeout):
-        self._clock.sleep(timeout)
-        if self.done() and self._error:
-            raise self._error
-
-    def result(self):
-        return self._result
+PAGE = "https://studio"
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(waiting, "time", clock)
-    return clock
+    return Clock().pass_in(monkeypatch, waiting, retries)
 
 
 def deadline(clock, seconds=600.0):
-    return Deadline(seconds, look_at="https://studio", started=clock.now)
+    return Deadline(seconds, look_at=PAGE, started=clock.now)
 
 
-def test_waits_to_the_end_and_shows_state_and_time(clock, caplog):
+def test_waits_to_the_end_and_shows_state_time_and_the_page_where_it_changes(clock, caplog):
     caplog.set_level(logging.INFO)
-    result = run_operation("deployment v1", lambda: Poller(clock, 75), lambda: None, deadline(clock))
-    assert result == "resource"
+    result = run_operation("deployment v1", lambda: Operation(clock, 75, "made"), lambda: None, deadline(clock))
+    assert result == "made"
     assert caplog.messages == [
-        "deployment v1: InProgress, 0 s elapsed",
+        f"deployment v1: InProgress, 0 s elapsed, {PAGE}",
         "deployment v1: InProgress, 30 s elapsed",
         "deployment v1: InProgress, 1 min 0 s elapsed",
-        "deployment v1: Succeeded, 1 min 15 s elapsed",
+        f"deployment v1: Succeeded, 1 min 15 s elapsed, {PAGE}",
     ]
 
 
 def test_ends_at_the_stated_time_and_says_where_to_look(clock):
-    with pytest.raises(DeploymentError, match=r"still InProgress after 1 min .*timeout_seconds=60.*https://studio"):
-        run_operation("deployment v1", lambda: Poller(clock, 1e9), lambda: None, deadline(clock, 60))
+    with pytest.raises(DeploymentError) as ended:
+        run_operation("deployment v1", lambda: Operation(clock, 1e9), lambda: None, deadline(clock, 60))
+    assert str(ended.value) == (
+        f"deployment v1: still InProgress after 1 min 1 s (timeout_seconds=60); Azure goes on with it, look at {PAGE}"
+    )
+
+
+def test_time_that_is_up_names_the_operation_as_azure_does(clock, monkeypatch):
+    """With the SDK's own poller, which keeps the address to itself."""
+    address = "https://management.azure.com/operations/7?api-version=1"
+    state = ["InProgress"]
+
+    def answer(request):
+        if request.path == "/operations/7":
+            return json_response(200, {"status": state[0]})
+        return json_response(201, {"properties": {}}, **{"Azure-AsyncOperation": address})
+
+    answer_https(monkeypatch, answer)
+    client = PipelineClient("https://management.azure.com", policies=[RequestIdPolicy()])
+    begun = client.send_request(
+        HttpRequest("PUT", "https://management.azure.com/thing"), _return_pipeline_response=True
+    )
+    poller = LROPoller(client, begun, lambda *_: None, ARMPolling(0.01))
+    with pytest.raises(DeploymentError) as ended:
+        run_operation("thing", lambda: poller, lambda: None, deadline(clock, -1))
+    assert f"az rest --method get --url '{address}'" in str(ended.value)
+    state[0] = "Succeeded"
+    poller.wait()
 
 
 def test_a_failed_operation_raises_what_the_sdk_raises(clock):
     failure = HttpResponseError("failed")
     with pytest.raises(HttpResponseError) as raised:
-        run_operation("x", lambda: Poller(clock, 3, error=failure), lambda: None, deadline(clock))
+        run_operation("x", lambda: Operation(clock, 3, error=failure), lambda: None, deadline(clock))
     assert raised.value is failure
 
 
@@ -83,10 +84,10 @@ def test_another_operation_is_waited_for(clock):
     def begin():
         if clock.now < busy_until:
             raise ResourceExistsError("in progress")
-        return Poller(clock, 5)
+        return Operation(clock, 5, "made")
 
     state = lambda: "Updating" if clock.now < busy_until else "Succeeded"  # noqa: E731
-    assert run_operation("endpoint e", begin, state, deadline(clock)) == "resource"
+    assert run_operation("endpoint e", begin, state, deadline(clock)) == "made"
     assert clock.now < 60
 
 
@@ -108,3 +109,44 @@ def test_another_operation_that_never_ends_runs_into_the_deadline(clock):
 def test_a_settled_resource_is_not_waited_for(clock, state):
     assert wait_until_settled("endpoint e", lambda: state, deadline(clock)) == state
     assert clock.now == 0
+
+
+@pytest.mark.parametrize("lost", [ServiceRequestError("no route"), ServiceResponseError("reset")])
+def test_a_request_that_got_lost_is_sent_again(clock, lost):
+    begun = []
+
+    def begin():
+        begun.append(clock.now)
+        if len(begun) < 3:
+            raise lost
+        return Operation(clock, 5, "made")
+
+    assert run_operation("endpoint e", begin, lambda: "Succeeded", deadline(clock)) == "made"
+    assert len(begun) == 3
+
+
+def test_an_operation_whose_answer_got_lost_is_waited_for(clock):
+    """The second look finds the resource as wanted; Azure has not finished with it for all that."""
+    begun = []
+
+    def begin():
+        begun.append(clock.now)
+        if len(begun) == 1:
+            raise ServiceResponseError("reset after the effect")
+
+    state = lambda: "Creating" if clock.now < 30 else "Succeeded"  # noqa: E731
+    assert run_operation("endpoint e", begin, state, deadline(clock)) is None
+    assert clock.now >= 30
+
+
+def test_nothing_to_be_done_costs_no_time(clock):
+    assert run_operation("endpoint e", lambda: None, lambda: "Succeeded", deadline(clock)) is None
+    assert clock.now == 0
+
+
+def test_a_state_that_cannot_be_read_is_an_error_in_words(clock):
+    def refuse():
+        raise ServiceRequestError("no route to host")
+
+    with pytest.raises(Exception, match="reading the state of endpoint e: Azure cannot be reached"):
+        wait_until_settled("endpoint e", refuse, deadline(clock))

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import pytest
+from azure.core import MatchConditions
 
-from azureml_emulator.app import build_app
+from azureml_emulator.app import OPERATED_KINDS, build_app
+from azureml_emulator.blobs import Blobs
+from azureml_emulator.certificates import Certificates
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
+from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.runner import JobRunner
+from azureml_emulator.jobs.runs import Runs
+from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.operations import Operations
-from azureml_emulator.resources import online_deployments, online_endpoints, workspaces
+from azureml_emulator.resources import workspaces
 from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
+from azureml_emulator.storage import StorageAccount
 from azureml_emulator.store import Store
+from azureml_emulator.tracking.records import Records
+from azureml_emulator.transitions import Transitions
 
 
 class Clock:
@@ -28,22 +40,107 @@ class Clock:
         return self.now
 
 
-class FakeBlobs:
-    """Signs and makes containers like the real thing, with no store behind it."""
+class MemoryContainers:
+    """As much of a BlobServiceClient as Blobs asks for; blobs are kept in memory.
 
-    account = "account"
+    Attributes:
+        contents: The content of each blob, by container and name.
+    """
 
     def __init__(self) -> None:
-        self.containers: list[str] = []
+        self.contents: dict[str, dict[str, bytes]] = {}
 
-    def url(self, container: str) -> str:
-        return f"https://account.blob.core.windows.net/{container}"
+    def get_container_client(self, name: str) -> MemoryContainer:
+        return MemoryContainer(self.contents, name)
+
+
+class MemoryContainer:
+    def __init__(self, contents: dict[str, dict[str, bytes]], name: str) -> None:
+        self._contents = contents
+        self._name = name
+
+    @property
+    def _blobs(self) -> dict[str, bytes]:
+        return self._contents.setdefault(self._name, {})
+
+    def exists(self) -> bool:
+        return self._name in self._contents
+
+    def create_container(self) -> None:
+        self._contents[self._name] = {}
+
+    def list_blob_names(self, name_starts_with: str) -> list[str]:
+        return sorted(name for name in self._blobs if name.startswith(name_starts_with))
+
+    def download_blob(self, name: str) -> MemoryDownload:
+        return MemoryDownload(self._blobs[name])
+
+    def upload_blob(self, name: str, content: BinaryIO, *, overwrite: bool) -> None:
+        assert overwrite
+        self._blobs[name] = content.read()
+
+    def get_blob_client(self, name: str) -> MemoryBlob:
+        return MemoryBlob(self._blobs, name)
+
+
+class MemoryBlob:
+    def __init__(self, blobs: dict[str, bytes], name: str) -> None:
+        self._blobs = blobs
+        self._name = name
+
+    def create_append_blob(self, match_condition: MatchConditions) -> None:
+        assert match_condition is MatchConditions.IfMissing
+        self._blobs.setdefault(self._name, b"")
+
+    def append_block(self, content: bytes) -> None:
+        self._blobs[self._name] += content
+
+
+class MemoryDownload:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def readinto(self, file: BinaryIO) -> None:
+        file.write(self._content)
+
+
+class MemoryBlobs(Blobs):
+    """The blob store without Azurite; its signatures name what they are for.
+
+    Attributes:
+        contents: The content of each blob, by container and name.
+    """
+
+    def __init__(self) -> None:
+        nowhere = Path("nowhere")
+        super().__init__(StorageAccount("account", "a2V5", 1), Certificates(nowhere, nowhere, nowhere, nowhere))
+        containers = MemoryContainers()
+        self.__dict__["_client"] = containers
+        self.contents = containers.contents
 
     def sign(self, container: str) -> str:
         return f"sig={container}"
 
-    async def create_container(self, container: str) -> None:
-        self.containers.append(container)
+    def put(self, uri: str, content: str) -> None:
+        """Put a blob where a URI says."""
+        container, path = self.locate(uri)
+        self.contents.setdefault(container, {})[path] = content.encode()
+
+    def text(self, uri: str) -> str | None:
+        """Read the blob a URI says; None, if it is not there."""
+        container, path = self.locate(uri)
+        content = self.contents.get(container, {}).get(path)
+        return None if content is None else content.decode()
+
+    async def read(self, uri: str) -> bytes | None:
+        text = self.text(uri)
+        return None if text is None else text.encode()
+
+    async def write(self, uri: str, content: bytes) -> None:
+        self.put(uri, content.decode())
+
+    async def clear(self) -> None:
+        self.contents.clear()
 
 
 @dataclass
@@ -56,6 +153,8 @@ class App:
         arm: A client for the workspace, signed in.
         clock: The time the tokens see.
         access_log: What the access log holds.
+        blobs: What is in the blob store.
+        data_plane: A client for the workspace at the run history, signed in.
     """
 
     parts: Services
@@ -63,6 +162,8 @@ class App:
     arm: httpx.AsyncClient
     clock: Clock
     access_log: StringIO
+    blobs: MemoryBlobs
+    data_plane: httpx.AsyncClient
 
 
 @pytest.fixture
@@ -72,7 +173,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(state_dir=tmp_path)
+    # This interpreter stands in for the environments of jobs.
+    return Settings(state_dir=tmp_path, environment_pythons={"here": Path(sys.executable)})
 
 
 @pytest.fixture
@@ -87,18 +189,40 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     clock = Clock()
     tokens = Tokens(settings, clock)
     servers = InferenceServers(settings.state_dir)
-    parts = Services(settings, store, Operations(store), tokens, FakeBlobs(), servers)  # type: ignore[arg-type]
+    blobs = MemoryBlobs()
+    runs = Runs(store.connection)
+    runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
+    transitions = Transitions(store, settings.settle_seconds)
+    parts = Services(
+        settings,
+        store,
+        transitions,
+        Operations(store, transitions),
+        tokens,
+        blobs,
+        servers,
+        runs,
+        runner,
+        Records(store.connection, settings.workspace_id),
+        metrics=RequestMetrics(settings.metrics_lag_seconds, clock),
+    )
     workspaces.create(store, settings, "account")
-    online_endpoints.define_operations(parts)
-    online_deployments.define_operations(parts)
+    for kind in OPERATED_KINDS:
+        kind.define_operations(parts)
+    runner.open({"HTTPS_PROXY": "http://127.0.0.1:1"})
     access_log = StringIO()
     transport = httpx.ASGITransport(build_app(parts, access_log), raise_app_exceptions=False)
     signed_in = {"authorization": f"Bearer {tokens.issue('https://management.azure.com')}"}
     base = f"https://management.azure.com{settings.workspace_id}/"
+    history = f"https://eastus.api.azureml.ms/history/v1.0{settings.workspace_id}/"
+    for_data_plane = {"authorization": f"Bearer {tokens.issue('https://ml.azure.com')}"}
     async with (
         httpx.AsyncClient(transport=transport) as http,
         httpx.AsyncClient(transport=transport, base_url=base, headers=signed_in) as arm,
+        httpx.AsyncClient(transport=transport, base_url=history, headers=for_data_plane) as data_plane,
     ):
-        yield App(parts, http, arm, clock, access_log)
+        yield App(parts, http, arm, clock, access_log, blobs, data_plane)
+    await parts.mirror.close()
     await parts.operations.close()
+    await runner.close()
     await servers.close()

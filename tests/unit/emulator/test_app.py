@@ -31,7 +31,10 @@ async def test_case_does_not_matter_in_paths(app: App) -> None:
 
     workspace = await app.arm.get(url.replace("resourceGroups/local", "RESOURCEGROUPS/LOCAL"))
     datastore = await app.arm.get(f"{url.lower()}/DataStores/WorkspaceBlobStore")
-    secrets = await app.arm.post(f"{url.upper().replace('HTTPS', 'https')}/datastores/workspaceblobstore/listsecrets")
+    secrets = await app.arm.post(
+        f"{url.upper().replace('HTTPS', 'https')}/datastores/workspaceblobstore/listsecrets",
+        json={"expirableSecret": True},
+    )
 
     assert workspace.json()["name"] == "local"
     assert datastore.json()["properties"]["isDefault"] is True
@@ -52,7 +55,7 @@ async def test_names_keep_the_case_they_were_given(app: App) -> None:
     [
         ("GET", "models/none/versions/1", 404, "ResourceNotFound", "models/none/versions/1"),
         ("GET", "onlineEndpoints/none", 404, "ResourceNotFound", "onlineEndpoints/none"),
-        ("GET", "jobs", 501, "NotImplementedByEmulator", "GET https://management.azure.com"),
+        ("GET", "schedules", 501, "NotImplementedByEmulator", "GET https://management.azure.com"),
         ("PATCH", "models/none", 501, "NotImplementedByEmulator", "PATCH"),
         ("GET", "models/none/versions?$top=many", 400, "BadRequest", "many"),
     ],
@@ -83,10 +86,10 @@ async def test_another_workspace_is_not_there(app: App) -> None:
 
 
 async def test_an_unknown_host_is_named(app: App) -> None:
-    answer = await app.http.get("https://eastus.api.azureml.ms/discovery")
+    answer = await app.http.get("https://westus.api.azureml.ms/discovery")
 
     assert answer.status_code == 501
-    assert "eastus.api.azureml.ms/discovery" in answer.json()["error"]["message"]
+    assert "westus.api.azureml.ms/discovery" in answer.json()["error"]["message"]
 
 
 async def test_computes_are_listed(app: App) -> None:
@@ -97,10 +100,11 @@ async def test_computes_are_listed(app: App) -> None:
 
 
 async def test_the_access_log_has_no_secrets(app: App) -> None:
-    await app.arm.get("models/none?sig=secret", headers={"x-secret": "secret"})
+    await app.arm.get("models/none?sig=secret", headers={"x-secret": "secret", "user-agent": "me/1"})
 
     line = json.loads(app.access_log.getvalue().splitlines()[-1])
 
-    assert set(line) == {"time", "method", "host", "path", "status", "milliseconds"}
+    assert set(line) == {"time", "method", "host", "path", "client", "status", "milliseconds"}
+    assert line["client"] == "me/1"
     assert (line["method"], line["host"], line["status"]) == ("GET", "management.azure.com", 404)
     assert "secret" not in app.access_log.getvalue()

@@ -43,6 +43,40 @@ async def test_the_container_counts_versions(app: App) -> None:
     assert (container["latestVersion"], container["nextVersion"]) == ("blue", "8")
 
 
+async def test_a_container_may_come_first(app: App) -> None:
+    answer = await put(app, "models/echo", description="an echo", tags={"a": "b"})
+
+    assert answer.status_code == 201
+    container = answer.json()["properties"]
+    assert (container["latestVersion"], container["nextVersion"]) == (None, "1")
+    await put(app, "models/echo/versions/1", **MODEL)
+    container = (await app.arm.get("models/echo")).json()["properties"]
+    assert (container["latestVersion"], container["nextVersion"]) == ("1", "2")
+    assert (container["description"], container["tags"]) == ("an echo", {"a": "b"})
+
+
+async def test_a_deleted_versions_number_is_not_given_again(app: App) -> None:
+    for version in ("1", "2"):
+        await put(app, f"models/echo/versions/{version}", **MODEL)
+
+    assert (await app.arm.delete("models/echo/versions/2")).status_code == 200
+    assert (await app.arm.delete("models/echo/versions/2")).status_code == 204
+
+    container = (await app.arm.get("models/echo")).json()["properties"]
+    assert (container["latestVersion"], container["nextVersion"]) == ("1", "3")
+    assert await names(app, "models/echo/versions") == ["1"]
+
+
+async def test_a_deleted_container_takes_its_versions_along(app: App) -> None:
+    for name in ("echo", "echo2"):
+        await put(app, f"models/{name}/versions/1", **MODEL)
+
+    assert (await app.arm.delete("models/echo")).status_code == 200
+
+    assert (await app.arm.get("models/echo/versions/1")).status_code == 404
+    assert await names(app, "models") == ["echo2"]
+
+
 async def test_versions_are_listed_by_creation(app: App) -> None:
     for version in ("2", "1", "3"):
         await put(app, f"models/echo/versions/{version}", **MODEL)
@@ -86,11 +120,17 @@ async def test_a_version_is_for_ever_but_its_tags_are_not(
 ) -> None:
     assert (await put(app, path, **first)).status_code == 201
     assert (await put(app, path, **first, tags={"a": "b"})).status_code == 200
+    defaults = {"modelType": "custom_model"}
+    said = {name: value for name, value in first.items() if defaults.get(name) != value}
+    assert (await put(app, path, **said, tags={"a": "b"})).status_code == 200
 
     refused = await put(app, path, **second)
 
     assert refused.status_code == 409
-    assert refused.json()["error"]["code"] == "Conflict"
+    error = refused.json()["error"]
+    assert error["code"] == "Conflict"
+    assert error["target"].endswith(path)
+    assert [detail["target"] for detail in error["details"]] == [name for name in first if first[name] != second[name]]
     now = (await app.arm.get(path)).json()["properties"]
     assert now["tags"] == {"a": "b"}
     assert {name: now[name] for name in first} == first
@@ -125,6 +165,8 @@ async def test_an_upload_gets_a_container_of_its_own(app: App) -> None:
         ("codes/a/versions/1", {"codeUri": 1}),
         ("codes/a/versions/1", {"codeUri": "https://a/b", "properties": "x"}),
         ("models/a/versions/1", {**MODEL, "tags": ["x"]}),
+        ("models/a/versions/1", {**MODEL, "description": 7}),
+        ("models/a b", {}),
     ],
 )
 async def test_what_cannot_be_right_is_a_bad_request(app: App, path: str, properties: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from azureml_emulator.arm import ArmError
-from azureml_emulator.blobs import CONTAINER, Blobs
+from azureml_emulator.blobs import DATASTORES, Blobs
 from azureml_emulator.certificates import Certificates
 from azureml_emulator.storage import StorageAccount
 
@@ -37,7 +37,9 @@ class FakeDownload:
 
 def blobs_with(*names: str) -> Blobs:
     nowhere = Path("nowhere")
-    blobs = Blobs(StorageAccount("account", "a2V5", 1), Certificates(nowhere, nowhere, nowhere, nowhere))
+    certificates = Certificates(nowhere, nowhere, nowhere, nowhere)
+    containers = {**DATASTORES, "mine": "another"}
+    blobs = Blobs(StorageAccount("account", "a2V5", 1), certificates, containers.get)
     blobs.__dict__["_client"] = FakeContainers(list(names))
     return blobs
 
@@ -49,8 +51,17 @@ def files(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("uri", "place"),
     [
-        ("azureml://datastores/workspaceblobstore/paths/a/b/", (CONTAINER, "a/b")),
-        ("azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/a", (CONTAINER, "a")),
+        ("azureml://datastores/workspaceblobstore/paths/a/b/", ("azureml-blobstore", "a/b")),
+        (
+            "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/workspaceblobstore/paths/a",
+            ("azureml-blobstore", "a"),
+        ),
+        (
+            "azureml://datastores/workspaceartifactstore/paths/ExperimentRun/dcid.a/",
+            ("azureml", "ExperimentRun/dcid.a"),
+        ),
+        ("azureml://datastores/mine/paths/a", ("another", "a")),
+        ("azureml://datastores/workspaceartifactstore/ExperimentRun/dcid.a", ("azureml", "ExperimentRun/dcid.a")),
         ("https://account.blob.core.windows.net/code-1/a%20b", ("code-1", "a b")),
         ("https://account.blob.core.windows.net/code-1", ("code-1", "")),
     ],
@@ -79,7 +90,7 @@ def test_other_uris_are_refused(uri: str) -> None:
 async def test_a_folder_comes_under_its_own_name_without_its_neighbours(tmp_path: Path) -> None:
     blobs = blobs_with("up/model/a.txt", "up/model/deep/b.txt", "up/model2/c.txt", "up/model.json")
 
-    copy = await blobs.download("azureml://datastores/d/paths/up/model", tmp_path)
+    copy = await blobs.download("azureml://datastores/workspaceblobstore/paths/up/model", tmp_path)
 
     assert copy == tmp_path / "model"
     assert files(tmp_path) == {"model/a.txt": "up/model/a.txt", "model/deep/b.txt": "up/model/deep/b.txt"}
@@ -87,7 +98,9 @@ async def test_a_folder_comes_under_its_own_name_without_its_neighbours(tmp_path
 
 @pytest.mark.anyio
 async def test_a_single_blob_is_a_file(tmp_path: Path) -> None:
-    copy = await blobs_with("up/model.onnx").download("azureml://datastores/d/paths/up/model.onnx", tmp_path)
+    copy = await blobs_with("up/model.onnx").download(
+        "azureml://datastores/workspaceblobstore/paths/up/model.onnx", tmp_path
+    )
 
     assert copy.read_text() == "up/model.onnx"
 
@@ -104,7 +117,7 @@ async def test_a_container_comes_as_a_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["up/../../evil", "up//../../evil", "up/a/../../evil"])
 async def test_no_blob_is_written_outside(tmp_path: Path, name: str) -> None:
     with pytest.raises(ArmError, match="points out"):
-        await blobs_with(name).download("azureml://datastores/d/paths/up", tmp_path / "in")
+        await blobs_with(name).download("azureml://datastores/workspaceblobstore/paths/up", tmp_path / "in")
 
     assert files(tmp_path) == {}
 
@@ -112,10 +125,10 @@ async def test_no_blob_is_written_outside(tmp_path: Path, name: str) -> None:
 @pytest.mark.anyio
 async def test_no_path_points_out_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ArmError, match="points out"):
-        await blobs_with("up/..").download("azureml://datastores/d/paths/up/..", tmp_path / "in")
+        await blobs_with("up/..").download("azureml://datastores/workspaceblobstore/paths/up/..", tmp_path / "in")
 
 
 @pytest.mark.anyio
 async def test_nothing_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ArmError, match="nothing at 'up'"):
-        await blobs_with("other").download("azureml://datastores/d/paths/up", tmp_path)
+        await blobs_with("other").download("azureml://datastores/workspaceblobstore/paths/up", tmp_path)

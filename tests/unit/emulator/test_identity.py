@@ -9,6 +9,8 @@ from azureml_emulator.settings import Settings
 
 from .conftest import App, Clock
 
+FEDERATED = {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
+
 
 def refusal(tokens: Tokens, authorization: str) -> tuple[int, str]:
     with pytest.raises(ArmError) as caught:
@@ -27,6 +29,19 @@ def test_a_token_is_good_until_it_expires(settings: Settings, audience: str) -> 
     clock.now += 1
 
     assert refusal(tokens, authorization) == (401, "ExpiredAuthenticationToken")
+
+
+def test_a_revoked_token_has_expired(settings: Settings) -> None:
+    tokens = Tokens(settings)
+    revoked, other = (f"Bearer {tokens.issue('https://management.azure.com')}" for _ in range(2))
+    assert revoked != other
+
+    tokens.revoke(revoked)
+
+    assert refusal(tokens, revoked) == (401, "ExpiredAuthenticationToken")
+    tokens.check(other, MANAGEMENT_AUDIENCES)
+    tokens.reset()
+    tokens.check(revoked, MANAGEMENT_AUDIENCES)
 
 
 def test_other_tokens_are_refused(settings: Settings) -> None:
@@ -53,6 +68,8 @@ def test_other_tokens_are_refused(settings: Settings) -> None:
         ({"client_id": "somebody"}, 400, "unauthorized_client"),
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
         ({"scope": ""}, 400, "invalid_scope"),
+        ({**FEDERATED, "client_assertion": "wrong"}, 401, "invalid_client"),
+        ({"client_assertion": "wrong"}, 400, "invalid_request"),
     ],
 )
 async def test_sign_in(app: App, changed: dict[str, str], status: int, error: str | None) -> None:
@@ -68,6 +85,24 @@ async def test_sign_in(app: App, changed: dict[str, str], status: int, error: st
     answer = await app.http.post(f"https://login.microsoftonline.com/{settings.tenant_id}/oauth2/v2.0/token", data=form)
 
     assert (answer.status_code, answer.json().get("error")) == (status, error)
+
+
+@pytest.mark.anyio
+async def test_a_federated_token_is_as_good_as_the_secret(app: App) -> None:
+    settings = app.parts.settings
+    form = {
+        **FEDERATED,
+        "grant_type": "client_credentials",
+        "client_id": settings.client_id,
+        "client_assertion": settings.federated_token,
+        "scope": "https://management.azure.com/.default",
+    }
+    app.parts.tokens.secret_expired = True  # which it does not need
+
+    answer = await app.http.post(f"https://login.microsoftonline.com/{settings.tenant_id}/oauth2/v2.0/token", data=form)
+
+    app.arm.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+    assert (await app.arm.get("models")).status_code == 200
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 from azureml_emulator.arm import ArmError
 from azureml_emulator.durations import duration_seconds, probe_seconds
 from azureml_emulator.resources import online_deployments
-from azureml_emulator.resources.online_endpoints import checked_traffic
+from azureml_emulator.resources.online_endpoints import checked_mirror_traffic, checked_traffic
 
 from .conftest import App
 
@@ -137,6 +137,67 @@ def test_traffic_that_does_not(traffic: dict[str, Any], said: str) -> None:
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize(
+    ("mirror", "checked"), [({}, {}), ({"blue": 0}, {"blue": 0}), ({"GREEN": 50, "red": 0}, {"green": 50, "red": 0})]
+)
+def test_mirrored_traffic_that_can_be(mirror: dict[str, Any], checked: dict[str, int]) -> None:
+    assert checked_mirror_traffic(mirror, {"blue": 100, "green": 0}, ["blue", "green", "red"]) == checked
+
+
+@pytest.mark.parametrize(
+    ("mirror", "said"),
+    [
+        ({"none": 10}, "none"),
+        ({"green": 51}, "51"),
+        ({"green": 10, "red": 10}, "one deployment only"),
+        ({"blue": 10}, "live traffic"),
+        ({"green": "10"}, "10"),
+    ],
+)
+def test_mirrored_traffic_that_cannot(mirror: dict[str, Any], said: str) -> None:
+    with pytest.raises(ArmError, match=said) as caught:
+        checked_mirror_traffic(mirror, {"blue": 90, "green": 0}, ["blue", "green", "red"])
+
+    assert caught.value.status == 400
+
+
+@pytest.mark.anyio
+async def test_a_deployment_that_traffic_is_mirrored_to_stays(app: App) -> None:
+    serve_at_once(app)
+    await operation_of(app, await put_endpoint(app))
+    for name in ("blue", "green"):
+        await operation_of(app, await deploy(app, name))
+    answer = await put_endpoint(app, traffic={"blue": 100}, mirrorTraffic={"green": 10})
+    await operation_of(app, answer)
+
+    refused = await app.arm.delete("onlineEndpoints/digits/deployments/green")
+
+    assert answer.json()["properties"]["mirrorTraffic"] == {"green": 10}
+    assert refused.status_code == 400
+    assert "mirrored" in refused.json()["error"]["message"]
+    # As with traffic: what a PUT does not say is gone.
+    await operation_of(app, await put_endpoint(app, traffic={"blue": 100}))
+    assert (await app.arm.delete("onlineEndpoints/digits/deployments/green")).status_code == 202
+
+
+@pytest.mark.anyio
+async def test_nothing_is_deployed_to_an_endpoint_that_is_being_changed(app: App) -> None:
+    hold = asyncio.Event()
+
+    async def wait(_endpoint: str) -> None:
+        await hold.wait()
+
+    app.parts.operations.define("put-online-endpoint", wait)
+    creating = await put_endpoint(app)
+
+    refused = await deploy(app)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "Conflict")
+    hold.set()
+    await operation_of(app, creating)
+    assert (await deploy(app)).status_code == 201
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("name", "body", "status"),
@@ -149,7 +210,7 @@ def test_traffic_that_does_not(traffic: dict[str, Any], said: str) -> None:
         ("digits", {"properties": {"authMode": "Key", "traffic": [1]}}, 400),
         ("digits", {"properties": {"authMode": "Key", "keys": {"primaryKey": 1}}}, 400),
         ("digits", {"properties": {"authMode": "Key"}, "identity": "me"}, 400),
-        ("digits", {"properties": {"authMode": "Key", "mirrorTraffic": {"blue": 10}}}, 501),
+        ("digits", {"properties": {"authMode": "Key", "mirrorTraffic": {"blue": 10}}}, 400),
     ],
 )
 async def test_endpoints_that_cannot_be(app: App, name: str, body: dict[str, Any], status: int) -> None:
@@ -291,6 +352,11 @@ async def test_a_deployment_that_cannot_be_built_fails_with_the_reason(app: App)
     assert operation["status"] == "Failed"
     assert operation["error"]["code"] == "ImageBuildFailure"
     assert "cudatoolkit=11" in operation["error"]["message"]
+    path = operation["error"]["message"].rpartition("under the path '")[2].removesuffix("'.")
+    assert path.startswith("/azureml/ImageLogs/")
+    log = await app.parts.blobs.read(f"https://account.blob.core.windows.net{path}")
+    assert log is not None
+    assert b"cudatoolkit=11" in log
     deployment = (await app.arm.get("onlineEndpoints/digits/deployments/blue")).json()
     assert deployment["properties"]["provisioningState"] == "Failed"
 

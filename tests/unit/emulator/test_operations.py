@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from azureml_emulator.arm import ArmError, new_resource
-from azureml_emulator.operations import Operation, Operations, Status
+from azureml_emulator.operations import Operation, Operations, Outcome, Status, intended_outcome
 from azureml_emulator.store import Store
+from azureml_emulator.transitions import Transitions
 
 ENDPOINT = "/subscriptions/s/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"
 pytestmark = pytest.mark.anyio
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 async def run(store: Store, work: Callable[[str], Awaitable[None]]) -> Operation:
     store.put(new_resource(ENDPOINT, {"provisioningState": "Creating"}))
-    operations = Operations(store)
+    operations = Operations(store, Transitions(store))
     operations.define("work", work)
     started = operations.start("work", ENDPOINT)
     assert started.status is Status.IN_PROGRESS
@@ -80,13 +81,13 @@ async def test_what_a_killed_emulator_left_in_progress_is_run_again(tmp_path: Pa
     async def at_once(_resource: str) -> None:
         pass
 
-    first = Operations(store)
+    first = Operations(store, Transitions(store))
     first.define("work", never)
     operation = first.start("work", ENDPOINT)
     await first.close()
 
     second_store = Store(tmp_path / "state.sqlite")
-    second = Operations(second_store)
+    second = Operations(second_store, Transitions(second_store))
     second.define("work", at_once)
     before = second.get(operation.id)
     second.resume()
@@ -109,7 +110,7 @@ async def test_cancel_takes_what_is_below_and_nothing_beside(store: Store) -> No
         finally:
             unwound.set()
 
-    operations = Operations(store)
+    operations = Operations(store, Transitions(store))
     operations.define("work", never)
     below = operations.start("work", f"{ENDPOINT}/deployments/blue")
     beside = operations.start("work", f"{ENDPOINT}-2")
@@ -120,3 +121,51 @@ async def test_cancel_takes_what_is_below_and_nothing_beside(store: Store) -> No
     statuses = [operation.status for operation in map(operations.get, (below.id, beside.id)) if operation]
     await operations.close()
     assert statuses == [Status.CANCELED, Status.IN_PROGRESS]
+
+
+async def test_an_outcome_is_that_of_the_operation_it_was_meant_for(store: Store) -> None:
+    second: list[Operation] = []
+
+    async def work(_resource: str) -> None:
+        second.append(operations.start("more work", f"{ENDPOINT}/deployments/blue"))
+
+    async def more_work(_resource: str) -> None:
+        pass
+
+    operations = Operations(store, Transitions(store))
+    operations.define("work", work)
+    operations.define("more work", more_work)
+    intended_outcome.set(Outcome(Status.IN_PROGRESS))
+    first = operations.start("work", ENDPOINT)
+    beside = operations.start("more work", f"{ENDPOINT}-2")
+    async with asyncio.timeout(10):
+        await operations.wait(beside.id)
+        operations.release()
+        await operations.wait(first.id)
+        await operations.wait(second[0].id)
+
+    ended = [operations.get(operation.id) for operation in (first, beside, second[0])]
+    assert [operation.status for operation in ended if operation] == [Status.SUCCEEDED] * 3
+
+
+async def test_clear_cancels_and_forgets_what_is_still_unwinding_as_well(store: Store) -> None:
+    unwound: list[str] = []
+
+    async def slow_to_end(resource: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            # The one that was cancelled before takes longer.
+            await asyncio.sleep(0.2 if resource == ENDPOINT else 0)
+            unwound.append(resource)
+
+    operations = Operations(store, Transitions(store))
+    operations.define("work", slow_to_end)
+    cancelled, running = (operations.start("work", resource) for resource in (ENDPOINT, f"{ENDPOINT}-2"))
+    await asyncio.sleep(0)
+    operations.cancel(ENDPOINT)
+
+    await operations.clear()
+
+    assert sorted(unwound) == [ENDPOINT, f"{ENDPOINT}-2"]
+    assert [operations.get(operation.id) for operation in (cancelled, running)] == [None, None]

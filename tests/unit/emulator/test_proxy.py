@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from azureml_emulator.connections import reset
 from azureml_emulator.proxy import route, running_proxy
 
 APP, BLOB = 1, 2
@@ -78,3 +79,37 @@ async def test_closing_the_proxy_closes_its_tunnels_without_a_word() -> None:
         assert await reader.read() == b""
         writer.close()
     assert faults == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("who", ["client", "server"])
+async def test_a_reset_of_one_side_is_one_of_the_other(who: str) -> None:
+    server_sees: asyncio.Future[BaseException | bytes] = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(5)
+        if who == "server":
+            reset(writer.transport)
+        server_sees.set_result(await end_of(reader))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, running_proxy(app_port=server.sockets[0].getsockname()[1], blob_port=1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"CONNECT management.azure.com:443 HTTP/1.1\r\n\r\nhello")
+        await reader.readuntil(b"\r\n\r\n")
+        if who == "client":
+            reset(writer.transport)
+        client_sees = await end_of(reader)
+        seen = client_sees if who == "server" else await server_sees
+        writer.close()
+
+    assert isinstance(seen, ConnectionResetError)
+
+
+async def end_of(reader: asyncio.StreamReader) -> BaseException | bytes:
+    async with asyncio.timeout(10):
+        try:
+            return await reader.read()
+        except OSError as error:
+            return error

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -30,12 +31,19 @@ async def serve(
     *,
     auth_mode: str = "Key",
     traffic: int = 100,
+    mirror_traffic: dict[str, int] | None = None,
     url: str = URL,
 ) -> None:
     workspace = app.parts.settings.workspace_id
     endpoint = f"{workspace}/onlineEndpoints/digits"
     compute = f"{workspace}/computes/k8s" if url == CLUSTER_URL else None
-    properties = {"authMode": auth_mode, "compute": compute, "traffic": {"blue": traffic}, "scoringUri": f"{url}/score"}
+    properties = {
+        "authMode": auth_mode,
+        "compute": compute,
+        "traffic": {"blue": traffic},
+        "mirrorTraffic": mirror_traffic or {},
+        "scoringUri": f"{url}/score",
+    }
     app.parts.store.put(new_resource(endpoint, properties))
     app.parts.store.put_keys(endpoint, EndpointKeys("first", "second"))
     for name in ("blue", "silent"):
@@ -171,3 +179,57 @@ def test_traffic_is_shared_by_percent() -> None:
     assert 1700 < chosen["blue"] < 1900
     assert choose_deployment({}) is None
     assert choose_deployment({"blue": 0}) is None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("goes", ["replaced", "deleted"])
+async def test_a_server_that_has_to_go_answers_first(app: App, goes: str) -> None:
+    asked, answering = asyncio.Event(), asyncio.Event()
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            asked.set()
+            await answering.wait()
+            return echo(request)
+
+    await serve(app, echo)
+    server = FakeServer(echo)
+    server.client = httpx.AsyncClient(transport=Slow(), base_url="http://inference")
+    deployment = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
+    await app.parts.servers.replace(deployment, server)
+    answer = asyncio.create_task(ask(app))
+    async with asyncio.timeout(10):
+        await asked.wait()
+        servers = app.parts.servers
+        end = servers.stop(deployment) if goes == "deleted" else servers.replace(deployment, FakeServer(echo))
+        ending = asyncio.create_task(end)
+        await asyncio.sleep(0)
+        assert not server.client.is_closed
+        # Nobody new is sent to it.
+        assert (await ask(app)).status_code == (503 if goes == "deleted" else 200)
+        answering.set()
+        await ending
+
+        assert (await answer).status_code == 200
+        assert server.client.is_closed
+
+
+@pytest.mark.anyio
+async def test_the_traffic_that_counts_is_that_when_the_request_has_come(app: App) -> None:
+    await serve(app, echo)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"[1"
+        # While the client is sending, its deployment goes.
+        endpoint = app.parts.store.get(f"{app.parts.settings.workspace_id}/onlineEndpoints/digits")
+        assert endpoint is not None
+        app.parts.store.set_properties(endpoint["id"], traffic={"green": 100})
+        app.parts.store.delete(f"{endpoint['id']}/deployments/blue")
+        settings = {"requestSettings": {"requestTimeout": "PT5S"}}
+        app.parts.store.put(new_resource(f"{endpoint['id']}/deployments/green", settings))
+        await app.parts.servers.replace(f"{endpoint['id']}/deployments/green", FakeServer(echo))
+        yield b"]"
+
+    answer = await app.http.post(f"{URL}/score", content=slowly(), headers={"authorization": "Bearer first"})
+
+    assert (answer.status_code, answer.headers["azureml-model-deployment"]) == (200, "green")

@@ -63,8 +63,12 @@ def test_an_experiment_that_somebody_makes_meanwhile_is_taken(kubeflow: Kubeflow
 
 
 def cached(body: dict[str, Any]) -> dict[str, bool]:
-    tasks = body["pipeline_spec"]["pipeline_spec"]["root"]["dag"]["tasks"]
-    return {name: about.get("cachingOptions", {}).get("enableCache", False) for name, about in tasks.items()}
+    pipeline = body["pipeline_spec"]["pipeline_spec"]
+    return {
+        name: about.get("cachingOptions", {}).get("enableCache", False)
+        for component in (pipeline["root"], *pipeline["components"].values())
+        for name, about in component.get("dag", {}).get("tasks", {}).items()
+    }
 
 
 def test_the_cache_can_be_switched_off_but_is_never_switched_on_where_it_must_not_be(kubeflow: KubeflowApi) -> None:
@@ -93,7 +97,7 @@ def test_a_mistake_is_found_before_anything_is_sent(kubeflow: KubeflowApi, wante
 
 def test_a_compiled_file_is_validated_before_anything_is_sent(kubeflow: KubeflowApi, tmp_path: Path) -> None:
     pipeline, platform = yaml.safe_load_all(COMPILED.read_text())
-    pipeline["root"]["dag"]["tasks"]["prep"]["componentRef"]["name"] = "comp-gone"
+    pipeline["root"]["dag"]["tasks"]["aml-reconcile"]["componentRef"]["name"] = "comp-gone"
     broken = tmp_path / "broken.yaml"
     broken.write_text(yaml.safe_dump_all([pipeline, platform]))
     with pytest.raises(PipelineError, match="comp-gone"):
@@ -144,7 +148,8 @@ def test_in_a_pod_and_through_a_kubeconfig_no_link_is_made_up(
 def test_steps_inside_conditions_have_names_and_conditions_have_none() -> None:
     names = step_names(COMPILED)
     assert names["aml-deploy-model"] == names["Deploy Model to Azure ML"] == "aml_deploy_model"
-    assert len(set(names.values())) == 7
+    assert names["Undo What Is Unfinished in Azure ML"] == "aml_reconcile"
+    assert len(set(names.values())) == 8
 
 
 ERROR = {"code": 2, "message": "main: Error\n(exit code 1)"}

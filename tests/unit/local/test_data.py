@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -114,3 +115,12 @@ def test_remote_images_are_copied_before_the_steps_start(
     serve(source, monkeypatch)
     copy = module.on_this_machine("https://example.com/images", tmp_path / "copy", False, lambda text: None)
     assert sorted(path.name for path in copy.iterdir()) == sorted(module.SHA256)
+
+
+def test_a_name_in_azure_ml_needs_a_real_workspace(tmp_path):
+    command = [str(Path(sys.executable).with_name("kfp-azureml")), "run", "--data", "azureml:flowers:1"]
+    done = subprocess.run([*command, "--runs", str(tmp_path)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "kfp-azureml: azureml:flowers:1: a name in Azure ML is looked up in your own workspace: add --azure\n"
+    )

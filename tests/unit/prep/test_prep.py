@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from kfp_azureml.errors import DataError, OutputError
 from kfp_azureml.imagesets import image_set
 from kfp_azureml.imagesets.opening import open_image_set
+from kfp_azureml.imagesets.source import open_source
 from kfp_azureml.prep.prep import PrepResult, main, prep_data
 
 SHAPE = (4, 4)
@@ -271,3 +272,23 @@ def test_the_command_tells_a_wrong_option(source, outputs):
     done = CliRunner().invoke(main, [*arguments(source, outputs), "--output-format", "json"])
     assert done.exit_code == 2
     assert "'json' is not one of 'parquet', 'csv'" in done.output
+
+
+def test_data_by_its_name_in_azure_ml_is_looked_up_and_read_with_credentials(source, outputs, arrays, monkeypatch):
+    asked, opened = [], []
+
+    def locate(address, **names):
+        asked.append((address, names))
+        return str(source)
+
+    def open_and_note(uri, **options):
+        opened.append((uri, options))
+        return open_source(uri, **options)
+
+    monkeypatch.setattr("kfp_azureml.azureml.data_references.locate", locate)
+    monkeypatch.setattr("kfp_azureml.prep.prep.open_source", open_and_note)
+    names = {"resource_group": "g", "workspace": "w", "subscription_id": "s"}
+    prep_data("azureml:flowers:3", *outputs, **names)
+    assert_written(outputs, arrays)
+    assert asked == [("azureml:flowers:3", names)]
+    assert opened == [(str(source), {"use_azure_credentials": True})]

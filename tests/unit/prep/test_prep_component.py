@@ -19,6 +19,9 @@ def test_the_interface():
         "class_names": ("List[String]", []),
         "data_version": ("String", ""),
         "use_azure_credentials": ("Boolean", False),
+        "resource_group": ("String", ""),
+        "workspace": ("String", ""),
+        "subscription_id": ("String", ""),
     }
     assert {name: made.type for name, made in spec.outputs.items()} == {
         "training_data": "system.Dataset@0.0.1",
@@ -41,11 +44,18 @@ def calls(monkeypatch):
 def test_everything_is_handed_on_and_told_in_the_metadata(calls, tmp_path):
     training_data = SimpleNamespace(path=str(tmp_path / "training"), metadata={})
     test_data = SimpleNamespace(path=str(tmp_path / "test"), metadata={})
-    prep.python_func(training_data, test_data, "data", "csv", ["bag", "boot"], "v1", True)
+    prep.python_func(training_data, test_data, "data", "csv", ["bag", "boot"], "v1", True, "g", "w", "s")
     assert calls == [
         (
             ("data", tmp_path / "training", tmp_path / "test"),
-            {"output_format": "csv", "class_names": ["bag", "boot"], "use_azure_credentials": True},
+            {
+                "output_format": "csv",
+                "class_names": ["bag", "boot"],
+                "use_azure_credentials": True,
+                "resource_group": "g",
+                "workspace": "w",
+                "subscription_id": "s",
+            },
         )
     ]
     described = {"format": "csv", "image_shape": [4, 4, 1], "classes": ["bag", "boot"]}

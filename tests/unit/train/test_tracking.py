@@ -95,3 +95,35 @@ def test_mlflow_is_not_imported_unless_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_job_of_azure_ml_in_an_image_without_mlflow_trains_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "azureml://127.0.0.1:9/mlflow/v1.0/subscriptions/s?")
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with track({}) as log:
+        log(FIRST)
+
+
+def test_a_run_of_the_environment_is_logged_to_and_left_running(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = store.create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    with track({"epochs": 1}) as log:
+        log(FIRST)
+    (run,) = store.search_runs(["0"])
+    assert (run.info.run_id, run.info.status) == (run_id, "RUNNING")
+    assert run.data.metrics["Loss"] == 0.8
+    assert run.data.params == {"epochs": "1"}
+
+
+def test_in_a_job_of_azure_ml_its_server_is_asked_over_https_and_never_fails_the_step(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "azureml://127.0.0.1:9/mlflow/v1.0/subscriptions/s?")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with caplog.at_level(logging.WARNING), track({"epochs": 1}) as log:
+        log(FIRST)
+    assert "nothing is logged to Azure ML" in caplog.text
+    assert "host='127.0.0.1', port=9" in caplog.text

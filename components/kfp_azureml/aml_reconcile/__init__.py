@@ -1,0 +1,1 @@
+"""Undo what a dead run left unfinished in Azure Machine Learning."""

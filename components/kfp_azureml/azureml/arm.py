@@ -1,0 +1,101 @@
+"""Azure Resource Manager asked directly, for what the Azure ML SDK does not cover: metrics, autoscale settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from azure.core import PipelineClient
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    DecodeError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    map_error,
+)
+from azure.core.pipeline.policies import RetryPolicy, UserAgentPolicy
+from azure.core.rest import HttpRequest
+from azure.mgmt.core.exceptions import ARMErrorFormat
+from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+
+from kfp_azureml.azureml.credentials import credential
+from kfp_azureml.azureml.retries import SDK_RETRIES
+
+HOST = "https://management.azure.com"
+
+
+class Arm:
+    """A client of Azure Resource Manager; ids are paths, answers are JSON.
+
+    Args:
+        client: Signs and sends the requests.
+    """
+
+    def __init__(self, client: PipelineClient[Any, Any]) -> None:
+        self._client = client
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        """GET a resource.
+
+        Raises:
+            AzureError: If there is none, or Azure does not show it.
+        """
+        return self._send(HttpRequest("GET", f"{HOST}{path}", params=query))
+
+    def pages(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """GET a list of resources, page by page.
+
+        Raises:
+            AzureError: If Azure does not show it.
+        """
+        page = self.get(path, **query)
+        while True:
+            yield from page.get("value", [])
+            if not page.get("nextLink"):
+                return
+            page = self._send(HttpRequest("GET", page["nextLink"]))
+
+    def put(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
+        """PUT a resource.
+
+        Raises:
+            AzureError: If Azure refuses it.
+        """
+        return self._send(HttpRequest("PUT", f"{HOST}{path}", params=query, json=body))
+
+    def delete(self, path: str, **query: str) -> None:
+        """DELETE a resource; it may be gone already.
+
+        Raises:
+            AzureError: If Azure refuses.
+        """
+        with suppress(ResourceNotFoundError):
+            self._send(HttpRequest("DELETE", f"{HOST}{path}", params=query))
+
+    def _send(self, request: HttpRequest) -> dict[str, Any]:
+        response = self._client.send_request(request)
+        if response.status_code >= 400:
+            kinds = {401: ClientAuthenticationError, 404: ResourceNotFoundError, 409: ResourceExistsError}
+            map_error(status_code=response.status_code, response=response, error_map=kinds)
+            raise HttpResponseError(response=response, error_format=ARMErrorFormat)
+        try:
+            answer: dict[str, Any] = response.json() if response.content else {}
+        except ValueError as error:  # cut off, or a proxy's own page
+            raise DecodeError(f"the answer is no JSON: {error}", response=response, error=error) from error
+        return answer
+
+
+@contextmanager
+def resource_manager() -> Iterator[Arm]:
+    """Yield a client of Azure Resource Manager, with the identity that a step has.
+
+    Raises:
+        CredentialsError: If it has none.
+    """
+    sign = ARMChallengeAuthenticationPolicy(credential(), f"{HOST}/.default")
+    policies = [UserAgentPolicy("kfp-azureml"), RetryPolicy(**SDK_RETRIES), sign]
+    client: PipelineClient[Any, Any] = PipelineClient(HOST, policies=policies)
+    with client:
+        yield Arm(client)

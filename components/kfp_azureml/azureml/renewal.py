@@ -1,0 +1,47 @@
+"""A credential that can be told to forget the tokens it has.
+
+The identity library keeps a token until the time it is to expire, even when Azure has refused it: because it was
+revoked, or by a clock that goes wrong here or there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, AccessTokenInfo, TokenCredential
+
+
+class RenewableCredential:
+    """A credential that is made anew, without any token, after `forget_tokens`.
+
+    Args:
+        make: Makes the identity library's own.
+    """
+
+    generation = 0  # of all of them: a refusal does not say which one it was
+
+    def __init__(self, make: Callable[[], TokenCredential]) -> None:
+        self._make = make
+        self._made, self._made_in = make(), self.generation
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return an access token; see `azure.core.credentials.TokenCredential`."""
+        return self._current().get_token(*scopes, **options)
+
+    def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
+        """Return an access token; see `azure.core.credentials.SupportsTokenInfo`."""
+        current: Any = self._current()
+        info: AccessTokenInfo = current.get_token_info(*scopes, options=options)
+        return info
+
+    def _current(self) -> TokenCredential:
+        if self._made_in != self.generation:
+            self._made, self._made_in = self._make(), self.generation
+        return self._made
+
+
+def forget_tokens() -> None:
+    """Have every credential ask for a new token the next time it is used."""
+    RenewableCredential.generation += 1

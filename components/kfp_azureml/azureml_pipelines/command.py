@@ -1,0 +1,201 @@
+"""`kfp-azureml aml`: components, pipeline jobs and models of an Azure ML workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kfp_azureml import __version__
+from kfp_azureml.azureml_pipelines.workspace_options import workspace_options
+from kfp_azureml.compiling.flags import any_given, compile_flags, options_from
+from kfp_azureml.compiling.param_option import param_option
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group("aml")
+def aml_command() -> None:
+    """The same steps on Azure ML: components, pipeline jobs, models."""
+
+
+@aml_command.group("components")
+def components_command() -> None:
+    """Components of the workspace."""
+
+
+@components_command.command("register")
+@click.argument("pipeline", default="")
+@click.option("--version", default=__version__, show_default=True, help="The components' version.")
+@workspace_options
+@compile_flags()
+def register_command(client: MLClient, pipeline: str, version: str, **flags: Any) -> None:
+    """Register the suite's components, or those of PIPELINE.
+
+    What is there already with the same content is left as it is; other content under the same version is refused.
+    The options of `kfp-azureml compile` say which images the components run in.
+    """
+    from kfp_azureml.azureml_pipelines.registry import register_components
+    from kfp_azureml.azureml_pipelines.submit import compiled_pipeline, graph_of
+    from kfp_azureml.azureml_pipelines.suite import pipeline_specs, suite_specs
+
+    options = options_from(flags)
+    if pipeline:
+        with compiled_pipeline(pipeline, options) as package:
+            specs = list(pipeline_specs(graph_of(package), version))
+    else:
+        specs = list(suite_specs(options, version))
+    for done in register_components(client, specs):
+        click.echo(f"{done.name}:{done.version} {'found' if done.found else 'registered'}")
+
+
+@components_command.command("list")
+@workspace_options
+def list_command(client: MLClient) -> None:
+    """List all components of the workspace, with all their versions."""
+    from kfp_azureml.azureml_pipelines.registry import list_components
+
+    for component in list_components(client):
+        click.echo(f"{component.name}:{component.versions[0]}  {component.display_name}")
+        if len(component.versions) > 1:
+            click.echo(f"  also {', '.join(component.versions[1:])}")
+
+
+@components_command.command("get")
+@click.argument("component", metavar="NAME[:VERSION]")
+@workspace_options
+def get_command(client: MLClient, component: str) -> None:
+    """Show a component's interface; without a version that of the highest."""
+    from kfp_azureml.azureml_pipelines.interface import interface
+    from kfp_azureml.azureml_pipelines.registry import get_component
+
+    name, _, version = component.partition(":")
+    click.echo(interface(get_component(client, name, version)))
+
+
+@aml_command.command("submit")
+@click.argument("pipeline", default="image_classification")
+@param_option
+@click.option("--experiment", default="pipeline_samples", show_default=True, help="Made if it does not exist.")
+@click.option(
+    "--compute",
+    "computes",
+    multiple=True,
+    metavar="[STEP=]NAME",
+    help="Where the steps run, or one of them; may be repeated. [default: serverless]",
+)
+@click.option(
+    "--instance-type",
+    "instance_types",
+    multiple=True,
+    metavar="[STEP=]TYPE",
+    help="The machines where it is serverless, such as Standard_DS3_v2. [default: Azure ML's choice]",
+)
+@click.option(
+    "--instance-count", "instance_counts", multiple=True, metavar="[STEP=]COUNT", help="How many. [default: 1]"
+)
+@click.option("--from-registered", is_flag=True, help="Run registered components, instead of bringing them along.")
+@click.option("--stream", "stream_it", is_flag=True, help="Follow the job to its end, as `aml stream` does.")
+@workspace_options
+@compile_flags(step_timeout="--step-timeout")
+def submit_command(
+    client: MLClient,
+    pipeline: str,
+    params: dict[str, str],
+    experiment: str,
+    computes: tuple[str, ...],
+    instance_types: tuple[str, ...],
+    instance_counts: tuple[str, ...],
+    from_registered: bool,
+    stream_it: bool,
+    **flags: Any,
+) -> None:
+    """Run PIPELINE as an Azure ML pipeline job.
+
+    PIPELINE is a name (image_classification), a .py file, compiled first with the options of `kfp-azureml compile`,
+    or a compiled .yaml file. Its parameters resource_group, workspace and subscription_id are those of the workspace.
+    """
+    from kfp_azureml.azureml_pipelines.following import stream_job
+    from kfp_azureml.azureml_pipelines.placement import parse_placement
+    from kfp_azureml.azureml_pipelines.submit import Submission, submit_pipeline
+    from kfp_azureml.compiling.sources import find_pipeline
+
+    if any_given(flags) and find_pipeline(pipeline).suffix != ".py":
+        raise click.UsageError(f"{pipeline} is compiled already: options of compiling are for a .py file or a name")
+    wanted = Submission(
+        pipeline=pipeline,
+        options=options_from(flags),
+        typed=params,
+        placement=parse_placement(computes, instance_types, instance_counts),
+        experiment=experiment,
+        from_registered=from_registered,
+    )
+    job = submit_pipeline(client, wanted)
+    click.echo(f"Job {job.name} in experiment {job.experiment}: {job.status}")
+    click.echo(job.studio_url)
+    for line in job.left_out:
+        click.echo(line)
+    if stream_it:
+        stream_job(client, job.name)
+
+
+@aml_command.command("stream")
+@click.argument("job")
+@workspace_options
+def stream_command(client: MLClient, job: str) -> None:
+    """Follow JOB to its end; exit code 1 if it fails."""
+    from kfp_azureml.azureml_pipelines.following import stream_job
+
+    stream_job(client, job)
+
+
+@aml_command.command("cancel")
+@click.argument("job")
+@workspace_options
+def cancel_command(client: MLClient, job: str) -> None:
+    """Cancel JOB and its steps."""
+    from kfp_azureml.azureml_pipelines.following import cancel_job
+
+    cancel_job(client, job)
+    click.echo(f"Job {job} cancelled")
+
+
+@aml_command.command("download")
+@click.argument("job")
+@click.option(
+    "--output", "outputs", multiple=True, metavar="[STEP.]NAME", help="An output; may be repeated. [default: all]"
+)
+@click.option("--to", type=_FOLDER, default=Path(), metavar="DIR", help="[default: the current folder]")
+@workspace_options
+def download_command(client: MLClient, job: str, outputs: tuple[str, ...], to: Path) -> None:
+    """Download the outputs of JOB's steps, whole."""
+    from kfp_azureml.azureml_pipelines.download import download_outputs
+
+    for folder in download_outputs(client, job, to, outputs):
+        files = sum(path.is_file() for path in folder.rglob("*"))
+        click.echo(f"{folder}: {files} file{'' if files == 1 else 's'}")
+
+
+@aml_command.group("models")
+def models_command() -> None:
+    """Models of the workspace."""
+
+
+@models_command.command("download")
+@click.argument("model", metavar="NAME:VERSION")
+@click.option("--to", type=_FOLDER, default=Path(), metavar="DIR", help="[default: the current folder]")
+@workspace_options
+def download_model_command(client: MLClient, model: str, to: Path) -> None:
+    """Download a registered model and check that its files are those that were registered."""
+    from kfp_azureml.azureml_pipelines.models import download_model
+
+    name, colon, version = model.partition(":")
+    if not (name and colon and version):
+        raise click.UsageError(f"{model}: expected NAME:VERSION")
+    done = download_model(client, name, version, to)
+    verdict = "their sha256 is the registered one" if done.checked else "no sha256 was registered to check them against"
+    click.echo(f"{done.folder}: {done.files} files; {verdict}")

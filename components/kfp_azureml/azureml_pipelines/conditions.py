@@ -1,0 +1,157 @@
+"""The conditions that KFP compiles `dsl.If`, `Elif` and `Else` to, and the Azure ML component that decides one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kfp_azureml import __version__
+from kfp_azureml.azureml_pipelines.definition import refusal
+from kfp_azureml.azureml_pipelines.parameters import PRIMITIVES
+from kfp_azureml.azureml_pipelines.spec import SCHEMA, Spec
+
+OUTPUT = "is_met"
+"""The output of a condition's job."""
+
+_OPERAND = r"(?:(?:double|int)\()*(?:inputs\.parameter_values\['[^']+'\]|'[^']*'|-?[0-9.e+-]+|true|false)\)*"
+_TERM = re.compile(rf"(!\()?({_OPERAND}) (==|!=|<=|>=|<|>) ({_OPERAND})(?(1)\))")
+_KINDS = {"BOOLEAN": "boolean", "NUMBER_DOUBLE": "number", "NUMBER_INTEGER": "number"}
+_INPUT = re.compile(r"inputs\.parameter_values\['([^']+)'\]")
+
+
+@dataclass(frozen=True)
+class Term:
+    """A comparison.
+
+    Attributes:
+        left: The text or number on the left; or a channel's name, if `left_is_input`.
+        comparison: `==`, `!=`, `<`, `<=`, `>` or `>=`.
+        right: Likewise.
+        kind: What both are compared as: string, number or boolean.
+        negated: Whether it has to be false.
+        left_is_input: Whether left names an input of the group of steps.
+        right_is_input: Likewise.
+    """
+
+    left: str
+    comparison: str
+    right: str
+    kind: str
+    negated: bool = False
+    left_is_input: bool = False
+    right_is_input: bool = False
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The inputs it looks at."""
+        sides = ((self.left, self.left_is_input), (self.right, self.right_is_input))
+        return tuple(name for name, is_input in sides if is_input)
+
+
+def parse_condition(name: str, text: str, types: Mapping[str, str]) -> tuple[Term, ...]:
+    """Read what KFP's compiler wrote: comparisons, all of which have to hold.
+
+    Args:
+        name: The group of steps, to be named in errors.
+        text: Such as `inputs.parameter_values['pipelinechannel--quality-gate-Output'] == 'accepted'`.
+        types: KFP's type of each of the group's inputs, such as `NUMBER_DOUBLE`.
+
+    Raises:
+        PipelineError: If it is anything else.
+    """
+    terms = []
+    rest = text
+    while rest:
+        match = _TERM.match(rest)
+        if match is None:
+            raise refusal(name, f"its condition is {text}")
+        terms.append(_term(match, types))
+        rest = rest[match.end() :]
+        if rest and not rest.startswith(" && "):
+            raise refusal(name, f"its condition is {text}")
+        rest = rest.removeprefix(" && ")
+    return tuple(terms)
+
+
+def _term(match: re.Match[str], types: Mapping[str, str]) -> Term:
+    negated, left, comparison, right = match.groups()
+    inputs = [_INPUT.search(side) for side in (left, right)]
+    names = [
+        found[1] if found else side.removeprefix("'").removesuffix("'")
+        for found, side in zip(inputs, (left, right), strict=True)
+    ]
+    kinds = [
+        _KINDS.get(types.get(found[1], ""), "string") if found else _kind_of_literal(side)
+        for found, side in zip(inputs, (left, right), strict=True)
+    ]
+    # As KFP's compiler promotes them.
+    kind = next(each for each in ("string", "boolean", "number") if each in kinds)
+    return Term(names[0], comparison, names[1], kind, bool(negated), bool(inputs[0]), bool(inputs[1]))
+
+
+def _kind_of_literal(text: str) -> str:
+    if text.startswith("'"):
+        return "string"
+    return "boolean" if text in ("true", "false") else "number"
+
+
+def condition_spec(
+    name: str, terms: Sequence[Term], inputs: Mapping[str, str], types: Mapping[str, str], image: str
+) -> Spec:
+    """Return the component whose job decides a condition.
+
+    Args:
+        name: The group of steps.
+        terms: Its comparisons.
+        inputs: The name that each channel has as the component's input.
+        types: KFP's type of each channel.
+        image: An image with Python.
+    """
+    in_words = " and ".join(map(_in_words, terms))
+    document: dict[str, Any] = {
+        "$schema": SCHEMA,
+        "type": "command",
+        "name": f"decide_{name}",
+        "version": __version__,
+        "display_name": f"{name}?",
+        "description": f"Whether {in_words}.",
+        "is_deterministic": True,
+        "inputs": {given: {"type": PRIMITIVES[types[channel]]} for channel, given in inputs.items()},
+        "outputs": {OUTPUT: {"type": "boolean"}},
+        "environment": {"image": image},
+        "command": " ".join(
+            [
+                "python3 run_condition.py",
+                f"--terms '{json.dumps([_as_json(term, inputs) for term in terms])}'",
+                f"--output '${{{{outputs.{OUTPUT}}}}}'",
+                "--inputs",
+                *(f"'{given}=${{{{inputs.{given}}}}}'" for given in inputs.values()),
+            ]
+        ),
+    }
+    return Spec(document, {"condition": in_words}, is_reusable=False)
+
+
+def _as_json(term: Term, inputs: Mapping[str, str]) -> dict[str, Any]:
+    def operand(text: str, is_input: bool) -> dict[str, str]:
+        return {"input": inputs[text]} if is_input else {"value": text}
+
+    return {
+        "left": operand(term.left, term.left_is_input),
+        "comparison": term.comparison,
+        "right": operand(term.right, term.right_is_input),
+        "negated": term.negated,
+        "as": term.kind,
+    }
+
+
+def _in_words(term: Term) -> str:
+    text = f"{_short(term.left)} {term.comparison} {_short(term.right)}"
+    return f"not {text}" if term.negated else text
+
+
+def _short(text: str) -> str:
+    return text.removeprefix("pipelinechannel--")

@@ -1,0 +1,15 @@
+"""What a component does, in one hash: by it a component is found again, and told from another of the same version."""
+
+from __future__ import annotations
+
+import json
+
+from kfp_azureml.azureml.content import text_hash
+from kfp_azureml.azureml_pipelines.spec import IN_JOB, Spec
+
+
+def spec_hash(spec: Spec) -> str:
+    """Return one sha256 over all of a component but its version, the code of its jobs included."""
+    document = {key: value for key, value in spec.document.items() if key != "version"}
+    code = [path.read_text() for path in sorted(IN_JOB.glob("*.py"))] if spec.definition else []
+    return text_hash(json.dumps(document, sort_keys=True), json.dumps(spec.definition, sort_keys=True), *code)

@@ -1,0 +1,181 @@
+"""Following a pipeline job until it ends: its steps' states as they change, and why it failed."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
+from kfp_azureml.azureml_pipelines.failures import sdk_errors
+from kfp_azureml.azureml_pipelines.values import values_of
+from kfp_azureml.errors import CancelledError, KfpAzuremlError, PipelineError
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.core.exceptions import AzureError
+
+# The first answers come soon after the start; a step of minutes needs no closer look than the second figure.
+FIRST_POLL_SECONDS = 0.5
+POLL_SECONDS = 5.0
+OUTAGE_SECONDS = 600.0
+"""How long Azure may be out of reach before we stop asking; the job itself goes on without us."""
+
+ENDED = ("Completed", "Failed", "Canceled", "NotResponding", "Paused")
+_WAITING = ("NotStarted", "Queued")
+_PASSING = (408, 429, 500, 502, 503, 504)
+_LOG = "std_log.txt"
+_LONGEST = 80  # characters of what a step returned
+
+
+def stream_job(client: MLClient, name: str, say: Callable[[str], None] = click.echo) -> None:
+    """Follow a job to its end.
+
+    Args:
+        client: A client of the workspace.
+        name: The job.
+        say: Prints a line.
+
+    Raises:
+        PipelineError: If there is no such job, or it fails or is cancelled; the error of the step that failed is in it.
+        WorkspaceError: If Azure stays out of reach; the job goes on.
+        CancelledError: If the user stops this command; the job goes on.
+    """
+    started = time.monotonic()
+    link = studio_url(client, f"runs/{name}")
+    try:
+        _Follower(client, name, say).follow()
+    except CancelledError as cancelled:
+        raise CancelledError(
+            f"{cancelled}; the job goes on; to end it: kfp-azureml aml cancel {name}, or Cancel on its page: {link}"
+        ) from None
+    except KfpAzuremlError as error:
+        raise type(error)(f"{error}: {link}") from error
+    say(f"Succeeded in {time.monotonic() - started:.0f} s")
+
+
+def cancel_job(client: MLClient, name: str) -> None:
+    """Cancel a job, and wait until it has ended.
+
+    Raises:
+        PipelineError: If there is no such job, or it cannot be cancelled.
+    """
+    with sdk_errors(f"cancelling job {name}"):
+        client.jobs.begin_cancel(name).wait()
+
+
+@dataclass
+class _Follower:
+    client: MLClient
+    name: str
+    say: Callable[[str], None]
+    _shown: dict[str, str] = field(default_factory=dict)
+    _began: dict[str, float] = field(default_factory=dict)
+    _width: int = 0
+
+    def follow(self) -> None:
+        pause = FIRST_POLL_SECONDS
+        while True:
+            job, steps = self._ask()
+            self._width = max(map(len, self._steps_of(job)), default=0)
+            for step in steps:
+                self._show(step)
+            if job.status in ENDED:
+                break
+            time.sleep(pause)
+            pause = min(POLL_SECONDS, pause * 1.5)
+        for name in sorted(self._steps_of(job) - self._shown.keys()):
+            self.say(f"  {name:{self._width}} skipped")
+        if job.status != "Completed":
+            raise PipelineError(f"job {self.name} {state_in_words(job.status)}{self._why(steps)}")
+
+    def _ask(self) -> tuple[Any, list[Any]]:
+        """Ask for the job and its steps, again for a while if Azure cannot be reached."""
+        from azure.core.exceptions import AzureError
+
+        away_since = None
+        pause = FIRST_POLL_SECONDS
+        while True:
+            try:
+                with quiet_sdk():
+                    return self.client.jobs.get(self.name), list(self.client.jobs.list(parent_job_name=self.name))
+            except AzureError as error:
+                now = time.monotonic()
+                if not _is_passing(error) or now - (away_since or now) >= OUTAGE_SECONDS:
+                    with sdk_errors(f"asking for job {self.name}"):
+                        raise
+                if away_since is None:
+                    self.say(f"Azure does not answer ({type(error).__name__}); asking again for {OUTAGE_SECONDS:g} s")
+                    away_since = now
+                time.sleep(pause)
+                pause = min(POLL_SECONDS, pause * 1.5)
+
+    def _show(self, step: Any) -> None:
+        label, state = str(step.display_name), state_in_words(step.status)
+        if self._shown.get(label) == state or step.status in _WAITING:
+            return
+        self._shown[label] = state
+        seconds = ""
+        if step.status not in ENDED:
+            self._began.setdefault(label, time.monotonic())
+        elif label in self._began:  # else it began and ended between two looks
+            seconds = f"{time.monotonic() - self._began[label]:8.1f} s"
+        self.say(f"  {label:{self._width}} {state:12} {seconds:10}  {_returned(step)}".rstrip())
+
+    def _steps_of(self, job: Any) -> set[str]:
+        """Return the steps that a job has; those that decide about others have no run."""
+        return {name for name, node in getattr(job, "jobs", {}).items() if node.type != "if_else"}
+
+    def _why(self, steps: list[Any]) -> str:
+        failed = next((step for step in steps if step.status == "Failed"), None)
+        if failed is None:
+            return ""
+        last = last_log_line(self.client, failed.name)
+        if last.startswith(f"{failed.display_name}: "):  # as our steps' errors do
+            return f": {last}"
+        return f": {failed.display_name} failed{f': {last}' if last else ''}"
+
+
+def last_log_line(client: MLClient, name: str) -> str:
+    """Return the last line that a step wrote to its log: its own error, where it failed; nothing if there is no log."""
+    from azure.ai.ml.exceptions import MlException
+    from azure.core.exceptions import AzureError
+
+    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
+        try:
+            with quiet_sdk():
+                client.jobs.download(name, download_path=folder)
+        except (AzureError, MlException):
+            return ""
+        for log in Path(folder).rglob(_LOG):
+            lines = log.read_text(errors="replace").strip().splitlines()
+            return lines[-1] if lines else ""
+    return ""
+
+
+def _returned(step: Any) -> str:
+    """Return what a step returned, on one line; a single value has no name, in KFP it is `Output`."""
+    values = values_of(step)
+    text = ", ".join(str(value) if name == "Output" else f"{name} {value}" for name, value in values.items())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+
+
+def _is_passing(error: AzureError) -> bool:
+    from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+
+    if isinstance(error, (ServiceRequestError, ServiceResponseError)):
+        return True
+    return isinstance(error, HttpResponseError) and error.status_code in _PASSING
+
+
+def state_in_words(status: object) -> str:
+    """Return a job's state as people say it: `not started` for `NotStarted`, `succeeded` for `Completed`."""
+    name = str(getattr(status, "value", status))
+    if name == "Completed":
+        return "succeeded"
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()

@@ -1,0 +1,30 @@
+"""Writes the Azure ML specification of each of the suite's components again, beside its component.yaml.
+
+`make generate` runs it; a test fails when a checked-in copy differs from what it writes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kfp_azureml.azureml_pipelines.suite import suite_specs
+from kfp_azureml.compiling.sources import PACKAGE
+
+
+def generate(components: Path) -> None:
+    """Write azureml.yaml and azureml.json of each component.
+
+    Args:
+        components: A folder with one folder per component.
+    """
+    for spec in suite_specs():
+        spec.write(components / spec.name)
+
+
+def main() -> None:
+    """Write the generated files of this checkout."""
+    generate(PACKAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Hands the values of a job's output parameters to Azure ML, which puts them into the inputs of later jobs.
+
+It knows two places to look for them, and Microsoft's own examples and tools use one each: a file at the output's path,
+and a property of the run. Both are written, so that either will do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+PROPERTY = "azureml.pipeline.control"
+PROPERTY_CHARACTERS = 1000
+"""What Azure ML keeps of a property's value."""
+TIMEOUT_SECONDS = 30
+
+
+def write_values(values: dict[str, object], paths: dict[str, str]) -> None:
+    """Hand the values over.
+
+    Args:
+        values: The value of each output parameter, by name.
+        paths: The path that Azure ML gave to each output, by name.
+    """
+    primitives = {name: _primitive(name, value) for name, value in values.items()}
+    for name, value in primitives.items():
+        path = Path(paths[name])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(value))
+    if primitives:
+        _set_property(primitives)
+
+
+def _primitive(name: str, value: object) -> object:
+    """Return a value as Azure ML passes it on: lists and objects are JSON.
+
+    Raises:
+        SystemExit: If it cannot: it would become a part of the next job's command, between single quotes.
+    """
+    if isinstance(value, (bool, int, float)):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value)
+    if "'" in text or "\n" in text:
+        sys.exit(f"output {name}: its value holds a quote (') or a line break, which Azure ML cannot pass on: {text!r}")
+    return text
+
+
+def _set_property(values: dict[str, object]) -> None:
+    """Set the run's property, where the job was told how; a failure costs a warning, since there are the files."""
+    content = json.dumps(values)
+    request = _request({PROPERTY: content})
+    if request is None:
+        return
+    if len(content) > PROPERTY_CHARACTERS:
+        print(f"Run property {PROPERTY}: not set, its {len(content)} characters are more than {PROPERTY_CHARACTERS}")
+        return
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - always https
+            pass
+    except (urllib.error.URLError, TimeoutError) as error:
+        print(f"Run property {PROPERTY}: not set ({error}); the values are in the outputs' files", file=sys.stderr)
+
+
+def _request(properties: dict[str, str]) -> urllib.request.Request | None:
+    """Return what sets properties of this job's run, from the variables that Azure ML sets in every job."""
+    environ = os.environ
+    endpoint = environ.get("AZUREML_RUN_HISTORY_SERVICE_ENDPOINT") or environ.get("AZUREML_SERVICE_ENDPOINT", "")
+    known = [environ.get(f"AZUREML_{what}", "") for what in ("WORKSPACE_SCOPE", "EXPERIMENT_ID", "RUN_ID", "RUN_TOKEN")]
+    if not endpoint.startswith("https://") or not all(known):
+        return None
+    workspace, experiment, run, token = known
+    return urllib.request.Request(  # noqa: S310 - https
+        f"{endpoint.rstrip('/')}/history/v1.0{workspace}/experimentids/{experiment}/runs/{run}",
+        data=json.dumps({"runId": run, "properties": properties}).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        method="PATCH",
+    )

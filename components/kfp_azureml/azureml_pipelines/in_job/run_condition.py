@@ -1,0 +1,63 @@
+"""Decides whether the steps of a `dsl.If` run: the job behind an if_else node of Azure ML.
+
+Standard library only, and no newer Python than kfp itself asks for: it runs in the image of the step it looks at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import operator
+from typing import Any
+
+from output_values import write_values
+
+OUTPUT = "is_met"
+COMPARISONS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def is_met(terms: list[dict[str, Any]], values: dict[str, str]) -> bool:
+    """Say whether all comparisons hold.
+
+    Args:
+        terms: Each has `left`, `comparison`, `right`, `negated` and `as`, the type to compare as. An operand is
+            `{"value": ..}` or `{"input": NAME}`.
+        values: The inputs' values, by name.
+    """
+
+    def holds(term: dict[str, Any]) -> bool:
+        left, right = (_operand(term[side], values, term["as"]) for side in ("left", "right"))
+        return bool(COMPARISONS[term["comparison"]](left, right)) != bool(term["negated"])
+
+    return all(map(holds, terms))
+
+
+def _operand(operand: dict[str, str], values: dict[str, str], kind: str) -> Any:
+    text = values[operand["input"]] if "input" in operand else operand["value"]
+    if kind == "number":
+        return float(text)
+    return text.lower() == "true" if kind == "boolean" else text
+
+
+def main() -> None:
+    """Decide, say so in the log, and hand the answer to Azure ML."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--terms", type=json.loads, required=True, help="The comparisons, as JSON.")
+    parser.add_argument("--output", required=True, metavar="PATH", help="Where Azure ML looks for the answer.")
+    parser.add_argument("--inputs", nargs="*", default=[], metavar="NAME=VALUE")
+    arguments = parser.parse_args()
+    values = dict(pair.partition("=")[::2] for pair in arguments.inputs)
+    answer = is_met(arguments.terms, values)
+    print(f"With {values} the condition is {'met' if answer else 'not met: the steps that need it are skipped'}")
+    write_values({OUTPUT: answer}, {OUTPUT: arguments.output})
+
+
+if __name__ == "__main__":
+    main()

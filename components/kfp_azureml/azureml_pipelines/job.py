@@ -1,0 +1,195 @@
+"""An Azure ML pipeline job from the graph of a KFP pipeline: as files, in Azure ML's own YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kfp_azureml import __version__
+from kfp_azureml.azureml_pipelines.conditions import OUTPUT, condition_spec
+from kfp_azureml.azureml_pipelines.definition import refusal
+from kfp_azureml.azureml_pipelines.graph import Condition, Constant, Graph, Node, NodeOutput, PipelineInput, Text, Value
+from kfp_azureml.azureml_pipelines.parameters import as_primitive, default_of
+from kfp_azureml.azureml_pipelines.placement import Placement, azureml_compute
+from kfp_azureml.azureml_pipelines.spec import Spec, component_spec
+from kfp_azureml.errors import PipelineError
+
+SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
+JOB_FILE = "job.yaml"
+
+Registered = Callable[[Spec], str]
+"""Returns the name that a component is registered under, such as `azureml:prep:0.1.0`."""
+
+
+@dataclass(frozen=True)
+class PipelineJob:
+    """A pipeline job.
+
+    Attributes:
+        document: What its YAML file says, but for where components lie.
+        components: The component of each step.
+    """
+
+    document: Mapping[str, Any]
+    components: Mapping[str, Spec]
+
+    @property
+    def needs_preview(self) -> bool:
+        """Whether it has conditions, which azure-ai-ml takes with its preview features only."""
+        return any(job["type"] == "if_else" for job in self.document["jobs"].values())
+
+    def write(self, folder: Path, registered: Registered | None = None) -> Path:
+        """Write it and its components.
+
+        Args:
+            folder: An empty folder.
+            registered: Names the registered component that a step runs; None: the steps bring their own. The small
+                components that decide conditions belong to the pipeline and are always brought along.
+
+        Returns:
+            The job's YAML file, for `load_job` or `az ml job create --file`.
+        """
+        import yaml
+
+        jobs = {name: dict(job) for name, job in self.document["jobs"].items()}
+        for name, spec in self.components.items():
+            if registered is not None and spec.is_reusable:
+                jobs[name]["component"] = registered(spec)
+                continue
+            own = folder / name
+            own.mkdir()
+            jobs[name]["component"] = f"./{spec.write(own).relative_to(folder).as_posix()}"
+        path = folder / JOB_FILE
+        document = {**self.document, "jobs": jobs}
+        path.write_text(yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True))
+        return path
+
+
+def pipeline_job(graph: Graph, arguments: Mapping[str, Any], placement: Placement, experiment: str) -> PipelineJob:
+    """Return the Azure ML pipeline job of a KFP pipeline.
+
+    Args:
+        graph: The pipeline.
+        arguments: The values of its parameters, without those that have their default.
+        placement: Where the steps run.
+        experiment: The experiment it belongs to.
+
+    Raises:
+        PipelineError: If Azure ML cannot pass a value on, or a step that is placed does not exist.
+    """
+    placement.check_steps(node.name for node in graph.nodes)
+    values = {name: given for name, given in _pipeline_values(graph, arguments).items() if given is not None}
+    outputs = {(output.node, output.output): name for name, output in graph.outputs.items()}
+    jobs: dict[str, Any] = {}
+    components: dict[str, Spec] = {}
+    for node in graph.nodes:
+        components[node.name] = node_spec(node)
+        bound = {key: _bound(node, key, value, values) for key, value in node.inputs.items()}
+        job = {
+            "type": "command",
+            "inputs": {key: value for key, value in bound.items() if value is not None},
+            "outputs": {
+                output: f"${{{{parent.outputs.{outputs[node.name, output]}}}}}"
+                for output in node.definition.artifacts("outputs")
+                if (node.name, output) in outputs
+            },
+            **placement.of(node.name),
+        }
+        if node.uses_azure:
+            job["identity"] = {"type": "managed"}
+        if node.timeout_seconds:
+            job["limits"] = {"timeout": node.timeout_seconds}
+        jobs[node.name] = {key: value for key, value in job.items() if value}
+    for condition in graph.conditions:
+        name, spec, decision = _decision(graph, condition, values)
+        components[name] = spec
+        jobs[name] = decision
+        jobs[condition.name] = {
+            "type": "if_else",
+            "condition": f"${{{{parent.jobs.{name}.outputs.{OUTPUT}}}}}",
+            "true_block": [f"${{{{parent.jobs.{node}}}}}" for node in condition.nodes],
+        }
+    document = {
+        "$schema": SCHEMA,
+        "type": "pipeline",
+        "display_name": graph.display_name,
+        "description": graph.description,
+        "experiment_name": experiment,
+        "inputs": values,
+        "outputs": {name: {"type": "uri_folder"} for name in graph.outputs},
+        "settings": {"default_compute": azureml_compute(placement.default_compute)},
+        "jobs": jobs,
+    }
+    return PipelineJob({key: value for key, value in document.items() if value not in ("", {})}, components)
+
+
+def node_spec(node: Node, version: str = __version__) -> Spec:
+    """Return the component that a step runs."""
+    return component_spec(node.definition, display_name=node.display_name, deterministic=node.cached, version=version)
+
+
+def _pipeline_values(graph: Graph, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    used = graph.used_parameters
+    for name in arguments.keys() - used:
+        raise PipelineError(f"parameter {name}: it is about Kubernetes and has no effect on Azure ML: leave it out")
+    values = {}
+    for name in sorted(used, key=list(graph.parameters).index):
+        parameter = graph.parameters[name]
+        values[name] = _primitive(
+            f"parameter {name}", arguments.get(name, parameter.get("defaultValue")), parameter["parameterType"]
+        )
+    return values
+
+
+def _primitive(what: str, value: object, kind: str) -> int | float | bool | str | None:
+    try:
+        return as_primitive(value, kind)
+    except ValueError as error:
+        raise PipelineError(f"{what}: {value!r} holds {error}, which Azure ML cannot pass on") from error
+
+
+def _bound(node: Node, name: str, value: Value, values: Mapping[str, Any]) -> Any:
+    """Return what a step's input is given; None: nothing, and it has its default."""
+    parameter = node.definition.parameters("inputs").get(name)
+    bound = _expression(f"{node.name}: input {name}", value, values, parameter["parameterType"] if parameter else "")
+    if bound is None and not isinstance(value, NodeOutput) and parameter is not None:
+        wanted = value.value if isinstance(value, Constant) else ""
+        if not parameter.get("isOptional") or (default_of(parameter) is not None and wanted is not None):
+            raise refusal(node.name, f"its input {name} is an empty text, which Azure ML does not pass on")
+    return bound
+
+
+def _expression(what: str, value: Value, values: Mapping[str, Any], kind: str) -> Any:
+    if isinstance(value, NodeOutput):
+        return f"${{{{parent.jobs.{value.node}.outputs.{value.output}}}}}"
+    if isinstance(value, PipelineInput):
+        return f"${{{{parent.inputs.{value.name}}}}}" if value.name in values else None
+    if isinstance(value, Text):
+        parts = [_expression(what, part, values, "STRING") for part in value.parts]
+        return "".join(str(part) for part in parts if part is not None) or None
+    return _primitive(what, value.value, kind)
+
+
+def _decision(graph: Graph, condition: Condition, values: Mapping[str, Any]) -> tuple[str, Spec, dict[str, Any]]:
+    """Return the job that decides a condition: its name, component and entry."""
+    nodes = {node.name: node for node in graph.nodes}
+    looked_at = [value.node for value in condition.inputs.values() if isinstance(value, NodeOutput)]
+    candidates = [nodes[name] for name in (*looked_at, *condition.nodes)] + list(graph.nodes)
+    image = next((node.definition.image for node in candidates if node.definition.is_python), None)
+    if image is None:
+        raise refusal(condition.name, "it is a condition, and no step has an image with Python to decide it in")
+    names = {channel: re.sub(r"\W", "_", channel.removeprefix("pipelinechannel--")) for channel in condition.inputs}
+    bound = {
+        names[channel]: _expression(f"condition {condition.name}", value, values, condition.types[channel])
+        for channel, value in condition.inputs.items()
+    }
+    for name, value in bound.items():
+        if value is None:
+            raise refusal(
+                condition.name, f"its condition looks at {name}, an empty text, which Azure ML does not pass on"
+            )
+    spec = condition_spec(condition.name, condition.terms, names, condition.types, image)
+    return spec.name, spec, {"type": "command", "inputs": bound}

@@ -1,0 +1,79 @@
+"""Downloading a registered model, and checking that it is what was registered."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kfp_azureml.azureml.content import content_hash
+from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml.properties import CONTENT_PROPERTY
+from kfp_azureml.azureml.workspace import quiet_sdk
+from kfp_azureml.errors import ModelError, OutputError
+from kfp_azureml.model_folder import SAMPLE_FILE, hash_files
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+
+@dataclass(frozen=True)
+class DownloadedModel:
+    """A registered model on this machine.
+
+    Attributes:
+        folder: Its folder.
+        files: How many files it has.
+        checked: Whether their hashes are those that were registered; otherwise none were.
+    """
+
+    folder: Path
+    files: int
+    checked: bool
+
+
+def download_model(client: MLClient, name: str, version: str, to: Path) -> DownloadedModel:
+    """Download a registered model, all files, and compare their hash with the one it was registered with.
+
+    Args:
+        client: A client of the workspace.
+        name: The model.
+        version: Its version.
+        to: The folder for it; the model gets a folder of its name in it.
+
+    Raises:
+        ModelError: If there is no such model, or the files are not those that were registered.
+        OutputError: If its folder is there already.
+    """
+    target = to / name
+    if target.exists():
+        raise OutputError(f"{target} exists: remove it or name another folder with --to")
+    with azure_errors(f"model {name}, version {version}", ModelError), quiet_sdk():
+        registered = client.models.get(name, version)
+    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as scratch:
+        with azure_errors(f"downloading model {name}, version {version}", ModelError), quiet_sdk():
+            client.models.download(name, version, download_path=scratch)
+        folder = _model_in(Path(scratch) / name)
+        hashes = hash_files(folder)
+        expected = (registered.properties or {}).get(CONTENT_PROPERTY)
+        if expected and expected not in _contents(hashes):
+            raise ModelError(
+                f"model {name}, version {version}: the files are not those that were registered (sha256 differs)"
+            )
+        to.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder, target)
+    return DownloadedModel(target, len(hashes), bool(expected))
+
+
+def _contents(hashes: Mapping[str, str]) -> tuple[str, str]:
+    """Return the hash of all files, and that without the sample which registering puts beside a scored model."""
+    return content_hash(hashes), content_hash({name: each for name, each in hashes.items() if name != SAMPLE_FILE})
+
+
+def _model_in(folder: Path) -> Path:
+    """Return the model's own folder: the SDK keeps the name of the folder that was uploaded."""
+    entries = list(folder.iterdir())
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder

@@ -1,0 +1,96 @@
+"""Where the steps of a pipeline job run: a compute of the workspace, or serverless machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kfp_azureml.errors import PipelineError
+
+SERVERLESS = "serverless"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where steps run, by the step's name; "" stands for all others.
+
+    Attributes:
+        computes: A compute of the workspace, or `serverless`.
+        instance_types: The machines where it is serverless, such as `Standard_DS3_v2`.
+        instance_counts: How many of them.
+    """
+
+    computes: Mapping[str, str] = field(default_factory=dict)
+    instance_types: Mapping[str, str] = field(default_factory=dict)
+    instance_counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def default_compute(self) -> str:
+        """The compute of all steps that have none of their own."""
+        return self.computes.get("", SERVERLESS)
+
+    @property
+    def named_computes(self) -> tuple[str, ...]:
+        """The computes that the workspace has to have."""
+        return tuple(
+            dict.fromkeys(name for name in (self.default_compute, *self.computes.values()) if name != SERVERLESS)
+        )
+
+    def check_steps(self, steps: Iterable[str]) -> None:
+        """Check that it names steps of the pipeline only.
+
+        Raises:
+            PipelineError: If it does not, or gives machines to a compute that has its own.
+        """
+        known = set(steps)
+        for step in {*self.computes, *self.instance_types, *self.instance_counts} - {""} - known:
+            raise PipelineError(f"compute of {step}: the pipeline has no such step; it has {', '.join(sorted(known))}")
+        for step in {*self.instance_types, *self.instance_counts}:
+            compute = self.computes.get(step, self.default_compute)
+            if compute != SERVERLESS:
+                raise PipelineError(
+                    f"instance type of {step or 'the steps'}: they run on {compute}, whose machines are its own; "
+                    f"instance types are for --compute {f'{step}=' if step else ''}{SERVERLESS}"
+                )
+
+    def of(self, step: str) -> dict[str, Any]:
+        """Return what the pipeline job says of one step; what is not said is the default."""
+        said: dict[str, Any] = {}
+        if step in self.computes:
+            said["compute"] = azureml_compute(self.computes[step])
+        if self.computes.get(step, self.default_compute) == SERVERLESS:
+            resources = {
+                "instance_type": self.instance_types.get(step, self.instance_types.get("")),
+                "instance_count": self.instance_counts.get(step, self.instance_counts.get("")),
+            }
+            resources = {key: value for key, value in resources.items() if value}
+            if resources:
+                said["resources"] = resources
+        return said
+
+
+def azureml_compute(name: str) -> str:
+    """Return how a pipeline job names a compute."""
+    return name if name == SERVERLESS else f"azureml:{name}"
+
+
+def parse_placement(
+    computes: Iterable[str], instance_types: Iterable[str] = (), instance_counts: Iterable[str] = ()
+) -> Placement:
+    """Read what a user typed: NAME for all steps, STEP=NAME for one.
+
+    Raises:
+        PipelineError: If a count is no number.
+    """
+    counts = {}
+    for step, text in _by_step(instance_counts).items():
+        if not text.isdecimal() or int(text) < 1:
+            raise PipelineError(f"instance count {text!r}: expected a number, 1 or more")
+        counts[step] = int(text)
+    return Placement(_by_step(computes), _by_step(instance_types), counts)
+
+
+def _by_step(typed: Iterable[str]) -> dict[str, str]:
+    pairs = (text.rpartition("=") for text in typed)
+    return {step: name for step, _, name in pairs}

@@ -1,0 +1,174 @@
+"""The workspace's components: registering, finding and listing them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kfp_azureml.azureml.properties import CONTENT_PROPERTY
+from kfp_azureml.azureml_pipelines.content import spec_hash
+from kfp_azureml.azureml_pipelines.failures import sdk_errors
+from kfp_azureml.azureml_pipelines.interface import interface
+from kfp_azureml.azureml_pipelines.spec import Spec
+from kfp_azureml.errors import PipelineError
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Component
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A component of the workspace, after `register`.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        found: Whether it was there already, with the same content.
+    """
+
+    name: str
+    version: str
+    found: bool
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A component of the workspace, in a list.
+
+    Attributes:
+        name: Its name.
+        versions: Its versions, the highest first.
+        display_name: What people call the highest.
+    """
+
+    name: str
+    versions: tuple[str, ...]
+    display_name: str
+
+
+def register_components(client: MLClient, specs: Iterable[Spec]) -> Iterator[Registration]:
+    """Register components; what is there already with the same content is left as it is.
+
+    Args:
+        client: A client of the workspace.
+        specs: The components.
+
+    Yields:
+        What became of each.
+
+    Raises:
+        PipelineError: If there is one of the same name and version with other content.
+    """
+    for spec in specs:
+        # Whoever is faster than we are, with the same content, has done it for us.
+        found = _is_registered(client, spec) or (not _create(client, spec) and _is_registered(client, spec))
+        yield Registration(spec.name, spec.version, found)
+
+
+def registered_name(client: MLClient, spec: Spec) -> str:
+    """Return how a pipeline names the registered component that a spec describes.
+
+    Raises:
+        PipelineError: If it is not registered, or differs.
+    """
+    if not _is_registered(client, spec):
+        raise PipelineError(
+            f"component {spec.name}, version {spec.version}, is not registered: register the pipeline's components "
+            "first (kfp-azureml aml components register)"
+        )
+    return f"azureml:{spec.name}:{spec.version}"
+
+
+def get_component(client: MLClient, name: str, version: str = "") -> Component:
+    """Return a component of the workspace; `help()` of it shows its interface.
+
+    Args:
+        client: A client of the workspace.
+        name: Its name.
+        version: Its version; empty: the highest there is.
+
+    Raises:
+        PipelineError: If there is none.
+    """
+    version = version or _versions(client, name)[0]
+    component = _find(client, name, version)
+    if component is None:
+        raise PipelineError(f"component {name} has no version {version}; it has {', '.join(_versions(client, name))}")
+    # Without a text of its own it shows the help of its class.
+    component.__doc__ = interface(component)
+    return component
+
+
+def list_components(client: MLClient) -> Iterator[Listed]:
+    """Return all components of the workspace that are not archived, by name."""
+    with sdk_errors("listing the components"):
+        names = sorted(component.name for component in client.components.list())
+    for name in names:
+        with sdk_errors(f"listing the versions of component {name}"):
+            versions = {each.version: each for each in client.components.list(name)}
+        if versions:
+            ordered = sorted(versions, key=version_order, reverse=True)
+            yield Listed(name, tuple(ordered), versions[ordered[0]].display_name or name)
+
+
+def version_order(version: str) -> tuple[bool, object, str]:
+    """Return what versions are sorted by: 0.9 before 0.10, 1.0rc1 before 1.0, texts that are no versions first."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return (True, Version(version), version)
+    except InvalidVersion:
+        return (False, Version("0"), version)
+
+
+def _versions(client: MLClient, name: str) -> list[str]:
+    with sdk_errors(f"listing the versions of component {name}"):
+        versions = [component.version for component in client.components.list(name)]
+    if not versions:
+        raise PipelineError(f"component {name}: the workspace {client.workspace_name} has none of that name")
+    return sorted(versions, key=version_order, reverse=True)
+
+
+def _find(client: MLClient, name: str, version: str) -> Component | None:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    with sdk_errors(f"looking for component {name}, version {version}"):
+        try:
+            component: Component = client.components.get(name, version)
+        except ResourceNotFoundError:
+            return None
+    return component
+
+
+def _is_registered(client: MLClient, spec: Spec) -> bool:
+    component = _find(client, spec.name, spec.version)
+    if component is None:
+        return False
+    if (component.properties or {}).get(CONTENT_PROPERTY) != spec_hash(spec):
+        raise PipelineError(
+            f"component {spec.name}, version {spec.version}, is registered with other content, and a version does not "
+            "change: give a higher one (--version), or the images it was registered with"
+        )
+    return True
+
+
+def _create(client: MLClient, spec: Spec) -> bool:
+    """Register a component; say whether it was us who did."""
+    from azure.ai.ml import load_component
+    from azure.core.exceptions import ResourceExistsError
+
+    with (
+        tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder,
+        sdk_errors(f"registering component {spec.name}, version {spec.version}"),
+    ):
+        component = load_component(spec.write(Path(folder)))
+        component.properties = {CONTENT_PROPERTY: spec_hash(spec)}
+        try:
+            client.components.create_or_update(component)
+        except ResourceExistsError:
+            return False
+    return True

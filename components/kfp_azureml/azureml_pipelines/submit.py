@@ -1,0 +1,173 @@
+"""Submitting a KFP pipeline as an Azure ML pipeline job."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
+from kfp_azureml.azureml_pipelines.compute import check_computes
+from kfp_azureml.azureml_pipelines.connection import PREVIEWS, allow_conditions
+from kfp_azureml.azureml_pipelines.failures import sdk_errors
+from kfp_azureml.azureml_pipelines.following import state_in_words
+from kfp_azureml.azureml_pipelines.graph import Graph, read_graph
+from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job
+from kfp_azureml.azureml_pipelines.placement import Placement
+from kfp_azureml.azureml_pipelines.registry import registered_name
+from kfp_azureml.compiling.compile import compile_pipeline
+from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
+from kfp_azureml.compiling.sources import find_pipeline
+from kfp_azureml.compiling.validation import validate_compiled
+from kfp_azureml.errors import PipelineError
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Job
+
+EXPERIMENT = "pipeline_samples"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a user asks of `submit_pipeline`.
+
+    Attributes:
+        pipeline: A pipeline's name or file.
+        options: What to compile it with, where it is a source.
+        params: Values of its parameters, by name.
+        typed: The same as a user typed them.
+        placement: Where the steps run.
+        experiment: The experiment, made if it does not exist.
+        from_registered: Whether the steps run registered components, instead of bringing their own.
+    """
+
+    pipeline: str = "image_classification"
+    options: PipelineOptions = field(default_factory=PipelineOptions)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    typed: Mapping[str, str] = field(default_factory=dict)
+    placement: Placement = field(default_factory=Placement)
+    experiment: str = EXPERIMENT
+    from_registered: bool = False
+
+
+@dataclass(frozen=True)
+class SubmittedJob:
+    """A pipeline job in Azure ML.
+
+    Attributes:
+        name: The name by which Azure ML knows it.
+        experiment: Its experiment.
+        status: Its state when it was submitted.
+        studio_url: Its page in Azure ML studio.
+        left_out: What of the pipeline does not run there, and what does the same, in words.
+    """
+
+    name: str
+    experiment: str
+    status: str
+    studio_url: str
+    left_out: tuple[str, ...] = ()
+
+
+def submit_pipeline(client: MLClient, wanted: Submission) -> SubmittedJob:
+    """Run a pipeline on Azure ML. Nothing is sent before pipeline, parameters and computes are known to be right.
+
+    Args:
+        client: A client of the workspace, from `connect`.
+        wanted: What to run.
+
+    Raises:
+        PipelineError: If the pipeline, a parameter or a compute is wrong, or a component is not registered.
+    """
+    with compiled_pipeline(wanted.pipeline, wanted.options) as package:
+        declared = declared_parameters(package)
+        arguments = {**_workspace_of(client, declared), **wanted.params, **parse_values(wanted.typed, declared)}
+        check_complete(arguments, declared)
+        graph = graph_of(package)
+        job = pipeline_job(graph, arguments, wanted.placement, wanted.experiment)
+    check_computes(client, wanted.placement)
+    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
+        registered = (lambda spec: registered_name(client, spec)) if wanted.from_registered else None
+        loaded = load_pipeline_job(job, job.write(Path(folder), registered))
+        with sdk_errors("submitting the pipeline job"):
+            submitted = client.jobs.create_or_update(loaded)
+    name = str(submitted.name)
+    return SubmittedJob(
+        name,
+        wanted.experiment,
+        state_in_words(submitted.status),
+        studio_url(client, f"runs/{name}"),
+        graph.left_out,
+    )
+
+
+def load_pipeline_job(job: PipelineJob, path: Path) -> Job:
+    """Load a pipeline job's file with the SDK.
+
+    Args:
+        job: The job.
+        path: The file that it was written to.
+
+    Raises:
+        PipelineError: If the SDK does not take it.
+    """
+    if job.needs_preview and not allow_conditions():
+        raise PipelineError(
+            "the pipeline has conditions, which azure-ai-ml takes only where it is told so before it is imported: "
+            f"connect with kfp_azureml.azureml_pipelines.connect first, or set {PREVIEWS}=true"
+        )
+    from azure.ai.ml import load_job
+    from azure.ai.ml.exceptions import ValidationException
+    from marshmallow import ValidationError
+
+    try:
+        with quiet_sdk():
+            return load_job(path)
+    except (ValidationException, ValidationError) as error:
+        raise PipelineError(f"azure-ai-ml does not take the pipeline job: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def compiled_pipeline(pipeline: str, options: PipelineOptions) -> Iterator[Path]:
+    """Compile a pipeline, or check one that is compiled already.
+
+    Args:
+        pipeline: Its name or file.
+        options: What to compile it with.
+
+    Yields:
+        The compiled file, as long as the block lasts.
+    """
+    source = find_pipeline(pipeline)
+    if source.suffix != ".py":
+        validate_compiled(source)
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
+        package = Path(folder) / f"{source.stem}.yaml"
+        compile_pipeline(source, package, options)
+        yield package
+
+
+def graph_of(package: Path) -> Graph:
+    """Read the graph of a compiled pipeline; see `read_graph`."""
+    import yaml
+
+    with package.open() as stream:
+        pipeline, *platforms = yaml.safe_load_all(stream)
+    return read_graph(pipeline, platforms[0] if platforms else {})
+
+
+def _workspace_of(client: MLClient, declared: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the workspace the job runs in, for the steps that act in it."""
+    known = {
+        "resource_group": client.resource_group_name,
+        "workspace": client.workspace_name,
+        "subscription_id": client.subscription_id,
+    }
+    return {name: value for name, value in known.items() if name in declared}

@@ -1,0 +1,75 @@
+"""The suite's own components as Azure ML components, and those of any compiled pipeline."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kfp_azureml import __version__, images
+from kfp_azureml.azureml_pipelines.definition import Definition, definition_from
+from kfp_azureml.azureml_pipelines.graph import Graph
+from kfp_azureml.azureml_pipelines.job import node_spec
+from kfp_azureml.azureml_pipelines.spec import Spec, component_spec
+from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.compiling.sources import PACKAGE
+from kfp_azureml.errors import PipelineError
+
+
+def suite_specs(options: PipelineOptions | None = None, version: str = __version__) -> Iterator[Spec]:
+    """Return the suite's components.
+
+    Args:
+        options: Which images they run in; None: those that the component.yaml files name.
+        version: Their version.
+    """
+    for face in sorted(PACKAGE.glob("*/component.py")):
+        yield suite_spec(face.parent.name, options or PipelineOptions(), version)
+
+
+def suite_spec(name: str, options: PipelineOptions, version: str = __version__) -> Spec:
+    """Return one of the suite's components; see `suite_specs`."""
+    definition = read_component(PACKAGE / name / "component.yaml")
+    in_azure = definition.image == images.AZURE_IMAGE
+    image = options.azure_image if in_azure else options.ml_image
+    if name == "train" and options.gpu:
+        image = options.ml_gpu_image
+    module = importlib.import_module(f"kfp_azureml.{name}.component")
+    # As in our pipelines: what acts in Azure is done each time.
+    return component_spec(
+        replace(definition, image=image), display_name=module.DISPLAY_NAME, deterministic=not in_azure, version=version
+    )
+
+
+def pipeline_specs(graph: Graph, version: str = __version__) -> Iterator[Spec]:
+    """Return the components of a pipeline, each once.
+
+    Raises:
+        PipelineError: If two of them have the same name.
+    """
+    specs: dict[str, Spec] = {}
+    for node in graph.nodes:
+        spec = node_spec(node, version)
+        if specs.setdefault(spec.name, spec) != spec:
+            raise PipelineError(f"component {spec.name}: the pipeline has two of that name, which differ")
+    yield from specs.values()
+
+
+def read_component(path: Path) -> Definition:
+    """Read a component.yaml.
+
+    Raises:
+        PipelineError: If it holds no component, or one that Azure ML cannot run.
+    """
+    import yaml
+
+    with path.open() as stream:
+        document: dict[str, Any] = next(iter(yaml.safe_load_all(stream)))
+    executors = document.get("deploymentSpec", {}).get("executors", {})
+    if len(executors) != 1:
+        raise PipelineError(f"{path}: expected one component, found {len(executors)}")
+    ((name, component),) = document["components"].items()
+    (executor,) = executors.values()
+    return definition_from(name.removeprefix("comp-"), component, executor)

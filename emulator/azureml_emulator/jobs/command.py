@@ -1,0 +1,129 @@
+"""Running one command: its environment, code and inputs, a process, its log and its outputs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from azureml_emulator import processes
+from azureml_emulator.arm import ArmError
+from azureml_emulator.jobs import delivery
+from azureml_emulator.jobs.context import JobContext, find_asset
+from azureml_emulator.jobs.environments import find_python
+from azureml_emulator.jobs.expressions import render_command
+from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, shipped
+from azureml_emulator.jobs.runs import Run, Status
+from azureml_emulator.jobs.specs import CommandSpec
+from azureml_emulator.processes import ChildProcess
+
+LOG_TAIL_LINES = 20
+SHELL = shutil.which("bash") or "/bin/bash"
+ARTIFACT_FOLDERS = ("outputs", "logs")
+"""What a command writes into these folders of its working directory is kept with its logs."""
+
+
+class TimedOut(Exception):  # noqa: N818 - a run that is cancelled, no fault
+    """A command ran longer than its limit."""
+
+
+async def run_command(
+    context: JobContext, run: Run, spec: CommandSpec, environment: Mapping[str, str], folder: Path
+) -> None:
+    """Run a command to its end; its run's status and outputs say how far it is.
+
+    Args:
+        context: The emulator.
+        run: Its run.
+        spec: What to run.
+        environment: The environment variables of every job.
+        folder: An empty folder for what it needs, whose path a shell takes as one word.
+
+    Raises:
+        ArmError: If it cannot be run, or fails.
+        TimedOut: If it takes too long.
+    """
+    context.runs.advance(run.id, Status.PREPARING)
+    python = await _find_python(context, run, spec.environment)
+    code = folder / "code"
+    if spec.code:
+        code = await context.blobs.download(
+            find_asset(context.store, spec.code, "codes")["properties"]["codeUri"], code
+        )
+    code.mkdir(parents=True, exist_ok=True)
+    inputs = await delivery.deliver_inputs(context, spec.inputs, folder / "inputs")
+    outputs = delivery.prepare_outputs(context, run, spec.outputs, folder / "outputs")
+    values = {f"inputs.{name}": value for name, value in inputs.items()}
+    values |= {f"outputs.{name}": str(path) for name, path in outputs.items()}
+    # A script, because everybody can see a process's arguments.
+    script = folder / "command.sh"
+    script.write_text(render_command(spec.command, values))
+    variables = {
+        "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        **environment,
+        **{f"AZURE_ML_{_environment_name(name)}": value for name, value in values.items()},
+        **spec.variables,
+    }
+    context.runs.advance(run.id, Status.STARTING)
+    log = folder / "std_log.txt"
+    try:
+        async with shipped(context.blobs, log, run.artifact(STD_LOG)):
+            code_of_exit = await _run_script(context, run, script, log, variables, code, spec.timeout)
+    finally:
+        await _keep_artifacts(context, run, code)
+    if code_of_exit != 0:
+        raise ArmError(
+            400,
+            "UserError",
+            f"Execution failed. User process '{SHELL}' exited with status code {code_of_exit}. Please check log file"
+            f" '{STD_LOG}' for error details. Error: {processes.log_tail(log, LOG_TAIL_LINES)}",
+        )
+    context.runs.advance(run.id, Status.FINALIZING)
+    context.runs.change(run.id, outputs=await delivery.collect_outputs(context, run, spec.outputs, outputs))
+
+
+async def _find_python(context: JobContext, run: Run, environment_id: str) -> Path:
+    try:
+        return await find_python(context.store, context.settings.environment_pythons, environment_id)
+    except ArmError as error:
+        # Where clients look for the output of an image build.
+        await context.blobs.append(run.artifact(IMAGE_LOG), f"{error.message}\n".encode())
+        raise
+
+
+async def _run_script(
+    context: JobContext,
+    run: Run,
+    script: Path,
+    log: Path,
+    variables: Mapping[str, str],
+    code: Path,
+    timeout: float | None,
+) -> int:
+    process = await ChildProcess.start([SHELL, script], log=log, env=variables, cwd=code)
+    context.runs.advance(run.id, Status.RUNNING)
+    try:
+        async with asyncio.timeout(timeout):
+            return await process.wait()
+    except TimeoutError:
+        raise TimedOut from None
+    finally:
+        await process.stop()
+
+
+async def _keep_artifacts(context: JobContext, run: Run, code: Path) -> None:
+    for name in ARTIFACT_FOLDERS:
+        if (code / name).is_dir():
+            await context.blobs.upload(code / name, run.artifact(name))
+
+
+def _environment_name(expression: str) -> str:
+    """Turn `inputs.data` into `INPUT_data`."""
+    kind, _, name = expression.partition(".")
+    return f"{kind.removesuffix('s').upper()}_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"

@@ -1,0 +1,65 @@
+"""What jobs work with, and how they find the assets they refer to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from azureml_emulator.arm import PROVIDER, ArmError
+from azureml_emulator.blobs import Blobs
+from azureml_emulator.identity import Tokens
+from azureml_emulator.jobs.runs import Runs
+from azureml_emulator.settings import Settings
+from azureml_emulator.store import Document, Store
+
+DEFAULT_VERSION = "azureml_default"
+"""How clients ask for a component's default version."""
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """The parts of one running emulator that jobs need."""
+
+    settings: Settings
+    store: Store
+    blobs: Blobs
+    tokens: Tokens
+    runs: Runs
+
+
+def find_asset(store: Store, reference: str, *collections: str) -> Document:
+    """Find a version of an asset of this workspace.
+
+    Args:
+        store: Where to look.
+        reference: Its ARM id, with or without `azureml:` before it; of a component, perhaps its default version.
+        collections: What it has to be, such as `components`.
+
+    Returns:
+        The asset.
+
+    Raises:
+        ArmError: 400, if it is not there, or something else: the request that refers to it cannot be right.
+    """
+    asset_id = reference.removeprefix("azureml:").replace("/labels/default", f"/versions/{DEFAULT_VERSION}")
+    container, _, version = asset_id.rpartition("/versions/")
+    asset = newest_version(store, container) if version == DEFAULT_VERSION else store.get(asset_id)
+    kinds = [f"{PROVIDER}/workspaces/{collection}/versions" for collection in collections]
+    if asset is None or asset["type"] not in kinds:
+        raise ArmError(
+            400, "UserError", f"The asset {reference} was not found among the workspace's {' and '.join(collections)}."
+        )
+    return asset
+
+
+def newest_version(store: Store, container_id: str) -> Document | None:
+    """Find the version of an asset that was created last and is not archived.
+
+    Args:
+        store: Where to look.
+        container_id: ARM id of the asset's container.
+
+    Returns:
+        The version: the default one, as long as nobody chooses another; None, if there is none.
+    """
+    versions = store.list_collection(f"{container_id}/versions")
+    return next((version for version in reversed(versions) if not version["properties"]["isArchived"]), None)

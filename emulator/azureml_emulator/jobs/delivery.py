@@ -1,0 +1,158 @@
+"""Bringing a job's inputs to it, and its outputs to the blob store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from azureml_emulator.arm import ArmError, bad_request
+from azureml_emulator.blobs import BLOB_STORE
+from azureml_emulator.jobs.context import JobContext, find_asset
+from azureml_emulator.jobs.expressions import substitute
+from azureml_emulator.jobs.runs import Run
+from azureml_emulator.jobs.specs import DATA_TYPES, Data, Value
+
+DEFAULT_PLACE = "azureml://datastores/${{default_datastore}}/paths/azureml/${{name}}/${{output_name}}/"
+FILE = "uri_file"
+DIRECT = ("Direct", "EvalMount")
+"""The modes in which a command gets the URI itself."""
+
+
+def locate_input(context: JobContext, uri: str) -> str:
+    """Find where an input really is.
+
+    Args:
+        context: The emulator.
+        uri: A URI, the id of a data asset or model, or an output of another job: `azureml://jobs/NAME/outputs/OUTPUT`.
+
+    Returns:
+        A URI in the blob store.
+
+    Raises:
+        ArmError: 400, if it leads nowhere.
+    """
+    if "/providers/" in uri:
+        asset = find_asset(context.store, uri, "data", "models")["properties"]
+        uri = asset["dataUri"] if "dataUri" in asset else asset["modelUri"]
+    if of_job := re.fullmatch(r"azureml://(?:.+/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths)?(/.*)?", uri):
+        run = context.runs.get(of_job[1])
+        if run is None or of_job[2] not in {**run.outputs, "artifacts": None}:
+            raise bad_request(f"There is no output {of_job[2]!r} of a job {of_job[1]!r}.")
+        place = run.artifact() if of_job[2] == "artifacts" else run.outputs[of_job[2]]["uri"]
+        return f"{place.rstrip('/')}{of_job[3] or ''}"
+    context.blobs.locate(uri)
+    return uri
+
+
+async def deliver_inputs(context: JobContext, inputs: Mapping[str, Value], folder: Path) -> dict[str, str]:
+    """Copy the inputs that are data, unless the command wants their URIs.
+
+    Args:
+        context: The emulator.
+        inputs: Values by name.
+        folder: Gets a folder for each copy.
+
+    Returns:
+        What the command finds in the place of each input: the literal, the copy's path, or the URI.
+
+    Raises:
+        ArmError: If something is not there.
+    """
+    return {name: await _deliver(context, value, folder / name) for name, value in inputs.items()}
+
+
+async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
+    if isinstance(value, str):
+        return value
+    uri = locate_input(context, value.uri or "")
+    if value.mode in DIRECT:
+        return uri
+    try:
+        return str(await context.blobs.download(uri, folder))
+    except ArmError as error:
+        # A folder that a node left empty: in a blob store it is not there at all.
+        if error.status != 404 or not value.of_node:
+            raise
+        empty = folder / uri.rstrip("/").rsplit("/", 1)[-1]
+        empty.mkdir(parents=True, exist_ok=True)
+        return str(empty)
+
+
+def prepare_outputs(context: JobContext, run: Run, outputs: Mapping[str, Data], folder: Path) -> dict[str, Path]:
+    """Make the places where a command writes its outputs.
+
+    Args:
+        context: The emulator.
+        run: The command's run.
+        outputs: Its outputs by name.
+        folder: Gets them.
+
+    Returns:
+        The path of each: a folder, or a file that the command has to make.
+
+    Raises:
+        ArmError: 400, if an output shall go to a place that is not in the blob store.
+    """
+    paths = {}
+    for name, output in outputs.items():
+        context.blobs.locate(place_of(run, name, output))
+        path = folder / name
+        (path.parent if is_file(output) else path).mkdir(parents=True, exist_ok=True)
+        paths[name] = path
+    return paths
+
+
+async def collect_outputs(
+    context: JobContext, run: Run, outputs: Mapping[str, Data], paths: Mapping[str, Path]
+) -> dict[str, dict[str, str]]:
+    """Copy what a command wrote into the blob store.
+
+    Args:
+        context: The emulator.
+        run: The command's run.
+        outputs: Its outputs by name.
+        paths: Where it wrote them.
+
+    Returns:
+        The `uri` and `type` of each that is there.
+    """
+    collected = {}
+    for name, output in outputs.items():
+        uri = place_of(run, name, output)
+        if paths[name].exists():
+            await context.blobs.upload(paths[name], uri)
+            collected[name] = {"uri": uri, "type": output.type}
+    return {name: output for name, output in collected.items() if output["type"] in DATA_TYPES}
+
+
+def place_of(run: Run, name: str, output: Data) -> str:
+    """Say where an output goes.
+
+    Args:
+        run: The run that makes it.
+        name: Its name.
+        output: What was asked for.
+
+    Returns:
+        A URI in the blob store.
+
+    Raises:
+        ArmError: 400, if the place that was asked for has an unknown expression.
+    """
+    known = {"name": run.id, "output_name": name, "default_datastore": BLOB_STORE}
+
+    def find(expression: str) -> str:
+        if expression not in known:
+            raise bad_request(
+                f"The path of the output {name!r} has ${{{{{expression}}}}}: known are {', '.join(known)}."
+            )
+        return known[expression]
+
+    place = substitute(output.uri or DEFAULT_PLACE, find)
+    return place.rstrip("/") if is_file(output) else place
+
+
+def is_file(output: Data) -> bool:
+    """Say whether an output is one file: `uri_file`, or the file with the value of a control output."""
+    return output.type == FILE or output.type not in DATA_TYPES

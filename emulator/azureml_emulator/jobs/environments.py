@@ -1,0 +1,50 @@
+"""Which Python runs a job: one that stands in for an image, or one built from a conda file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from azureml_emulator import conda
+from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.store import Document, Store
+
+
+async def find_python(store: Store, stand_ins: Mapping[str, Path], environment_id: str) -> Path:
+    """Find or build the interpreter of an environment.
+
+    Args:
+        store: Where the environment is.
+        stand_ins: Interpreters of this machine by the name of the environment (`name` or `name:version`) or image (with
+            or without its tag or digest) that they stand in for.
+        environment_id: The environment's ARM id.
+
+    Returns:
+        The interpreter.
+
+    Raises:
+        ArmError: ImageBuildFailure, if it is an image nobody stands in for, or cannot be built.
+    """
+    environment = find_asset(store, environment_id, "environments")
+    for name in _names(environment):
+        if name in stand_ins:
+            return stand_ins[name]
+    properties = environment["properties"]
+    if not properties.get("condaFile"):
+        name, version = environment["id"].split("/")[-3::2]
+        has = "an image" if properties.get("image") else "a build context"
+        raise conda.image_build_failure(
+            f"The environment {name}:{version} has no conda file, only {has}: the emulator runs no images. Start it"
+            f" with --environment-python {name}=PYTHON, where PYTHON is an interpreter that can run the job."
+        )
+    return await conda.build_environment(conda.parse_conda_file(properties["condaFile"])) / "bin" / "python"
+
+
+def _names(environment: Document) -> list[str]:
+    """List the names an environment may be known by, the most precise first."""
+    name, version = environment["id"].split("/")[-3::2]
+    image = environment["properties"].get("image") or ""
+    untagged = image.partition("@")[0]
+    # A colon after the last slash is a tag's, one before it a registry's port.
+    head, slash, last = untagged.rpartition("/")
+    return [f"{name}:{version}", name, image, untagged, f"{head}{slash}{last.partition(':')[0]}"]

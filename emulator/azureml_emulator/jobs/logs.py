@@ -1,0 +1,57 @@
+"""Logs that can be read while they grow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from azureml_emulator.blobs import Blobs
+
+SHIP_SECONDS = 0.5
+STD_LOG = "user_logs/std_log.txt"
+PIPELINE_LOG = "logs/azureml/executionlogs.txt"
+IMAGE_LOG = "azureml-logs/20_image_build_log.txt"
+LOG_FOLDERS = ("user_logs/", "logs/azureml/", "azureml-logs/")
+
+
+@asynccontextmanager
+async def shipped(blobs: Blobs, log: Path, uri: str) -> AsyncIterator[None]:
+    """Copy a growing file into the blob store for the time of the block, and what is left at its end.
+
+    Args:
+        blobs: The blob store.
+        log: The file; it may not be there yet.
+        uri: Where the copy goes.
+    """
+    position = blocks = 0
+    ended = asyncio.Event()
+
+    async def ship() -> None:
+        nonlocal position, blocks
+        if not log.exists():
+            return
+        with log.open("rb") as file:
+            file.seek(position)
+            content = file.read()
+        if content:
+            position += len(content)
+            blocks += 1
+            await blobs.append(uri, content)
+
+    async def ship_until_the_end() -> None:
+        while not ended.is_set():
+            await ship()
+            # A blob has 50,000 blocks: a log of many days must not use them up.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), SHIP_SECONDS + blocks / 2000)
+        await ship()
+
+    task = asyncio.create_task(ship_until_the_end())
+    try:
+        yield
+    finally:
+        ended.set()
+        await task

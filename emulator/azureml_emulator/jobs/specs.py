@@ -1,0 +1,213 @@
+"""What a command job is told to do, whether it was submitted by itself or as a node of a pipeline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from azureml_emulator.arm import bad_request, not_emulated, object_in
+from azureml_emulator.durations import duration_seconds
+from azureml_emulator.store import Document
+
+DATA_TYPES = {
+    "uri_file": "UriFile",
+    "uri_folder": "UriFolder",
+    "mltable": "MLTable",
+    "custom_model": "CustomModel",
+    "mlflow_model": "MLFlowModel",
+    "triton_model": "TritonModel",
+}
+"""The types of data, as jobs write them and as the run history does."""
+ASSET_NAMES = ("assetName", "name")
+"""In jobs, and in pipelines' nodes."""
+IO_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,254}")
+
+
+@dataclass(frozen=True)
+class Data:
+    """An input or output that is data.
+
+    Attributes:
+        type: One of `DATA_TYPES`.
+        uri: Where it is, or the id of a data asset or model. Of an output: where it shall go, None being the default.
+        mode: How it is delivered, such as `ReadOnlyMount`, `Download` or `Direct`.
+        of_node: Whether a node of the same pipeline made it: then it may be empty.
+    """
+
+    type: str
+    uri: str | None = None
+    mode: str | None = None
+    of_node: bool = False
+
+
+Value = str | Data
+"""The value of an input: a literal or data."""
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """A command with all that it needs.
+
+    Attributes:
+        command: The command line, with its expressions.
+        environment: The environment's id.
+        code: The code asset's id.
+        inputs: Values by name; an optional input that was not given is missing.
+        outputs: Where each output goes, by name; one of another type than `DATA_TYPES` is a control output.
+        variables: The job's own environment variables.
+        timeout: Seconds the command may run.
+    """
+
+    command: str
+    environment: str
+    code: str | None
+    inputs: Mapping[str, Value]
+    outputs: Mapping[str, Data]
+    variables: Mapping[str, str]
+    timeout: float | None
+
+
+def read_command_job(properties: Document) -> CommandSpec:
+    """Read a command job.
+
+    Args:
+        properties: The `properties` of a job resource.
+
+    Returns:
+        What to run.
+
+    Raises:
+        ArmError: 400, if something is missing or of the wrong kind.
+    """
+    command, environment, code = (properties.get(name) for name in ("command", "environmentId", "codeId"))
+    if not isinstance(command, str) or not check_text(command).strip():
+        raise bad_request("A command job needs a 'command'.")
+    if not isinstance(environment, str):
+        raise bad_request("A command job needs an 'environmentId'.")
+    if code is not None and not isinstance(code, str):
+        raise bad_request("'codeId' must be a string.")
+    return CommandSpec(
+        command=command,
+        environment=environment,
+        code=code,
+        inputs=read_inputs(object_in(properties, "inputs")),
+        outputs={name: read_output(name, output) for name, output in object_in(properties, "outputs").items()},
+        variables=read_variables(object_in(properties, "environmentVariables")),
+        timeout=read_timeout(object_in(properties, "limits")),
+    )
+
+
+def read_inputs(inputs: Document) -> dict[str, Value]:
+    """Read the inputs of a job or of a pipeline's node.
+
+    Args:
+        inputs: As the client wrote them, in camel case or, in a node, in snake case.
+
+    Returns:
+        The values; null literals are left out.
+
+    Raises:
+        ArmError: 400, if one is of an unknown kind.
+    """
+    return {name: value for name in inputs if (value := _read_input(name, object_in(inputs, name))) is not None}
+
+
+def check_io_name(name: str) -> None:
+    """Check the name of an input or output.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ArmError: 400, if it is not one: it also names a folder.
+    """
+    if not IO_NAME.fullmatch(name):
+        raise bad_request(f"{name!r} is no name for an input or output: letters, digits, '_' and '.', a letter first.")
+
+
+def _read_input(name: str, given: Document) -> Value | None:
+    check_io_name(name)
+    kind = given.get("jobInputType") or given.get("job_input_type") or "literal"
+    if kind == "literal":
+        value = given.get("value")
+        return None if value is None else check_text(str(value))
+    if kind not in DATA_TYPES or not isinstance(given.get("uri"), str):
+        raise bad_request(f"The input {name!r} must be a literal, or one of {', '.join(DATA_TYPES)} with a 'uri'.")
+    return Data(kind, given["uri"], given.get("mode"))
+
+
+def read_output(name: str, output: object) -> Data:
+    """Read an output of a job.
+
+    Args:
+        name: Its name, for errors.
+        output: As the client wrote it, in camel case or, in a node, in snake case.
+
+    Returns:
+        Its type and, where the client gave one, its place.
+
+    Raises:
+        ArmError: 400, if it is of an unknown kind; 501, if it shall become an asset.
+    """
+    check_io_name(name)
+    given = output if isinstance(output, dict) else {}
+    if any(given.get(field) for field in ASSET_NAMES):
+        raise not_emulated(
+            f"the output {name!r} as an asset; register azureml://jobs/JOB/outputs/{name} when the job has ended"
+        )
+    kind = given.get("jobOutputType") or given.get("job_output_type") or "uri_folder"
+    uri = given.get("uri")
+    if kind not in DATA_TYPES or not (uri is None or isinstance(uri, str)):
+        raise bad_request(f"The output {name!r} must be one of {', '.join(DATA_TYPES)}, its 'uri' a string.")
+    return Data(kind, uri, given.get("mode"))
+
+
+def read_variables(variables: Document) -> dict[str, str]:
+    """Read environment variables.
+
+    Args:
+        variables: As the client wrote them.
+
+    Returns:
+        The same, as strings.
+
+    Raises:
+        ArmError: 400, if one cannot be set.
+    """
+    if odd := [name for name in variables if not name or "=" in name]:
+        raise bad_request(f"{odd[0]!r} is no name for an environment variable.")
+    return {check_text(name): check_text(str(value)) for name, value in variables.items() if value is not None}
+
+
+def check_text(text: str) -> str:
+    """Check a text that a process gets.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The same.
+
+    Raises:
+        ArmError: 400, if it has a null character.
+    """
+    if "\0" in text:
+        raise bad_request(f"{text!r} has a null character.")
+    return text
+
+
+def read_timeout(limits: Document) -> float | None:
+    """Read how long a command may run.
+
+    Args:
+        limits: The job's limits.
+
+    Returns:
+        Seconds, or None for no limit.
+
+    Raises:
+        ArmError: 400, if the timeout is not an ISO 8601 duration.
+    """
+    timeout = limits.get("timeout")
+    return None if timeout is None else duration_seconds(timeout)

@@ -1,0 +1,1 @@
+"""MLflow as Azure ML serves it: tracking, artifacts and the model registry."""

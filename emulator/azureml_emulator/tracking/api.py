@@ -1,0 +1,54 @@
+"""The data plane's host: MLflow's API and the artifact services of the workspace."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from azureml_emulator.arm import PROVIDER, ArmError
+from azureml_emulator.services import Services
+from azureml_emulator.tracking import artifacts, experiments, model_versions, registered_models, runs
+
+WORKSPACE = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces/{{workspace}}"
+VERSIONS = ("v1.0", "v2.0")
+"""Those of Azure ML's MLflow API, which do not differ: clients of MLflow 1 take the first, the others the second."""
+
+
+def routes(parts: Services) -> list[BaseRoute]:
+    """The routes for clients with a token.
+
+    Args:
+        parts: The emulator.
+
+    Returns:
+        The routes.
+    """
+    mlflow = [*experiments.routes, *runs.routes, *registered_models.routes, *model_versions.routes]
+    api = [Mount("/api/2.0/mlflow", routes=mlflow), Mount("/api/2.0/preview/mlflow", routes=runs.preview_routes)]
+    only = [Middleware(OnlyWorkspace, workspace_id=parts.settings.workspace_id)]
+    return [
+        Mount(f"/mlflow/{{api}}{WORKSPACE}", routes=api, middleware=only),
+        Mount(f"/artifact/v2.0{WORKSPACE}", routes=artifacts.routes, middleware=only),
+    ]
+
+
+class OnlyWorkspace:
+    """Middleware: there is one workspace, whatever the case of its names."""
+
+    def __init__(self, app: ASGIApp, workspace_id: str) -> None:
+        self._app = app
+        self._workspace_id = workspace_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on if it is for that one."""
+        names = scope["path_params"]
+        if names.get("api", VERSIONS[0]) not in VERSIONS:
+            raise HTTPException(404)
+        asked = WORKSPACE.format(**names)
+        if asked.lower() != self._workspace_id.lower():
+            raise ArmError(
+                404, "ResourceNotFound", f"There is no workspace {asked}; the emulator has only {self._workspace_id}."
+            )
+        await self._app(scope, receive, send)

@@ -1,0 +1,163 @@
+"""The artifact services that the MLflow plugin asks where to put files and where they are.
+
+A file is known by its origin, its container and its path: `ExperimentRun/dcid.RUN/PATH`, or `LocalUpload/NAME/PATH`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from azureml_emulator.arm import bad_request, not_found, now, read_body
+from azureml_emulator.blobs import ARTIFACT_STORE, BLOB_STORE
+from azureml_emulator.blobs import DATASTORES as CONTAINERS
+from azureml_emulator.services import Services, services
+from azureml_emulator.store import Document
+
+RUNS, UPLOADS = "ExperimentRun", "LocalUpload"
+DATASTORES = {RUNS: ARTIFACT_STORE, UPLOADS: BLOB_STORE}
+"""The datastore of each origin."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the artifacts of one run or one upload are.
+
+    Attributes:
+        origin: `ExperimentRun` or `LocalUpload`.
+        container: The run or upload in it.
+    """
+
+    origin: str
+    container: str
+
+    @property
+    def blob_container(self) -> str:
+        """The blob container."""
+        return CONTAINERS[DATASTORES[self.origin]]
+
+    def blob(self, path: str) -> str:
+        """Say which blob an artifact is.
+
+        Args:
+            path: The artifact's path.
+
+        Returns:
+            The blob's name.
+
+        Raises:
+            ArmError: 400, if the path points elsewhere.
+        """
+        parts = PurePosixPath(path).parts
+        if not parts or ".." in parts or parts[0] == "/":
+            raise bad_request(f"{path!r} is not a path of an artifact.", "path")
+        return f"{self.origin}/{self.container}/{path}"
+
+
+def place_of_run(run_id: str) -> Place:
+    """Say where a run's artifacts are.
+
+    Args:
+        run_id: The run's id.
+
+    Returns:
+        The place.
+    """
+    return Place(RUNS, f"dcid.{run_id}")
+
+
+async def list_artifacts(request: Request) -> Response:
+    """List all artifacts of a run or upload."""
+    parts, place = services(request), _place(request)
+    return JSONResponse({"value": [_show(place, path) for path in await list_paths(parts, place)]})
+
+
+async def content_info(request: Request) -> Response:
+    """Say where an artifact's content is, with a signature."""
+    parts, place = services(request), _place(request)
+    path = request.query_params.get("path", "")
+    if path not in await list_paths(parts, place):
+        raise not_found(f"{place.origin}/{place.container}/{path}")
+    return JSONResponse(_address(parts, place, path, parts.blobs.sign(place.blob_container)))
+
+
+async def create(request: Request) -> Response:
+    """Say where the content of new artifacts goes, with a signature."""
+    parts, place = services(request), _place(request)
+    asked = (await read_body(request)).get("paths")
+    if not isinstance(asked, list) or not all(
+        isinstance(item, dict) and isinstance(item.get("path"), str) for item in asked
+    ):
+        raise bad_request("'paths' must be a list of objects with a 'path'.", "paths")
+    paths = [item["path"] for item in asked]
+    signature = parts.blobs.sign(place.blob_container)
+    return JSONResponse(
+        {
+            "artifacts": {path: _show(place, path) for path in paths},
+            "artifactContentInformation": {path: _address(parts, place, path, signature) for path in paths},
+            "errors": {},
+        }
+    )
+
+
+async def list_paths(parts: Services, place: Place) -> list[str]:
+    """List the paths of all artifacts in a place.
+
+    Args:
+        parts: The emulator.
+        place: The place.
+
+    Returns:
+        The paths, sorted.
+    """
+    datastore = f"azureml://datastores/{DATASTORES[place.origin]}/paths"
+    return sorted(await parts.blobs.list_below(f"{datastore}/{place.origin}/{place.container}"))
+
+
+def _place(request: Request) -> Place:
+    names = request.path_params
+    if run_id := names.get("run"):
+        if services(request).runs.get(run_id) is None:
+            raise not_found(f"runs/{run_id}")
+        return place_of_run(run_id)
+    if names["origin"] not in DATASTORES or names["container"] in (".", ".."):
+        raise not_found(f"{names['origin']}/{names['container']}")
+    return Place(names["origin"], names["container"])
+
+
+def _show(place: Place, path: str) -> Document:
+    return {
+        "artifactId": place.blob(path),
+        "origin": place.origin,
+        "container": place.container,
+        "path": path,
+        "createdTime": now(),
+        "dataPath": {"dataStoreName": DATASTORES[place.origin], "relativePath": place.blob(path)},
+    }
+
+
+def _address(parts: Services, place: Place, path: str, signature: str) -> Document:
+    url = f"{parts.blobs.url(place.blob_container)}/{quote(place.blob(path))}"
+    return {"contentUri": f"{url}?{signature}", "origin": place.origin, "container": place.container, "path": path}
+
+
+def _routes(below: str) -> list[BaseRoute]:
+    return [
+        Route(below, list_artifacts),
+        Route(f"{below}/contentinfo", content_info),
+        Route(f"{below}/batch/metadata", create, methods=["POST"]),
+    ]
+
+
+history_routes = [
+    *_routes("/experiments/{experiment}/runs/{run}/artifacts"),
+    *_routes("/experimentids/{experiment}/runs/{run}/artifacts"),
+]
+"""Below the workspace in the run history's API."""
+routes = _routes("/artifacts/{origin}/{container}")
+"""Below the workspace in the artifact service's API."""

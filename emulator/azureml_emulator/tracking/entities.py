@@ -1,0 +1,188 @@
+"""Experiments, runs and metrics as MLflow shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from azureml_emulator.jobs.runs import Run, Status, experiment_id
+from azureml_emulator.services import Services
+from azureml_emulator.settings import Settings
+from azureml_emulator.store import Document
+from azureml_emulator.tracking.records import Experiment, Metric
+
+RUNNING, SCHEDULED = "RUNNING", "SCHEDULED"
+STATUSES = {
+    Status.NOT_STARTED: SCHEDULED,
+    Status.QUEUED: SCHEDULED,
+    Status.COMPLETED: "FINISHED",
+    Status.FAILED: "FAILED",
+    Status.CANCELED: "KILLED",
+}
+"""The others are RUNNING."""
+RUN_ATTRIBUTES = {
+    "run_id": str,
+    "run_name": str,
+    "experiment_id": str,
+    "user_id": str,
+    "status": str,
+    "artifact_uri": str,
+    "lifecycle_stage": str,
+    "start_time": int,
+    "end_time": int,
+}
+NAME_TAG, USER_TAG = "mlflow.runName", "mlflow.user"
+
+
+def show_experiment(experiment: Experiment, settings: Settings) -> Document:
+    """Show an experiment.
+
+    Args:
+        experiment: The experiment.
+        settings: Its workspace.
+
+    Returns:
+        MLflow's JSON.
+    """
+    return {
+        "experiment_id": experiment.id,
+        "name": experiment.name,
+        "artifact_location": f"{_experiment_uri(settings, experiment.id)}/artifacts",
+        "lifecycle_stage": _stage(experiment.deleted),
+        "creation_time": experiment.created,
+        "last_update_time": experiment.updated,
+        "tags": show_labels(experiment.tags),
+    }
+
+
+def show_run(parts: Services, run: Run) -> Document:
+    """Show a run with all that was logged.
+
+    Args:
+        parts: The emulator.
+        run: The run.
+
+    Returns:
+        MLflow's JSON.
+    """
+    return {
+        "info": {**_info(parts, run), "run_uuid": run.id},
+        "data": {
+            "metrics": [show_metric(metric) for metric in parts.records.latest_metrics(run.id)],
+            "params": show_labels(parts.records.params(run.id)),
+            "tags": show_labels(_tags(run)),
+        },
+        "inputs": {"dataset_inputs": parts.records.inputs(run.id)},
+    }
+
+
+def searchable(parts: Services, run: Run) -> dict[str, Document]:
+    """Say by what a run is found.
+
+    Args:
+        parts: The emulator.
+        run: The run.
+
+    Returns:
+        Its metrics, params, tags and attributes, by name.
+    """
+    return {
+        "metrics": {metric.name: metric.value for metric in parts.records.latest_metrics(run.id)},
+        "params": dict(parts.records.params(run.id)),
+        "tags": dict(_tags(run)),
+        "attributes": _info(parts, run),
+    }
+
+
+def run_uri(settings: Settings, run: Run) -> str:
+    """Write where a run's artifacts are.
+
+    Args:
+        settings: The workspace.
+        run: The run.
+
+    Returns:
+        An address for the MLflow plugin.
+    """
+    experiment = experiment_id(settings.workspace_id, run.experiment)
+    return f"{_experiment_uri(settings, experiment)}/runs/{run.id}/artifacts"
+
+
+def show_metric(metric: Metric) -> Document:
+    """Show a value of a metric.
+
+    Args:
+        metric: The value.
+
+    Returns:
+        MLflow's JSON, in which NaN and infinities are texts.
+    """
+    value = metric.value if math.isfinite(metric.value) else _not_finite(metric.value)
+    return {"key": metric.name, "value": value, "timestamp": metric.timestamp, "step": metric.step}
+
+
+def show_labels(labels: Mapping[str, str]) -> list[Document]:
+    """Show tags or params.
+
+    Args:
+        labels: The values by key.
+
+    Returns:
+        MLflow's JSON.
+    """
+    return [{"key": key, "value": value} for key, value in labels.items()]
+
+
+def as_milliseconds(moment: str | None) -> int | None:
+    """Turn a time as ARM writes it into MLflow's.
+
+    Args:
+        moment: An ISO 8601 time, or None.
+
+    Returns:
+        Milliseconds since 1970, or None.
+    """
+    return None if moment is None else round(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
+def as_moment(milliseconds: int) -> str:
+    """Turn a time as MLflow writes it into ARM's.
+
+    Args:
+        milliseconds: Since 1970.
+
+    Returns:
+        An ISO 8601 time.
+    """
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="microseconds")
+
+
+def _info(parts: Services, run: Run) -> Document:
+    return {
+        "run_id": run.id,
+        "run_name": run.display_name or run.id,
+        "experiment_id": parts.records.ensure_experiment(run.experiment).id,
+        "user_id": run.tags.get(USER_TAG, "azureml-emulator"),
+        "status": STATUSES.get(run.status, RUNNING),
+        "start_time": as_milliseconds(run.started or run.created),
+        "end_time": as_milliseconds(run.ended),
+        "artifact_uri": run_uri(parts.settings, run),
+        "lifecycle_stage": _stage(run.hidden),
+    }
+
+
+def _tags(run: Run) -> Document:
+    return {NAME_TAG: run.display_name or run.id, **run.tags}
+
+
+def _experiment_uri(settings: Settings, experiment: str) -> str:
+    return f"azureml://{settings.api_host}/mlflow/v2.0{settings.workspace_id}/experiments/{experiment}"
+
+
+def _stage(deleted: bool) -> str:
+    return "deleted" if deleted else "active"
+
+
+def _not_finite(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

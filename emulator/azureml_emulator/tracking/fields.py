@@ -1,0 +1,221 @@
+"""Reading MLflow's requests: JSON as protobuf writes it, where numbers may be texts."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from azureml_emulator import strict_json
+from azureml_emulator.store import Document
+from azureml_emulator.tracking.errors import invalid
+
+MAX_INTEGER = 2**63
+VIEWS = {"ACTIVE_ONLY": (False,), "DELETED_ONLY": (True,), "ALL": (False, True)}
+Item = TypeVar("Item")
+
+
+async def read(request: Request) -> Document:
+    """Read a request's fields.
+
+    Args:
+        request: A GET, with its fields in the query, or a request with a JSON object.
+
+    Returns:
+        The fields; a query's are texts, or lists of texts where there are several.
+
+    Raises:
+        MlflowError: 400, if the body is anything else.
+    """
+    if request.method == "GET":
+        names = dict.fromkeys(request.query_params)
+        return {name: values[0] if len(values := request.query_params.getlist(name)) == 1 else values for name in names}
+    try:
+        body = strict_json.loads(await request.body() or b"{}")
+    except ValueError as error:
+        raise invalid(f"The request body is not JSON: {error}.") from None
+    if not isinstance(body, dict):
+        raise invalid("The request body must be a JSON object.")
+    return body
+
+
+def optional_text(fields: Document, name: str) -> str | None:
+    """Read a text that may be missing.
+
+    Args:
+        fields: The request's fields.
+        name: The field's name.
+
+    Returns:
+        The text, or None.
+
+    Raises:
+        MlflowError: 400, if it is anything else.
+    """
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise invalid(f"{name!r} must be a string, not {value!r}.")
+    return value
+
+
+def text(fields: Document, name: str) -> str:
+    """Read a text that must be there.
+
+    Args:
+        fields: The request's fields.
+        name: The field's name.
+
+    Returns:
+        The text.
+
+    Raises:
+        MlflowError: 400, if it is missing, empty, or anything else.
+    """
+    value = optional_text(fields, name)
+    if not value:
+        raise invalid(f"The field {name!r} is missing.")
+    return value
+
+
+def texts(fields: Document, name: str) -> list[str]:
+    """Read a list of texts; one alone counts as a list.
+
+    Args:
+        fields: The request's fields.
+        name: The field's name.
+
+    Returns:
+        The texts; none when it is missing.
+
+    Raises:
+        MlflowError: 400, if it is anything else.
+    """
+    value = fields.get(name)
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(item, str) for item in values):
+        raise invalid(f"{name!r} must be a list of strings.")
+    return values
+
+
+def integer(fields: Document, name: str, default: int) -> int:
+    """Read a whole number of 64 bits.
+
+    Args:
+        fields: The request's fields.
+        name: The field's name.
+        default: What it is when it is missing.
+
+    Returns:
+        The number.
+
+    Raises:
+        MlflowError: 400, if it is anything else.
+    """
+    value = fields.get(name, default)
+    try:
+        # Not by way of a float: it would round large numbers.
+        whole = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    except ValueError:
+        whole = None
+    if whole is None or not -MAX_INTEGER <= whole < MAX_INTEGER:
+        raise invalid(f"The field {name!r} must be a whole number, not {str(value)[:50]!r}.")
+    return whole
+
+
+def number(fields: Document, name: str, default: float | None = None) -> float:
+    """Read a number; `NaN`, `Infinity` and `-Infinity` are numbers.
+
+    Args:
+        fields: The request's fields.
+        name: The field's name.
+        default: What it is when it is missing; without, it must be there.
+
+    Returns:
+        The number.
+
+    Raises:
+        MlflowError: 400, if it is missing or anything else.
+    """
+    value = fields.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise invalid(f"The field {name!r} must be a number, not {value!r}.")
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        raise invalid(f"The field {name!r} must be a number, not {str(value)[:50]!r}.") from None
+
+
+def objects(fields: Document, name: str) -> list[Document]:
+    """Read a list of objects.
+
+    Args:
+        fields: The request's fields.
+        name: The field's name.
+
+    Returns:
+        The objects; none when it is missing.
+
+    Raises:
+        MlflowError: 400, if it is anything else.
+    """
+    value: Any = fields.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise invalid(f"{name!r} must be a list of objects.")
+    return value
+
+
+def labels(fields: Document, name: str) -> dict[str, str]:
+    """Read a list of `{key, value}`.
+
+    Args:
+        fields: The request's fields.
+        name: The field's name.
+
+    Returns:
+        The values by key.
+
+    Raises:
+        MlflowError: 400, if it is anything else.
+    """
+    return {text(item, "key"): optional_text(item, "value") or "" for item in objects(fields, name)}
+
+
+def view(asked: Document, name: str) -> tuple[bool, ...]:
+    """Read which of the deleted and the others are wanted.
+
+    Args:
+        asked: The request's fields.
+        name: The field's name.
+
+    Returns:
+        What `deleted` may be.
+
+    Raises:
+        MlflowError: 400, if there is no such view.
+    """
+    shown = VIEWS.get(optional_text(asked, name) or "ACTIVE_ONLY")
+    if shown is None:
+        raise invalid(f"{name!r} must be {', '.join(VIEWS)}.")
+    return shown
+
+
+def page(asked: Document, found: list[Item], size: int) -> tuple[list[Item], dict[str, str]]:
+    """Cut a page out of what was found.
+
+    Args:
+        asked: The request's fields, with `max_results` and `page_token`.
+        found: All of it.
+        size: The page's length when the client does not say.
+
+    Returns:
+        The page, and the token of the next one if there is more.
+
+    Raises:
+        MlflowError: 400, if the length or the token cannot be.
+    """
+    begin = integer({"page_token": asked.get("page_token") or 0}, "page_token", 0)
+    length = integer(asked, "max_results", size)
+    if begin < 0 or length < 1:
+        raise invalid("'max_results' must be positive, and 'page_token' what the page before said.")
+    end = begin + length
+    return found[begin:end], {"next_page_token": str(end)} if end < len(found) else {}

@@ -1,0 +1,183 @@
+"""MLflow's model versions."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from azureml_emulator.arm import PROVIDER
+from azureml_emulator.resources.assets import add_version, remove_version
+from azureml_emulator.services import services
+from azureml_emulator.store import Document
+from azureml_emulator.tracking import fields, filters
+from azureml_emulator.tracking.artifacts import RUNS, list_paths
+from azureml_emulator.tracking.entities import as_milliseconds
+from azureml_emulator.tracking.errors import MlflowError, does_not_exist, invalid
+from azureml_emulator.tracking.registry import (
+    RUN_CONTAINER,
+    artifact_uri,
+    change,
+    datastore_uri,
+    find_model,
+    find_version,
+    locate,
+    name_of,
+    show_version,
+)
+
+TYPE = f"{PROVIDER}/workspaces/models/versions"
+STAGES = ("None", "Staging", "Production", "Archived")
+ATTRIBUTES = {
+    "name": str,
+    "run_id": str,
+    "version_number": int,
+    "creation_timestamp": int,
+    "last_updated_timestamp": int,
+}
+PAGE_SIZE = 100
+
+
+async def create(request: Request) -> Response:
+    """Register what a run or an upload left as a model's next version."""
+    parts = services(request)
+    asked = await fields.read(request)
+    model = find_model(parts, asked)
+    place, path = locate(parts, fields.text(asked, "source"))
+    # The path may be a folder or a file.
+    if not any(f"{name}/".startswith(f"{path}/" if path else "") for name in await list_paths(parts, place)):
+        raise invalid(f"There is nothing at {asked['source']}.")
+    run_of_source = place.container.removeprefix(RUN_CONTAINER) if place.origin == RUNS else None
+    properties = {
+        "modelUri": datastore_uri(parts, place, path),
+        "modelType": "mlflow_model",
+        "flavors": {},
+        "jobName": fields.optional_text(asked, "run_id") or run_of_source,
+        "description": fields.optional_text(asked, "description"),
+        "tags": fields.labels(asked, "tags"),
+        "properties": {},
+        "isAnonymous": False,
+        "isArchived": False,
+        "provisioningState": "Succeeded",
+    }
+    # Looked up again: somebody may have registered another one while the files were listed.
+    number = find_model(parts, asked)["properties"]["nextVersion"]
+    version = add_version(parts.store, f"{model['id']}/versions/{number}", properties)
+    return JSONResponse({"model_version": show_version(parts, version)})
+
+
+async def get(request: Request) -> Response:
+    """Get a version."""
+    return _show(request, await fields.read(request))
+
+
+async def update(request: Request) -> Response:
+    """Change a version's description."""
+    parts = services(request)
+    asked = await fields.read(request)
+    change(parts, find_version(parts, asked), description=fields.optional_text(asked, "description"))
+    return _show(request, asked)
+
+
+async def delete(request: Request) -> Response:
+    """Delete a version."""
+    parts = services(request)
+    remove_version(parts.store, find_version(parts, await fields.read(request))["id"])
+    return JSONResponse({})
+
+
+async def transition_stage(request: Request) -> Response:
+    """Move a version to a stage, perhaps in place of those that are there."""
+    parts = services(request)
+    asked = await fields.read(request)
+    version = find_version(parts, asked)
+    stage = {stage.lower(): stage for stage in STAGES}.get(fields.text(asked, "stage").lower())
+    if stage is None:
+        raise invalid(f"'stage' must be {', '.join(STAGES)}, not {asked['stage']!r}.")
+    if asked.get("archive_existing_versions") is True:
+        for other in parts.store.list_collection(version["id"].rsplit("/", 1)[0]):
+            if other["properties"].get("stage") == stage:
+                change(parts, other, stage="Archived")
+    change(parts, version, stage=stage)
+    return _show(request, asked)
+
+
+async def download_uri(request: Request) -> Response:
+    """Say where a version's files are."""
+    parts = services(request)
+    version = find_version(parts, await fields.read(request))
+    uri = artifact_uri(version)
+    if uri is None:
+        where = version["properties"]["modelUri"]
+        raise MlflowError(501, "NOT_IMPLEMENTED", f"The emulator hands MLflow no model that is at {where}.")
+    return JSONResponse({"artifact_uri": uri})
+
+
+async def search(request: Request) -> Response:
+    """Search versions: a filter, an order, pages."""
+    parts = services(request)
+    asked = await fields.read(request)
+    clauses = filters.parse_filter(fields.optional_text(asked, "filter") or "", ATTRIBUTES)
+    versions = {(name_of(version), version["name"]): version for version in parts.store.list_type(TYPE)}
+    found = filters.sort(
+        [record for record in map(_searchable, versions.values()) if filters.matches(clauses, record)],
+        fields.texts(asked, "order_by"),
+        ATTRIBUTES,
+        ["last_updated_timestamp DESC", "name ASC", "version_number DESC"],
+    )
+    items, token = fields.page(asked, found, PAGE_SIZE)
+    shown = [versions[item["attributes"]["name"], item["attributes"]["version"]] for item in items]
+    return JSONResponse({"model_versions": [show_version(parts, version) for version in shown], **token})
+
+
+async def set_tag(request: Request) -> Response:
+    """Set a tag of a version."""
+    parts = services(request)
+    asked = await fields.read(request)
+    version = find_version(parts, asked)
+    tag = {fields.text(asked, "key"): fields.optional_text(asked, "value") or ""}
+    change(parts, version, tags={**version["properties"]["tags"], **tag})
+    return JSONResponse({})
+
+
+async def delete_tag(request: Request) -> Response:
+    """Remove a tag of a version."""
+    parts = services(request)
+    asked = await fields.read(request)
+    version = find_version(parts, asked)
+    tags = dict(version["properties"]["tags"])
+    if tags.pop(fields.text(asked, "key"), None) is None:
+        raise does_not_exist(f"The tag {asked['key']!r}")
+    change(parts, version, tags=tags)
+    return JSONResponse({})
+
+
+def _searchable(version: Document) -> dict[str, Document]:
+    number = version["name"]
+    attributes = {
+        "name": name_of(version),
+        "version": number,
+        "version_number": int(number) if number.isdecimal() else None,
+        "run_id": version["properties"].get("jobName"),
+        "creation_timestamp": as_milliseconds(version["systemData"]["createdAt"]),
+        "last_updated_timestamp": as_milliseconds(version["systemData"]["lastModifiedAt"]),
+    }
+    return {"metrics": {}, "params": {}, "tags": version["properties"]["tags"], "attributes": attributes}
+
+
+def _show(request: Request, asked: Document) -> Response:
+    parts = services(request)
+    return JSONResponse({"model_version": show_version(parts, find_version(parts, asked))})
+
+
+routes: list[BaseRoute] = [
+    Route("/model-versions/create", create, methods=["POST"]),
+    Route("/model-versions/get", get, methods=["GET"]),
+    Route("/model-versions/update", update, methods=["PATCH"]),
+    Route("/model-versions/delete", delete, methods=["DELETE"]),
+    Route("/model-versions/search", search, methods=["GET"]),
+    Route("/model-versions/transition-stage", transition_stage, methods=["POST"]),
+    Route("/model-versions/get-download-uri", download_uri, methods=["GET"]),
+    Route("/model-versions/set-tag", set_tag, methods=["POST"]),
+    Route("/model-versions/delete-tag", delete_tag, methods=["DELETE"]),
+]

@@ -1,0 +1,326 @@
+"""What MLflow clients log: experiments, and the parameters and metrics of runs. The runs are the run history's."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from azureml_emulator.jobs.runs import experiment_id
+from azureml_emulator.store import Document
+from azureml_emulator.tracking.errors import already_exists, does_not_exist, invalid
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS experiments (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    document TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS run_params (
+    run TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (run, name)
+);
+CREATE TABLE IF NOT EXISTS run_metrics (
+    sequence INTEGER PRIMARY KEY,
+    run TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value REAL,
+    timestamp INTEGER NOT NULL,
+    step INTEGER NOT NULL
+);
+-- A client that repeats a request logs nothing twice. NaN is NULL in SQLite.
+CREATE UNIQUE INDEX IF NOT EXISTS run_metrics_once ON run_metrics (run, name, step, timestamp, ifnull(value, 'NaN'));
+CREATE TABLE IF NOT EXISTS run_inputs (
+    run TEXT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (run, document)
+);
+"""
+DEFAULT_EXPERIMENT = "Default"
+"""Where runs go that name none; MLflow clients call it by the id `0`."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A name that runs are grouped by.
+
+    Attributes:
+        id: Its id, which follows from the workspace and the name.
+        name: Its name.
+        created: When it was created, in milliseconds.
+        updated: When it was changed, in milliseconds.
+        deleted: Whether it is in the bin.
+        tags: The user's.
+    """
+
+    id: str
+    name: str
+    created: int
+    updated: int
+    deleted: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One value of a metric.
+
+    Attributes:
+        name: The metric's name.
+        value: The value; NaN and infinities count.
+        timestamp: When it was, in milliseconds.
+        step: The step of the training.
+    """
+
+    name: str
+    value: float
+    timestamp: int
+    step: int
+
+
+class Records:
+    """Experiments, parameters and metrics, in the emulator's database."""
+
+    def __init__(self, connection: sqlite3.Connection, workspace_id: str) -> None:
+        self._connection = connection
+        self._workspace_id = workspace_id
+        connection.executescript(SCHEMA)
+
+    def clear(self) -> None:
+        """Remove all experiments, and what runs logged."""
+        for table in ("experiments", "run_params", "run_metrics", "run_inputs"):
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
+
+    def create_experiment(self, name: str, tags: Mapping[str, str]) -> Experiment:
+        """Create an experiment.
+
+        Args:
+            name: Its name.
+            tags: Its tags.
+
+        Returns:
+            The experiment.
+
+        Raises:
+            MlflowError: 400, if there is one of this name.
+        """
+        if self.experiment_named(name):
+            raise already_exists(f"The experiment {name!r}")
+        return self._put(self._new(name, tags))
+
+    def ensure_experiment(self, name: str) -> Experiment:
+        """Find an experiment, or create it.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The experiment.
+        """
+        return self.experiment_named(name) or self._put(self._new(name, {}))
+
+    def experiment_named(self, name: str) -> Experiment | None:
+        """Look an experiment up by its name.
+
+        Args:
+            name: The name.
+
+        Returns:
+            The experiment, or None.
+        """
+        return self._find("name", name)
+
+    def experiment(self, experiment_id: str) -> Experiment:
+        """Look an experiment up by its id.
+
+        Args:
+            experiment_id: The id.
+
+        Returns:
+            The experiment.
+
+        Raises:
+            MlflowError: 404, if it is not there.
+        """
+        if experiment_id == "0":
+            return self.ensure_experiment(DEFAULT_EXPERIMENT)
+        found = self._find("id", experiment_id)
+        if found is None:
+            raise does_not_exist(f"The experiment {experiment_id!r}")
+        return found
+
+    def experiments(self) -> list[Experiment]:
+        """List all experiments, those in the bin, too."""
+        self._adopt()
+        return [_experiment(row[0]) for row in self._connection.execute("SELECT document FROM experiments")]
+
+    def change_experiment(self, experiment_id: str, **changes: object) -> None:
+        """Change an experiment.
+
+        Args:
+            experiment_id: Its id.
+            changes: The new values of some of its fields.
+
+        Raises:
+            MlflowError: 404, if it is not there.
+        """
+        self._put(replace(self.experiment(experiment_id), **changes, updated=milliseconds()))  # type: ignore[arg-type]
+
+    def params(self, run: str) -> dict[str, str]:
+        """List a run's parameters.
+
+        Args:
+            run: The run's id.
+
+        Returns:
+            The values by name.
+        """
+        return dict(self._connection.execute("SELECT name, value FROM run_params WHERE run = ? ORDER BY name", (run,)))
+
+    def log_params(self, run: str, params: Mapping[str, str]) -> None:
+        """Add parameters; they never change.
+
+        Args:
+            run: The run's id.
+            params: The values by name.
+
+        Raises:
+            MlflowError: 400, if one has another value already.
+        """
+        before = self.params(run)
+        for name, value in params.items():
+            if before.get(name, value) != value:
+                raise invalid(
+                    f"The parameter {name!r} of run {run} is {before[name]!r} and cannot be changed to {value!r}."
+                )
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO run_params VALUES (?, ?, ?)", [(run, *param) for param in params.items()]
+        )
+
+    def latest_metrics(self, run: str) -> list[Metric]:
+        """List the last value of each of a run's metrics: of the highest step, then time, then value.
+
+        Args:
+            run: The run's id.
+
+        Returns:
+            The metrics.
+        """
+        return self._metrics(
+            "SELECT name, value, timestamp, step FROM (SELECT *, row_number() OVER (PARTITION BY name"
+            " ORDER BY step DESC, timestamp DESC, value DESC) AS place FROM run_metrics WHERE run = ?)"
+            " WHERE place = 1 ORDER BY name",
+            run,
+        )
+
+    def metric_history(self, run: str, name: str) -> list[Metric]:
+        """List all values of one metric, in the order they were logged.
+
+        Args:
+            run: The run's id.
+            name: The metric's name.
+
+        Returns:
+            The values.
+        """
+        return self._metrics(
+            "SELECT name, value, timestamp, step FROM run_metrics WHERE run = ? AND name = ? ORDER BY sequence",
+            run,
+            name,
+        )
+
+    def log_metrics(self, run: str, metrics: Iterable[Metric]) -> None:
+        """Add values of metrics.
+
+        Args:
+            run: The run's id.
+            metrics: The values.
+        """
+        # One transaction: else each value is one.
+        self._connection.execute("BEGIN")
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO run_metrics (run, name, value, timestamp, step) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (
+                        run,
+                        metric.name,
+                        None if math.isnan(metric.value) else metric.value,
+                        metric.timestamp,
+                        metric.step,
+                    )
+                    for metric in metrics
+                ],
+            )
+
+    def inputs(self, run: str) -> list[Document]:
+        """List the datasets that a run said it uses.
+
+        Args:
+            run: The run's id.
+
+        Returns:
+            The datasets, as MLflow shows them.
+        """
+        rows = self._connection.execute("SELECT document FROM run_inputs WHERE run = ? ORDER BY rowid", (run,))
+        return [json.loads(row[0]) for row in rows]
+
+    def log_inputs(self, run: str, datasets: Iterable[Document]) -> None:
+        """Add datasets that a run uses.
+
+        Args:
+            run: The run's id.
+            datasets: As MLflow shows them.
+        """
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO run_inputs VALUES (?, ?)",
+            [(run, json.dumps(dataset, sort_keys=True)) for dataset in datasets],
+        )
+
+    def _metrics(self, query: str, *values: str) -> list[Metric]:
+        return [
+            Metric(name, math.nan if value is None else value, timestamp, step)
+            for name, value, timestamp, step in self._connection.execute(query, values)
+        ]
+
+    def _find(self, column: str, value: str) -> Experiment | None:
+        query = f"SELECT document FROM experiments WHERE {column} = ?"  # noqa: S608 - our own words
+        row = self._connection.execute(query, (value,)).fetchone()
+        if row is None and self._adopt():
+            row = self._connection.execute(query, (value,)).fetchone()
+        return None if row is None else _experiment(row[0])
+
+    def _adopt(self) -> bool:
+        """Make experiments of those that jobs named; say whether there were any."""
+        named = self._connection.execute(
+            "SELECT DISTINCT json_extract(document, '$.experiment') FROM runs"
+            " WHERE json_extract(document, '$.experiment') COLLATE NOCASE NOT IN (SELECT name FROM experiments)"
+        ).fetchall()
+        for (name,) in named:
+            self._put(self._new(name, {}))
+        return bool(named)
+
+    def _new(self, name: str, tags: Mapping[str, str]) -> Experiment:
+        moment = milliseconds()
+        return Experiment(experiment_id(self._workspace_id, name), name, moment, moment, tags=tags)
+
+    def _put(self, experiment: Experiment) -> Experiment:
+        document = json.dumps({**experiment.__dict__, "tags": dict(experiment.tags)})
+        self._connection.execute(
+            "INSERT OR REPLACE INTO experiments VALUES (?, ?, ?)", (experiment.id, experiment.name, document)
+        )
+        return experiment
+
+
+def milliseconds() -> int:
+    """The current time as MLflow writes it."""
+    return time.time_ns() // 1_000_000
+
+
+def _experiment(document: str) -> Experiment:
+    return Experiment(**json.loads(document))

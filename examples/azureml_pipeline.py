@@ -1,0 +1,95 @@
+"""Prepare, train and score on Azure ML, from a Python script: components, pipeline, job, result.
+
+    python examples/azureml_pipeline.py --data azureml:fashion-mnist:1 --compute cpu-cluster
+
+The workspace is that of config.json, which Azure ML studio offers for download, or of --resource-group and --workspace.
+Credentials: `az login`, a managed identity, or the variables AZ_TENANT_ID, AZ_CLIENT_ID and AZ_CLIENT_SECRET.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kfp_azureml.azureml_pipelines import (
+    artifact_path,
+    connect,
+    download_outputs,
+    get_component,
+    output_values,
+    register_components,
+    stream_job,
+    suite_specs,
+)
+from kfp_azureml.compiling import PipelineOptions
+from kfp_azureml.errors import KfpAzuremlError
+from kfp_azureml.images import REGISTRY, TAG
+
+
+@click.command()
+@click.option("--data", required=True, help="The images: azureml:NAME:VERSION, or a URI.")
+@click.option("--epochs", default=10, show_default=True)
+@click.option("--compute", default="serverless", show_default=True, help="Where all steps run ...")
+@click.option("--train-compute", default="", help="... but training, if given.")
+@click.option("--registry", default=REGISTRY, help="Where you pushed the images, and their tag:")
+@click.option("--tag", default=TAG)
+@click.option("--resource-group", default="")
+@click.option("--workspace", default="")
+@click.option("--to", default="result", type=click.Path(path_type=Path), help="The folder for the result.")
+def main(
+    data: str,
+    epochs: int,
+    compute: str,
+    train_compute: str,
+    registry: str,
+    tag: str,
+    resource_group: str,
+    workspace: str,
+    to: Path,
+) -> None:
+    """Prepare, train and score on Azure ML."""
+    client = connect(resource_group, workspace)
+
+    # The components, in the workspace: those that are there already with the same content are left alone.
+    for done in register_components(client, suite_specs(PipelineOptions(registry=registry, tag=tag))):
+        click.echo(f"{done.name}:{done.version} {'found' if done.found else 'registered'}")
+
+    # Three of them, each its highest version. help(prep) shows what it takes and makes.
+    prep, train, score = (get_component(client, name) for name in ("prep", "train", "score"))
+
+    # A pipeline of them.
+    from azure.ai.ml.dsl import pipeline
+    from azure.ai.ml.entities import PipelineJobSettings
+
+    @pipeline
+    def image_classification(input_data: str, epochs: int) -> dict[str, Any]:
+        prepared = prep(input_data=input_data)
+        trained = train(input_data=prepared.outputs.training_data, epochs=epochs)
+        if train_compute:
+            trained.compute = train_compute
+        scored = score(input_data=prepared.outputs.test_data, input_model=trained.outputs.output_model)
+        return {"model": trained.outputs.output_model, "result": scored.outputs.output_result}
+
+    job = image_classification(input_data=data, epochs=epochs)
+    job.settings = PipelineJobSettings(default_compute=compute)
+
+    # Submitted, and followed to its end. The experiment is made if it does not exist.
+    submitted = client.jobs.create_or_update(job, experiment_name="pipeline_samples")
+    click.echo(f"{submitted.name}: {submitted.studio_url}")
+    stream_job(client, submitted.name)
+
+    # What it returned, and what it left.
+    accuracy = output_values(client, submitted.name)["scored"]["Output"]
+    click.echo(f"Accuracy {accuracy:.4f} on the test set")
+    model, result = download_outputs(client, submitted.name, to, ["model", "result"])
+    record = json.loads((artifact_path(result) / "check.json").read_text())
+    click.echo(f"{record['images']} predictions in {artifact_path(result)}, the model in {artifact_path(model)}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KfpAzuremlError as error:
+        sys.exit(str(error))

@@ -1,0 +1,61 @@
+"""What the emulator promises about this machine: nobody else reaches it or its files; old secrets are worthless."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import psutil
+
+from azureml_emulator import EmulatorInfo, running_emulator
+from azureml_rest import Workspace, signed_in_workspace
+
+
+def test_it_listens_on_this_machine_only(emulator: EmulatorInfo) -> None:
+    process = psutil.Process(emulator.pid)
+
+    listening = [
+        connection.laddr.ip
+        for each in (process, *process.children(recursive=True))
+        for connection in each.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+    # The proxy, the web app, Azurite.
+    assert len(listening) >= 3
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_everything_secret_is_new_at_each_start_and_the_owners_only(tmp_path: Path) -> None:
+    def secrets(emulator: EmulatorInfo, workspace: Workspace) -> dict[str, str]:
+        certificates = Path(emulator.ca_file).parent
+        return {
+            "client secret": emulator.environment["AZ_CLIENT_SECRET"],
+            "storage key": workspace.post("listStorageAccountKeys")["userStorageKey"],
+            "token": workspace.http.headers["authorization"],
+            **{path.name: path.read_text() for path in certificates.iterdir()},
+        }
+
+    with running_emulator(tmp_path) as emulator, signed_in_workspace(emulator) as workspace:
+        first = secrets(emulator, workspace)
+    with running_emulator(tmp_path) as emulator, signed_in_workspace(emulator) as workspace:
+        second = secrets(emulator, workspace)
+        workspace.http.headers["authorization"] = first["token"]
+        assert workspace.http.get(workspace.url).status_code == 401
+        assert workspace.sign_in(client_secret=first["client secret"]).status_code == 401
+        running = list(modes(tmp_path))
+
+    assert [name for name in first if first[name] == second[name]] == []
+    assert set(first) >= {"ca.pem", "server.key", "server.pem"}
+    assert others_can(running) == others_can(list(modes(tmp_path))) == []
+
+
+def modes(folder: Path) -> list[tuple[Path, int]]:
+    """The mode of every file and folder below one."""
+    return [(path, stat.S_IMODE(path.lstat().st_mode)) for path in folder.rglob("*")]
+
+
+def others_can(found: list[tuple[Path, int]]) -> list[Path]:
+    """What somebody else than the owner can read, write or enter."""
+    assert found
+    return [path for path, mode in found if mode & 0o077]

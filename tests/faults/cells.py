@@ -1,0 +1,69 @@
+"""The matrix: every request of every scenario, and everything that can happen to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from azureml_emulator.faults import Answer, Delay, EndOperation, ExpireToken, Fault, HoldOperation, Reset, Truncate
+from requests_of import Asked, recorded
+from scenarios import SCENARIOS
+
+FAULTS: dict[str, Callable[..., Fault]] = {
+    "429 with Retry-After": lambda **at: Answer(status=429, headers={"Retry-After": "1"}, **at),
+    "500": lambda **at: Answer(status=500, **at),
+    "503": lambda **at: Answer(status=503, **at),
+    "409 in progress": lambda **at: Answer(status=409, **at),
+    "reset before": lambda **at: Reset(**at),
+    "reset after": lambda **at: Reset(after_effect=True, **at),
+    "slow": lambda **at: Delay(seconds=0.3, **at),
+    "truncated": lambda **at: Truncate(**at),
+    "401 expired": lambda **at: ExpireToken(**at),
+}
+# Of each kind of request once: from its first time on.
+LASTING_FAULTS: dict[str, Callable[..., Fault]] = {
+    "503 for ever": lambda **at: Answer(status=503, times=None, **at),
+    "403 for ever": lambda **at: Answer(status=403, times=None, **at),
+}
+# Of what a PUT or DELETE of an endpoint or deployment starts.
+OPERATION_FAULTS: dict[str, Callable[..., Fault]] = {
+    "operation fails": lambda **at: EndOperation(code="ResourceNotReady", **at),
+    "image build fails": lambda **at: EndOperation(code="ImageBuildFailure", **at),
+    "no quota": lambda **at: EndOperation(code="OutOfQuota", **at),
+    "operation canceled": lambda **at: EndOperation(status="Canceled", **at),
+    "operation never ends": lambda **at: HoldOperation(**at),
+}
+NEVER_ENDS = "operation never ends"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One request of one scenario, and what happens to it.
+
+    Attributes:
+        scenario: The scenario's name.
+        request: The request.
+        fault: The fault's name.
+    """
+
+    scenario: str
+    request: Asked
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{self.scenario} | {self.request.short} | {self.fault}"
+
+    def order(self) -> Fault:
+        """Return the fault as the emulator takes it."""
+        at = {"method": self.request.method, "path": self.request.pattern, "nth": self.request.nth}
+        return {**FAULTS, **LASTING_FAULTS, **OPERATION_FAULTS}[self.fault](**at)
+
+
+def cells() -> Iterator[Cell]:
+    """Return every cell."""
+    for scenario in SCENARIOS:
+        for request in recorded(scenario):
+            starts_operation = request.method in ("PUT", "DELETE") and "/onlineEndpoints/" in request.pattern
+            lasting = LASTING_FAULTS if request.nth == 1 else ()
+            for fault in [*FAULTS, *lasting, *(OPERATION_FAULTS if starts_operation else ())]:
+                yield Cell(scenario, request, fault)

@@ -1,0 +1,77 @@
+"""An emulator that fails on order, and how many cells the matrix has had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+
+from azureml_emulator import EmulatorInfo, running_emulator
+from azureml_emulator.control_client import Control
+from azureml_rest import signed_in_workspace
+from killing import server
+from running import shorten_waits
+from scenarios import World
+from tiny_classifier import write_tiny_model, write_tiny_score
+
+
+@pytest.fixture(scope="session")
+def failing_emulator() -> Iterator[EmulatorInfo]:
+    """A local Azure ML with a control API, whose deployments answer at once."""
+    with running_emulator(arguments=["--control", "--scoring", "instant"]) as info:
+        yield info
+
+
+@pytest.fixture(scope="session")
+def shared_world(failing_emulator: EmulatorInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """What all scenarios work with; the environment of this process leads to the emulator."""
+    folder: Path = tmp_path_factory.mktemp("tiny")
+    model = write_tiny_model(folder / "model")
+    score = write_tiny_score(folder / "score", model)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Control(failing_emulator) as control,
+        signed_in_workspace(failing_emulator) as azure,
+    ):
+        for name, value in failing_emulator.environment.items():
+            patch.setenv(name, value)
+        for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+            # Each client loads it: the emulator's own authority is quicker read than all of the world's.
+            patch.setenv(name, failing_emulator.ca_file)
+        shorten_waits(patch)
+        yield World(control, azure, model, score)
+
+
+@pytest.fixture
+def world(shared_world: World) -> World:
+    """The same, with a fresh workspace."""
+    shared_world.control.reset()
+    shared_world.azure.http.headers["authorization"] = f"Bearer {shared_world.azure.sign_in().json()['access_token']}"
+    return shared_world
+
+
+@pytest.fixture(scope="session")
+def kill_server() -> Iterator[ForkServerContext]:
+    """Where steps come from that run in processes of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        # The server of processes takes its paths from here.
+        tests = Path(__file__).parent
+        patch.setenv("PYTHONPATH", f"{tests}:{tests.parent / 'support'}")
+        yield server()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-cells", action="store_true", help="Run every cell of the fault matrix, not a sample.")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    cells = [
+        report
+        for report in terminalreporter.getreports("passed")
+        if "test_cell[" in report.nodeid or "test_killed[" in report.nodeid
+    ]
+    if cells:
+        killed = sum("test_killed[" in report.nodeid for report in cells)
+        terminalreporter.write_line(f"fault matrix: {len(cells)} cells passed, {killed} of them with a kill")

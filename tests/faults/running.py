@@ -1,0 +1,87 @@
+"""Running a step in this process as its container would, with the waits between two tries made short."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import pytest
+from azure.core.pipeline.transport import HttpTransport
+
+from kfp_azureml.aml_deploy_model import live, questions, rollout, watch
+from kfp_azureml.azureml import retries, waiting
+
+LONGEST_PAUSE_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended.
+
+    Attributes:
+        exit_code: 0 is success.
+        printed: What it wrote to stderr.
+        logged: What it logged, at every level that its loggers let through.
+    """
+
+    exit_code: int
+    printed: str
+    logged: str
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it did what was asked."""
+        return self.exit_code == 0
+
+    @property
+    def error(self) -> str:
+        """Its last line, which says what is wrong."""
+        return self.printed.strip().splitlines()[-1] if self.printed.strip() else ""
+
+
+def shorten_waits(patch: pytest.MonkeyPatch) -> None:
+    """Let nobody sleep long: neither the SDK between two tries or polls, nor ours. What is done stays the same."""
+    patch.setattr(HttpTransport, "sleep", lambda _self, seconds: time.sleep(min(seconds, LONGEST_PAUSE_SECONDS)))
+    patch.setattr(waiting, "SETTLE_SECONDS", LONGEST_PAUSE_SECONDS)
+    patch.setattr(retries, "LONGEST_PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
+    patch.setattr(questions, "PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
+    patch.setattr(questions, "GRACE_SECONDS", 2.0)
+    patch.setattr(watch, "PAUSE_SECONDS", 0.05)
+    patch.setattr(rollout, "ROLLBACK_SECONDS", 3.0)
+    patch.setattr(live, "UNDO_SECONDS", 3.0)
+
+
+def run(command: click.Command, arguments: Sequence[str]) -> Outcome:
+    """Run a step's command to its end, whatever that is."""
+    printed, logged = io.StringIO(), io.StringIO()
+    with _logging_to(logged), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(printed):
+        exit_code = _exit_code(command, arguments)
+    return Outcome(exit_code, printed.getvalue(), logged.getvalue())
+
+
+def _exit_code(command: click.Command, arguments: Sequence[str]) -> int:
+    try:
+        command.main(list(arguments), standalone_mode=False)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    return 0
+
+
+@contextlib.contextmanager
+def _logging_to(stream: io.StringIO) -> Iterator[None]:
+    root: Any = logging.getLogger()
+    handler = logging.StreamHandler(stream)
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)

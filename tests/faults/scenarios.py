@@ -1,0 +1,174 @@
+"""What is attacked: a registration, the first deployment of an endpoint, and a roll-out beside a live deployment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from azureml_emulator.control_client import Control
+from azureml_rest import Workspace
+from kfp_azureml.aml_deploy_model import deploy
+from kfp_azureml.aml_deploy_model.marker import TAG_PREFIX
+from kfp_azureml.aml_register_model import register
+
+MODEL, ENDPOINT = "tiny", "tiny-endpoint"
+RUN = "run-1"
+OLD, NEW = "old", "new"
+
+
+@dataclass(frozen=True)
+class World:
+    """What a scenario works with.
+
+    Attributes:
+        control: Controls the emulator.
+        azure: Its REST API.
+        model: A model folder.
+        score: What score wrote of it.
+    """
+
+    control: Control
+    azure: Workspace
+    model: Path
+    score: Path
+
+    @property
+    def workspace(self) -> list[str]:
+        """The options that name the workspace."""
+        emulator = self.azure.emulator
+        return ["--resource-group", emulator.resource_group, "--workspace", emulator.workspace]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One step from a known beginning to a known end.
+
+    Attributes:
+        command: The step's command.
+        arguments: Its arguments.
+        prepare: Makes the beginning, in a fresh workspace.
+        check: Asserts what must be so, whether the step succeeded or not.
+        moves_traffic: Whether it works on endpoints, with long-running operations.
+    """
+
+    command: Any
+    arguments: Callable[[World], list[str]]
+    prepare: Callable[[World], None]
+    check: Callable[[World, bool], None]
+    moves_traffic: bool = field(default=True)
+
+
+def _nothing(_world: World) -> None:
+    pass
+
+
+def _register_arguments(world: World) -> list[str]:
+    options = {"--model": world.model, "--model-name": MODEL, "--score-result": world.score, "--run-id": RUN}
+    return [str(word) for option in options.items() for word in option] + world.workspace
+
+
+def _check_versions(world: World, succeeded: bool) -> None:
+    answer = world.azure.http.get(f"{world.azure.url}/models/{MODEL}/versions")
+    versions = [model["name"] for model in answer.json()["value"]] if answer.status_code == 200 else []
+    assert versions in ([["1"]] if succeeded else [[], ["1"]]), versions
+
+
+def _deploy_arguments(world: World) -> list[str]:
+    return [
+        *(MODEL, "1", ENDPOINT, "--deployment-name", NEW, "--run-id", RUN),
+        *("--strategy", "canary", "--traffic-step", "50", "--traffic-step", "100", "--soak-seconds", "0.15"),
+        *("--delete-previous", "--timeout-seconds", "20"),
+        *world.workspace,
+    ]
+
+
+def registered_model(azure: Workspace, *files: Path) -> None:
+    """Put a registered model with these files there, without the SDK."""
+    store = azure.get("datastores/workspaceblobstore")["properties"]
+    signature = azure.post("datastores/workspaceblobstore/listSecrets", {})["sasToken"]
+    container = f"https://{store['accountName']}.blob.core.windows.net/{store['containerName']}"
+    for path in files:
+        azure.http.put(
+            f"{container}/models/tiny/{path.name}?{signature}",
+            content=path.read_bytes(),
+            headers={"x-ms-blob-type": "BlockBlob", "authorization": ""},
+        ).raise_for_status()
+    uri = "azureml://datastores/workspaceblobstore/paths/models/tiny"
+    azure.put(f"models/{MODEL}/versions/1", modelUri=uri, modelType="custom_model")
+
+
+def _scored_model(world: World) -> None:
+    registered_model(world.azure, *world.model.iterdir(), world.score / "sample.json")
+
+
+def _live_endpoint(world: World) -> None:
+    """Put an endpoint there with all its traffic on an old deployment, and a tag of somebody else."""
+    _scored_model(world)
+    endpoint = {"properties": {"authMode": "Key"}, "tags": {"owner": "shop"}, "location": "eastus"}
+    url = f"{world.azure.url}/onlineEndpoints/{ENDPOINT}"
+    world.azure.wait(world.azure.http.put(url, json=endpoint).raise_for_status())
+    world.azure.put("environments/any/versions/1", image="any/image")
+    world.azure.upload_code("any", "")
+    deployment = {
+        "properties": {
+            "model": f"{world.azure.id}/models/{MODEL}/versions/1",
+            "codeConfiguration": {"codeId": f"{world.azure.id}/codes/any/versions/1", "scoringScript": "score.py"},
+            "environmentId": f"{world.azure.id}/environments/any/versions/1",
+            "endpointComputeType": "Managed",
+        },
+        "sku": {"name": "Default", "capacity": 1},
+        "location": "eastus",
+    }
+    world.azure.wait(world.azure.http.put(f"{url}/deployments/{OLD}", json=deployment).raise_for_status())
+    endpoint["properties"]["traffic"] = {OLD: 100}  # type: ignore[index]
+    world.azure.wait(world.azure.http.put(url, json=endpoint).raise_for_status())
+
+
+def _state(world: World) -> tuple[dict[str, Any] | None, set[str]]:
+    """The endpoint and the names of its deployments, as they are now."""
+    url = f"{world.azure.url}/onlineEndpoints/{ENDPOINT}"
+    answer = world.azure.http.get(url)
+    if answer.status_code == 404:
+        return None, set()
+    names = {deployment["name"] for deployment in world.azure.http.get(f"{url}/deployments").json()["value"]}
+    return answer.json(), names
+
+
+def _traffic(endpoint: dict[str, Any]) -> dict[str, int]:
+    return {name: share for name, share in endpoint["properties"]["traffic"].items() if share}
+
+
+def _is_marked(endpoint: dict[str, Any]) -> bool:
+    return any(tag.startswith(TAG_PREFIX) for tag in endpoint["tags"])
+
+
+def _check_first(world: World, succeeded: bool) -> None:
+    endpoint, deployments = _state(world)
+    if succeeded:
+        assert endpoint
+        assert (_traffic(endpoint), deployments, _is_marked(endpoint)) == ({NEW: 100}, {NEW}, False)
+    elif endpoint:
+        assert deployments <= {NEW}
+        assert _traffic(endpoint) in ({}, {NEW: 100})
+
+
+def _check_rollout(world: World, succeeded: bool) -> None:
+    endpoint, deployments = _state(world)
+    assert endpoint
+    assert endpoint["tags"]["owner"] == "shop"
+    if succeeded:
+        assert (_traffic(endpoint), deployments, _is_marked(endpoint)) == ({NEW: 100}, {NEW}, False)
+    else:
+        # As it was, or as asked; never anything between.
+        assert _traffic(endpoint) in ({OLD: 100}, {NEW: 100}), json.dumps(endpoint["properties"]["traffic"])
+        assert _traffic(endpoint).keys() <= deployments <= {OLD, NEW}
+
+
+SCENARIOS = {
+    "register": Scenario(register.main, _register_arguments, _nothing, _check_versions, moves_traffic=False),
+    "first deployment": Scenario(deploy.main, _deploy_arguments, _scored_model, _check_first),
+    "roll-out": Scenario(deploy.main, _deploy_arguments, _live_endpoint, _check_rollout),
+}

@@ -1,0 +1,75 @@
+"""Every request of register and deploy, and all that can happen to it: success or one clear error, nothing lost."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cells import LASTING_FAULTS, NEVER_ENDS, Cell, cells
+from requests_of import lines, recorded
+from running import Outcome, run
+from scenarios import SCENARIOS, World
+
+SAMPLE = 20  # one cell in so many without --all-cells
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "cell" in metafunc.fixturenames:
+        chosen = list(cells())[:: 1 if metafunc.config.getoption("--all-cells") else SAMPLE]
+        metafunc.parametrize("cell", chosen, ids=str)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_matrix_is_made_of_what_a_clean_run_asks(world: World, name: str) -> None:
+    scenario = SCENARIOS[name]
+    scenario.prepare(world)
+    world.control.clear_requests()
+    outcome = run(scenario.command, scenario.arguments(world))
+    requests = world.control.requests()
+    assert outcome.succeeded, outcome.printed
+    scenario.check(world, True)
+    # Scoring requests go by time, all others are the same each time.
+    asked = {line for line in lines(requests) if "inference.ml.azure.com" not in line}
+    expected = {f"{one.method} {one.pattern}" for one in recorded(name)}
+    assert asked == {line for line in expected if "inference.ml.azure.com" not in line}
+
+
+def test_cell(world: World, cell: Cell) -> None:
+    scenario = SCENARIOS[cell.scenario]
+    scenario.prepare(world)
+    world.control.set_faults([cell.order()])
+    arguments = scenario.arguments(world)
+    if cell.fault == NEVER_ENDS:
+        arguments += ["--timeout-seconds", "3"]
+    outcome = run(scenario.command, arguments)
+    hit = any(request.fault for request in world.control.requests())
+    # How often a deployment is asked goes by time.
+    assert hit or "POST score" in cell.request.short, "the fault hit nothing"
+    world.control.clear_faults()
+    world.control.release_operations()
+    lasts = cell.fault in LASTING_FAULTS or cell.fault == NEVER_ENDS
+    if not lasts or "the traffic could not be put back" not in outcome.error:
+        scenario.check(world, outcome.succeeded)
+    assert_told_well(outcome)
+    assert_no_secret(world, outcome)
+    if not outcome.succeeded:
+        # Whatever happened, the same step again brings it to the end.
+        again = run(scenario.command, scenario.arguments(world))
+        assert again.succeeded, again.printed
+        scenario.check(world, True)
+
+
+def assert_told_well(outcome: Outcome) -> None:
+    """Either it succeeded, or its last line says what is wrong, without a traceback."""
+    assert "Traceback" not in outcome.printed + outcome.logged
+    if not outcome.succeeded:
+        assert outcome.exit_code == 1
+        assert re.match(r"aml_(register|deploy)_model: \S", outcome.error), outcome.printed
+
+
+def assert_no_secret(world: World, outcome: Outcome) -> None:
+    """Neither the client secret, nor a token, nor a key, nor a signature."""
+    text = outcome.printed + outcome.logged
+    assert world.azure.emulator.environment["AZ_CLIENT_SECRET"] not in text
+    assert not re.search(r"eyJ[\w-]{10,}\.|[?&]sig=(?!\*\*\*)|Bearer (?!\*\*\*)\w", text)

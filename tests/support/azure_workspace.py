@@ -1,0 +1,333 @@
+"""A double of the SDK's client: online endpoints and deployments in memory, with the service's own rules.
+
+What is read is a copy, as from a real service: only what is written counts. What a real service refuses is refused:
+traffic for a deployment that is not there, shares that do not add up, live and mirrored traffic for one deployment, the
+deletion of a deployment with traffic, an operation on what another one has not finished with.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from azure.ai.ml.entities import EndpointAuthKeys, ManagedOnlineDeployment, ManagedOnlineEndpoint
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+
+from azure_errors import arm_error, response_error
+from clock import Clock
+from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY
+
+PREFIX = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws/onlineEndpoints"
+KEY = "the-key-of-the-endpoint"
+
+
+class Operation:
+    """A long-running operation, as the SDK's poller shows it.
+
+    Args:
+        clock: Its time.
+        seconds: How long it takes.
+        result: What it results in.
+        error: What it fails with.
+    """
+
+    def __init__(self, clock: Clock, seconds: float, result: Any = None, error: AzureError | None = None) -> None:
+        self._clock, self._end, self._result, self._error = clock, clock.now + seconds, result, error
+
+    def status(self) -> str:
+        return "Succeeded" if self.done() else "InProgress"
+
+    def done(self) -> bool:
+        return self._clock.now >= self._end
+
+    def wait(self, timeout: float) -> None:
+        self._clock.sleep(timeout)
+
+    def result(self) -> Any:
+        if self._error:
+            raise self._error
+        return self._result
+
+    def polling_method(self) -> None:
+        return None
+
+
+@dataclass
+class Stored:
+    """A resource, and the operation that still changes it."""
+
+    resource: Any
+    until: float = 0.0
+    state: str = "Succeeded"
+    meanwhile: str = "Creating"
+
+
+def nothing(_write: Write) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """A request that changes something.
+
+    Attributes:
+        verb: `PUT` or `DELETE`.
+        kind: `endpoint` or `deployment`.
+        name: Its name.
+        resource: What is put.
+    """
+
+    verb: str
+    kind: str
+    name: str
+    resource: Any = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.kind} {self.name}"
+
+
+class Workspace:
+    """What the SDK's MLClient is to the roll-out.
+
+    Attributes:
+        clock: The time of its operations.
+        seconds: How long each operation takes.
+        writes: The requests that had their effect, in their order.
+        before: Called with each write before it has its effect; may raise, or change something itself.
+        after: Called with each write after its effect, before the answer; may raise.
+        failing: What the operation of a write ends with, by the write's text; as yet it is not refused.
+        logs: What containers log, by deployment.
+    """
+
+    subscription_id, resource_group_name, workspace_name = "s", "rg", "ws"
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.seconds = 0.0
+        self.writes: list[Write] = []
+        self.before: Callable[[Write], None] = nothing
+        self.after: Callable[[Write], None] = nothing
+        self.failing: dict[str, AzureError] = {}
+        self.logs: dict[str, str] = {}
+        self.traffic_written: list[dict[str, int]] = []
+        self.mirror_written: list[dict[str, int]] = []
+        self._endpoints: dict[str, Stored] = {}
+        self._deployments: dict[tuple[str, str], Stored] = {}
+        self.online_endpoints = _Endpoints(self)
+        self.online_deployments = _Deployments(self)
+        self.environments = _Environments()
+
+    def add(self, endpoint: ManagedOnlineEndpoint, *deployments: ManagedOnlineDeployment) -> None:
+        """Have an endpoint with deployments."""
+        name = str(endpoint.name)
+        self._endpoints[name] = Stored(_made(endpoint, f"{PREFIX}/{name}"))
+        for deployment in deployments:
+            self.add_deployment(name, deployment)
+
+    def add_deployment(self, endpoint_name: str, deployment: ManagedOnlineDeployment, state: str = "Succeeded") -> None:
+        """Have a deployment on an endpoint."""
+        resource_id = f"{PREFIX}/{endpoint_name}/deployments/{deployment.name}"
+        self._deployments[endpoint_name, str(deployment.name)] = Stored(_made(deployment, resource_id), state=state)
+
+    def set_state(self, name: str, state: str) -> None:
+        """Have an endpoint in a provisioning state."""
+        self._endpoints[name].state = state
+
+    def endpoint(self, name: str = "fashion") -> Any:
+        """Return an endpoint as it is, without a request."""
+        return self._endpoints[name].resource
+
+    def has_endpoint(self, name: str = "fashion") -> bool:
+        """Say whether there is an endpoint."""
+        return name in self._endpoints
+
+    def deployments(self, endpoint_name: str = "fashion") -> dict[str, Any]:
+        """Return an endpoint's deployments as they are, by name."""
+        return {name: one.resource for (endpoint, name), one in self._deployments.items() if endpoint == endpoint_name}
+
+    def traffic(self, name: str = "fashion") -> dict[str, int]:
+        """Return who gets how much."""
+        return {one: share for one, share in self.endpoint(name).traffic.items() if share}
+
+    @property
+    def done(self) -> list[str]:
+        """The requests that had their effect, in words."""
+        return [str(write) for write in self.writes]
+
+    # What follows is for the operations below.
+
+    def perform(
+        self, write: Write, find: Callable[[], Stored | None], effect: Callable[[], Stored | None]
+    ) -> Operation:
+        self.before(write)
+        stored = find()
+        if stored and self.is_busy(stored):
+            raise response_error(409, arm_error("Conflict", "another operation is in progress"), ResourceExistsError)
+        changed = effect()
+        self.writes.append(write)
+        if changed:
+            changed.until = self.clock.now + self.seconds
+        self.after(write)
+        error = self.failing.get(str(write))
+        if error and changed:
+            changed.state = "Failed"
+        result = copy.deepcopy(changed.resource) if changed else None
+        return Operation(self.clock, self.seconds, result, error)
+
+    def is_busy(self, stored: Stored) -> bool:
+        return self.clock.now < stored.until
+
+    def shown(self, stored: Stored) -> Any:
+        resource = copy.deepcopy(stored.resource)
+        resource._provisioning_state = stored.meanwhile if self.is_busy(stored) else stored.state
+        return resource
+
+
+@dataclass
+class _Endpoints:
+    azure: Workspace
+
+    def get(self, name: str) -> Any:
+        stored = self.azure._endpoints.get(name)
+        if stored is None:
+            raise response_error(404, arm_error("ResourceNotFound"), ResourceNotFoundError)
+        endpoint = self.azure.shown(stored)
+        if endpoint.provisioning_state == "Creating":
+            endpoint._scoring_uri = None
+        return endpoint
+
+    def list(self) -> Iterable[Any]:
+        return [self.get(name) for name in self.azure._endpoints]
+
+    def get_keys(self, name: str) -> EndpointAuthKeys:
+        self.get(name)
+        return EndpointAuthKeys(primary_key=KEY, secondary_key=f"second-{KEY}")
+
+    def begin_create_or_update(self, endpoint: Any) -> Operation:
+        azure, name = self.azure, str(endpoint.name)
+        written = copy.deepcopy(endpoint)
+
+        def find() -> Stored | None:
+            return azure._endpoints.get(name)
+
+        def put() -> Stored:
+            self._check(written)
+            azure.traffic_written.append({one: share for one, share in written.traffic.items() if share})
+            azure.mirror_written.append({one: share for one, share in written.mirror_traffic.items() if share})
+            _made(written, f"{PREFIX}/{name}")
+            azure._endpoints[name] = Stored(written, meanwhile="Updating" if find() else "Creating")
+            return azure._endpoints[name]
+
+        return azure.perform(Write("PUT", "endpoint", name, written), find, put)
+
+    def begin_delete(self, name: str) -> Operation:
+        azure = self.azure
+
+        def delete() -> None:
+            del azure._endpoints[name]
+            for key in [key for key in azure._deployments if key[0] == name]:
+                del azure._deployments[key]
+
+        return azure.perform(Write("DELETE", "endpoint", name), lambda: azure._endpoints[name], delete)
+
+    def _check(self, endpoint: Any) -> None:
+        there = self.azure.deployments(str(endpoint.name))
+        live = {one: share for one, share in endpoint.traffic.items() if share}
+        mirrored = {one: share for one, share in endpoint.mirror_traffic.items() if share}
+        if (
+            not {*live, *mirrored} <= set(there)
+            or sum(live.values()) not in (0, 100)
+            or len(mirrored) > 1
+            or any(share > 50 for share in mirrored.values())
+            or live.keys() & mirrored.keys()
+        ):
+            raise response_error(400, arm_error("BadArgument", f"traffic {live}, mirrored {mirrored}"))
+
+
+@dataclass
+class _Deployments:
+    azure: Workspace
+
+    def get(self, name: str, endpoint_name: str) -> Any:
+        stored = self.azure._deployments.get((endpoint_name, name))
+        if stored is None:
+            raise response_error(404, arm_error("ResourceNotFound"), ResourceNotFoundError)
+        return self.azure.shown(stored)
+
+    def list(self, endpoint_name: str) -> Iterable[Any]:
+        return [self.get(name, endpoint_name) for name in self.azure.deployments(endpoint_name)]
+
+    def get_logs(self, name: str, endpoint_name: str, _lines: int) -> str:
+        self.get(name, endpoint_name)
+        return self.azure.logs.get(name, f"the log of {name}\n")
+
+    def begin_create_or_update(self, deployment: Any) -> Operation:
+        azure, key = self.azure, (str(deployment.endpoint_name), str(deployment.name))
+        written = copy.deepcopy(deployment)
+
+        def find() -> Stored | None:
+            return azure._deployments.get(key)
+
+        def put() -> Stored:
+            if azure.is_busy(azure._endpoints[key[0]]):
+                raise response_error(409, arm_error("Conflict", "the endpoint is being changed"), ResourceExistsError)
+            meanwhile = "Updating" if find() else "Creating"
+            azure.add_deployment(key[0], written)
+            azure._deployments[key].meanwhile = meanwhile
+            return azure._deployments[key]
+
+        return azure.perform(Write("PUT", "deployment", key[1], written), find, put)
+
+    def begin_delete(self, name: str, endpoint_name: str) -> Operation:
+        azure = self.azure
+
+        def delete() -> None:
+            endpoint = azure.endpoint(endpoint_name)
+            if endpoint.traffic.get(name) or endpoint.mirror_traffic.get(name):
+                raise response_error(400, arm_error("BadRequest", f"{name} has traffic"))
+            del azure._deployments[endpoint_name, name]
+
+        write = Write("DELETE", "deployment", name)
+        return azure.perform(write, lambda: azure._deployments[endpoint_name, name], delete)
+
+
+class _Environments:
+    def get(self, name: str, version: str) -> SimpleNamespace:
+        return SimpleNamespace(name=name, version=version)
+
+
+def _made(resource: Any, resource_id: str) -> Any:
+    """Add what the service adds."""
+    resource._id = resource_id
+    if "/deployments/" not in resource_id:
+        resource._scoring_uri = f"https://{resource.name}.region.inference.ml.azure.com/score"
+    return resource
+
+
+def deployment(name: str, *, instance_count: int = 1, fingerprint: str = "print") -> ManagedOnlineDeployment:
+    """Return a deployment."""
+    return ManagedOnlineDeployment(
+        name=name,
+        endpoint_name="fashion",
+        instance_type="Standard_DS3_v2",
+        instance_count=instance_count,
+        properties={FINGERPRINT_PROPERTY: fingerprint},
+    )
+
+
+def endpoint(
+    traffic: dict[str, int] | None = None, mirror_traffic: dict[str, int] | None = None, **tags: str
+) -> ManagedOnlineEndpoint:
+    """Return an endpoint with what other people have on theirs."""
+    return ManagedOnlineEndpoint(
+        name="fashion",
+        auth_mode="key",
+        tags={"owner": "shop", **tags},
+        properties={"theirs": "1", "createdBy": "sdk", "createdAt": "sdk", "lastModifiedAt": "sdk"},
+        description="of the shop",
+        traffic=traffic,
+        mirror_traffic=mirror_traffic,
+    )

@@ -1,0 +1,46 @@
+"""Running a component's command as Azure ML does: expressions put in as text, then a shell."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_EXPRESSION = re.compile(r"\$\{\{(inputs|outputs)\.(\w+)\}\}")
+_OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
+
+
+def run_command(
+    command: str, code: Path, inputs: Mapping[str, str], outputs: Mapping[str, Path], environ: Mapping[str, str] = {}
+) -> subprocess.CompletedProcess[str]:
+    """Run it in its code's folder, with this interpreter first in PATH."""
+    values = {f"inputs.{name}": value for name, value in inputs.items()}
+    values |= {f"outputs.{name}": str(path) for name, path in outputs.items()}
+
+    def is_given(text: str) -> bool:
+        return all(f"{side}.{name}" in values for side, name in _EXPRESSION.findall(text))
+
+    text = _OPTIONAL.sub(lambda match: match[1] if is_given(match[1]) else "", command)
+    text = _EXPRESSION.sub(lambda match: values[f"{match[1]}.{match[2]}"], text)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [shutil.which("bash") or "bash", "-c", text],
+        cwd=code,
+        env={"PATH": path, "HOME": str(code), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def snapshot(spec_file: Path, in_job: Path, folder: Path) -> Path:
+    """Make the folder that the SDK uploads as a component's code: the shared code and what is included."""
+    shutil.copytree(in_job, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for included in spec_file.parent.glob("*.json"):
+        shutil.copy(included, folder)
+    return folder

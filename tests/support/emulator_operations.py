@@ -1,0 +1,74 @@
+"""All that the emulator's web app answers, read from its routes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from starlette.routing import BaseRoute, Host, Mount, Route, Router
+
+from azureml_emulator.app import build_app
+from azureml_emulator.identity import Tokens
+from azureml_emulator.settings import Settings
+
+
+@dataclass(frozen=True, order=True)
+class Operation:
+    """One method of one route.
+
+    Attributes:
+        host: The host's name, with parameters in braces.
+        path: The path, with parameters in braces.
+        method: The HTTP method.
+        refuses: Whether it is there only to say that the emulator does not have it.
+    """
+
+    host: str
+    path: str
+    method: str
+    refuses: bool = False
+
+    def matches(self, method: str, host: str, path: str) -> bool:
+        """Say whether a request is for this operation."""
+        return method == self.method and bool(_regex(self.host).fullmatch(host) and _regex(self.path).fullmatch(path))
+
+
+def list_operations() -> list[Operation]:
+    """List all operations.
+
+    Returns:
+        The operations, in the order of the routes.
+    """
+    settings = Settings(state_dir=Path("nowhere"))
+    parts: Any = SimpleNamespace(settings=settings, tokens=Tokens(settings))
+    return list(dict.fromkeys(_walk(build_app(parts, StringIO()).routes, "", "")))
+
+
+@cache
+def _regex(template: str) -> re.Pattern[str]:
+    separator = "/" if template.startswith("/") else "."
+    parts = re.split(r"(\{\w+(?::path)?\})", template)
+    patterns = {True: ".*", False: f"[^{separator}]+"}
+    pattern = "".join(patterns[":path" in part] if part[:1] == "{" else re.escape(part) for part in parts)
+    return re.compile(pattern, re.IGNORECASE)  # as in ARM's paths
+
+
+def _walk(routes: Iterable[BaseRoute], host: str, path: str) -> Iterator[Operation]:
+    for route in routes:
+        match route:
+            case Host():
+                yield from _walk(route.routes, route.host, path)
+            case Mount():
+                yield from _walk(route.routes, host, path + route.path)
+            case Route():
+                for method in sorted((route.methods or set()) - {"HEAD"}):
+                    refuses = route.endpoint.__name__.startswith("refuse")
+                    yield Operation(host, path + route.path, method, refuses)
+            case Router():
+                yield from _walk(route.routes, host, path)

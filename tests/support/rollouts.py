@@ -1,0 +1,79 @@
+"""What a roll-out needs in a test: a plan, and a container that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from azure_workspace import Workspace
+from kfp_azureml.aml_deploy_model.plan import Machines, Plan, Serving
+from kfp_azureml.aml_deploy_model.questions import Question
+from kfp_azureml.errors import DeploymentError
+
+QUESTION = Question(b"all", parts=(Question(b"one"),))
+
+
+def plan(**changes: Any) -> Plan:
+    """Return the plan of deployment `green` on endpoint `fashion`."""
+    settings: dict[str, Any] = {
+        "endpoint": "fashion",
+        "deployment": "green",
+        "model_id": "/models/m/1",
+        "model": "m:1",
+        "serving": Serving(),
+        "machines": Machines(),
+        "fingerprint": "print",
+        "run_id": "run-7",
+    }
+    return Plan(**settings | changes)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that was asked.
+
+    Attributes:
+        deployment: Whom.
+        how: `aimed` at it and tried again, `traffic`: by the endpoint's traffic, or `once`.
+        share: Its share of the live traffic at that moment.
+        mirrored: Its share of the mirrored traffic.
+    """
+
+    deployment: str
+    how: str
+    share: int
+    mirrored: int
+
+
+class Answers:
+    """Asks a double of Azure, in place of `Scoring`; all answers are right unless a test says otherwise.
+
+    Attributes:
+        asked: What was asked.
+        fault: Says what is wrong with an answer, or does something at that moment.
+    """
+
+    def __init__(self, azure: Workspace, fault: Callable[[Asked], str | None] = lambda _asked: None) -> None:
+        self.azure, self.fault = azure, fault
+        self.asked: list[Asked] = []
+        self.uri = "https://fashion.region.inference.ml.azure.com/score"
+
+    def ask(self, _question: Question, deployment: str, *, by_traffic: bool = False) -> None:
+        fault = self._ask(deployment, "traffic" if by_traffic else "aimed")
+        if fault:
+            raise DeploymentError(f"deployment {deployment}: {fault}")
+
+    def ask_once(self, _client: object, _question: Question, deployment: str) -> str | None:
+        return self._ask(deployment, "once")
+
+    @property
+    def shares(self) -> list[tuple[str, int]]:
+        """How the deployment was asked at which share, each once."""
+        return list(dict.fromkeys((asked.how, asked.share) for asked in self.asked))
+
+    def _ask(self, deployment: str, how: str) -> str | None:
+        endpoint = self.azure.endpoint()
+        share, mirrored = endpoint.traffic.get(deployment, 0), endpoint.mirror_traffic.get(deployment, 0)
+        self.asked.append(Asked(deployment, how, share, mirrored))
+        return self.fault(self.asked[-1])

@@ -1,0 +1,134 @@
+"""A component's job, run: the real command, kfp's real executor."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import pytest
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Output
+
+from azureml_commands import run_command, snapshot
+from kfp_azureml.azureml_pipelines.definition import Definition
+from kfp_azureml.azureml_pipelines.spec import IN_JOB, component_spec
+
+Job = Callable[..., Any]
+
+
+@pytest.fixture
+def job(tmp_path: Path, definition: Callable[[Any], Definition]) -> Job:
+    """Return a function that runs a component as a job, and returns the process and the outputs' paths."""
+
+    def run(component: Any, inputs: Mapping[str, str], environ: Mapping[str, str] = {}) -> Any:
+        spec = component_spec(definition(component))
+        folder = tmp_path / f"job-{spec.name}"
+        folder.mkdir()
+        code = snapshot(spec.write(folder), IN_JOB, folder / "code")
+        outputs = {name: folder / "outputs" / name for name in spec.document.get("outputs", {})}
+        declared = spec.document.get("inputs", {})
+        defaults = {name: str(each["default"]) for name, each in declared.items() if "default" in each}
+        return run_command(spec.document["command"], code, {**defaults, **inputs}, outputs, environ), outputs
+
+    return run
+
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def make(
+    table: Output[Dataset],
+    folder: Output[Artifact],
+    page: Output[HTML],
+    metrics: Output[Metrics],
+    written: dsl.OutputPath(int),
+    count: int,
+    fraction: float,
+    flag: bool,
+    names: list,
+    tags: dict = {"a": 1},  # noqa: B006
+    word: str = "it's",
+    run_id: str = "",
+    more: Optional[Input[Artifact]] = None,  # noqa: UP045
+) -> NamedTuple("Outputs", [("total", float), ("ok", bool), ("text", str), ("again", list)]):
+    from pathlib import Path
+
+    assert (count, fraction, flag, names, tags, word) == (3, 0.5, True, ["a", "b"], {"a": 1}, "it's"), locals()
+    assert more is None
+    Path(table.path).write_text("hello")
+    table.metadata["rows"] = 7
+    Path(folder.path).mkdir()
+    Path(folder.path, "inside").write_text("x")
+    Path(page.path).write_text("<p>")
+    metrics.log_metric("accuracy", 0.75)
+    Path(written).write_text("41")
+    return count * fraction, flag, run_id, names
+
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def take(table: Input[Dataset], folder: Input[Artifact], foreign: Input[Artifact]) -> str:
+    from pathlib import Path
+
+    assert Path(table.path).read_text() == "hello"
+    assert table.metadata == {"rows": 7}
+    assert [path.name for path in Path(folder.path).iterdir()] == ["inside"]
+    return Path(foreign.path, "plain.txt").read_text()
+
+
+INPUTS = {"count": "3.0", "fraction": "0.5", "flag": "True", "names": '["a", "b"]'}
+
+
+def test_values_and_artifacts_come_and_go_as_in_kfp(job: Job, tmp_path: Path) -> None:
+    made, outputs = job(make, {**INPUTS, "run_id": "{{$.pipeline_job_uuid}}"}, {"AZUREML_ROOT_RUN_ID": "root-1"})
+    assert made.returncode == 0, made.stdout + made.stderr
+    values = {name: outputs[name].read_text() for name in ("total", "ok", "text", "again", "written")}
+    assert values == {"total": "1.5", "ok": "True", "text": "root-1", "again": '["a", "b"]', "written": "41"}
+    assert sorted(path.name for path in outputs["page"].iterdir()) == ["kfp.json", "page.html"]
+    assert json.loads((outputs["metrics"] / "kfp.json").read_text())["metadata"] == {"accuracy": 0.75}
+
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "plain.txt").write_text("not from a KFP step")
+    given = {"table": str(outputs["table"]), "folder": str(outputs["folder"]), "foreign": str(foreign)}
+    taken, results = job(take, given)
+    assert taken.returncode == 0, taken.stdout + taken.stderr
+    assert results["Output"].read_text() == "not from a KFP step"
+
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def fail(code: int, text: str = "fine") -> str:
+    import sys
+
+    if code:
+        sys.exit(code)
+    return text
+
+
+def test_a_failed_component_fails_its_job_and_leaves_no_values(job: Job) -> None:
+    failed, outputs = job(fail, {"code": "3"})
+    assert failed.returncode == 3
+    assert not outputs["Output"].exists()
+
+
+@pytest.mark.parametrize("text", ["it's", "two\nlines"])
+def test_a_value_that_azure_ml_cannot_pass_on_fails_the_job_that_returned_it(job: Job, text: str) -> None:
+    @dsl.component(base_image="python:3.11", install_kfp_package=False)
+    def say(kind: str) -> str:
+        return {"it's": "it's", "two\nlines": "two\nlines"}[kind.replace("|", "\n").replace("*", "'")]
+
+    failed, outputs = job(say, {"kind": text.replace("\n", "|").replace("'", "*")})
+    assert failed.returncode == 1
+    assert "output Output: its value holds a quote (') or a line break" in failed.stderr
+    assert not outputs["Output"].exists()
+
+
+def test_a_run_history_out_of_reach_costs_a_warning(job: Job) -> None:
+    environ = {
+        "AZUREML_SERVICE_ENDPOINT": "https://127.0.0.1:9",
+        "AZUREML_WORKSPACE_SCOPE": "/subscriptions/s",
+        "AZUREML_EXPERIMENT_ID": "e",
+        "AZUREML_RUN_ID": "r",
+        "AZUREML_RUN_TOKEN": "t",
+    }
+    done, outputs = job(fail, {"code": "0"}, environ)
+    assert done.returncode == 0
+    assert "Run property azureml.pipeline.control: not set" in done.stderr
+    assert outputs["Output"].read_text() == "fine"
