@@ -14,22 +14,30 @@ import click
 from bench.context import BASELINE, REPOSITORY, Context
 from bench.report import latest, page, table
 from bench.store import Store, machine
-from bench.table import FULL, MEASUREMENTS
+from bench.table import MEASUREMENTS, SCALES
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError
 from kfp_azureml.outputs import whole_file
 
-FOLDER = REPOSITORY / "bench"
-WORK = REPOSITORY / ".cache" / "bench" / "work"
+BENCH = REPOSITORY / "bench"
+CACHE = REPOSITORY / ".cache" / "bench"
 
 
 @click.command()
 @click.option("--only", default="", help="Names of measurements, or how they begin, separated by blanks.")
 @click.option("--again", is_flag=True, help="Measure what has been measured too.")
 @click.option("--list", "listed", is_flag=True, help="List the measurements and whether they are done.")
-def main(only: str, again: bool, listed: bool) -> None:
+@click.option(
+    "--scale",
+    type=click.Choice(sorted(SCALES)),
+    default="full",
+    show_default=True,
+    help="tiny: a trial of the bench itself; its results go to .cache/bench/tiny.",
+)
+def main(only: str, again: bool, listed: bool, scale: str) -> None:
     """Measure ours against the baselines; what was measured before, of the same files, is kept."""
-    store = Store(FOLDER / "results" / "rows")
+    results = BENCH if scale == "full" else CACHE / scale
+    store = Store(results / "results" / "rows")
     wanted = [m for m in MEASUREMENTS if not only or m.name.startswith(tuple(only.split()))]
     if not wanted:
         raise click.UsageError(f"no measurement begins with {only}: {', '.join(m.name for m in MEASUREMENTS)}")
@@ -39,30 +47,32 @@ def main(only: str, again: bool, listed: bool) -> None:
         elif again or not store.find(measurement):
             click.echo(f"== {measurement.name}")
             started = time.monotonic()
-            WORK.mkdir(parents=True, exist_ok=True)
-            rows = measurement.measure(Context(FULL, WORK, click.echo))
-            shutil.rmtree(WORK)
+            work = CACHE / "work"
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+            rows = measurement.measure(Context(SCALES[scale], work, click.echo))
+            shutil.rmtree(work)
             kept = store.keep(measurement, [row.as_dict() for row in rows], time.monotonic() - started)
             click.echo(table(kept["rows"]))
     if not listed:
-        _write(store)
+        _write(store, results)
 
 
-def _write(store: Store) -> None:
+def _write(store: Store, results: Path) -> None:
     """Write what there is; the page only when nothing is missing."""
     kept = {measurement.name: store.find(measurement) for measurement in MEASUREMENTS}
     document = latest([one for one in kept.values() if one], machine())
-    with whole_file(FOLDER / "results" / "latest.json") as part:
+    with whole_file(results / "results" / "latest.json") as part:
         part.write_text(json.dumps(document, indent=2) + "\n")
     missing = [name for name, one in kept.items() if one is None]
     if missing:
-        click.echo(f"{FOLDER / 'RESULTS.md'}: not written, still to be measured: {', '.join(missing)}")
+        click.echo(f"{results / 'RESULTS.md'}: not written, still to be measured: {', '.join(missing)}")
         return
-    with whole_file(FOLDER / "costs.svg") as part:
-        subprocess.run([BASELINE, FOLDER / "picture.py", FOLDER / "results" / "latest.json", part], check=True)
-    with whole_file(FOLDER / "RESULTS.md") as part:
-        part.write_text(page(document, (FOLDER / "remarks.md").read_text()))
-    click.echo(f"{FOLDER / 'RESULTS.md'}: written")
+    with whole_file(results / "costs.svg") as part:
+        subprocess.run([BASELINE, BENCH / "picture.py", results / "results" / "latest.json", part], check=True)
+    with whole_file(results / "RESULTS.md") as part:
+        part.write_text(page(document, (BENCH / "remarks.md").read_text()))
+    click.echo(f"{results / 'RESULTS.md'}: written")
 
 
 if __name__ == "__main__":

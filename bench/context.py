@@ -27,6 +27,9 @@ class Scale:
         epochs_for_budget: How long ours trains with the baseline's user CPU.
         requests: To an endpoint, of each kind of load.
         model_bytes: The size of the model that is registered.
+        emulator_seconds: How long the local Azure ML is asked.
+        emulator_models: How many models are listed.
+        upload_bytes: The size of the model that is uploaded to it.
         run_options: Of `kfp-azureml run`.
     """
 
@@ -39,6 +42,9 @@ class Scale:
     epochs_for_budget: int
     requests: int
     model_bytes: int
+    emulator_seconds: float
+    emulator_models: int
+    upload_bytes: int
     run_options: str
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("svg")
-from matplotlib import pyplot as plt  # noqa: E402 - after the choice of what draws
+from matplotlib import pyplot as plt
 
 
 def draw(rows: list[dict[str, Any]], picture: Path) -> None:

@@ -9,9 +9,9 @@ HEAD = """\
 # What it costs, side by side
 
 <!-- written by `make bench` -->
-Each row compares whole processes of ours with those of a baseline, run alternately; [README.md](README.md) says how, and
-what the baselines are. Figures are medians, of accuracies means; a ratio is ours over the baseline's, run by run, with
-its smallest and largest in brackets.
+Each row compares whole processes of ours with those of a baseline, run alternately; [README.md](README.md) says how,
+and what the baselines are. Figures are medians, of accuracies means; a ratio is ours over the baseline's, run by run,
+with its smallest and largest in brackets.
 
 """
 COLUMNS = ("", "unit", "baseline", "ours", "ratio", "target", "stretch")
@@ -52,7 +52,9 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     name = row["name"] + (f" ({row['note']})" if row["note"] else "")
-    ratio = "" if row["ratio"] is None else f"{_figure(row['ratio'])} ({' to '.join(map(_figure, row['ratio_spread']))})"
+    ratio = (
+        "" if row["ratio"] is None else f"{_figure(row['ratio'])} ({' to '.join(map(_figure, row['ratio_spread']))})"
+    )
     return [
         name,
         row["unit"],
@@ -69,7 +71,9 @@ def _goal(row: dict[str, Any], figure: float | None, met: bool | None) -> str:
         return ""
     quantity, _, direction = row["goal"].partition(" ")
     sign = "≤" if direction == "at most" else "≥"
-    wanted = f"1/{1 / figure:.0f}" if quantity == "ratio" and figure < 0.5 and (1 / figure) % 1 < 1e-9 else _figure(figure)
+    wanted = (
+        f"1/{1 / figure:.0f}" if quantity == "ratio" and figure < 0.5 and (1 / figure) % 1 < 1e-9 else _figure(figure)
+    )
     return f"{sign} {wanted} {'met' if met else '**missed**'}"
 
 

@@ -16,9 +16,7 @@ def baseline_prep(context: Context, output: Path) -> Usage:
     """Run the baseline's prep into `output`/training and `output`/test."""
     shutil.rmtree(output, ignore_errors=True)
     counts = map(str, context.scale.images)
-    return measure(
-        [BASELINE, SCRIPTS / "prep.py", idx_files(context), output / "training", output / "test", *counts]
-    )
+    return measure([BASELINE, SCRIPTS / "prep.py", idx_files(context), output / "training", output / "test", *counts])
 
 
 def our_prep(context: Context, output: Path, factor: int = 1) -> Usage:

@@ -1,10 +1,11 @@
-"""All measurements, in the order of the table; those that need a quiet machine most come first."""
+"""All measurements, in the order of the table, and how much they do."""
 
 from __future__ import annotations
 
 from bench.context import Scale
 from bench.measurement import Measurement
 from bench.rows.compiling import measure_compile
+from bench.rows.emulator import measure_emulator
 from bench.rows.endpoint import measure_endpoint
 from bench.rows.local_run import measure_local_run
 from bench.rows.prep import measure_prep
@@ -41,10 +42,17 @@ MEASUREMENTS = (
         measure_register,
         (*AZURE, "bench/rows/register.py", "bench/baselines/register.py", f"{PACKAGE}/aml_register_model/*.py"),
     ),
+    Measurement("emulator", measure_emulator, ("bench/rows/emulator.py", "emulator/azureml_emulator/**/*.py")),
     Measurement(
         "compile",
         measure_compile,
-        ("Makefile", "bench/rows/compiling.py", f"{PACKAGE}/*/component.py", f"{PACKAGE}/compiling/*.py", "pipelines/*"),
+        (
+            "Makefile",
+            "bench/rows/compiling.py",
+            f"{PACKAGE}/*/component.py",
+            f"{PACKAGE}/compiling/*.py",
+            "pipelines/*",
+        ),
     ),
     Measurement(
         "run", measure_local_run, ("Makefile", "bench/rows/local_run.py", f"{PACKAGE}/**/*.py", *AZURE, "pipelines/*")
@@ -61,6 +69,9 @@ FULL = Scale(
     epochs_for_budget=16,
     requests=200,
     model_bytes=500_000_000,
+    emulator_seconds=10,
+    emulator_models=1_000,
+    upload_bytes=1 << 30,
     run_options="",
 )
 """What the table shows."""
@@ -75,6 +86,11 @@ TINY = Scale(
     epochs_for_budget=1,
     requests=4,
     model_bytes=1_000_000,
+    emulator_seconds=1,
+    emulator_models=10,
+    upload_bytes=1 << 20,
     run_options="--param min_accuracy=0",
 )
 """A trial of the bench itself, in minutes; its figures mean nothing."""
+
+SCALES = {"full": FULL, "tiny": TINY}

@@ -41,7 +41,7 @@ class Usage:
 
 
 def measure(
-    command: Sequence[str | Path],
+    command: Sequence[str | Path | int],
     *,
     environment: Mapping[str, str] | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
@@ -59,14 +59,17 @@ def measure(
     Raises:
         CommandError: If it fails or takes too long; the message has the end of its output.
     """
-    command = [str(part) for part in command]
+    words = [str(part) for part in command]
+    variables = {**os.environ, **(environment or {})}
+    # Where a machine is set to write no bytecode, each process would compile all that it imports.
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         result, output = Path(scratch) / "usage.json", Path(scratch) / "output"
         with (
             output.open("wb") as stream,
             child_group(
-                [sys.executable, "-I", "-S", launcher.__file__, str(result), *command],
-                {**os.environ, **(environment or {})},
+                [sys.executable, "-I", "-S", launcher.__file__, str(result), *words],
+                variables,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
             ) as child,
@@ -74,10 +77,10 @@ def measure(
             try:
                 child.wait(timeout_seconds)
             except subprocess.TimeoutExpired:
-                raise CommandError(f"{' '.join(command)}: not done after {timeout_seconds:.0f} s") from None
+                raise CommandError(f"{' '.join(words)}: not done after {timeout_seconds:.0f} s") from None
         text = output.read_text(errors="replace")
         figures = json.loads(result.read_text()) if result.exists() else {"exit_code": child.returncode}
     exit_code = figures.pop("exit_code")
     if exit_code != 0:
-        raise CommandError(f"{' '.join(command)}: exit code {exit_code}\n{text[-2000:]}")
+        raise CommandError(f"{' '.join(words)}: exit code {exit_code}\n{text[-2000:]}")
     return Usage(**figures, output=text)

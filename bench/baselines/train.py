@@ -15,7 +15,7 @@ from keras import callbacks, layers, models, utils
 from sklearn.model_selection import train_test_split
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - after the choice of what draws
+from matplotlib import pyplot as plt
 
 CLASSES = 10
 

@@ -14,8 +14,8 @@ def measure_compile(context: Context) -> list[Row]:
     output = context.work / "pipeline.yaml"
     for number in range(context.scale.repeats):
         context.say(f"compile, {number + 1} of {context.scale.repeats}")
-        kfp = [OURS.with_name("kfp"), "dsl", "compile", "--py", SCRIPTS / "one_task.py", "--output", output]
-        baseline.append(measure(kfp))
+        kfp = OURS.with_name("kfp")
+        baseline.append(measure([kfp, "dsl", "compile", "--py", SCRIPTS / "one_task.py", "--output", output]))
         ours.append(measure(["make", "-C", REPOSITORY, "compile-pipeline", f"OUTPUT={output}"]))
     note = "baseline: kfp dsl compile of a pipeline of one task"
     return [

@@ -126,9 +126,7 @@ def _size_rows(sides: dict[str, Runs], sizes: dict[str, float]) -> list[Row]:
     return [
         compared("endpoint: RSS of a worker", "MB", sides["keras"].rss, sides["ours"].rss, at_most(1 / 5, 1 / 6)),
         compared("endpoint: RSS of a worker, against an echo", "MB", sides["echo"].rss, sides["ours"].rss),
-        compared(
-            "endpoint: size of the environment", "MB", [sizes["keras"]], [sizes["ours"]], at_most(1 / 6, 1 / 10)
-        ),
+        compared("endpoint: size of the environment", "MB", [sizes["keras"]], [sizes["ours"]], at_most(1 / 6, 1 / 10)),
     ]
 
 

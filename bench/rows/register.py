@@ -34,8 +34,12 @@ def measure_register(context: Context) -> list[Row]:
         compared(f"{what}: wall time", "s", [u.wall for u in baseline], [u.wall for u in ours], at_most(1.05), note),
         compared(f"{what}: user CPU", "s", [u.user for u in baseline], [u.user for u in ours], note=note),
         compared(
-            "register the same again: wall time", "s", [u.wall for u in ours], [u.wall for u in again], at_most(0.05),
-            note="baseline: ours the first time"
+            "register the same again: wall time",
+            "s",
+            [u.wall for u in ours],
+            [u.wall for u in again],
+            at_most(0.05),
+            note="baseline: ours the first time",
         ),
     ]
 
@@ -49,8 +53,10 @@ def _random_model(folder: Path, size: int) -> Path:
 
 
 def _bare(model: Path, emulator: EmulatorInfo) -> Usage:
-    command = [OURS, SCRIPTS / "register.py", model, "bare", emulator.resource_group, emulator.workspace]
-    return measure(command, environment=emulator.environment)
+    return measure(
+        [OURS, SCRIPTS / "register.py", model, "bare", emulator.resource_group, emulator.workspace],
+        environment=emulator.environment,
+    )
 
 
 def _ours(model: Path, emulator: EmulatorInfo) -> Usage:

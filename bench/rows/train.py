@@ -54,9 +54,7 @@ def _rows(
     accuracies: tuple[float, ...],
 ) -> list[Row]:
     return [
-        compared(
-            f"{name}: user CPU", "s", [u.user for u, _ in baseline], [u.user for u, _ in ours], at_most(*ratios)
-        ),
+        compared(f"{name}: user CPU", "s", [u.user for u, _ in baseline], [u.user for u, _ in ours], at_most(*ratios)),
         compared(f"{name}: wall time", "s", [u.wall for u, _ in baseline], [u.wall for u, _ in ours]),
         accuracy(
             f"{name}: test accuracy",
