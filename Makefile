@@ -47,7 +47,7 @@ run: $(READY) ## the whole pipeline on this machine: real data to a live endpoin
 
 .PHONY: test
 test: $(READY) ## unit, golden and end-to-end tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: test-faults
 test-faults: $(READY) ## every request of register and deploy attacked, kills, roll-outs under load (ARGS="-k register")
@@ -67,11 +67,12 @@ $(MLFLOW_CLIENT)/.ready: requirements/mlflow-client.txt | $(UV)
 mlflow-client: $(MLFLOW_CLIENT)/.ready
 
 # Each of Azure ML's clients, and our own requests by hand.
-EMULATOR_CLIENTS := $(foreach client,sdk assets mgmt mlflow service,tests/e2e/test_emulator_$(client).py)
-EMULATOR_LOG := .cache/emulator-access.log
+EMULATOR_CLIENTS := $(foreach client,sdk assets jobs mgmt mlflow service faults,tests/e2e/test_emulator_$(client).py)
+EMULATOR_LOG := $(CURDIR)/.cache/emulator-access.log
 .PHONY: emulator-coverage
 emulator-coverage: $(READY) ## which of Azure ML's operations the emulator plays, and who tested it: emulator/COVERAGE.md
-	EMULATOR_ACCESS_LOG=$(EMULATOR_LOG) $(BIN)/pytest --quiet $(EMULATOR_CLIENTS)
+	@rm -f $(EMULATOR_LOG)
+	AZUREML_EMULATOR_ACCESS_LOG=$(EMULATOR_LOG) $(BIN)/pytest --quiet $(EMULATOR_CLIENTS)
 	PYTHONPATH=tests/support $(BIN)/python tests/support/emulator_coverage.py collect $(EMULATOR_LOG)
 
 .PHONY: fuzz-emulator

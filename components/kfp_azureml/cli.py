@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import sys
 
 import click
 
 from kfp_azureml import __version__
-from kfp_azureml.aml_reconcile.reconcile import main as reconcile_command
-from kfp_azureml.azureml_pipelines.command import aml_command
 from kfp_azureml.cancellation import cancellable
-from kfp_azureml.compiling.command import compile_command
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
-from kfp_azureml.kubeflow.command import submit_command
-from kfp_azureml.kubeflow.secret_command import azcreds_command
-from kfp_azureml.local.command import run_command
+
+COMMANDS = {
+    "run": "kfp_azureml.local.command:run_command",
+    "compile": "kfp_azureml.compiling.command:compile_command",
+    "submit": "kfp_azureml.kubeflow.command:submit_command",
+    "azcreds": "kfp_azureml.kubeflow.secret_command:azcreds_command",
+    "reconcile": "kfp_azureml.aml_reconcile.reconcile:main",
+    "aml": "kfp_azureml.azureml_pipelines.command:aml_command",
+}
+
+
+class _Rooms(click.Group):
+    """Opens a room when its command is asked for; an image holds the rooms of its steps only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        here = [name for name, place in COMMANDS.items() if importlib.util.find_spec(place.rpartition(".")[0])]
+        return [*super().list_commands(ctx), *here]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
 
 
 def main() -> None:
@@ -30,11 +50,7 @@ def main() -> None:
         sys.exit(cancelled.exit_code)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def commands() -> None:
     """Kubeflow Pipelines components for Azure Machine Learning."""
-
-
-for _command in (run_command, compile_command, submit_command, azcreds_command, reconcile_command, aml_command):
-    commands.add_command(_command)

@@ -86,12 +86,21 @@ def main() -> None:
     help="An interpreter that stands in for an environment or image of this name. May be given several times.",
 )
 @click.option("--keyless-storage", is_flag=True, help="Blobs are opened with an identity only, not with keys.")
+@click.option(
+    "--access-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="AZUREML_EMULATOR_ACCESS_LOG",
+    show_envvar=True,
+    help="Gets a JSON line a request, instead of access.log in the state folder; several emulators may share it.",
+)
 @click.option("--control", is_flag=True, help="Offer the control API: reset, recorded requests, faults.")
 def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: bool, **settings: Any) -> None:
     """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.
 
     Without --state-dir nothing is kept, unless --detach is given.
     """
+    if settings["access_log"]:
+        settings["access_log"] = settings["access_log"].resolve()
     if detach:
         _start_detached(state_dir or default_state_dir(), _as_options(settings), as_json)
         return
@@ -158,7 +167,7 @@ def _as_options(settings: Mapping[str, Any]) -> list[str]:
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words += [flag] if value else []
-        elif isinstance(value, int | float | str):
+        elif isinstance(value, int | float | str | Path):
             words += [flag, str(value)]
     return words
 

@@ -149,7 +149,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         operations.resume()
         await _bring_up_deployments(parts)
 
-        access_log = stack.enter_context((settings.state_dir / "access.log").open("a"))
+        access_log = stack.enter_context((settings.access_log or settings.state_dir / "access.log").open("a"))
         relay = BlobRelay(storage.port, certificates) if settings.control else None
         if relay:
             stack.push_async_callback(relay.close)

@@ -43,6 +43,7 @@ class Settings:
         federated_token: What signs the application in as a Kubernetes service account, another one at each start.
         job_slots: How many commands of jobs run at once.
         environment_pythons: Interpreters of this machine that stand in for environments or images, by their names.
+        access_log: Gets a line a request; None for a file in the state folder.
     """
 
     state_dir: Path
@@ -66,6 +67,7 @@ class Settings:
     federated_token: str = field(default_factory=_new_federated_token, repr=False)
     job_slots: int = 2
     environment_pythons: Mapping[str, Path] = field(default_factory=dict)
+    access_log: Path | None = None
 
     @property
     def workspace_id(self) -> str:

@@ -70,7 +70,7 @@ def step_lines(text: str) -> dict[str, str]:
 def test_registering_again_finds_what_is_there(azure: EmulatorInfo, registered: str) -> None:
     again = aml(azure, "components", "register")
     assert again.stdout == registered.replace(" registered", " found")
-    assert len(again.stdout.splitlines()) == 7
+    assert len(again.stdout.splitlines()) == 8
 
 
 def test_other_content_under_the_same_version_is_refused(azure: EmulatorInfo, registered: str) -> None:
@@ -86,7 +86,7 @@ def test_components_are_listed_and_the_highest_version_is_found(azure: EmulatorI
         assert done.returncode == 0, done.stderr
     listed = aml(azure, "components", "list").stdout.splitlines()
     assert "train:0.10.0  Train Image Classification Keras" in listed
-    assert listed.count("  also 0.9.0, 0.1.0") == 7
+    assert listed.count("  also 0.9.0, 0.1.0") == 8
     assert aml(azure, "components", "get", "train").stdout.startswith("train, version 0.10.0: Train Image")
     older = aml(azure, "components", "get", "train:0.1.0").stdout
     assert "epochs               integer = 10: How often to go through the training images." in older

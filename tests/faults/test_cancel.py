@@ -22,7 +22,7 @@ def soaking(world: World) -> list[str]:
     """The roll-out's arguments, with a long look at each step."""
     arguments = SCENARIOS["roll-out"].arguments(world)
     arguments[arguments.index("--soak-seconds") + 1] = "60"
-    arguments[arguments.index("--timeout-seconds") + 1] = "120"
+    arguments[arguments.index("--timeout-seconds") + 1] = "300"
     return arguments
 
 

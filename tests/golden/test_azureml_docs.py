@@ -30,7 +30,7 @@ def test_the_command_lines_parse(call: list[str]) -> None:
 
 
 def test_every_subcommand_is_shown() -> None:
-    group = cli.commands["aml"]
+    group = cli.get_command(click.Context(cli), "aml")
     assert isinstance(group, click.Group)
     shown = {tuple(call[1:3]) for call in CALLS}
     for name, command in group.commands.items():

@@ -114,7 +114,8 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
 def _compile(source: Path, folder: Path) -> Path:
     compiled = folder / "pipeline.yaml"
     if source.suffix == ".py":
-        compile_pipeline(source, compiled, PipelineOptions())
+        # A step that fails on this machine would fail on it again, after the pause that a cluster needs.
+        compile_pipeline(source, compiled, PipelineOptions(retries=0))
     else:
         validate_compiled(source)
         shutil.copyfile(source, compiled)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from pathlib import Path
 
 from azureml_emulator.arm import ArmError, bad_request, now, object_in
 from azureml_emulator.jobs.computes import check_compute
@@ -218,7 +221,7 @@ class _Pipeline:
                 await self._run_command(run, command_spec(node, inputs, outputs))
             ended = self._context.runs.get(run.id)
             if ended is not None and ended.status is Status.COMPLETED:
-                self._outputs[node.name] = self._made_by(node, ended)
+                self._outputs[node.name] = await self._made_by(node, ended)
         except ArmError as error:
             self._context.runs.end(run.id, Status.FAILED, error.document())
         ended = self._context.runs.get(run.id)
@@ -263,7 +266,7 @@ class _Pipeline:
             return output
         return replace(output, uri=place_of(self._run, node.promoted[name], promoted))
 
-    def _made_by(self, node: Node, run: Run) -> dict[str, Value]:
+    async def _made_by(self, node: Node, run: Run) -> dict[str, Value]:
         """The values of a node's outputs, for those who wait for them."""
         made: dict[str, Value] = {
             name: Data(node.outputs[name].type, output["uri"], of_node=True) for name, output in run.outputs.items()
@@ -272,7 +275,21 @@ class _Pipeline:
             control = json.loads(run.properties.get(CONTROL_OUTPUTS, "{}"))
         except ValueError:
             raise bad_request(f"The property {CONTROL_OUTPUTS} of {node.name!r} is not JSON.") from None
-        return made | {name: str(control[name]) for name in node.outputs if name in control}
+        made |= {name: str(control[name]) for name in node.outputs if name in control}
+        if node.graph is None:
+            made |= await self._written(node, run, {*node.outputs} - {*made})
+        return made
+
+    async def _written(self, node: Node, run: Run, names: set[str]) -> dict[str, Value]:
+        """The control outputs that a command wrote into their files, the other way to say them."""
+        values: dict[str, Value] = {}
+        for name in sorted(names):
+            output = self._place(node, name)
+            if output.type not in DATA_TYPES:
+                with tempfile.TemporaryDirectory() as folder, suppress(ArmError):
+                    path = await self._context.blobs.download(place_of(run, name, output), Path(folder))
+                    values[name] = path.read_text()
+        return values
 
     def _collected(self) -> dict[str, dict[str, str]]:
         """The pipeline's outputs, as its nodes made them."""

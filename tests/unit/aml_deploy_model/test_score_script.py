@@ -40,7 +40,9 @@ def as_base64(images):
 
 
 @pytest.mark.parametrize(
-    "encode", [as_base64, lambda images: images.tolist(), lambda images: images[..., 0].tolist()], ids=repr
+    "encode",
+    [as_base64, lambda images: images.tolist(), lambda images: images[..., 0].tolist()],
+    ids=["base64", "numbers", "numbers without a channel"],
 )
 @pytest.mark.parametrize("field", ["images", "input_data", "data"])
 def test_answers_as_the_model_does(script, folder, encode, field):

@@ -110,7 +110,7 @@ def test_the_sdk_takes_it_with_its_code(definition: Define, tmp_path: Path) -> N
 
 def test_the_suites_components_say_who_they_are_and_what_may_be_reused() -> None:
     specs = {spec.name: spec.document for spec in suite_specs()}
-    assert len(specs) == 7
+    assert len(specs) == 8
     for name, document in specs.items():
         assert document["display_name"]
         assert document["description"]

@@ -302,6 +302,20 @@ async def test_a_condition_reads_a_control_output(app: App) -> None:
     assert app.blobs.text(f"{BLOBS}/azureml/{nodes['use']['runId']}/made/text") == "True\n"
 
 
+async def test_a_control_output_may_be_a_file(app: App) -> None:
+    count = await put_component(
+        app, "count", command="printf 7 > ${{outputs.count}}", outputs={"count": {"type": "integer"}}
+    )
+    show = await put_component(app, "show", command="echo got ${{inputs.count}}", inputs={"count": {"type": "integer"}})
+
+    await run_pipeline(
+        app, "p", {"count": node(count), "show": node(show, {"count": "${{parent.jobs.count.outputs.count}}"})}
+    )
+
+    shown = (await children(app, "p"))["show"]
+    assert "got 7" in log(app, shown["runId"])
+
+
 async def test_a_condition_without_its_control_output_fails(app: App) -> None:
     write, _ = await put_pair(app)
     decide = await put_component(app, "decide", command="true", outputs={"flag": {"type": "boolean"}})
