@@ -110,4 +110,3 @@ def fit(
                 validation_step(batch.images, batch.labels)
             validation_loss, validation_accuracy = measured(number)
         yield Epoch(number, loss, accuracy, validation_loss, validation_accuracy, time.monotonic() - started)
-
