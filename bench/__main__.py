@@ -59,20 +59,18 @@ def main(only: str, again: bool, listed: bool, scale: str) -> None:
 
 
 def _write(store: Store, results: Path) -> None:
-    """Write what there is; the page only when nothing is missing."""
+    """Write what there is; the page says what is missing."""
     kept = {measurement.name: store.find(measurement) for measurement in MEASUREMENTS}
     document = latest([one for one in kept.values() if one], machine())
     with whole_file(results / "results" / "latest.json") as part:
         part.write_text(json.dumps(document, indent=2) + "\n")
     missing = [name for name, one in kept.items() if one is None]
-    if missing:
-        click.echo(f"{results / 'RESULTS.md'}: not written, still to be measured: {', '.join(missing)}")
-        return
     with whole_file(results / "costs.svg") as part:
         subprocess.run([BASELINE, BENCH / "picture.py", results / "results" / "latest.json", part], check=True)
     with whole_file(results / "RESULTS.md") as part:
-        part.write_text(page(document, (BENCH / "remarks.md").read_text()))
-    click.echo(f"{results / 'RESULTS.md'}: written")
+        part.write_text(page(document, (BENCH / "remarks.md").read_text(), missing))
+    still = f"; still to be measured: {', '.join(missing)}" if missing else ""
+    click.echo(f"{results / 'RESULTS.md'}: written{still}")
 
 
 if __name__ == "__main__":

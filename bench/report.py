@@ -33,15 +33,19 @@ def latest(kept: Sequence[dict[str, Any]], machine: str) -> dict[str, Any]:
     }
 
 
-def page(document: dict[str, Any], remarks: str) -> str:
+def page(document: dict[str, Any], remarks: str, missing: Sequence[str] = ()) -> str:
     """Return RESULTS.md.
 
     Args:
         document: What `latest` gave.
         remarks: What a person has to say to the figures.
+        missing: Names of measurements that the document has no rows of.
     """
+    rest = f"\nNot yet measured: {', '.join(missing)} (`make bench` measures what is missing).\n" if missing else ""
+    if not document["rows"]:
+        return f"{HEAD}{rest}\n{remarks}"
     measured = f"Measured {document['date'][:10]} in {document['seconds'] / 60:.0f} minutes on {document['machine']}.\n"
-    return f"{HEAD}{measured}\n{table(document['rows'])}{PICTURE}\n{remarks}"
+    return f"{HEAD}{measured}\n{table(document['rows'])}{rest}{PICTURE}\n{remarks}"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -46,3 +46,17 @@ def test_the_page_has_machine_table_picture_and_remarks() -> None:
 
 def test_nothing_measured_is_no_error() -> None:
     assert latest([], "a machine")["date"] is None
+
+
+def test_the_page_names_what_is_not_yet_measured() -> None:
+    text = page(latest(KEPT, "a machine"), "## Remarks\n", ["train", "score"])
+    assert "\nNot yet measured: train, score (`make bench` measures what is missing).\n" in text
+    assert "| prep (idle) |" in text
+    assert "Not yet measured" not in page(latest(KEPT, "a machine"), "## Remarks\n")
+
+
+def test_a_page_of_nothing_has_no_table_and_no_picture() -> None:
+    text = page(latest([], "a machine"), "## Remarks\n", ["prep"])
+    assert "Not yet measured: prep (" in text
+    assert "| unit |" not in text
+    assert "costs.svg" not in text
