@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from bench.context import BASELINE, REPOSITORY, Context
-from bench.report import latest, page, table
+from bench.report import has_picture, latest, page, table
 from bench.store import Store, machine
 from bench.table import MEASUREMENTS, SCALES
 from kfp_azureml.cancellation import cancellable
@@ -65,8 +65,9 @@ def _write(store: Store, results: Path) -> None:
     with whole_file(results / "results" / "latest.json") as part:
         part.write_text(json.dumps(document, indent=2) + "\n")
     missing = [name for name, one in kept.items() if one is None]
-    with whole_file(results / "costs.svg") as part:
-        subprocess.run([BASELINE, BENCH / "picture.py", results / "results" / "latest.json", part], check=True)
+    if has_picture(document):
+        with whole_file(results / "costs.svg") as part:
+            subprocess.run([BASELINE, BENCH / "picture.py", results / "results" / "latest.json", part], check=True)
     with whole_file(results / "RESULTS.md") as part:
         part.write_text(page(document, (BENCH / "remarks.md").read_text(), missing))
     still = f"; still to be measured: {', '.join(missing)}" if missing else ""

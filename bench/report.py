@@ -45,7 +45,13 @@ def page(document: dict[str, Any], remarks: str, missing: Sequence[str] = ()) ->
     if not document["rows"]:
         return f"{HEAD}{rest}\n{remarks}"
     measured = f"Measured {document['date'][:10]} in {document['seconds'] / 60:.0f} minutes on {document['machine']}.\n"
-    return f"{HEAD}{measured}\n{table(document['rows'])}{rest}{PICTURE}\n{remarks}"
+    picture = PICTURE if has_picture(document) else ""
+    return f"{HEAD}{measured}\n{table(document['rows'])}{rest}{picture}\n{remarks}"
+
+
+def has_picture(document: dict[str, Any]) -> bool:
+    """Say whether there is anything to draw: costs of a number of images."""
+    return any(row["images"] for row in document["rows"])
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -55,6 +55,10 @@ def test_the_page_names_what_is_not_yet_measured() -> None:
     assert "Not yet measured" not in page(latest(KEPT, "a machine"), "## Remarks\n")
 
 
+def test_without_costs_of_a_number_of_images_there_is_no_picture() -> None:
+    assert "costs.svg" not in page(latest(KEPT[1:], "a machine"), "## Remarks\n")
+
+
 def test_a_page_of_nothing_has_no_table_and_no_picture() -> None:
     text = page(latest([], "a machine"), "## Remarks\n", ["prep"])
     assert "Not yet measured: prep (" in text
