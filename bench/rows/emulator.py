@@ -17,11 +17,11 @@ from azure.storage.blob import BlobServiceClient
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_emulator.certificates import make_certificates
 from azureml_emulator.storage import running_azurite
-from bench import azureml_client
-from bench.context import OURS, Context
+from bench.azureml_calls import azureml_client_seconds
+from bench.context import Context
 from bench.row import Goal, Row, alone, compared
 from bench.rows.prep import MEGABYTE
-from bench.usage import CommandError, measure
+from bench.usage import CommandError
 
 MODEL = {"properties": {"modelUri": "azureml://datastores/workspaceblobstore/paths/a", "modelType": "custom_model"}}
 CLIENTS = 4
@@ -110,7 +110,7 @@ def _list_seconds(count: int, repeats: int) -> list[float]:
         with _workspace(emulator) as http:
             for number in range(count):
                 http.put(f"models/model-{number}/versions/1", json=MODEL).raise_for_status()
-        answers = [_azureml_client(emulator, "list") for _ in range(repeats)]
+        answers = [azureml_client_seconds(emulator, "list") for _ in range(repeats)]
     if any(found != count for _, found in answers):
         raise CommandError(f"of {count} models are listed: {[found for _, found in answers]}")
     return [seconds for seconds, _ in answers]
@@ -125,7 +125,7 @@ def _upload_rates(context: Context, size: int) -> tuple[float, float]:
             stream.write(os.urandom(min(CHUNK_BYTES, size - start)))
     azurite = asyncio.run(_azurite_seconds(model / "weights.bin", context.work / "azurite"))
     with running_emulator() as emulator:
-        ours, _ = _azureml_client(emulator, "upload", model)
+        (ours,) = azureml_client_seconds(emulator, "upload", model)
     return size / azurite / MEGABYTE, size / ours / MEGABYTE
 
 
@@ -149,13 +149,6 @@ def _upload_seconds(store: BlobServiceClient, file: Path) -> float:
     seconds = time.perf_counter() - started
     container.delete_container()
     return seconds
-
-
-def _azureml_client(emulator: EmulatorInfo, *arguments: str | Path) -> tuple[float, int]:
-    """Return what `azureml_client.py` prints: the seconds of a call, and what it found."""
-    command = [OURS, azureml_client.__file__, emulator.resource_group, emulator.workspace, *arguments]
-    seconds, found = measure(command, environment=emulator.environment).output.split()[-2:]
-    return float(seconds), int(found)
 
 
 @contextmanager
