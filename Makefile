@@ -79,6 +79,16 @@ emulator-coverage: $(READY) ## which of Azure ML's operations the emulator plays
 fuzz-emulator: $(READY) ## 10,000 requests that no client sends, to the emulator (FUZZ_REQUESTS=..)
 	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s tests/e2e/test_emulator_fuzz.py $(ARGS)
 
+BENCH_VENV := .cache/bench/venv
+$(BENCH_VENV)/.ready: requirements/bench.txt | $(UV)
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH_VENV)
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BENCH_VENV)/bin/python --require-hashes requirements/bench.txt
+	@touch $@
+
+.PHONY: bench
+bench: $(READY) $(BENCH_VENV)/.ready ## ours and the baselines side by side, into bench/RESULTS.md (ONLY=prep, AGAIN=1, SCALE=tiny)
+	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(SCALE),--scale $(SCALE)) $(if $(AGAIN),--again) $(ARGS)
+
 DOCKER ?= docker
 DOCKER_BUILD_FLAGS ?=
 BASE_IMAGE ?= python:3.11-slim-bookworm
@@ -141,6 +151,7 @@ lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy pipelines/*.py
+	$(BIN)/mypy -p bench
 	$(BIN)/mypy examples/*.py
 	$(BIN)/mypy components/kfp_azureml/azureml_pipelines/in_job/*.py
 	$(BIN)/hadolint docker/*.Dockerfile
@@ -174,6 +185,7 @@ lock: $(UV) ## resolve the dependencies again and write the hash-locked requirem
 	$(UV_COMPILE) --all-extras --no-emit-package azureml-emulator --no-emit-package kfp-azureml \
 		pyproject.toml emulator/pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(UV_COMPILE) --no-deps --constraint requirements/dev.txt requirements/kfp.in -o requirements/kfp.txt
+	$(UV_COMPILE) --constraint requirements/dev.txt requirements/bench.in -o requirements/bench.txt
 	$(UV_COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV_COMPILE) requirements/sbom.in -o requirements/sbom.txt
 	$(UV_COMPILE) requirements/mlflow-client.in -o requirements/mlflow-client.txt

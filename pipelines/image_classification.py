@@ -48,7 +48,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
         class_names: list = [],  # type: ignore[type-arg]  # noqa: B006 - kfp needs the default itself
         epochs: int = 10,
         architecture: str = train_face.DEFAULT_ARCHITECTURE,
-        batch_size: int = 256,
+        batch_size: int = 0,
         seed: int = 13,
         min_accuracy: float = 0.9,
         model_name: str = "fashion-mnist",
@@ -85,7 +85,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
             class_names: The classes' names, in the order of the labels; their numbers when empty.
             epochs: How often to go through the training images.
             architecture: The network: lean or seed.
-            batch_size: Images a training step.
+            batch_size: Images a training step; 0 for the architecture's own.
             seed: The seed of every random choice in training.
             min_accuracy: The least accuracy on the test set with which the model goes on, 0 to 1.
             model_name: The name to register the model under.

@@ -11,6 +11,7 @@ import click
 from kfp_azureml import __version__
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
+from kfp_azureml.garbage import little_garbage
 
 COMMANDS = {
     "run": "kfp_azureml.local.command:run_command",
@@ -40,7 +41,7 @@ class _Rooms(click.Group):
 def main() -> None:
     """Run the command; a failure the user can mend is one line and an exit code."""
     try:
-        with cancellable():
+        with cancellable(), little_garbage():
             commands()
     except KfpAzuremlError as error:
         click.echo(f"kfp-azureml: {error}", err=True)

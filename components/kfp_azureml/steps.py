@@ -19,6 +19,7 @@ from typing import Any
 
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
+from kfp_azureml.garbage import little_garbage
 from kfp_azureml.redaction import RedactingFilter, print_exception, redact
 
 EVENTS_FILE = "KFP_AZUREML_EVENTS"
@@ -47,7 +48,7 @@ def run_step(name: str) -> Iterator[None]:
     token = _current_step.set(name)
     _emit("started")
     try:
-        with cancellable():
+        with cancellable(), little_garbage():
             yield
     except CancelledError as cancelled:
         message = redact(f"{name}: {cancelled}")

@@ -1,14 +1,20 @@
-"""All of Fashion-MNIST: what prep writes is exact to the byte."""
+"""Fashion-MNIST: what prep writes is exact to the byte, and an exported network answers as Keras does."""
 
 import hashlib
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+from fashion_slice import write_fashion_slice
 from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.local.data import fashion_mnist
+from kfp_azureml.onnx_session import open_session
 from kfp_azureml.prep.prep import prep_data
+from kfp_azureml.train.architectures import ARCHITECTURES
+from kfp_azureml.train.export import TOLERANCE
+from kfp_azureml.train.train import train_model
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +44,18 @@ def test_the_parquet_files_hold_every_pixel_and_label(tmp_path: Path, source: Pa
         batches = list(written.batches(4096))
         assert np.array_equal(np.concatenate([batch.images for batch in batches]).ravel(), pixels)
         assert np.array_equal(np.concatenate([batch.labels for batch in batches]), labels)
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_the_exported_network_answers_as_keras_does_on_1000_real_images(
+    tmp_path: Path, source: Path, architecture: str
+) -> None:
+    images = np.fromfile(source / "t10k-images-idx3-ubyte", np.uint8, offset=16).reshape(-1, 28, 28, 1)[:1000]
+    (tmp_path / "slice").mkdir()
+    prep_data(str(write_fashion_slice(tmp_path / "slice")), tmp_path / "training", tmp_path / "test")
+    train_model(tmp_path / "training", tmp_path / "model", epochs=2, architecture=architecture)
+    expected = keras.models.load_model(tmp_path / "model" / "model.keras").predict(images, verbose=0)
+    (exported,) = open_session(tmp_path / "model" / "model.onnx").run(["probabilities"], {"image": images})
+    assert np.ptp(expected, axis=0).max() > 0.5  # it has learnt something to answer
+    np.testing.assert_allclose(exported, expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_array_equal(exported.argmax(axis=1), expected.argmax(axis=1))

@@ -62,14 +62,14 @@ class Cloud:
 
 
 @contextmanager
-def real_azure_ml() -> Iterator[Cloud]:
+def real_azure_ml() -> Iterator[Callable[[], Cloud]]:
     """The caller's own Azure: credentials and names are as in any other run."""
     access = {name: value for name, value in os.environ.items() if name in KEYS or name.lower() in _NETWORK}
-    yield Cloud(environment=dict(os.environ), access=access)
+    yield lambda: Cloud(environment=dict(os.environ), access=access)
 
 
 @contextmanager
-def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Cloud]:
+def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callable[[], Cloud]]:
     """Start a local Azure ML; when the block ends, it and everything it started has ended.
 
     Args:
@@ -77,10 +77,11 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Cloud]:
         say: Tells the user what is going on.
 
     Yields:
-        How to reach it.
+        What waits until it is ready and tells how to reach it: until then there are other things to do. It raises
+        PipelineError if it does not start.
 
     Raises:
-        PipelineError: If it is not installed or does not start.
+        PipelineError: If it is not installed.
     """
     command = shutil.which("azureml-emulator", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if command is None:
@@ -96,14 +97,18 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Cloud]:
             stderr=log,
         ) as child,
     ):
-        ready = json.loads(_first_line(child, log_file))
-        yield Cloud(
-            environment={**os.environ, **ready["environment"]},
-            access=ready["environment"],
-            resource_group=ready["resource_group"],
-            workspace=ready["workspace"],
-            process=child,
-        )
+
+        def when_ready() -> Cloud:
+            ready = json.loads(_first_line(child, log_file))
+            return Cloud(
+                environment={**os.environ, **ready["environment"]},
+                access=ready["environment"],
+                resource_group=ready["resource_group"],
+                workspace=ready["workspace"],
+                process=child,
+            )
+
+        yield when_ready
 
 
 def _first_line(child: subprocess.Popen[bytes], log_file: Path) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError
+from kfp_azureml.garbage import little_garbage
 from kfp_azureml.local.containers import ContainerSettings, run_container
 
 
@@ -64,7 +65,7 @@ def main() -> None:
     containers = ContainerSettings(**json.loads(settings)) if settings else None
     try:
         # The step gets the same signal: it cleans up while this process waits for it.
-        with cancellable():
+        with cancellable(), little_garbage():
             run_pipeline(Path(pipeline), json.loads(Path(arguments).read_text()), Path(outputs), containers)
     except CancelledError:
         sys.exit(CancelledError.exit_code)

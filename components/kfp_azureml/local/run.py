@@ -81,13 +81,14 @@ def run_locally(wanted: LocalRun) -> None:
 
 
 def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen: Screen) -> None:
-    compiled = _compile(source, folder)
-    if wanted.docker:
-        check_images(compiled)
-    declared = declared_parameters(compiled)
-    arguments = parse_values(wanted.params, declared)
-    arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
-    with real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as cloud:
+    with real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready:
+        compiled = _compile(source, folder)
+        if wanted.docker:
+            check_images(compiled)
+        declared = declared_parameters(compiled)
+        arguments = parse_values(wanted.params, declared)
+        arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
+        cloud = when_ready()
         for name, value in (("resource_group", cloud.resource_group), ("workspace", cloud.workspace)):
             if name in declared:  # where empty, the first step looks for a config.json
                 arguments.setdefault(name, value)

@@ -24,19 +24,24 @@ class Architecture:
             uint8 pixels, (batch, height, width, channels); its output float32 probabilities, (batch, classes).
         smallest: The smallest height and width in pixels it can take.
         optimizer: Makes its optimiser; the learning rate is set before each step.
+        batch_size: Images a step.
         learning_rate: The peak of the learning rate.
         schedule: The share of the peak, 0 to 1, at a moment of the training, 0 (the start) to 1 (the end).
         label_smoothing: The share of the target's weight that is spread over all classes.
-        flip: Whether to mirror half of the images left to right, drawn anew in each epoch.
+        flip: Whether to mirror half of the images left to right, drawn anew in each epoch but the first; the trained
+            network then answers with its mean over an image and its mirror image.
+        shift: By how many pixels at most to move the images, drawn likewise.
     """
 
     build: Callable[[tuple[int, int, int], int], keras.Model]
     smallest: int
     optimizer: Callable[[], keras.optimizers.Optimizer]
+    batch_size: int
     learning_rate: float
     schedule: Callable[[float], float]
     label_smoothing: float = 0.0
     flip: bool = False
+    shift: int = 0
 
 
 def constant(_moment: float) -> float:
@@ -83,22 +88,21 @@ def build_seed(shape: tuple[int, int, int], classes: int) -> keras.Model:
 
 
 def build_lean(shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Build a network that reaches the seed's accuracy in a fraction of its time.
+    """Build a network that reaches the seed's accuracy in a fraction of its time, and a better one in the same time.
 
-    Strides instead of full-size convolutions save the arithmetic, batch normalisation makes few epochs enough. It has
-    131,978 parameters for 28x28 grey images of 10 classes. Measured on Fashion-MNIST, two cores, mean validation
-    accuracy of two seeds: 0.914 after 3 epochs in all (55 user CPU seconds), 0.919 after 4 (73), 0.922 after 5 (86).
+    Few filters where the images are large, and pooling before batch normalisation and ReLU, which then have a quarter
+    of the work; batch normalisation makes few epochs enough. It has 80,282 parameters for 28x28 grey images of 10
+    classes.
     """
     import keras
     from keras import layers
 
     from kfp_azureml.train.batch_norm import FusedBatchNormalization
 
-    def convolution(filters: int, size: int, strides: int = 1, padding: str = "same") -> list[keras.layers.Layer]:
+    def convolution(filters: int, *, pool: bool) -> list[keras.layers.Layer]:
         return [
-            layers.Conv2D(
-                filters, size, strides=strides, padding=padding, use_bias=False, kernel_initializer="he_normal"
-            ),
+            layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal"),
+            *([layers.MaxPooling2D()] if pool else []),
             # With few steps in all, the moving averages must follow faster than Keras' 0.99.
             FusedBatchNormalization(momentum=0.9),
             layers.ReLU(),
@@ -108,11 +112,10 @@ def build_lean(shape: tuple[int, int, int], classes: int) -> keras.Model:
         [
             keras.Input(shape, dtype="uint8", name="image"),
             layers.Rescaling(1 / 255),
-            *convolution(32, 4, strides=2),
-            *convolution(64, 3, strides=2),
-            *convolution(64, 3),
-            layers.MaxPooling2D(),
-            *convolution(128, 3),
+            *convolution(16, pool=True),
+            *convolution(32, pool=True),
+            *convolution(64, pool=True),
+            *convolution(96, pool=False),
             layers.GlobalMaxPooling2D(),
             layers.Dense(classes, activation="softmax", name="probabilities"),
         ],
@@ -127,25 +130,27 @@ def adam() -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam()
 
 
-def adamw() -> keras.optimizers.Optimizer:
-    """Make AdamW that decays kernels only, not biases and the scales of batch normalisation."""
-    import keras
+def muon() -> keras.optimizers.Optimizer:
+    """Make Muon."""
+    from kfp_azureml.train.muon import Muon
 
-    optimizer = keras.optimizers.AdamW(weight_decay=0.004)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+    return Muon()
 
 
 ARCHITECTURES = {
     "lean": Architecture(
         build=build_lean,
-        smallest=5,
-        optimizer=adamw,
-        learning_rate=0.012,
+        smallest=8,
+        optimizer=muon,
+        batch_size=128,
+        learning_rate=0.1,
         schedule=one_cycle,
-        label_smoothing=0.05,
+        label_smoothing=0.1,
         flip=True,
+        shift=1,
     ),
-    "seed": Architecture(build=build_seed, smallest=18, optimizer=adam, learning_rate=0.001, schedule=constant),
+    "seed": Architecture(
+        build=build_seed, smallest=18, optimizer=adam, batch_size=256, learning_rate=0.001, schedule=constant
+    ),
 }
 DEFAULT_ARCHITECTURE = "lean"

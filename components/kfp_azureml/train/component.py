@@ -18,7 +18,7 @@ def train(
     history: Output[HTML],
     epochs: int = 10,
     architecture: str = "lean",
-    batch_size: int = 256,
+    batch_size: int = 0,
     learning_rate: float = 0.0,
     validation_fraction: float = 0.1,
     seed: int = 13,
@@ -34,7 +34,7 @@ def train(
         history: The curves of loss and accuracy, and their table.
         epochs: How often to go through the training images.
         architecture: `lean`, the default, needs a fraction of the time of `seed`, the original Azure ML example's.
-        batch_size: Images a step.
+        batch_size: Images a step; 0 for the architecture's own.
         learning_rate: The peak of the learning rate; 0 for the architecture's own.
         validation_fraction: The share of images to hold out and measure on after each epoch; 0 trains on all.
         seed: Of the weights, the split, the order of the images and the augmentation.
@@ -51,7 +51,7 @@ def train(
             output_history=Path(history.path),
             epochs=epochs,
             architecture=architecture,
-            batch_size=batch_size,
+            batch_size=batch_size or None,
             learning_rate=learning_rate or None,
             validation_fraction=validation_fraction,
             seed=seed,

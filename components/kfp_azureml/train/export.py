@@ -18,6 +18,7 @@ from kfp_azureml.errors import ModelError
 from kfp_azureml.model_folder import KERAS_FILE, ONNX_FILE, Manifest, Tensor, write_manifest
 from kfp_azureml.onnx_session import open_session
 from kfp_azureml.train.batch_norm import with_stock_layers
+from kfp_azureml.train.mirroring import with_mirror
 
 TOLERANCE = 1e-4
 """The largest difference of a probability between Keras and ONNX Runtime; measured: below 1e-6."""
@@ -32,6 +33,7 @@ def write_model_folder(
     model: keras.Model,
     *,
     architecture: str,
+    mirror: bool,
     classes: tuple[str, ...],
     metrics: dict[str, float],
     samples: NDArray[np.uint8],
@@ -42,6 +44,7 @@ def write_model_folder(
         folder: An empty folder.
         model: The trained network.
         architecture: Its name.
+        mirror: Whether to answer with the mean over an image and its mirror image.
         classes: The class names, in the order of the output.
         metrics: Training's figures, for the manifest.
         samples: Real images, (n, height, width, channels), uint8: on these the export must agree with the network.
@@ -52,8 +55,9 @@ def write_model_folder(
     Raises:
         ModelError: If ONNX Runtime's answers differ from Keras' by more than `TOLERANCE`.
     """
-    expected = keras.ops.convert_to_numpy(model(samples, training=False))
-    portable = with_stock_layers(model)
+    complete = with_mirror if mirror else lambda network: network
+    expected = keras.ops.convert_to_numpy(complete(model)(samples, training=False))
+    portable = complete(with_stock_layers(model))
     portable.save(folder / KERAS_FILE)
     _export_onnx(portable, folder / ONNX_FILE, samples[:1])
 

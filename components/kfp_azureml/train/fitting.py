@@ -9,11 +9,11 @@ from math import isfinite
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from kfp_azureml.errors import TrainingError
 from kfp_azureml.steps import every, progress
 from kfp_azureml.train.architectures import Architecture
+from kfp_azureml.train.augmentation import flip_half, shift
 from kfp_azureml.train.batches import Split
 from kfp_azureml.train.history import Epoch
 
@@ -40,7 +40,7 @@ def fit(
         epochs: How many epochs the learning rate's schedule spans.
         batch_size: Images a step.
         learning_rate: The peak of the learning rate.
-        rng: Draws the order of the images and the flips.
+        rng: Draws the order of the images and the augmentation.
 
     Yields:
         The figures of each epoch.
@@ -91,9 +91,13 @@ def fit(
         for step, batch in enumerate(split.training_batches(batch_size, rng)):
             done = ((number - 1) * steps + step) / (epochs * steps)
             optimizer.learning_rate = learning_rate * architecture.schedule(done)
-            if architecture.flip:
-                flip_half(batch.images, rng)
-            train_step(batch.images, batch.labels)
+            images = batch.images
+            # What has not been seen yet is as good as it is: other images of the same help from the second epoch on.
+            if architecture.flip and number > 1:
+                flip_half(images, rng)
+            if architecture.shift and number > 1:
+                images = shift(images, architecture.shift, rng)
+            train_step(images, batch.labels)
             if due():
                 progress(f"epoch {number}/{epochs}: step {step + 1}/{steps}, loss {measured(number)[0]:.4f}", done)
         loss, accuracy = measured(number)
@@ -106,9 +110,3 @@ def fit(
                 validation_step(batch.images, batch.labels)
             validation_loss, validation_accuracy = measured(number)
         yield Epoch(number, loss, accuracy, validation_loss, validation_accuracy, time.monotonic() - started)
-
-
-def flip_half(images: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Mirror about half of some images left to right, in place."""
-    chosen = rng.random(len(images)) < 0.5
-    images[chosen] = images[chosen, :, ::-1]

@@ -46,7 +46,7 @@ def train_model(
     output_history: Path | None = None,
     epochs: int = 10,
     architecture: str = DEFAULT_ARCHITECTURE,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     learning_rate: float | None = None,
     validation_fraction: float = 0.1,
     seed: int = 13,
@@ -59,7 +59,7 @@ def train_model(
         output_history: An HTML page to write, with the curves of loss and accuracy.
         epochs: How often to go through the training images.
         architecture: A key of `architectures.ARCHITECTURES`.
-        batch_size: Images a step.
+        batch_size: Images a step; None for the architecture's own.
         learning_rate: The peak of the learning rate; None for the architecture's own.
         validation_fraction: The share of images to hold out and measure on after each epoch; 0 trains on all.
         seed: Of the weights, the split, the order of the images and the augmentation.
@@ -77,6 +77,7 @@ def train_model(
     recipe = _check_settings(epochs, architecture, batch_size, learning_rate, validation_fraction, seed)
     images = open_image_set(input_data)
     _check_images(input_data, images, architecture)
+    size = recipe.batch_size if batch_size is None else batch_size
     peak = recipe.learning_rate if learning_rate is None else learning_rate
 
     progress("loading TensorFlow", 0.0)
@@ -105,14 +106,14 @@ def train_model(
     parameters = {
         "architecture": architecture,
         "epochs": epochs,
-        "batch_size": batch_size,
+        "batch_size": size,
         "learning_rate": peak,
         "validation_fraction": validation_fraction,
         "seed": seed,
     }
     history: list[Epoch] = []
     with whole_folder(output_model) as folder, track(parameters) as log:
-        for epoch in fit(model, recipe, split, epochs=epochs, batch_size=batch_size, learning_rate=peak, rng=rng):
+        for epoch in fit(model, recipe, split, epochs=epochs, batch_size=size, learning_rate=peak, rng=rng):
             history.append(epoch)
             progress(_describe(epoch, epochs), epoch.number / epochs)
             log(epoch)
@@ -120,6 +121,7 @@ def train_model(
             folder,
             model,
             architecture=architecture,
+            mirror=recipe.flip and epochs > 1,  # flips begin with the second epoch
             classes=images.info.classes,
             metrics=history[-1].metrics(),
             samples=images.read_group(0).images[:CHECKED_IMAGES],
@@ -134,7 +136,7 @@ def train_model(
 def _check_settings(
     epochs: int,
     architecture: str,
-    batch_size: int,
+    batch_size: int | None,
     learning_rate: float | None,
     validation_fraction: float,
     seed: int,
@@ -143,7 +145,7 @@ def _check_settings(
         raise TrainingError(f"architecture is {architecture!r}; there are {', '.join(sorted(ARCHITECTURES))}")
     if epochs < 1:
         raise TrainingError(f"epochs is {epochs}; at least 1 is needed")
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise TrainingError(f"batch_size is {batch_size}; at least 1 is needed")
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
         raise TrainingError(f"learning_rate is {learning_rate}; a positive number is needed")
@@ -186,7 +188,7 @@ def _describe(epoch: Epoch, epochs: int) -> str:
     show_default=True,
     help="The network and its recipe.",
 )
-@click.option("--batch-size", default=256, show_default=True, help="Images a step.")
+@click.option("--batch-size", type=int, help="Images a step.  [default: the architecture's own]")
 @click.option("--learning-rate", type=float, help="Peak of the learning rate.  [default: the architecture's own]")
 @click.option("--validation-fraction", default=0.1, show_default=True, help="Share of images to hold out; 0 for none.")
 @click.option("--seed", default=13, show_default=True, help="Of weights, split, order and augmentation.")

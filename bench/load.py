@@ -1,0 +1,74 @@
+"""A load on an endpoint: some clients, each of which asks again as soon as it has its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from bench.usage import CommandError
+
+TIMEOUT_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a load gave.
+
+    Attributes:
+        latencies: Seconds of each request, from opening its connection to the end of its answer.
+        requests_per_second: Over all clients.
+        answers: Their bodies.
+    """
+
+    latencies: tuple[float, ...]
+    requests_per_second: float
+    answers: tuple[bytes, ...]
+
+
+def put_load(port: int, body: bytes, *, clients: int, requests: int) -> Load:
+    """Ask an endpoint.
+
+    The stock server closes each connection after its answer, so each request opens one.
+
+    Args:
+        port: Where it listens on the loopback interface.
+        body: Of every request, JSON.
+        clients: How many ask at a time.
+        requests: How many requests they make in all.
+
+    Raises:
+        CommandError: If an answer is not 200.
+    """
+    head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return asyncio.run(_put_load(port, f"{head}\r\nConnection: close\r\n\r\n".encode() + body, clients, requests))
+
+
+async def _put_load(port: int, request: bytes, clients: int, requests: int) -> Load:
+    latencies: list[float] = []
+    answers: list[bytes] = []
+    waiting = iter(range(requests))
+
+    async def client() -> None:
+        for _ in waiting:
+            started = time.perf_counter()
+            answer = await asyncio.wait_for(_ask(port, request), TIMEOUT_SECONDS)
+            latencies.append(time.perf_counter() - started)
+            answers.append(answer)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return Load(tuple(latencies), requests / (time.perf_counter() - started), tuple(answers))
+
+
+async def _ask(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    finally:
+        writer.close()
+    status = head.split(b"\r\n", 1)[0]
+    if b" 200 " not in status:
+        raise CommandError(f"the endpoint answers {status.decode()}: {body[:500].decode(errors='replace')}")
+    return body

@@ -1,0 +1,119 @@
+"""A row of the table: one quantity of ours beside the baseline's, and the goal it is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bench.spread import Spread, mean_of, median_of, ratio_of
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a row has to reach.
+
+    Attributes:
+        quantity: What is looked at: our figure, or its ratio to the baseline's.
+        direction: Whether it may be at most, or has to be at least the target.
+        target: The figure to reach.
+        stretch: The one to reach for; None: there is none.
+    """
+
+    quantity: Literal["ours", "ratio"]
+    direction: Literal["at most", "at least"]
+    target: float
+    stretch: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity.
+
+    Attributes:
+        name: What was measured: `stage: quantity`.
+        unit: Of ours and the baseline's figures.
+        baseline: The baseline's figures; None where there is no baseline.
+        ours: Ours.
+        ratio: Ours over the baseline's.
+        goal: What it is held to; None: it is shown only.
+        note: What a reader has to know beside it.
+        images: How many images it is the cost of, where that is drawn.
+    """
+
+    name: str
+    unit: str
+    baseline: Spread | None
+    ours: Spread
+    ratio: Spread | None
+    goal: Goal | None = None
+    note: str = ""
+    images: int | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None without a goal."""
+        return None if self.goal is None else self._reaches(self.goal, self.goal.target)
+
+    @property
+    def stretch_met(self) -> bool | None:
+        """Whether the stretch is reached; None without one."""
+        if self.goal is None or self.goal.stretch is None:
+            return None
+        return self._reaches(self.goal, self.goal.stretch)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as `latest.json` has it."""
+        goal = self.goal
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "baseline": self.baseline and self.baseline.middle,
+            "ours": self.ours.middle,
+            "ratio": self.ratio and self.ratio.middle,
+            "target": goal and goal.target,
+            "met": self.met,
+            "stretch": goal and goal.stretch,
+            "stretch_met": self.stretch_met,
+            "goal": goal and f"{goal.quantity} {goal.direction}",
+            "ratio_spread": self.ratio and [self.ratio.low, self.ratio.high],
+            "baseline_values": list(self.baseline.values) if self.baseline else None,
+            "our_values": list(self.ours.values),
+            "note": self.note,
+            "images": self.images,
+        }
+
+    def _reaches(self, goal: Goal, figure: float) -> bool:
+        spread = self.ours if goal.quantity == "ours" else self.ratio
+        if spread is None:
+            raise ValueError(f"row {self.name}: its goal is a ratio, but there is no baseline")
+        return spread.middle <= figure if goal.direction == "at most" else spread.middle >= figure
+
+
+def compared(
+    name: str,
+    unit: str,
+    baseline: Sequence[float],
+    ours: Sequence[float],
+    goal: Goal | None = None,
+    note: str = "",
+    images: int | None = None,
+) -> Row:
+    """Make a row of a cost, from runs of both sides that alternated."""
+    return Row(name, unit, median_of(baseline), median_of(ours), ratio_of(ours, baseline), goal, note, images)
+
+
+def accuracy(name: str, baseline: Sequence[float], ours: Sequence[float], goal: Goal | None = None) -> Row:
+    """Make a row of test accuracies, one a seed; the mean counts, and all are shown."""
+    seeds = " ".join(f"{value:.4f}" for value in ours)
+    return Row(name, "", mean_of(baseline), mean_of(ours), None, goal, f"each seed: {seeds}")
+
+
+def alone(name: str, unit: str, ours: Sequence[float], goal: Goal | None = None, note: str = "") -> Row:
+    """Make a row of a cost that has no baseline."""
+    return Row(name, unit, None, median_of(ours), None, goal, note)
+
+
+def at_most(ratio: float, stretch: float | None = None) -> Goal:
+    """Hold a row's ratio to a limit."""
+    return Goal("ratio", "at most", ratio, stretch)

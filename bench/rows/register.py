@@ -1,0 +1,80 @@
+"""Register: a large model against the bare SDK call, and the same model again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from azureml_emulator import EmulatorInfo, running_emulator
+from bench.azureml_calls import azureml_client_seconds
+from bench.context import OURS, Context
+from bench.row import Row, at_most, compared
+from bench.steps import SCRIPTS
+from bench.usage import Usage, measure
+
+CHUNK_BYTES = 1 << 20
+
+
+def measure_register(context: Context) -> list[Row]:
+    """Register random bytes in a local Azure ML, other ones each time: the SDK uploads no content twice."""
+    size = context.scale.model_bytes
+    what = f"register {size / 1e6:,.0f} MB"
+    baseline, ours, again, calls = [], [], [], []
+    for number in range(context.scale.repeats):
+        context.say(f"{what}, {number + 1} of {context.scale.repeats}")
+        # A new one each time: its store must not fill the disk.
+        with running_emulator() as emulator:
+            baseline.append(_bare(_random_model(context.work / "register" / "bare", size), emulator))
+            model = _random_model(context.work / "register" / "ours", size)
+            ours.append(_ours(model, emulator))
+            again.append(_ours(model, emulator))
+            calls.append(
+                azureml_client_seconds(emulator, "register", _random_model(context.work / "register" / "call", size))
+            )
+    shutil.rmtree(context.work / "register")
+    note = "baseline: models.create_or_update; to a local Azure ML, whose work is in both"
+    return [
+        compared(f"{what}: wall time", "s", [u.wall for u in baseline], [u.wall for u in ours], at_most(1.05), note),
+        compared(f"{what}: user CPU", "s", [u.user for u in baseline], [u.user for u in ours], note=note),
+        compared(
+            "register the same again: the call",
+            "s",
+            [first for first, _ in calls],
+            [second for _, second in calls],
+            at_most(0.05),
+            note="baseline: the first call; in a process that has azure-ai-ml loaded; no byte is uploaded",
+        ),
+        compared(
+            "register the same again: wall time",
+            "s",
+            [u.wall for u in ours],
+            [u.wall for u in again],
+            note="baseline: ours the first time; most of it is loading azure-ai-ml",
+        ),
+    ]
+
+
+def _random_model(folder: Path, size: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "model.bin").open("wb") as stream:
+        for start in range(0, size, CHUNK_BYTES):
+            stream.write(os.urandom(min(CHUNK_BYTES, size - start)))
+    return folder
+
+
+def _bare(model: Path, emulator: EmulatorInfo) -> Usage:
+    return measure(
+        [OURS, SCRIPTS / "register.py", model, "bare", emulator.resource_group, emulator.workspace],
+        environment=emulator.environment,
+    )
+
+
+def _ours(model: Path, emulator: EmulatorInfo) -> Usage:
+    return measure(
+        [
+            *(OURS, "-m", "kfp_azureml.aml_register_model.register", "--model", model, "--model-name", "ours"),
+            *("--resource-group", emulator.resource_group, "--workspace", emulator.workspace),
+        ],
+        environment=emulator.environment,
+    )

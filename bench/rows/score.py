@@ -1,0 +1,35 @@
+"""Score: all test images, whole process."""
+
+from __future__ import annotations
+
+from bench.context import Context
+from bench.row import Row, at_most, compared
+from bench.rows.prep import MEGABYTE
+from bench.steps import baseline_prep, baseline_score, baseline_train, our_prep, our_score, our_train
+
+
+def measure_score(context: Context) -> list[Row]:
+    """Compare scoring; how well the models are trained does not matter to it."""
+    baseline_data, our_data = context.work / "baseline", context.work / "ours"
+    baseline_model, our_model = context.work / "baseline-model-1", context.work / "our-model-1"
+    context.say("score: training a model for each side, for one epoch")
+    baseline_prep(context, baseline_data)
+    our_prep(context, our_data)
+    baseline_train(context, baseline_data, baseline_model, epochs=1)
+    our_train(our_data, our_model, epochs=1, seed=1)
+    baseline, ours = [], []
+    for number in range(context.scale.repeats):
+        context.say(f"score, {number + 1} of {context.scale.repeats}")
+        baseline.append(baseline_score(baseline_data, baseline_model, context.work / "baseline-result"))
+        ours.append(our_score(our_data, our_model, context.work / "our-result"))
+    return [
+        compared("score: user CPU", "s", [u.user for u in baseline], [u.user for u in ours], at_most(1 / 6, 1 / 12)),
+        compared("score: wall time", "s", [u.wall for u in baseline], [u.wall for u in ours]),
+        compared(
+            "score: peak RSS",
+            "MB",
+            [u.peak_rss / MEGABYTE for u in baseline],
+            [u.peak_rss / MEGABYTE for u in ours],
+            at_most(1 / 4),
+        ),
+    ]

@@ -1,0 +1,74 @@
+"""Train: to the baseline's accuracy for less, and to a better one for the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bench.context import Context
+from bench.row import Goal, Row, accuracy, at_most, compared
+from bench.rows.prep import MEGABYTE
+from bench.steps import baseline_prep, baseline_score, baseline_train, our_prep, our_score, our_train
+from bench.usage import Usage
+
+BASELINE_ACCURACY = 0.9001
+"""What the original scripts reached on the test set; see README.md."""
+
+
+def measure_train(context: Context) -> list[Row]:
+    """Train both, score both on the test set, with several seeds; the baseline's own is drawn anew in each run."""
+    scale = context.scale
+    baseline_data, our_data = context.work / "baseline", context.work / "ours"
+    baseline_prep(context, baseline_data)
+    our_prep(context, our_data)
+    baseline: list[tuple[Usage, float]] = []
+    short: list[tuple[Usage, float]] = []
+    long: list[tuple[Usage, float]] = []
+    for seed in scale.seeds:
+        context.say(f"train, seed {seed} of {', '.join(map(str, scale.seeds))}")
+        model = context.work / "baseline-model"
+        used = baseline_train(context, baseline_data, model, scale.baseline_epochs)
+        baseline.append((used, _baseline_accuracy(baseline_data, model, context.work / "baseline-result")))
+        for runs, epochs in ((short, scale.epochs_to_accuracy), (long, scale.epochs_for_budget)):
+            model = context.work / f"our-model-{epochs}"
+            used = our_train(our_data, model, epochs, seed)
+            runs.append((used, _our_accuracy(our_data, model, context.work / "our-result")))
+    return [
+        *_rows(f"train for {scale.epochs_to_accuracy} epochs", baseline, short, (1 / 4, 1 / 8), (BASELINE_ACCURACY,)),
+        *_rows(f"train for {scale.epochs_for_budget} epochs", baseline, long, (1.0,), (0.935, 0.94)),
+        compared(
+            "train: peak RSS",
+            "MB",
+            [used.peak_rss / MEGABYTE for used, _ in baseline],
+            [used.peak_rss / MEGABYTE for used, _ in long],
+            at_most(1 / 2),
+        ),
+    ]
+
+
+def _rows(
+    name: str,
+    baseline: list[tuple[Usage, float]],
+    ours: list[tuple[Usage, float]],
+    ratios: tuple[float, ...],
+    accuracies: tuple[float, ...],
+) -> list[Row]:
+    return [
+        compared(f"{name}: user CPU", "s", [u.user for u, _ in baseline], [u.user for u, _ in ours], at_most(*ratios)),
+        compared(f"{name}: wall time", "s", [u.wall for u, _ in baseline], [u.wall for u, _ in ours]),
+        accuracy(
+            f"{name}: test accuracy",
+            [value for _, value in baseline],
+            [value for _, value in ours],
+            Goal("ours", "at least", *accuracies),
+        ),
+    ]
+
+
+def _baseline_accuracy(data: Path, model: Path, result: Path) -> float:
+    return float(baseline_score(data, model, result).output.rpartition("Final test accuracy: ")[2].split()[0])
+
+
+def _our_accuracy(data: Path, model: Path, result: Path) -> float:
+    our_score(data, model, result)
+    return float(json.loads((result / "check.json").read_text())["accuracy"])

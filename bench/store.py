@@ -1,0 +1,73 @@
+"""What has been measured is kept by measurement, so that `make bench` goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.measurement import Measurement
+from kfp_azureml.outputs import whole_file
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of results.
+
+    Attributes:
+        folder: Gets a JSON file for each measurement.
+    """
+
+    folder: Path
+
+    def find(self, measurement: Measurement) -> dict[str, Any] | None:
+        """Return what was measured, if it is still true: on this machine, of the same files."""
+        path = self._path(measurement)
+        if not path.exists():
+            return None
+        kept: dict[str, Any] = json.loads(path.read_text())
+        is_true = kept["inputs"] == measurement.input_hash() and kept["machine"] == machine()
+        return kept if is_true else None
+
+    def keep(self, measurement: Measurement, rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+        """Keep a measurement's rows, with what they are true of.
+
+        Returns:
+            What `find` will give.
+        """
+        kept = {
+            "inputs": measurement.input_hash(),
+            "machine": machine(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 1),
+            "rows": rows,
+        }
+        with whole_file(self._path(measurement)) as part:
+            part.write_text(json.dumps(kept, indent=2) + "\n")
+        return kept
+
+    def _path(self, measurement: Measurement) -> Path:
+        return self.folder / f"{measurement.name}.json"
+
+
+def machine() -> str:
+    """Say what this machine is: processor, cores, memory, system, Python."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if not information.exists():
+        return platform.processor()
+    fields = dict(line.partition(":")[::2] for line in information.read_text().partition("\n\n")[0].splitlines())
+    known = {name.strip(): value.strip() for name, value in fields.items()}
+    family = f"family {known['cpu family']} model {known['model']}" if "cpu family" in known else platform.machine()
+    return f"{known.get('model name', 'unknown processor')} ({family})"

@@ -1,0 +1,66 @@
+"""latest.json and the page."""
+
+from bench.report import latest, page, table
+from bench.row import Goal, accuracy, alone, at_most, compared
+
+KEPT = [
+    {
+        "rows": [
+            compared("prep", "s", [19.0, 19.0], [0.24, 0.26], at_most(1 / 40, 1 / 90), "idle", images=70_000).as_dict(),
+            alone("rss", "MB", [1234.5], Goal("ours", "at most", 150)).as_dict(),
+        ],
+        "date": "2026-01-02T03:04:05+00:00",
+        "seconds": 61.0,
+    },
+    {
+        "rows": [accuracy("accuracy", [0.9], [0.936, 0.938], Goal("ours", "at least", 0.935, 0.94)).as_dict()],
+        "date": "2026-01-03T00:00:00+00:00",
+        "seconds": 60.0,
+    },
+]
+
+
+def test_the_document_has_every_row_and_says_where_and_when() -> None:
+    document = latest(KEPT, "a machine")
+    assert [row["name"] for row in document["rows"]] == ["prep", "rss", "accuracy"]
+    assert document.keys() == {"rows", "machine", "date", "seconds"}
+    assert document["rows"][0].keys() >= {"name", "unit", "baseline", "ours", "ratio", "target", "met"}
+    assert (document["machine"], document["date"], document["seconds"]) == ("a machine", KEPT[1]["date"], 121.0)
+
+
+def test_the_table_shows_figures_spread_and_whether_goals_are_met() -> None:
+    assert table(latest(KEPT, "")["rows"]).splitlines()[2:] == [
+        "| prep (idle) | s | 19 | 0.25 | 0.01316 (0.01263 to 0.01368) | ≤ 1/40 met | ≤ 1/90 **missed** |",
+        "| rss | MB |  | 1,234 |  | ≤ 150 **missed** |  |",
+        "| accuracy (each seed: 0.9360 0.9380) |  | 0.9 | 0.937 |  | ≥ 0.935 met | ≥ 0.94 **missed** |",
+    ]
+
+
+def test_the_page_has_machine_table_picture_and_remarks() -> None:
+    text = page(latest(KEPT, "a machine"), "## Remarks\n\nNone.\n")
+    assert "Measured 2026-01-03 in 2 minutes on a machine." in text
+    assert table(latest(KEPT, "")["rows"]) in text
+    assert "](costs.svg)" in text
+    assert text.endswith("## Remarks\n\nNone.\n")
+
+
+def test_nothing_measured_is_no_error() -> None:
+    assert latest([], "a machine")["date"] is None
+
+
+def test_the_page_names_what_is_not_yet_measured() -> None:
+    text = page(latest(KEPT, "a machine"), "## Remarks\n", ["train", "score"])
+    assert "\nNot yet measured: train, score (`make bench` measures what is missing).\n" in text
+    assert "| prep (idle) |" in text
+    assert "Not yet measured" not in page(latest(KEPT, "a machine"), "## Remarks\n")
+
+
+def test_without_costs_of_a_number_of_images_there_is_no_picture() -> None:
+    assert "costs.svg" not in page(latest(KEPT[1:], "a machine"), "## Remarks\n")
+
+
+def test_a_page_of_nothing_has_no_table_and_no_picture() -> None:
+    text = page(latest([], "a machine"), "## Remarks\n", ["prep"])
+    assert "Not yet measured: prep (" in text
+    assert "| unit |" not in text
+    assert "costs.svg" not in text
