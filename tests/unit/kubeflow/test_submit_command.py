@@ -159,6 +159,7 @@ def interrupted_at_the_keyboard(api: KubeflowApi) -> Iterator[Terminal]:
         terminal.wait_for("running")
         terminal.type(CTRL_C)
         terminal.wait_for(QUESTION)
+        time.sleep(1)  # a signal before Python waits for a key interrupts nothing
         yield terminal
 
 
@@ -177,7 +178,6 @@ def test_ctrl_c_asks_what_is_to_become_of_the_run(
 ) -> None:
     with interrupted_at_the_keyboard(kubeflow) as terminal:
         assert not kubeflow.terminated
-        time.sleep(0.5)  # a key before Python waits for one interrupts nothing
         terminal.type(answer)
         assert terminal.wait() == 130
     assert kubeflow.terminated == terminated
