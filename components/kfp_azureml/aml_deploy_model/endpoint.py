@@ -19,7 +19,7 @@ from kfp_azureml.redaction import hide
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import OnlineEndpoint
+    from azure.ai.ml.entities import Compute, OnlineEndpoint
     from azure.core.polling import LROPoller
 
 # The SDK mixes these into the properties it read, and would write them back.
@@ -348,6 +348,23 @@ def _create(client: MLClient, what: str, plan: Plan, marker: Marker, deadline: D
                 f"{what}: somebody else in this Azure region has an endpoint of this name: give another endpoint_name, "
                 "or none for a derived one"
             ) from None
+        except ResourceNotFoundError:
+            # Azure says the same of the compute, the resource group and the workspace: so we look.
+            if not plan.machines.compute or _find_compute(client, plan.machines.compute):
+                raise
+            raise DeploymentError(
+                f"{what}: compute {plan.machines.compute} is not attached to workspace {client.workspace_name}: attach "
+                "the cluster, name another compute, or give none"
+            ) from None
+
+
+def _find_compute(client: MLClient, compute: str) -> Compute | None:
+    name = _compute_name(compute)
+    try:
+        found: Compute = retrying(f"reading compute {name}", lambda: client.compute.get(name))
+    except ResourceNotFoundError:
+        return None
+    return found
 
 
 def _new(plan: Plan, marker: Marker) -> OnlineEndpoint:
