@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, HttpResponseError
 
-from kfp_azureml.azureml.failures import explain
+from kfp_azureml.azureml.failures import azure_errors, error_codes, explain
+from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.steps import progress
 
@@ -33,24 +34,29 @@ def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: On
         new: The one that is to get it.
 
     Raises:
-        DeploymentError: If they can be read, but not be written.
+        DeploymentError: If they cannot be read for another reason, or not be written.
     """
+    what = f"reading the autoscale settings of deployments {live.name} and {new.name}"
     try:
-        settings = settings_of(arm, str(live.id))
-        if not settings or settings_of(arm, str(new.id)):
+        settings = retrying(what, lambda: settings_of(arm, str(live.id)))
+        if not settings or retrying(what, lambda: settings_of(arm, str(new.id))):
             return
-    except AzureError as error:
+    except HttpResponseError as error:
+        if "MissingSubscriptionRegistration" in error_codes(error):
+            return  # whoever has never used Azure Monitor has no such settings
+        if error.status_code != 403:
+            raise explain(error, what, DeploymentError) from error
         logger.warning(
-            "autoscale settings are not copied: %s; role 'Monitoring Reader' lets them be read",
-            explain(error, f"reading those of deployment {live.name}"),
+            "autoscale settings are not copied: %s; role 'Monitoring Reader' lets them be read", explain(error, what)
         )
         return
-    copy = _of_other(settings[0], live, new)
-    name = f"autoscale-{endpoint_name}-{new.name}"
-    try:
-        arm.put(f"{_collection(str(new.id))}/{name}", copy, **{"api-version": API_VERSION})
     except AzureError as error:
-        raise explain(error, f"copying the autoscale settings of {live.name} to {new.name}", DeploymentError) from error
+        raise explain(error, what, DeploymentError) from error
+    copy = _of_other(settings[0], live, new)
+    path = f"{_collection(str(new.id))}/autoscale-{endpoint_name}-{new.name}"
+    what = f"copying the autoscale settings of {live.name} to {new.name}"
+    with azure_errors(what, DeploymentError):
+        retrying(what, lambda: arm.put(path, copy, **{"api-version": API_VERSION}))
     progress(f"deployment {new.name}: scales as {live.name} does")
 
 
@@ -66,9 +72,13 @@ def settings_of(arm: Arm, deployment_id: str) -> list[dict[str, Any]]:
 
 def delete_autoscale(arm: Arm, deployment_id: str) -> None:
     """Delete the autoscale settings of a deployment that is no more; what cannot be deleted is logged."""
-    try:
+
+    def delete() -> None:
         for one in settings_of(arm, deployment_id):
             arm.delete(one["id"], **{"api-version": API_VERSION})
+
+    try:
+        retrying(f"deleting the autoscale settings of {deployment_id}", delete)
     except AzureError as error:
         logger.warning("%s", explain(error, f"autoscale settings of {deployment_id} stay"))
 

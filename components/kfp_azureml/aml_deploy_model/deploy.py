@@ -20,6 +20,7 @@ from kfp_azureml.aml_deploy_model.strategy import (
     SOAK_SECONDS,
     STRATEGIES,
     Limits,
+    Strategy,
     choose_strategy,
 )
 from kfp_azureml.azureml.results import write_result
@@ -117,7 +118,8 @@ def deploy_model(
         soak_seconds: How long it is watched at each step.
         min_sample_accuracy: The least share of the sample's images, 0 to 1, to be answered as when they were scored.
         max_error_rate: The largest share of requests, 0 to 1, that may fail while it is watched.
-        max_latency_ms: What 95 of 100 requests with one image have to be answered within; 0: no limit.
+        max_latency_ms: What 95 of 100 requests with one image have to be answered within; 0: no limit. Refused, as an
+            accuracy other than the default is, where there is no sample and no request.
         keep_previous: Whether the deployments that lose their traffic stay, ready to take it back.
         code: A folder with an entry script of the user's own; by default ours, for a model folder that train wrote.
         scoring_script: The entry script in `code`.
@@ -173,6 +175,8 @@ def deploy_model(
     serving = choose_serving(str(model.type), code, scoring_script, environment, conda_file, image)
     if question is None:
         question = _sample_question(client, model, serving, score_result, min_sample_accuracy)
+    if question is None:
+        _check_unasked(chosen, serving, bool(compute))
     fingerprint = serving.fingerprint(str(model.id))
     plan = Plan(
         endpoint=endpoint_name,
@@ -227,6 +231,30 @@ def _sample_question(
     with azure_errors(f"reading the sample of model {model.name} version {model.version}"):
         content = read_asset_file(client, str(model.path), SAMPLE_FILE)
     return question_from_sample(content, min_accuracy) if content else None
+
+
+def _check_unasked(strategy: Strategy, serving: Serving, on_kubernetes: bool) -> None:
+    """Refuse limits that only answers can be held to where nothing is asked; say what is then left to watch."""
+    needed = "give score_result or request" if serving.is_ours else "give a request"
+    limits = strategy.limits
+    # The defaults are nobody's demand, and an accuracy of 0 is none at all.
+    for name, is_set in (
+        ("max_latency_ms", limits.max_latency_ms > 0),
+        ("min_sample_accuracy", limits.min_sample_accuracy not in (0, Limits.min_sample_accuracy)),
+    ):
+        if is_set:
+            raise DeploymentError(
+                f"{name} {getattr(limits, name):g}: there is neither a sample nor a request to ask the deployment, so "
+                f"this limit would not be held: {needed}, or leave {name} out"
+            )
+    if strategy.watched_seconds:
+        watched = "nothing is watched" if on_kubernetes else "only Azure Monitor's request metrics are watched"
+        logger.warning(
+            "strategy %s: there is neither a sample nor a request to ask the deployment, so %s: %s",
+            strategy.name,
+            watched,
+            needed,
+        )
 
 
 def _invoke_command(client: MLClient, endpoint_name: str) -> str:

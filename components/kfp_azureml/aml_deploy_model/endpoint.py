@@ -19,11 +19,15 @@ from kfp_azureml.redaction import hide
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import OnlineEndpoint
+    from azure.ai.ml.entities import Compute, OnlineEndpoint
     from azure.core.polling import LROPoller
 
 # The SDK mixes these into the properties it read, and would write them back.
 _READ_ONLY_PROPERTIES = ("createdBy", "createdAt", "lastModifiedAt")
+
+
+class RollOutOverError(DeploymentError):
+    """The endpoint is not marked with the roll-out any more."""
 
 
 def ensure_endpoint(client: MLClient, plan: Plan, marker: Marker, deadline: Deadline) -> OnlineEndpoint:
@@ -186,6 +190,18 @@ def mark(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadlin
     )
 
 
+def check_marked(endpoint: OnlineEndpoint, marker: Marker) -> None:
+    """Check that an endpoint is marked with this very roll-out, not with a later attempt at the same deployment.
+
+    Raises:
+        RollOutOverError: If it is not.
+    """
+    if find_marker(endpoint.tags, marker.deployment) != marker:
+        raise RollOutOverError(
+            f"endpoint {endpoint.name}: the roll-out of {marker.deployment} is over, or was begun again: left as it is"
+        )
+
+
 def unmark(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> None:
     """Take the note away.
 
@@ -251,22 +267,33 @@ def set_traffic(
 
 
 def take_traffic_from(
-    client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline
+    client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline, *, while_marked: bool = False
 ) -> tuple[bool, dict[str, int]]:
     """Take all traffic, live or mirrored, from a deployment that was being rolled out; the others get theirs back.
 
     Where it has none (any more), what is live stays as it is: somebody may have moved it since.
 
+    Args:
+        client: A client of the workspace.
+        endpoint_name: The endpoint.
+        marker: The roll-out.
+        deadline: When to give up.
+        while_marked: Whether to do so only while the endpoint is marked with this very roll-out. A roll-out that sees
+            a limit exceeded needs no mark; whoever comes later has nothing else to tell it from one that is over.
+
     Returns:
         Whether it had any, and the live traffic as it is then.
 
     Raises:
+        RollOutOverError: If it is not marked with the roll-out any more.
         DeploymentError: If Azure does not do it, or not in time.
     """
     had, left = False, dict[str, int]()
 
     def change(endpoint: OnlineEndpoint) -> bool:
         nonlocal had, left
+        if while_marked:
+            check_marked(endpoint, marker)
         left, mirrored = live_traffic(endpoint), mirror_traffic(endpoint)
         if marker.deployment not in {*left, *mirrored}:
             return False
@@ -321,6 +348,23 @@ def _create(client: MLClient, what: str, plan: Plan, marker: Marker, deadline: D
                 f"{what}: somebody else in this Azure region has an endpoint of this name: give another endpoint_name, "
                 "or none for a derived one"
             ) from None
+        except ResourceNotFoundError:
+            # Azure says the same of the compute, the resource group and the workspace: so we look.
+            if not plan.machines.compute or _find_compute(client, plan.machines.compute):
+                raise
+            raise DeploymentError(
+                f"{what}: compute {plan.machines.compute} is not attached to workspace {client.workspace_name}: attach "
+                "the cluster, name another compute, or give none"
+            ) from None
+
+
+def _find_compute(client: MLClient, compute: str) -> Compute | None:
+    name = _compute_name(compute)
+    try:
+        found: Compute = retrying(f"reading compute {name}", lambda: client.compute.get(name))
+    except ResourceNotFoundError:
+        return None
+    return found
 
 
 def _new(plan: Plan, marker: Marker) -> OnlineEndpoint:

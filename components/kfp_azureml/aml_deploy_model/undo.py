@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from kfp_azureml.aml_deploy_model.autoscale import delete_autoscale
 from kfp_azureml.aml_deploy_model.deployment import delete_deployment, find_deployment
 from kfp_azureml.aml_deploy_model.endpoint import (
+    RollOutOverError,
+    check_marked,
     delete_endpoint,
     find_endpoint,
     live_traffic,
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 def undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
     """Undo a roll-out, from whatever point it got to; what is already undone is passed over.
 
+    The mark may have been read a while ago. Where the endpoint does not bear it any more, the roll-out was finished,
+    undone or begun again since: then nothing is done.
+
     Deployments that were there before stay, and so does what a second roll-out does on the same endpoint. Where one
     that had the traffic before is no more, the roll-out was over but for the tidying up, and the new one stays live.
 
@@ -52,13 +57,18 @@ def undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadlin
         endpoint = retrying(what, lambda: find_endpoint(client, endpoint_name))
     if endpoint is None:
         return []
-    lost = _lost_before(client, endpoint, marker)
-    if lost:
-        # Only what has no traffic can be deleted: so this one has all of it, and nothing is there to take it back.
-        done = [f"deployment {marker.deployment} of endpoint {endpoint_name}: stays live, {lost} is no more"]
-        unmark(client, endpoint_name, marker, deadline)
-    else:
-        done = _undo(client, endpoint_name, marker, deadline)
+    try:
+        check_marked(endpoint, marker)
+        lost = _lost_before(client, endpoint, marker)
+        if lost:
+            # Only what has no traffic can be deleted: so this one has all of it, and nothing is there to take it back.
+            done = [f"deployment {marker.deployment} of endpoint {endpoint_name}: stays live, {lost} is no more"]
+            unmark(client, endpoint_name, marker, deadline)
+        else:
+            done = _undo(client, endpoint_name, marker, deadline)
+    except RollOutOverError as over:
+        progress(str(over))
+        return []
     for line in done:
         progress(line)
     return done
@@ -74,7 +84,7 @@ def undo_command(client: MLClient, run_id: str, endpoint_name: str) -> str:
 
 def _undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
     done = []
-    had, left = take_traffic_from(client, endpoint_name, marker, deadline)
+    had, left = take_traffic_from(client, endpoint_name, marker, deadline, while_marked=True)
     if had:
         done.append(f"endpoint {endpoint_name}: the traffic is back as it was: {in_words(left)}")
     if DEPLOYMENT in marker.made:

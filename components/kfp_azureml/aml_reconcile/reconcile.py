@@ -131,7 +131,7 @@ def find_leftovers(client: MLClient) -> list[Leftover]:
 @click.command("reconcile", help=__doc__)
 @click.option("--run-id", default="", help="The pipeline run whose roll-outs to undo.")
 @click.option("--endpoint-name", default="", help="Or the endpoint on which to undo all of them.")
-@click.option("--older-than-hours", type=float, help="Or the age from which on they count as dead.")
+@click.option("--older-than-hours", type=click.FloatRange(min=0), help="Or the age from which on they count as dead.")
 @click.option("--resource-group", default="", help="Default: from config.json.")
 @click.option("--workspace", default="", help="Default: from config.json.")
 @click.option("--subscription-id", default="", help="Default: AZ_SUBSCRIPTION_ID, or from config.json.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from kfp_azureml.errors import ModelError
 from kfp_azureml.model_folder import (
     MANIFEST_FILE,
+    SAMPLE_FILE,
     CheckRecord,
     read_check,
     read_manifest,
@@ -53,7 +54,11 @@ def check_model(
         raise ModelError(f"{model}: expected a model folder with files in it")
     _check_layout(model, model_type)
     if MANIFEST_FILE in files:
-        verify_files(model, files, read_manifest(model).files)
+        recorded = read_manifest(model).files
+        verify_files(model, files, recorded)
+        # A scored model's files are all in the check record, and other types have files of their own around train's.
+        if score_result is None and model_type == "custom_model":
+            _check_nothing_else(model, files, recorded)
     if score_result is None:
         return None
 
@@ -63,6 +68,16 @@ def check_model(
     if unscored:
         raise ModelError(f"{model}: {', '.join(unscored)} came in after the model was scored: score it again")
     return check
+
+
+def _check_nothing_else(model: Path, files: Mapping[str, str], recorded: Mapping[str, str]) -> None:
+    # The sample is there in a folder that was registered once and downloaded.
+    unrecorded = sorted(files.keys() - recorded.keys() - {MANIFEST_FILE, SAMPLE_FILE})
+    if unrecorded:
+        raise ModelError(
+            f"{model}: {', '.join(unrecorded)} is not recorded in {MANIFEST_FILE}: take it out, or score the folder as "
+            "it is and give score_result"
+        )
 
 
 def _check_layout(model: Path, model_type: str) -> None:

@@ -164,7 +164,7 @@ def _find_or_create(
                     ),
                 )
             except HttpResponseError as error:
-                if error.status_code not in (400, 409) or not _exists(client, wanted.name, version):
+                if error.status_code not in (400, 409) or not _read(client, wanted.name, version):
                     raise
             else:
                 return registered
@@ -185,14 +185,29 @@ def _create(client: MLClient, model: Model) -> Model:
 
 
 def _find(client: MLClient, wanted: _Wanted) -> Model | None:
+    found = _find_listed(client, wanted)
+    taken = _read(client, wanted.name, wanted.version) if wanted.version and not found else None
+    if found or not taken:
+        return found
+    where = f"model {wanted.name} version {wanted.version}"
+    if not wanted.is_held_by(taken):
+        raise ModelError(
+            f"{where} is taken by another content: name another model_version, or none for the next free number"
+        )
+    # It holds this content and was not listed: it came in between, or is archived.
+    found = _find_listed(client, wanted)
+    if not found:
+        raise ModelError(
+            f"{where} holds this content and is archived: restore it (az ml model restore --name {wanted.name} "
+            f"--version {wanted.version}), name another model_version, or none for the next free number"
+        )
+    return found
+
+
+def _find_listed(client: MLClient, wanted: _Wanted) -> Model | None:
     for version in _versions(client, wanted.name):
         if wanted.version in ("", version.version) and wanted.is_held_by(version):
             return version
-    if wanted.version and _exists(client, wanted.name, wanted.version):
-        raise ModelError(
-            f"model {wanted.name} version {wanted.version} is taken by another content: "
-            "name another model_version, or none for the next free number"
-        )
     return None
 
 
@@ -211,16 +226,16 @@ def _versions(client: MLClient, name: str, archived: bool = False) -> list[Model
         return []
 
 
-def _exists(client: MLClient, name: str, version: str) -> bool:
+def _read(client: MLClient, name: str, version: str) -> Model | None:
     from azure.core.exceptions import ResourceNotFoundError
 
     from kfp_azureml.azureml.retries import retrying
 
     try:
-        retrying(f"reading model {name} version {version}", lambda: client.models.get(name, version))
+        found: Model = retrying(f"reading model {name} version {version}", lambda: client.models.get(name, version))
     except ResourceNotFoundError:
-        return False
-    return True
+        return None
+    return found
 
 
 def _next_version(versions: Iterable[Model]) -> str:

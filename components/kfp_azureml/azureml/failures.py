@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
+    DecodeError,
     HttpResponseError,
     ODataV4Format,
 )
@@ -91,7 +92,9 @@ _BY_STATUS = {
     409: Remedy(None, "it conflicts with what is there, or another operation is still running"),
     429: Remedy(None, "Azure is throttling this identity: try again later"),
 }
-
+_NO_ANSWER_OF_AZURE = Remedy(
+    WorkspaceError, "the answer was cut off or is not Azure's, such as a proxy's own page: check network and proxy"
+)
 
 # Error codes of Microsoft Entra: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 _BY_SIGN_IN_CODE = {
@@ -167,6 +170,8 @@ def _remedy(error: AzureError) -> Remedy | None:
     known = [_BY_CODE[code] for code in reversed(error_codes(error)) if code in _BY_CODE]
     if known:
         return known[0]
+    if isinstance(error, DecodeError):
+        return _NO_ANSWER_OF_AZURE
     if error.error is None and error.status_code is not None and error.status_code < 300:
         return Remedy(None, "the operation was cancelled in Azure")
     return _BY_STATUS.get(error.status_code or 0)

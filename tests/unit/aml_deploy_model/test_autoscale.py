@@ -5,14 +5,16 @@ import pytest
 from azure_errors import arm_error
 from azure_manager import manage
 from azure_workspace import PREFIX, deployment
-from http_double import json_response
+from http_double import Response, json_response
 from kfp_azureml.aml_deploy_model.autoscale import copy_autoscale, delete_autoscale, settings_of
 from kfp_azureml.azureml.arm import resource_manager
-from kfp_azureml.errors import CredentialsError
+from kfp_azureml.errors import CredentialsError, KfpAzuremlError
 
 GROUP = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Insights/autoscalesettings"
 ENDPOINT = f"{PREFIX}/fashion"
 BLUE, GREEN, TEAL = (f"{ENDPOINT}/deployments/{name}" for name in ("blue", "green", "teal"))
+EXPIRED = json_response(401, {"error": arm_error("ExpiredAuthenticationToken")})
+CUT = Response(200, b'{"value": [')
 REFUSED = json_response(403, {"error": arm_error("AuthorizationFailed", "the identity may not")})
 
 
@@ -126,8 +128,33 @@ def test_without_the_right_to_read_them_none_is_copied_and_that_is_said(manager,
     copy_autoscale(arm, "fashion", named("blue"), named("green"))
     assert manager.writes == []
     (message,) = caplog.messages
-    assert "autoscale settings are not copied: reading those of deployment blue" in message
+    assert "autoscale settings are not copied: reading the autoscale settings of deployments blue and green" in message
     assert "role 'Monitoring Reader' lets them be read" in message
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("fault", [EXPIRED, CUT])
+def test_a_fault_of_the_moment_does_not_keep_them_from_being_copied(manager, arm, clock, number, fault):
+    have(manager, OF_BLUE)
+    answers = [json_response(200, {"value": [OF_BLUE]}), json_response(200, {"value": []})]
+    manager.failing = [*answers[:number], fault]
+    copy_autoscale(arm, "fashion", named("blue"), named("green"))
+    assert f"{GROUP}/autoscale-fashion-green" in manager.settings
+
+
+@pytest.mark.parametrize("fault", [EXPIRED, CUT, json_response(400, {"error": arm_error("Odd", "no")})])
+def test_what_cannot_be_read_for_another_reason_than_a_missing_role_is_an_error(manager, arm, clock, fault):
+    have(manager, OF_BLUE)
+    manager.failing = [fault] * 9
+    with pytest.raises(KfpAzuremlError, match="reading the autoscale settings of deployments blue and green"):
+        copy_autoscale(arm, "fashion", named("blue"), named("green"))
+    assert manager.writes == []
+
+
+def test_who_has_never_used_azure_monitor_has_none(manager, arm, caplog):
+    manager.failing = [json_response(409, {"error": arm_error("MissingSubscriptionRegistration")})]
+    copy_autoscale(arm, "fashion", named("blue"), named("green"))
+    assert (manager.writes, caplog.messages) == ([], [])
 
 
 def test_what_can_be_read_but_not_written_is_an_error(manager, arm):

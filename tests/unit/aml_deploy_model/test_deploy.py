@@ -127,6 +127,42 @@ def test_a_model_without_a_sample_is_asked_nothing(rolled_out):
     assert rolled_out.question is None
 
 
+@pytest.mark.parametrize(
+    ("model", "given", "said"),
+    [
+        (
+            ("net", "3"),
+            {"max_latency_ms": 0.5},
+            r"max_latency_ms 0\.5: there is neither .* give score_result or request",
+        ),
+        (("net", "3"), {"min_sample_accuracy": 0.9}, r"min_sample_accuracy 0\.9: there is neither"),
+        (("flow", "1"), {"max_latency_ms": 20}, "max_latency_ms 20: there is neither .* give a request,"),
+    ],
+)
+def test_a_limit_that_nothing_is_asked_for_is_refused(rolled_out, model, given, said):
+    rolled_out.container.blobs.clear()
+    with pytest.raises(DeploymentError, match=said):
+        deploy_model(*model, strategy="canary", **given)
+    assert not hasattr(rolled_out, "plan")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"strategy": "canary"}, ["only Azure Monitor's request metrics are watched"]),
+        ({"strategy": "mirror", "min_sample_accuracy": 0}, ["only Azure Monitor's request metrics are watched"]),
+        ({"strategy": "blue-green", "compute": "k8s"}, ["nothing is watched"]),
+        ({"strategy": "blue-green", "soak_seconds": 0}, []),
+        ({"strategy": "all-at-once"}, []),
+    ],
+)
+def test_where_nothing_is_asked_it_is_said_what_is_watched(rolled_out, caplog, given, said):
+    rolled_out.container.blobs.clear()
+    deploy_model("net", "3", **given)
+    about = f"strategy {given['strategy']}: there is neither a sample nor a request to ask the deployment, so "
+    assert caplog.messages == [f"{about}{one}: give score_result or request" for one in said]
+
+
 def test_a_broken_sample_is_an_error(rolled_out):
     rolled_out.container.blobs[f"{FOLDER}/sample.json"] = b"{"
     with pytest.raises(ModelError, match=r"sample\.json: not a sample"):

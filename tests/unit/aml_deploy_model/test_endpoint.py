@@ -1,8 +1,10 @@
 """What is written to an endpoint that others use too: read, change, write."""
 
+from types import SimpleNamespace
+
 import pytest
 from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineEndpoint
-from azure.core.exceptions import ResourceExistsError, ServiceResponseError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError, ServiceResponseError
 
 from azure_errors import arm_error, response_error
 from azure_workspace import KEY, deployment, endpoint
@@ -95,6 +97,29 @@ def test_an_endpoint_somewhere_else_is_refused(azure, deadline, given, there, re
         with pytest.raises(DeploymentError, match=refused):
             ensure_endpoint(azure, wanted, NEW, deadline)
     assert azure.writes == []
+
+
+@pytest.mark.parametrize(
+    ("compute", "said"),
+    [
+        ("nope", "endpoint fashion: compute nope is not attached to workspace ws"),
+        ("/subscriptions/s/x/computes/nope", "is not attached to workspace ws"),
+        ("k8s", "endpoint fashion: it does not exist"),
+        ("", "endpoint fashion: it does not exist"),
+    ],
+)
+def test_a_compute_that_is_not_there_is_told_from_whatever_else_is_not(azure, deadline, compute, said):
+    def find(name):
+        if name != "k8s":
+            raise ResourceNotFoundError
+        return name
+
+    def refuse(_write):
+        raise response_error(404, arm_error("ResourceNotFound"), ResourceNotFoundError)
+
+    azure.before, azure.compute = refuse, SimpleNamespace(get=find)
+    with pytest.raises(DeploymentError, match=said):
+        ensure_endpoint(azure, plan(machines=Machines(compute=compute)), NEW, deadline)
 
 
 def test_a_name_that_is_taken_elsewhere_in_the_region_is_said(azure, deadline):

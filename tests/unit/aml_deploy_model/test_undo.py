@@ -1,11 +1,14 @@
 """Undoing, from every point that a roll-out can have got to; and again, since the first time may not have got far."""
 
+from dataclasses import replace
+
 import pytest
 from azure.ai.ml.entities import KubernetesOnlineDeployment
 
 from azure_errors import arm_error, response_error
 from azure_manager import manage
 from azure_workspace import PREFIX, deployment, endpoint
+from kfp_azureml.aml_deploy_model import undo as undo_module
 from kfp_azureml.aml_deploy_model.endpoint import mirror_traffic
 from kfp_azureml.aml_deploy_model.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
 from kfp_azureml.aml_deploy_model.undo import undo, undo_command
@@ -128,6 +131,27 @@ def test_on_kubernetes_there_are_none(azure, deadline, manager):
     undo(azure, "fashion", marker, deadline)
     assert "green" not in azure.deployments()
     assert manager.asked == []
+
+
+@pytest.mark.parametrize("since", ["finished", "begun again"])
+@pytest.mark.parametrize("moment", ["before it is read", "once it was read"])
+def test_a_mark_that_has_grown_stale_undoes_nothing(azure, deadline, monkeypatch, since, moment):
+    """Reconcile lists all marks first; meanwhile the step is run again."""
+    marker = begun(azure, {"green": 100}, "blue", "teal", "green")
+
+    def move_on(*_names):
+        tags = azure.endpoint().tags
+        tags.pop(marker.tag)
+        if since == "begun again":
+            tags[marker.tag] = replace(marker, since=9).value
+        return ""
+
+    if moment == "before it is read":
+        move_on()
+    else:
+        monkeypatch.setattr(undo_module, "_lost_before", move_on)
+    assert undo(azure, "fashion", marker, deadline) == []
+    assert azure.writes == []
 
 
 @pytest.mark.parametrize("number", range(3))

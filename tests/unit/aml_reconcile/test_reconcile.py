@@ -171,6 +171,8 @@ def test_leftovers_are_found_on_all_endpoints(four):
         (["--run-id", "run-2"], 0, {("third", "green")}),
         (["--run-id", "run-2", "--dry-run"], 0, set()),
         (["--older-than-hours", "6", "--endpoint-name", "third"], 0, {("third", "teal")}),
+        (["--older-than-hours", "0"], 0, ALL),
+        (["--older-than-hours", "-1"], 2, set()),
         ([], 1, set()),
     ],
 )

@@ -62,6 +62,20 @@ def test_a_file_that_was_not_scored_is_refused(model, scored):
         check(model, "custom_model", scored)
 
 
+def test_a_file_that_nobody_has_recorded_is_refused(model):
+    (model / "sample.json").write_text("{}")  # as in a registered model that was downloaded
+    check(model, "custom_model")
+    (model / "extra.txt").write_bytes(b"late")
+    with pytest.raises(ModelError, match=r"model: extra\.txt is not recorded in model\.json"):
+        check(model, "custom_model")
+
+
+def test_what_was_added_and_then_scored_passes(model, tmp_path):
+    (model / "extra.txt").write_bytes(b"of the user's own")
+    write_check(tmp_path, CheckRecord(hash_files(model), 0.91, 0.25, 100))
+    assert check(model, "custom_model", tmp_path).accuracy == 0.91
+
+
 @pytest.mark.parametrize(
     "changed", [{"classes": ["c", "b", "a"]}, {"input": {"name": "images", "shape": [None, 8, 8, 1], "dtype": "uint8"}}]
 )

@@ -150,6 +150,21 @@ def test_a_named_version_with_another_content_is_refused(models, folder):
         register_model(folder("other"), model_name="net", model_version="1")
 
 
+def test_a_named_version_that_is_archived_says_how_to_get_it_back(models, folder):
+    register_model(folder(), model_name="net", model_version="1")
+    models.archived.add("1")
+    with pytest.raises(
+        ModelError, match=r"net version 1 holds this content and is archived: .* --name net --version 1"
+    ):
+        register_model(folder(), model_name="net", model_version="1")
+
+
+def test_a_named_version_with_the_same_content_that_came_in_between_is_ours(models, folder):
+    models.after_next_list = lambda: register_model(folder(), model_name="net", model_version="1")
+    assert register_model(folder(), model_name="net", model_version="1").version == "1"
+    assert len(models.versions) == 1
+
+
 def test_the_sample_travels_with_the_model_and_does_not_change_its_content(models, folder, tmp_path):
     path = folder()
     scored = tmp_path / "scored"

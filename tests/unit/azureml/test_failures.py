@@ -2,6 +2,7 @@ import pytest
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
+    DecodeError,
     ResourceNotFoundError,
     ServiceRequestError,
 )
@@ -48,6 +49,12 @@ def test_the_innermost_known_code_decides_for_a_failed_operation():
 
 def test_an_operation_that_ended_without_an_error_was_cancelled():
     assert "cancelled in Azure" in str(explain(response_error(200), "deployment v1", DeploymentError))
+
+
+def test_an_answer_that_is_no_json_is_not_a_cancelled_operation():
+    explained = explain(response_error(200, kind=DecodeError), "reading endpoint e", DeploymentError)
+    assert type(explained) is WorkspaceError
+    assert str(explained).startswith("reading endpoint e: the answer was cut off or is not Azure's")
 
 
 def test_what_nobody_knows_keeps_the_callers_class_and_the_services_words():
