@@ -52,7 +52,7 @@ def retrying(what: str, call: Callable[[], Result]) -> Result:
         try:
             return call()
         except AzureError as error:
-            if isinstance(error, HttpResponseError) and error.status_code == 401:
+            if is_refused_token(error):
                 # Each of the SDK's clients keeps the token, and drops it when it is refused: one call may meet several.
                 forget_tokens()
                 pause = 0.0
@@ -63,6 +63,11 @@ def retrying(what: str, call: Callable[[], Result]) -> Result:
             logger.warning("%s: %s; again in %.0f s", what, first_line(error), pause)
             time.sleep(pause)
     return call()
+
+
+def is_refused_token(error: AzureError) -> bool:
+    """Say whether Azure refused the token that came with a request."""
+    return isinstance(error, HttpResponseError) and error.status_code == 401
 
 
 def is_transient(error: AzureError) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kfp_azureml.azureml.renewal import forget_tokens
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.values import values_of
@@ -18,7 +19,6 @@ from kfp_azureml.errors import CancelledError, KfpAzuremlError, PipelineError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.core.exceptions import AzureError
 
 # The first answers come soon after the start; a step of minutes needs no closer look than the second figure.
 FIRST_POLL_SECONDS = 0.5
@@ -28,7 +28,6 @@ OUTAGE_SECONDS = 600.0
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding", "Paused")
 _WAITING = ("NotStarted", "Queued")
-_PASSING = (408, 429, 500, 502, 503, 504)
 _LOG = "std_log.txt"
 _LONGEST = 80  # characters of what a step returned
 
@@ -98,15 +97,22 @@ class _Follower:
         """Ask for the job and its steps, again for a while if Azure cannot be reached."""
         from azure.core.exceptions import AzureError
 
+        from kfp_azureml.azureml.retries import TRIES, is_refused_token, is_transient
+
         away_since = None
+        refused = 0
         pause = FIRST_POLL_SECONDS
         while True:
             try:
                 with quiet_sdk():
                     return self.client.jobs.get(self.name), list(self.client.jobs.list(parent_job_name=self.name))
             except AzureError as error:
+                if is_refused_token(error) and refused < TRIES:  # each of the SDK's clients may have one
+                    refused += 1
+                    forget_tokens()
+                    continue
                 now = time.monotonic()
-                if not _is_passing(error) or now - (away_since or now) >= OUTAGE_SECONDS:
+                if not is_transient(error) or now - (away_since or now) >= OUTAGE_SECONDS:
                     with sdk_errors(f"asking for job {self.name}"):
                         raise
                 if away_since is None:
@@ -163,14 +169,6 @@ def _returned(step: Any) -> str:
     values = values_of(step)
     text = ", ".join(str(value) if name == "Output" else f"{name} {value}" for name, value in values.items())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
-
-
-def _is_passing(error: AzureError) -> bool:
-    from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
-
-    if isinstance(error, (ServiceRequestError, ServiceResponseError)):
-        return True
-    return isinstance(error, HttpResponseError) and error.status_code in _PASSING
 
 
 def state_in_words(status: object) -> str:
