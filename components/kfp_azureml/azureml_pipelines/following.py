@@ -28,7 +28,8 @@ OUTAGE_SECONDS = 600.0
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding", "Paused")
 _WAITING = ("NotStarted", "Queued")
-_LOG = "std_log.txt"
+# The second is all there is of a step whose environment could not be built.
+_LOGS = ("std_log.txt", "20_image_build_log.txt")
 _LONGEST = 80  # characters of what a step returned
 
 
@@ -148,7 +149,7 @@ class _Follower:
 
 
 def last_log_line(client: MLClient, name: str) -> str:
-    """Return the last line that a step wrote to its log: its own error, where it failed; nothing if there is no log."""
+    """Return the last line of a step's log: its own error, where it failed, or why it could not start; else nothing."""
     from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError
 
@@ -158,9 +159,10 @@ def last_log_line(client: MLClient, name: str) -> str:
                 client.jobs.download(name, download_path=folder)
         except (AzureError, MlException):
             return ""
-        for log in Path(folder).rglob(_LOG):
+        for log in (found for name in _LOGS for found in Path(folder).rglob(name)):
             lines = log.read_text(errors="replace").strip().splitlines()
-            return lines[-1] if lines else ""
+            if lines:
+                return lines[-1]
     return ""
 
 

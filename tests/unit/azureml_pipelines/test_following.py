@@ -43,6 +43,8 @@ class Job:
 class Jobs:
     """Answers what it was given, one answer after the other, the last one for ever; an exception is raised."""
 
+    log_name = "std_log.txt"
+
     def __init__(self, answers: list[tuple[str, list[Step]] | BaseException], log: str = "") -> None:
         self._answers = answers
         self._log = log
@@ -64,7 +66,7 @@ class Jobs:
     def download(self, _name: str, *, download_path: str) -> None:
         folder = Path(download_path, "artifacts", "user_logs")
         folder.mkdir(parents=True)
-        (folder / "std_log.txt").write_text(self._log)
+        (folder / self.log_name).write_text(self._log)
 
 
 class Client:
@@ -174,6 +176,13 @@ def test_a_failure_is_the_failed_steps_own_last_line(log: str, reason: str) -> N
         stream(Client(("Failed", [Step("prep", "Failed")]), log=log))
     assert str(caught.value).startswith(f"{reason}{LINK}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_step_whose_environment_could_not_be_built_says_so() -> None:
+    client = Client(("Failed", [Step("prep", "Failed")]), log="INFO building\nno image REG/ml\n")
+    client.jobs.log_name = "20_image_build_log.txt"
+    with pytest.raises(PipelineError, match=r"^job job-1 failed: prep failed: no image REG/ml: https"):
+        stream(client)
 
 
 def test_a_cancelled_job_is_no_success() -> None:
