@@ -73,7 +73,9 @@ def get_command(client: MLClient, component: str) -> None:
     from kfp_azureml.azureml_pipelines.interface import interface
     from kfp_azureml.azureml_pipelines.registry import get_component
 
-    name, _, version = component.partition(":")
+    name, colon, version = component.partition(":")
+    if colon and not version:
+        raise click.UsageError(f"{component}: expected NAME or NAME:VERSION")
     click.echo(interface(get_component(client, name, version)))
 
 

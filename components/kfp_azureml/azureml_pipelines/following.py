@@ -14,6 +14,7 @@ import click
 from kfp_azureml.azureml.renewal import forget_tokens
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
+from kfp_azureml.azureml_pipelines.names import check_name
 from kfp_azureml.azureml_pipelines.values import values_of
 from kfp_azureml.errors import CancelledError, KfpAzuremlError, PipelineError
 
@@ -46,6 +47,7 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = click.e
         WorkspaceError: If Azure stays out of reach; the job goes on.
         CancelledError: If the user stops this command; the job goes on.
     """
+    check_name("job", name)
     started = time.monotonic()
     link = studio_url(client, f"runs/{name}")
     try:
@@ -65,6 +67,7 @@ def cancel_job(client: MLClient, name: str) -> None:
     Raises:
         PipelineError: If there is no such job, or it cannot be cancelled.
     """
+    check_name("job", name)
     with sdk_errors(f"cancelling job {name}"):
         client.jobs.begin_cancel(name).wait()
 

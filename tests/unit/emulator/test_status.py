@@ -65,7 +65,7 @@ def test_one_that_has_no_tables_yet(tmp_path: Path) -> None:
 def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
     (tmp_path / STORE_NAME).write_text("no database, but long enough to be looked at as one" * 100)
 
-    with pytest.raises(EmulatorError, match="state.sqlite cannot be read: file is not a database"):
+    with pytest.raises(EmulatorError, match=r"state\.sqlite cannot be read: file is not a database"):
         read_status(tmp_path)
 
 
