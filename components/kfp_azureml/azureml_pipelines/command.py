@@ -177,7 +177,10 @@ def download_command(client: MLClient, job: str, outputs: tuple[str, ...], to: P
     """Download the outputs of JOB's steps, whole."""
     from kfp_azureml.azureml_pipelines.download import download_outputs
 
-    for folder in download_outputs(client, job, to, outputs):
+    folders = download_outputs(client, job, to, outputs)
+    if not folders:
+        click.echo(f"Job {job}: nothing to download: no step that completed has an output of data")
+    for folder in folders:
         files = sum(path.is_file() for path in folder.rglob("*"))
         click.echo(f"{folder}: {files} file{'' if files == 1 else 's'}")
 
