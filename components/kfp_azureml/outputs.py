@@ -64,6 +64,25 @@ def whole_file(target: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder in another, on the same file system: what is whole in it is renamed to its place.
+
+    Args:
+        folder: The other one; made if needed.
+
+    Yields:
+        The temporary folder; it is removed with what is left in it.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".kfp-azureml-", dir=folder) as scratch:
+            yield Path(scratch)
+
+
+@contextmanager
 def _writing(target: Path) -> Iterator[None]:
     """Say which result is missing when the disk is full, the folder read-only, and so on."""
     try:

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from azureml_emulator.errors import EmulatorError
+from azureml_emulator.errors import EmulatorError, making
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.locks import is_locked
 
@@ -183,11 +183,14 @@ def _environment_python(given: str) -> tuple[str, Path]:
 def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> None:
     from azureml_emulator.emulator import READY_SECONDS, ready_line, stop_process
 
-    state_dir.mkdir(parents=True, exist_ok=True)
+    with making(state_dir):
+        state_dir.mkdir(parents=True, exist_ok=True)
     if is_locked(state_dir / LOCK_NAME):
         raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder")
     log = state_dir / "emulator.log"
-    with log.open("wb") as output:
+    with making(log):
+        output = log.open("wb")
+    with output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "azureml_emulator", "start", "--json", "--outlive-parent"),
@@ -202,7 +205,8 @@ def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> N
     line = ready_line(process, READY_SECONDS)
     if not line:
         stop_process(process)
-        raise EmulatorError(log.read_text().strip() or "the emulator did not start")
+        # It is the one line of the process itself, which begins as ours is going to.
+        raise EmulatorError(log.read_text().strip().removeprefix("Error: ") or "the emulator did not start")
     click.echo(line.rstrip() if as_json else _ready_text(EmulatorInfo.from_json(line)))
 
 

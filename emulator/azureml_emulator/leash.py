@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 GRACE_SECONDS = 3.0
 PR_SET_CHILD_SUBREAPER = 36
@@ -49,6 +50,7 @@ def main(command: list[str]) -> int:
             break
     _end_group(child)
     code = child.wait()
+    _end_strays()
     return code if code >= 0 else 128 - code
 
 
@@ -71,6 +73,25 @@ def _reap(child: "subprocess.Popen[bytes]") -> None:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-child.pid, os.WNOHANG)[0]:
                 pass
+
+
+def _end_strays() -> None:
+    """End what left the group, with setsid for one: it is our child when its parent is gone, and then its children."""
+    while any([_end(pid) for pid in _children()]):
+        pass
+
+
+def _children() -> list[int]:
+    return [int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
+
+
+def _end(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except PermissionError:  # somebody else's by now: there is no use in waiting for it
+        return False
+    os.waitpid(pid, 0)
+    return True
 
 
 if __name__ == "__main__":

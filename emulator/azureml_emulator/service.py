@@ -23,7 +23,7 @@ from azureml_emulator.blob_relay import BlobRelay
 from azureml_emulator.blobs import Blobs
 from azureml_emulator.certificates import Certificates, make_certificates
 from azureml_emulator.connections import ConnectionProtocol
-from azureml_emulator.errors import EmulatorError
+from azureml_emulator.errors import EmulatorError, making
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
 from azureml_emulator.info import (
@@ -109,6 +109,9 @@ async def _watch_parent(parent: int, stop: Callable[[], None]) -> None:
 async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
     async with AsyncExitStack() as stack:
         lock = await stack.enter_async_context(_owned(settings.state_dir))
+        access_file = settings.access_log or settings.state_dir / "access.log"
+        with making(access_file):
+            access_log = stack.enter_context(access_file.open("a"))
         certificates = make_certificates(settings.state_dir / "certificates", settings.location)
         # Half a second of imports, while Azurite starts.
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
@@ -149,7 +152,6 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         operations.resume()
         await _bring_up_deployments(parts)
 
-        access_log = stack.enter_context((settings.access_log or settings.state_dir / "access.log").open("a"))
         relay = BlobRelay(storage.port, certificates) if settings.control else None
         if relay:
             stack.push_async_callback(relay.close)
@@ -190,7 +192,9 @@ async def _bring_up_deployments(parts: Services) -> None:
 @asynccontextmanager
 async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
     """Make the state folder and hold it: one emulator each."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+    with making(state_dir):
+        state_dir.mkdir(parents=True, exist_ok=True)
+        (state_dir / LOCK_NAME).touch()
     async with AsyncExitStack() as stack:
         try:
             lock = await stack.enter_async_context(locked(state_dir / LOCK_NAME, LOCK_SECONDS))

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from azureml_emulator.errors import EmulatorError
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.locks import is_locked
 from azureml_emulator.store import FILE_NAME as STORE_NAME
@@ -71,6 +72,9 @@ def read_status(state_dir: Path) -> Status:
 
     Returns:
         What it is doing, and what it holds; that is known of a stopped one, too.
+
+    Raises:
+        EmulatorError: If its database cannot be read.
     """
     file = state_dir / FILE_NAME
     # The lock, not the file, says that it runs: after kill -9 the file is still there.
@@ -80,8 +84,14 @@ def read_status(state_dir: Path) -> Status:
     database = state_dir / STORE_NAME
     if not database.exists():
         return Status(state, state_dir, info)
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        types = connection.execute("SELECT type, count(*) FROM resources GROUP BY type ORDER BY type").fetchall()
-        (operations,) = connection.execute("SELECT count(*) FROM operations WHERE status = 'InProgress'").fetchone()
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            # One that is just starting has no tables yet.
+            if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'operations'").fetchone() == (0,):
+                return Status(state, state_dir, info)
+            types = connection.execute("SELECT type, count(*) FROM resources GROUP BY type ORDER BY type").fetchall()
+            (operations,) = connection.execute("SELECT count(*) FROM operations WHERE status = 'InProgress'").fetchone()
+    except sqlite3.Error as error:
+        raise EmulatorError(f"{database} cannot be read: {error}") from error
     resources = {kind.removeprefix(f"{PROVIDER}/"): count for kind, count in types if kind != PROVIDER}
     return Status(state, state_dir, info, resources, operations)

@@ -62,11 +62,16 @@ def retrying(what: str, call: Callable[[], Result]) -> Result:
 
 def passes(error: AzureError) -> bool:
     """Say whether the same call may succeed in a moment; a token that was refused is forgotten, for a new one."""
-    if _is_refused_token(error):
+    if is_refused_token(error):
         # Each of the SDK's clients keeps the token, and drops it when it is refused: one call may meet several.
         forget_tokens()
         return True
     return is_transient(error)
+
+
+def is_refused_token(error: AzureError) -> bool:
+    """Say whether Azure refused the token that came with a request."""
+    return isinstance(error, HttpResponseError) and error.status_code == 401
 
 
 def is_transient(error: AzureError) -> bool:
@@ -91,12 +96,8 @@ def lost_connection(error: BaseException) -> AzureError | None:
     return None
 
 
-def _is_refused_token(error: AzureError) -> bool:
-    return isinstance(error, HttpResponseError) and error.status_code == 401
-
-
 def _pause(error: AzureError, attempt: int) -> float:
-    if _is_refused_token(error):
+    if is_refused_token(error):
         return 0.0
     asked: float = 0.0
     if isinstance(error, HttpResponseError):

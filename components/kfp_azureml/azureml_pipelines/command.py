@@ -73,7 +73,9 @@ def get_command(client: MLClient, component: str) -> None:
     from kfp_azureml.azureml_pipelines.interface import interface
     from kfp_azureml.azureml_pipelines.registry import get_component
 
-    name, _, version = component.partition(":")
+    name, colon, version = component.partition(":")
+    if colon and not version:
+        raise click.UsageError(f"{component}: expected NAME or NAME:VERSION")
     click.echo(interface(get_component(client, name, version)))
 
 
@@ -175,7 +177,10 @@ def download_command(client: MLClient, job: str, outputs: tuple[str, ...], to: P
     """Download the outputs of JOB's steps, whole."""
     from kfp_azureml.azureml_pipelines.download import download_outputs
 
-    for folder in download_outputs(client, job, to, outputs):
+    folders = download_outputs(client, job, to, outputs)
+    if not folders:
+        click.echo(f"Job {job}: nothing to download: no step that completed has an output of data")
+    for folder in folders:
         files = sum(path.is_file() for path in folder.rglob("*"))
         click.echo(f"{folder}: {files} file{'' if files == 1 else 's'}")
 

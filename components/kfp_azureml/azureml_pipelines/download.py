@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,9 @@ import yaml
 
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.following import ENDED, state_in_words
+from kfp_azureml.azureml_pipelines.names import check_name
 from kfp_azureml.errors import OutputError, PipelineError
+from kfp_azureml.outputs import scratch_folder
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -38,6 +38,7 @@ def download_outputs(client: MLClient, name: str, to: Path, outputs: Iterable[st
         PipelineError: If there is no such job, step or output, or the job has not ended.
         OutputError: If a folder is there already.
     """
+    check_name("job", name)
     with sdk_errors(f"asking for job {name}"):
         job = client.jobs.get(name)
         steps = {str(step.display_name): step for step in client.jobs.list(parent_job_name=name)}
@@ -95,12 +96,12 @@ def _download(client: MLClient, wanted: str, owners: list[tuple[str, str]], to: 
     if target.exists():
         raise OutputError(f"{target} exists: remove it or name another folder with --to")
     for run, output in owners:
-        with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
+        with scratch_folder(to) as folder:
             with sdk_errors(f"downloading output {wanted}"):
                 client.jobs.download(run, download_path=folder, output_name=output)
-            downloaded = Path(folder) / _NAMED / output
+            downloaded = folder / _NAMED / output
             if downloaded.is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(downloaded, target)
+                downloaded.rename(target)
                 return target
     raise PipelineError(f"output {wanted}: there is none; a step's outputs are named STEP.OUTPUT")

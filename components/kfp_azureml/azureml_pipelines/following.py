@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kfp_azureml.azureml.renewal import forget_tokens
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
+from kfp_azureml.azureml_pipelines.names import check_name
 from kfp_azureml.azureml_pipelines.values import values_of
 from kfp_azureml.errors import CancelledError, KfpAzuremlError, PipelineError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.core.exceptions import AzureError
 
 # The first answers come soon after the start; a step of minutes needs no closer look than the second figure.
 FIRST_POLL_SECONDS = 0.5
@@ -28,8 +29,8 @@ OUTAGE_SECONDS = 600.0
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding", "Paused")
 _WAITING = ("NotStarted", "Queued")
-_PASSING = (408, 429, 500, 502, 503, 504)
-_LOG = "std_log.txt"
+# The second is all there is of a step whose environment could not be built.
+_LOGS = ("std_log.txt", "20_image_build_log.txt")
 _LONGEST = 80  # characters of what a step returned
 
 
@@ -46,6 +47,7 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = click.e
         WorkspaceError: If Azure stays out of reach; the job goes on.
         CancelledError: If the user stops this command; the job goes on.
     """
+    check_name("job", name)
     started = time.monotonic()
     link = studio_url(client, f"runs/{name}")
     try:
@@ -65,6 +67,7 @@ def cancel_job(client: MLClient, name: str) -> None:
     Raises:
         PipelineError: If there is no such job, or it cannot be cancelled.
     """
+    check_name("job", name)
     with sdk_errors(f"cancelling job {name}"):
         client.jobs.begin_cancel(name).wait()
 
@@ -98,15 +101,22 @@ class _Follower:
         """Ask for the job and its steps, again for a while if Azure cannot be reached."""
         from azure.core.exceptions import AzureError
 
+        from kfp_azureml.azureml.retries import TRIES, is_refused_token, is_transient
+
         away_since = None
+        refused = 0
         pause = FIRST_POLL_SECONDS
         while True:
             try:
                 with quiet_sdk():
                     return self.client.jobs.get(self.name), list(self.client.jobs.list(parent_job_name=self.name))
             except AzureError as error:
+                if is_refused_token(error) and refused < TRIES:  # each of the SDK's clients may have one
+                    refused += 1
+                    forget_tokens()
+                    continue
                 now = time.monotonic()
-                if not _is_passing(error) or now - (away_since or now) >= OUTAGE_SECONDS:
+                if not is_transient(error) or now - (away_since or now) >= OUTAGE_SECONDS:
                     with sdk_errors(f"asking for job {self.name}"):
                         raise
                 if away_since is None:
@@ -142,7 +152,7 @@ class _Follower:
 
 
 def last_log_line(client: MLClient, name: str) -> str:
-    """Return the last line that a step wrote to its log: its own error, where it failed; nothing if there is no log."""
+    """Return the last line of a step's log: its own error, where it failed, or why it could not start; else nothing."""
     from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError
 
@@ -152,9 +162,10 @@ def last_log_line(client: MLClient, name: str) -> str:
                 client.jobs.download(name, download_path=folder)
         except (AzureError, MlException):
             return ""
-        for log in Path(folder).rglob(_LOG):
+        for log in (found for name in _LOGS for found in Path(folder).rglob(name)):
             lines = log.read_text(errors="replace").strip().splitlines()
-            return lines[-1] if lines else ""
+            if lines:
+                return lines[-1]
     return ""
 
 
@@ -163,14 +174,6 @@ def _returned(step: Any) -> str:
     values = values_of(step)
     text = ", ".join(str(value) if name == "Output" else f"{name} {value}" for name, value in values.items())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
-
-
-def _is_passing(error: AzureError) -> bool:
-    from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
-
-    if isinstance(error, (ServiceRequestError, ServiceResponseError)):
-        return True
-    return isinstance(error, HttpResponseError) and error.status_code in _PASSING
 
 
 def state_in_words(status: object) -> str:

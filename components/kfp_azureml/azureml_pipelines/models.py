@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +11,10 @@ from kfp_azureml.azureml.content import content_hash
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.properties import CONTENT_PROPERTY
 from kfp_azureml.azureml.workspace import quiet_sdk
+from kfp_azureml.azureml_pipelines.names import check_name
 from kfp_azureml.errors import ModelError, OutputError
 from kfp_azureml.model_folder import SAMPLE_FILE, hash_files
+from kfp_azureml.outputs import scratch_folder
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -45,26 +45,28 @@ def download_model(client: MLClient, name: str, version: str, to: Path) -> Downl
         to: The folder for it; the model gets a folder of its name in it.
 
     Raises:
+        PipelineError: If that cannot be a name or a version.
         ModelError: If there is no such model, or the files are not those that were registered.
         OutputError: If its folder is there already.
     """
+    check_name("model", name)
+    check_name("version", version)
     target = to / name
     if target.exists():
         raise OutputError(f"{target} exists: remove it or name another folder with --to")
     with azure_errors(f"model {name}, version {version}", ModelError), quiet_sdk():
         registered = client.models.get(name, version)
-    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as scratch:
+    with scratch_folder(to) as scratch:
         with azure_errors(f"downloading model {name}, version {version}", ModelError), quiet_sdk():
             client.models.download(name, version, download_path=scratch)
-        folder = _model_in(Path(scratch) / name)
+        folder = _model_in(scratch / name)
         hashes = hash_files(folder)
         expected = (registered.properties or {}).get(CONTENT_PROPERTY)
         if expected and expected not in _contents(hashes):
             raise ModelError(
                 f"model {name}, version {version}: the files are not those that were registered (sha256 differs)"
             )
-        to.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder, target)
+        folder.rename(target)
     return DownloadedModel(target, len(hashes), bool(expected))
 
 

@@ -12,6 +12,7 @@ from kfp_azureml.azureml.properties import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.content import spec_hash
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.interface import interface
+from kfp_azureml.azureml_pipelines.names import check_name
 from kfp_azureml.azureml_pipelines.spec import Spec
 from kfp_azureml.errors import PipelineError
 
@@ -94,6 +95,9 @@ def get_component(client: MLClient, name: str, version: str = "") -> Component:
     Raises:
         PipelineError: If there is none.
     """
+    check_name("component", name)
+    if version:
+        check_name("version", version)
     version = version or _versions(client, name)[0]
     component = _find(client, name, version)
     if component is None:

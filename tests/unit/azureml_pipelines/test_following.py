@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError, ServiceRequestError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DecodeError,
+    HttpResponseError,
+    IncompleteReadError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
 
+from kfp_azureml.azureml.renewal import RenewableCredential
 from kfp_azureml.azureml_pipelines import following
 from kfp_azureml.azureml_pipelines.following import state_in_words, stream_job
-from kfp_azureml.errors import CancelledError, PipelineError, WorkspaceError
+from kfp_azureml.errors import CancelledError, CredentialsError, PipelineError, WorkspaceError
 
 
 @dataclass
@@ -33,6 +42,8 @@ class Job:
 
 class Jobs:
     """Answers what it was given, one answer after the other, the last one for ever; an exception is raised."""
+
+    log_name = "std_log.txt"
 
     def __init__(self, answers: list[tuple[str, list[Step]] | BaseException], log: str = "") -> None:
         self._answers = answers
@@ -55,7 +66,7 @@ class Jobs:
     def download(self, _name: str, *, download_path: str) -> None:
         folder = Path(download_path, "artifacts", "user_logs")
         folder.mkdir(parents=True)
-        (folder / "std_log.txt").write_text(self._log)
+        (folder / self.log_name).write_text(self._log)
 
 
 class Client:
@@ -99,15 +110,46 @@ def test_each_change_is_told_once_and_what_never_ran_was_skipped() -> None:
     assert len(said) == 5
 
 
-@pytest.mark.parametrize("away", [ServiceRequestError("no route"), HttpResponseError("busy")])
+def answered(error: HttpResponseError, status: int) -> HttpResponseError:
+    error.status_code = status
+    return error
+
+
+def sign_in_without_connection() -> ClientAuthenticationError:
+    error = ClientAuthenticationError("no answer")
+    error.__cause__ = ServiceRequestError("no route")
+    return error
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        ServiceRequestError("no route"),
+        answered(HttpResponseError("busy"), 503),
+        answered(DecodeError("cut"), 200),
+        IncompleteReadError("cut"),
+        sign_in_without_connection(),
+    ],
+)
 def test_a_dropped_connection_is_survived(away: AzureError) -> None:
-    if isinstance(away, HttpResponseError):
-        away.status_code = 503
     said = stream(
         Client(("Running", [Step("prep", "Running")]), away, away, ("Completed", [Step("prep", "Completed")]))
     )
     assert sum("Azure does not answer" in line for line in said) == 1
     assert said[-1].startswith("Succeeded in ")
+
+
+def test_a_refused_token_is_replaced_and_the_job_followed_on() -> None:
+    refused = answered(ClientAuthenticationError("expired"), 401)
+    before = RenewableCredential.generation
+    said = stream(Client(("Running", []), refused, ("Completed", [Step("prep", "Completed")])))
+    assert RenewableCredential.generation == before + 1
+    assert said[-1].startswith("Succeeded in ")
+
+
+def test_a_token_that_is_refused_again_and_again_ends_the_command() -> None:
+    with pytest.raises(CredentialsError, match="asking for job job-1: Azure refused the credentials"):
+        stream(Client(("Running", []), answered(ClientAuthenticationError("expired"), 401)))
 
 
 def test_azure_away_for_too_long_ends_the_command_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +176,13 @@ def test_a_failure_is_the_failed_steps_own_last_line(log: str, reason: str) -> N
         stream(Client(("Failed", [Step("prep", "Failed")]), log=log))
     assert str(caught.value).startswith(f"{reason}{LINK}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_step_whose_environment_could_not_be_built_says_so() -> None:
+    client = Client(("Failed", [Step("prep", "Failed")]), log="INFO building\nno image REG/ml\n")
+    client.jobs.log_name = "20_image_build_log.txt"
+    with pytest.raises(PipelineError, match=r"^job job-1 failed: prep failed: no image REG/ml: https"):
+        stream(client)
 
 
 def test_a_cancelled_job_is_no_success() -> None:

@@ -87,6 +87,22 @@ async def test_workers_of_a_server_that_crashed_are_ended(tmp_path: Path) -> Non
     wait_until(lambda: not processes_of(tmp_path))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the leash inherits them")
+@pytest.mark.anyio
+async def test_what_left_the_commands_group_ends_with_the_command(tmp_path: Path) -> None:
+    escaping = SERVER.replace("sys.argv[1]])", "sys.argv[1]], start_new_session=True)")
+    command = """
+import subprocess, sys
+server = subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], stdout=subprocess.PIPE, start_new_session=True)
+sys.exit(server.stdout.readline() != b"up\\n")
+"""
+
+    code = await processes.run([sys.executable, "-c", command, escaping, tmp_path / "server"], log=tmp_path / "log")
+
+    assert code == 0
+    assert processes_of(tmp_path) == []
+
+
 @pytest.mark.anyio
 async def test_a_cancelled_run_ends_its_command(tmp_path: Path) -> None:
     task = asyncio.create_task(processes.run([sys.executable, "-c", SERVER, tmp_path / "server"], log=tmp_path / "log"))

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from azureml_emulator.cli import main
+from azureml_emulator.errors import EmulatorError
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.locks import locked
 from azureml_emulator.resources import workspaces
@@ -53,6 +54,19 @@ def test_where_none_ever_was(tmp_path: Path) -> None:
 
     assert (found.state, found.resources) == ("stopped", {})
     assert not (tmp_path / "none").exists()
+
+
+def test_one_that_has_no_tables_yet(tmp_path: Path) -> None:
+    (tmp_path / STORE_NAME).touch()
+
+    assert read_status(tmp_path).resources == {}
+
+
+def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / STORE_NAME).write_text("no database, but long enough to be looked at as one" * 100)
+
+    with pytest.raises(EmulatorError, match=r"state\.sqlite cannot be read: file is not a database"):
+        read_status(tmp_path)
 
 
 def test_a_running_one_while_its_database_is_in_use(state_dir: Path) -> None:
