@@ -34,8 +34,8 @@ def measure_train(context: Context) -> list[Row]:
             used = our_train(our_data, model, epochs, seed)
             runs.append((used, _our_accuracy(our_data, model, context.work / "our-result")))
     return [
-        *_rows(f"train for {scale.epochs_to_accuracy} epochs", baseline, short, (1 / 4, 1 / 8), (BASELINE_ACCURACY,)),
-        *_rows(f"train for {scale.epochs_for_budget} epochs", baseline, long, (1.0,), (0.935, 0.94)),
+        *_rows(_name(scale.epochs_to_accuracy), baseline, short, (1 / 4, 1 / 8), (BASELINE_ACCURACY,)),
+        *_rows(_name(scale.epochs_for_budget), baseline, long, (1.0,), (0.935, 0.94)),
         compared(
             "train: peak RSS",
             "MB",
@@ -44,6 +44,10 @@ def measure_train(context: Context) -> list[Row]:
             at_most(1 / 2),
         ),
     ]
+
+
+def _name(epochs: int) -> str:
+    return f"train for {epochs} epoch{'s' if epochs > 1 else ''}"
 
 
 def _rows(
