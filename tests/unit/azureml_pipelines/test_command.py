@@ -42,7 +42,7 @@ def test_a_component_with_an_empty_version_is_refused(monkeypatch: pytest.Monkey
 
 def test_a_job_without_outputs_is_said_to_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = SimpleNamespace(status="Failed", display_name="prep", name="run-1")
-    jobs = SimpleNamespace(get=lambda _name: failed, list=lambda *, parent_job_name: [failed])  # noqa: ARG005
+    jobs = SimpleNamespace(get=lambda _name: failed, list=lambda *, parent_job_name: [failed])
     monkeypatch.setattr(connection, "connect", lambda *_: SimpleNamespace(jobs=jobs))
     result = CliRunner().invoke(aml_command, ["download", "job-1"])
     assert result.output == "Job job-1: nothing to download: no step that completed has an output of data\n"
