@@ -20,6 +20,7 @@ from kfp_azureml.azureml_pipelines import (
     get_component,
     output_values,
     register_components,
+    sdk_errors,
     stream_job,
     suite_specs,
 )
@@ -76,7 +77,8 @@ def main(
     job.settings = PipelineJobSettings(default_compute=compute)
 
     # Submitted, and followed to its end. The experiment is made if it does not exist.
-    submitted = client.jobs.create_or_update(job, experiment_name="pipeline_samples")
+    with sdk_errors("submitting the pipeline job"):
+        submitted = client.jobs.create_or_update(job, experiment_name="pipeline_samples")
     click.echo(f"{submitted.name}: {submitted.studio_url}")
     stream_job(client, submitted.name)
 

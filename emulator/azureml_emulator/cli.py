@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -9,7 +10,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +20,7 @@ import click
 from azureml_emulator.errors import EmulatorError, making
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.locks import is_locked
+from azureml_emulator.throw_away import throw_away_folder
 
 STOP_SECONDS = 30.0
 STOP_POLL_SECONDS = 0.05
@@ -116,8 +117,7 @@ def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: b
         click.echo(info.to_json() if as_json else _ready_text(info))
         sys.stdout.flush()
 
-    with tempfile.TemporaryDirectory(prefix="azureml-emulator-") as throw_away:
-        folder = state_dir.resolve() if state_dir else Path(throw_away)
+    with throw_away_folder() if not state_dir else contextlib.nullcontext(state_dir.resolve()) as folder:
         settings["environment_pythons"] = dict(_environment_python(given) for given in settings["environment_pythons"])
         service.run(Settings(state_dir=folder, **settings), announce, outlive_parent=outlive_parent)
 

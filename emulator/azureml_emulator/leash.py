@@ -77,7 +77,7 @@ def _reap(child: "subprocess.Popen[bytes]") -> None:
 
 def _end_strays() -> None:
     """End what left the group, with setsid for one: it is our child when its parent is gone, and then its children."""
-    while any([_end(pid) for pid in _children()]):
+    while any(_end(pid) for pid in _children()):
         pass
 
 

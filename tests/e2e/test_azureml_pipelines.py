@@ -251,6 +251,23 @@ def test_the_example_does_the_whole_article(azure: EmulatorInfo, images: Path, t
     assert (tmp_path / "result" / "output_result" / "predict_result.csv").is_file()
 
 
+def test_the_example_says_in_one_line_what_azure_refuses(azure: EmulatorInfo, images: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "azureml_pipeline.py"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", str(example), "--data", str(images), "--compute", "nocompute"),
+            *("--resource-group", azure.resource_group, "--workspace", azure.workspace),
+        ],
+        env={**os.environ, **azure.environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"submitting the pipeline job: .*nocompute.*\n", done.stderr)
+
+
 def test_any_kfp_pipeline_runs(azure: EmulatorInfo) -> None:
     source = Path(__file__).parents[1] / "support" / "foreign_pipeline.py"
     done = aml(azure, "submit", str(source), "--stream")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kfp_azureml.azureml_pipelines.connection import connect
     from kfp_azureml.azureml_pipelines.download import artifact_path, download_outputs
+    from kfp_azureml.azureml_pipelines.failures import sdk_errors
     from kfp_azureml.azureml_pipelines.following import cancel_job, stream_job
     from kfp_azureml.azureml_pipelines.models import DownloadedModel, download_model
     from kfp_azureml.azureml_pipelines.placement import Placement
@@ -51,6 +52,7 @@ __all__ = [
     "list_components",
     "output_values",
     "register_components",
+    "sdk_errors",
     "stream_job",
     "submit_pipeline",
     "suite_specs",
@@ -59,6 +61,7 @@ __all__ = [
 _MODULES = {
     "connection": ("connect",),
     "download": ("artifact_path", "download_outputs"),
+    "failures": ("sdk_errors",),
     "following": ("cancel_job", "stream_job"),
     "models": ("DownloadedModel", "download_model"),
     "placement": ("Placement",),
