@@ -92,7 +92,7 @@ def test_containers_and_scaling_of_a_deployment_on_the_cluster(client, on_cluste
 @pytest.mark.parametrize(
     ("compute", "instance_type", "said"),
     [
-        ("nowhere", "", "endpoint tiny-nowhere: it does not exist .*/computes/nowhere was not found"),
+        ("nowhere", "", "endpoint tiny-nowhere: compute nowhere is not attached to workspace local"),
         ("cpu-cluster", "", "endpoint tiny-cpu-cluster: .* is not a Kubernetes compute"),
         (CLUSTER, "Standard_DS3_v2", "deployment .* has no instance type 'Standard_DS3_v2'"),
     ],

@@ -58,7 +58,9 @@ def test_register_deploy_and_tidy_up(instant_emulator: EmulatorInfo, tmp_path: P
     registered = {"model_name": "mine", "model_version": "1"}
     on_endpoint = {**registered, "endpoint_name": ENDPOINT}
     run(instant_emulator, tmp_path, "aml_deploy_model", "deploy_only", **on_endpoint)
-    run(instant_emulator, tmp_path, "aml_deploy_model", "careful_deploy", **on_endpoint)
+    request = tmp_path / "request.json"
+    request.write_text('{"input_data": [[1.0, 2.0]]}')
+    run(instant_emulator, tmp_path, "aml_deploy_model", "careful_deploy", request_uri=str(request), **on_endpoint)
     run(instant_emulator, tmp_path, "aml_reconcile", "deploy_and_tidy_up", **registered)
     with signed_in_workspace(instant_emulator) as azure:
         (deployment,) = azure.get(f"onlineEndpoints/{ENDPOINT}/deployments")["value"]
