@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import logging
 import time
@@ -62,6 +63,8 @@ def run(command: click.Command, arguments: Sequence[str]) -> Outcome:
     printed, logged = io.StringIO(), io.StringIO()
     with _logging_to(logged), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(printed):
         exit_code = _exit_code(command, arguments)
+    # A step's process leaves its garbage to its end, connections among it; this one goes on.
+    gc.unfreeze()
     return Outcome(exit_code, printed.getvalue(), logged.getvalue())
 
 
