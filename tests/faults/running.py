@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import logging
 import time
@@ -15,6 +14,7 @@ import click
 import pytest
 from azure.core.pipeline.transport import HttpTransport
 
+from kfp_azureml import steps
 from kfp_azureml.aml_deploy_model import live, questions, rollout, watch
 from kfp_azureml.azureml import retries, waiting
 
@@ -56,6 +56,8 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(watch, "PAUSE_SECONDS", 0.05)
     patch.setattr(rollout, "ROLLBACK_SECONDS", 3.0)
     patch.setattr(live, "UNDO_SECONDS", 3.0)
+    # A step's process leaves its garbage to its end, connections among it; this one goes on.
+    patch.setattr(steps, "little_garbage", contextlib.nullcontext)
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> Outcome:
@@ -63,8 +65,6 @@ def run(command: click.Command, arguments: Sequence[str]) -> Outcome:
     printed, logged = io.StringIO(), io.StringIO()
     with _logging_to(logged), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(printed):
         exit_code = _exit_code(command, arguments)
-    # A step's process leaves its garbage to its end, connections among it; this one goes on.
-    gc.unfreeze()
     return Outcome(exit_code, printed.getvalue(), logged.getvalue())
 
 
