@@ -1,12 +1,15 @@
-"""Opening an ONNX model, the same way wherever a step runs one."""
+"""Opening an ONNX model and running it, the same way wherever a step does."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from onnxruntime import InferenceSession
 
 
@@ -25,3 +28,21 @@ def open_session(path: Path) -> InferenceSession:
     # Threads that spin while they wait cost CPU and gain nothing here.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def in_runs(
+    network: Callable[[NDArray[np.uint8]], NDArray[np.float32]], images: NDArray[np.uint8], size: int
+) -> NDArray[np.float32]:
+    """Run a network on some images at a time: more gain no speed, and all at once would be a step's peak of memory.
+
+    Args:
+        network: From images to probabilities, (n, classes).
+        images: At least one, (n, height, width, channels).
+        size: Images a run.
+
+    Returns:
+        The probabilities of all images, in their order.
+    """
+    import numpy as np
+
+    return np.concatenate([network(images[start : start + size]) for start in range(0, len(images), size)])

@@ -132,16 +132,14 @@ def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Ite
     import numpy as np
 
     from kfp_azureml.imagesets.image_set import images_per_group
-    from kfp_azureml.onnx_session import open_session
+    from kfp_azureml.onnx_session import in_runs, open_session
 
     session = open_session(onnx_file)
     done, due = 0, every(PROGRESS_SECONDS)
     for batch in images.batches(images_per_group(images.info.shape)):
-        runs = [
-            session.run([manifest.output.name], {manifest.input.name: batch.images[start : start + RUN_IMAGES]})[0]
-            for start in range(0, len(batch), RUN_IMAGES)
-        ]
-        probabilities = np.concatenate(runs)
+        probabilities = in_runs(
+            lambda some: session.run([manifest.output.name], {manifest.input.name: some})[0], batch.images, RUN_IMAGES
+        )
         yield Scored(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))
         done += len(batch)
         if due():

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import platform
 import warnings
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 
 from kfp_azureml.errors import ModelError
 from kfp_azureml.model_folder import KERAS_FILE, ONNX_FILE, Manifest, Tensor, write_manifest
-from kfp_azureml.onnx_session import open_session
+from kfp_azureml.onnx_session import in_runs, open_session
 from kfp_azureml.train.batch_norm import with_stock_layers
 from kfp_azureml.train.mirroring import with_mirror
 
@@ -62,14 +60,14 @@ def write_model_folder(
     """
     complete = with_mirror if mirror else lambda network: network
     trained = complete(model)
-    expected = _in_runs(lambda some: keras.ops.convert_to_numpy(trained(some, training=False)), samples)
+    expected = in_runs(lambda some: keras.ops.convert_to_numpy(trained(some, training=False)), samples, RUN_IMAGES)
     portable = complete(with_stock_layers(model))
     portable.save(folder / KERAS_FILE)
     _export_onnx(portable, folder / ONNX_FILE, samples[:1])
 
     session = open_session(folder / ONNX_FILE)
     (image,), (probabilities,) = session.get_inputs(), session.get_outputs()
-    exported = _in_runs(lambda some: session.run([probabilities.name], {image.name: some})[0], samples)
+    exported = in_runs(lambda some: session.run([probabilities.name], {image.name: some})[0], samples, RUN_IMAGES)
     difference = float(np.abs(exported - expected).max())
     if not difference <= TOLERANCE:
         raise ModelError(
@@ -93,12 +91,6 @@ def write_model_folder(
             },
         ),
     )
-
-
-def _in_runs(network: Callable[[NDArray[np.uint8]], NDArray[np.float32]], images: NDArray[np.uint8]) -> Any:
-    """Run a network on some images at a time: all at once would be the step's peak of memory."""
-    starts = range(0, len(images), RUN_IMAGES)
-    return np.concatenate([network(images[start : start + RUN_IMAGES]) for start in starts])
 
 
 def _export_onnx(model: keras.Model, path: Path, sample: NDArray[np.uint8]) -> None:
