@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.core.polling.base_polling import LROBasePolling
@@ -97,7 +98,7 @@ def run_operation(
         DeploymentError: If time is up.
     """
     with quiet_sdk():
-        for attempt in range(1, TRIES + 1):
+        for attempt in itertools.count(1):
             poller = _begin(what, begin, state, deadline)
             if poller is None:
                 break
@@ -107,7 +108,7 @@ def run_operation(
                 if attempt == TRIES or not passes(error):
                     raise
                 progress(f"{what}: its operation cannot be read: {first_line(error)}")
-            wait_until_settled(what, state, deadline)
+                wait_until_settled(what, state, deadline)
         # What is to be done may be under way by a request whose answer got lost.
         wait_until_settled(what, state, deadline)
         return None
@@ -127,12 +128,12 @@ def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Dea
         current = _read(what, state)
         if not is_in_flight(current):
             return current
-        log.report(str(current))
-        deadline.check(what, str(current))
+        log.report(current)
+        deadline.check(what, current)
         time.sleep(SETTLE_SECONDS)
 
 
-def is_in_flight(state: str | None) -> bool:
+def is_in_flight(state: str | None) -> TypeGuard[str]:
     """Say whether a provisioning state is one that passes by itself, such as `Updating`."""
     return state is not None and state.lower() in _IN_FLIGHT
 

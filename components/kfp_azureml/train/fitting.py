@@ -93,10 +93,11 @@ def fit(
             optimizer.learning_rate = learning_rate * architecture.schedule(done)
             images = batch.images
             # What has not been seen yet is as good as it is: other images of the same help from the second epoch on.
-            if architecture.flip and number > 1:
-                flip_half(images, rng)
-            if architecture.shift and number > 1:
-                images = shift(images, architecture.shift, rng)
+            if number > 1:
+                if architecture.flip:
+                    flip_half(images, rng)
+                if architecture.shift:
+                    images = shift(images, architecture.shift, rng)
             train_step(images, batch.labels)
             if due():
                 progress(f"epoch {number}/{epochs}: step {step + 1}/{steps}, loss {measured(number)[0]:.4f}", done)
