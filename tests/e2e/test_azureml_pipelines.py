@@ -231,12 +231,11 @@ def test_data_is_taken_by_its_name_in_azure_ml(azure: EmulatorInfo, images: Path
     assert " succeeded" in step_lines(done.stdout)["prep"]
 
 
-def test_the_example_does_the_whole_article(azure: EmulatorInfo, images: Path, tmp_path: Path) -> None:
+def run_example(azure: EmulatorInfo, images: Path, *options: str) -> subprocess.CompletedProcess[str]:
     example = Path(__file__).parents[2] / "examples" / "azureml_pipeline.py"
-    done = subprocess.run(
+    return subprocess.run(
         [
-            *(sys.executable, "-W", "ignore", str(example), "--data", str(images), "--epochs", "1"),
-            *("--compute", "cpu-cluster", "--train-compute", "cpu-cluster", "--to", str(tmp_path)),
+            *(sys.executable, "-W", "ignore", str(example), "--data", str(images), *options),
             *("--resource-group", azure.resource_group, "--workspace", azure.workspace),
         ],
         env={**os.environ, **azure.environment},
@@ -245,6 +244,11 @@ def test_the_example_does_the_whole_article(azure: EmulatorInfo, images: Path, t
         timeout=300,
         check=False,
     )
+
+
+def test_the_example_does_the_whole_article(azure: EmulatorInfo, images: Path, tmp_path: Path) -> None:
+    on_clusters = ("--compute", "cpu-cluster", "--train-compute", "cpu-cluster")
+    done = run_example(azure, images, "--epochs", "1", *on_clusters, "--to", str(tmp_path))
     assert done.returncode == 0, done.stderr + done.stdout
     assert re.search(r"^Accuracy 0\.\d+ on the test set$", done.stdout, re.MULTILINE)
     check_model(tmp_path / "model" / "output_model")
@@ -252,18 +256,7 @@ def test_the_example_does_the_whole_article(azure: EmulatorInfo, images: Path, t
 
 
 def test_the_example_says_in_one_line_what_azure_refuses(azure: EmulatorInfo, images: Path) -> None:
-    example = Path(__file__).parents[2] / "examples" / "azureml_pipeline.py"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-W", "ignore", str(example), "--data", str(images), "--compute", "nocompute"),
-            *("--resource-group", azure.resource_group, "--workspace", azure.workspace),
-        ],
-        env={**os.environ, **azure.environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run_example(azure, images, "--compute", "nocompute")
     assert done.returncode == 1
     assert re.fullmatch(r"submitting the pipeline job: .*nocompute.*\n", done.stderr)
 
