@@ -54,7 +54,7 @@ class Context:
 
     Attributes:
         scale: How much to do.
-        work: An existing folder for what it makes; it may find what other measurements made there.
+        work: An empty folder for what it makes.
         say: Tells the user what is going on.
     """
 

@@ -15,6 +15,7 @@ from bench import launcher
 from kfp_azureml.local.processes import child_group
 
 TIMEOUT_SECONDS = 3600.0
+MEGABYTE = 1e6
 
 
 class CommandError(Exception):

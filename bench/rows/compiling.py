@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bench.context import OURS, REPOSITORY, Context
-from bench.row import Row, at_most, compared
+from bench.costs import user_cpu, wall_time
+from bench.row import Row, at_most
 from bench.steps import SCRIPTS
 from bench.usage import measure
 
@@ -19,6 +20,6 @@ def measure_compile(context: Context) -> list[Row]:
         ours.append(measure(["make", "-C", REPOSITORY, "compile-pipeline", f"OUTPUT={output}"]))
     note = "baseline: kfp dsl compile of a pipeline of one task"
     return [
-        compared("compile: wall time", "s", [u.wall for u in baseline], [u.wall for u in ours], at_most(1.3), note),
-        compared("compile: user CPU", "s", [u.user for u in baseline], [u.user for u in ours], note=note),
+        wall_time("compile", baseline, ours, at_most(1.3), note),
+        user_cpu("compile", baseline, ours, note=note),
     ]

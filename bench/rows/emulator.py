@@ -20,8 +20,7 @@ from azureml_emulator.storage import running_azurite
 from bench.azureml_calls import azureml_client_seconds
 from bench.context import Context
 from bench.row import Goal, Row, alone, compared
-from bench.rows.prep import MEGABYTE
-from bench.usage import CommandError
+from bench.usage import MEGABYTE, CommandError
 
 MODEL = {"properties": {"modelUri": "azureml://datastores/workspaceblobstore/paths/a", "modelType": "custom_model"}}
 CLIENTS = 4

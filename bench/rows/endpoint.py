@@ -13,9 +13,9 @@ from bench.context import REPOSITORY, Context
 from bench.data import idx_files
 from bench.load import Load, put_load
 from bench.row import Row, at_most, compared
-from bench.rows.prep import MEGABYTE
 from bench.serving import Server, build_environment, running_server, size_of
 from bench.steps import baseline_prep, baseline_train, our_prep, our_train
+from bench.usage import MEGABYTE
 from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
 
 BASELINES = REPOSITORY / "bench" / "baselines"

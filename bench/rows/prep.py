@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 
 from bench.context import Context
-from bench.row import Goal, Row, at_most, compared
+from bench.costs import peak_rss, user_cpu, wall_time
+from bench.row import Goal, Row, at_most
 from bench.steps import baseline_prep, our_prep
 from bench.usage import CommandError
 
-MEGABYTE = 1e6
 ALL_IMAGES = (60_000, 10_000)
 ORIGINAL_CSV = {
     "training/mnist_train.csv": "5d2fddd82cbc2bcf093453e3c38bcce13ebd79ab4b5736061e7d4c971621d9f3",
@@ -30,23 +30,9 @@ def measure_prep(context: Context) -> list[Row]:
         _check_baseline(context.work / "baseline")
     images = sum(context.scale.images)
     return [
-        compared(
-            "prep: user CPU",
-            "s",
-            [u.user for u in baseline],
-            [u.user for u in ours],
-            at_most(1 / 40, 1 / 60),
-            images=images,
-        ),
-        compared("prep: wall time", "s", [u.wall for u in baseline], [u.wall for u in ours]),
-        compared(
-            "prep: peak RSS",
-            "MB",
-            [u.peak_rss / MEGABYTE for u in baseline],
-            [u.peak_rss / MEGABYTE for u in ours],
-            Goal("ours", "at most", 150),
-            images=images,
-        ),
+        user_cpu("prep", baseline, ours, at_most(1 / 40, 1 / 60), images=images),
+        wall_time("prep", baseline, ours),
+        peak_rss("prep", baseline, ours, Goal("ours", "at most", 150), images=images),
     ]
 
 

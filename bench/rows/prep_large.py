@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 
 from bench.context import Context
+from bench.costs import peak_rss
 from bench.data import idx_files
 from bench.row import Row, at_most, compared
-from bench.rows.prep import MEGABYTE
 from bench.steps import our_prep
 from bench.usage import Usage
 
@@ -41,13 +41,7 @@ def _rows(factor: int, images: int, before: list[Usage], after: list[Usage]) -> 
             note=f"baseline: ours at 1x, times {factor}",
             images=images,
         ),
-        compared(
-            f"prep of {factor}x the data: peak RSS",
-            "MB",
-            [usage.peak_rss / MEGABYTE for usage in before],
-            [usage.peak_rss / MEGABYTE for usage in after],
-            at_most(1.2),
-            note="baseline: ours at 1x",
-            images=images,
+        peak_rss(
+            f"prep of {factor}x the data", before, after, at_most(1.2), note="baseline: ours at 1x", images=images
         ),
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from azureml_emulator import EmulatorInfo, running_emulator
 from bench.azureml_calls import azureml_client_seconds
 from bench.context import OURS, Context
+from bench.costs import user_cpu, wall_time
 from bench.row import Row, at_most, compared
 from bench.steps import SCRIPTS
 from bench.usage import Usage, measure
@@ -35,8 +36,8 @@ def measure_register(context: Context) -> list[Row]:
     shutil.rmtree(context.work / "register")
     note = "baseline: models.create_or_update; to a local Azure ML, whose work is in both"
     return [
-        compared(f"{what}: wall time", "s", [u.wall for u in baseline], [u.wall for u in ours], at_most(1.05), note),
-        compared(f"{what}: user CPU", "s", [u.user for u in baseline], [u.user for u in ours], note=note),
+        wall_time(what, baseline, ours, at_most(1.05), note),
+        user_cpu(what, baseline, ours, note=note),
         compared(
             "register the same again: the call",
             "s",
@@ -45,11 +46,10 @@ def measure_register(context: Context) -> list[Row]:
             at_most(0.05),
             note="baseline: the first call; in a process that has azure-ai-ml loaded; no byte is uploaded",
         ),
-        compared(
-            "register the same again: wall time",
-            "s",
-            [u.wall for u in ours],
-            [u.wall for u in again],
+        wall_time(
+            "register the same again",
+            ours,
+            again,
             note="baseline: ours the first time; most of it is loading azure-ai-ml",
         ),
     ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.context import Context
-from bench.row import Row, at_most, compared
-from bench.rows.prep import MEGABYTE
+from bench.costs import peak_rss, user_cpu, wall_time
+from bench.row import Row, at_most
 from bench.steps import baseline_prep, baseline_score, baseline_train, our_prep, our_score, our_train
 
 
@@ -23,13 +23,7 @@ def measure_score(context: Context) -> list[Row]:
         baseline.append(baseline_score(baseline_data, baseline_model, context.work / "baseline-result"))
         ours.append(our_score(our_data, our_model, context.work / "our-result"))
     return [
-        compared("score: user CPU", "s", [u.user for u in baseline], [u.user for u in ours], at_most(1 / 6, 1 / 12)),
-        compared("score: wall time", "s", [u.wall for u in baseline], [u.wall for u in ours]),
-        compared(
-            "score: peak RSS",
-            "MB",
-            [u.peak_rss / MEGABYTE for u in baseline],
-            [u.peak_rss / MEGABYTE for u in ours],
-            at_most(1 / 4),
-        ),
+        user_cpu("score", baseline, ours, at_most(1 / 6, 1 / 12)),
+        wall_time("score", baseline, ours),
+        peak_rss("score", baseline, ours, at_most(1 / 4)),
     ]

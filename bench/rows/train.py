@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from bench.context import Context
-from bench.row import Goal, Row, accuracy, at_most, compared
-from bench.rows.prep import MEGABYTE
+from bench.costs import peak_rss, user_cpu, wall_time
+from bench.row import Goal, Row, accuracy, at_most
 from bench.steps import baseline_prep, baseline_score, baseline_train, our_prep, our_score, our_train
 from bench.usage import Usage
 
@@ -36,13 +36,7 @@ def measure_train(context: Context) -> list[Row]:
     return [
         *_rows(_name(scale.epochs_to_accuracy), baseline, short, (1 / 4, 1 / 8), (BASELINE_ACCURACY,)),
         *_rows(_name(scale.epochs_for_budget), baseline, long, (1.0,), (0.935, 0.94)),
-        compared(
-            "train: peak RSS",
-            "MB",
-            [used.peak_rss / MEGABYTE for used, _ in baseline],
-            [used.peak_rss / MEGABYTE for used, _ in long],
-            at_most(1 / 2),
-        ),
+        peak_rss("train", [used for used, _ in baseline], [used for used, _ in long], at_most(1 / 2)),
     ]
 
 
@@ -57,9 +51,10 @@ def _rows(
     ratios: tuple[float, ...],
     accuracies: tuple[float, ...],
 ) -> list[Row]:
+    their_usage, our_usage = [used for used, _ in baseline], [used for used, _ in ours]
     return [
-        compared(f"{name}: user CPU", "s", [u.user for u, _ in baseline], [u.user for u, _ in ours], at_most(*ratios)),
-        compared(f"{name}: wall time", "s", [u.wall for u, _ in baseline], [u.wall for u, _ in ours]),
+        user_cpu(name, their_usage, our_usage, at_most(*ratios)),
+        wall_time(name, their_usage, our_usage),
         accuracy(
             f"{name}: test accuracy",
             [value for _, value in baseline],

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 
 from bench.context import Context
+from bench.costs import peak_rss
 from bench.data import idx_files
-from bench.row import Row, at_most, compared
-from bench.rows.prep import MEGABYTE
+from bench.row import Row, at_most
 from bench.steps import our_prep, our_train
 
 EPOCHS = 1
@@ -17,20 +17,19 @@ SEED = 1
 def measure_train_large(context: Context) -> list[Row]:
     """Compare ours with itself, an epoch each."""
     factor = min(context.scale.factors)
-    peaks = {}
+    used = {}
     for times in (1, factor):
         context.say(f"train an epoch on {times} times the data")
         data = context.work / "ours-large"
         our_prep(context, data, times)
-        peaks[times] = our_train(data, context.work / "our-model-large", EPOCHS, SEED).peak_rss / MEGABYTE
+        used[times] = our_train(data, context.work / "our-model-large", EPOCHS, SEED)
     shutil.rmtree(context.work / "ours-large")
     shutil.rmtree(idx_files(context, factor))
     return [
-        compared(
-            f"train on {factor}x the data: peak RSS",
-            "MB",
-            [peaks[1]],
-            [peaks[factor]],
+        peak_rss(
+            f"train on {factor}x the data",
+            [used[1]],
+            [used[factor]],
             at_most(1.2),
             note="baseline: ours at 1x; one epoch each",
         )
