@@ -11,6 +11,9 @@ from bench.usage import Usage, measure
 
 SCRIPTS = REPOSITORY / "bench" / "baselines"
 
+FEWEST_EPOCHS = 2
+"""After which a model of ours answers as one of the default number does: with the mirror images too."""
+
 
 def baseline_prep(context: Context, output: Path) -> Usage:
     """Run the baseline's prep into `output`/training and `output`/test."""

@@ -14,7 +14,7 @@ from bench.data import idx_files
 from bench.load import Load, put_load
 from bench.row import Row, at_most, compared
 from bench.serving import Server, build_environment, running_server, size_of
-from bench.steps import baseline_prep, baseline_train, our_prep, our_train
+from bench.steps import FEWEST_EPOCHS, baseline_prep, baseline_train, our_prep, our_train
 from bench.usage import MEGABYTE
 from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
 
@@ -79,7 +79,7 @@ def _models(context: Context) -> dict[str, Path]:
     our_prep(context, context.work / "ours")
     models = {side: context.work / "models" / side for side in SIDES}
     baseline_train(context, context.work / "baseline", models["keras"], epochs=1)
-    our_train(context.work / "ours", models["ours"], epochs=1, seed=1)
+    our_train(context.work / "ours", models["ours"], FEWEST_EPOCHS, seed=1)
     models["echo"].mkdir(parents=True, exist_ok=True)
     return models
 

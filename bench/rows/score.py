@@ -5,18 +5,18 @@ from __future__ import annotations
 from bench.context import Context
 from bench.costs import peak_rss, user_cpu, wall_time
 from bench.row import Row, at_most
-from bench.steps import baseline_prep, baseline_score, baseline_train, our_prep, our_score, our_train
+from bench.steps import FEWEST_EPOCHS, baseline_prep, baseline_score, baseline_train, our_prep, our_score, our_train
 
 
 def measure_score(context: Context) -> list[Row]:
     """Compare scoring; how well the models are trained does not matter to it."""
     baseline_data, our_data = context.work / "baseline", context.work / "ours"
-    baseline_model, our_model = context.work / "baseline-model-1", context.work / "our-model-1"
-    context.say("score: training a model for each side, for one epoch")
+    baseline_model, our_model = context.work / "baseline-model", context.work / "our-model"
+    context.say("score: training a model for each side")
     baseline_prep(context, baseline_data)
     our_prep(context, our_data)
     baseline_train(context, baseline_data, baseline_model, epochs=1)
-    our_train(our_data, our_model, epochs=1, seed=1)
+    our_train(our_data, our_model, FEWEST_EPOCHS, seed=1)
     baseline, ours = [], []
     for number in range(context.scale.repeats):
         context.say(f"score, {number + 1} of {context.scale.repeats}")

@@ -95,32 +95,22 @@ def build_lean(shape: tuple[int, int, int], classes: int) -> keras.Model:
     classes.
     """
     import keras
-    from keras import layers
+    from keras import layers, ops
 
     from kfp_azureml.train.batch_norm import FusedBatchNormalization
 
-    def convolution(filters: int, *, pool: bool) -> list[keras.layers.Layer]:
-        return [
-            layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal"),
-            *([layers.MaxPooling2D()] if pool else []),
-            # With few steps in all, the moving averages must follow faster than Keras' 0.99.
-            FusedBatchNormalization(momentum=0.9),
-            layers.ReLU(),
-        ]
-
-    return keras.Sequential(
-        [
-            keras.Input(shape, dtype="uint8", name="image"),
-            layers.Rescaling(1 / 255),
-            *convolution(16, pool=True),
-            *convolution(32, pool=True),
-            *convolution(64, pool=True),
-            *convolution(96, pool=False),
-            layers.GlobalMaxPooling2D(),
-            layers.Dense(classes, activation="softmax", name="probabilities"),
-        ],
-        name="lean",
-    )
+    image = keras.Input(shape, dtype="uint8", name="image")
+    # Batch normalisation undoes any scale, also that of the pixels: dividing them first would be work for nothing.
+    features = ops.cast(image, "float32")
+    for filters, pool in ((16, True), (32, True), (64, True), (96, False)):
+        features = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(features)
+        if pool:
+            features = layers.MaxPooling2D()(features)
+        # With few steps in all, the moving averages must follow faster than Keras' 0.99.
+        features = layers.ReLU()(FusedBatchNormalization(momentum=0.9)(features))
+    features = layers.GlobalMaxPooling2D()(features)
+    probabilities = layers.Dense(classes, activation="softmax", name="probabilities")(features)
+    return keras.Model(image, probabilities, name="lean")
 
 
 def adam() -> keras.optimizers.Optimizer:
