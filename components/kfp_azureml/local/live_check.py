@@ -1,6 +1,7 @@
 """Asks the live endpoint about scored test images, one request each, and compares with the score step's answers.
 
-It runs as a process of its own, in the environment that reaches the run's Azure ML.
+It runs as a process of its own, in the environment that reaches the run's Azure ML. It loads the SDK, which takes a
+second, before it reads its question: so it can be started while the last steps still run.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,16 +40,32 @@ class LiveCheck:
     agreed: int
 
 
+@contextmanager
+def live_check_process(cloud: Cloud) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the process that can ask an endpoint; when the block ends, it has ended.
+
+    Args:
+        cloud: How to reach the endpoint.
+
+    Yields:
+        The process, for `check_endpoint`.
+    """
+    command = [sys.executable, "-m", "kfp_azureml.local.live_check"]
+    pipe = subprocess.PIPE
+    with child_group(command, cloud.environment, stdin=pipe, stdout=pipe, stderr=pipe) as child:
+        yield child
+
+
 def check_endpoint(
-    results: dict[str, Any], arguments: dict[str, Any], folder: Path, cloud: Cloud, keep: bool
+    child: subprocess.Popen[bytes], results: dict[str, Any], arguments: dict[str, Any], folder: Path, keep: bool
 ) -> LiveCheck:
     """Check the run's endpoint from outside.
 
     Args:
+        child: From `live_check_process`; it can be asked once.
         results: What the steps reported: `endpoint` and `sample`.
         arguments: The pipeline's arguments: `resource_group`, `workspace` and `subscription_id`.
         folder: The run's folder.
-        cloud: How to reach it.
         keep: Whether a person will want to ask too: then `endpoint.curl` and `request.json` are written to the folder.
 
     Raises:
@@ -58,13 +77,10 @@ def check_endpoint(
         "workspace": [arguments.get(name, "") for name in ("resource_group", "workspace", "subscription_id")],
         "curl_folder": str(folder) if keep else None,
     }
-    command = [sys.executable, "-m", "kfp_azureml.local.live_check"]
-    pipe = subprocess.PIPE
-    with child_group(command, cloud.environment, stdin=pipe, stdout=pipe, stderr=pipe) as child:
-        try:
-            answer, errors = child.communicate(json.dumps(question).encode(), timeout=TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise DeploymentError(f"the live endpoint did not answer within {TIMEOUT_SECONDS:.0f} s") from None
+    try:
+        answer, errors = child.communicate(json.dumps(question).encode(), timeout=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise DeploymentError(f"the live endpoint did not answer within {TIMEOUT_SECONDS:.0f} s") from None
     with (folder / "log.txt").open("ab") as log:
         log.write(errors)
     if child.returncode != 0:
@@ -79,15 +95,17 @@ def check_endpoint(
 def main() -> None:
     """Ask, as the JSON on stdin says; print the `LiveCheck` as JSON."""
     with run_step("live_check"):
-        _ask(json.load(sys.stdin))
+        _ask()
 
 
-def _ask(question: dict[str, Any]) -> None:
+def _ask() -> None:
+    import azure.ai.ml  # noqa: F401 - loaded before the question comes
     import httpx
 
     from kfp_azureml.aml_deploy_model.endpoint import scoring_key
     from kfp_azureml.azureml.workspace import workspace_client
 
+    question: dict[str, Any] = json.load(sys.stdin)
     sample = json.loads(Path(question["sample"]).read_text())
     uri = question["endpoint"]["scoring_uri"]
     client = workspace_client(*question["workspace"])

@@ -7,7 +7,9 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
-from kfp_azureml.local.events import EventLog
-from kfp_azureml.local.live_check import CURL_FILE, check_endpoint
+from kfp_azureml.local.events import EventLog, StepRecord
+from kfp_azureml.local.live_check import CURL_FILE, check_endpoint, live_check_process
 from kfp_azureml.local.screen import Screen
 from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise
@@ -81,7 +83,7 @@ def run_locally(wanted: LocalRun) -> None:
 
 
 def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen: Screen) -> None:
-    with real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready:
+    with real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready, ExitStack() as stack:
         compiled = _compile(source, folder)
         if wanted.docker:
             check_images(compiled)
@@ -95,14 +97,21 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         check_complete(arguments, declared)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
         _point_latest_to(folder)
-        supervise(compiled, arguments, summary.events, cloud.environment, screen.show_step, containers)
         results = summary.events.results
+        live_check = cache(lambda: stack.enter_context(live_check_process(cloud)))
+
+        def on_change(step: StepRecord) -> None:
+            screen.show_step(step)
+            if _can_be_asked(results):
+                live_check()  # gets ready while the pipeline's last step runs
+
+        supervise(compiled, arguments, summary.events, cloud.environment, on_change, containers)
         if results.get("accepted") is False:
             raise RejectedError(f"{results['verdict']}; the model is neither registered nor deployed")
         keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
         try:
-            if "endpoint" in results and "sample" in results:
-                summary.live_check = check_endpoint(results, arguments, folder, cloud, keep)
+            if _can_be_asked(results):
+                summary.live_check = check_endpoint(live_check(), results, arguments, folder, keep)
             summary.state = "succeeded"
             _tell(screen, results, summary, folder)
             if keep and summary.live_check:
@@ -110,6 +119,10 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
                 _keep_up(screen, folder, results, cloud)
         finally:
             (folder / CURL_FILE).unlink(missing_ok=True)
+
+
+def _can_be_asked(results: Mapping[str, Any]) -> bool:
+    return results.keys() >= {"endpoint", "sample"}
 
 
 def _compile(source: Path, folder: Path) -> Path:
