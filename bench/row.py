@@ -16,13 +16,13 @@ class Goal:
     Attributes:
         quantity: What is looked at: our figure, or its ratio to the baseline's.
         direction: Whether it may be at most, or has to be at least the target.
-        target: The figure to reach.
+        target: The figure to reach; None: there is only a stretch.
         stretch: The one to reach for; None: there is none.
     """
 
     quantity: Literal["ours", "ratio"]
     direction: Literal["at most", "at least"]
-    target: float
+    target: float | None
     stretch: float | None = None
 
 
@@ -52,8 +52,10 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None without a goal."""
-        return None if self.goal is None else self._reaches(self.goal, self.goal.target)
+        """Whether the target is reached; None without one."""
+        if self.goal is None or self.goal.target is None:
+            return None
+        return self._reaches(self.goal, self.goal.target)
 
     @property
     def stretch_met(self) -> bool | None:
@@ -114,6 +116,6 @@ def alone(name: str, unit: str, ours: Sequence[float], goal: Goal | None = None,
     return Row(name, unit, None, median_of(ours), None, goal, note)
 
 
-def at_most(ratio: float, stretch: float | None = None) -> Goal:
+def at_most(ratio: float | None, stretch: float | None = None) -> Goal:
     """Hold a row's ratio to a limit."""
     return Goal("ratio", "at most", ratio, stretch)

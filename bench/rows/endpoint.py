@@ -102,8 +102,8 @@ def _latency_rows(sides: dict[str, Runs]) -> list[Row]:
             "ms",
             p50["echo"],
             p50["ours"],
-            at_most(1.3),
-            note="baseline: an entry script that only echoes; this is the stretch of p50",
+            at_most(None, 1.3),
+            note="baseline: an entry script that only echoes",
         ),
         compared("endpoint: p99 against an echo", "ms", p99["echo"], p99["ours"], note="baseline: as above"),
     ]

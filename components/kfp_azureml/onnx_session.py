@@ -25,7 +25,7 @@ def open_session(path: Path) -> InferenceSession:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # The runs of a step are too small to share: two threads took a third more CPU for a sixth less time. And left to
+    # The runs of a step are too small to share: two threads took a third more CPU for a fifth less time. And left to
     # itself ONNX Runtime counts the node's cores, not those the pod may use.
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -1,7 +1,7 @@
 """Asks the live endpoint about scored test images, one request each, and compares with the score step's answers.
 
 It runs as a process of its own, in the environment that reaches the run's Azure ML. It loads the SDK, which takes a
-second, before it reads its question: so it can be started while the last steps still run.
+second, before it reads its question: so it can be started while the steps run that are left.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ def live_check_process(cloud: Cloud) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def check_endpoint(
-    child: subprocess.Popen[bytes], results: dict[str, Any], arguments: dict[str, Any], folder: Path, keep: bool
+    child: subprocess.Popen[bytes], results: dict[str, Any], arguments: Mapping[str, Any], folder: Path, keep: bool
 ) -> LiveCheck:
     """Check the run's endpoint from outside.
 

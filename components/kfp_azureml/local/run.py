@@ -83,7 +83,7 @@ def run_locally(wanted: LocalRun) -> None:
 
 
 def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen: Screen) -> None:
-    with real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready, ExitStack() as stack:
+    with real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready:
         compiled = _compile(source, folder)
         if wanted.docker:
             check_images(compiled)
@@ -97,28 +97,42 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         check_complete(arguments, declared)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
         _point_latest_to(folder)
-        results = summary.events.results
-        live_check = cache(lambda: stack.enter_context(live_check_process(cloud)))
+        keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
+        try:
+            _run_steps(compiled, arguments, cloud, containers, keep, summary, screen)
+            summary.state = "succeeded"
+            _tell(screen, summary, folder)
+            if keep and summary.live_check:
+                write_summary(folder / "summary.json", summary)
+                _keep_up(screen, folder, summary.events.results, cloud)
+        finally:
+            (folder / CURL_FILE).unlink(missing_ok=True)
+
+
+def _run_steps(
+    compiled: Path,
+    arguments: Mapping[str, Any],
+    cloud: Cloud,
+    containers: ContainerSettings | None,
+    keep: bool,
+    summary: Summary,
+    screen: Screen,
+) -> None:
+    """Run the pipeline, then ask the endpoint that it made, if it made one."""
+    folder, results = summary.events.path.parent, summary.events.results
+    with ExitStack() as stack:
+        checker = cache(lambda: stack.enter_context(live_check_process(cloud)))
 
         def on_change(step: StepRecord) -> None:
             screen.show_step(step)
             if _can_be_asked(results):
-                live_check()  # gets ready while the pipeline's last step runs
+                checker()  # gets ready while the steps run that are left
 
         supervise(compiled, arguments, summary.events, cloud.environment, on_change, containers)
         if results.get("accepted") is False:
             raise RejectedError(f"{results['verdict']}; the model is neither registered nor deployed")
-        keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
-        try:
-            if _can_be_asked(results):
-                summary.live_check = check_endpoint(live_check(), results, arguments, folder, keep)
-            summary.state = "succeeded"
-            _tell(screen, results, summary, folder)
-            if keep and summary.live_check:
-                write_summary(folder / "summary.json", summary)
-                _keep_up(screen, folder, results, cloud)
-        finally:
-            (folder / CURL_FILE).unlink(missing_ok=True)
+        if _can_be_asked(results):
+            summary.live_check = check_endpoint(checker(), results, arguments, folder, keep)
 
 
 def _can_be_asked(results: Mapping[str, Any]) -> bool:
@@ -167,7 +181,8 @@ def _input_data(
     return {"input_data": str(on_this_machine(uri, folder / "data", with_azure, say))}
 
 
-def _tell(screen: Screen, results: Mapping[str, Any], summary: Summary, folder: Path) -> None:
+def _tell(screen: Screen, summary: Summary, folder: Path) -> None:
+    results = summary.events.results
     screen.say(f"Succeeded in {summary.seconds:.0f} s")
     if "accuracy" in results:
         screen.say(f"Accuracy {results['accuracy']:.4f} on the test set, loss {results['loss']:.4f}")

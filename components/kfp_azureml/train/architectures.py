@@ -1,7 +1,7 @@
 """The networks train knows, each with the recipe it is trained by.
 
-To add one: write its build function and enter it in `ARCHITECTURES`. Every network takes raw uint8 pixels and scales
-them itself, so that nobody who serves it has to know how.
+To add one: write its build function and enter it in `ARCHITECTURES`. Every network takes raw uint8 pixels, so that
+nobody who serves it has to know how to scale them.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
 def with_stock_layers(model: keras.Model) -> keras.Model:
     """Copy a model so that anybody can load it: the same weights, and no layer but Keras' own."""
 
-    def stock(layer: keras.layers.Layer) -> keras.layers.Layer:
+    def stock(layer: keras.Operation) -> keras.Operation:
         kind: Any = keras.layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
         return kind.from_config(layer.get_config())
 

@@ -28,7 +28,7 @@ RUN_IMAGES = 32
 
 OUTPUT = "probabilities"
 
-PREPROCESSING = "none: raw pixels, 0 to 255; the network scales them itself"
+PREPROCESSING = "none: raw pixels, 0 to 255"
 
 
 def write_model_folder(
