@@ -33,7 +33,7 @@ def run_command(
         env={"PATH": path, "HOME": str(code), **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

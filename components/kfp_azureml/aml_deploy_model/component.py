@@ -1,6 +1,6 @@
 """The Kubeflow face of aml_deploy_model."""
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from kfp import dsl
 from kfp.dsl import Artifact, Input, Markdown, Output
@@ -38,9 +38,10 @@ def aml_deploy_model(
     image: str = "",
     timeout_seconds: int = 3600,
     run_id: str = "",
-    score_result: Optional[Input[Artifact]] = None,  # noqa: UP045 - kfp needs typing.Optional
-    code: Optional[Input[Artifact]] = None,  # noqa: UP045
-    request: Optional[Input[Artifact]] = None,  # noqa: UP045
+    # Not Optional[...]: kfp's executor calls the annotation where the backend names no type, which it does not.
+    score_result: Input[Artifact] = None,
+    code: Input[Artifact] = None,
+    request: Input[Artifact] = None,
 ) -> NamedTuple("Outputs", [("scoring_uri", str), ("deployment_name", str)]):  # type: ignore[valid-type]
     """Deploy a registered model to an Azure ML online endpoint; traffic moves to it as it proves itself.
 

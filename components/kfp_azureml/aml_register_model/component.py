@@ -1,6 +1,6 @@
 """The Kubeflow face of aml_register_model."""
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from kfp import dsl
 from kfp.dsl import Artifact, Input, Markdown, Model, Output
@@ -24,8 +24,9 @@ def aml_register_model(
     description: str = "",
     tags: dict = {},  # type: ignore[type-arg]  # noqa: B006 - kfp needs a bare dict
     run_id: str = "",
-    score_result: Optional[Input[Artifact]] = None,  # noqa: UP045 - kfp needs typing.Optional
-    params: Optional[Input[Artifact]] = None,  # noqa: UP045
+    # Not Optional[...]: kfp's executor calls the annotation where the backend names no type, which it does not.
+    score_result: Input[Artifact] = None,
+    params: Input[Artifact] = None,
 ) -> NamedTuple("Outputs", [("name", str), ("version", str), ("id", str)]):  # type: ignore[valid-type]
     """Register a model folder in Azure Machine Learning; the same content and name give the same version.
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import pytest
 from kfp import dsl
@@ -47,7 +47,7 @@ def make(
     tags: dict = {"a": 1},  # noqa: B006
     word: str = "it's",
     run_id: str = "",
-    more: Optional[Input[Artifact]] = None,  # noqa: UP045
+    more: Input[Artifact] = None,
 ) -> NamedTuple("Outputs", [("total", float), ("ok", bool), ("text", str), ("again", list)]):
     from pathlib import Path
 
@@ -91,6 +91,31 @@ def test_values_and_artifacts_come_and_go_as_in_kfp(job: Job, tmp_path: Path) ->
     taken, results = job(take, given)
     assert taken.returncode == 0, taken.stdout + taken.stderr
     assert results["Output"].read_text() == "not from a KFP step"
+
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def look(optional: Input[Artifact] = None) -> str:
+    from pathlib import Path
+
+    return Path(optional.path).read_text() if optional else "nothing"
+
+
+@pytest.mark.parametrize("kind", ["system.Artifact", "acme.Table"])
+def test_an_optional_artifact_arrives_even_if_kfp_does_not_know_its_type(job: Job, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "table"
+    folder.mkdir()
+    (folder / "table").write_text("rows")
+    described = {"type": {"schemaTitle": kind}, "path": "table", "metadata": {}}
+    (folder / "kfp.json").write_text(json.dumps(described))
+    given, outputs = job(look, {"optional": str(folder)})
+    assert given.returncode == 0, given.stdout + given.stderr
+    assert outputs["Output"].read_text() == "rows"
+
+
+def test_an_optional_artifact_may_be_left_out(job: Job) -> None:
+    left_out, outputs = job(look, {})
+    assert left_out.returncode == 0, left_out.stdout + left_out.stderr
+    assert outputs["Output"].read_text() == "nothing"
 
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -34,7 +34,7 @@ def everything(
     flag: bool = False,
     names: list = ["a"],  # noqa: B006
     tags: dict = {},  # noqa: B006
-    more: Optional[Input[Artifact]] = None,  # noqa: UP045
+    more: Input[Artifact] = None,
 ) -> NamedTuple("Outputs", [("rows", int), ("share", float), ("word", str), ("ok", bool), ("list", list)]):
     """Do everything.
 

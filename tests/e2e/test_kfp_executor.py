@@ -1,0 +1,209 @@
+"""Every component of the suite through kfp's own executor, with what Kubeflow and Azure ML's jobs give it."""
+
+import json
+import struct
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kfp import dsl
+from kfp.dsl import Artifact, Input, Output
+
+from azureml_emulator import EmulatorInfo
+from kfp_azureml import components
+from launched_steps import RECORDED, AzureMLSteps, KubeflowSteps, Step, Steps, compiled, kubeflow_input, stored
+
+NO_TYPE: Mapping[str, Any] = {}
+EMPTY_TYPE = {"type": {"instanceSchema": ""}}
+
+python = dsl.component(base_image="python:3.11", install_kfp_package=False)
+
+
+@python
+def write_json(file: Output[Artifact]) -> None:
+    from pathlib import Path
+
+    Path(file.path).write_text('{"x": 1}')
+
+
+@python
+def write_code(code: Output[Artifact]) -> None:
+    import sys
+    from pathlib import Path
+
+    from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
+
+    folder = Path(code.path)
+    folder.mkdir()
+    (folder / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return {}\n")
+    conda = (SERVING_FOLDER / "conda.yaml").read_text()
+    this_python = f"python={sys.version_info.major}.{sys.version_info.minor}"
+    (folder / "conda.yaml").write_text(conda.replace("python=3.11", this_python))
+
+
+def write_images(folder: Path) -> Path:
+    """Write 200 training and 40 test images of two classes as idx files."""
+    random = np.random.default_rng(0)
+    for subset, count in (("train", 200), ("t10k", 40)):
+        labels = random.integers(0, 2, count, dtype=np.uint8)
+        images = random.integers(0, 128, (count, 8, 8), dtype=np.uint8) + 100 * labels[:, None, None]
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+            (folder / f"{subset}-{kind}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
+    return folder
+
+
+class Suite:
+    """The suite's components on a platform: each property runs one to its end, with what earlier ones left.
+
+    Optional artifacts are given and left out.
+
+    Attributes:
+        given: By component, the names of the input artifacts that it got, time after time.
+    """
+
+    def __init__(self, steps: Steps, workspace: Mapping[str, str], images: Path, name: str) -> None:
+        self.steps, self.workspace, self.images, self.name = steps, workspace, images, name
+        self.given: dict[str, list[set[str]]] = defaultdict(list)
+
+    def run(self, component: Any, values: Mapping[str, Any], **artifacts: Any) -> Step:
+        self.given[component.name.replace("-", "_")].append(set(artifacts))
+        return self.steps.run(component, values, artifacts)
+
+    @cached_property
+    def json_file(self) -> Any:
+        return self.run(write_json, {}).artifacts["file"]
+
+    @cached_property
+    def aml_preflight(self) -> Step:
+        names = {"model_name": self.name, "endpoint_name": f"{self.name}-live", "data_version": "v1", "run_id": "run"}
+        return self.run(components.aml_preflight, {**names, **self.workspace})
+
+    @cached_property
+    def prep(self) -> Step:
+        values = {"input_data": str(self.images), "class_names": ["dark", "bright"]}
+        return self.run(components.prep, {**values, "data_version": self.aml_preflight.values["Output"]})
+
+    @cached_property
+    def train(self) -> Step:
+        return self.run(components.train, {"epochs": 1}, input_data=self.prep.artifacts["training_data"])
+
+    @cached_property
+    def score(self) -> Step:
+        model, images = self.train.artifacts["output_model"], self.prep.artifacts["test_data"]
+        return self.run(components.score, {}, input_data=images, input_model=model)
+
+    @cached_property
+    def quality_gate(self) -> Step:
+        accuracy = float(self.score.values["Output"])
+        return self.run(components.quality_gate, {"accuracy": accuracy, "min_accuracy": 0.0})
+
+    @cached_property
+    def aml_register_model(self) -> Step:
+        values = {"model_name": self.name, "run_id": "run", "tags": {"by": "me"}, **self.workspace}
+        model, scored = self.train.artifacts["output_model"], self.score.artifacts["output_result"]
+        self.run(components.aml_register_model, {**values, "model_name": f"{self.name}-unscored"}, model=model)
+        return self.run(components.aml_register_model, values, model=model, score_result=scored, params=self.json_file)
+
+    @cached_property
+    def aml_deploy_model(self) -> Step:
+        of = {name: self.aml_register_model.values[output] for name, output in MODEL.items()}
+        values = {**of, "endpoint_name": f"{self.name}-live", "soak_seconds": 1, "run_id": "run", **self.workspace}
+        live = self.run(components.aml_deploy_model, values, score_result=self.score.artifacts["output_result"])
+        self.run(components.aml_deploy_model, {**values, "deployment_name": "bare"})
+        code = self.run(write_code, {}).artifacts["code"]
+        own = {**values, "deployment_name": "own", "conda_file": "conda.yaml"}
+        self.run(components.aml_deploy_model, own, code=code, request=self.json_file)
+        return live
+
+    @cached_property
+    def aml_reconcile(self) -> Step:
+        return self.run(components.aml_reconcile, {"run_id": "run", **self.workspace})
+
+
+MODEL = {"model_name": "name", "model_version": "version"}
+
+
+@pytest.fixture(scope="module", params=["kubeflow", "azureml"])
+def suite(request: pytest.FixtureRequest, emulator: EmulatorInfo, tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    folder = tmp_path_factory.mktemp(request.param)
+    kubeflow = request.param == "kubeflow"
+    steps = (
+        KubeflowSteps(folder, emulator.environment, NO_TYPE) if kubeflow else AzureMLSteps(folder, emulator.environment)
+    )
+    workspace = {"resource_group": emulator.resource_group, "workspace": emulator.workspace}
+    return Suite(steps, workspace, write_images(tmp_path_factory.mktemp("images")), f"by-{request.param}")
+
+
+@pytest.mark.parametrize("name", components.__all__)
+def test_a_component_runs_to_its_end_with_its_optional_artifacts_and_without(suite: Suite, name: str) -> None:
+    # A component that is new to the suite needs a case of its own in the class above.
+    step = getattr(suite, name)
+    definition = compiled(getattr(components, name))
+    assert step.values.keys() == definition.parameters("outputs").keys()
+    assert step.artifacts.keys() == definition.artifacts("outputs").keys()
+    for artifact, about in definition.artifacts("inputs").items():
+        given = {artifact in names for names in suite.given[name]}
+        assert given == ({True, False} if about.get("isOptional") else {True}), artifact
+
+
+def test_what_came_in_has_its_effect(suite: Suite) -> None:
+    assert suite.quality_gate.values["Output"] == "accepted"
+    assert suite.aml_register_model.values["name"] == suite.name
+    assert suite.aml_deploy_model.values["scoring_uri"].startswith("https://")
+
+
+@python
+def look(required: Input[Artifact], optional: Input[Artifact] = None) -> str:
+    from pathlib import Path
+
+    texts = [Path(artifact.path).read_text() for artifact in (required, optional) if artifact]
+    assert required.metadata["words"] == {"list": ["a", "b"]}
+    assert required.metadata["counts"] == {"struct": {"a": 1}}
+    return " ".join(texts)
+
+
+@python
+def describe(file: Output[Artifact]) -> None:
+    from pathlib import Path
+
+    Path(file.path).write_text("described")
+    file.metadata.update(words=["a", "b"], counts={"a": 1})
+
+
+@pytest.mark.parametrize("untyped", [NO_TYPE, EMPTY_TYPE], ids=["no type", "empty type"])
+def test_an_artifact_without_a_type_arrives_in_both_forms_that_were_recorded(
+    tmp_path: Path, untyped: Mapping[str, Any]
+) -> None:
+    steps = KubeflowSteps(tmp_path, {}, untyped)
+    described = steps.run(describe, {}, {}).artifacts["file"]
+    assert steps.run(look, {}, {"required": described}).values == {"Output": "described"}
+    both = steps.run(look, {}, {"required": described, "optional": described})
+    assert both.values == {"Output": "described described"}
+
+
+def test_the_launchers_double_writes_what_was_recorded() -> None:
+    recorded = json.loads(RECORDED.read_text())
+    for name, parameter in recorded["outputs"]["parameters"].items():
+        # The launcher's own folder, to which only OutputPath parameters go.
+        assert parameter == {"outputFile": f"/tmp/kfp/outputs/{name}"}
+        parameter["outputFile"] = f"/minio/mlpipeline/v2/artifacts/pipeline/run/register/3/{name}"
+    artifacts = {
+        name: stored({**artifact, "name": artifact["metadata"]["display_name"], "metadata": as_reported(artifact)})
+        for name, (artifact,) in ((name, one["artifacts"]) for name, one in recorded["inputs"]["artifacts"].items())
+    }
+    values = {"model_name": "fashion-mnist", "run_id": "run", "resource_group": "local", "workspace": "local"}
+    root = "mlpipeline/v2/artifacts/pipeline/run/register/3"
+    given = kubeflow_input(compiled(components.aml_register_model), values, artifacts, Path("/minio"), root)
+    assert given == recorded
+
+
+def as_reported(artifact: Mapping[str, Any]) -> dict[str, Any]:
+    """An artifact's metadata as the component wrote it, from how the driver handed it over."""
+    given = dict(artifact["metadata"])
+    del given["display_name"], given["store_session_info"]
+    return {name: next(iter(value.values())) if isinstance(value, dict) else value for name, value in given.items()}
