@@ -14,7 +14,7 @@ from kfp_azureml.aml_reconcile import component as reconcile_face
 from kfp_azureml.aml_register_model import component as register_face
 from kfp_azureml.azcreds import SECRET_NAME
 from kfp_azureml.compiling import PipelineOptions
-from kfp_azureml.compiling.pods import for_azure, for_gpu, for_kubeflow
+from kfp_azureml.compiling.pods import for_azure, for_gpu, for_kubeflow, time_to_live
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS
 from kfp_azureml.prep import component as prep_face
 from kfp_azureml.quality_gate import component as gate_face
@@ -35,7 +35,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
         name="image-classification",
         display_name="Image classification to Azure ML",
         description="Prepare images, train and score a Keras classifier, register it in Azure ML and bring it live.",
-        pipeline_config=dsl.PipelineConfig(ttl_seconds_after_finished=options.ttl_seconds),
+        pipeline_config=time_to_live(options),
     )
     def image_classification(
         resource_group: str,
@@ -178,7 +178,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
             (unfinished, reconcile_face, HOUR),
         ):
             task.set_display_name(face.DISPLAY_NAME).set_container_image(options.azure_image)
-            # Preflight is there to refuse at once; a second try would only make its user wait.
+            # Preflight is there to refuse at once; a second try of ours would only make its user wait.
             retry = task is not checked
             for_kubeflow(
                 task, options, cpu=azure_cpu, memory=azure_memory, timeout_seconds=timeout_seconds, retry=retry

@@ -23,7 +23,7 @@ from kubernetes_policies import Peer, lets_nothing_in, lets_out, pod_specs, rest
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
-ADDITIONS = ("identity-endpoint", "reconcile")
+ADDITIONS = ("identity-endpoint", "reconcile", "retries")
 NEWEST_VERSIONS = list(dict.fromkeys(major_minor(version) for version in all_versions()))[-3:]
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -303,6 +303,44 @@ def test_the_cron_job_runs_the_step_with_the_secret_and_reaches_azure_only(rende
     assert all(lets_out(policies, labels, *entry) for entry in [(DNS, 53, "UDP"), (AZURE, 443, "TCP")])
     closed = [(METADATA_ADDRESS, 80, "TCP"), (AZURE, 80, "TCP"), (kubeflow(app="ml-pipeline"), 8887, "TCP")]
     assert not any(lets_out(policies, labels, *entry) for entry in closed)
+
+
+STOCK_DEFAULTS = {"limit": "2", "retryPolicy": "OnError"}
+"""The retryStrategy in templateDefaults of a stock Kubeflow Pipelines 2.17.0."""
+
+
+def strategy(defaults: dict[str, str], template: dict[str, str]) -> dict[str, str]:
+    """A template's retries after Argo has merged the controller's defaults into what it leaves open."""
+    return {**defaults, **template}
+
+
+def test_the_addition_for_retries_leaves_everything_but_the_retries_as_it_is(rendered: dict[str, Objects]) -> None:
+    (config,) = rendered["retries"]
+    assert (config["kind"], config["metadata"]["namespace"]) == ("ConfigMap", "kubeflow")
+    assert config["metadata"]["name"] == "workflow-controller-configmap"
+    # Applied on the server's side, other entries stay; this one is replaced as a whole.
+    assert config["data"].keys() == {"workflowDefaults"}
+    spec = yaml.safe_load(config["data"]["workflowDefaults"])["spec"]
+    assert spec.keys() == {"ttlStrategy", "templateDefaults"}
+    assert set(spec["ttlStrategy"].values()) == {3600}
+    assert len(spec["ttlStrategy"]) == 3
+
+
+def test_with_the_addition_a_failed_step_is_retried_as_its_pipeline_says_and_no_dag_is(
+    rendered: dict[str, Objects],
+) -> None:
+    (config,) = rendered["retries"]
+    defaults = yaml.safe_load(config["data"]["workflowDefaults"])["spec"]["templateDefaults"]["retryStrategy"]
+    # What Kubeflow's compiler makes of set_retry, as recorded: no policy; and of a DAG, or a step without: nothing.
+    with_retries = {"limit": "{{inputs.parameters.retry-max-count}}"}
+    assert strategy(STOCK_DEFAULTS, with_retries)["retryPolicy"] == "OnError"
+    assert strategy(defaults, with_retries) == {**with_retries, "retryPolicy": "Always"}
+    assert strategy(defaults, {})["limit"] == "0"
+
+
+def test_the_addition_for_retries_is_in_no_overlay(rendered: dict[str, Objects]) -> None:
+    for name in OVERLAYS:
+        assert "workflow-controller-configmap" not in str(rendered[name])
 
 
 GOOD_POD: dict[str, Any] = {

@@ -49,7 +49,7 @@ def compile_flags(step_timeout: str = "--timeout") -> Callable[[Command], Comman
             "--workload-identity", is_flag=True, help="Sign in to Azure as the service account, without azcreds."
         ),
         click.option(
-            "--retries", type=int, metavar="COUNT", help="How often a failed step is tried again. [default: 1]"
+            "--retries", type=int, metavar="COUNT", help="How often to try a step again that lost its pod. [default: 1]"
         ),
         click.option(
             step_timeout,

@@ -32,7 +32,7 @@ class PipelineOptions:
         pull_secret: The Kubernetes secret to pull the images with; empty: none is needed.
         gpu: GPUs for the training step; None: it trains on CPUs.
         workload_identity: Whether the Azure steps sign in as their service account instead of with `azcreds`.
-        retries: How often a failed step is tried again, where that is safe; see `pods.for_kubeflow`.
+        retries: How often a step is tried again, where that is safe and the cluster allows it; see `pods.for_kubeflow`.
         timeouts: Seconds by the step's name, such as `train`, where the pipeline's own are not right.
         ttl_seconds: When to remove a finished run's pods, in seconds after its end; None: as the cluster does.
     """

@@ -12,7 +12,7 @@ from kfp_azureml.azcreds import SECRET_NAME, use_azure_secret
 from kfp_azureml.compiling.options import PipelineOptions
 
 if TYPE_CHECKING:
-    from kfp.dsl import PipelineTask
+    from kfp.dsl import PipelineConfig, PipelineTask
 
 WORKLOAD_IDENTITY_LABEL = "azure.workload.identity/use"
 """Azure's webhook gives pods with this label the identity of their service account."""
@@ -34,8 +34,11 @@ def for_kubeflow(
 
     A retry is safe for a step that leaves the same whichever attempt succeeds. All of the suite's do: prep, train,
     score and the gate write whole outputs or none, to the same place; register and deploy find what an earlier attempt
-    made and finish the rest. It makes up for a lost node, and costs a repetition where the mistake is the user's: so
-    there is one by default, and none for a step whose purpose is to refuse at once (`retry=False`).
+    made and finish the rest. It makes up for a lost pod. What it is made for is the installation's to say: kfp writes
+    no retry policy, and a stock Kubeflow 2.17 has OnError as its default, with which a step that failed by itself
+    stays failed (manifests/retries has another). So what is transient, the steps repeat themselves. Where there is
+    another policy, a retry costs a repetition of the user's mistake: so there is one by default, and none for a step
+    whose purpose is to refuse at once (`retry=False`), for which the installation's own default remains.
 
     Args:
         task: A task of a KFP pipeline; not that of a pipeline used as a component, or of an importer.
@@ -44,7 +47,7 @@ def for_kubeflow(
             limit for the request where there is none.
         memory: Memory, such as `2Gi`; likewise.
         timeout_seconds: When Kubernetes ends the pod, whatever it is doing; an image's download counts.
-        retry: Whether to try again when it failed, as often as `options.retries` says.
+        retry: Whether to ask for `options.retries` more tries.
 
     Returns:
         The same task, so that calls can be chained.
@@ -67,6 +70,25 @@ def for_kubeflow(
         all_attempts = (options.retries + 1) * (timeout_seconds + _PENDING_SECONDS)
         task.set_retry(options.retries, "30s", backoff_factor=2.0, backoff_max_duration=f"{all_attempts}s")
     return task
+
+
+def time_to_live(options: PipelineOptions) -> PipelineConfig:
+    """Return the pipeline's configuration, with the time after which a finished run's pods are removed.
+
+    Each outcome has its own: a stock Kubeflow 2.17 has a default for each, which goes before one for all.
+
+    Args:
+        options: What was chosen at compile time.
+
+    Returns:
+        What `dsl.pipeline` takes as `pipeline_config`.
+    """
+    from kfp.dsl import PipelineConfig
+
+    seconds = options.ttl_seconds
+    return PipelineConfig(
+        ttl_seconds_after_finished=seconds, ttl_seconds_after_success=seconds, ttl_seconds_after_failure=seconds
+    )
 
 
 def for_azure(task: PipelineTask, options: PipelineOptions, secret_name: str = SECRET_NAME) -> PipelineTask:

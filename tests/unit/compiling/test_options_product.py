@@ -141,7 +141,9 @@ def check_timeouts(compiled: Compiled, options: PipelineOptions) -> None:
 
 
 def check_ttl(compiled: Compiled, options: PipelineOptions) -> None:
-    assert compiled.config.get("resourceTtlOnCompletion") == options.ttl_seconds
+    # Each outcome has a default of its own in a stock installation, which goes before that of completion.
+    for outcome in ("Completion", "Success", "Failure"):
+        assert compiled.config.get(f"resourceTtlOn{outcome}") == options.ttl_seconds
 
 
 def check_limits(compiled: Compiled, _options: PipelineOptions) -> None:
@@ -231,7 +233,7 @@ def undo_timeout(compiled: Compiled) -> None:
 
 
 def undo_ttl(compiled: Compiled) -> None:
-    compiled.config.clear()
+    del compiled.config["resourceTtlOnFailure"]
 
 
 def undo_limit(compiled: Compiled) -> None:

@@ -1,0 +1,70 @@
+"""How many pods a run of the shipped pipeline makes on Kubeflow, counted from its compiled form.
+
+The rules are those of the Argo Workflow that the API server of Kubeflow Pipelines 2.17.0 makes of it: a pod for the
+driver of each DAG (the run's own, ExitHandler's, If's); for each step one for its driver, which decides about cache and
+pod, and one for the step itself unless the cache has it. Argo's own DAG nodes, of which a run has as many, are no pods.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import yaml
+
+from kfp_azureml.compiling.sources import shipped_pipelines
+
+AFTER_PREFLIGHT = {"prep", "train", "score", "quality-gate", "condition-2"}
+
+
+def pods(
+    pipeline: Any,
+    dag: Any,
+    *,
+    refused: Collection[str] = (),
+    cached: Collection[str] = (),
+    unreached: Collection[str] = (),
+) -> int:
+    """Count a DAG's pods, its driver's included.
+
+    Args:
+        pipeline: The compiled document.
+        dag: The component that is the DAG; at first `root`.
+        refused: Conditions that are not met: their driver runs, to find that out.
+        cached: Steps that the cache has.
+        unreached: What nobody gets to, since something before it failed.
+    """
+    count = 1
+    for name, task in dag["dag"]["tasks"].items():
+        component = pipeline["components"][task["componentRef"]["name"]]
+        if name in unreached:
+            continue
+        if "dag" not in component:
+            count += 1 if name in cached else 2
+        elif name in refused:
+            count += 1
+        else:
+            count += pods(pipeline, component, refused=refused, cached=cached, unreached=unreached)
+    return count
+
+
+def shipped() -> Any:
+    return next(yaml.safe_load_all((shipped_pipelines() / "image_classification.yaml").read_text()))
+
+
+def test_a_run_makes_as_many_pods_as_the_page_says() -> None:
+    pipeline = shipped()
+    assert pods(pipeline, pipeline["root"]) == 19
+    assert pods(pipeline, pipeline["root"], cached={"prep", "train", "score", "quality-gate"}) == 15
+    assert pods(pipeline, pipeline["root"], refused={"condition-2"}) == 15
+
+
+def test_the_rules_give_what_was_recorded_of_a_run_that_failed_in_preflight() -> None:
+    pipeline = shipped()
+    # root-driver, exit-handler-1-driver, and driver and step of aml-preflight and of aml-reconcile.
+    assert pods(pipeline, pipeline["root"], unreached=AFTER_PREFLIGHT) == 6
+
+
+def test_exit_handler_and_condition_cost_one_driver_each() -> None:
+    pipeline = shipped()
+    dags = [name for name, component in pipeline["components"].items() if "dag" in component]
+    assert sorted(dags) == ["comp-condition-2", "comp-exit-handler-1"]
+    assert len(pipeline["deploymentSpec"]["executors"]) * 2 + len(dags) + 1 == pods(pipeline, pipeline["root"])
