@@ -14,7 +14,7 @@ UV_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --gene
 REGISTRY ?=
 TAG ?=
 # What runs on this machine uses the images by their own names, whatever a shell exports for a cluster's.
-ifneq ($(filter run test-docker,$(MAKECMDGOALS)),)
+ifneq ($(filter run test-docker test-kubeflow,$(MAKECMDGOALS)),)
 override REGISTRY :=
 override TAG :=
 endif
@@ -137,6 +137,11 @@ wheel: $(READY) ## build the package, to be installed elsewhere, in dist
 .PHONY: test-docker
 test-docker: $(READY) images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
 	$(BIN)/pytest tests/docker $(ARGS)
+
+USERS ?= single profiles
+.PHONY: test-kubeflow
+test-kubeflow: $(READY) images ## the pipeline on Kubeflow Pipelines in kind, with one user and with profiles (USERS=single)
+	@$(foreach users,$(USERS),tests/kubeflow/run $(users) &&) true
 
 AZURE_TRAFFIC := dist/azure-traffic
 .PHONY: test-azure
