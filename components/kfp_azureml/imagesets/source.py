@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import string
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,12 @@ BLOCK_BYTES = 4 << 20
 ABSENT_STATUSES = (404, 410)
 # S3 answers this for a name it does not have to whoever may not list: so the next name has to be tried.
 REFUSED_STATUS = 403
+# Of a web server that may answer in a moment; the drivers of object stores repeat such requests by themselves.
+TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
+TRIES = 4
+PAUSE_SECONDS = 2.0  # doubled each time
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -155,13 +163,29 @@ def _web_folder(url: str) -> Source:
     from urllib.request import urlopen
 
     parts = urlsplit(url)
+    shown = _without_secrets(url)
 
     def open_raw(name: str) -> Any:
         address = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
         escaped = quote(address, safe=string.punctuation)  # spaces and the like; what is escaped already stays
-        return urlopen(escaped, timeout=TIMEOUT_SECONDS)  # noqa: S310 - the scheme has been looked at
+        for pause in (PAUSE_SECONDS * 2**number for number in range(TRIES - 1)):
+            try:
+                return urlopen(escaped, timeout=TIMEOUT_SECONDS)  # noqa: S310 - the scheme has been looked at
+            except OSError as error:
+                if not _is_transient(error):
+                    raise
+                logger.warning("%s/%s: %s; again in %g s", shown, name, first_line(error), pause)
+                time.sleep(pause)
+        return urlopen(escaped, timeout=TIMEOUT_SECONDS)  # noqa: S310
 
-    return Source(_without_secrets(url), open_raw, (OSError, HTTPException))
+    return Source(shown, open_raw, (OSError, HTTPException))
+
+
+def _is_transient(error: OSError) -> bool:
+    """Say whether a web server may answer in a moment; a name or a port that is not there is the user's mistake."""
+    status = getattr(error, "code", None)
+    lost = getattr(error, "reason", None) if status is None else None
+    return status in TRANSIENT_STATUSES or isinstance(lost or error, (ConnectionResetError, TimeoutError))
 
 
 def _object_store(uri: str, use_azure_credentials: bool) -> Source:

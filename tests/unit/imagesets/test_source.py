@@ -9,7 +9,10 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 import fsspec
 import pytest
 
+from clock import Clock
+from http_double import Response, serving
 from kfp_azureml.errors import CredentialsError, DataError
+from kfp_azureml.imagesets import source
 from kfp_azureml.imagesets.source import abfss_uri, open_source
 
 NAMES = ("images", "images.gz")
@@ -49,6 +52,12 @@ def answering(status, announced=None):
             pass
 
     return Answer
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Pauses take no time."""
+    return Clock().pass_in(monkeypatch, source)
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +154,22 @@ def test_a_web_server_that_refuses_is_quoted(status, reason):
         message = refused(lambda: open_source(f"{address}/data").open(NAMES))
     assert message.startswith(f"{address}/data: ")
     assert reason in message
+
+
+@pytest.mark.parametrize("bad", [Response(503, b""), Response(429, b""), None], ids=["503", "429", "no answer"])
+def test_a_web_server_that_fails_for_a_moment_is_asked_again(clock, bad):
+    answers = iter([bad, bad, Response(200, b"idx")])
+    with serving(lambda _request: next(answers)) as address, open_source(address).open(["a"]) as stream:
+        assert stream.read() == b"idx"
+    assert clock.sleeps == [2.0, 4.0]
+
+
+@pytest.mark.parametrize(("status", "asked"), [(503, 4), (400, 1)])
+def test_what_does_not_pass_is_refused_in_the_end_and_what_cannot_pass_at_once(clock, status, asked):
+    requests = []
+    with serving(lambda request: requests.append(request) or Response(status, b"")) as address:
+        assert str(status) in refused(lambda: open_source(address).open(["a"]))
+    assert len(requests) == asked
 
 
 def test_a_web_server_that_hangs_up_early_gives_a_short_file():
