@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from kfp_azureml import azcreds
 from kfp_azureml.azureml.credentials import credential
@@ -32,7 +32,10 @@ _LONG_ASSET = re.compile(
     rf"azureml:/{{1,2}}{_WORKSPACE}data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)", re.IGNORECASE
 )
 _DATASTORE = re.compile(rf"azureml://({_WORKSPACE})?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)", re.IGNORECASE)
-_BLOB_HOST = re.compile(r"(?P<account>[^.]+)\.blob\.(?P<endpoint>core\..+)")
+# A query, which may be a signature, is not needed beside our credentials. `#` is a letter of a path like any other.
+_BLOB = re.compile(
+    r"https://(?P<account>[^./]+)\.blob\.(?P<endpoint>core\.[^/]+)/(?P<container>[^/?]+)/?(?P<path>[^?]*)(\?.*)?"
+)
 
 
 def locate(address: str, *, resource_group: str = "", workspace: str = "", subscription_id: str = "") -> str:
@@ -91,12 +94,10 @@ def _in_datastore(client: PipelineClient[Any, Any], found: Mapping[str, str | No
 
 def _for_adlfs(address: str) -> str:
     """Return a blob's https address as one that is read with credentials; others are as they are."""
-    parts = urlsplit(address)
-    host = _BLOB_HOST.fullmatch(parts.netloc)
-    if parts.scheme != "https" or host is None:
+    found = _BLOB.fullmatch(address)
+    if found is None:
         return address
-    container, _, path = parts.path.lstrip("/").partition("/")
-    return f"abfss://{container}@{host['account']}.dfs.{host['endpoint']}/{path}"
+    return f"abfss://{found['container']}@{found['account']}.dfs.{found['endpoint']}/{unquote(found['path'])}"
 
 
 def _workspace(found: Mapping[str, str | None], given: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from io import BufferedReader
 from typing import Literal
 
 from kfp_azureml.errors import DataError
+from kfp_azureml.file_kinds import HEAD_BYTES, looks_like
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
@@ -133,7 +134,12 @@ def _read_header(stream: BufferedReader, name: str) -> tuple[BufferedReader | gz
     if not magic:
         raise DataError(f"{name}: the file is empty")
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
-        raise DataError(f"{name}: not an idx file (it starts with the bytes {magic.hex(' ')})")
+        kind = looks_like(_rest_of_head(data, magic))
+        raise DataError(
+            f"{name}: not an idx file: it looks like {kind}"
+            if kind
+            else f"{name}: not an idx file (it starts with the bytes {magic.hex(' ')})"
+        )
     if magic[2] != UNSIGNED_BYTE:
         raise DataError(f"{name}: holds {TYPES[magic[2]]}; only {TYPES[UNSIGNED_BYTE]} can be read")
     rank = magic[3]
@@ -144,6 +150,13 @@ def _read_header(stream: BufferedReader, name: str) -> tuple[BufferedReader | gz
     if 0 in dimensions:
         raise DataError(f"{name}: a dimension is zero ({' x '.join(map(str, dimensions))}): there is nothing in it")
     return data, dimensions
+
+
+def _rest_of_head(data: BufferedReader | gzip.GzipFile, start: bytes) -> bytes:
+    try:
+        return start + data.read(HEAD_BYTES - len(start))
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return start
 
 
 def _read(data: BufferedReader | gzip.GzipFile, size: int, name: str) -> bytes:

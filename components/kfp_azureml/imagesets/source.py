@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import string
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from kfp_azureml.azcreds import service_principal
 from kfp_azureml.errors import DataError, first_line
@@ -28,6 +29,9 @@ REFUSED_STATUS = 403
 TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 TRIES = 4
 PAUSE_SECONDS = 2.0  # doubled each time
+_SHOWN_ENTRIES = 8
+# A query of a web address, or of one that somebody signed: `#` and `?` alone may well be in a folder's name.
+_QUERY = re.compile(r"\?[\w.-]+=.*", re.DOTALL)
 
 logger = logging.getLogger(__name__)
 
@@ -38,35 +42,89 @@ class Source:
 
     Attributes:
         uri: What messages call it: without query and user, which may hold secrets.
-        open_raw: Opens a file by its name, unbuffered.
-        failures: What `open_raw` and reading may raise.
+        open_raw: Opens a file by its path in the folder, unbuffered; raises IsADirectoryError for a folder.
+        list_folder: Lists a folder in it by its path, `""` for itself: names, and whether each is a folder. Empty where
+            nothing can be listed, as on a web server.
+        failures: What these may raise, and reading.
     """
 
     uri: str
     open_raw: Callable[[str], Any]
+    list_folder: Callable[[str], Mapping[str, bool]]
     failures: tuple[type[Exception], ...]
 
     def open(self, names: Sequence[str]) -> InputStream:
         """Open the first of some names that is there.
 
+        Where none is, a file whose name differs in case or separators only will do, and one in a folder of such a name:
+        some archives unpack to a folder for each file.
+
         Args:
             names: File names, the likeliest first.
 
         Raises:
-            DataError: If none is there, or the source cannot be read.
+            DataError: If none is there, if it is not clear which is meant, or if the source cannot be read.
         """
         refusal: Exception | None = None
-        for name in names:
+        folders: list[str] = []
+        for path in self._paths(names, folders):
             try:
-                return InputStream(self.open_raw(name), f"{self.uri}/{name}", self.failures)
+                return InputStream(self.open_raw(path), f"{self.uri}/{path}", self.failures)
             except self.failures as error:
                 status = getattr(error, "status_code", None) or getattr(error, "code", None)
-                if isinstance(error, PermissionError) or status == REFUSED_STATUS:
+                if isinstance(error, IsADirectoryError):
+                    folders.append(path)
+                elif isinstance(error, PermissionError) or status == REFUSED_STATUS:
                     refusal = error
                 elif not isinstance(error, FileNotFoundError) and status not in ABSENT_STATUSES:
                     raise _unreadable(self.uri, error) from error
-        looked_for = f"no {names[0]} there (looked for {', '.join(names)})"
-        raise DataError(f"{self.uri}: {looked_for}" + (f": {first_line(refusal)}" if refusal else ""))
+        raise DataError(self._nothing_there(names, folders, refusal))
+
+    def _paths(self, names: Sequence[str], folders: Sequence[str]) -> Iterator[str]:
+        """Yield where to look; `folders` are those paths that proved to be one."""
+        yield from names
+        listed = self._list("")
+        yield from self._spelled(names, [name for name, is_folder in listed.items() if not is_folder])
+        same = self._spelled(names, [name for name, is_folder in listed.items() if is_folder])
+        for folder in dict.fromkeys([*folders, *same]):
+            inside = self._list(folder)
+            files = [name for name, is_folder in inside.items() if not is_folder and not name.startswith(".")]
+            found = [name for name in names if name in files] or list(self._spelled(names, files, folder))
+            # What cannot be listed may have it all the same; and what is alone there is meant, whatever its name.
+            for name in found or (files if len(files) == 1 else names if not inside else []):
+                yield f"{folder}/{name}"
+
+    def _spelled(self, names: Sequence[str], there: Iterable[str], folder: str = "") -> Iterator[str]:
+        """Yield those that are there under another spelling of the names, in the names' order."""
+        spelled: dict[str, list[str]] = {}
+        for name in there:
+            spelled.setdefault(_spelling(name), []).append(name)
+        for name in names:
+            found = spelled.pop(_spelling(name), [])
+            if name in found:
+                yield name
+            elif len(found) > 1:
+                where = f"{self.uri}/{folder}" if folder else self.uri
+                raise DataError(f"{where}: which one is {name}: {', '.join(sorted(found))}? Keep one")
+            else:
+                yield from found
+
+    def _list(self, folder: str) -> Mapping[str, bool]:
+        try:
+            return self.list_folder(folder)
+        except self.failures:
+            # Some storage may be read and not listed.
+            return {}
+
+    def _nothing_there(self, names: Sequence[str], folders: Sequence[str], refusal: Exception | None) -> str:
+        said = f"{self.uri}: no {names[0]} there (looked for {', '.join(names)})"
+        if refusal:
+            return f"{said}: {first_line(refusal)}"
+        for folder in folders:
+            said += f"; {folder} is a folder with {_enumeration(self._list(folder))} in it"
+        if not folders and (there := self._list("")):
+            said += f"; there is {_enumeration(there)}"
+        return said
 
 
 class InputStream(io.BufferedReader):
@@ -124,13 +182,14 @@ def open_source(input_data: str, *, use_azure_credentials: bool = False) -> Sour
         raise DataError("input_data is empty: name a folder or a URI with the four idx files")
     if "://" not in input_data:
         return _local_folder(Path(input_data))
+    scheme, authority, path = _split(input_data)
     try:
-        parts = urlsplit(input_data)
+        urlsplit(f"{scheme}://{authority}")
     except ValueError as error:
         raise DataError(f"input_data is not a proper URI ({error})") from error
-    match parts.scheme:
+    match scheme:
         case "file":
-            return _local_folder(Path(unquote(parts.path)))
+            return _local_folder(Path(unquote(path)))
         case "http" | "https":
             return _web_folder(input_data)
         case "wasbs":
@@ -145,15 +204,28 @@ def abfss_uri(wasbs_uri: str) -> str:
     Args:
         wasbs_uri: wasbs://CONTAINER@ACCOUNT.blob.core.windows.net/PATH
     """
-    parts = urlsplit(wasbs_uri)
-    return urlunsplit(parts._replace(scheme="abfss", netloc=parts.netloc.replace(".blob.", ".dfs.", 1)))
+    _, authority, path = _split(wasbs_uri)
+    return f"abfss://{authority.replace('.blob.', '.dfs.', 1)}{path}"
 
 
 def _local_folder(folder: Path) -> Source:
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
         raise DataError(f"{folder}: {what}; input_data names the folder of the four idx files")
-    return Source(str(folder), lambda name: (folder / name).open("rb", buffering=0), (OSError,))
+
+    def open_raw(name: str) -> Any:
+        path = folder / name
+        try:
+            return path.open("rb", buffering=0)
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise DataError(f"{path}: a link to {path.readlink()}, which is not there") from None
+            raise
+
+    def list_folder(name: str) -> Mapping[str, bool]:
+        return {entry.name: entry.is_dir() for entry in (folder / name).iterdir()}
+
+    return Source(str(folder), open_raw, list_folder, (OSError,))
 
 
 def _web_folder(url: str) -> Source:
@@ -162,23 +234,36 @@ def _web_folder(url: str) -> Source:
     from http.client import HTTPException
     from urllib.request import urlopen
 
-    parts = urlsplit(url)
+    scheme, authority, path = _split(url)
+    path, mark, query = path.partition("?")
     shown = _without_secrets(url)
 
     def open_raw(name: str) -> Any:
-        address = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
-        escaped = quote(address, safe=string.punctuation)  # spaces and the like; what is escaped already stays
-        for pause in (PAUSE_SECONDS * 2**number for number in range(TRIES - 1)):
-            try:
-                return urlopen(escaped, timeout=TIMEOUT_SECONDS)  # noqa: S310 - the scheme has been looked at
-            except OSError as error:
-                if not _is_transient(error):
-                    raise
-                logger.warning("%s/%s: %s; again in %g s", shown, name, first_line(error), pause)
-                time.sleep(pause)
-        return urlopen(escaped, timeout=TIMEOUT_SECONDS)  # noqa: S310
+        # A folder has no fragment. Spaces and the like are escaped; what is escaped already stays.
+        escaped = re.sub("#|%(?![0-9A-Fa-f]{2})", lambda found: quote(found[0]), f"{path.rstrip('/')}/{name}")
+        address = quote(f"{scheme}://{authority}{escaped}{mark}{query}", safe=string.punctuation)
+        answer = _open_web(address, f"{shown}/{name}")
+        if urlsplit(answer.url).path.endswith("/"):
+            answer.close()
+            raise IsADirectoryError(f"{name} is a folder")  # whose page we were redirected to
+        return answer
 
-    return Source(shown, open_raw, (OSError, HTTPException))
+    return Source(shown, open_raw, lambda _folder: {}, (OSError, HTTPException))
+
+
+def _open_web(address: str, shown: str) -> Any:
+    """Open an address, again after a moment if the server fails for one."""
+    from urllib.request import urlopen
+
+    for pause in (PAUSE_SECONDS * 2**number for number in range(TRIES - 1)):
+        try:
+            return urlopen(address, timeout=TIMEOUT_SECONDS)  # noqa: S310 - the scheme has been looked at
+        except OSError as error:
+            if not _is_transient(error):
+                raise
+            logger.warning("%s: %s; again in %g s", shown, first_line(error), pause)
+            time.sleep(pause)
+    return urlopen(address, timeout=TIMEOUT_SECONDS)  # noqa: S310
 
 
 def _is_transient(error: OSError) -> bool:
@@ -191,7 +276,7 @@ def _is_transient(error: OSError) -> bool:
 def _object_store(uri: str, use_azure_credentials: bool) -> Source:
     import fsspec
 
-    scheme = urlsplit(uri).scheme
+    scheme, _, _ = _split(uri)
     shown = _without_secrets(uri)
     options = _azure_options(use_azure_credentials) if scheme in AZURE_SCHEMES else {}
     try:
@@ -200,9 +285,17 @@ def _object_store(uri: str, use_azure_credentials: bool) -> Source:
         raise DataError(f"{shown}: {first_line(error)}") from error
 
     def open_raw(name: str) -> Any:
-        return filesystem.open(f"{root}/{name}", "rb", block_size=BLOCK_BYTES, cache_type="readahead")
+        file = filesystem.open(f"{root}/{name}", "rb", block_size=BLOCK_BYTES, cache_type="readahead")
+        if getattr(file, "details", {}).get("type") == "directory":
+            file.close()
+            raise IsADirectoryError(f"{name} is a folder")
+        return file
 
-    return Source(shown, open_raw, (OSError, *_driver_failures(scheme)))
+    def list_folder(name: str) -> Mapping[str, bool]:
+        entries = filesystem.ls(f"{root}/{name}".rstrip("/"), detail=True)
+        return {Path(entry["name"]).name: entry["type"] == "directory" for entry in entries}
+
+    return Source(shown, open_raw, list_folder, (OSError, *_driver_failures(scheme)))
 
 
 def _azure_options(use_credentials: bool) -> dict[str, str | bool]:
@@ -230,9 +323,29 @@ def _unreadable(name: str, error: Exception) -> DataError:
     return DataError(f"{name}: cannot be read: {first_line(error)}")
 
 
+def _split(uri: str) -> tuple[str, str, str]:
+    """Return scheme, authority and path; `urlsplit` would cut the path of an object at `#` and `?`."""
+    scheme, _, rest = uri.partition("://")
+    authority, slash, path = rest.partition("/")
+    return scheme.lower(), authority, slash + path
+
+
 def _without_secrets(uri: str) -> str:
-    parts = urlsplit(uri.rstrip("/"))
-    user, _, host = parts.netloc.rpartition("@")
+    scheme, authority, path = _split(uri)
+    user, _, host = authority.rpartition("@")
+    is_web = scheme in ("http", "https")
     # In abfss://CONTAINER@ACCOUNT the user is the container.
-    netloc = host if ":" in user or parts.scheme in ("http", "https") else parts.netloc
-    return urlunsplit(parts._replace(netloc=netloc, path=parts.path.rstrip("/"), query="", fragment=""))
+    shown = host if ":" in user or is_web else authority
+    path = path.partition("?")[0] if is_web else _QUERY.sub("", path)
+    return f"{scheme}://{shown}{path.rstrip('/')}"
+
+
+def _spelling(name: str) -> str:
+    """Return what names have in common that differ in case and separators only."""
+    return re.sub(r"[-._ ]+", "-", name.lower())
+
+
+def _enumeration(entries: Mapping[str, bool]) -> str:
+    names = sorted(entries)
+    more = len(names) - _SHOWN_ENTRIES
+    return (", ".join(names[:_SHOWN_ENTRIES]) or "nothing") + (f" and {more} more" if more > 0 else "")

@@ -44,8 +44,9 @@ def on_this_machine(input_data: str, folder: Path, use_azure_credentials: bool, 
     with whole_folder(folder) as part:
         for subset in subsets:
             for kind in kinds:
-                with source.open(file_names(subset, kind)) as stream:
-                    _copy(stream, part / Path(stream.name).name)
+                names = file_names(subset, kind)
+                with source.open(names) as stream:
+                    _copy(stream, part / names[0])  # prep reads it, zipped or not, by its content
     return folder
 
 

@@ -23,6 +23,11 @@ RESOURCES: dict[str, dict[str, Any]] = {
         "dataUri": "azureml://subscriptions/s2/resourcegroups/g2/workspaces/w2/datastores/lake/paths/a%20b/c"
     },
     f"{WORKSPACE}/data/web/versions/1": {"dataUri": "https://acc.blob.core.windows.net/box/web/data"},
+    f"{WORKSPACE}/data/odd/versions/1": {"dataUri": "azureml://datastores/store/paths/data #1 100% ü+?/"},
+    f"{WORKSPACE}/data/odd/versions/2": {"dataUri": "https://acc.blob.core.windows.net/box/data #1 100% ü+/"},
+    f"{WORKSPACE}/data/odd/versions/3": {
+        "dataUri": "https://acc.blob.core.windows.net/box/data%20%231%20100%25%20%C3%BC+?sig=secret"
+    },
     f"{WORKSPACE}/data/elsewhere/versions/1": {"dataUri": "https://example.com/data"},
     f"{WORKSPACE}/data/circle/versions/1": {"dataUri": "azureml:circle:1"},
     f"{WORKSPACE}/datastores/store": BLOB,
@@ -71,6 +76,9 @@ NAMES = {"resource_group": "g", "workspace": "w", "subscription_id": "s"}
         ("azureml:flowers@latest", "abfss://box@acc.dfs.core.windows.net/flowers/12/"),
         ("azureml:flowers:3", "abfss://fs@lake.dfs.core.windows.net/a b/c"),
         ("azureml:web:1", "abfss://box@acc.dfs.core.windows.net/web/data"),
+        ("azureml:odd:1", "abfss://box@acc.dfs.core.windows.net/data #1 100% ü+?/"),
+        ("azureml:odd:2", "abfss://box@acc.dfs.core.windows.net/data #1 100% ü+/"),
+        ("azureml:odd:3", "abfss://box@acc.dfs.core.windows.net/data #1 100% ü+"),
         ("azureml:elsewhere:1", "https://example.com/data"),
         ("azureml://datastores/store/paths/x/y", "abfss://box@acc.dfs.core.windows.net/x/y"),
         (

@@ -1,10 +1,12 @@
 """Sources: the same files from a folder, a web server or an object store; every refusal is one line."""
 
 import functools
+import shutil
 import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import fsspec
 import pytest
@@ -13,6 +15,7 @@ from clock import Clock
 from http_double import Response, serving
 from kfp_azureml.errors import CredentialsError, DataError
 from kfp_azureml.imagesets import source
+from kfp_azureml.imagesets.idx import file_names
 from kfp_azureml.imagesets.source import abfss_uri, open_source
 
 NAMES = ("images", "images.gz")
@@ -72,6 +75,7 @@ def served(request, tmp_path):
     folder.mkdir()
 
     def write(name, content):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
 
     match request.param:
@@ -132,10 +136,132 @@ def test_a_missing_folder_is_refused(tmp_path):
     assert "input_data is empty" in refused(lambda: open_source(""))
 
 
-def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path):
-    (tmp_path / "images").mkdir()
+def test_a_file_in_a_folder_of_its_name_is_read(served):
+    """As archives unpack that were made for each file, such as Kaggle's MNIST."""
+    write, uri, shown = served
+    write("images/images", CONTENT)
+    with open_source(uri).open(NAMES) as stream:
+        assert stream.read() == CONTENT
+        assert stream.name == f"{shown}/images/images"
+    write("images.gz", b"beside it")
+    with open_source(uri).open(NAMES) as stream:
+        assert stream.name == f"{shown}/images.gz"
+
+
+@pytest.mark.parametrize(
+    ("there", "read"),
+    [
+        ("train-images.idx3-ubyte/train-images-idx3-ubyte", True),
+        ("train-images-idx3-ubyte.gz/train-images-idx3-ubyte", True),
+        ("train-images-idx3-ubyte/train-images.idx3-ubyte.gz", True),
+        ("TRAIN-IMAGES-IDX3-UBYTE", True),
+        ("Train-Images.idx3-ubyte.GZ", True),
+        ("train_images_idx3_ubyte", True),
+        ("TRAIN-IMAGES-IDX3-UBYTE/Train-Images-Idx3-Ubyte", True),
+        ("train-images-idx3-ubyte/data", True),
+        ("t10k-images-idx3-ubyte", False),
+        ("train-labels-idx1-ubyte/train-images-idx3-ubyte", False),
+    ],
+)
+@pytest.mark.parametrize("store", ["path", "memory", "zip"])
+def test_other_spellings_and_folders_are_found(tmp_path, store, there, read):
+    (tmp_path / "set" / there).parent.mkdir(parents=True)
+    (tmp_path / "set" / there).write_bytes(b"pixels")
+    uri = str(tmp_path / "set")
+    if store == "memory":
+        fsspec.filesystem("memory").pipe_file(f"/{tmp_path.name}/{there}", b"pixels")
+        uri = f"memory://{tmp_path.name}"
+    elif store == "zip":
+        shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path, "set")
+        uri = f"zip://set::{tmp_path / 'set.zip'}"
+    source = open_source(uri)
+    names = file_names("train", "images")
+    if not read:
+        assert f"there is {there.partition('/')[0]}" in refused(lambda: source.open(names))
+        return
+    with source.open(names) as stream:
+        assert stream.read() == b"pixels"
+        assert stream.name.endswith(there)
+
+
+def test_it_is_said_when_two_files_could_be_meant(tmp_path):
+    for name in ("Images", "IMAGES"):
+        (tmp_path / name).touch()
     message = refused(lambda: open_source(str(tmp_path)).open(NAMES))
-    assert message.startswith(f"{tmp_path}: cannot be read")
+    assert message == f"{tmp_path}: which one is images: IMAGES, Images? Keep one"
+    (tmp_path / "images").mkdir()
+    for name in ("Images", "IMAGES"):
+        (tmp_path / name).unlink()
+        (tmp_path / "images" / name).touch()
+    message = refused(lambda: open_source(str(tmp_path)).open(NAMES))
+    assert message == f"{tmp_path}/images: which one is images: IMAGES, Images? Keep one"
+
+
+def test_a_folder_without_the_file_is_said(served):
+    write, uri, shown = served
+    write("images/one.txt", b"")
+    write("images/two.txt", b"")
+    message = refused(lambda: open_source(uri).open(NAMES))
+    assert message.startswith(f"{shown}: no images there (looked for images, images.gz); ")
+    # A web server lists nothing.
+    listed = "nothing" if uri.startswith("http") else "one.txt, two.txt"
+    if not uri.startswith("memory"):
+        assert message.endswith(f"images is a folder with {listed} in it")
+
+
+def test_a_link_that_leads_nowhere_is_said(tmp_path):
+    (tmp_path / "images").symlink_to("../annex/images")
+    message = refused(lambda: open_source(str(tmp_path)).open(NAMES))
+    assert message == f"{tmp_path}/images: a link to ../annex/images, which is not there"
+
+
+ODD = "data #1 100% ü+? x"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"memory://top/{ODD}",
+        f"memory://top/{ODD}/#",
+        f"abfss://box@acc.dfs.core.windows.net/{ODD}",
+        f"s3://bucket/{ODD}",
+    ],
+)
+def test_an_objects_address_is_shown_whole(driver, monkeypatch, uri):
+    assert open_source(uri).uri == uri
+    wasbs = f"wasbs://box@acc.blob.core.windows.net/{ODD}"
+    assert open_source(wasbs).uri == f"abfss://box@acc.dfs.core.windows.net/{ODD}"
+    assert driver[-1][0] == f"abfss://box@acc.dfs.core.windows.net/{ODD}"
+
+
+def test_a_signature_is_not_shown(driver):
+    assert open_source("abfss://box@acc.dfs.core.windows.net/a #1?sv=2024&sig=secret").uri.endswith("/a #1")
+    assert open_source("s3://key:secret@bucket/a #1").uri == "s3://bucket/a #1"
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+def test_a_folder_with_odd_characters_is_read_and_shown_whole(tmp_path, escaped):
+    name = "data #1 100% ü+"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "images").write_bytes(CONTENT)
+    written = quote(name) if escaped else name
+    with (
+        web_server(functools.partial(QuietFiles, directory=tmp_path)) as address,
+        open_source(f"{address}/{written}").open(NAMES) as stream,
+    ):
+        assert stream.read() == CONTENT
+        assert stream.name == f"{address}/{written}/images"
+    for uri in (f"file://{tmp_path}/{written}", f"{tmp_path}/{name}"):
+        with open_source(uri).open(NAMES) as stream:
+            assert stream.read() == CONTENT
+            assert stream.name == f"{tmp_path}/{name}/images"
+
+
+def test_a_file_uri_may_have_a_question_mark_in_its_path(tmp_path):
+    (tmp_path / ODD).mkdir()
+    (tmp_path / ODD / "images").write_bytes(CONTENT)
+    with open_source(f"file://localhost{tmp_path}/{ODD}").open(NAMES) as stream:
+        assert stream.name == f"{tmp_path}/{ODD}/images"
 
 
 def test_a_web_server_that_is_not_there_is_refused():

@@ -5,7 +5,9 @@ import hashlib
 import subprocess
 import sys
 import urllib.request
+from email.message import Message
 from pathlib import Path
+from urllib.response import addinfourl
 
 import pytest
 
@@ -25,9 +27,11 @@ def refuse(*args: object, **kwargs: object) -> None:
 
 def serve(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answer downloads from a folder, and have no apt."""
-    monkeypatch.setattr(
-        urllib.request, "urlopen", lambda address, timeout: (folder / address.rsplit("/", 1)[1]).open("rb")
-    )
+
+    def urlopen(address: str, timeout: float) -> addinfourl:
+        return addinfourl((folder / address.rsplit("/", 1)[1]).open("rb"), Message(), address)
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     monkeypatch.setattr(subprocess, "run", refuse)
 
 
