@@ -9,6 +9,7 @@ The schema's metadata holds `image_shape`, [height, width, channels], and `class
 from __future__ import annotations
 
 import json
+import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kfp_azureml.errors import DataError, first_line
+from kfp_azureml.file_kinds import HEAD_BYTES, looks_like
 from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ def write_parquet(
 def open_parquet(paths: Sequence[Path]) -> ImageSet:
     """Open Parquet files that together are one image set.
 
+    Only their footers are kept: a file is open while it is read, however many there are.
+
     Args:
         paths: The files, in order. Files without rows are passed over.
 
@@ -79,56 +83,64 @@ def open_parquet(paths: Sequence[Path]) -> ImageSet:
         DataError: If a file is not Parquet, has other columns, lacks the metadata or differs from the first file in
             shape or classes; or if there is no image at all.
     """
-    files = [_open_file(path) for path in paths]
-    shape, classes = _read_metadata(paths[0], files[0])
-    for path, file in zip(paths, files, strict=True):
-        if _read_metadata(path, file) != (shape, classes):
+    footers = [_read_footer(path) for path in paths]
+    shape, classes = _read_metadata(paths[0], footers[0])
+    for path, footer in zip(paths, footers, strict=True):
+        if _read_metadata(path, footer) != (shape, classes):
             raise DataError(f"{path}: image shape or classes differ from those of {paths[0].name}: not one image set")
-    count = sum(file.metadata.num_rows for file in files)
+    count = sum(footer.num_rows for footer in footers)
     if not count:
         raise DataError(f"{paths[0].parent}: the image set is empty")
 
     # The first group of each file, as the set counts them.
-    first_groups = list(accumulate((file.num_row_groups for file in files), initial=0))[:-1]
+    first_groups = list(accumulate((footer.num_row_groups for footer in footers), initial=0))[:-1]
     group_sizes = tuple(
-        file.metadata.row_group(group).num_rows for file in files for group in range(file.num_row_groups)
+        footer.row_group(group).num_rows for footer in footers for group in range(footer.num_row_groups)
     )
 
     def read_group(index: int) -> Batch:
         number = bisect_right(first_groups, index) - 1
-        with _damage(paths[number]):
-            table = files[number].read_row_group(index - first_groups[number], use_threads=False)
+        with _opened(paths[number], footers[number]) as file:
+            table = file.read_row_group(index - first_groups[number], use_threads=False)
         labels = _labels(paths[number], table, len(classes))
         return Batch(_images(table).reshape(-1, *shape), labels)
 
     def read_labels() -> NDArray[np.uint8]:
         import numpy as np
 
-        return np.concatenate([_read_labels(path, file) for path, file in zip(paths, files, strict=True)])
+        return np.concatenate([_read_labels(path, footer) for path, footer in zip(paths, footers, strict=True)])
 
-    def _read_labels(path: Path, file: Any) -> NDArray[np.uint8]:
-        with _damage(path):
+    def _read_labels(path: Path, footer: Any) -> NDArray[np.uint8]:
+        with _opened(path, footer) as file:
             table = file.read(columns=[LABEL], use_threads=False)
         return _labels(path, table, len(classes))
 
     return ImageSet(ImageSetInfo(count, shape, classes), group_sizes, read_group, read_labels)
 
 
-def _open_file(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path, footer: Any) -> Iterator[Any]:
+    """Open a file whose footer has been read, for as long as it is read."""
+    with _damage(path), pq.ParquetFile(path, metadata=footer, page_checksum_verification=True) as file:
+        yield file
+
+
+def _read_footer(path: Path) -> Any:
     with _damage(path):
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-    schema = file.schema_arrow
+        footer = pq.read_metadata(path)
+        schema = footer.schema.to_arrow_schema()
     if sorted(schema.names) != [IMAGE, LABEL]:
         raise DataError(f"{path}: columns are {', '.join(schema.names)}; expected {IMAGE} and {LABEL}")
     if not pa.types.is_fixed_size_binary(schema.field(IMAGE).type):
         raise DataError(f"{path}: column {IMAGE} is {schema.field(IMAGE).type}; expected fixed-size binary")
     if schema.field(LABEL).type != pa.uint8():
         raise DataError(f"{path}: column {LABEL} is {schema.field(LABEL).type}; expected uint8")
-    return file
+    return footer
 
 
-def _read_metadata(path: Path, file: Any) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-    metadata = file.schema_arrow.metadata or {}
+def _read_metadata(path: Path, footer: Any) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+    schema = footer.schema.to_arrow_schema()
+    metadata = schema.metadata or {}
     for key in (SHAPE_KEY, CLASSES_KEY):
         if key not in metadata:
             raise DataError(f"{path}: no {key.decode()} in the schema's metadata: not written by prep")
@@ -138,7 +150,7 @@ def _read_metadata(path: Path, file: Any) -> tuple[tuple[int, int, int], tuple[s
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: unreadable image_shape or classes in the schema's metadata ({error})") from error
     shape = (height, width, channels)
-    size = file.schema_arrow.field(IMAGE).type.byte_width
+    size = schema.field(IMAGE).type.byte_width
     if min(shape) < 1 or prod(shape) != size:
         raise DataError(f"{path}: images have {size} bytes, which is not the shape {shape} of the metadata")
     return shape, classes
@@ -169,4 +181,11 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
+        # What the system refuses, such as one more open file, is no fault of the content.
+        if isinstance(error, OSError) and error.errno:
+            raise DataError(f"{path}: cannot be read ({os.strerror(error.errno)})") from error
+        with path.open("rb") as stream:
+            kind = looks_like(stream.read(HEAD_BYTES))
+        if kind and "Parquet" not in kind:
+            raise DataError(f"{path}: not a Parquet file: it looks like {kind}") from error
         raise DataError(f"{path}: not a Parquet file, or damaged ({first_line(error)})") from error

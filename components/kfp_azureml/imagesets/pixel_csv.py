@@ -16,6 +16,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from kfp_azureml.errors import DataError, first_line
+from kfp_azureml.file_kinds import HEAD_BYTES, looks_like
 from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ def open_csv(path: Path) -> ImageSet:
     pixels = first_line.count(b",")
     side = isqrt(pixels)
     if side < 1 or side * side != pixels:
+        kind = looks_like(first_line[:HEAD_BYTES])
+        if not kind.startswith("text"):
+            raise DataError(f"{path}: not a CSV file of pixels" + (f": it looks like {kind}" if kind else ""))
         raise DataError(f"{path}: {pixels} pixels a line are no square image; other shapes need Parquet")
     blocks = list(_scan(path))
     all_labels = np.frombuffer(b"".join(block.labels for block in blocks), np.uint8)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -198,7 +200,7 @@ def test_parts_that_do_not_belong_together_are_refused(tmp_path):
 def test_a_damaged_parquet_file_is_refused(tmp_path):
     path = tmp_path / "images.parquet"
     path.write_bytes(b"")
-    assert f"{path}: not a Parquet file, or damaged" in refused(tmp_path)
+    assert f"{path}: not a Parquet file: it looks like an empty file" in refused(tmp_path)
 
     write_parquet(path, GREY, CLASSES, chunks(*random_set(50)))
     content = bytearray(path.read_bytes())
@@ -208,6 +210,64 @@ def test_a_damaged_parquet_file_is_refused(tmp_path):
     content[60] ^= 1  # one pixel of the first page: only its checksum can tell
     path.write_bytes(content)
     assert f"{path}: not a Parquet file, or damaged" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 12345\n", "a Git LFS pointer"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "an HTML page"),
+    ],
+)
+def test_what_has_only_the_name_of_a_parquet_file_is_said(tmp_path, content, kind):
+    (tmp_path / "images.parquet").write_bytes(content)
+    assert f"images.parquet: not a Parquet file: it looks like {kind}" in refused(tmp_path)
+
+
+READ_WITH_FEW_FILES = """
+import resource, sys
+import numpy as np
+from kfp_azureml.imagesets.opening import open_image_set
+from kfp_azureml.train.batches import Split
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+images = open_image_set(sys.argv[1])
+assert len(images.group_sizes) == 60, images.group_sizes
+assert len(images.read_labels()) == 120
+assert sum(map(len, images.batches(7))) == 120
+split = Split(images, 0.1, 13)
+assert sum(map(len, split.training_batches(9, np.random.default_rng(13)))) == 108
+assert sum(map(len, split.validation_batches(9))) == 12
+"""
+
+
+def test_a_set_of_more_parts_than_files_may_be_open_is_read(tmp_path):
+    for part in range(60):
+        write_parquet(tmp_path / f"part-{part:03}.parquet", GREY, CLASSES, chunks(*random_set(2, seed=part)))
+    done = subprocess.run([sys.executable, "-c", READ_WITH_FEW_FILES, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+READ_WITH_NO_FILE_LEFT = """
+import os, resource, sys
+from pathlib import Path
+import pyarrow.parquet, json
+from kfp_azureml.imagesets.parquet import open_parquet
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+try:
+    while True:
+        os.open("/dev/null", os.O_RDONLY)
+except OSError:
+    open_parquet([Path(sys.argv[1])])
+"""
+
+
+def test_what_the_system_refuses_is_not_called_damage(tmp_path):
+    write_parquet(tmp_path / "a.parquet", GREY, CLASSES, chunks(*random_set(2)))
+    command = [sys.executable, "-c", READ_WITH_NO_FILE_LEFT, tmp_path / "a.parquet"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].endswith("a.parquet: cannot be read (Too many open files)")
 
 
 @pytest.mark.parametrize(
@@ -223,6 +283,8 @@ def test_a_damaged_parquet_file_is_refused(tmp_path):
         ("7,1,2,3,4\n\n", "after line 0: a label is not a number from 0 to 255"),
         ("label,1x1,1x2,2x1,2x2\n7,1,2,3,4\n", "after line 0: a label is not a number from 0 to 255"),
         ("256,1,2,3,4\n", "a label is not a number from 0 to 255"),
+        ("<html><body>404", "not a CSV file of pixels: it looks like an HTML page ('<html><body>404')"),
+        ("version https://git-lfs.github.com/spec/v1\noid", "looks like a Git LFS pointer"),
     ],
 )
 def test_a_damaged_csv_file_is_refused(tmp_path, text, reason):
