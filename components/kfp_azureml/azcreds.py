@@ -65,14 +65,14 @@ def service_principal(environ: Mapping[str, str] = os.environ) -> ServicePrincip
         The service principal; None if the environment holds none of its keys.
 
     Raises:
-        CredentialsError: If it holds some of them only, or empty ones.
+        CredentialsError: If it holds some of them only, or one that is empty or damaged; see `flaw`.
     """
     if not any(key in environ for key in PRINCIPAL_KEYS):
         return None
     missing = [key for key in PRINCIPAL_KEYS if not environ.get(key)]
     if missing:
         raise CredentialsError(f"{', '.join(missing)} missing or empty: add it to the secret {SECRET_NAME}")
-    tenant, client, secret = (environ[key] for key in PRINCIPAL_KEYS)
+    tenant, client, secret = (_sound(key, environ[key]) for key in PRINCIPAL_KEYS)
     return ServicePrincipal(tenant, client, secret)
 
 
@@ -80,7 +80,7 @@ def subscription_id(environ: Mapping[str, str] = os.environ) -> str:
     """Read the Azure subscription that a step was given.
 
     Raises:
-        CredentialsError: If there is none.
+        CredentialsError: If there is none, or it is damaged; see `flaw`.
     """
     value = environ.get(SUBSCRIPTION_KEY)
     if not value:
@@ -88,4 +88,31 @@ def subscription_id(environ: Mapping[str, str] = os.environ) -> str:
             f"{SUBSCRIPTION_KEY} is missing or empty: add it to the secret {SECRET_NAME}, "
             "or give the parameter subscription_id"
         )
+    return _sound(SUBSCRIPTION_KEY, value)
+
+
+def flaw(value: str) -> str:
+    """Say what is wrong with a value as text: what `echo`, editors and Windows put around it.
+
+    Azure answers such a value as if it were another one, which sends people after the wrong fault.
+
+    Returns:
+        What goes on after the key's name, and shows nothing of the value; empty if nothing is wrong.
+    """
+    if value.startswith("\ufeff"):
+        return "begins with a byte order mark"
+    if value != value.rstrip():
+        return "ends in white space"
+    if value != value.lstrip():
+        return "begins with white space"
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return "is in quotation marks"
+    if not value.isprintable():
+        return "holds a line break or another character that cannot be printed"
+    return ""
+
+
+def _sound(key: str, value: str) -> str:
+    if wrong := flaw(value):
+        raise CredentialsError(f"{key} {wrong}: remove it in the secret {SECRET_NAME}")
     return value

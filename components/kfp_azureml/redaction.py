@@ -56,7 +56,9 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
         text: Any text.
         environ: The environment variables, some of which are secrets.
     """
-    known = _hidden | {environ[name] for name in _SECRET_VARIABLES if len(environ.get(name, "")) >= _SHORTEST}
+    # Without the line break that a variable may end in, which would hide nothing else.
+    values = (environ.get(name, "").strip() for name in _SECRET_VARIABLES)
+    known = _hidden | {value for value in values if len(value) >= _SHORTEST}
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, BLOT)
     for pattern in _PATTERNS:

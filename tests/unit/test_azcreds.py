@@ -35,3 +35,33 @@ def test_the_subscription_is_read_from_the_environment():
 def test_a_missing_subscription_names_its_key(environ):
     with pytest.raises(CredentialsError, match="AZ_SUBSCRIPTION_ID is missing or empty"):
         subscription_id(environ)
+
+
+DAMAGED = {
+    "value\n": "ends in white space",
+    "value\r\n": "ends in white space",
+    "value ": "ends in white space",
+    "value\t": "ends in white space",
+    "\n": "ends in white space",
+    " value": "begins with white space",
+    "\ufeffvalue": "begins with a byte order mark",
+    '"value"': "is in quotation marks",
+    "'value'": "is in quotation marks",
+    "va\nlue": "holds a line break or another character that cannot be printed",
+    "va\u200blue": "holds a line break or another character that cannot be printed",
+}
+
+
+@pytest.mark.parametrize("key", PRINCIPAL)
+@pytest.mark.parametrize(("value", "said"), DAMAGED.items())
+def test_a_damaged_value_is_one_line_that_names_its_key_and_never_shows_it(key, value, said):
+    with pytest.raises(CredentialsError) as refused:
+        service_principal({**PRINCIPAL, key: value})
+    assert str(refused.value) == f"{key} {said}: remove it in the secret azcreds"
+
+
+@pytest.mark.parametrize(("value", "said"), DAMAGED.items())
+def test_so_is_a_damaged_subscription(value, said):
+    with pytest.raises(CredentialsError) as refused:
+        subscription_id({"AZ_SUBSCRIPTION_ID": value})
+    assert str(refused.value) == f"AZ_SUBSCRIPTION_ID {said}: remove it in the secret azcreds"

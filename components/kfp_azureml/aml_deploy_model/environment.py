@@ -13,6 +13,7 @@ import yaml
 from kfp_azureml.azureml.content import text_hash
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.steps import progress
+from kfp_azureml.text_files import read_user_text
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -96,9 +97,7 @@ def ensure_environment(client: MLClient, recipe: EnvironmentRecipe) -> None:
 
 def _read_conda(path: Path) -> dict[str, Any]:
     try:
-        conda = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise DeploymentError(f"conda file {path}: missing") from None
+        conda = yaml.safe_load(read_user_text(path, DeploymentError, name=f"conda file {path}"))
     except yaml.YAMLError as error:
         raise DeploymentError(f"conda file {path}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(conda, dict) or not isinstance(conda.get("dependencies"), list):

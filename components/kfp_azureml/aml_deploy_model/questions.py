@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.errors import DeploymentError, ModelError
 from kfp_azureml.model_folder import SAMPLE_FILE
+from kfp_azureml.text_files import read_user_text
 
 if TYPE_CHECKING:
     import httpx
@@ -176,14 +177,12 @@ def question_from_file(request: Path) -> Question:
     Raises:
         DeploymentError: If the file is missing or is not JSON.
     """
+    body = read_user_text(request, DeploymentError, name=f"request {request}")
     try:
-        body = request.read_bytes()
         json.loads(body)
-    except FileNotFoundError:
-        raise DeploymentError(f"request {request}: missing") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DeploymentError(f"request {request}: not JSON ({error})") from error
-    return Question(body)
+    return Question(body.encode())
 
 
 def _body(images: list[object]) -> bytes:

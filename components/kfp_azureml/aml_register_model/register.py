@@ -19,6 +19,7 @@ from kfp_azureml.azureml.results import write_result
 from kfp_azureml.errors import ModelError
 from kfp_azureml.model_folder import SAMPLE_FILE, CheckRecord, hash_files, sha256
 from kfp_azureml.steps import progress, report, run_step
+from kfp_azureml.text_files import read_user_json
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -277,12 +278,7 @@ def _metric_tags(check: CheckRecord | None) -> dict[str, str]:
 def _param_tags(params: Path | None) -> dict[str, str]:
     if params is None:
         return {}
-    try:
-        entries = json.loads(params.read_text())
-    except FileNotFoundError:
-        raise ModelError(f"{params}: missing; expected a JSON file with the run's parameters") from None
-    except ValueError as error:
-        raise ModelError(f"{params}: not JSON ({error})") from error
+    entries = read_user_json(params, ModelError, expected="a JSON file with the run's parameters")
     if not isinstance(entries, dict) or any(isinstance(value, (dict, list)) for value in entries.values()):
         raise ModelError(f"{params}: expected one flat JSON object, as its entries become tags")
     return _as_tags(entries)

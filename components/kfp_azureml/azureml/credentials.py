@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, service_principal
+from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, flaw, service_principal
 from kfp_azureml.azureml.renewal import RenewableCredential
 from kfp_azureml.errors import CredentialsError
 from kfp_azureml.steps import quieten
@@ -76,6 +76,9 @@ def _workload_identity(environ: Mapping[str, str]) -> TokenCredential:
             f"{', '.join(missing)} missing or empty beside {FEDERATED_TOKEN_FILE}: annotate the pod's service account "
             "with azure.workload.identity/client-id (and tenant-id, if the webhook has no default)"
         )
+    for name in _WORKLOAD_IDENTITY:
+        if wrong := flaw(environ[name]):
+            raise CredentialsError(f"{name} {wrong}: mend the annotation of the pod's service account")
 
     from azure.identity import WorkloadIdentityCredential
 

@@ -14,12 +14,12 @@ from kfp_azureml import azcreds
 from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.retries import SDK_RETRIES, retrying
+from kfp_azureml.azureml.workspace_config import configured_workspace
 from kfp_azureml.errors import WorkspaceError
 from kfp_azureml.steps import quieten
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.core.credentials import TokenCredential
 
 # With show_progress=False the SDK drops what its upload threads raise, and waits for them for ever. Nothing is shown
 # all the same: see `quiet_sdk`.
@@ -54,7 +54,7 @@ def workspace_client(resource_group: str = "", workspace: str = "", subscription
     if workspace:
         client = MLClient(identity, subscription, resource_group, workspace, **_CLIENT_SETTINGS)
     else:
-        client = _client_from_config(identity)
+        client = MLClient(identity, *configured_workspace(), **_CLIENT_SETTINGS)
     with azure_errors(f"workspace {client.workspace_name} in resource group {client.resource_group_name}"):
         retrying("reading the workspace", lambda: client.workspaces.get(client.workspace_name))
     return client
@@ -89,18 +89,3 @@ def quiet_sdk() -> Iterator[None]:
     """
     with Path(os.devnull).open("w") as sink, redirect_stdout(sink), redirect_stderr(sink):
         yield
-
-
-def _client_from_config(identity: TokenCredential) -> MLClient:
-    from azure.ai.ml import MLClient
-    from azure.ai.ml.exceptions import ValidationException
-
-    try:
-        return MLClient.from_config(identity, **_CLIENT_SETTINGS)
-    except ValidationException as error:
-        raise WorkspaceError(
-            f"no workspace named: give resource_group and workspace, or a complete config.json in {Path.cwd()} "
-            "or above (Azure ML studio offers it for download)"
-        ) from error
-    except ValueError as error:
-        raise WorkspaceError(f"the workspace's config.json is not JSON ({error})") from error

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_azureml.errors import KubeflowError
 from kfp_azureml.kubeflow.cluster import NAMESPACE
 from kfp_azureml.kubeflow.failures import NotTheApiError, api_errors
+from kfp_azureml.text_files import read_user_text
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -90,8 +91,6 @@ def connect(connection: Connection) -> Client:
     Raises:
         KubeflowError: If there is no address, nothing answers there, it is not Kubeflow, or it wants another identity.
     """
-    from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials
-
     host = _with_scheme(connection.host) if connection.host else _address_in_a_pod()
     if not host and (connection.token or connection.token_file):
         raise KubeflowError(
@@ -104,7 +103,7 @@ def connect(connection: Connection) -> Client:
         "ssl_ca_cert": str(connection.ca_cert) if connection.ca_cert else None,
     }
     if connection.token_file:
-        given["credentials"] = ServiceAccountTokenVolumeCredentials(str(connection.token_file))
+        given["credentials"] = _token_of(connection.token_file)
     with warnings.catch_warnings(), redirect_stdout(StringIO()), api_errors("connecting", host):
         warnings.simplefilter("ignore", FutureWarning)
         client = _bounded_client_class()(**given)
@@ -175,6 +174,17 @@ def _bounded_client_class() -> type[Client]:
     return BoundedClient
 
 
+def _token_of(path: Path) -> Any:
+    """Return what reads the token anew for each request, as it is renewed; kfp's own takes plain UTF-8 only."""
+    from kfp.client.token_credentials_base import TokenCredentialsBase
+
+    class TokenFile(TokenCredentialsBase):  # type: ignore[misc]
+        def refresh_api_key_hook(self, config: Any) -> None:
+            config.api_key["authorization"] = _readable_secret(path, "token")
+
+    return TokenFile()
+
+
 def _staying_at(config: Any, host: str) -> Any:
     """Keep a configuration's address: the hook of a kubeconfig that renews the token sets the cluster's again.
 
@@ -211,10 +221,7 @@ def _mounted_token(environ: Mapping[str, str]) -> Path | None:
 
 
 def _readable_secret(path: Path, what: str) -> str:
-    try:
-        return _sendable(path.read_text(), f"{what} in {path}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KubeflowError(f"{what} file {path}: cannot be read ({type(error).__name__})") from error
+    return _sendable(read_user_text(path, KubeflowError, name=f"{what} file {path}"), f"{what} in {path}")
 
 
 def _sendable(text: str, where: str) -> str:

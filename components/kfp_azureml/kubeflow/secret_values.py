@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kfp_azureml.azcreds import KEYS
+from kfp_azureml.azcreds import KEYS, flaw
 from kfp_azureml.errors import CredentialsError
+from kfp_azureml.text_files import read_user_text
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GUIDS = ("AZ_SUBSCRIPTION_ID", "AZ_TENANT_ID", "AZ_CLIENT_ID")
@@ -42,14 +43,14 @@ class SecretValues:
         """Check the values.
 
         Raises:
-            CredentialsError: If one is missing, empty, has white space around it or is not of its kind.
+            CredentialsError: If one is missing, empty, damaged (see `azcreds.flaw`) or not of its kind.
         """
         for key in KEYS:
             value = self.by_key.get(key, "")
             if not value.strip():
                 raise CredentialsError(f"{key} is empty")
-            if value != value.strip() or not value.isprintable():
-                raise CredentialsError(f"{key} has white space, a line break or an unprintable character: remove it")
+            if wrong := flaw(value):
+                raise CredentialsError(f"{key} {wrong}: remove it")
             if key in _GUIDS and not _GUID.fullmatch(value):
                 raise CredentialsError(f"{key} is not an id such as 01234567-89ab-cdef-0123-456789abcdef")
 
@@ -79,10 +80,7 @@ def read_values(
 
 
 def _read_file(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CredentialsError(f"file {path}: cannot be read ({type(error).__name__})") from None
+    text = read_user_text(path, CredentialsError, name=f"file {path}")
     values = _of_json(path, text) if text.lstrip().startswith("{") else _of_lines(text)
     if not values:
         raise CredentialsError(f"file {path}: has none of {', '.join(KEYS)}")
@@ -94,6 +92,8 @@ def _of_json(path: Path, text: str) -> dict[str, str]:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise CredentialsError(f"file {path}: not JSON (line {error.lineno})") from None
+    except RecursionError:
+        raise CredentialsError(f"file {path}: not usable JSON: nested too deeply") from None
     named = {_NAMES_OF_AZ.get(name, name): value for name, value in document.items()}
     return {key: str(named[key] or "") for key in KEYS if key in named}
 

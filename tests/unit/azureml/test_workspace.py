@@ -4,8 +4,10 @@ import sys
 from unittest.mock import MagicMock
 
 import pytest
+from azure.ai.ml import MLClient
 
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url, workspace_client
+from kfp_azureml.azureml.workspace_config import configured_workspace
 from kfp_azureml.errors import CredentialsError, WorkspaceError
 
 
@@ -31,12 +33,46 @@ def test_without_names_a_config_json_is_needed(tmp_path, monkeypatch):
         workspace_client()
 
 
-@pytest.mark.parametrize("text", ["{", json.dumps({"subscription_id": "s"})])
-def test_a_broken_config_json_is_refused(tmp_path, monkeypatch, text):
-    (tmp_path / "config.json").write_text(text)
+CONFIG = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", "not JSON (Expecting property name"),
+        (json.dumps({"subscription_id": "s"}).encode(), "names no workspace: expected the texts subscription_id, "),
+        (json.dumps({**CONFIG, "workspace_name": 7}).encode(), "names no workspace"),
+        (json.dumps({"Scope": "/subscriptions/s"}).encode(), "names no workspace"),
+        (b"[]", "names no workspace"),
+        (b"7", "names no workspace"),
+        (b"<!DOCTYPE html><html>", "not JSON: it looks like an HTML page"),
+        (b"[" * 100_000, "not usable JSON: nested too deeply"),
+        (json.dumps({**CONFIG, "x": "ü"}, ensure_ascii=False).encode("cp1252"), "not UTF-8 text (line 1)"),
+    ],
+)
+def test_a_broken_config_json_is_refused(tmp_path, monkeypatch, content, said):
+    (tmp_path / "config.json").write_bytes(content)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(WorkspaceError, match=r"config\.json"):
+    with pytest.raises(WorkspaceError) as refused:
         workspace_client()
+    assert str(refused.value).startswith(f"{tmp_path}/config.json: {said}")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("place", ["config.json", ".azureml/config.json", "project.json", "aml_config/config.json"])
+@pytest.mark.parametrize("config", [CONFIG, {"Scope": "/subscriptions/s/resourceGroups/g/providers/p/workspaces/w"}])
+def test_a_config_json_is_found_and_read_as_the_sdk_would(tmp_path, monkeypatch, encoding, place, config):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    if "Scope" in config:
+        config = {"Scope": config["Scope"].replace("providers/p", "providers/Microsoft.MachineLearningServices")}
+    (tmp_path / place).write_bytes(json.dumps(config, indent=2).replace("\n", "\r\n").encode(encoding))
+    (tmp_path / "below" / "it").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "below" / "it")
+    assert configured_workspace() == ("s", "g", "w")
+    if encoding == "utf-8":
+        sdk = MLClient.from_config(MagicMock())
+        assert (sdk.subscription_id, sdk.resource_group_name, sdk.workspace_name) == ("s", "g", "w")
 
 
 def test_a_missing_subscription_is_named_before_anything_is_asked(monkeypatch):

@@ -194,7 +194,16 @@ def test_a_check_without_what_signs_in_says_how_to_install_it(cluster: Kubernete
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize(
-    ("value", "said"), [("", "is empty"), (" \t", "is empty"), ("VALUE\n", "white space"), (" VALUE", "white space")]
+    ("value", "said"),
+    [
+        ("", "is empty"),
+        (" \t", "is empty"),
+        ("VALUE\n", "ends in white space: remove it"),
+        ("VALUE\r\n", "ends in white space"),
+        (" VALUE", "begins with white space"),
+        ("\ufeffVALUE", "begins with a byte order mark"),
+        ('"VALUE"', "is in quotation marks"),
+    ],
 )
 def test_what_is_empty_or_has_stray_white_space_never_reaches_the_cluster(
     cluster: KubernetesApi, key: str, value: str, said: str
@@ -274,7 +283,14 @@ def test_a_file_goes_before_the_environment(tmp_path: Path, text: str, found: di
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "cannot be read"), (b"\xff\xfe", "cannot be read"), (b"{", "not JSON"), (b"PASSWORD=a", "has none of")],
+    [
+        (None, "missing"),
+        (b"\xff\xfea", "not a text file"),
+        ("AZ_CLIENT_SECRET=ü".encode("cp1252"), r"not UTF-8 text \(line 1\): save it as UTF-8"),
+        (b"{", "not JSON"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b"PASSWORD=a", "has none of"),
+    ],
 )
 def test_a_file_that_is_no_use_is_one_line(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "credentials"
@@ -282,6 +298,14 @@ def test_a_file_that_is_no_use_is_one_line(tmp_path: Path, content: bytes | None
         path.write_bytes(content)
     with pytest.raises(CredentialsError, match=said):
         read_values(path, None, VALUES)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+def test_a_file_of_windows_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "credentials"
+    for text in (LINES.replace("\n", "\r\n"), json.dumps(VALUES, indent=2).replace("\n", "\r\n")):
+        path.write_bytes(text.encode(encoding))
+        assert read_values(path, None, {}).by_key == VALUES
 
 
 def test_no_value_can_be_given_on_the_command_line() -> None:

@@ -65,8 +65,19 @@ def test_what_cannot_be_sent_is_refused_and_not_shown(tmp_path: Path, text: str)
         with pytest.raises(KubeflowError, match="expected one line of plain characters") as raised:
             chosen(**{option: secret_file(tmp_path, text)})
         assert not text.strip() or text not in str(raised.value)
-    with pytest.raises(KubeflowError, match="cannot be read"):
+    with pytest.raises(KubeflowError, match=r"token file .*nowhere: missing"):
         chosen(token_file=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("kind", ["token", "cookie"])
+def test_a_file_that_windows_wrote_opens_the_door_too(
+    kubeflow: KubeflowApi, tmp_path: Path, kind: str, encoding: str
+) -> None:
+    setattr(kubeflow, kind, SECRET)
+    path = tmp_path / "secret"
+    path.write_bytes(f"{SECRET}\r\n".encode(encoding))
+    connect(chosen(host=kubeflow.url, **{f"{kind}_file": path}))
 
 
 def test_without_an_address_it_says_how_to_give_one() -> None:

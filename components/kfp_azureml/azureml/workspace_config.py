@@ -1,0 +1,60 @@
+"""The file that names a workspace: `config.json`, as Azure ML studio offers it for download.
+
+The SDK looks for it and reads it, too, but only as UTF-8, and what else it finds ends in a traceback.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kfp_azureml.errors import WorkspaceError
+from kfp_azureml.text_files import read_user_json
+
+_FOLDERS = (".azureml", "aml_config", "")
+_FILES = ("config.json", "project.json")
+_KEYS = ("subscription_id", "resource_group", "workspace_name")
+_SCOPE_PARTS = (2, 4, 8)  # of /subscriptions/../resourceGroups/../providers/../workspaces/..
+
+
+def configured_workspace() -> tuple[str, str, str]:
+    """Read subscription, resource group and workspace from the nearest file, in the SDK's order.
+
+    Raises:
+        WorkspaceError: If there is none, or it is not complete.
+    """
+    found = _find()
+    if found is None:
+        raise WorkspaceError(
+            f"no workspace named: give resource_group and workspace, or a complete config.json in {Path.cwd()} "
+            "or above (Azure ML studio offers it for download)"
+        )
+    named = _named(read_user_json(found, WorkspaceError))
+    if named is None:
+        raise WorkspaceError(
+            f"{found}: names no workspace: expected the texts {', '.join(_KEYS)}; or give resource_group and workspace"
+        )
+    return named
+
+
+def _find() -> Path | None:
+    here = Path.cwd()
+    for folder in _FOLDERS:
+        for file in _FILES:
+            for above in (here, *here.parents):
+                if (above / folder / file).is_file():
+                    return above / folder / file
+    return None
+
+
+def _named(config: object) -> tuple[str, str, str] | None:
+    if not isinstance(config, dict):
+        return None
+    # What the first SDK wrote has one resource id.
+    if scope := config.get("Scope"):
+        parts = str(scope).split("/")
+        config = dict(zip(_KEYS, (parts[part] for part in _SCOPE_PARTS if part < len(parts)), strict=False))
+    values = [config.get(key) for key in _KEYS]
+    if not all(isinstance(value, str) and value for value in values):
+        return None
+    subscription, group, workspace = map(str, values)
+    return subscription, group, workspace
