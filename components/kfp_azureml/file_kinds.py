@@ -12,6 +12,9 @@ import re
 HEAD_BYTES = 1024
 """How much of a file's beginning `looks_like` needs."""
 
+POINTERS = ("a Git LFS pointer", "a git-annex pointer")
+"""How `looks_like` calls what a version control system keeps in the place of a large file."""
+
 _EXCERPT = 60  # characters of a text that are shown
 
 _MAGIC = (
@@ -67,11 +70,21 @@ def looks_like(head: bytes) -> str:
     return _kind_of_text(text) if text else ""
 
 
+def stand_in(head: bytes) -> str:
+    """Say what stands in for a file that was not downloaded: a page, a pointer, nothing; see `looks_like`.
+
+    Returns:
+        The phrase; empty if the content may well be the file's own.
+    """
+    kind = looks_like(head)
+    return kind if kind.startswith((*POINTERS, "an HTML page", "an empty file", "zero bytes")) else ""
+
+
 def _kind_of_text(text: str) -> str:
     if text.startswith(_GIT_LFS):
-        return "a Git LFS pointer, not the file itself: run `git lfs pull`"
+        return f"{POINTERS[0]}, not the file itself: run `git lfs pull`"
     if _GIT_ANNEX.match(text):
-        return "a git-annex pointer, not the file itself: run `git annex get`"
+        return f"{POINTERS[1]}, not the file itself: run `git annex get`"
     words = " ".join(text.split())
     excerpt = repr(words if len(words) <= _EXCERPT else f"{words[:_EXCERPT]}...")
     # A page may begin with comments or with the declaration of XML.

@@ -16,7 +16,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml import model_json
 from kfp_azureml.errors import ModelError
+from kfp_azureml.file_kinds import HEAD_BYTES, POINTERS, stand_in
+from kfp_azureml.folder_files import files_below
+from kfp_azureml.model_json import member
+from kfp_azureml.text_files import read_user_json
 
 KERAS_FILE = "model.keras"
 ONNX_FILE = "model.onnx"
@@ -25,6 +30,8 @@ MANIFEST_FILE = "model.json"
 # What score leaves beside its predictions, for register and deploy.
 CHECK_FILE = "check.json"
 SAMPLE_FILE = "sample.json"
+
+_DTYPES = ("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -110,10 +117,24 @@ def read_manifest(folder: str | Path) -> Manifest:
     """
     raw = _read_json(Path(folder) / MANIFEST_FILE)
     try:
-        signature = {"input": _tensor(raw["input"]), "output": _tensor(raw["output"])}
-        return Manifest(**{**raw, **signature, "classes": tuple(raw["classes"])})
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{Path(folder) / MANIFEST_FILE}: not a model manifest ({error})") from error
+        return Manifest(
+            architecture=model_json.text(member(raw, "architecture"), "'architecture'"),
+            input=_tensor(raw, "input", rank=4),
+            output=_tensor(raw, "output", rank=2),
+            preprocessing=model_json.text(member(raw, "preprocessing"), "'preprocessing'"),
+            classes=model_json.texts(member(raw, "classes"), "'classes'"),
+            metrics={
+                name: model_json.number(value, f"metric {name!r}")
+                for name, value in model_json.mapping(member(raw, "metrics"), "'metrics'").items()
+            },
+            versions={
+                name: model_json.text(value, f"version of {name!r}")
+                for name, value in model_json.mapping(member(raw, "versions"), "'versions'").items()
+            },
+            files=model_json.hashes(member(raw, "files"), "'files'"),
+        )
+    except ValueError as error:
+        raise ModelError(f"{Path(folder) / MANIFEST_FILE}: not a manifest that train wrote: {error}") from error
 
 
 def verify_files(folder: str | Path, files: Mapping[str, str], recorded: Mapping[str, str]) -> None:
@@ -132,6 +153,8 @@ def verify_files(folder: str | Path, files: Mapping[str, str], recorded: Mapping
         if name not in files:
             raise ModelError(f"{path}: missing, though it was recorded: train and score again")
         if files[name] != expected:
+            if kind := _stand_in(path):
+                raise ModelError(f"{path}: not what was recorded: it looks like {kind}")
             raise ModelError(f"{path}: the content is not what was recorded (sha256 differs): train and score again")
 
 
@@ -148,35 +171,73 @@ def read_check(folder: str | Path) -> CheckRecord:
     """
     raw = _read_json(Path(folder) / CHECK_FILE)
     try:
-        return CheckRecord(**raw)
-    except TypeError as error:
-        raise ModelError(f"{Path(folder) / CHECK_FILE}: not a check record ({error})") from error
+        return CheckRecord(
+            files=model_json.hashes(member(raw, "files"), "'files'"),
+            accuracy=model_json.number(member(raw, "accuracy"), "'accuracy'", most=1),
+            loss=model_json.number(member(raw, "loss"), "'loss'"),
+            images=model_json.count(member(raw, "images"), "'images'"),
+        )
+    except ValueError as error:
+        raise ModelError(f"{Path(folder) / CHECK_FILE}: not a record that score wrote: {error}") from error
+
+
+def refuse_stand_ins(folder: str | Path, files: Mapping[str, str]) -> None:
+    """Check that no file is what stands in for one that was not downloaded, such as a Git LFS pointer.
+
+    Args:
+        folder: The model folder.
+        files: Its files, by name.
+
+    Raises:
+        ModelError: If there is one.
+    """
+    for name in files:
+        path = Path(folder) / name
+        if (kind := _stand_in(path)).startswith(POINTERS):
+            raise ModelError(f"{path}: it looks like {kind}")
 
 
 def hash_files(folder: str | Path) -> dict[str, str]:
-    """Return the sha256 of every file below a folder, by relative POSIX path, sorted."""
-    root = Path(folder)
-    paths = sorted(path for path in root.rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): sha256(path) for path in paths}
+    """Return the sha256 of every file below a folder, by relative POSIX path, sorted.
+
+    Raises:
+        ModelError: If there is something in it that cannot be hashed; see `folder_files.files_below`.
+    """
+    return {name: sha256(path) for name, path in files_below(folder).items()}
 
 
 def sha256(path: Path) -> str:
-    """Return a file's sha256 as hex digits."""
+    """Return a file's sha256 as hex digits.
+
+    Raises:
+        ModelError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _tensor(raw: Mapping[str, Any], key: str, rank: int) -> Tensor:
+    tensor = model_json.mapping(member(raw, key), repr(key))
+    dtype = model_json.text(member(tensor, "dtype"), f"the dtype of {key!r}")
+    if dtype not in _DTYPES:
+        raise ValueError(f"the dtype of {key!r} is {dtype!r}; expected one of {', '.join(_DTYPES)}")
+    return Tensor(
+        name=model_json.text(member(tensor, "name"), f"the name of {key!r}"),
+        shape=model_json.shape(member(tensor, "shape"), f"the shape of {key!r}", rank),
+        dtype=dtype,
+    )
+
+
+def _stand_in(path: Path) -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _tensor(raw: dict[str, Any]) -> Tensor:
-    return Tensor(name=raw["name"], shape=tuple(raw["shape"]), dtype=raw["dtype"])
+        return stand_in(stream.read(HEAD_BYTES))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        raw = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise ModelError(f"{path}: missing; expected a folder written by the train or score step") from None
-    except ValueError as error:
-        raise ModelError(f"{path}: not JSON ({error})") from error
+    raw = read_user_json(path, ModelError, expected="a folder written by the train or score step")
     if not isinstance(raw, dict):
         raise ModelError(f"{path}: expected a JSON object")
     return raw

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.errors import KfpAzuremlError, first_line
-from kfp_azureml.file_kinds import HEAD_BYTES, looks_like
+from kfp_azureml.file_kinds import HEAD_BYTES, stand_in
 
 _UTF8 = ("utf-8", "utf-8-sig")
 
@@ -51,9 +51,9 @@ def read_user_json(path: Path, failure: type[KfpAzuremlError], *, name: str = ""
     except RecursionError:
         raise failure(f"{name}: not usable JSON: nested too deeply") from None
     except ValueError as error:
-        kind = looks_like(content[:HEAD_BYTES])
-        instead = "" if kind.startswith(("JSON", "text")) else f": it looks like {kind}"
-        raise failure(f"{name}: not JSON{instead or f' ({first_line(error)})'}") from error
+        kind = stand_in(content[:HEAD_BYTES])
+        instead = f": it looks like {kind}" if kind else f" ({first_line(error)})"
+        raise failure(f"{name}: not JSON{instead}") from error
 
 
 def decode_user_text(content: bytes, failure: type[KfpAzuremlError], *, name: str) -> str:

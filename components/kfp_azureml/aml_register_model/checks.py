@@ -13,6 +13,7 @@ from kfp_azureml.model_folder import (
     CheckRecord,
     read_check,
     read_manifest,
+    refuse_stand_ins,
     verify_files,
 )
 
@@ -53,6 +54,7 @@ def check_model(
     if not files:
         raise ModelError(f"{model}: expected a model folder with files in it")
     _check_layout(model, model_type)
+    refuse_stand_ins(model, files)
     if MANIFEST_FILE in files:
         recorded = read_manifest(model).files
         verify_files(model, files, recorded)

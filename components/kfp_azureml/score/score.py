@@ -95,8 +95,6 @@ def score_model(
             confusion=tuple(map(tuple, confusion.tolist())),
             roc=roc.curve(),
         )
-        if not np.isfinite(result.loss):
-            raise ModelError(f"{input_model}: the model's probabilities are not numbers: train it again")
         write_check(
             folder,
             CheckRecord(
@@ -132,14 +130,12 @@ def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Ite
     import numpy as np
 
     from kfp_azureml.imagesets.image_set import images_per_group
-    from kfp_azureml.onnx_session import in_runs, open_session
+    from kfp_azureml.onnx_session import in_runs, open_network
 
-    session = open_session(onnx_file)
+    network = open_network(onnx_file, manifest)
     done, due = 0, every(PROGRESS_SECONDS)
     for batch in images.batches(images_per_group(images.info.shape)):
-        probabilities = in_runs(
-            lambda some: session.run([manifest.output.name], {manifest.input.name: some})[0], batch.images, RUN_IMAGES
-        )
+        probabilities = in_runs(network, batch.images, RUN_IMAGES)
         yield Scored(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))
         done += len(batch)
         if due():

@@ -136,3 +136,20 @@ def test_names_azure_takes(name):
 def test_names_azure_refuses(name):
     with pytest.raises(ModelError, match="model_name"):
         check_asset_name(name, "model_name")
+
+
+def test_an_mlflow_model_whose_data_is_a_link_is_whole(tmp_path):
+    folder = tmp_path / "mlflow"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {}\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "model.keras").write_bytes(b"keras")
+    (folder / "data").symlink_to("../elsewhere")
+    assert check_model(folder, hash_files(folder), "mlflow_model") is None
+    assert set(hash_files(folder)) == {"MLmodel", "data/model.keras"}
+
+
+def test_a_git_lfs_pointer_is_not_registered(tmp_path):
+    (tmp_path / "weights.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
+    with pytest.raises(ModelError, match=r"weights\.bin: it looks like a Git LFS pointer, not the file itself: run"):
+        check(tmp_path, "custom_model")

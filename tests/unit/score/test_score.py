@@ -195,3 +195,117 @@ def test_the_command_ends_with_one_line(model_folder: Path, tmp_path: Path) -> N
     done = CliRunner().invoke(main, options)
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith(f"score: {missing}: no such folder")
+
+
+JUNK = b"\x08\x07\x12junk"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n"
+
+
+def junk(folder: Path) -> None:
+    (folder / ONNX_FILE).write_bytes(JUNK * 100)
+
+
+def pointer(folder: Path) -> None:
+    (folder / ONNX_FILE).write_bytes(POINTER)
+
+
+def empty(folder: Path) -> None:
+    (folder / ONNX_FILE).write_bytes(b"")
+
+
+def truncated(folder: Path) -> None:
+    content = (folder / ONNX_FILE).read_bytes()
+    (folder / ONNX_FILE).write_bytes(content[: len(content) // 2])
+
+
+def altered(change: Callable[[onnx.ModelProto], object]) -> Callable[[Path], None]:
+    def alter(folder: Path) -> None:
+        model = onnx.load(folder / ONNX_FILE)
+        change(model)
+        onnx.save(model, folder / ONNX_FILE)
+
+    return alter
+
+
+def rename_output(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = model.graph.node[-1].output[0] = "other"
+
+
+def rename_input(model: onnx.ModelProto) -> None:
+    model.graph.input[0].name = model.graph.node[0].input[0] = "other"
+
+
+def take_floats(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+
+
+def take_three_dimensions(model: onnx.ModelProto) -> None:
+    del model.graph.input[0].type.tensor_type.shape.dim[3]
+
+
+def take_larger_images(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 3
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.zeros((6, 3), np.float32), "weights"))
+
+
+def take_one_image(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def answer_four_classes(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.zeros((4, 4), np.float32), "weights"))
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+
+
+def answer_logits(model: onnx.ModelProto) -> None:
+    del model.graph.node[-1]
+    model.graph.node[-1].output[0] = "probabilities"
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((4, 3), -1, np.float32), "weights"))
+
+
+def keep_weights_elsewhere(model: onnx.ModelProto) -> None:
+    weights = model.graph.initializer[0]
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="../gone.bin")
+
+
+def use_an_unknown_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[-1].op_type = "NoSuchOperator"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (junk, "ONNX Runtime cannot run it: "),
+        (pointer, "ONNX Runtime cannot run it: it looks like a Git LFS pointer"),
+        (empty, "ONNX Runtime cannot run it: it looks like an empty file"),
+        (truncated, "ONNX Runtime cannot run it: "),
+        (altered(rename_output), "its outputs are 'other'; the manifest names 'probabilities'"),
+        (altered(rename_input), "its inputs are 'other'; the manifest names 'image'"),
+        (altered(take_floats), "input 'image' is float32 [None, 2, 2, 1]; the manifest says uint8 [None, 2, 2, 1]"),
+        (altered(take_three_dimensions), "input 'image' is uint8 [None, 2, 2]; the manifest says"),
+        (altered(take_larger_images), "input 'image' is uint8 [None, 3, 2, 1]; the manifest says"),
+        (altered(take_one_image), "input 'image' is uint8 [1, 2, 2, 1]; the manifest says"),
+        (altered(answer_four_classes), "output 'probabilities' is float32 [None, 4]; the manifest says"),
+        (altered(answer_logits), "what it answers are not probabilities ("),
+        (altered(keep_weights_elsewhere), "ONNX Runtime cannot run it: "),
+        (altered(use_an_unknown_operator), "ONNX Runtime cannot run it: "),
+    ],
+)
+def test_a_foreign_or_damaged_network_is_one_line(
+    model_folder: Path,
+    make_set: MakeSet,
+    random_images: Images,
+    tmp_path: Path,
+    damage: Callable[[Path], None],
+    said: str,
+) -> None:
+    damage(model_folder)
+    write_manifest(model_folder, read_manifest(model_folder))
+    with pytest.raises(ModelError) as refused:
+        score_model(make_set(*random_images), model_folder, tmp_path / "result")
+    assert str(refused.value).startswith(f"{model_folder}/model.onnx: {said}")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "result").exists()
