@@ -165,7 +165,7 @@ def question_from_sample(content: bytes, min_accuracy: float = 1.0) -> Question:
         expected = tuple(int(index) for index in sample["predicted"])
         images = list(sample["images"])
         pairs = list(zip(images, expected, strict=True))
-    except (ValueError, OverflowError, KeyError, TypeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{SAMPLE_FILE}: not a sample that the score step wrote ({error})") from error
     parts = tuple(Question(_body([image]), (index,) if min_accuracy == 1 else None) for image, index in pairs)
     return Question(_body(images), expected, min_accuracy, parts)

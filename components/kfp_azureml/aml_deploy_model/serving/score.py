@@ -3,7 +3,8 @@
 It stands alone: the endpoint's environment holds NumPy and ONNX Runtime, and nothing else of this project.
 
 Request:   {"images": [IMAGE, ...]}; an IMAGE is the base64 of its bytes (uint8, row by row, channels last), or nested
-           lists of whole numbers 0 to 255, [height][width] or [height][width][channels].
+           lists of whole numbers 0 to 255, [height][width] or [height][width][channels]. The base64 may have line
+           breaks, the URL-safe alphabet, no padding, or `data:...;base64,` before it.
 Answer:    {"predictions": [{"label": ..., "index": ..., "probability": ...}, ...], "probabilities": [[...], ...]}
            in the order of the images; the classes' order is the model's.
 A request that cannot be answered gets status 400 and {"error": one line}; a managed endpoint passes that on as 424,
@@ -11,9 +12,9 @@ with the 400 in the header ms-azureml-model-error-statuscode.
 """
 
 import base64
-import binascii
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +28,17 @@ MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "model.json"
 FIELDS = ("images", "input_data", "data")  # ours, then what other Azure ML clients send
 MOST_IMAGES = 1000  # in one request
+MOST_EDGE = 1 << 16  # pixels
+IMAGE_FILES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP"}
+DATA_URL = re.compile(r"data:[^,]*?(;base64)?,", re.IGNORECASE)
 
 
 class BadRequestError(ValueError):
     """The caller's fault; the message is for the caller."""
+
+
+class BadModelError(Exception):
+    """The model folder is not what train writes; the message is for the deployment's log."""
 
 
 @dataclass(frozen=True)
@@ -82,24 +90,55 @@ def load(folder: Path) -> Classifier:
 
     Raises:
         FileNotFoundError: If there is not exactly one, with its manifest.
+        BadModelError: If they are damaged, or do not fit each other.
     """
     found = sorted(folder.rglob(MODEL_FILE))
     if len(found) != 1 or not found[0].with_name(MANIFEST_FILE).is_file():
         raise FileNotFoundError(f"expected one {MODEL_FILE} with its {MANIFEST_FILE} below {folder}, found {found}")
-    manifest = json.loads(found[0].with_name(MANIFEST_FILE).read_text())
+    path = found[0]
     options = onnxruntime.SessionOptions()
     # The deployment runs one worker for each core (WORKER_COUNT), so each keeps to one.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(found[0]), options, providers=["CPUExecutionProvider"])
-    height, width, channels = manifest["input"]["shape"][1:]
-    return Classifier(
-        session=session,
-        input=manifest["input"]["name"],
-        output=manifest["output"]["name"],
-        dtype=manifest["input"]["dtype"],
-        shape=(height, width, channels),
-        classes=tuple(manifest["classes"]),
-    )
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise BadModelError(f"{path}: ONNX Runtime cannot run it: {_first_line(error)}") from error
+    model = read_manifest(path.with_name(MANIFEST_FILE), session)
+    for what, name, tensors in (
+        ("input", model.input, session.get_inputs()),
+        ("output", model.output, session.get_outputs()),
+    ):
+        names = [tensor.name for tensor in tensors]
+        if name not in names:
+            raise BadModelError(f"{path}: its {what}s are {', '.join(names)}; {MANIFEST_FILE} names {name}")
+    return model
+
+
+def read_manifest(path: Path, session: onnxruntime.InferenceSession) -> Classifier:
+    """Read what a model's manifest says of it.
+
+    Raises:
+        BadModelError: If it is not what train writes.
+    """
+    try:
+        manifest = json.loads(path.read_bytes())
+        _, height, width, channels = manifest["input"]["shape"]
+        model = Classifier(
+            session=session,
+            input=str(manifest["input"]["name"]),
+            output=str(manifest["output"]["name"]),
+            dtype=np.dtype(manifest["input"]["dtype"]).name,
+            shape=(height, width, channels),
+            classes=tuple(map(str, manifest["classes"])),
+        )
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {_first_line(error)}"
+        raise BadModelError(f"{path}: not a manifest that train wrote ({reason})") from error
+    if not all(type(size) is int and 0 < size < MOST_EDGE for size in model.shape):
+        raise BadModelError(f"{path}: images of {list(model.shape)}; expected height, width and channels")
+    if not model.classes or manifest["output"].get("shape") != [None, len(model.classes)]:
+        raise BadModelError(f"{path}: {len(model.classes)} classes do not fit the output's shape")
+    return model
 
 
 def decode(data: str, shape: tuple[int, int, int]) -> np.ndarray:
@@ -116,7 +155,7 @@ def decode(data: str, shape: tuple[int, int, int]) -> np.ndarray:
         BadRequestError: If the body is not what the module's docstring says.
     """
     try:
-        body = json.loads(data)
+        body = json.loads(data, strict=False)  # a shell's quotes let the line breaks of base64 through
     except (ValueError, RecursionError) as error:
         raise BadRequestError(f"the body is not JSON: {error}") from error
     field = next((name for name in FIELDS if isinstance(body, dict) and name in body), None)
@@ -152,14 +191,14 @@ def classify(model: Classifier, images: np.ndarray) -> dict[str, object]:
 def _decode_image(image: object, shape: tuple[int, int, int], number: int) -> np.ndarray:
     height, width, channels = shape
     if isinstance(image, str):
-        try:
-            pixels = np.frombuffer(base64.b64decode(image, validate=True), dtype=np.uint8)
-        except (binascii.Error, ValueError) as error:
-            raise BadRequestError(f"image {number}: not base64: {error}") from error
+        content = _decode_base64(image, number)
+        pixels = np.frombuffer(content, dtype=np.uint8)
         if pixels.size != height * width * channels:
+            kind = next((kind for magic, kind in IMAGE_FILES.items() if content.startswith(magic)), None)
             raise BadRequestError(
                 f"image {number}: {pixels.size} bytes, expected {height * width * channels} "
                 f"(height {height} x width {width} x channels {channels})"
+                + (f": it is a {kind} file; send its pixels" if kind else "")
             )
         return pixels.reshape(shape)
     if not isinstance(image, list):
@@ -173,3 +212,25 @@ def _decode_image(image: object, shape: tuple[int, int, int], number: int) -> np
     if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 255:
         raise BadRequestError(f"image {number}: pixel values have to be whole numbers from 0 to 255")
     return pixels.astype(np.uint8).reshape(shape)
+
+
+def _decode_base64(text: str, number: int) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        pass  # the many ways in which tools write it
+    if url := DATA_URL.match(text):
+        if not url[1]:
+            raise BadRequestError(f"image {number}: a data: URL without ;base64")
+        text = text[url.end() :]
+    plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    wrong = re.search("[^A-Za-z0-9+/]", plain)
+    if wrong:
+        raise BadRequestError(f"image {number}: not base64: {wrong[0]!a} at position {wrong.start()}")
+    if len(plain) % 4 == 1:
+        raise BadRequestError(f"image {number}: not base64: cut off, or a letter too many ({len(plain)} letters)")
+    return base64.b64decode(plain + "=" * (-len(plain) % 4))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
