@@ -34,3 +34,10 @@ def test_what_is_no_conda_file_is_refused(tmp_path, text):
         path.write_text(text)
     with pytest.raises(DeploymentError, match=r"conda file .*conda\.yaml"):
         custom_recipe(path, "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_conda_file_of_windows_is_read(tmp_path, encoding):
+    text = (SERVING_FOLDER / "conda.yaml").read_text()
+    (tmp_path / "conda.yaml").write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    assert custom_recipe(tmp_path / "conda.yaml", "") == custom_recipe(SERVING_FOLDER / "conda.yaml", "")

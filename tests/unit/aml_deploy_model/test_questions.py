@@ -284,3 +284,9 @@ def test_a_broken_request_is_refused(tmp_path, text):
         (tmp_path / "request.json").write_text(text)
     with pytest.raises(DeploymentError, match=r"request\.json"):
         question_from_file(tmp_path / "request.json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_request_of_windows_is_sent_as_utf8(tmp_path, encoding):
+    (tmp_path / "request.json").write_bytes('{"text": "ü"}'.encode(encoding))
+    assert question_from_file(tmp_path / "request.json").body == '{"text": "ü"}'.encode()
