@@ -232,7 +232,6 @@ def _web_folder(url: str) -> Source:
     # The standard library's client, not fsspec's: it streams without a thread between, follows the proxy variables
     # and has no limit on the total time.
     from http.client import HTTPException
-    from urllib.request import urlopen
 
     scheme, authority, path = _split(url)
     path, mark, query = path.partition("?")
