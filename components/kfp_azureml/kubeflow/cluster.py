@@ -121,7 +121,7 @@ def cluster_errors(cluster: Cluster, verb: str, what: str) -> Iterator[None]:
     except ApiException as error:
         raise KubeflowError(f"cluster at {cluster.address}: {_refusal(error, cluster, verb, what)}") from None
     except HTTPError as error:
-        raise KubeflowError(f"cluster at {cluster.address}: {no_answer(error)}") from error
+        raise KubeflowError(f"cluster at {cluster.address}: {no_answer(error, REQUEST_SECONDS)}") from error
 
 
 def _refusal(error: Any, cluster: Cluster, verb: str, what: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.errors import KubeflowError
+from kfp_azureml.kubeflow import failures
 from kfp_azureml.kubeflow.cluster import NAMESPACE
 from kfp_azureml.kubeflow.failures import NotTheApiError, api_errors
 from kfp_azureml.text_files import read_user_text
@@ -25,11 +26,6 @@ PAGES_VARIABLE = "KF_PIPELINES_UI_ENDPOINT"
 TOKEN_PATH_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - a path
 TOKEN_VARIABLE = "KF_PIPELINES_TOKEN"  # noqa: S105 - a name
 COOKIE_VARIABLE = "KF_PIPELINES_COOKIE"
-REQUEST_SECONDS = (10.0, 60.0)
-"""How long one request may take to connect and to answer; kfp's client by itself sets no limit.
-
-A pair, since kfp_server_api drops a single number that is not an int (rest.py, `_request_timeout`).
-"""
 
 
 @dataclass(frozen=True)
@@ -165,11 +161,7 @@ def _bounded_client_class() -> type[Client]:
             rest = api.api_client.rest_client
             if not hasattr(rest.request, "__wrapped__"):  # kfp asks first while it is being made
                 rest.request = _bounded(rest.request)
-            answer = api.healthz_service_get_healthz()
-            kind = api.api_client.last_response.getheader("content-type", "")
-            if "json" not in kind:
-                raise NotTheApiError(kind)
-            return answer
+            return api.healthz_service_get_healthz()
 
     return BoundedClient
 
@@ -203,9 +195,21 @@ def _staying_at(config: Any, host: str) -> Any:
 
 
 def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
+    """Add a timeout to a request function of kfp_server_api and accept only JSON answers."""
+    from kfp_server_api import ApiException
+
     @wraps(request)
     def bounded(*args: Any, _request_timeout: Any = None, **kwargs: Any) -> Any:
-        return request(*args, _request_timeout=_request_timeout or REQUEST_SECONDS, **kwargs)
+        try:
+            response = request(*args, _request_timeout=_request_timeout or failures.REQUEST_SECONDS, **kwargs)
+        except ApiException as error:
+            # The caller (api_client.py) decodes the body as UTF-8 even if it is None or not UTF-8.
+            error.body = (error.body or b"").decode(errors="replace").encode()
+            raise
+        kind = response.getheader("content-type", "")
+        if "json" not in kind:
+            raise NotTheApiError(kind)
+        return response
 
     return bounded
 

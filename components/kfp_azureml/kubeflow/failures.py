@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kfp_azureml.errors import KubeflowError
+from kfp_azureml.kubeflow.foreign_text import short
 
 if TYPE_CHECKING:
     from kfp_server_api import ApiException
     from urllib3.exceptions import HTTPError
 
-_LONGEST_DETAIL = 400  # characters of the server's own message that are passed on
+REQUEST_SECONDS = (10.0, 60.0)
+"""Timeouts of a request in seconds, to connect and to answer; kfp's client has none by default.
+
+A pair, since kfp_server_api drops a single number that is not an int (rest.py, `_request_timeout`).
+"""
 _LOG_IN = "give a token or a session's cookie (--token-file, --cookie-file; see --help)"
 _ADVICE = {
     401: f"the server does not know you, or no longer: {_LOG_IN}",
@@ -23,6 +29,8 @@ _ADVICE = {
     409: "it conflicts with what is there already",
     429: "the server has too much to do: try again later",
 }
+# Some messages end in a Go stack trace: a line with the function, then an indented one with the file.
+_STACK_TRACE = re.compile(r"\n\S+\n\t")
 _REDIRECTIONS = (301, 302, 303, 307, 308)
 _TOO_MANY = 429
 
@@ -59,7 +67,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, ApiException):
         return _refusal(error)
     if isinstance(error, HTTPError):
-        return no_answer(error)
+        return no_answer(error, REQUEST_SECONDS)
     if isinstance(error, NotTheApiError):
         return f"this is not the API but a page ({error}): --host ends in /pipeline on a full Kubeflow, or {_LOG_IN}"
     return f"{type(error).__name__}: {error}"
@@ -89,12 +97,19 @@ def _own_message(error: ApiException) -> str:
         answer = json.loads(error.body or "")
     except ValueError:
         return ""
-    said = answer.get("message") or answer.get("error") if isinstance(answer, dict) else ""
-    return short(str(said or ""))
+    # Uploads have `error_message`; servers before 2.17 `error`.
+    names = ("message", "error_message", "error")
+    said = (answer.get(name) for name in names) if isinstance(answer, dict) else ()
+    return short(_STACK_TRACE.split(next((text for text in said if text and isinstance(text, str)), ""), 1)[0])
 
 
-def no_answer(error: HTTPError) -> str:
-    """Say in words why there was no answer to a request at all."""
+def no_answer(error: HTTPError, limits: tuple[float, float]) -> str:
+    """Say in words why there was no answer to a request at all.
+
+    Args:
+        error: What the HTTP client raised.
+        limits: How many seconds it had to connect and to answer.
+    """
     from urllib3 import exceptions
 
     cause = error.reason if isinstance(error, exceptions.MaxRetryError) else error
@@ -105,8 +120,10 @@ def no_answer(error: HTTPError) -> str:
             return "nothing listens there: is it up, or the port-forward still running?"
         case exceptions.SSLError():
             return _no_trust(cause)
+        case exceptions.ConnectTimeoutError():
+            return f"no connection within {limits[0]:g} s"
         case exceptions.TimeoutError():
-            return "no answer in time"
+            return f"no answer within {limits[1]:g} s"
         case exceptions.ProtocolError():
             return "the connection was dropped"
         case exceptions.LocationValueError():
@@ -119,9 +136,3 @@ def _no_trust(error: HTTPError) -> str:
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not to be trusted ({inner.verify_message}): give its authority's with --ca-cert"
     return "no TLS there: is the address http:// and not https://?"
-
-
-def short(text: str) -> str:
-    """Put a server's text into one line of bearable length."""
-    words = " ".join(text.split())
-    return words if len(words) <= _LONGEST_DETAIL else f"{words[:_LONGEST_DETAIL]} ..."
