@@ -71,3 +71,9 @@ class CancelledError(BaseException):
     def __init__(self, message: str, *, at_the_keyboard: bool = False) -> None:
         super().__init__(message)
         self.at_the_keyboard = at_the_keyboard
+
+
+class RunCancelledError(PipelineError):
+    """The run that this command followed was terminated by somebody else."""
+
+    exit_code = CancelledError.exit_code

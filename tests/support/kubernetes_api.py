@@ -1,4 +1,4 @@
-"""A double of the Kubernetes API: secrets, as an API server keeps them, and a kubeconfig that leads to it."""
+"""A double of the Kubernetes API: secrets, pods with logs, Argo's workflows, and a kubeconfig that leads to it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ class KubernetesApi:
     Attributes:
         namespaces: The namespaces there are.
         secrets: The secrets by namespace and name.
+        pods: Pods by namespace and name.
+        logs: The logs of pods by name.
+        workflows: Argo's workflows by namespace and name.
         forbidden: Verbs that the caller may not use.
         faults: Statuses to answer with, by method, quoting what was sent as a server may; each is used up.
         requests: What was asked, as "METHOD path".
@@ -32,6 +35,9 @@ class KubernetesApi:
 
     namespaces: tuple[str, ...] = ("kubeflow", "team-a")
     secrets: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    pods: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    logs: dict[str, str] = field(default_factory=dict)
+    workflows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     forbidden: tuple[str, ...] = ()
     faults: dict[str, list[int]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -57,6 +63,10 @@ class KubernetesApi:
             return _status(401, "Unauthorized")
         if self.faults.get(request.method):
             return _status(self.faults[request.method].pop(0), "Fault", request.body.decode())
+        if found := re.fullmatch(
+            r"(?:/api/v1|/apis/argoproj.io/v1alpha1)/namespaces/([^/]+)/(pods|workflows)(/.+)?", request.path
+        ):
+            return self._of_a_run(request, *found.groups())
         found = re.fullmatch(r"/api/v1/namespaces/([^/]+)/secrets(?:/([^/]+))?", request.path)
         verb = {"GET": "get", "POST": "create", "PUT": "update"}[request.method]
         if not found:
@@ -76,6 +86,37 @@ class KubernetesApi:
                 return _status(409, "Conflict")
             known = self.keep(namespace, body)
         return json_response(200, known)
+
+    def add_pod(self, name: str, run_id: str, node_name: str, log: str, namespace: str = "kubeflow") -> None:
+        """Add a pod of a run, as Argo makes them."""
+        annotations = {"workflows.argoproj.io/node-name": node_name}
+        about = {"name": name, "annotations": annotations, "labels": {"pipeline/runid": run_id}}
+        made = {"creationTimestamp": f"2026-01-01T00:00:{len(self.pods):02}Z"}
+        self.pods[namespace, name] = {"metadata": {**about, **made}}
+        self.logs[name] = log
+
+    def add_workflow(self, name: str, run_id: str, nodes: dict[str, str], namespace: str = "kubeflow") -> None:
+        """Add the workflow of a run, with what it says of failed nodes by their names."""
+        failed = {
+            str(number): {"name": node, "phase": "Failed", "message": message}
+            for number, (node, message) in enumerate(nodes.items())
+        }
+        about = {"name": name, "labels": {"pipeline/runid": run_id}}
+        self.workflows[namespace, name] = {"metadata": about, "status": {"nodes": failed}}
+
+    def _of_a_run(self, request: Request, namespace: str, kind: str, rest: str | None) -> Response:
+        if ("get" if rest else "list") in self.forbidden:
+            return _status(403, "Forbidden")
+        if rest:
+            log = self.logs.get(rest.split("/")[1])
+            return Response(200, log.encode(), "text/plain") if log is not None else _status(404, "NotFound")
+        wanted = request.query["labelSelector"][0].partition("=")[2]
+        found = [
+            one
+            for (place, _), one in (self.pods if kind == "pods" else self.workflows).items()
+            if place == namespace and one["metadata"]["labels"]["pipeline/runid"] == wanted
+        ]
+        return json_response(200, {"items": found})
 
     def _create(self, namespace: str, body: dict[str, Any]) -> Response:
         if namespace not in self.namespaces:

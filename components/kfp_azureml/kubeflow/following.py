@@ -1,14 +1,15 @@
-"""Following a run on Kubeflow until it ends: its steps' states as they change, and why it failed."""
+"""Following a run on Kubeflow until it ends: its steps' states as they change."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.errors import PipelineError
-from kfp_azureml.kubeflow.failures import api_errors, is_passing, reason, short
+from kfp_azureml.errors import KubeflowError, PipelineError
+from kfp_azureml.kubeflow.failures import NotTheApiError, api_errors, is_passing, reason
+from kfp_azureml.kubeflow.task_rows import ENDED, WELL, is_settled, step_states
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -19,8 +20,25 @@ POLL_SECONDS = 5.0
 OUTAGE_SECONDS = 300.0
 """How long the server may be away before we stop asking; the run itself goes on without us."""
 
-_ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
-_WELL = ("SUCCEEDED", "SKIPPED")
+SETTLE_SECONDS = 10.0
+"""How long to wait for the steps' last states after the run's end, which the server writes first."""
+
+_ASKED_TO_END = ("CANCELING", "CANCELED")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Outcome of a run.
+
+    Attributes:
+        run: The run as last read from the server.
+        state: Its final state.
+        cancelled: Whether it was terminated before it succeeded; Kubeflow's state is FAILED then.
+    """
+
+    run: Any
+    state: str
+    cancelled: bool
 
 
 @dataclass
@@ -40,36 +58,55 @@ class Follower:
     run_id: str
     steps: dict[str, str]
     say: Callable[[str], None]
-    _shown: dict[str, str] = field(default_factory=dict)
+    _shown: set[tuple[str, str]] = field(default_factory=set)
 
-    def follow(self, timeout: float) -> None:
+    def follow(self, timeout: float) -> Ended:
         """Wait until the run ends, and tell what its steps do meanwhile.
 
         Args:
             timeout: After how many seconds to stop waiting; the run goes on.
 
         Raises:
-            PipelineError: If the run failed or was cancelled, or did not end in time.
+            PipelineError: If the run did not end in time.
             KubeflowError: If the server stays away or refuses to answer.
         """
         started = time.monotonic()
         pause = FIRST_POLL_SECONDS
+        cancelled = False
         while True:
             run = self._ask(started + timeout)
             if run is not None:
                 self._show_steps(run)
-                if run.state in _ENDED:
+                # CANCELING gets into the server's history only later, if at all (run_store.go, TerminateRun).
+                cancelled |= run.state in _ASKED_TO_END
+                if run.state in ENDED:
                     break
             left = started + timeout - time.monotonic()
             if left <= 0:
-                state = run.state if run is not None else "not known"
+                state = (run is not None and run.state) or "not known"
                 raise PipelineError(f"the run did not end within {timeout:g} s (its state is {state}); it goes on")
             time.sleep(min(pause, left))
             pause = _longer(pause)
-        if run.state not in _WELL:
-            raise PipelineError(
-                f"the run {'was ' if run.state == 'CANCELED' else ''}{_word(run.state)}{self._why(run)}"
-            )
+        cancelled |= any(past.state in _ASKED_TO_END for past in run.state_history or [])
+        return Ended(self._settled(run), str(run.state), cancelled=cancelled and run.state not in WELL)
+
+    def _settled(self, run: Any) -> Any:
+        """Read the ended run again, at least once, until its tasks have ended too or time is up."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        pause = FIRST_POLL_SECONDS
+        while True:
+            time.sleep(pause)
+            pause = _longer(pause)
+            try:
+                with api_errors(f"asking for run {self.run_id}, which has ended", self.host):
+                    run = self.client.get_run(self.run_id)
+            except KubeflowError:
+                settled = False  # not an error: the outcome is known
+            else:
+                self._show_steps(run)
+                settled = is_settled(run)
+            if settled or time.monotonic() >= deadline:
+                return run
 
     def _ask(self, deadline: float) -> Any:
         """Ask for the run, again for a while if the server is away. None: it was still away at the deadline."""
@@ -81,7 +118,7 @@ class Follower:
         while True:
             try:
                 return self.client.get_run(self.run_id)
-            except (ApiException, HTTPError) as error:
+            except (ApiException, HTTPError, NotTheApiError) as error:
                 now = time.monotonic()
                 if not is_passing(error) or now - (away_since or now) >= OUTAGE_SECONDS:
                     with api_errors(f"asking for run {self.run_id}, which goes on", self.host):
@@ -95,61 +132,15 @@ class Follower:
                 pause = _longer(pause)
 
     def _show_steps(self, run: Any) -> None:
-        for task in self._step_tasks(run):
-            state = task.state or "PENDING"
-            if state != self._shown.get(task.task_id, "PENDING"):
-                self._shown[task.task_id] = state
-                seconds = f"{_seconds(task):.1f} s" if state in _ENDED and _seconds(task) is not None else ""
-                line = f"  {self.steps[task.display_name]:<20} {_word(state):<10} {seconds:>9}"
-                message = _error_message(task) if state == "FAILED" else ""
-                self.say(f"{line}  {message}".rstrip())
-
-    def _step_tasks(self, run: Any) -> Iterator[Any]:
-        # The server lists drivers, executors and groups beside the steps.
-        yield from (task for task in _tasks(run) if task.display_name in self.steps)
-
-    def _why(self, run: Any) -> str:
-        if run.state == "CANCELED":
-            return ""
-        failed = [task for task in self._step_tasks(run) if task.state == "FAILED"]
-        failed = failed or [task for task in _tasks(run) if task.state == "FAILED" and _error_message(task)]
-        if not failed:
-            message = short(run.error.message or "") if run.error else ""
-            return f": {message}" if message else ""
-        first = min(failed, key=lambda task: task.end_time.timestamp() if task.end_time else float("inf"))
-        name = self.steps.get(first.display_name, first.display_name)
-        return f": {name}: {_deepest_message(first, _tasks(run)) or 'its log says why'}"
+        for step, now in step_states(run, self.steps).items():
+            if now.state != "PENDING" and (step, now.state) not in self._shown:
+                self._shown.add((step, now.state))
+                seconds = f"{now.seconds:.1f} s" if now.seconds is not None else ""
+                self.say(f"  {step:<20} {_word(now.state):<10} {seconds:>9}  {now.message}".rstrip())
 
 
 def _longer(pause: float) -> float:
     return min(pause * 1.5, POLL_SECONDS)
-
-
-def _tasks(run: Any) -> list[Any]:
-    return (run.run_details and run.run_details.task_details) or []
-
-
-def _deepest_message(task: Any, tasks: list[Any]) -> str:
-    """Return the error of a task; where it has none, that of what ran inside it."""
-    if message := _error_message(task):
-        return message
-    children = {child.task_id for child in task.child_tasks or []}
-    rest = [other for other in tasks if other is not task]
-    inside = [other for other in rest if other.task_id in children or other.parent_task_id == task.task_id]
-    messages = (_deepest_message(other, rest) for other in inside if other.state == "FAILED")
-    return next(filter(None, messages), "")
-
-
-def _error_message(task: Any) -> str:
-    past = [status.error for status in reversed(task.state_history or [])]
-    messages = (error.message for error in (task.error, *past) if error and error.message)
-    return short(next(messages, ""))
-
-
-def _seconds(task: Any) -> float | None:
-    if not task.start_time or not task.end_time:
-        return None
-    return float((task.end_time - task.start_time).total_seconds())
 
 
 def _word(state: str) -> str:

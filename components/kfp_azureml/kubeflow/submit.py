@@ -20,10 +20,12 @@ from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
 from kfp_azureml.compiling.validation import validate_compiled
-from kfp_azureml.errors import CancelledError, KfpAzuremlError, KubeflowError
+from kfp_azureml.errors import CancelledError, KfpAzuremlError, KubeflowError, PipelineError, RunCancelledError
 from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_address, connect, page_of_run
+from kfp_azureml.kubeflow.failure_reason import why_it_failed
 from kfp_azureml.kubeflow.failures import api_errors
 from kfp_azureml.kubeflow.following import Follower
+from kfp_azureml.kubeflow.task_rows import WELL
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -73,7 +75,8 @@ def submit(wanted: Submission, connection: Connection, say: Callable[[str], None
         say: Prints a line.
 
     Raises:
-        PipelineError: If the pipeline or a parameter is wrong, or the run failed.
+        PipelineError: If the pipeline or a parameter is wrong, or with the step's own error if the run failed.
+        RunCancelledError: If somebody ended the run.
         KubeflowError: If the server cannot be reached, or refuses.
         CancelledError: If the user stopped this command.
     """
@@ -92,7 +95,7 @@ def submit(wanted: Submission, connection: Connection, say: Callable[[str], None
         say(f"Run {run_id} in experiment {wanted.experiment}: {page}")
         if not wanted.wait:
             return
-        Follower(client, api_address(client), run_id, steps, say).follow(wanted.timeout)
+        ended = Follower(client, api_address(client), run_id, steps, say).follow(wanted.timeout)
     except CancelledError as cancelled:
         if not run_id:
             raise
@@ -102,7 +105,17 @@ def submit(wanted: Submission, connection: Connection, say: Callable[[str], None
         if not run_id:
             raise
         raise type(error)(f"{error}: {_where(connection, run_id)}") from error
-    say(f"Succeeded in {time.monotonic() - started:.0f} s")
+    seconds = f"{time.monotonic() - started:.0f} s"
+    if ended.state in WELL:
+        say(f"Succeeded in {seconds}")
+        return
+    say(f"{'Cancelled' if ended.cancelled else 'Failed'} after {seconds}: {_where(connection, run_id)}")
+    if ended.cancelled:
+        raise RunCancelledError(f"run {run_id} was cancelled on Kubeflow")
+    namespace = connection.namespace or client.get_user_namespace()
+    raise PipelineError(
+        why_it_failed(client, run_id, ended.run, steps, namespace) or f"run {run_id} failed on Kubeflow"
+    )
 
 
 def step_names(package: Path) -> dict[str, str]:

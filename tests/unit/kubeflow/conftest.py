@@ -35,6 +35,7 @@ def _nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setattr(kfp.Client, "_LOCAL_KFP_CONTEXT", str(home / ".config/kfp/context.json"))
     monkeypatch.setattr(following, "FIRST_POLL_SECONDS", 0.01)
     monkeypatch.setattr(following, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(following, "SETTLE_SECONDS", 0.3)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import trustme
 
 from kfp_azureml.errors import KubeflowError
 from kfp_azureml.kubeflow import connection as connection_module
+from kfp_azureml.kubeflow import failures
 from kfp_azureml.kubeflow.connection import Connection, api_address, choose_connection, connect, page_of_run
 from kubeflow_api import Fault, KubeflowApi, running_kubeflow_api
 from kubernetes_api import KubernetesApi
@@ -146,7 +147,7 @@ def test_several_users_need_a_namespace(kubeflow: KubeflowApi) -> None:
         connect(Connection(host=kubeflow.url))
     client = connect(Connection(host=kubeflow.url, namespace="ada"))
     client.create_experiment("mine", namespace="ada")
-    assert kubeflow.experiments["experiment-1"]["namespace"] == "ada"
+    assert [known["namespace"] for known in kubeflow.experiments.values()] == ["ada"]
 
 
 def free_port() -> int:
@@ -167,9 +168,26 @@ def test_nobody_there_is_said_at_once_and_quietly(caplog, capfd) -> None:
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "REQUEST_SECONDS", (0.2, 0.2))
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(KubeflowError, match="no answer in time"):
+    monkeypatch.setattr(failures, "REQUEST_SECONDS", (0.2, 0.2))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(KubeflowError, match=r"no answer within 0\.2 s"),
+    ):
         connect(Connection(host=f"http://127.0.0.1:{silent.getsockname()[1]}"))
+
+
+def test_an_upload_that_the_server_never_answers_ends(
+    kubeflow: KubeflowApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.yaml").write_text("a: [b")
+    client = connect(Connection(host=kubeflow.url))
+    monkeypatch.setattr(failures, "REQUEST_SECONDS", (30.0, 0.2))
+    with (
+        pytest.raises(KubeflowError, match=r"uploading: no answer within 0\.2 s$"),
+        failures.api_errors("uploading", kubeflow.url),
+    ):
+        client.upload_pipeline(str(tmp_path / "broken.yaml"), "broken")
+    assert kubeflow.requests.count("POST /pipelines/upload") == 1
 
 
 def test_a_certificate_of_ones_own_is_trusted_only_when_it_is_named(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_kfp_run(kubeflow: KubeflowApi, command: str) -> None:
     kubeflow.token = TOKEN
     done = kfp(kubeflow.url, "run", command, *RUN, *WORKSPACE, "epochs=3")
     assert done.returncode == 0, done.stderr
-    body = kubeflow.runs["run-1"]
+    body = kubeflow.bodies[0]
     assert body["display_name"] == "first"
     assert kubeflow.experiments[body["experiment_id"]]["display_name"] == "fashion"
     assert body["runtime_config"]["parameters"] == {"resource_group": "g", "workspace": "w", "epochs": 3}

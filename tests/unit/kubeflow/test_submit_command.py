@@ -36,6 +36,10 @@ def command(api: KubeflowApi, *options: str) -> list[str]:
     return [PROGRAM, "submit", COMPILED, *WORKSPACE, "--host", api.url, *options]
 
 
+def page(api: KubeflowApi) -> str:
+    return f"{api.url}/#/runs/details/{api.run_id}"
+
+
 def ran(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
 
@@ -54,7 +58,7 @@ def test_what_is_said_of_the_run_arrives(kubeflow: KubeflowApi) -> None:
     given = {"--namespace": "ada", "--experiment": "fashion", "--run-name": "first", "--service-account": "runner"}
     result = invoked(kubeflow, *(word for option in given.items() for word in option), "--no-cache")
     assert result.exit_code == 0, result.output
-    body = kubeflow.runs["run-1"]
+    body = kubeflow.bodies[0]
     assert (body["display_name"], body["service_account"]) == ("first", "runner")
     experiment = kubeflow.experiments[body["experiment_id"]]
     assert (experiment["display_name"], experiment["namespace"]) == ("fashion", "ada")
@@ -66,7 +70,7 @@ def test_a_tokens_or_cookies_file_is_read(kubeflow: KubeflowApi, tmp_path: Path,
     (tmp_path / "secret").write_text("session=1\n")
     setattr(kubeflow, kind, "session=1")
     result = invoked(kubeflow, f"--{kind}-file", tmp_path / "secret")
-    assert (result.exit_code, list(kubeflow.runs)) == (0, ["run-1"])
+    assert (result.exit_code, len(kubeflow.runs)) == (0, 1)
     assert "session=1" not in result.output
 
 
@@ -77,12 +81,12 @@ def test_the_authoritys_certificates_are_taken(tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with running_kubeflow_api(context) as api:
         assert invoked(api, "--ca-cert", tmp_path / "ca.pem").exit_code == 0
-        assert list(api.runs) == ["run-1"]
+        assert len(api.runs) == 1
 
 
 def test_it_need_not_wait(kubeflow: KubeflowApi) -> None:
     result = invoked(kubeflow, "--no-wait")
-    assert result.output == f"Run run-1 in experiment pipeline_samples: {kubeflow.url}/#/runs/details/run-1\n"
+    assert result.output == f"Run {kubeflow.run_id} in experiment pipeline_samples: {page(kubeflow)}\n"
     assert kubeflow.requests[-1] == "POST /runs"
 
 
@@ -97,7 +101,7 @@ def test_exit_code_0_is_a_run_that_succeeded(kubeflow: KubeflowApi) -> None:
     done = ran(*command(kubeflow))
     assert (done.returncode, done.stderr) == (0, "")
     first, *steps, last = done.stdout.splitlines()
-    assert first.startswith("Run run-1 in experiment pipeline_samples: http://127.0.0.1:")
+    assert first == f"Run {kubeflow.run_id} in experiment pipeline_samples: {page(kubeflow)}"
     assert [step.split()[:2] for step in steps] == [["aml_preflight", "running"], ["aml_preflight", "succeeded"]]
     assert last.startswith("Succeeded in ")
 
@@ -105,8 +109,16 @@ def test_exit_code_0_is_a_run_that_succeeded(kubeflow: KubeflowApi) -> None:
 def test_exit_code_1_is_a_run_that_failed(kubeflow: KubeflowApi) -> None:
     kubeflow.script = [shows("FAILED", task("train", "FAILED", 3, error={"code": 2, "message": "out of memory"}))]
     done = ran(*command(kubeflow))
-    link = f"{kubeflow.url}/#/runs/details/run-1"
-    assert (done.returncode, done.stderr) == (1, f"kfp-azureml: the run failed: train: out of memory: {link}\n")
+    assert (done.returncode, done.stderr) == (1, "kfp-azureml: train: out of memory\n")
+    assert done.stdout.splitlines()[-1].endswith(f" s: {page(kubeflow)}")
+
+
+def test_exit_code_130_is_a_run_that_somebody_cancelled(kubeflow: KubeflowApi) -> None:
+    kubeflow.script = [RUNNING, shows("CANCELING"), shows("FAILED")]
+    done = ran(*command(kubeflow))
+    said = f"kfp-azureml: run {kubeflow.run_id} was cancelled on Kubeflow\n"
+    assert (done.returncode, done.stderr) == (130, said)
+    assert done.stdout.splitlines()[-1].startswith("Cancelled after ")
 
 
 def test_exit_code_1_is_a_server_that_refuses_too(kubeflow: KubeflowApi) -> None:
@@ -124,17 +136,17 @@ def test_exit_code_2_is_wrong_usage(kubeflow: KubeflowApi, wrong: list[str]) -> 
     assert done.stderr.splitlines()[-1].startswith("Error: ")
 
 
-@pytest.mark.parametrize(("options", "terminated"), [([], []), (["--terminate-on-cancel"], ["run-1"])])
-def test_exit_code_130_is_who_stopped_it(kubeflow: KubeflowApi, options: list[str], terminated: list[str]) -> None:
+@pytest.mark.parametrize(("options", "terminated"), [([], 0), (["--terminate-on-cancel"], 1)])
+def test_exit_code_130_is_who_stopped_it(kubeflow: KubeflowApi, options: list[str], terminated: int) -> None:
     kubeflow.script = [RUNNING]
     with started(*command(kubeflow, *options)) as process:
-        wait_until(lambda: "GET /runs/run-1" in kubeflow.requests, 60)
+        wait_until(lambda: "GET /runs/*" in kubeflow.requests, 60)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.startswith("kfp-azureml: cancelled by SIGTERM; the run ")
-    assert errors.endswith(f"{kubeflow.url}/#/runs/details/run-1\n")
-    assert kubeflow.terminated == terminated
+    assert errors.endswith(f"{page(kubeflow)}\n")
+    assert len(kubeflow.terminated) == terminated
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -166,21 +178,21 @@ def interrupted_at_the_keyboard(api: KubeflowApi) -> Iterator[Terminal]:
 @pytest.mark.parametrize(
     ("answer", "terminated", "said"),
     [
-        ("y\r", ["run-1"], "the run is being terminated: "),
-        ("n\r", [], "the run goes on; "),
-        ("\r", [], "the run goes on; "),
-        (CTRL_C, [], "the run goes on; "),
+        ("y\r", 1, "the run is being terminated: "),
+        ("n\r", 0, "the run goes on; "),
+        ("\r", 0, "the run goes on; "),
+        (CTRL_C, 0, "the run goes on; "),
     ],
     ids=["yes", "no", "nothing", "ctrl-c"],
 )
 def test_ctrl_c_asks_what_is_to_become_of_the_run(
-    kubeflow: KubeflowApi, answer: str, terminated: list[str], said: str
+    kubeflow: KubeflowApi, answer: str, terminated: int, said: str
 ) -> None:
     with interrupted_at_the_keyboard(kubeflow) as terminal:
         assert not kubeflow.terminated
         terminal.type(answer)
         assert terminal.wait() == 130
-    assert kubeflow.terminated == terminated
+    assert len(kubeflow.terminated) == terminated
     assert f"kfp-azureml: cancelled by SIGINT; {said}" in terminal.shown
 
 

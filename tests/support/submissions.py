@@ -1,0 +1,34 @@
+"""Our compiled pipeline, submitted to a double of Kubeflow's API, and what is told of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kfp_azureml.errors import PipelineError
+from kfp_azureml.kubeflow.connection import Connection
+from kfp_azureml.kubeflow.submit import Submission, submit
+from kubeflow_api import KubeflowApi
+
+COMPILED = Path(__file__).parents[2] / "pipelines" / "image_classification.yaml"
+WORKSPACE = {"resource_group": "g", "workspace": "w"}
+
+
+def submitted(api: KubeflowApi, connection: Connection | None = None, **wanted: Any) -> list[str]:
+    """Submit the compiled pipeline; return what was printed."""
+    lines: list[str] = []
+    settings = {"pipeline": str(COMPILED), "params": WORKSPACE, **wanted}
+    submit(Submission(**settings), connection or Connection(host=api.url), lines.append)
+    return lines
+
+
+def told_of_a_failure(
+    api: KubeflowApi, connection: Connection | None = None, **wanted: Any
+) -> tuple[list[str], PipelineError]:
+    """Submit the compiled pipeline, whose run does not succeed; return what was printed, and the error."""
+    lines: list[str] = []
+    settings = {"pipeline": str(COMPILED), "params": WORKSPACE, **wanted}
+    with pytest.raises(PipelineError) as raised:
+        submit(Submission(**settings), connection or Connection(host=api.url), lines.append)
+    assert "\n" not in str(raised.value)
+    return lines, raised.value
