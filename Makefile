@@ -2,9 +2,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# The first interpreter of a supported version that really starts.
-PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && { echo "$$p"; break; }; done)
+# The interpreter of .venv; without it requirements/bootstrap looks for one.
+PYTHON ?=
 BIN := .venv/bin
 UV := .venv/bin/uv
 READY := .venv/.ready
@@ -26,11 +25,8 @@ help: ## list these commands
 .PHONY: setup
 setup: $(READY) ## make .venv with the project and everything it needs
 
-$(UV): requirements/bootstrap.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or name it with make PYTHON=..." >&2; exit 1; }
-	@echo "Setting up .venv with $$($(PYTHON) --version) ..."
-	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+$(UV): requirements/bootstrap requirements/bootstrap.txt
+	@PYTHON="$(PYTHON)" requirements/bootstrap
 	@touch $@
 
 $(READY): $(UV) requirements/dev.txt pyproject.toml emulator/pyproject.toml
