@@ -17,8 +17,8 @@ from azureml_emulator.cache import cache_root, cached_folder
 IMAGE_BUILD_FAILURE = "ImageBuildFailure"
 LOG_TAIL_LINES = 30
 PYTHON_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
-PYTHONS = ("3.9", "3.10", "3.11", "3.12")
-"""What azureml-inference-server-http runs on."""
+PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+"""Versions that azureml-inference-server-http runs on; its metadata sets no upper bound, and 3.13 is tested."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def test_python_and_pip_are_built(python: str) -> None:
     assert parse_conda_file(text).requirements == ("numpy==2.1", "pillow")
 
 
-@pytest.mark.parametrize("python", ["3.9", "3.12"])
+@pytest.mark.parametrize("python", ["3.9", "3.13"])
 def test_another_python_is_built_too(python: str) -> None:
     assert parse_conda_file(f"dependencies: [python={python}]").python == python
 
@@ -34,7 +34,7 @@ def test_python_is_this_one_where_none_is_named() -> None:
     ("text", "said"),
     [
         ("dependencies: [python=2.7]", "'python=2.7'"),
-        ("dependencies: [python=3.13]", "3.9, 3.10, 3.11, 3.12"),
+        ("dependencies: [python=3.14]", "3.9, 3.10, 3.11, 3.12, 3.13"),
         ("dependencies: ['python>=3.8']", "'python>=3.8'"),
         (f"dependencies: [python={MINOR}, cudatoolkit=11.8]", "'cudatoolkit=11.8'"),
         ("dependencies: [conda-forge::numpy]", "numpy"),
