@@ -45,6 +45,20 @@ run: $(READY) ## the whole pipeline on this machine: real data to a live endpoin
 test: $(READY) ## unit, golden and end-to-end tests
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
+KFP_RANGE = $(shell sed -n 's/^ *\("kfp\(-kubernetes\)\{0,1\}[<>=][^"]*"\),$$/\1/p' pyproject.toml)
+KFP_VENV := .cache/kfp
+.PHONY: test-kfp
+test-kfp: $(READY) ## the compiled form, with the oldest and the newest kfp that pyproject.toml allows
+	@for resolution in lowest-direct highest; do \
+		$(UV) venv --quiet --clear --python $(BIN)/python $(KFP_VENV); \
+		$(UV) pip sync --quiet --python $(KFP_VENV)/bin/python --require-hashes requirements/dev.txt; \
+		$(UV) pip install --quiet --python $(KFP_VENV)/bin/python --resolution $$resolution \
+			--upgrade-package kfp --upgrade-package kfp-kubernetes $(KFP_RANGE); \
+		$(UV) pip install --quiet --python $(KFP_VENV)/bin/python --no-deps --no-build-isolation --editable . --editable emulator; \
+		$(KFP_VENV)/bin/kfp --version; \
+		$(KFP_VENV)/bin/pytest tests/unit/compiling tests/golden $(ARGS); \
+	done
+
 .PHONY: test-faults
 test-faults: $(READY) ## every request of register and deploy attacked, kills, roll-outs under load (ARGS="-k register")
 	$(BIN)/pytest --numprocesses 2 tests/faults --all-cells $(ARGS)
@@ -127,8 +141,9 @@ sbom: built $(SYFT) ## write each image's list of contents to dist/sbom (SPDX)
 		--output spdx-json=dist/sbom/$(image).spdx.json && echo "dist/sbom/$(image).spdx.json" &&) true
 
 .PHONY: wheel
-wheel: $(READY) ## build the package, to be installed elsewhere, in dist
+wheel: $(READY) ## build both packages, to be installed elsewhere, in dist
 	@$(BIN)/python -m hatchling build --target wheel
+	@cd emulator && ../$(BIN)/python -m hatchling build --target wheel --directory ../dist
 
 .PHONY: test-docker
 test-docker: $(READY) images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
