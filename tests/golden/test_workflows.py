@@ -1,0 +1,101 @@
+"""The workflows in .github: they call our make targets, hold few rights, and end."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from console_blocks import arguments_of
+
+ROOT = Path(__file__).parents[2]
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+PINNED = re.compile(r"v\d+(\.\d+)*|release/v\d+|[0-9a-f]{40}")
+
+
+def read(path: Path) -> dict[Any, Any]:
+    document = yaml.safe_load(path.read_text())
+    assert isinstance(document, dict)
+    return document
+
+
+def jobs(path: Path) -> dict[str, dict[str, Any]]:
+    found = read(path)["jobs"]
+    assert isinstance(found, dict)
+    return found
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    if path in ACTIONS:
+        return list(read(path)["runs"]["steps"])
+    return [step for job in jobs(path).values() for step in job.get("steps", [])]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_may_read_by_default_and_write_only_where_a_job_says_so(path: Path) -> None:
+    permissions = read(path)["permissions"]
+    assert set(permissions.values()) <= {"read"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_job_has_a_timeout_and_a_workflow_does_not_race_itself(path: Path) -> None:
+    assert read(path)["concurrency"]
+    for name, job in jobs(path).items():
+        assert "uses" in job or job["timeout-minutes"] <= 240, name
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_action_is_pinned_or_ours(path: Path) -> None:
+    for step in steps(path):
+        if "uses" in step:
+            action, _, version = step["uses"].partition("@")
+            assert PINNED.fullmatch(version) or (GITHUB.parent / action / "action.yml").is_file(), step["uses"]
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_script_has_an_expression_pasted_into_it(path: Path) -> None:
+    # What a title or a branch is called would be run; it goes through `env` instead.
+    for step in steps(path):
+        assert "${{" not in step.get("run", "")
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_make_target_exists(path: Path) -> None:
+    lines = [line for step in steps(path) for line in step.get("run", "").splitlines() if line.startswith("make ")]
+    for line in lines:
+        (call,) = arguments_of("make", line)
+        assert [word for word in call if "=" not in word and word not in TARGETS] == [], line
+
+
+def test_a_token_is_never_left_in_a_checkout() -> None:
+    for path in WORKFLOWS:
+        for step in steps(path):
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False, path
+
+
+def test_publishing_needs_no_stored_token() -> None:
+    job = jobs(GITHUB / "workflows" / "publish.yml")["publish"]
+    assert job["permissions"] == {"id-token": "write"}
+    assert "secrets." not in (GITHUB / "workflows" / "publish.yml").read_text()
+
+
+def test_every_supported_python_is_tested() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    supported = re.findall(r"Programming Language :: Python :: (3\.\d+)", project)
+    assert jobs(GITHUB / "workflows" / "ci.yml")["test"]["strategy"]["matrix"]["python"] == supported
+
+
+@pytest.mark.parametrize("path", sorted((GITHUB / "ISSUE_TEMPLATE").glob("[!c]*.yml")), ids=lambda path: path.name)
+def test_an_issue_form_has_fields_with_their_own_ids(path: Path) -> None:
+    form = read(path)
+    assert {"name", "description", "body"} <= form.keys()
+    ids = [field["id"] for field in form["body"] if field["type"] != "markdown"]
+    assert ids
+    assert len(ids) == len(set(ids))
