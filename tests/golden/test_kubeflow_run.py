@@ -66,6 +66,6 @@ def test_the_nightly_workflow_runs_both_kinds() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/kubeflow.yml").read_text())
     job = workflow["jobs"]["kubeflow"]
     assert job["strategy"]["matrix"]["users"] == ["single", "profiles"]
-    assert job["steps"][-1]["run"] == "make test-kubeflow USERS=${{ matrix.users }}"
+    assert job["steps"][-1] == {"run": "make test-kubeflow", "env": {"USERS": "${{ matrix.users }}"}}
     commands_of_make = makefile.dry_run("test-kubeflow", "IMAGES=", REGISTRY="example.azurecr.io", TAG="9")
     assert "tests/kubeflow/run single && tests/kubeflow/run profiles" in commands_of_make
