@@ -9,7 +9,7 @@ import click
 
 from kfp_azureml import __version__
 from kfp_azureml.azureml_pipelines.workspace_options import workspace_options
-from kfp_azureml.compiling.flags import any_given, compile_flags, options_from
+from kfp_azureml.compiling.flags import check_compiled, image_flags, job_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def components_command() -> None:
 @click.argument("pipeline", default="")
 @click.option("--version", default=__version__, show_default=True, help="The components' version.")
 @workspace_options
-@compile_flags()
+@image_flags()
 def register_command(client: MLClient, pipeline: str, version: str, **flags: Any) -> None:
     """Register the suite's components, or those of PIPELINE.
 
     What is there already with the same content is left as it is; other content under the same version is refused.
-    The options of `kfp-azureml compile` say which images the components run in.
+    The options say which images the components run in.
     """
     from kfp_azureml.azureml_pipelines.registry import register_components
     from kfp_azureml.azureml_pipelines.submit import compiled_pipeline, graph_of
@@ -45,6 +45,7 @@ def register_command(client: MLClient, pipeline: str, version: str, **flags: Any
 
     options = options_from(flags)
     if pipeline:
+        check_compiled(pipeline, flags)
         with compiled_pipeline(pipeline, options) as package:
             specs = list(pipeline_specs(graph_of(package), version))
     else:
@@ -103,7 +104,7 @@ def get_command(client: MLClient, component: str) -> None:
 @click.option("--from-registered", is_flag=True, help="Run registered components, instead of bringing them along.")
 @click.option("--stream", "stream_it", is_flag=True, help="Follow the job to its end, as `aml stream` does.")
 @workspace_options
-@compile_flags(step_timeout="--step-timeout")
+@job_flags()
 def submit_command(
     client: MLClient,
     pipeline: str,
@@ -118,16 +119,15 @@ def submit_command(
 ) -> None:
     """Run PIPELINE as an Azure ML pipeline job.
 
-    PIPELINE is a name (image_classification), a .py file, compiled first with the options of `kfp-azureml compile`,
-    or a compiled .yaml file. Its parameters resource_group, workspace and subscription_id are those of the workspace.
+    PIPELINE is a name (image_classification), a .py file, compiled first, or a compiled .yaml file,
+    whose images can be chosen still. Its parameters resource_group, workspace and subscription_id are those of the
+    workspace.
     """
     from kfp_azureml.azureml_pipelines.following import stream_job
     from kfp_azureml.azureml_pipelines.placement import parse_placement
     from kfp_azureml.azureml_pipelines.submit import Submission, submit_pipeline
-    from kfp_azureml.compiling.sources import find_pipeline
 
-    if any_given(flags) and find_pipeline(pipeline).suffix != ".py":
-        raise click.UsageError(f"{pipeline} is compiled already: options of compiling are for a .py file or a name")
+    check_compiled(pipeline, flags)
     wanted = Submission(
         pipeline=pipeline,
         options=options_from(flags),

@@ -19,10 +19,10 @@ from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job
 from kfp_azureml.azureml_pipelines.placement import Placement
 from kfp_azureml.azureml_pipelines.registry import registered_name
 from kfp_azureml.compiling.compile import compile_pipeline
+from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
-from kfp_azureml.compiling.validation import validate_compiled
 from kfp_azureml.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -144,10 +144,6 @@ def compiled_pipeline(pipeline: str, options: PipelineOptions) -> Iterator[Path]
         The compiled file, as long as the block lasts.
     """
     source = find_pipeline(pipeline)
-    if source.suffix != ".py":
-        validate_compiled(source)
-        yield source
-        return
     with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
         package = Path(folder) / f"{source.stem}.yaml"
         compile_pipeline(source, package, options)
@@ -156,11 +152,8 @@ def compiled_pipeline(pipeline: str, options: PipelineOptions) -> Iterator[Path]
 
 def graph_of(package: Path) -> Graph:
     """Read the graph of a compiled pipeline; see `read_graph`."""
-    import yaml
-
-    with package.open() as stream:
-        pipeline, *platforms = yaml.safe_load_all(stream)
-    return read_graph(pipeline, platforms[0] if platforms else {})
+    compiled = read_compiled(package)
+    return read_graph(compiled.pipeline, compiled.platform)
 
 
 def _workspace_of(client: MLClient, declared: Mapping[str, Parameter]) -> dict[str, Any]:

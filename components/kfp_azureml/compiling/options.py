@@ -78,6 +78,24 @@ class PipelineOptions:
                 raise PipelineError(f"{what} {seconds}: expected seconds, 1 to {_MAX_SECONDS}")
 
     @property
+    def names_images(self) -> bool:
+        """Whether registry, tag or a digest is another than the constant images' own."""
+        digests = self.ml_digest or self.azure_digest or self.ml_gpu_digest
+        return bool(digests) or (self.registry, self.tag) != (images.REGISTRY, images.TAG)
+
+    @property
+    def needs_builder(self) -> tuple[str, ...]:
+        """What was chosen that only a `build_pipeline(options)` can carry out, in words."""
+        chosen = {
+            "GPUs": self.gpu is not None,
+            "workload identity": self.workload_identity,
+            f"{self.retries} retries": self.retries > 1,
+            "timeouts": bool(self.timeouts),
+            "a TTL": self.ttl_seconds is not None,
+        }
+        return tuple(what for what, is_chosen in chosen.items() if is_chosen)
+
+    @property
     def ml_image(self) -> str:
         """The `ml` image."""
         return _pinned(images.ml_image(self.registry, self.tag), self.ml_digest)

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.errors import PipelineError
 
 # How each of KFP's parameter types is read, what has to come of it, and how that is said to a person.
@@ -37,11 +38,7 @@ class Parameter:
 
 def declared_parameters(compiled: Path) -> dict[str, Parameter]:
     """Return the parameters of a compiled and valid pipeline, by name."""
-    import yaml
-
-    with compiled.open() as stream:
-        root = next(iter(yaml.safe_load_all(stream)))["root"]
-    parameters = root.get("inputDefinitions", {}).get("parameters", {})
+    parameters = read_compiled(compiled).pipeline["root"].get("inputDefinitions", {}).get("parameters", {})
     return {
         name: Parameter(definition["parameterType"], definition.get("defaultValue"))
         for name, definition in parameters.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.references import dangling_references, platform_executors
 from kfp_azureml.errors import PipelineError
 
@@ -21,20 +22,8 @@ def validate_compiled(path: Path) -> None:
     Raises:
         PipelineError: With the first thing that is wrong.
     """
-    import yaml
-
-    try:
-        with path.open() as stream:
-            documents = list(yaml.safe_load_all(stream))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not 1 <= len(documents) <= 2 or not all(isinstance(document, dict) for document in documents):
-        raise PipelineError(f"{path}: expected one or two YAML documents that are mappings: not a compiled pipeline")
-    pipeline = documents[0]
-    platform = documents[1] if len(documents) == 2 else {}
-    if "root" not in pipeline:
-        raise PipelineError(f"{path}: has no root: not a compiled pipeline")
-    validate_documents(path, pipeline, platform)
+    compiled = read_compiled(path)
+    validate_documents(path, compiled.pipeline, compiled.platform)
 
 
 def validate_documents(path: Path, pipeline: dict[str, Any], platform: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kfp_azureml.compiling.flags import any_given, compile_flags, options_from
+from kfp_azureml.compiling.flags import check_compiled, compile_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
 from kfp_azureml.kubeflow.submit import EXPERIMENT, TIMEOUT_SECONDS
 
@@ -60,15 +60,14 @@ def submit_command(
     """Run PIPELINE on Kubeflow and follow it to its end.
 
     PIPELINE is a name (image_classification), a .py file, compiled first with the options of `kfp-azureml compile`,
-    or a compiled .yaml file. In a pod the token that Kubernetes mounts for Kubeflow is used by itself. Where a browser
-    opens Kubeflow at another address than --host, $KF_PIPELINES_UI_ENDPOINT makes the link.
+    or a compiled .yaml file, whose images can be chosen still. In a pod the token that Kubernetes mounts for Kubeflow is
+    used by itself. Where a browser opens Kubeflow at another address than --host, $KF_PIPELINES_UI_ENDPOINT makes the
+    link.
     """
-    from kfp_azureml.compiling.sources import find_pipeline
     from kfp_azureml.kubeflow.connection import choose_connection
     from kfp_azureml.kubeflow.submit import Submission, submit
 
-    if any_given(flags) and find_pipeline(pipeline).suffix != ".py":
-        raise click.UsageError(f"{pipeline} is compiled already: options of compiling are for a .py file or a name")
+    check_compiled(pipeline, flags)
     connection = choose_connection(host, namespace, token_file, cookie_file, ca_cert)
     wanted = Submission(
         pipeline=pipeline,

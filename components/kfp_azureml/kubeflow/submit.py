@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kfp_azureml.compiling.compile import compile_pipeline
+from kfp_azureml.compiling.documents import read_compiled, write_compiled
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
-from kfp_azureml.compiling.validation import validate_compiled
 from kfp_azureml.errors import CancelledError, KfpAzuremlError, KubeflowError, PipelineError, RunCancelledError
 from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_address, connect, page_of_run
 from kfp_azureml.kubeflow.failure_reason import why_it_failed
@@ -120,10 +120,7 @@ def submit(wanted: Submission, connection: Connection, say: Callable[[str], None
 
 def step_names(package: Path) -> dict[str, str]:
     """Return what to call a compiled pipeline's steps, by each of the names that Kubeflow may list them under."""
-    import yaml
-
-    with package.open() as stream:
-        pipeline = next(iter(yaml.safe_load_all(stream)))
+    pipeline = read_compiled(package).pipeline
     components = pipeline.get("components", {})
     names: dict[str, str] = {}
     for group in (pipeline["root"], *components.values()):
@@ -137,29 +134,23 @@ def step_names(package: Path) -> dict[str, str]:
 @contextmanager
 def _compiled(source: Path, options: PipelineOptions, *, cache: bool) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
-        package = source
-        if source.suffix == ".py":
-            package = Path(folder) / f"{source.stem}.yaml"
-            compile_pipeline(source, package, options)
-        else:
-            validate_compiled(source)
-        yield package if cache else _uncached(package, Path(folder))
+        package = Path(folder) / f"{source.stem}.yaml"
+        compile_pipeline(source, package, options)
+        if not cache:
+            _take_nothing_from_the_cache(package)
+        yield package
 
 
-def _uncached(package: Path, folder: Path) -> Path:
-    """Write a package whose steps take nothing from earlier runs.
+def _take_nothing_from_the_cache(package: Path) -> None:
+    """Change a package so that its steps take nothing from earlier runs.
 
     kfp's own `enable_caching=False` leaves out all steps inside an exit handler or a condition.
     """
-    import yaml
-
-    pipeline, *platform = yaml.safe_load_all(package.read_text())
-    for group in (pipeline["root"], *pipeline.get("components", {}).values()):
+    compiled = read_compiled(package)
+    for group in (compiled.pipeline["root"], *compiled.pipeline.get("components", {}).values()):
         for task in group.get("dag", {}).get("tasks", {}).values():
             task["cachingOptions"] = {}
-    changed = folder / package.name
-    changed.write_text(yaml.safe_dump_all([pipeline, *platform], sort_keys=False))
-    return changed
+    write_compiled(compiled, package)
 
 
 def _create_run(

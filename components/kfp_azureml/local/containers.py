@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_azureml.compiling.documents import read_compiled
+from kfp_azureml.compiling.task_images import image_names
 from kfp_azureml.errors import PipelineError
 from kfp_azureml.images import RUN_AS_USER
 from kfp_azureml.steps import EVENTS_FILE
@@ -107,15 +109,10 @@ def check_images(compiled: Path) -> None:
     Raises:
         PipelineError: If there is no engine, or no such image.
     """
-    import yaml
     from docker.errors import APIError, ImageNotFound
 
-    with compiled.open() as stream:
-        executors = next(iter(yaml.safe_load_all(stream)))["deploymentSpec"]["executors"]
     with closing(_engine()) as engine:
-        for image in sorted(
-            {executor["container"]["image"] for executor in executors.values() if "container" in executor}
-        ):
+        for image in image_names(read_compiled(compiled)):
             try:
                 engine.images.get(image)
             except ImageNotFound:

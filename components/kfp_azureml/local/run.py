@@ -17,7 +17,6 @@ from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
-from kfp_azureml.compiling.validation import validate_compiled
 from kfp_azureml.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, CLASSES
 from kfp_azureml.imagesets.source import is_azureml_name
@@ -141,12 +140,8 @@ def _can_be_asked(results: Mapping[str, Any]) -> bool:
 
 def _compile(source: Path, folder: Path) -> Path:
     compiled = folder / "pipeline.yaml"
-    if source.suffix == ".py":
-        # A step that fails on this machine would fail on it again, after the pause that a cluster needs.
-        compile_pipeline(source, compiled, PipelineOptions(retries=0))
-    else:
-        validate_compiled(source)
-        shutil.copyfile(source, compiled)
+    # A step that fails on this machine would fail on it again, after the pause that a cluster needs.
+    compile_pipeline(source, compiled, PipelineOptions(retries=0))
     return compiled
 
 

@@ -56,7 +56,7 @@ VARIABLES = [
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[PipelineOptions]:
     """What the command asks the compiler for."""
     options = []
-    monkeypatch.setattr(compile_module, "compile_pipeline", lambda _source, _output, given: options.append(given))
+    monkeypatch.setattr(compile_module, "compile_pipeline", lambda _source, _output, given: options.append(given) or ())
     return options
 
 

@@ -1,0 +1,83 @@
+"""A compiled pipeline's file: one or two YAML documents, read and written."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from kfp_azureml.errors import PipelineError
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled pipeline.
+
+    Attributes:
+        pipeline: Its document (`PipelineSpec`).
+        platform: The Kubernetes platform's (`PlatformSpec`), or an empty one.
+    """
+
+    pipeline: dict[str, Any]
+    platform: dict[str, Any]
+
+    @property
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """The containers that its tasks run in, by the executor's label; importers have none."""
+        executors = self.pipeline.get("deploymentSpec", {}).get("executors", {})
+        return {label: executor["container"] for label, executor in executors.items() if "container" in executor}
+
+
+def read_text(path: Path) -> str:
+    """Return a YAML file's text: UTF-8, or UTF-16 with the byte order mark that says so.
+
+    Raises:
+        PipelineError: If it is neither.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: not a text in UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def read_compiled(path: Path) -> Compiled:
+    """Read a compiled pipeline.
+
+    Raises:
+        PipelineError: If the file holds none.
+    """
+    import yaml
+
+    try:
+        documents = list(yaml.safe_load_all(read_text(path)))
+    except yaml.YAMLError as error:
+        raise PipelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not 1 <= len(documents) <= 2 or not all(isinstance(document, dict) for document in documents):
+        raise PipelineError(f"{path}: expected one or two YAML documents that are mappings: not a compiled pipeline")
+    if "root" not in documents[0]:
+        raise PipelineError(f"{path}: has no root: not a compiled pipeline")
+    return Compiled(documents[0], documents[1] if len(documents) == 2 else {})
+
+
+def write_compiled(compiled: Compiled, path: Path, head: str = "") -> None:
+    """Write a compiled pipeline.
+
+    Args:
+        compiled: The pipeline.
+        path: The file.
+        head: Comment lines to begin it with.
+    """
+    import yaml
+
+    documents = [compiled.pipeline, *([compiled.platform] if compiled.platform else [])]
+    path.write_text(head + yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def head_of(text: str) -> str:
+    """Return the comment lines that a file begins with, such as kfp's summary of the pipeline."""
+    return "".join(takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))
