@@ -60,9 +60,9 @@ def submit_command(
     """Run PIPELINE on Kubeflow and follow it to its end.
 
     PIPELINE is a name (image_classification), a .py file, compiled first with the options of `kfp-azureml compile`,
-    or a compiled .yaml file, whose images can be chosen still. In a pod the token that Kubernetes mounts for Kubeflow is
-    used by itself. Where a browser opens Kubeflow at another address than --host, $KF_PIPELINES_UI_ENDPOINT makes the
-    link.
+    or a compiled .yaml file, whose images can be chosen still. In a pod the token that Kubernetes mounts for Kubeflow
+    is used by itself. Where a browser opens Kubeflow at another address than --host, $KF_PIPELINES_UI_ENDPOINT makes
+    the link.
     """
     from kfp_azureml.kubeflow.connection import choose_connection
     from kfp_azureml.kubeflow.submit import Submission, submit
