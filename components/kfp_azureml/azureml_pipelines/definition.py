@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kfp_azureml.compiling.numbers import whole_numbers
 from kfp_azureml.errors import PipelineError
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -81,7 +82,7 @@ def definition_from(name: str, component: Mapping[str, Any], executor: Mapping[s
     definition = Definition(
         name=_function(container) or name,
         image=container["image"],
-        inputs=component.get("inputDefinitions", {}),
+        inputs=_with_whole_numbers(component.get("inputDefinitions", {})),
         outputs=component.get("outputDefinitions", {}),
         container={key: container[key] for key in ("command", "args", "env") if key in container},
     )
@@ -96,6 +97,17 @@ def definition_from(name: str, component: Mapping[str, Any], executor: Mapping[s
             if not NAME.fullmatch(what):
                 raise refusal(name, f"the name {what!r} is none for Azure ML: letters, digits and '_' only")
     return definition
+
+
+def _with_whole_numbers(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs whose lists and objects hold whole numbers as ints; the job is told the type of the other ones."""
+    parameters = {
+        name: {**about, "defaultValue": whole_numbers(about["defaultValue"])}
+        if about["parameterType"] in ("LIST", "STRUCT") and "defaultValue" in about
+        else about
+        for name, about in inputs.get("parameters", {}).items()
+    }
+    return {**inputs, "parameters": parameters} if parameters else dict(inputs)
 
 
 def refusal(task: str, feature: str) -> PipelineError:

@@ -14,6 +14,7 @@ from typing import Any
 from kfp_azureml.azcreds import KEYS
 from kfp_azureml.azureml_pipelines.conditions import Term, parse_condition
 from kfp_azureml.azureml_pipelines.definition import Definition, definition_from, refusal
+from kfp_azureml.compiling.numbers import whole_numbers
 from kfp_azureml.compiling.references import SETTINGS, platform_executors
 
 _REFERENCE = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
@@ -302,7 +303,7 @@ class _Reader:
             return found
         constant = value["runtimeValue"]["constant"]
         if not isinstance(constant, str) or not _REFERENCE.search(constant):
-            return Constant(constant)
+            return Constant(whole_numbers(constant))
         # An f-string of the pipeline's author; the values in it are arguments of the task too.
         parts: list[Constant | PipelineInput] = []
         for index, piece in enumerate(_REFERENCE.split(constant)):
@@ -346,7 +347,11 @@ def _arguments(task: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 def _with_defaults(called: Mapping[str, Any], given: dict[str, Value]) -> dict[str, Value]:
     """Return what a pipeline that is used as a component works with."""
     parameters = called.get("inputDefinitions", {}).get("parameters", {})
-    defaults = {name: Constant(each["defaultValue"]) for name, each in parameters.items() if "defaultValue" in each}
+    defaults = {
+        name: Constant(whole_numbers(each.get("defaultValue")))
+        for name, each in parameters.items()
+        if "defaultValue" in each or each.get("isOptional")
+    }
     return {**defaults, **given}
 
 

@@ -82,12 +82,19 @@ def pipeline_job(graph: Graph, arguments: Mapping[str, Any], placement: Placemen
     """
     placement.check_steps(node.name for node in graph.nodes)
     values = {name: given for name, given in _pipeline_values(graph, arguments).items() if given is not None}
+    without_value = [
+        PipelineInput(name)
+        for name, parameter in graph.parameters.items()
+        if "defaultValue" not in parameter and arguments.get(name) is None
+    ]
     outputs = {(output.node, output.output): name for name, output in graph.outputs.items()}
     jobs: dict[str, Any] = {}
     components: dict[str, Spec] = {}
     for node in graph.nodes:
         components[node.name] = node_spec(node)
-        bound = {key: _bound(node, key, value, values) for key, value in node.inputs.items()}
+        bound = {
+            key: _bound(node, key, value, values) for key, value in node.inputs.items() if value not in without_value
+        }
         job = {
             "type": "command",
             "inputs": {key: value for key, value in bound.items() if value is not None},

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kfp_azureml.compiling.numbers import whole_numbers
+
 PRIMITIVES = {
     "NUMBER_INTEGER": "integer",
     "NUMBER_DOUBLE": "number",
@@ -32,12 +34,12 @@ def as_primitive(value: object, kind: str) -> int | float | bool | str | None:
     if kind == "NUMBER_INTEGER":
         return int(float(str(value)))
     if kind in ("LIST", "STRUCT"):
-        return json.dumps(value)
+        return json.dumps(whole_numbers(value))
     if kind == "NUMBER_DOUBLE":
         return float(str(value))
     if kind == "BOOLEAN":
         return bool(value)
-    text = str(value)
+    text = value if isinstance(value, str) else json.dumps(value)
     if "'" in text or "\n" in text:
         raise ValueError("a quote (') or a line break")
     return text or None

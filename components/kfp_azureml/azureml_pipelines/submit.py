@@ -18,6 +18,7 @@ from kfp_azureml.azureml_pipelines.graph import Graph, read_graph
 from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job
 from kfp_azureml.azureml_pipelines.placement import Placement
 from kfp_azureml.azureml_pipelines.registry import registered_name
+from kfp_azureml.compiling.absent_values import check_absent_values
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.options import PipelineOptions
@@ -88,6 +89,7 @@ def submit_pipeline(client: MLClient, wanted: Submission) -> SubmittedJob:
         declared = declared_parameters(package)
         arguments = {**_workspace_of(client, declared), **wanted.params, **parse_values(wanted.typed, declared)}
         check_complete(arguments, declared)
+        check_absent_values(read_compiled(package), arguments)
         graph = graph_of(package)
         job = pipeline_job(graph, arguments, wanted.placement, wanted.experiment)
     check_computes(client, wanted.placement)

@@ -29,18 +29,20 @@ class Parameter:
 
     Attributes:
         type: KFP's name of its type, such as `NUMBER_INTEGER`.
-        default: The value it has when none is given; None: one has to be given.
+        default: The value it has when none is given; None: it has none.
+        optional: Whether it needs no value: without one and without a default, steps get None.
     """
 
     type: str
     default: Any = None
+    optional: bool = False
 
 
 def declared_parameters(compiled: Path) -> dict[str, Parameter]:
     """Return the parameters of a compiled and valid pipeline, by name."""
     parameters = read_compiled(compiled).pipeline["root"].get("inputDefinitions", {}).get("parameters", {})
     return {
-        name: Parameter(definition["parameterType"], definition.get("defaultValue"))
+        name: Parameter(definition["parameterType"], definition.get("defaultValue"), bool(definition.get("isOptional")))
         for name, definition in parameters.items()
     }
 
@@ -52,6 +54,10 @@ def parse_values(typed: Mapping[str, str], declared: Mapping[str, Parameter]) ->
         typed: What the user typed, by the parameter's name.
         declared: The pipeline's parameters, by name.
 
+    Returns:
+        The values by name. `null`, for one that is optional, has no default and is no text, stands for none: on
+        Kubeflow a run is not given None either, but no value.
+
     Raises:
         PipelineError: If there is no such parameter, or the value is not of its type.
     """
@@ -59,17 +65,24 @@ def parse_values(typed: Mapping[str, str], declared: Mapping[str, Parameter]) ->
     for name, text in typed.items():
         if name not in declared:
             raise PipelineError(f"the pipeline has no parameter {name!r}; it has {', '.join(sorted(declared))}")
-        values[name] = _parse(name, text, declared[name].type)
+        parameter = declared[name]
+        if text == "null" and parameter.optional and parameter.default is None and parameter.type != "STRING":
+            continue
+        values[name] = _parse(name, text, parameter.type)
     return values
 
 
 def check_complete(arguments: Mapping[str, Any], declared: Mapping[str, Parameter]) -> None:
-    """Check that every parameter has a value.
+    """Check that every parameter that needs a value has one.
 
     Raises:
         PipelineError: If one has none.
     """
-    missing = [name for name, parameter in declared.items() if parameter.default is None and name not in arguments]
+    missing = [
+        name
+        for name, parameter in declared.items()
+        if parameter.default is None and not parameter.optional and name not in arguments
+    ]
     if missing:
         raise PipelineError(f"the pipeline needs a value for {', '.join(missing)}: give it with --param NAME=VALUE")
 

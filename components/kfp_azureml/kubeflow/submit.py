@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kfp_azureml.compiling.absent_values import check_absent_values
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.documents import read_compiled, write_compiled
 from kfp_azureml.compiling.options import PipelineOptions
@@ -87,6 +88,7 @@ def submit(wanted: Submission, connection: Connection, say: Callable[[str], None
             declared = declared_parameters(package)
             arguments = parse_values(wanted.params, declared)
             check_complete(arguments, declared)
+            check_absent_values(read_compiled(package), arguments)
             steps = step_names(package)
             client = connect(connection)
             run_id = _create_run(client, wanted, connection, package, arguments)

@@ -17,6 +17,7 @@ from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError
 from kfp_azureml.garbage import little_garbage
 from kfp_azureml.local.containers import ContainerSettings, run_container
+from kfp_azureml.local.values import carry_values_as_kubeflow_does
 
 
 def run_pipeline(
@@ -38,6 +39,7 @@ def run_pipeline(
     # kfp warns of images whose name does not say "python", and of settings that only a cluster knows.
     warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
     warnings.filterwarnings("ignore", message=".* have no effect in the current local runner", category=UserWarning)
+    carry_values_as_kubeflow_does()
     local.init(
         _docker_runner(containers) if containers else local.SubprocessRunner(use_venv=False),
         pipeline_root=str(outputs),

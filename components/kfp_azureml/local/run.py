@@ -13,7 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.compiling.absent_values import check_absent_values
 from kfp_azureml.compiling.compile import compile_pipeline
+from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
@@ -94,6 +96,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
             if name in declared:  # where empty, the first step looks for a config.json
                 arguments.setdefault(name, value)
         check_complete(arguments, declared)
+        check_absent_values(read_compiled(compiled), arguments)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
         _point_latest_to(folder)
         keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
