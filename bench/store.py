@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measurement import Measurement
+from kfp_azureml.cpus import usable_cores, usable_cpus
 from kfp_azureml.outputs import whole_file
 
 
@@ -55,12 +56,18 @@ class Store:
 
 
 def machine() -> str:
-    """Say what this machine is: processor, cores, memory, system, Python."""
+    """Say what this machine is: processor, what of it may be used, memory, system, Python."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
+        f"{_processor()}, {_cores()}, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}"
     )
+
+
+def _cores() -> str:
+    cpus, cores = usable_cpus(), usable_cores()
+    named = f"{cores} core{'' if cores == 1 else 's'}"
+    return named if cpus == cores else f"{cpus} hyperthreads of {named}"
 
 
 def _processor() -> str:

@@ -50,7 +50,7 @@ def open_session(path: Path) -> InferenceSession:
     options = onnxruntime.SessionOptions()
     # The runs of a step are too small to share: two threads took a third more CPU for a fifth less time. And left to
     # itself ONNX Runtime counts the node's cores, not those the pod may use.
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     with _refusals(path):
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 

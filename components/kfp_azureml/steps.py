@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from kfp_azureml.cancellation import cancellable
+from kfp_azureml.cpus import one_blas_thread
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
 from kfp_azureml.garbage import little_garbage
 from kfp_azureml.redaction import RedactingFilter, print_exception, redact
@@ -45,6 +46,7 @@ def run_step(name: str) -> Iterator[None]:
         SystemExit: With one line for a failure the user can mend, or with the exit code of a cancelled step.
     """
     configure_logging()
+    one_blas_thread()
     token = _current_step.set(name)
     _emit("started")
     try:

@@ -42,7 +42,9 @@ _PODS = (
         help="A taint of the GPU nodes, KEY=VALUE:EFFECT; may be repeated. [default: sku=gpu:NoSchedule]",
     ),
     click.option("--workload-identity", is_flag=True, help="Sign in to Azure as the service account, without azcreds."),
-    click.option("--retries", type=int, metavar="COUNT", help="How often a failed step is tried again. [default: 1]"),
+    click.option(
+        "--retries", type=int, metavar="COUNT", help="How often to try a step again that lost its pod. [default: 1]"
+    ),
     click.option("--ttl", "ttl_seconds", type=int, metavar="SECONDS", help="When to remove a finished run's pods."),
 )
 _GPU_IMAGE = click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -211,8 +210,6 @@ def main(
     **azure: Any,
 ) -> None:
     """Turn the four idx files of an image set into a training and a test set."""
-    # Arrow imports numpy, whose BLAS starts a thread for each core: 100 ms of CPU for nothing here.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with run_step("prep"):
         prep_data(
             input_data,

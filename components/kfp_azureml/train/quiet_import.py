@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kfp_azureml.cpus import usable_cores
 from kfp_azureml.errors import TrainingError
 
 # Another Keras, and a compiler that these networks are not compiled with: an unknown flag of it ends the process.
@@ -27,9 +28,12 @@ def import_tensorflow() -> None:
         TrainingError: If Keras was imported before, with another backend.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # Two operations side by side, which share the cores: threads that share one small operation mostly wait.
+    # Two operations side by side, each shared by a thread for each core. The hyperthreads of one core share an
+    # operation badly, they mostly wait; on two real cores a step of `lean` with one thread an operation took 64 ms
+    # where two took 22, for the same CPU (on a busy machine). A rule, since results hang on the number of threads:
+    # with a setting that each run measures, the same seed would not give the same model.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(usable_cores()))
     with stderr_held_back(), _no_user_settings():
         import keras
         import tensorflow as tf

@@ -18,6 +18,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+# Read when NumPy is imported: each worker would start a thread for each of the node's CPUs.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 # Read at the import: without it ONNX Runtime reports what it runs to its makers.
