@@ -8,6 +8,16 @@ import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator
 
+# Hooks of pytest, which finds them here.
+from time_limits import (  # noqa: F401
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_runtest_call,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+    pytest_xdist_make_scheduler,
+)
+
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[EmulatorInfo]:

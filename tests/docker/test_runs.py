@@ -119,11 +119,11 @@ def test_however_a_run_ends_no_container_is_left(
     assert containers_of(engine, tmp_path)
     run.send_signal(number)
     try:
-        _, errors = run.communicate(timeout=60)
+        _, errors = run.communicate(timeout=180)
     except subprocess.TimeoutExpired:
         run.kill()
         raise
-    wait_until(lambda: not containers_of(engine, tmp_path) and not processes_of(tmp_path), 60)
+    wait_until(lambda: not containers_of(engine, tmp_path) and not processes_of(tmp_path), 180)
     if number == signal.SIGTERM:
         assert run.returncode == 130
         assert errors.splitlines()[-1] == "kfp-azureml: cancelled by SIGTERM"

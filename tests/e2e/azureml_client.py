@@ -79,7 +79,7 @@ def main(folder: Path, resource_group: str, workspace: str) -> dict[str, object]
 
     def ask(key: str, body: object, **headers: str) -> httpx.Response:
         headers["authorization"] = f"Bearer {key}"
-        return httpx.post(endpoint.scoring_uri, json=body, headers=headers, timeout=30)
+        return httpx.post(endpoint.scoring_uri, json=body, headers=headers, timeout=120)
 
     answer = ask(keys.primary_key, {"hello": "world"})
     seen["answer"] = [answer.status_code, answer.json(), answer.headers["azureml-model-deployment"]]

@@ -200,7 +200,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_cancel_it(azure: Emulator
                 if line.split()[:2] == ["train", "running"]:
                     break
             child.send_signal(signal.SIGINT)
-            _, error = child.communicate(timeout=30)
+            _, error = child.communicate(timeout=120)
         finally:
             child.kill()
     assert child.returncode == 130

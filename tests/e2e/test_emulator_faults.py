@@ -138,11 +138,11 @@ def deploy(sdk: MLClient, model: Path) -> None:
 
 def put_model(session: requests.Session, workspace: Workspace) -> requests.Response:
     body = {"properties": {"modelUri": "azureml://datastores/workspaceblobstore/paths/a"}}
-    return session.put(f"{workspace.url}/models/digits/versions/1", json=body, timeout=30)
+    return session.put(f"{workspace.url}/models/digits/versions/1", json=body, timeout=120)
 
 
 def is_registered(session: requests.Session, workspace: Workspace) -> bool:
-    return session.get(f"{workspace.url}/models/digits/versions/1", timeout=30).status_code == 200
+    return session.get(f"{workspace.url}/models/digits/versions/1", timeout=120).status_code == 200
 
 
 def innermost(error: BaseException) -> BaseException:
@@ -166,7 +166,7 @@ def test_a_reset_before_the_effect(control: Control, session: requests.Session, 
 def test_a_reset_is_one_on_the_wire(control: Control, controlled: EmulatorInfo) -> None:
     control.set_faults([Reset()])
     proxy, host = urlsplit(controlled.proxy_url), b"management.azure.com"
-    with socket.create_connection((proxy.hostname, proxy.port), timeout=30) as plain:
+    with socket.create_connection((proxy.hostname, proxy.port), timeout=120) as plain:
         plain.sendall(b"CONNECT %s:443 HTTP/1.1\r\n\r\n" % host)
         assert b"200" in plain.recv(1000)
         with ssl.create_default_context(cafile=controlled.ca_file).wrap_socket(
@@ -217,11 +217,11 @@ def test_every_host_can_lose_its_connection(
         ("GET", container, {"headers": {"authorization": None}}),
     ]
     for method, url, more in asked:
-        session.request(method, url, **more, timeout=30)
+        session.request(method, url, **more, timeout=120)
         control.set_faults([fault])
         with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-            session.request(method, url, **more, timeout=30)
-        session.request(method, url, **more, timeout=30)
+            session.request(method, url, **more, timeout=120)
+        session.request(method, url, **more, timeout=120)
     hit = [recorded for recorded in control.requests() if recorded.fault]
     assert [recorded.target.split("/")[0] for recorded in hit] == [
         "management.azure.com",
@@ -250,7 +250,7 @@ def test_the_sdk_takes_a_model_to_an_instant_endpoint(control: Control, sdk: MLC
         "https://digits.eastus.inference.ml.azure.com/score",
         json={"images": ["BBB=", "AAA="]},
         headers={"authorization": f"Bearer {key}"},
-        timeout=30,
+        timeout=120,
     )
     assert answer.json() == {"predictions": [{"index": 7}, {"index": 3}]}
     text = json.dumps([recorded.to_dict() for recorded in control.requests()])

@@ -27,7 +27,7 @@ SAMPLE = 300
 START = [sys.executable, "-m", "azureml_emulator", "start", "--json", "--state-dir"]
 # Jobs that run nothing, deployments without servers: what is asked for counts, not what comes of it.
 OPTIONS = ["--scoring", "instant", f"--environment-python=fuzz={sys.executable}"]
-START_SECONDS = 60
+START_SECONDS = 240
 OUTSIDE = ("home", "cwd")
 # A deployment that is not up is the model's fault, not the emulator's.
 SCORING_FAULTS = ("deployment_not_ready", "upstream_error", "request_timeout")

@@ -20,7 +20,7 @@ from processes import wait_until
 
 CLIENT = Path(__file__).with_name("azureml_jobs_client.py")
 CLIENT_SECONDS = 300
-JOB_SECONDS = 60
+JOB_SECONDS = 300
 Document = dict[str, Any]
 STEP = """
 import sys

@@ -145,7 +145,7 @@ def steady_requests(workspace: Workspace, clients: int = 4) -> Iterator[list[tup
     def ask() -> None:
         while not done.is_set():
             url = "https://digits.eastus.inference.ml.azure.com/score"
-            answer = workspace.http.post(url, json={"seconds": 0.02}, headers=key, timeout=60)
+            answer = workspace.http.post(url, json={"seconds": 0.02}, headers=key, timeout=300)
             seen.append((answer.status_code, answer.json()))
 
     with ThreadPoolExecutor(clients) as pool:

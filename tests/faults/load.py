@@ -66,7 +66,7 @@ class Load:
             uri = azure.get(path)["properties"]["scoringUri"]
             while not self._stop.is_set():
                 meant = {name for name, share in azure.get(path)["properties"]["traffic"].items() if share}
-                answer = azure.http.post(uri, json={"x": 1}, headers=headers, timeout=60)
+                answer = azure.http.post(uri, json={"x": 1}, headers=headers, timeout=120)
                 meant |= {name for name, share in azure.get(path)["properties"]["traffic"].items() if share}
                 answered_by = answer.headers.get(HEADER, "")
                 if answer.status_code != 200:
@@ -77,7 +77,7 @@ class Load:
                 time.sleep(PAUSE_SECONDS)
 
 
-def wait_for(is_so: Callable[[], bool], seconds: float = 60.0, pause_seconds: float = 0.05) -> None:
+def wait_for(is_so: Callable[[], bool], seconds: float = 180.0, pause_seconds: float = 0.05) -> None:
     """Wait until something is so; fail if that takes too long."""
     deadline = time.monotonic() + seconds
     while not is_so():

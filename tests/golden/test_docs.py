@@ -41,7 +41,7 @@ def exported_in_section_1() -> dict[str, str]:
     """What the page's first section exports of that which `make` takes from the environment."""
     lines = [line for line in commands(section("1. Names")) if line.startswith("export ")]
     script = "\n".join([*lines, 'printf "%s\\n" "$REGISTRY" "$TAG"'])
-    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=10, check=True)
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=120, check=True)
     return dict(zip(("REGISTRY", "TAG"), done.stdout.splitlines(), strict=True))
 
 
@@ -53,7 +53,7 @@ def test_the_page_has_the_commands_that_it_is_about() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[:40])
 def test_bash_takes_every_command(command: str) -> None:
-    done = subprocess.run(["bash", "-n"], input=command, capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run(["bash", "-n"], input=command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -128,7 +128,7 @@ def test_a_local_cluster_gets_the_images_that_the_pipeline_names(after_section_1
 
 def test_the_wheel_that_is_installed_is_the_one_that_is_built(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    subprocess.run(build, cwd=ROOT, capture_output=True, timeout=300, check=True)
     (wheel,) = tmp_path.iterdir()
     assert set(re.findall(r"[\w.-]+\.whl", TEXT)) == {wheel.name}
     assert "make wheel" in COMMANDS

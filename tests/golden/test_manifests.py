@@ -42,7 +42,7 @@ def render(folder: Path, *overlays: str, client_id: str = "") -> subprocess.Comp
     """Run manifests/render of a copy, so that nothing is written into the checkout."""
     command = [str(folder / "manifests/render"), str(folder / "rendered"), *overlays]
     environ = {**os.environ, "CLIENT_ID": client_id}
-    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
 
 
 def copy_of_the_manifests(folder: Path, credentials: str | None = None) -> Path:
@@ -89,7 +89,7 @@ def test_kustomize_warns_of_bases_and_of_nothing_else(tmp_path: Path, name: str)
     folder = copy_of_the_manifests(tmp_path, "")
     renderer = ["kustomize", "build"] if shutil.which("kustomize") else ["kubectl", "kustomize"]
     command = [*renderer, str(folder / "manifests/overlays" / name)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert [line for line in done.stderr.splitlines() if not line.startswith("# Warning: 'bases' is deprecated")] == []
 
 

@@ -107,7 +107,7 @@ class Workspace:
         key = self.post("onlineEndpoints/digits/listKeys")["primaryKey"]
         headers = {"authorization": f"Bearer {key}", "azureml-model-deployment": deployment}
         url = "https://digits.eastus.inference.ml.azure.com/score"
-        return self.http.post(url, json=body, headers=headers, timeout=60)
+        return self.http.post(url, json=body, headers=headers, timeout=300)
 
 
 @contextmanager

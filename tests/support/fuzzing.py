@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from azureml_emulator import EmulatorInfo
 from emulator_operations import Operation, list_operations
 
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 120
 METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
 # The names of what is there, so that requests build on each other; then names that could lead elsewhere.
 NAMES = [

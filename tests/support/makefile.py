@@ -35,7 +35,7 @@ def dry_run(*words: str, set_up: bool = True, **exported: str) -> str:
     ready = ["--assume-old", ".venv/.ready"] if set_up else ["--assume-new", "pyproject.toml"]
     command = ["make", "--no-print-directory", "--dry-run", *ready, *words]
     environment = {"PATH": os.environ["PATH"], **exported}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=True)
     return done.stdout
 
 

@@ -21,7 +21,7 @@ def processes_of(run: Path) -> list[int]:
     return found
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait for a condition, and fail when it does not come true."""
     deadline = time.monotonic() + seconds
     while not condition():

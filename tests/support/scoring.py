@@ -8,4 +8,4 @@ from kfp_azureml.aml_deploy_model.endpoint import scoring_key
 
 def ask(client, live: DeployedModel, body) -> httpx.Response:
     headers = {"Authorization": f"Bearer {scoring_key(client, live.endpoint_name)}"}
-    return httpx.post(live.scoring_uri, json=body, headers=headers, timeout=60)
+    return httpx.post(live.scoring_uri, json=body, headers=headers, timeout=300)

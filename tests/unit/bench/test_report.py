@@ -38,7 +38,7 @@ def test_the_table_shows_figures_spread_and_whether_goals_are_met() -> None:
 
 def test_the_page_has_machine_table_picture_and_remarks() -> None:
     text = page(latest(KEPT, "a machine"), "## Remarks\n\nNone.\n")
-    assert "Measured 2026-01-03 in 2 minutes on a machine." in text
+    assert "Measured 2026-01-03 in 2 minutes, every figure on a machine." in text
     assert table(latest(KEPT, "")["rows"]) in text
     assert "](costs.svg)" in text
     assert text.endswith("## Remarks\n\nNone.\n")

@@ -16,7 +16,7 @@ from .job_requests import BLOBS, STD_LOG, Document, get_run, log, put_environmen
 
 pytestmark = pytest.mark.anyio
 
-STATUS_SECONDS = 30
+STATUS_SECONDS = 120
 
 
 async def wait_for_status(app: App, name: str, status: str) -> None:

@@ -50,7 +50,7 @@ def test_nothing_outlives_its_holder(tmp_path: Path, server: str, number: signal
     assert len(processes_of(tmp_path)) == 5  # holder, leash, server and its two workers
 
     holder.send_signal(number)
-    holder.wait(30)
+    holder.wait(120)
 
     wait_until(lambda: not processes_of(tmp_path))
 
@@ -60,7 +60,7 @@ def test_killing_the_holders_whole_process_group_leaves_nothing(tmp_path: Path) 
     wait_until(lambda: is_up(tmp_path))
 
     os.killpg(holder.pid, signal.SIGKILL)
-    holder.wait(30)
+    holder.wait(120)
 
     wait_until(lambda: not processes_of(tmp_path))
 

@@ -13,7 +13,7 @@ from azureml_emulator.resources.online_endpoints import checked_mirror_traffic, 
 
 from .conftest import App
 
-OPERATION_SECONDS = 30.0
+OPERATION_SECONDS = 120.0
 
 
 async def put_endpoint(app: App, name: str = "digits", **properties: Any) -> httpx.Response:

@@ -140,9 +140,9 @@ def test_exit_code_2_is_wrong_usage(kubeflow: KubeflowApi, wrong: list[str]) -> 
 def test_exit_code_130_is_who_stopped_it(kubeflow: KubeflowApi, options: list[str], terminated: int) -> None:
     kubeflow.script = [RUNNING]
     with started(*command(kubeflow, *options)) as process:
-        wait_until(lambda: "GET /runs/*" in kubeflow.requests, 60)
+        wait_until(lambda: "GET /runs/*" in kubeflow.requests, 180)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=180)
     assert process.returncode == 130
     assert errors.startswith("kfp-azureml: cancelled by SIGTERM; the run ")
     assert errors.endswith(f"{page(kubeflow)}\n")
@@ -154,9 +154,9 @@ def test_a_run_whose_creation_was_interrupted_may_be_there(kubeflow: KubeflowApi
     kubeflow.unanswered["POST /runs"] = threading.Event()
     try:
         with started(*command(kubeflow)) as process:
-            wait_until(lambda: kubeflow.runs, 60)
+            wait_until(lambda: kubeflow.runs, 180)
             process.send_signal(number)
-            output, errors = process.communicate(timeout=60)
+            output, errors = process.communicate(timeout=180)
     finally:
         kubeflow.unanswered["POST /runs"].set()
     assert (process.returncode, output) == (130, "")

@@ -261,7 +261,7 @@ def test_the_command_writes_both_sets(source, arrays, outputs):
 def test_the_command_fails_in_one_line(source, outputs):
     (source / TEST_LABELS).unlink()
     command = [sys.executable, "-m", "kfp_azureml.prep.prep", *arguments(source, outputs)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"prep: {source}: no {TEST_LABELS} there")
