@@ -140,6 +140,25 @@ sbom: built $(SYFT) ## write each image's list of contents to dist/sbom (SPDX)
 	@$(foreach image,$(IMAGES),SYFT_CHECK_FOR_APP_UPDATE=false $(SYFT) scan "docker:$(call image_name,$(image))" \
 		--output spdx-json=dist/sbom/$(image).spdx.json && echo "dist/sbom/$(image).spdx.json" &&) true
 
+AUDIT := .cache/audit/bin/pip-audit
+$(AUDIT): requirements/audit.txt | $(UV)
+	@$(UV) venv --quiet --clear .cache/audit
+	@$(UV) pip sync --quiet --python .cache/audit/bin/python --require-hashes requirements/audit.txt
+	@touch $@
+
+# What runs in production and what runs on laptops; GPU=1 adds ml-gpu.
+AUDITED := $(IMAGES) kfp build dev
+.PHONY: audit
+audit: $(AUDIT) ## ask PyPI for known vulnerabilities of the locked packages
+	@$(foreach set,$(AUDITED),echo "$(set)" && $(AUDIT) --disable-pip --require-hashes --progress-spinner off \
+		--requirement requirements/$(set).txt &&) true
+
+TRIVY ?= ghcr.io/aquasecurity/trivy:0.74.0
+.PHONY: scan
+scan: built ## look for known vulnerabilities that have a fix in the images
+	@$(foreach image,$(IMAGES),$(DOCKER) run --rm --volume /var/run/docker.sock:/var/run/docker.sock "$(TRIVY)" image \
+		--scanners vuln --ignore-unfixed --severity HIGH,CRITICAL --exit-code 1 "$(call image_name,$(image))" &&) true
+
 .PHONY: wheel
 wheel: $(READY) ## build both packages, to be installed elsewhere, in dist
 	@$(BIN)/python -m hatchling build --target wheel
@@ -204,6 +223,7 @@ lock: $(UV) ## resolve the dependencies again and write the hash-locked requirem
 	$(UV_COMPILE) --constraint requirements/dev.txt requirements/bench.in -o requirements/bench.txt
 	$(UV_COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV_COMPILE) requirements/sbom.in -o requirements/sbom.txt
+	$(UV_COMPILE) requirements/audit.in -o requirements/audit.txt
 	$(UV_COMPILE) requirements/mlflow-client.in -o requirements/mlflow-client.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra azure pyproject.toml -o requirements/azure.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow pyproject.toml -o requirements/ml.txt

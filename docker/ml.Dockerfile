@@ -37,6 +37,7 @@ RUN tools/bin/python -m hatchling build --target wheel; \
 
 FROM ${BASE_IMAGE}
 ARG IMAGE=ml
+ARG BASE_IMAGE
 ARG VERSION=0
 ARG REVISION=unknown
 ARG SOURCE=unknown
@@ -45,7 +46,8 @@ LABEL org.opencontainers.image.title="kfp-azureml/${IMAGE}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.source="${SOURCE}"
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}"
 COPY --from=build /opt/venv /opt/venv
 # /tmp is all that a step writes to beside its outputs, so the root file system can be read-only.
 # The user has no entry in /etc/passwd, whichever uid a cluster gives it: some libraries ask for its name.

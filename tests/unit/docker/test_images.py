@@ -53,7 +53,7 @@ def test_each_image_has_its_own_half() -> None:
     assert "nvidia-cudnn-cu12" in gpu
 
 
-@pytest.mark.parametrize("name", [*SETS, "kfp", "build", "sbom", "dev"])
+@pytest.mark.parametrize("name", [*SETS, "kfp", "build", "sbom", "audit", "dev"])
 def test_every_package_is_locked_by_its_hash_and_no_index_is_named(name: str) -> None:
     text = (ROOT / f"requirements/{name}.txt").read_text()
     for requirement in re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)):
@@ -83,6 +83,19 @@ THEIRS, OURS = PipelineOptions(registry="example.azurecr.io/team", tag="1.2.3"),
 
 def test_make_images_builds_the_images_that_pipelines_name() -> None:
     assert makefile.built_images("images") == [OURS.azure_image, OURS.ml_image]
+
+
+DIGEST = f"python:3.11-slim-bookworm@sha256:{'a' * 64}"
+
+
+def test_the_base_image_may_be_a_digest_and_each_image_says_which_it_was() -> None:
+    would = makefile.dry_run("images", f"BASE_IMAGE={DIGEST}")
+    assert would.count(f'--build-arg BASE_IMAGE="{DIGEST}"') == 2
+    for path in (ROOT / "docker").glob("*.Dockerfile"):
+        last_stage = path.read_text().rpartition("\nFROM ")[2]
+        assert last_stage.startswith("${BASE_IMAGE}\n")
+        assert "\nARG BASE_IMAGE\n" in last_stage
+        assert 'org.opencontainers.image.base.name="${BASE_IMAGE}"' in last_stage
 
 
 @pytest.mark.parametrize("exported", [{}, EXPORTED], ids=["variables", "environment"])

@@ -21,7 +21,12 @@ def kfp(url: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [Path(sys.executable).with_name("kfp"), "--endpoint", url, "--existing-token", TOKEN]
     environ = {**os.environ, "PYTHONWARNINGS": "ignore"}
     return subprocess.run(
-        [*command, "--output", "json", *arguments], capture_output=True, text=True, timeout=300, env=environ, check=False
+        [*command, "--output", "json", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environ,
+        check=False,
     )
 
 
