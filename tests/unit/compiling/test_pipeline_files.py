@@ -1,6 +1,7 @@
 """Pipelines of several files, and files as other systems save them."""
 
 import codecs
+import importlib
 import os
 import subprocess
 import sys
@@ -84,11 +85,12 @@ def test_a_module_of_that_name_that_is_loaded_already_is_neither_taken_nor_lost(
     (tmp_path / "host").mkdir()
     (tmp_path / "host" / "helpers.py").write_text("WORD = 'of the host'\n")
     monkeypatch.syspath_prepend(tmp_path / "host")
-    import helpers  # type: ignore[import-not-found]
-
-    monkeypatch.setitem(sys.modules, "helpers", helpers)
-    assert compiled_word(several_files(tmp_path / "mine", "mine"))[1] == "mine"
-    assert sys.modules["helpers"] is helpers
+    of_the_host = importlib.import_module("helpers")
+    try:
+        assert compiled_word(several_files(tmp_path / "mine", "mine"))[1] == "mine"
+        assert sys.modules["helpers"] is of_the_host
+    finally:
+        del sys.modules["helpers"]
 
 
 def test_no_installed_library_gives_way_to_a_file_of_its_name(tmp_path: Path) -> None:
