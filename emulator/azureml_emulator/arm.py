@@ -21,7 +21,7 @@ class ArmError(Exception):
 
     Attributes:
         status: The HTTP status.
-        code: ARM's error code, such as `ResourceNotFound`.
+        code: ARM's error code, such as `ResourceNotFound`; empty for none, which clients see as null.
         message: What is wrong, for a person.
         headers: More response headers.
         target: What is wrong: a property, a query parameter or a resource.
@@ -49,7 +49,7 @@ class ArmError(Exception):
     def document(self) -> Document:
         """The `error` object of a response body or of a failed operation."""
         return {
-            "code": self.code,
+            "code": self.code or None,
             "message": self.message,
             **({"target": self.target} if self.target else {}),
             "details": [error.document() for error in self.details],

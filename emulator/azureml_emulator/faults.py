@@ -167,8 +167,26 @@ class HoldOperation(Fault):
     kind = "hold-operation"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hide(Fault):
+    """What the request puts does not show at once: reading it is answered with 404 for a while.
+
+    Attributes:
+        reads: How many reads it takes.
+    """
+
+    kind = "hide"
+
+    reads: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reads < 1:
+            raise ValueError(f"reads counts from 1, not {self.reads}")
+
+
 KINDS: dict[str, type[Fault]] = {
-    fault.kind: fault for fault in (Answer, Reset, Truncate, Delay, ExpireToken, EndOperation, HoldOperation)
+    fault.kind: fault for fault in (Answer, Reset, Truncate, Delay, ExpireToken, EndOperation, HoldOperation, Hide)
 }
 
 
@@ -200,6 +218,7 @@ class FaultPlan:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._counts: list[int] = []
+        self._hidden: dict[str, int] = {}
 
     @property
     def faults(self) -> list[Fault]:
@@ -214,6 +233,7 @@ class FaultPlan:
         """
         self._faults = list(faults)
         self._counts = [0] * len(self._faults)
+        self._hidden.clear()
 
     def next(self, method: str, target: str) -> Fault | None:
         """Count a request, and say what hits it.
@@ -232,3 +252,28 @@ class FaultPlan:
                 if hit is None and fault.hits(self._counts[index]):
                     hit = fault
         return hit
+
+    def hide(self, target: str, reads: int) -> None:
+        """Keep a resource from being read.
+
+        Args:
+            target: Its target, as recorded.
+            reads: How many reads find nothing.
+        """
+        self._hidden[target.lower()] = reads
+
+    def hides(self, method: str, target: str) -> bool:
+        """Count a read of what is hidden.
+
+        Args:
+            method: The request's HTTP method.
+            target: Its target.
+
+        Returns:
+            Whether the request finds nothing.
+        """
+        left = self._hidden.get(target.lower(), 0)
+        if method != "GET" or not left:
+            return False
+        self._hidden[target.lower()] = left - 1
+        return True

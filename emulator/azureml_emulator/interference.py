@@ -19,6 +19,7 @@ from azureml_emulator.faults import (
     ExpireToken,
     Fault,
     FaultPlan,
+    Hide,
     HoldOperation,
     Reset,
     Truncate,
@@ -29,6 +30,7 @@ from azureml_emulator.operations import Outcome, Status, intended_outcome
 from azureml_emulator.recording import Recorder
 
 EXPIRED = "It has expired."
+NOT_SHOWN = "It is not found in the workspace."
 
 
 class Interference:
@@ -49,6 +51,8 @@ class Interference:
         url = Request(scope).url
         record = self._recorder.record(scope["method"], url.hostname or "", scope["path"], url.query)
         fault = self._plan.next(scope["method"], record.target)
+        if fault is None and self._plan.hides(scope["method"], record.target):
+            fault = Answer(status=404, code="UserError", message=NOT_SHOWN)
         record.fault = fault.kind if fault else None
 
         async def watch(message: Message) -> None:
@@ -56,6 +60,8 @@ class Interference:
                 record.status = message["status"]
             await send(message)
 
+        if isinstance(fault, Hide):
+            self._plan.hide(record.target, fault.reads)
         await self._answer(fault, scope, receive, watch)
 
     async def _answer(self, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:

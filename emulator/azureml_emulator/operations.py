@@ -164,6 +164,22 @@ class Operations:
                     task.add_done_callback(self._unwinding.discard)
                     task.cancel()
 
+    def has_succeeded(self, kind: str, resource: Document) -> bool:
+        """Say whether an operation of a kind has succeeded since a resource was created.
+
+        Args:
+            kind: The kind of operation.
+            resource: The resource. An earlier one of the same id, deleted since, does not count.
+
+        Returns:
+            Whether one has.
+        """
+        created = resource["systemData"]["createdAt"]
+        return any(
+            operation.kind == kind and operation.started >= created
+            for operation in self._select("resource = ? COLLATE NOCASE AND status = 'Succeeded'", resource["id"])
+        )
+
     def release(self) -> None:
         """Let operations go on that were held in progress."""
         self._released.set()

@@ -32,7 +32,7 @@ async def score(request: Request) -> Response:
     endpoint_id = f"{parts.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}"
     endpoint = parts.store.get(endpoint_id)
     # An endpoint on Kubernetes is found at its cluster's host only, and the others at their own.
-    if endpoint is None or urlsplit(endpoint["properties"]["scoringUri"]).hostname != request.url.hostname:
+    if endpoint is None or urlsplit(endpoint["properties"]["scoringUri"] or "").hostname != request.url.hostname:
         return _refusal(404, "not_found", "There is no such endpoint.")
     if request.path_params["path"] == "" and request.method == "GET":
         return PlainTextResponse("Healthy")

@@ -22,6 +22,7 @@ class State(StrEnum):
 
 
 BUSY = (State.CREATING, State.UPDATING, State.DELETING)
+UNSUCCESSFUL = (State.FAILED, State.CANCELED)
 ENDS = (State.SUCCEEDED, State.FAILED, State.CANCELED)
 # A deletion takes a resource from any state, and is the only thing that changes a busy one but its own operation.
 FOLLOW: dict[State, tuple[State, ...]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import PurePosixPath
 
 from starlette.requests import Request
@@ -26,6 +27,13 @@ from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.resources.online_endpoints import NAME_PATTERN, NAME_RULE
+from azureml_emulator.resources.online_endpoints import PUT as PUT_ENDPOINT
+from azureml_emulator.resources.provisioning import (
+    CALL_FAILED,
+    refuse_deployment_on,
+    refuse_unprovisioned_deployment,
+    without_code,
+)
 from azureml_emulator.services import Services, services
 from azureml_emulator.serving import bring_up, find_asset
 from azureml_emulator.store import Document
@@ -48,11 +56,12 @@ def define_operations(parts: Services) -> None:
         await bring_up(parts, deployment_id)
 
     async def finish_delete(deployment_id: str) -> None:
+        _refuse_with_traffic(parts, deployment_id)
         await parts.servers.stop(deployment_id)
         parts.store.delete(deployment_id)
 
     async def explain(error: ArmError) -> ArmError:
-        return await keep_build_log(parts.blobs, error)
+        return without_code(await keep_build_log(parts.blobs, error))
 
     parts.operations.define(PUT, finish_put, explain)
     parts.operations.define(DELETE, finish_delete)
@@ -67,6 +76,8 @@ async def put(request: Request) -> Response:
     body, properties = await read_resource(request)
     previous = parts.store.get(deployment_id)
     state = parts.transitions.begin_put(previous)
+    refuse_unprovisioned_deployment(parts, previous, PUT)
+    refuse_deployment_on(parts, endpoint, PUT_ENDPOINT)
     parts.transitions.refuse_if_busy(endpoint)
     compute_id = endpoint["properties"]["compute"]
     completed = _completed(properties, get_resource(request, compute_id) if compute_id else None)
@@ -173,20 +184,31 @@ async def get(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """DELETE a deployment that gets no traffic; what is under way on it is cancelled."""
+    """DELETE a deployment, cancelling what is under way on it; with traffic, the operation fails and it stays."""
     parts = services(request)
     deployment_id = arm_path(request)
     deployment = parts.store.get(deployment_id)
     if deployment is None:
         return Response(status_code=204)
-    endpoint = get_resource(request, parent(parent(deployment_id)))
-    if percent := endpoint["properties"]["traffic"].get(deployment["name"]):
-        raise bad_request(f"The deployment {deployment['name']} gets {percent} % of the traffic: set it to 0 first.")
-    if percent := endpoint["properties"]["mirrorTraffic"].get(deployment["name"]):
-        raise bad_request(f"{percent} % of the traffic is mirrored to {deployment['name']}: set that to 0 first.")
-    parts.operations.cancel(deployment_id)
-    parts.transitions.move(deployment_id, State.DELETING)
+    if not _traffic_of(parts, deployment_id):
+        parts.operations.cancel(deployment_id)
+        parts.transitions.move(deployment_id, State.DELETING)
     return accepted(request, parts.operations.start(DELETE, deployment_id), None, 202)
+
+
+def _traffic_of(parts: Services, deployment_id: str) -> int:
+    """How much of the traffic a deployment gets, live or mirrored, in percent."""
+    endpoint = parts.store.get(parent(parent(deployment_id)))
+    name = deployment_id.rsplit("/", 1)[1].lower()
+    shares = [endpoint["properties"][kind] for kind in ("traffic", "mirrorTraffic")] if endpoint else []
+    return sum(share for kind in shares for one, share in kind.items() if one.lower() == name)
+
+
+def _refuse_with_traffic(parts: Services, deployment_id: str) -> None:
+    if percent := _traffic_of(parts, deployment_id):
+        name = deployment_id.rsplit("/", 1)[1]
+        problem = f"Can't delete deployment [{name}] with non-zero traffic weight, Current traffic [{percent}]."
+        raise ArmError(400, CALL_FAILED, json.dumps(problem))
 
 
 async def get_logs(request: Request) -> Response:

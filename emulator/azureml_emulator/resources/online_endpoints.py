@@ -15,6 +15,7 @@ from azureml_emulator.arm import bad_request, new_resource, object_in, read_body
 from azureml_emulator.resources import kubernetes
 from azureml_emulator.resources.long_running import accepted
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
+from azureml_emulator.resources.provisioning import refuse_unprovisioned_endpoint
 from azureml_emulator.services import Services, services
 from azureml_emulator.store import Document, EndpointKeys
 from azureml_emulator.transitions import State
@@ -33,8 +34,9 @@ def define_operations(parts: Services) -> None:
         parts: The emulator.
     """
 
-    async def finish_put(_endpoint_id: str) -> None:
+    async def finish_put(endpoint_id: str) -> None:
         await asyncio.sleep(parts.settings.endpoint_seconds)
+        _give_address(parts, endpoint_id)
 
     async def finish_delete(endpoint_id: str) -> None:
         await asyncio.sleep(parts.settings.endpoint_seconds)
@@ -59,6 +61,7 @@ async def put(request: Request) -> Response:
     body, properties = await read_resource(request)
     previous = parts.store.get(endpoint_id)
     state = parts.transitions.begin_put(previous)
+    refuse_unprovisioned_endpoint(parts, previous, PUT)
     auth_mode = AUTH_MODES.get(str(properties.get("authMode")).lower())
     if auth_mode is None:
         raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
@@ -80,7 +83,6 @@ async def put(request: Request) -> Response:
     if compute and any(mirror_traffic.values()):
         raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored: managed endpoints only.")
     mirror_traffic = checked_mirror_traffic(mirror_traffic, traffic, deployments)
-    address = _address(name.lower(), compute, parts.settings.location)
     resource = new_resource(
         endpoint_id,
         {
@@ -91,8 +93,9 @@ async def put(request: Request) -> Response:
             "mirrorTraffic": mirror_traffic,
             "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
             "compute": compute_id,
-            "scoringUri": f"{address}/score",
-            "swaggerUri": f"{address}/swagger.json",
+            # A new one has no address until it is provisioned.
+            "scoringUri": previous["properties"]["scoringUri"] if previous else None,
+            "swaggerUri": previous["properties"]["swaggerUri"] if previous else None,
             "provisioningState": state,
         },
         previous=previous,
@@ -231,6 +234,16 @@ async def issue_token(request: Request) -> Response:
             "tokenType": "Bearer",
         }
     )
+
+
+def _give_address(parts: Services, endpoint_id: str) -> None:
+    endpoint = parts.store.get(endpoint_id)
+    if endpoint is None:
+        return
+    compute_id = endpoint["properties"]["compute"]
+    compute = parts.store.get(compute_id) if compute_id else None
+    address = _address(endpoint["name"].lower(), compute, parts.settings.location)
+    parts.store.set_properties(endpoint_id, scoringUri=f"{address}/score", swaggerUri=f"{address}/swagger.json")
 
 
 def _address(endpoint: str, compute: Document | None, location: str) -> str:

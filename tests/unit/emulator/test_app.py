@@ -57,7 +57,7 @@ async def test_names_keep_the_case_they_were_given(app: App) -> None:
         ("GET", "onlineEndpoints/none", 404, "ResourceNotFound", "onlineEndpoints/none"),
         ("GET", "schedules", 501, "NotImplementedByEmulator", "GET https://management.azure.com"),
         ("PATCH", "models/none", 501, "NotImplementedByEmulator", "PATCH"),
-        ("GET", "models/none/versions?$top=many", 400, "BadRequest", "many"),
+        ("GET", "environments/none/versions?$top=many", 400, "BadRequest", "many"),
     ],
 )
 async def test_errors_have_arms_shape(app: App, method: str, path: str, status: int, code: str, said: str) -> None:

@@ -84,7 +84,18 @@ async def test_versions_are_listed_by_creation(app: App) -> None:
 
     assert await names(app, "models/echo/versions") == ["2", "1", "3"]
     assert await names(app, "models/echo/versions", **{"$orderBy": "createdtime desc", "$top": "1"}) == ["3"]
-    assert await names(app, "models/unknown/versions") == []
+    assert await names(app, "environments/unknown/versions") == []
+
+
+@pytest.mark.parametrize("path", ["models/unknown/versions", "models/unknown"])
+async def test_an_unknown_model_has_no_list_of_versions(app: App, path: str) -> None:
+    answer = await app.arm.get(path)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "UserError")
+    assert [(below["code"], below["message"]) for below in error["details"]] == [
+        ("ModelNotFound", "Model container with name: unknown not found.")
+    ]
 
 
 async def test_archived_versions_are_listed_only_when_asked_for(app: App) -> None:

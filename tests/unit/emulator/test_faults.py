@@ -13,6 +13,7 @@ from azureml_emulator.faults import (
     ExpireToken,
     Fault,
     FaultPlan,
+    Hide,
     HoldOperation,
     Reset,
     Truncate,
@@ -91,6 +92,7 @@ def test_a_new_plan_counts_from_one() -> None:
         EndOperation(code="ImageBuildFailure", message="No such package."),
         EndOperation(status="Canceled"),
         HoldOperation(),
+        Hide(reads=2),
     ],
 )
 def test_a_fault_comes_through_json_as_it_was(fault: Fault) -> None:
@@ -106,6 +108,7 @@ def test_every_kind_has_a_name_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
+        ({"kind": "hide", "reads": 0}, "reads counts from 1"),
         ({}, "no fault None"),
         ({"kind": "explosion"}, "no fault 'explosion'"),
         ({"kind": "reset", "loud": True}, "loud"),

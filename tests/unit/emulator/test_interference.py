@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from azureml_emulator.app import build_app
 from azureml_emulator.connections import EXTENSION
-from azureml_emulator.faults import Answer, Delay, EndOperation, ExpireToken, Fault, FaultPlan, Reset, Truncate
+from azureml_emulator.faults import Answer, Delay, EndOperation, ExpireToken, Fault, FaultPlan, Hide, Reset, Truncate
 from azureml_emulator.host_errors import host_error
 from azureml_emulator.identity import Tokens
 from azureml_emulator.interference import Interference
@@ -102,24 +102,48 @@ async def test_a_key_is_refused_once(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "code"),
+    ("fault", "status", "error"),
     [
-        (EndOperation(method="PUT", path="*/deployments/*", code="ResourceNotReady"), "Failed", "ResourceNotReady"),
+        (
+            EndOperation(method="PUT", path="*/deployments/*", code="ResourceNotReady", message="No."),
+            "Failed",
+            {"code": None, "message": "ResourceNotReady: No.", "details": [], "additionalInfo": []},
+        ),
         (EndOperation(method="PUT", path="*/deployments/*", status="Canceled"), "Canceled", None),
     ],
 )
-async def test_an_operation_ends_badly(app: App, fault: EndOperation, status: str, code: str | None) -> None:
+async def test_an_operation_ends_badly(app: App, fault: EndOperation, status: str, error: object) -> None:
     await operation_of(app, await put_endpoint(app))
     app.parts.faults.set([fault])
 
     operation = await operation_of(app, await deploy(app))
 
-    assert (operation["status"], operation.get("error", {}).get("code")) == (status, code)
+    assert (operation["status"], operation.get("error")) == (status, error)
     deployment = (await app.arm.get("onlineEndpoints/digits/deployments/blue")).json()
     assert deployment["properties"]["provisioningState"] == status
     assert app.parts.servers.find(deployment["id"]) is None
-    # What failed can be put again.
+    # What has never been provisioned is not updated, but deleted and made anew.
+    assert (await deploy(app)).status_code == 400
+    await operation_of(app, await app.arm.delete("onlineEndpoints/digits/deployments/blue"))
     assert (await operation_of(app, await deploy(app)))["status"] == "Succeeded"
+
+
+async def test_what_is_put_does_not_show_for_a_while(app: App) -> None:
+    app.parts.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits", reads=2)])
+    await operation_of(app, await put_endpoint(app))
+
+    answers = [await app.arm.get("onlineEndpoints/Digits") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 200]
+    assert answers[0].json()["error"]["code"] == "UserError"
+
+
+async def test_a_new_plan_hides_nothing(app: App) -> None:
+    app.parts.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits")])
+    await operation_of(app, await put_endpoint(app))
+    app.parts.faults.set([])
+
+    assert (await app.arm.get("onlineEndpoints/digits")).status_code == 200
 
 
 async def test_a_fault_of_operations_does_nothing_to_a_request_that_starts_none(app: App) -> None:

@@ -10,6 +10,7 @@ from azureml_emulator.resources.kubernetes import attach_cluster, deployment_set
 from azureml_emulator.store import Document, Store
 
 from .conftest import App
+from .test_online_endpoints import operation_of
 
 COMPUTE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/computes/Big"
 DEFAULT = {"instanceType": None, "scaleSettings": {"scaleType": "Default"}}
@@ -36,7 +37,9 @@ async def test_an_endpoint_is_asked_at_its_cluster(app: App) -> None:
     assert answer.status_code == 201
     properties = answer.json()["properties"]
     assert properties["compute"] == f"{app.parts.settings.workspace_id}/computes/k8s"
-    assert properties["scoringUri"] == "https://k8s.eastus.cloudapp.azure.com/api/v1/endpoint/digits/score"
+    await operation_of(app, answer)
+    endpoint = (await app.arm.get("onlineEndpoints/digits")).json()
+    assert endpoint["properties"]["scoringUri"] == "https://k8s.eastus.cloudapp.azure.com/api/v1/endpoint/digits/score"
 
 
 @pytest.mark.anyio

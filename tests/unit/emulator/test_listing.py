@@ -153,6 +153,8 @@ async def test_filters(app: App, query: dict[str, str], expected: list[str]) -> 
     ],
 )
 async def test_a_question_that_makes_no_sense(app: App, query: dict[str, str], status: int) -> None:
+    await register(app, "1")
+
     answer = await app.arm.get("models/echo/versions", params=query)
 
     assert answer.status_code == status

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 
 from azureml_emulator.arm import ArmError
 from azureml_emulator.durations import duration_seconds, probe_seconds
-from azureml_emulator.resources import online_deployments
+from azureml_emulator.resources import online_deployments, online_endpoints
 from azureml_emulator.resources.online_endpoints import checked_mirror_traffic, checked_traffic
 
 from .conftest import App
@@ -64,6 +65,7 @@ async def test_an_endpoint_is_created(app: App) -> None:
 
     assert answer.status_code == 201
     assert answer.json()["properties"]["provisioningState"] == "Creating"
+    assert answer.json()["properties"]["scoringUri"] is None
     assert (await operation_of(app, answer))["status"] == "Succeeded"
     endpoint = (await app.arm.get("onlineEndpoints/digits")).json()
     assert endpoint["properties"]["provisioningState"] == "Succeeded"
@@ -173,8 +175,8 @@ async def test_a_deployment_that_traffic_is_mirrored_to_stays(app: App) -> None:
     refused = await app.arm.delete("onlineEndpoints/digits/deployments/green")
 
     assert answer.json()["properties"]["mirrorTraffic"] == {"green": 10}
-    assert refused.status_code == 400
-    assert "mirrored" in refused.json()["error"]["message"]
+    assert refused.status_code == 202
+    assert (await operation_of(app, refused))["error"]["code"] == "InferencingClientCallFailed"
     # As with traffic: what a PUT does not say is gone.
     await operation_of(app, await put_endpoint(app, traffic={"blue": 100}))
     assert (await app.arm.delete("onlineEndpoints/digits/deployments/green")).status_code == 202
@@ -255,7 +257,15 @@ async def test_a_deployment_with_traffic_stays(app: App) -> None:
         await operation_of(app, await deploy(app, name))
     await operation_of(app, await put_endpoint(app, traffic={"blue": 100, "green": 0}))
 
-    assert (await app.arm.delete("onlineEndpoints/digits/deployments/blue")).status_code == 400
+    refused = await app.arm.delete("onlineEndpoints/digits/deployments/blue")
+    assert refused.status_code == 202
+    operation = await operation_of(app, refused)
+    assert (operation["status"], operation["error"]["code"]) == ("Failed", "InferencingClientCallFailed")
+    assert operation["error"]["message"] == (
+        '"Can\'t delete deployment [blue] with non-zero traffic weight, Current traffic [100]."'
+    )
+    blue = (await app.arm.get("onlineEndpoints/digits/deployments/blue")).json()
+    assert blue["properties"]["provisioningState"] == "Succeeded"
     await operation_of(app, await app.arm.delete("onlineEndpoints/digits/deployments/green"))
     listed = (await app.arm.get("onlineEndpoints/digits/deployments")).json()["value"]
     assert [deployment["name"] for deployment in listed] == ["blue"]
@@ -350,7 +360,8 @@ async def test_a_deployment_that_cannot_be_built_fails_with_the_reason(app: App)
     operation = await operation_of(app, await deploy(app, environmentId=environment))
 
     assert operation["status"] == "Failed"
-    assert operation["error"]["code"] == "ImageBuildFailure"
+    assert operation["error"]["code"] is None
+    assert operation["error"]["message"].startswith("ImageBuildFailure: ")
     assert "cudatoolkit=11" in operation["error"]["message"]
     path = operation["error"]["message"].rpartition("under the path '")[2].removesuffix("'.")
     assert path.startswith("/azureml/ImageLogs/")
@@ -396,3 +407,84 @@ def test_what_is_not_a_duration(duration: str) -> None:
 
 def test_a_probe_gives_up_after_its_failures() -> None:
     assert probe_seconds({"initialDelay": "PT5S", "period": "PT10S", "failureThreshold": 3}) == 35
+
+
+def fail_first(app: App, kind: str) -> None:
+    """Let the first operation of a kind fail, and the others succeed."""
+    outcomes = iter([ArmError(400, "ResourceNotReady", "No.")])
+
+    async def work(_resource: str) -> None:
+        for error in outcomes:
+            raise error
+
+    app.parts.operations.define(kind, work)
+
+
+def refusal(answer: httpx.Response) -> str:
+    """Return what a refusal of the inference service says, within all that is around it."""
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["message"]) == (400, "BadRequest", "The request is invalid.")
+    (below,) = error["details"]
+    assert below["code"] == "InferencingClientCallFailed"
+    (said,) = json.loads(below["message"])["errors"][""]
+    return str(said)
+
+
+@pytest.mark.anyio
+async def test_a_deployment_that_was_never_provisioned_cannot_be_updated(app: App) -> None:
+    fail_first(app, online_deployments.PUT)
+    await operation_of(app, await put_endpoint(app))
+    assert (await operation_of(app, await deploy(app)))["status"] == "Failed"
+
+    assert refusal(await deploy(app)) == (
+        "Specified deployment [blue] failed during initial provisioning and is in an unrecoverable state. "
+        "Delete and re-create."
+    )
+    await operation_of(app, await app.arm.delete("onlineEndpoints/digits/deployments/blue"))
+    assert (await operation_of(app, await deploy(app)))["status"] == "Succeeded"
+
+
+@pytest.mark.anyio
+async def test_a_deployment_that_failed_at_an_update_can_be_updated(app: App) -> None:
+    serve_at_once(app)
+    await operation_of(app, await put_endpoint(app))
+    await operation_of(app, await deploy(app))
+    fail_first(app, online_deployments.PUT)
+    assert (await operation_of(app, await deploy(app)))["status"] == "Failed"
+
+    assert (await operation_of(app, await deploy(app)))["status"] == "Succeeded"
+
+
+@pytest.mark.anyio
+async def test_a_deployment_made_anew_has_no_history(app: App) -> None:
+    serve_at_once(app)
+    await operation_of(app, await put_endpoint(app))
+    await operation_of(app, await deploy(app))
+    await operation_of(app, await app.arm.delete("onlineEndpoints/digits/deployments/blue"))
+    fail_first(app, online_deployments.PUT)
+    await operation_of(app, await deploy(app))
+
+    assert "unrecoverable state" in refusal(await deploy(app))
+
+
+@pytest.mark.anyio
+async def test_an_endpoint_that_was_never_created_is_good_for_nothing(app: App) -> None:
+    fail_first(app, online_endpoints.PUT)
+    assert (await operation_of(app, await put_endpoint(app)))["status"] == "Failed"
+    assert (await app.arm.get("onlineEndpoints/digits")).json()["properties"]["scoringUri"] is None
+
+    assert refusal(await put_endpoint(app)) == (
+        "Specified endpoint [digits] has not been created successfully. Please recreate the endpoint."
+    )
+    assert "Please recreate endpoint and then try again to create deployment." in refusal(await deploy(app))
+    await operation_of(app, await app.arm.delete("onlineEndpoints/digits"))
+    assert (await operation_of(app, await put_endpoint(app)))["status"] == "Succeeded"
+
+
+@pytest.mark.anyio
+async def test_an_endpoint_that_failed_at_an_update_can_be_updated(app: App) -> None:
+    await operation_of(app, await put_endpoint(app))
+    fail_first(app, online_endpoints.PUT)
+    assert (await operation_of(app, await put_endpoint(app)))["status"] == "Failed"
+
+    assert (await operation_of(app, await put_endpoint(app)))["status"] == "Succeeded"
