@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from azureml_emulator.faults import Answer, Delay, EndOperation, ExpireToken, Fault, HoldOperation, Reset, Truncate
+from azureml_emulator.faults import (
+    Answer,
+    Delay,
+    EndOperation,
+    ExpireToken,
+    Fault,
+    Hide,
+    HoldOperation,
+    Reset,
+    Truncate,
+)
 from requests_of import Asked, recorded
 from scenarios import SCENARIOS
 
@@ -33,6 +43,10 @@ OPERATION_FAULTS: dict[str, Callable[..., Fault]] = {
     "operation canceled": lambda **at: EndOperation(status="Canceled", **at),
     "operation never ends": lambda **at: HoldOperation(**at),
 }
+# Of what a PUT of an endpoint or deployment makes.
+PUT_FAULTS: dict[str, Callable[..., Fault]] = {
+    "not shown for a while": lambda **at: Hide(**at),
+}
 NEVER_ENDS = "operation never ends"
 
 
@@ -56,7 +70,7 @@ class Cell:
     def order(self) -> Fault:
         """Return the fault as the emulator takes it."""
         at = {"method": self.request.method, "path": self.request.pattern, "nth": self.request.nth}
-        return {**FAULTS, **LASTING_FAULTS, **OPERATION_FAULTS}[self.fault](**at)
+        return {**FAULTS, **LASTING_FAULTS, **OPERATION_FAULTS, **PUT_FAULTS}[self.fault](**at)
 
 
 def cells() -> Iterator[Cell]:
@@ -65,5 +79,6 @@ def cells() -> Iterator[Cell]:
         for request in recorded(scenario):
             starts_operation = request.method in ("PUT", "DELETE") and "/onlineEndpoints/" in request.pattern
             lasting = LASTING_FAULTS if request.nth == 1 else ()
-            for fault in [*FAULTS, *lasting, *(OPERATION_FAULTS if starts_operation else ())]:
+            hiding = PUT_FAULTS if starts_operation and request.method == "PUT" else ()
+            for fault in [*FAULTS, *lasting, *(OPERATION_FAULTS if starts_operation else ()), *hiding]:
                 yield Cell(scenario, request, fault)

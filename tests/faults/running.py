@@ -50,6 +50,7 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     """Let nobody sleep long: neither the SDK between two tries or polls, nor ours. What is done stays the same."""
     patch.setattr(HttpTransport, "sleep", lambda _self, seconds: time.sleep(min(seconds, LONGEST_PAUSE_SECONDS)))
     patch.setattr(waiting, "SETTLE_SECONDS", LONGEST_PAUSE_SECONDS)
+    patch.setattr(waiting, "SHOW_SECONDS", 2.0)
     patch.setattr(retries, "LONGEST_PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
     patch.setattr(questions, "PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
     patch.setattr(questions, "GRACE_SECONDS", 2.0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from azureml_emulator.control_client import Control
+from azureml_emulator.faults import EndOperation
 from azureml_rest import Workspace
 from kfp_azureml.aml_deploy_model import deploy
 from kfp_azureml.aml_deploy_model.marker import TAG_PREFIX
@@ -104,6 +105,27 @@ def _scored_model(world: World) -> None:
     registered_model(world.azure, *world.model.iterdir(), world.score / "sample.json")
 
 
+def _failed_endpoint(world: World) -> None:
+    """Leave what the same step leaves when the creation of its endpoint fails."""
+    _scored_model(world)
+    _fail(world, EndOperation(method="PUT", path=f"*/onlineEndpoints/{ENDPOINT}", code="SubscriptionNotRegistered"))
+
+
+def _failed_deployment(world: World) -> None:
+    """Leave what the same step leaves when the first provisioning of its deployment fails."""
+    _live_endpoint(world)
+    _fail(world, EndOperation(method="PUT", path=f"*/deployments/{NEW}", code="ResourceNotReady"))
+
+
+def _fail(world: World, fault: EndOperation) -> None:
+    from running import run
+
+    world.control.set_faults([fault])
+    outcome = run(deploy.main, _deploy_arguments(world))
+    assert not outcome.succeeded, outcome.printed
+    world.control.clear_faults()
+
+
 def _live_endpoint(world: World) -> None:
     """Put an endpoint there with all its traffic on an old deployment, and a tag of somebody else."""
     _scored_model(world)
@@ -171,4 +193,6 @@ SCENARIOS = {
     "register": Scenario(register.main, _register_arguments, _nothing, _check_versions, moves_traffic=False),
     "first deployment": Scenario(deploy.main, _deploy_arguments, _scored_model, _check_first),
     "roll-out": Scenario(deploy.main, _deploy_arguments, _live_endpoint, _check_rollout),
+    "endpoint that failed": Scenario(deploy.main, _deploy_arguments, _failed_endpoint, _check_first),
+    "deployment that failed": Scenario(deploy.main, _deploy_arguments, _failed_deployment, _check_rollout),
 }

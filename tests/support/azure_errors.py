@@ -15,6 +15,7 @@ def response_error(
     error: Mapping[str, Any] | None = None,
     kind: type[HttpResponseError] = HttpResponseError,
     headers: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
 ) -> HttpResponseError:
     """Return an answer that is an error.
 
@@ -23,9 +24,10 @@ def response_error(
         error: What Azure Resource Manager says in it; None: nothing.
         kind: The class that the SDK has for it.
         headers: The answer's headers.
+        body: The whole answer, where it is more than an error.
     """
-    body = json.dumps({"error": error} if error else {})
-    response = SimpleNamespace(status_code=status, reason="reason", text=lambda: body, headers=dict(headers or {}))
+    text = json.dumps(body if body is not None else {"error": error} if error else {})
+    response = SimpleNamespace(status_code=status, reason="reason", text=lambda: text, headers=dict(headers or {}))
     return kind(response=response)
 
 

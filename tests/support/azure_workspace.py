@@ -1,13 +1,15 @@
 """A double of the SDK's client: online endpoints and deployments in memory, with the service's own rules.
 
 What is read is a copy, as from a real service: only what is written counts. What a real service refuses is refused:
-traffic for a deployment that is not there, shares that do not add up, live and mirrored traffic for one deployment, the
-deletion of a deployment with traffic, an operation on what another one has not finished with.
+traffic for a deployment that is not there, shares that do not add up, live and mirrored traffic for one deployment, an
+operation on what another one has not finished with, an update of what was never provisioned. The deletion of a
+deployment with traffic is accepted, and fails.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -63,6 +65,7 @@ class Stored:
     until: float = 0.0
     state: str = "Succeeded"
     meanwhile: str = "Creating"
+    provisioned: bool = True  # ever
 
 
 def nothing(_write: Write) -> None:
@@ -100,6 +103,7 @@ class Workspace:
         after: Called with each write after its effect, before the answer; may raise.
         failing: What the operation of a write ends with, by the write's text; as yet it is not refused.
         logs: What containers log, by deployment.
+        hidden_reads: How often what is put for the first time is not found, from its first reading on.
     """
 
     subscription_id, resource_group_name, workspace_name = "s", "rg", "ws"
@@ -112,6 +116,8 @@ class Workspace:
         self.after: Callable[[Write], None] = nothing
         self.failing: dict[str, AzureError] = {}
         self.logs: dict[str, str] = {}
+        self.hidden_reads = 0
+        self._hidden: dict[Any, int] = {}
         self.traffic_written: list[dict[str, int]] = []
         self.mirror_written: list[dict[str, int]] = []
         self._endpoints: dict[str, Stored] = {}
@@ -127,14 +133,32 @@ class Workspace:
         for deployment in deployments:
             self.add_deployment(name, deployment)
 
-    def add_deployment(self, endpoint_name: str, deployment: ManagedOnlineDeployment, state: str = "Succeeded") -> None:
+    def add_deployment(
+        self,
+        endpoint_name: str,
+        deployment: ManagedOnlineDeployment,
+        state: str = "Succeeded",
+        provisioned: bool = True,
+    ) -> None:
         """Have a deployment on an endpoint."""
         resource_id = f"{PREFIX}/{endpoint_name}/deployments/{deployment.name}"
-        self._deployments[endpoint_name, str(deployment.name)] = Stored(_made(deployment, resource_id), state=state)
+        self._deployments[endpoint_name, str(deployment.name)] = Stored(
+            _made(deployment, resource_id), state=state, provisioned=provisioned
+        )
 
-    def set_state(self, name: str, state: str) -> None:
+    def set_state(self, name: str, state: str, provisioned: bool = True) -> None:
         """Have an endpoint in a provisioning state."""
-        self._endpoints[name].state = state
+        self._endpoints[name].state, self._endpoints[name].provisioned = state, provisioned
+
+    def forget_endpoint(self, name: str) -> None:
+        """Have somebody else delete an endpoint."""
+        del self._endpoints[name]
+        for deployment in self.deployments(name):
+            self.forget_deployment(name, deployment)
+
+    def forget_deployment(self, endpoint_name: str, name: str) -> None:
+        """Have somebody else delete a deployment."""
+        del self._deployments[endpoint_name, name]
 
     def endpoint(self, name: str = "fashion") -> Any:
         """Return an endpoint as it is, without a request."""
@@ -166,21 +190,31 @@ class Workspace:
         stored = find()
         if stored and self.is_busy(stored):
             raise response_error(409, arm_error("Conflict", "another operation is in progress"), ResourceExistsError)
+        if write.verb == "PUT" and stored and not stored.provisioned:
+            raise never_provisioned(write.kind, write.name)
         changed = effect()
         self.writes.append(write)
         if changed:
             changed.until = self.clock.now + self.seconds
         self.after(write)
         error = self.failing.get(str(write))
-        if error and changed:
-            changed.state = "Failed"
+        if changed:
+            changed.provisioned = (stored.provisioned if stored else False) or not error
+            changed.state = "Failed" if error else changed.state
+        if changed and not stored and self.hidden_reads:
+            self._hidden[changed.resource.id] = self.hidden_reads
         result = copy.deepcopy(changed.resource) if changed else None
         return Operation(self.clock, self.seconds, result, error)
 
     def is_busy(self, stored: Stored) -> bool:
         return self.clock.now < stored.until
 
-    def shown(self, stored: Stored) -> Any:
+    def shown(self, stored: Stored | None) -> Any:
+        if stored is not None and self._hidden.get(stored.resource.id):
+            self._hidden[stored.resource.id] -= 1
+            stored = None
+        if stored is None:
+            raise response_error(404, arm_error("ResourceNotFound"), ResourceNotFoundError)
         resource = copy.deepcopy(stored.resource)
         resource._provisioning_state = stored.meanwhile if self.is_busy(stored) else stored.state
         return resource
@@ -191,10 +225,7 @@ class _Endpoints:
     azure: Workspace
 
     def get(self, name: str) -> Any:
-        stored = self.azure._endpoints.get(name)
-        if stored is None:
-            raise response_error(404, arm_error("ResourceNotFound"), ResourceNotFoundError)
-        endpoint = self.azure.shown(stored)
+        endpoint = self.azure.shown(self.azure._endpoints.get(name))
         if endpoint.provisioning_state == "Creating":
             endpoint._scoring_uri = None
         return endpoint
@@ -227,9 +258,7 @@ class _Endpoints:
         azure = self.azure
 
         def delete() -> None:
-            del azure._endpoints[name]
-            for key in [key for key in azure._deployments if key[0] == name]:
-                del azure._deployments[key]
+            azure.forget_endpoint(name)
 
         return azure.perform(Write("DELETE", "endpoint", name), lambda: azure._endpoints[name], delete)
 
@@ -252,10 +281,7 @@ class _Deployments:
     azure: Workspace
 
     def get(self, name: str, endpoint_name: str) -> Any:
-        stored = self.azure._deployments.get((endpoint_name, name))
-        if stored is None:
-            raise response_error(404, arm_error("ResourceNotFound"), ResourceNotFoundError)
-        return self.azure.shown(stored)
+        return self.azure.shown(self.azure._deployments.get((endpoint_name, name)))
 
     def list(self, endpoint_name: str) -> Iterable[Any]:
         return [self.get(name, endpoint_name) for name in self.azure.deployments(endpoint_name)]
@@ -272,6 +298,10 @@ class _Deployments:
             return azure._deployments.get(key)
 
         def put() -> Stored:
+            if key[0] not in azure._endpoints:
+                raise response_error(404, arm_error("ParentResourceNotFound"), ResourceNotFoundError)
+            if not azure._endpoints[key[0]].provisioned:
+                raise never_provisioned("endpoint", key[0])
             if azure.is_busy(azure._endpoints[key[0]]):
                 raise response_error(409, arm_error("Conflict", "the endpoint is being changed"), ResourceExistsError)
             meanwhile = "Updating" if find() else "Creating"
@@ -285,18 +315,32 @@ class _Deployments:
         azure = self.azure
 
         def delete() -> None:
-            endpoint = azure.endpoint(endpoint_name)
-            if endpoint.traffic.get(name) or endpoint.mirror_traffic.get(name):
-                raise response_error(400, arm_error("BadRequest", f"{name} has traffic"))
-            del azure._deployments[endpoint_name, name]
+            azure.forget_deployment(endpoint_name, name)
 
         write = Write("DELETE", "deployment", name)
+        endpoint = azure.endpoint(endpoint_name)
+        if endpoint.traffic.get(name) or endpoint.mirror_traffic.get(name):
+            azure.before(write)
+            said = f'"Can\'t delete deployment [{name}] with non-zero traffic weight, Current traffic [100]."'
+            error = response_error(200, arm_error("InferencingClientCallFailed", said))
+            return Operation(azure.clock, azure.seconds, error=error)
         return azure.perform(write, lambda: azure._deployments[endpoint_name, name], delete)
 
 
 class _Environments:
     def get(self, name: str, version: str) -> SimpleNamespace:
         return SimpleNamespace(name=name, version=version)
+
+
+def never_provisioned(kind: str, name: str) -> AzureError:
+    """Return the service's refusal to update what was never provisioned."""
+    why = {
+        "deployment": "failed during initial provisioning and is in an unrecoverable state. Delete and re-create.",
+        "endpoint": "has not been created successfully. Please recreate the endpoint.",
+    }
+    said = f"Specified {kind} [{name}] {why[kind]}"
+    below = arm_error("InferencingClientCallFailed", json.dumps({"errors": {"": [said]}}))
+    return response_error(400, arm_error("BadRequest", "The request is invalid.", details=[below]))
 
 
 def _made(resource: Any, resource_id: str) -> Any:

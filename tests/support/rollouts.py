@@ -73,7 +73,8 @@ class Answers:
         return list(dict.fromkeys((asked.how, asked.share) for asked in self.asked))
 
     def _ask(self, deployment: str, how: str) -> str | None:
-        endpoint = self.azure.endpoint()
-        share, mirrored = endpoint.traffic.get(deployment, 0), endpoint.mirror_traffic.get(deployment, 0)
+        endpoint = self.azure.endpoint() if self.azure.has_endpoint() else None
+        share = endpoint.traffic.get(deployment, 0) if endpoint else 0
+        mirrored = endpoint.mirror_traffic.get(deployment, 0) if endpoint else 0
         self.asked.append(Asked(deployment, how, share, mirrored))
         return self.fault(self.asked[-1])

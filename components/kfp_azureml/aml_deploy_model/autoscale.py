@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
-from kfp_azureml.azureml.failures import azure_errors, error_codes, explain
+from kfp_azureml.azureml.failures import error_codes, explain, service_words
 from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.steps import progress
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from kfp_azureml.azureml.arm import Arm
 
 API_VERSION = "2022-10-01"
+READ_PERMISSION = "Microsoft.Insights/autoscaleSettings/read, as the role 'Monitoring Reader' has it"
+# Not in the roles 'Monitoring Contributor' and 'AzureML Data Scientist':
+# https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/monitor
+WRITE_PERMISSION = "Microsoft.Insights/autoscaleSettings/write, as the role 'Contributor' or one of your own has it"
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +29,7 @@ logger = logging.getLogger(__name__)
 def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: OnlineDeployment) -> None:
     """Give a deployment the autoscale settings of the live one, if that has any and the new one has none.
 
-    Without the right to read them nothing is copied, which is logged.
+    Without the right to read or to write them nothing is copied, which is logged.
 
     Args:
         arm: Asks Azure Resource Manager.
@@ -34,7 +38,7 @@ def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: On
         new: The one that is to get it.
 
     Raises:
-        DeploymentError: If they cannot be read for another reason, or not be written.
+        DeploymentError: If they cannot be read or written for another reason.
     """
     what = f"reading the autoscale settings of deployments {live.name} and {new.name}"
     try:
@@ -46,18 +50,30 @@ def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: On
             return  # whoever has never used Azure Monitor has no such settings
         if error.status_code != 403:
             raise explain(error, what, DeploymentError) from error
-        logger.warning(
-            "autoscale settings are not copied: %s; role 'Monitoring Reader' lets them be read", explain(error, what)
-        )
+        logger.warning("%s", _not_copied(live, new, "read", READ_PERMISSION, error))
         return
     except AzureError as error:
         raise explain(error, what, DeploymentError) from error
     copy = _of_other(settings[0], live, new)
     path = f"{_collection(str(new.id))}/autoscale-{endpoint_name}-{new.name}"
     what = f"copying the autoscale settings of {live.name} to {new.name}"
-    with azure_errors(what, DeploymentError):
+    try:
         retrying(what, lambda: arm.put(path, copy, **{"api-version": API_VERSION}))
+    except AzureError as error:
+        if not isinstance(error, HttpResponseError) or error.status_code != 403:
+            raise explain(error, what, DeploymentError) from error
+        logger.warning("%s", _not_copied(live, new, "written", WRITE_PERMISSION, error))
+        return
     progress(f"deployment {new.name}: scales as {live.name} does")
+
+
+def _not_copied(
+    live: OnlineDeployment, new: OnlineDeployment, done: str, permission: str, error: HttpResponseError
+) -> str:
+    return (
+        f"deployment {new.name}: does not get the autoscale settings of {live.name}, which cannot be {done}: the "
+        f"identity lacks the permission {permission} ({service_words(error)})"
+    )
 
 
 def settings_of(arm: Arm, deployment_id: str) -> list[dict[str, Any]]:

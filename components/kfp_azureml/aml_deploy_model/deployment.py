@@ -6,16 +6,22 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from kfp_azureml.aml_deploy_model.endpoint import find_endpoint, live_traffic
+from kfp_azureml.aml_deploy_model.endpoint import (
+    UNSUCCESSFUL,
+    find_endpoint,
+    live_traffic,
+    mirror_traffic,
+    read_endpoint,
+)
 from kfp_azureml.aml_deploy_model.environment import EnvironmentRecipe, ensure_environment
 from kfp_azureml.aml_deploy_model.plan import Machines, Plan
-from kfp_azureml.azureml.build_log import IMAGE_BUILD_FAILURE, read_build_log
-from kfp_azureml.azureml.failures import azure_errors, error_codes, explain
+from kfp_azureml.azureml.build_log import read_build_log
+from kfp_azureml.azureml.failures import azure_errors, explain, has_traffic, is_image_failure, never_provisioned
 from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.azureml.waiting import Deadline, is_in_flight, run_operation, wait_until_settled
+from kfp_azureml.azureml.waiting import Deadline, is_in_flight, run_operation, shown, wait_until_settled
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.steps import progress
 
@@ -33,10 +39,14 @@ _REQUESTS = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance
 logger = logging.getLogger(__name__)
 
 
+class HasTrafficError(DeploymentError):
+    """A deployment gets traffic, and so cannot be deleted."""
+
+
 def ensure_deployment(
     client: MLClient, plan: Plan, endpoint: OnlineEndpoint, instance_count: int, deadline: Deadline
 ) -> OnlineDeployment:
-    """Return the plan's deployment, made or updated where it is not yet as planned.
+    """Return the plan's deployment, made, updated or made anew where it is not yet as planned.
 
     Args:
         client: A client of the workspace.
@@ -47,7 +57,8 @@ def ensure_deployment(
 
     Raises:
         DeploymentError: If it does not come up, or not in time; the end of its container's log, or of the log of its
-            image's build, is then in ours. Or if it serves live traffic with something else.
+            image's build, is then in ours. Or if it serves live traffic with something else, or somebody else's of
+            this name has failed.
     """
     what = f"deployment {plan.deployment} of endpoint {plan.endpoint}"
     state = partial(_state, client, plan.endpoint, plan.deployment)
@@ -75,7 +86,14 @@ def ensure_deployment(
         return started
 
     try:
-        run_operation(what, begin, state, deadline)
+        try:
+            run_operation(what, begin, state, deadline)
+        except AzureError as error:
+            if not never_provisioned(error):
+                raise
+            progress(f"{what}: its first provisioning failed, so it is deleted and made anew")
+            _delete_failed(client, what, plan, deadline)
+            run_operation(what, begin, state, deadline)
     except DeploymentError:  # time is up
         log_container(client, plan.endpoint, plan.deployment)
         raise
@@ -83,9 +101,7 @@ def ensure_deployment(
         _log_failure(client, plan, error)
         raise explain(error, what, DeploymentError) from error
     with azure_errors(f"reading {what}", DeploymentError):
-        deployed: OnlineDeployment = retrying(
-            f"reading {what}", lambda: client.online_deployments.get(plan.deployment, plan.endpoint)
-        )
+        deployed: OnlineDeployment = shown(what, lambda: client.online_deployments.get(plan.deployment, plan.endpoint))
     return deployed
 
 
@@ -121,7 +137,8 @@ def delete_deployment(client: MLClient, endpoint_name: str, name: str, deadline:
     """Delete a deployment, unless it is already gone.
 
     Raises:
-        DeploymentError: If Azure does not do it, or not in time.
+        HasTrafficError: If it gets traffic.
+        DeploymentError: If Azure does not do it for another reason, or not in time.
     """
     what = f"deployment {name} of endpoint {endpoint_name}: deleting"
 
@@ -129,8 +146,11 @@ def delete_deployment(client: MLClient, endpoint_name: str, name: str, deadline:
         there = find_deployment(client, endpoint_name, name)
         return client.online_deployments.begin_delete(name, endpoint_name) if there else None
 
-    with azure_errors(what, DeploymentError):
+    try:
         run_operation(what, begin, partial(_state, client, endpoint_name, name), deadline)
+    except AzureError as error:
+        # Azure accepts the request, and its operation fails.
+        raise explain(error, what, HasTrafficError if has_traffic(error) else DeploymentError) from error
 
 
 def log_container(client: MLClient, endpoint_name: str, name: str) -> None:
@@ -144,6 +164,38 @@ def log_container(client: MLClient, endpoint_name: str, name: str) -> None:
         logger.warning("deployment %s: no container log to show (%s)", name, type(error).__name__)
     else:
         logger.error("deployment %s: the end of its container's log:\n%s", name, log.rstrip())
+
+
+def _delete_failed(client: MLClient, what: str, plan: Plan, deadline: Deadline) -> None:
+    """Delete a deployment whose first provisioning failed, if a run of ours made it and it gets no traffic.
+
+    Raises:
+        DeploymentError: If it is not ours to delete, or Azure does not do it.
+    """
+    delete = f"az ml online-deployment delete --name {plan.deployment} --endpoint-name {plan.endpoint}"
+
+    def begin() -> LROPoller[None] | None:
+        deployment = find_deployment(client, plan.endpoint, plan.deployment)
+        # It may have been deleted, and even made anew, by somebody else since.
+        if deployment is None or deployment.provisioning_state not in UNSUCCESSFUL:
+            return None
+        endpoint = read_endpoint(client, plan.endpoint)
+        if not {FINGERPRINT_PROPERTY, RUN_PROPERTY} & deployment.properties.keys():
+            raise DeploymentError(
+                f"{what}: its first provisioning failed, Azure ML does not update it, and no run of this step made it: "
+                f"delete it ({delete}), or give another deployment_name"
+            )
+        if plan.deployment in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
+            raise DeploymentError(
+                f"{what}: its first provisioning failed, Azure ML does not update it, and it has a share of the "
+                "traffic: give that to another deployment, then run the step again"
+            )
+        started: LROPoller[None] = client.online_deployments.begin_delete(plan.deployment, plan.endpoint)
+        return started
+
+    doing = f"{what}: deleting"
+    with azure_errors(doing, DeploymentError):
+        run_operation(doing, begin, partial(_state, client, plan.endpoint, plan.deployment), deadline)
 
 
 def _new(plan: Plan, instance_count: int) -> OnlineDeployment:
@@ -197,7 +249,7 @@ def _runs_on(deployment: OnlineDeployment, machines: Machines) -> bool:
 
 def _log_failure(client: MLClient, plan: Plan, error: AzureError) -> None:
     """Show why: the log of the image's build, where that failed, else the container's."""
-    if isinstance(error, HttpResponseError) and IMAGE_BUILD_FAILURE in error_codes(error):
+    if is_image_failure(error):
         log = read_build_log(client, _LOG_LINES)
         if log:
             logger.error("environment of deployment %s: the end of its image's build log:\n%s", plan.deployment, log)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
 from kfp_azureml.aml_deploy_model.marker import Marker, find_marker
 from kfp_azureml.aml_deploy_model.plan import Plan
 from kfp_azureml.aml_deploy_model.traffic import in_words, without
-from kfp_azureml.azureml.failures import azure_errors
-from kfp_azureml.azureml.properties import RUN_PROPERTY
+from kfp_azureml.azureml.failures import azure_errors, explain, never_provisioned
+from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.azureml.waiting import Deadline, run_operation, wait_until_settled
+from kfp_azureml.azureml.waiting import Deadline, run_operation, shown, wait_until_settled
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.redaction import hide
+from kfp_azureml.steps import progress
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
 _READ_ONLY_PROPERTIES = ("createdBy", "createdAt", "lastModifiedAt")
 
 
+UNSUCCESSFUL = ("Failed", "Canceled")
+"""The provisioning states of an endpoint or deployment that was not provisioned as asked."""
+
+
 class RollOutOverError(DeploymentError):
     """The endpoint is not marked with the roll-out any more."""
 
 
 def ensure_endpoint(client: MLClient, plan: Plan, marker: Marker, deadline: Deadline) -> OnlineEndpoint:
-    """Return the plan's endpoint: made if there is none, mended if it failed, otherwise not touched.
+    """Return the plan's endpoint: made if there is none, mended or made anew if it failed, otherwise not touched.
 
     Args:
         client: A client of the workspace.
@@ -48,9 +53,9 @@ def ensure_endpoint(client: MLClient, plan: Plan, marker: Marker, deadline: Dead
     state = wait_until_settled(what, lambda: _state(client, plan.endpoint), deadline)
     if state is None:
         _create(client, what, plan, marker, deadline)
-    elif state == "Failed":
-        change_endpoint(client, plan.endpoint, what, lambda endpoint: endpoint.provisioning_state == "Failed", deadline)
-    endpoint = read_endpoint(client, plan.endpoint)
+    elif state in UNSUCCESSFUL:
+        _mend(client, what, plan, marker, deadline)
+    endpoint = _with_address(client, what, plan.endpoint)
     there = _compute_name(endpoint.compute) if isinstance(endpoint, KubernetesOnlineEndpoint) else ""
     if there.lower() != _compute_name(plan.machines.compute).lower():
         raise DeploymentError(
@@ -68,8 +73,8 @@ def read_endpoint(client: MLClient, name: str) -> OnlineEndpoint:
         DeploymentError: If Azure does not show it.
     """
     with azure_errors(f"reading endpoint {name}", DeploymentError):
-        endpoint: OnlineEndpoint = retrying(f"reading endpoint {name}", lambda: client.online_endpoints.get(name))
-        return endpoint
+        endpoint: OnlineEndpoint = shown(f"endpoint {name}", lambda: client.online_endpoints.get(name))
+    return endpoint
 
 
 def find_endpoint(client: MLClient, name: str) -> OnlineEndpoint | None:
@@ -103,9 +108,15 @@ def change_endpoint(
     Raises:
         DeploymentError: If Azure does not do it, or not in time.
     """
+    with azure_errors(what, DeploymentError):
+        _change(client, name, what, change, deadline)
 
+
+def _change(
+    client: MLClient, name: str, what: str, change: Callable[[OnlineEndpoint], bool], deadline: Deadline
+) -> None:
     def begin() -> LROPoller[OnlineEndpoint] | None:
-        endpoint = client.online_endpoints.get(name)
+        endpoint = shown(f"endpoint {name}", lambda: client.online_endpoints.get(name))
         if not change(endpoint):
             return None
         for read_only in _READ_ONLY_PROPERTIES:
@@ -113,8 +124,7 @@ def change_endpoint(
         started: LROPoller[OnlineEndpoint] = client.online_endpoints.begin_create_or_update(endpoint)
         return started
 
-    with azure_errors(what, DeploymentError):
-        run_operation(what, begin, lambda: _state(client, name), deadline)
+    run_operation(what, begin, lambda: _state(client, name), deadline)
 
 
 def delete_endpoint(client: MLClient, name: str, deadline: Deadline) -> None:
@@ -142,7 +152,7 @@ def scoring_key(client: MLClient, endpoint_name: str) -> str:
 
     what = f"reading the key of endpoint {endpoint_name}"
     with azure_errors(what, DeploymentError):
-        keys = retrying(what, lambda: client.online_endpoints.get_keys(endpoint_name))
+        keys = shown(f"the key of endpoint {endpoint_name}", lambda: client.online_endpoints.get_keys(endpoint_name))
     key = str(keys.primary_key if isinstance(keys, EndpointAuthKeys) else keys.access_token)
     hide(key)
     return key
@@ -356,6 +366,71 @@ def _create(client: MLClient, what: str, plan: Plan, marker: Marker, deadline: D
                 f"{what}: compute {plan.machines.compute} is not attached to workspace {client.workspace_name}: attach "
                 "the cluster, name another compute, or give none"
             ) from None
+
+
+def _mend(client: MLClient, what: str, plan: Plan, marker: Marker, deadline: Deadline) -> None:
+    """Write an endpoint again whose last change failed; make it anew if that was its creation."""
+
+    def change(endpoint: OnlineEndpoint) -> bool:
+        return endpoint.provisioning_state in UNSUCCESSFUL
+
+    try:
+        _change(client, plan.endpoint, what, change, deadline)
+    except AzureError as error:
+        if not never_provisioned(error):
+            raise explain(error, what, DeploymentError) from error
+        progress(f"{what}: its creation failed, so it is deleted and made anew")
+        _delete_failed(client, what, plan.endpoint, deadline)
+        _create(client, what, plan, marker, deadline)
+
+
+def _delete_failed(client: MLClient, what: str, name: str, deadline: Deadline) -> None:
+    """Delete an endpoint whose creation failed, if a run of ours made it and nobody uses it.
+
+    Raises:
+        DeploymentError: If it is not ours to delete, or Azure does not do it.
+    """
+    delete = f"az ml online-endpoint delete --name {name}"
+
+    def begin() -> LROPoller[None] | None:
+        endpoint = find_endpoint(client, name)
+        # It may have been deleted, and even made anew, by somebody else since.
+        if endpoint is None or endpoint.provisioning_state not in UNSUCCESSFUL:
+            return None
+        if RUN_PROPERTY not in endpoint.properties:
+            raise DeploymentError(
+                f"{what}: its creation failed, Azure ML does not use it, and no run of this step made it: delete it "
+                f"({delete}), or give another endpoint_name"
+            )
+        others = [
+            one.name for one in client.online_deployments.list(name) if FINGERPRINT_PROPERTY not in one.properties
+        ]
+        users = sorted({*live_traffic(endpoint), *mirror_traffic(endpoint), *others})
+        if users:
+            raise DeploymentError(
+                f"{what}: its creation failed and Azure ML does not use it, but {', '.join(users)} would go with it: "
+                f"delete it if that may be ({delete}), or give another endpoint_name"
+            )
+        started: LROPoller[None] = client.online_endpoints.begin_delete(name)
+        return started
+
+    doing = f"{what}: deleting"
+    with azure_errors(doing, DeploymentError):
+        run_operation(doing, begin, lambda: _state(client, name), deadline)
+
+
+def _with_address(client: MLClient, what: str, name: str) -> OnlineEndpoint:
+    """Read an endpoint that has its scoring address: a new one has none for a while."""
+    with azure_errors(f"reading {what}", DeploymentError):
+        endpoint: OnlineEndpoint = shown(
+            what, lambda: client.online_endpoints.get(name), lambda found: bool(found.scoring_uri)
+        )
+    if not endpoint.scoring_uri:
+        raise DeploymentError(
+            f"{what}: {endpoint.provisioning_state}, but has no scoring address: run the step again, or delete it "
+            f"(az ml online-endpoint delete --name {name})"
+        )
+    return endpoint
 
 
 def _find_compute(client: MLClient, compute: str) -> Compute | None:

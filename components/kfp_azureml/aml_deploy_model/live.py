@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+from azure.core.exceptions import AzureError
 
 from kfp_azureml.aml_deploy_model.autoscale import copy_autoscale, delete_autoscale
 from kfp_azureml.aml_deploy_model.deployment import (
+    HasTrafficError,
     delete_deployment,
     ensure_deployment,
     find_deployment,
@@ -83,12 +87,15 @@ def go_live(client: MLClient, plan: Plan, strategy: Strategy, question: Question
         deadline: When to give up.
 
     Raises:
-        DeploymentError: If it does not come up or exceeds a limit; traffic is then as it was.
+        DeploymentError: If it does not come up or exceeds a limit; traffic is then as it was. Or if somebody deletes
+            the endpoint or the deployment meanwhile.
         CancelledError: If somebody stops the step; what it began is then undone, or listed.
     """
     new = Marker(plan.deployment, plan.run_id, before={}, made=(ENDPOINT, DEPLOYMENT))
     with _undone_if_cancelled(client, plan, deadline), ExitStack() as stack:
         endpoint = ensure_endpoint(client, plan, new, deadline)
+        where = f"endpoint {plan.endpoint}"
+        stack.enter_context(_noticing_deletion(where, partial(find_endpoint, client, plan.endpoint), plan))
         if strategy.mirror_percent:
             check_mirror(endpoint, plan.deployment)
         marker = _marked(client, plan, endpoint, new.since, deadline)
@@ -98,7 +105,10 @@ def go_live(client: MLClient, plan: Plan, strategy: Strategy, question: Question
             previous = live_deployment(client, endpoint, plan.deployment)
             count = plan.machines.instance_count or (previous.instance_count if previous else 1) or 1
             deployment = ensure_deployment(client, plan, endpoint, count, deadline)
-            scoring = Scoring(str(endpoint.scoring_uri), scoring_key(client, plan.endpoint))
+            find = partial(find_deployment, client, plan.endpoint, plan.deployment)
+            stack.enter_context(_noticing_deletion(f"deployment {plan.deployment} of {where}", find, plan))
+            read_key = partial(scoring_key, client, plan.endpoint)
+            scoring = Scoring(str(endpoint.scoring_uri), read_key(), read_key)
             check_before_traffic(client, scoring, question, plan, strategy)
             metrics = None
             if marker and not plan.machines.compute:
@@ -152,15 +162,44 @@ def _marked(client: MLClient, plan: Plan, endpoint: OnlineEndpoint, since: int, 
 def _delete_previous(client: MLClient, plan: Plan, marker: Marker, arm: Arm | None, deadline: Deadline) -> None:
     """Delete the deployments whose traffic went to the new one, with their autoscale settings."""
     for name in marker.before:
-        if name == plan.deployment or name in live_traffic(read_endpoint(client, plan.endpoint)):
+        endpoint = read_endpoint(client, plan.endpoint)
+        if name == plan.deployment or name in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
             continue
         what = f"reading deployment {name} of endpoint {plan.endpoint}"
         with azure_errors(what, DeploymentError):
             found = retrying(what, lambda name=name: find_deployment(client, plan.endpoint, name))  # type: ignore[misc]
-        if found:
+        if not found:
+            continue
+        try:
             delete_deployment(client, plan.endpoint, name, deadline)
-            if arm:
-                delete_autoscale(arm, str(found.id))
+        except HasTrafficError as error:
+            logger.warning("%s; it stays", error)  # somebody has given it some since
+            continue
+        if arm:
+            delete_autoscale(arm, str(found.id))
+
+
+@contextmanager
+def _noticing_deletion(what: str, find: Callable[[], object | None], plan: Plan) -> Iterator[None]:
+    """Where something fails because somebody has deleted what it works on, say that instead of what followed from it.
+
+    Args:
+        what: What was there, such as `endpoint e`.
+        find: Looks for it; returns None if it is no more.
+        plan: The roll-out.
+    """
+    try:
+        yield
+    except KfpAzuremlError as error:
+        try:
+            gone = retrying(f"reading {what}", find) is None
+        except AzureError:
+            gone = False  # Azure does not tell, which is what has failed already
+        if not gone:
+            raise
+        raise DeploymentError(
+            f"{what} was deleted while {plan.deployment} was being rolled out: run the step again to make it anew"
+        ) from error
 
 
 @contextmanager

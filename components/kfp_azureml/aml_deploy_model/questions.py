@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.errors import DeploymentError, ModelError
 from kfp_azureml.model_folder import SAMPLE_FILE
+from kfp_azureml.steps import progress
 from kfp_azureml.text_files import read_user_text
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ DEPLOYMENT_HEADER = "azureml-model-deployment"  # in a request: who is to answer
 
 _ROUNDING = 1e-9  # of a share of images
 
+REFUSED_KEY = frozenset({401, 403})
 # Not there yet, too busy, or a gateway between us and the container.
 _NOT_YET = frozenset({404, 408, 429, 502, 503, 504})
 
@@ -60,17 +62,19 @@ class Question:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scoring:
     """Where and how an endpoint is asked.
 
     Attributes:
         uri: The scoring address.
         key: The endpoint's key or token.
+        read_key: Reads it again where the endpoint refuses it, as somebody may have regenerated it; None: it stays.
     """
 
     uri: str
     key: str = field(repr=False)
+    read_key: Callable[[], str] | None = field(default=None, repr=False)
 
     def ask(self, question: Question, deployment: str, *, by_traffic: bool = False) -> None:
         """Ask a deployment, and check its answer.
@@ -88,13 +92,11 @@ class Scoring:
         """
         import httpx
 
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        if not by_traffic:
-            headers[DEPLOYMENT_HEADER] = deployment
+        aimed_at = None if by_traffic else deployment
         until = time.monotonic() + GRACE_SECONDS
         with httpx.Client(timeout=REQUEST_SECONDS) as client:
             while True:
-                fault, again = self._try(client, question, deployment, headers)
+                fault, again = self._try(client, question, deployment, aimed_at)
                 if fault is None:
                     return
                 if not again or time.monotonic() > until:
@@ -112,23 +114,32 @@ class Scoring:
         Returns:
             What is wrong with the answer; None if it is right.
         """
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        return self._try(client, question, deployment, {**headers, DEPLOYMENT_HEADER: deployment})[0]
+        return self._try(client, question, deployment, deployment)[0]
 
     def _try(
-        self, client: httpx.Client, question: Question, deployment: str, headers: Mapping[str, str]
+        self, client: httpx.Client, question: Question, deployment: str, aimed_at: str | None
     ) -> tuple[str | None, bool]:
         """Return what is wrong with the answer to one request, and whether it may be right in a moment."""
         import httpx
 
         try:
-            answer = client.post(self.uri, content=question.body, headers=headers)
+            answer = self._post(client, question, aimed_at)
+            if answer.status_code in REFUSED_KEY and self.read_key:
+                progress(f"{self.uri}: refuses the key, which somebody may have regenerated: reading it again")
+                self.key = self.read_key()
+                answer = self._post(client, question, aimed_at)
         except httpx.HTTPError as error:
             return f"no answer ({type(error).__name__}: {error})", True
         answered_by = answer.headers.get(DEPLOYMENT_HEADER, deployment)
         if answered_by != deployment:
             return f"{answered_by} still answers in its place", True
         return _fault(answer, question), _status(answer) in _NOT_YET
+
+    def _post(self, client: httpx.Client, question: Question, aimed_at: str | None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        if aimed_at:
+            headers[DEPLOYMENT_HEADER] = aimed_at
+        return client.post(self.uri, content=question.body, headers=headers)
 
 
 def read_sample(score_result: Path) -> bytes:
@@ -192,7 +203,7 @@ def _body(images: list[object]) -> bytes:
 def _fault(answer: httpx.Response, question: Question) -> str | None:
     if answer.status_code == 200:
         return question.check(answer)
-    if answer.status_code in (401, 403):
+    if answer.status_code in REFUSED_KEY:
         return f"status {answer.status_code}: the endpoint refuses its own key"
     return f"status {_status(answer)}: {_shortened(answer.text)}"
 

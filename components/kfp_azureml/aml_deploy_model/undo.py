@@ -52,9 +52,7 @@ def undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadlin
     Raises:
         DeploymentError: If Azure does not do it, or not in time. What is done by then stays done.
     """
-    what = f"reading endpoint {endpoint_name}"
-    with azure_errors(what, DeploymentError):
-        endpoint = retrying(what, lambda: find_endpoint(client, endpoint_name))
+    endpoint = _find(client, endpoint_name)
     if endpoint is None:
         return []
     try:
@@ -69,6 +67,10 @@ def undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadlin
     except RollOutOverError as over:
         progress(str(over))
         return []
+    except DeploymentError:
+        if _find(client, endpoint_name) is not None:
+            raise
+        done = [f"endpoint {endpoint_name}: somebody else has deleted it"]
     for line in done:
         progress(line)
     return done
@@ -110,6 +112,12 @@ def _lost_before(client: MLClient, endpoint: OnlineEndpoint, marker: Marker) -> 
         if deployment is None or deployment.provisioning_state == "Deleting":
             return name
     return ""
+
+
+def _find(client: MLClient, endpoint_name: str) -> OnlineEndpoint | None:
+    what = f"reading endpoint {endpoint_name}"
+    with azure_errors(what, DeploymentError):
+        return retrying(what, lambda: find_endpoint(client, endpoint_name))
 
 
 def _read(client: MLClient, endpoint_name: str, name: str) -> OnlineDeployment | None:

@@ -131,19 +131,21 @@ def _find_or_create(
     """Return the version with the wanted content; make it if there is none.
 
     Azure ML neither counts versions atomically nor keeps two writers apart by itself. It refuses to give a taken
-    version another content, though: so we name the version ourselves and, refused, read again what is there.
+    version another content, though: so we name the version ourselves and, refused, read again what is there. Nor does
+    it give a deleted version again, which it does not list any more: the next number is then tried.
     """
     from azure.ai.ml.entities import Model
     from azure.core.exceptions import HttpResponseError
 
-    from kfp_azureml.azureml.failures import azure_errors
+    from kfp_azureml.azureml.failures import azure_errors, was_deleted
     from kfp_azureml.azureml.upload import upload_files
     from kfp_azureml.azureml.workspace import quiet_sdk
 
+    deleted = 0
     for attempt in range(_ATTEMPTS):
         with azure_errors(f"listing the versions of model {wanted.name}"):
             # Counted before it is looked for: so the number is taken if our content comes in between.
-            version = wanted.version or _next_version(_versions(client, wanted.name, archived=True))
+            version = wanted.version or _next_version(_versions(client, wanted.name, archived=True), deleted)
             found = _find(client, wanted)
             if found:
                 progress(f"model {wanted.name}: version {found.version} already holds this content, nothing to upload")
@@ -165,6 +167,10 @@ def _find_or_create(
                     ),
                 )
             except HttpResponseError as error:
+                if was_deleted(error) and not wanted.version:
+                    progress(f"model {wanted.name}: version {version} was deleted and cannot be used again")
+                    deleted = int(version)
+                    continue
                 if error.status_code not in (400, 409) or not _read(client, wanted.name, version):
                     raise
             else:
@@ -239,9 +245,10 @@ def _read(client: MLClient, name: str, version: str) -> Model | None:
     return found
 
 
-def _next_version(versions: Iterable[Model]) -> str:
+def _next_version(versions: Iterable[Model], deleted: int = 0) -> str:
+    """Return the number after the highest one, deleted ones as far as known among them."""
     numbers = [int(str(model.version)) for model in versions if str(model.version).isdecimal()]
-    return str(max(numbers, default=0) + 1)
+    return str(max([*numbers, deleted]) + 1)
 
 
 def _with_tags(client: MLClient, model: Model, tags: dict[str, str]) -> Model:

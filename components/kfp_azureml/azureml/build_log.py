@@ -12,9 +12,6 @@ from kfp_azureml.azureml.blobs import datastore_container
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-IMAGE_BUILD_FAILURE = "ImageBuildFailure"
-"""The service's error code."""
-
 # Every workspace has this datastore, for what the service itself writes.
 _DATASTORE, _FOLDER = "workspaceartifactstore", "ImageLogs/"
 _TAIL_BYTES = 64 * 1024

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
-from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.core.polling.base_polling import LROBasePolling
 
-from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml.failures import azure_errors, is_busy
 from kfp_azureml.azureml.retries import TRIES, passes, retrying
 from kfp_azureml.azureml.workspace import quiet_sdk
 from kfp_azureml.errors import DeploymentError, first_line
@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 LOOK_SECONDS = 1.0  # how often we look at a running operation; how often Azure is asked, its Retry-After says
 REPORT_SECONDS = 30.0  # the longest silence in the log
 SETTLE_SECONDS = 5.0  # between two looks at a resource that somebody else is changing
+SHOW_SECONDS = 60.0  # how long Azure may answer 404 for what was just made
 REFUSALS = 5  # how often an operation may be refused while nothing seems to run
 
 _IN_FLIGHT = frozenset({"creating", "updating", "deleting", "scaling", "provisioning"})
@@ -80,8 +81,8 @@ def run_operation(
 ) -> Result | None:
     """Start a long-running operation and wait for its end.
 
-    Where another operation holds the resource (409), that one is waited for first; where the request got lost on its
-    way, it is sent again; where the running operation cannot be read, the resource's own state is waited for. So
+    Where another operation holds the resource, that one is waited for first; where the request got lost on its way, it
+    is sent again; where the running operation or its result cannot be read, the resource's own state is waited for. So
     `begin` may run more than once, and has to look each time at what is there.
 
     Args:
@@ -105,13 +106,44 @@ def run_operation(
             try:
                 return _wait(what, poller, deadline)
             except AzureError as error:
-                if attempt == TRIES or not passes(error):
+                missing = isinstance(error, ResourceNotFoundError)
+                if attempt == TRIES or not (missing or passes(error)):
                     raise
                 progress(f"{what}: its operation cannot be read: {first_line(error)}")
+                if missing:
+                    _wait_until_shown(what, state)
                 wait_until_settled(what, state, deadline)
         # What is to be done may be under way by a request whose answer got lost.
         wait_until_settled(what, state, deadline)
         return None
+
+
+def shown(what: str, read: Callable[[], Result], is_whole: Callable[[Result], bool] = lambda _found: True) -> Result:
+    """Read what is there, though Azure may not show it, or not whole, for a while after it was made.
+
+    Args:
+        what: What is read for the log, such as `endpoint e`.
+        read: Reads it.
+        is_whole: Says whether all is there that has to be.
+
+    Returns:
+        It, not whole only if that takes too long.
+
+    Raises:
+        AzureError: As the SDK raises it; ResourceNotFoundError if it is not there for as long as that may take.
+    """
+    until = time.monotonic() + SHOW_SECONDS
+    while True:
+        try:
+            found = retrying(f"reading {what}", read)
+        except ResourceNotFoundError:
+            if time.monotonic() >= until:
+                raise
+        else:
+            if is_whole(found) or time.monotonic() >= until:
+                return found
+        progress(f"{what}: Azure does not show it yet")
+        time.sleep(SETTLE_SECONDS)
 
 
 def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Deadline) -> str | None:
@@ -145,7 +177,9 @@ def _begin(
     while True:
         try:
             return retrying(what, begin)
-        except ResourceExistsError:
+        except HttpResponseError as error:
+            if not is_busy(error):
+                raise
             # Azure refuses for some seconds even right after it called the last operation Succeeded.
             refusals = 0 if is_in_flight(_read(what, state)) else refusals + 1
             if refusals == REFUSALS:
@@ -153,6 +187,12 @@ def _begin(
             progress(f"{what}: waiting for another operation on it")
             time.sleep(SETTLE_SECONDS)
             wait_until_settled(what, state, deadline)
+
+
+def _wait_until_shown(what: str, state: Callable[[], str | None]) -> None:
+    until = time.monotonic() + SHOW_SECONDS
+    while _read(what, state) is None and time.monotonic() < until:
+        time.sleep(SETTLE_SECONDS)
 
 
 def _read(what: str, state: Callable[[], str | None]) -> str | None:

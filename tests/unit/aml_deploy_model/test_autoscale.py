@@ -8,7 +8,7 @@ from azure_workspace import PREFIX, deployment
 from http_double import Response, json_response
 from kfp_azureml.aml_deploy_model.autoscale import copy_autoscale, delete_autoscale, settings_of
 from kfp_azureml.azureml.arm import resource_manager
-from kfp_azureml.errors import CredentialsError, KfpAzuremlError
+from kfp_azureml.errors import DeploymentError, KfpAzuremlError
 
 GROUP = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Insights/autoscalesettings"
 ENDPOINT = f"{PREFIX}/fashion"
@@ -128,8 +128,8 @@ def test_without_the_right_to_read_them_none_is_copied_and_that_is_said(manager,
     copy_autoscale(arm, "fashion", named("blue"), named("green"))
     assert manager.writes == []
     (message,) = caplog.messages
-    assert "autoscale settings are not copied: reading the autoscale settings of deployments blue and green" in message
-    assert "role 'Monitoring Reader' lets them be read" in message
+    assert message.startswith("deployment green: does not get the autoscale settings of blue, which cannot be read")
+    assert "role 'Monitoring Reader'" in message
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -157,13 +157,25 @@ def test_who_has_never_used_azure_monitor_has_none(manager, arm, caplog):
     assert (manager.writes, caplog.messages) == ([], [])
 
 
-def test_what_can_be_read_but_not_written_is_an_error(manager, arm):
+def test_without_the_right_to_write_them_none_is_copied_and_that_is_said(manager, arm, caplog):
     have(manager, OF_BLUE)
     of_blue = json_response(200, {"value": [OF_BLUE]})
     manager.failing = [of_blue, of_blue, REFUSED]
-    with pytest.raises(CredentialsError, match=r"copying the autoscale settings of blue to green: .*give it the role"):
-        copy_autoscale(arm, "fashion", named("blue"), named("green"))
+    copy_autoscale(arm, "fashion", named("blue"), named("green"))
     assert manager.writes == ["PUT autoscale-fashion-green"]
+    (message,) = caplog.messages
+    assert message.startswith("deployment green: does not get the autoscale settings of blue, which cannot be written")
+    assert "Microsoft.Insights/autoscaleSettings/write" in message
+    # What the other roles are for has nothing to do with it.
+    assert "AzureML Data Scientist" not in message
+
+
+def test_what_cannot_be_written_for_another_reason_is_an_error(manager, arm):
+    have(manager, OF_BLUE)
+    of_blue = json_response(200, {"value": [OF_BLUE]})
+    manager.failing = [of_blue, of_blue, json_response(400, {"error": arm_error("Odd", "no")})]
+    with pytest.raises(DeploymentError, match="copying the autoscale settings of blue to green: Odd: no"):
+        copy_autoscale(arm, "fashion", named("blue"), named("green"))
 
 
 def test_settings_are_those_of_exactly_one_deployment(manager, arm):

@@ -88,6 +88,67 @@ def test_a_deployment_that_is_not_as_planned_is_updated(azure, ensure, existing,
     assert made.provisioning_state == "Succeeded"
 
 
+def failed_first(azure, *, ours=True, traffic=None):
+    """Have a deployment whose first provisioning failed."""
+    azure.add(endpoint(traffic))
+    made = deployment("green")
+    made.properties = made.properties if ours else {"theirs": "1"}
+    azure.add_deployment("fashion", made, "Failed", provisioned=False)
+
+
+def test_a_deployment_whose_first_provisioning_failed_is_made_anew(azure, deadline):
+    failed_first(azure)
+    made = ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+    assert azure.done == ["DELETE deployment green", "PUT deployment green"]
+    assert made.provisioning_state == "Succeeded"
+
+
+def test_one_that_fails_again_says_why(azure, deadline):
+    failed_first(azure)
+    azure.failing["PUT deployment green"] = failed("OutOfQuota")
+    with pytest.raises(DeploymentError, match="the quota is used up"):
+        ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+    # And the next attempt begins where this one did.
+    azure.failing.clear()
+    assert ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline).provisioning_state == "Succeeded"
+
+
+def test_a_foreign_one_is_nobodys_to_delete(azure, deadline):
+    failed_first(azure, ours=False)
+    with pytest.raises(DeploymentError) as refused:
+        ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+    assert str(refused.value) == (
+        "deployment green of endpoint fashion: its first provisioning failed, Azure ML does not update it, and no run "
+        "of this step made it: delete it (az ml online-deployment delete --name green --endpoint-name fashion), or "
+        "give another deployment_name"
+    )
+    assert azure.writes == []
+
+
+def test_one_with_traffic_is_not_deleted(azure, deadline):
+    failed_first(azure, traffic={"green": 100})
+    with pytest.raises(DeploymentError, match="it has a share of the traffic: give that to another deployment"):
+        ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+    assert azure.writes == []
+
+
+def test_a_new_deployment_that_does_not_show_at_once_is_waited_for(azure, ensure):
+    azure.hidden_reads = 4
+    assert ensure().provisioning_state == "Succeeded"
+    assert azure.done == ["PUT deployment green"]
+
+
+def test_an_endpoint_that_is_changing_is_waited_for_however_azure_says_so(azure, ensure, clock):
+    said = "Cannot create a deployment in endpoint fashion because it is in Updating provisioning state."
+
+    def refuse(_write):
+        if clock.now < 12:
+            raise response_error(400, {"code": None, "message": said})
+
+    azure.before = refuse
+    assert ensure().provisioning_state == "Succeeded"
+
+
 def test_a_live_deployment_never_gets_another_model_under_its_feet(azure, ensure):
     with pytest.raises(DeploymentError, match="serves live traffic with another model"):
         ensure(deployment("green", fingerprint="other"), traffic={"green": 100})
@@ -147,6 +208,16 @@ def test_an_image_that_could_not_be_built_shows_the_log_of_its_build(azure, ensu
     assert "container" not in caplog.text
 
 
+def test_an_image_that_was_not_ready_in_time_shows_the_log_of_its_build(azure, ensure, caplog, monkeypatch):
+    monkeypatch.setattr(deployment_module, "read_build_log", lambda _client, _lines: "Installing pip dependencies")
+    said = "ResourceNotFound: Deployment failed due to timeout while waiting for Environment Image to become available."
+    azure.failing["PUT deployment green"] = response_error(200, {"code": None, "message": said})
+    with pytest.raises(DeploymentError, match="the environment's image was not ready in time"):
+        ensure()
+    assert "Installing pip dependencies" in caplog.text
+    assert "container" not in caplog.text
+
+
 def test_without_a_build_log_the_containers_has_to_do(azure, ensure, caplog, monkeypatch):
     monkeypatch.setattr(deployment_module, "read_build_log", lambda _client, _lines: "")
     azure.failing["PUT deployment green"] = failed("ImageBuildFailure")
@@ -180,8 +251,9 @@ def test_a_deployment_is_deleted_unless_it_is_gone(azure, deadline):
 
 def test_a_deletion_that_azure_refuses_is_an_error_in_words(azure, deadline):
     azure.add(endpoint({"blue": 100}), deployment("blue"))
-    with pytest.raises(DeploymentError, match="deployment blue of endpoint fashion: deleting: BadRequest"):
+    with pytest.raises(DeploymentError, match=r"deployment blue of endpoint fashion: deleting: it still gets traffic"):
         delete_deployment(azure, "fashion", "blue", deadline)
+    azure.add(endpoint(), deployment("blue"))
 
     def refuse(_write):
         raise response_error(403, arm_error("AuthorizationFailed"))

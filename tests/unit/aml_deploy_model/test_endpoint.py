@@ -7,7 +7,7 @@ from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineEndpoint
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError, ServiceResponseError
 
 from azure_errors import arm_error, response_error
-from azure_workspace import KEY, deployment, endpoint
+from azure_workspace import KEY, deployment, endpoint, never_provisioned
 from kfp_azureml import redaction
 from kfp_azureml.aml_deploy_model.endpoint import (
     check_mirror,
@@ -75,6 +75,88 @@ def test_a_failed_endpoint_is_written_again_as_it_was(shop, deadline):
     assert write.resource.traffic == {"blue": 90, "teal": 10, "idle": 0}
     assert write.resource.properties == {"theirs": "1"}
     assert write.resource.tags == {"owner": "shop"}
+
+
+NEVER_READY = response_error(200, arm_error("SubscriptionNotRegistered", "Resource provider [N/A]"))
+
+
+@pytest.mark.parametrize("state", ["Failed", "Canceled"])
+def test_an_endpoint_of_ours_whose_creation_failed_is_made_anew(azure, deadline, state):
+    azure.failing["PUT endpoint fashion"] = NEVER_READY
+    with pytest.raises(WorkspaceError, match=r"Microsoft\.Cdn"):
+        ensure_endpoint(azure, plan(run_id="run-6"), Marker("green", "run-6", {}, NEW.made, 5), deadline)
+    azure.set_state("fashion", state, provisioned=False)
+    azure.failing.clear()
+    azure.writes.clear()
+    made = ensure_endpoint(azure, plan(), NEW, deadline)
+    assert azure.done == ["DELETE endpoint fashion", "PUT endpoint fashion"]
+    assert (made.provisioning_state, read_markers(made.tags)) == ("Succeeded", [NEW])
+
+
+def test_an_endpoint_that_somebody_made_anew_meanwhile_is_left_alone(azure, deadline, monkeypatch):
+    azure.add(endpoint())
+    azure.set_state("fashion", "Failed", provisioned=False)
+
+    def refuse(_written):
+        azure.add(endpoint())
+        raise never_provisioned("endpoint", "fashion")
+
+    monkeypatch.setattr(azure.online_endpoints, "begin_create_or_update", refuse)
+    assert ensure_endpoint(azure, plan(), NEW, deadline).tags == {"owner": "shop"}
+    assert azure.writes == []
+
+
+def test_a_foreign_endpoint_whose_creation_failed_is_nobodys_to_delete(azure, deadline):
+    azure.add(endpoint())
+    azure.set_state("fashion", "Failed", provisioned=False)
+    with pytest.raises(DeploymentError) as refused:
+        ensure_endpoint(azure, plan(), NEW, deadline)
+    assert str(refused.value) == (
+        "endpoint fashion: its creation failed, Azure ML does not use it, and no run of this step made it: delete it "
+        "(az ml online-endpoint delete --name fashion), or give another endpoint_name"
+    )
+    assert azure.writes == []
+
+
+@pytest.mark.parametrize("traffic", [{"green": 100}, None])
+def test_an_endpoint_that_somebody_uses_is_not_deleted(azure, deadline, traffic):
+    foreign = deployment("green")
+    foreign.properties = {}
+    made = endpoint(traffic)
+    made.properties["kfp_azureml.run_id"] = "run-6"
+    azure.add(made, foreign)
+    azure.set_state("fashion", "Failed", provisioned=False)
+    with pytest.raises(DeploymentError, match="but green would go with it: delete it if that may be"):
+        ensure_endpoint(azure, plan(), NEW, deadline)
+    assert azure.writes == []
+
+
+def test_a_new_endpoint_that_does_not_show_at_once_is_waited_for(azure, deadline):
+    azure.hidden_reads = 4
+    assert ensure_endpoint(azure, plan(), NEW, deadline).name == "fashion"
+    assert azure.done == ["PUT endpoint fashion"]
+
+
+def test_an_endpoint_without_an_address_yet_is_waited_for(azure, deadline, clock):
+    azure.add(endpoint())
+    get = azure.online_endpoints.get
+
+    def without_address(name):
+        found = get(name)
+        if clock.now < 12:
+            found._scoring_uri = None
+        return found
+
+    azure.online_endpoints.get = without_address
+    assert ensure_endpoint(azure, plan(), NEW, deadline).scoring_uri
+    assert clock.now >= 12
+
+
+def test_an_endpoint_that_gets_no_address_is_an_error(azure, deadline):
+    azure.add(endpoint())
+    azure.endpoint()._scoring_uri = None
+    with pytest.raises(DeploymentError, match="endpoint fashion: Succeeded, but has no scoring address"):
+        ensure_endpoint(azure, plan(), NEW, deadline)
 
 
 @pytest.mark.parametrize(

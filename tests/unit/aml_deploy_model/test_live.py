@@ -32,7 +32,7 @@ def manager(monkeypatch):
 @pytest.fixture
 def answers(azure, monkeypatch):
     answers = Answers(azure)
-    monkeypatch.setattr(live_module, "Scoring", lambda _uri, _key: answers)
+    monkeypatch.setattr(live_module, "Scoring", lambda _uri, _key, _read_key: answers)
     return answers
 
 
@@ -344,6 +344,84 @@ def test_the_next_attempt_after_a_failure_finds_what_was_made(azure, roll_out, a
     answers.fault = lambda _asked: None
     roll_out()
     assert azure.done.count("PUT deployment green") == 1
+    assert (azure.traffic(), marks(azure)) == ({"green": 100}, [])
+
+
+def meanwhile(monkeypatch, name, happen):
+    """Have something happen, once, right before the roll-out calls a function."""
+    original = getattr(live_module, name)
+
+    def after_it(*arguments, **options):
+        monkeypatch.setattr(live_module, name, original)
+        happen()
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(live_module, name, after_it)
+
+
+@pytest.mark.parametrize("moment", ["live_deployment", "ensure_deployment", "scoring_key", "bring_live", "unmark"])
+def test_an_endpoint_that_somebody_deletes_midway_is_said_as_that(azure, roll_out, monkeypatch, moment):
+    shop(azure)
+    meanwhile(monkeypatch, moment, lambda: azure.forget_endpoint("fashion"))
+    with pytest.raises(DeploymentError) as failed:
+        roll_out("canary")
+    assert str(failed.value) == (
+        "endpoint fashion was deleted while green was being rolled out: run the step again to make it anew"
+    )
+    assert not azure.has_endpoint()
+
+
+def test_an_endpoint_deleted_while_it_is_watched_is_said_as_that(azure, roll_out, answers):
+    shop(azure)
+
+    def gone(asked):
+        if azure.has_endpoint() and asked.how == "once":
+            azure.forget_endpoint("fashion")
+        return None if asked.how == "aimed" else "status 404: not found"
+
+    answers.fault = gone
+    with pytest.raises(DeploymentError, match=r"^endpoint fashion was deleted while green was being rolled out"):
+        roll_out("canary")
+
+
+def test_a_deployment_that_somebody_deletes_midway_is_said_as_that(azure, roll_out, monkeypatch):
+    shop(azure)
+    meanwhile(monkeypatch, "bring_live", lambda: azure.forget_deployment("fashion", "green"))
+    with pytest.raises(
+        DeploymentError, match=r"^deployment green of endpoint fashion was deleted while green was being"
+    ):
+        roll_out()
+    assert azure.traffic() == {"blue": 100}
+
+
+def test_a_previous_deployment_that_somebody_gives_traffic_again_stays(azure, roll_out, monkeypatch, caplog):
+    shop(azure)
+
+    def give_back():
+        azure.endpoint().traffic = {"blue": 50, "green": 50}
+
+    meanwhile(monkeypatch, "delete_deployment", give_back)
+    roll_out(keep_previous=False)
+    assert "blue" in azure.deployments()
+    assert "deployment blue of endpoint fashion: deleting: it still gets traffic" in caplog.text
+
+
+def test_what_does_not_show_at_once_is_brought_live_all_the_same(azure, roll_out):
+    azure.hidden_reads = 3
+    roll_out("canary")
+    assert (azure.traffic(), marks(azure)) == ({"green": 100}, [])
+    assert azure.done.count("PUT deployment green") == 1
+
+
+@pytest.mark.parametrize("begins_with", ["endpoint", "deployment"])
+def test_a_first_provisioning_that_failed_is_made_good_by_the_next_attempt(azure, roll_out, begins_with):
+    name = {"endpoint": "fashion", "deployment": "green"}[begins_with]
+    azure.failing[f"PUT {begins_with} {name}"] = response_error(200, {"code": None, "message": "ResourceNotReady: no"})
+    with pytest.raises(DeploymentError, match="did not become ready"):
+        roll_out()
+    azure.failing.clear()
+    roll_out()
+    assert f"DELETE {begins_with} {name}" in azure.done
     assert (azure.traffic(), marks(azure)) == ({"green": 100}, [])
 
 

@@ -156,6 +156,31 @@ def test_a_refused_key_is_an_error_without_the_key(endpoint):
     assert "the-key" not in str(refused.value) + repr(endpoint.scoring)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("how", ["ask", "once"])
+def test_a_key_that_somebody_regenerated_is_read_again(endpoint, status, how):
+    scoring = Scoring(endpoint.scoring.uri, "the-key", lambda: "a-new-key")
+    endpoint.answers = [(status, "denied", {}), answer(1, 2), answer(1, 2)]
+    if how == "ask":
+        scoring.ask(QUESTION, "v1")
+    else:
+        with httpx.Client() as client:
+            assert scoring.ask_once(client, QUESTION, "v1") is None
+    scoring.ask(QUESTION, "v1")
+    used = [headers["Authorization"] for headers, _ in endpoint.asked]
+    assert used == ["Bearer the-key", "Bearer a-new-key", "Bearer a-new-key"]
+    assert "key" not in repr(scoring)
+
+
+def test_a_key_is_read_again_once(endpoint):
+    read = []
+    scoring = Scoring(endpoint.scoring.uri, "the-key", lambda: read.append(1) or "a-new-key")
+    endpoint.answers = [(401, "denied", {})]
+    with pytest.raises(DeploymentError, match="status 401: the endpoint refuses its own key"):
+        scoring.ask(QUESTION, "v1")
+    assert (len(read), len(endpoint.asked)) == (1, 2)
+
+
 def test_patience_ends(endpoint, monkeypatch):
     monkeypatch.setattr(questions, "GRACE_SECONDS", 0.05)
     endpoint.answers = [(503, "busy", {})]

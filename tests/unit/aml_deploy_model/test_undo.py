@@ -33,6 +33,18 @@ def begun(azure, traffic, *names, made=(DEPLOYMENT,), before=BEFORE, mirrored=No
     return marker
 
 
+def test_an_endpoint_deleted_midway_is_nothing_left_to_undo(azure, deadline, monkeypatch):
+    marker = begun(azure, {"green": 100}, "blue", "teal", "green")
+    original = undo_module.take_traffic_from
+
+    def too_late(*arguments, **options):
+        azure.forget_endpoint("fashion")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(undo_module, "take_traffic_from", too_late)
+    assert undo(azure, "fashion", marker, deadline) == ["endpoint fashion: somebody else has deleted it"]
+
+
 POINTS = {
     "marked": (BEFORE, ["blue", "teal"], {}, []),
     "made": (BEFORE, ["blue", "teal", "green"], {}, [DELETED]),

@@ -8,6 +8,7 @@ import pytest
 from azure.ai.ml.constants import ListViewType
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
+from azure_errors import arm_error, response_error
 from blob_container import contain
 from kfp_azureml import model_folder
 from kfp_azureml.aml_register_model.register import register_model
@@ -23,6 +24,7 @@ class Models:
     def __init__(self):
         self.versions = {}
         self.archived = set()
+        self.deleted = set()
         self.storage = None
         self.before_next_put = lambda: None
         self.after_next_list = lambda: None
@@ -46,6 +48,9 @@ class Models:
     def create_or_update(self, model):
         interrupt, self.before_next_put = self.before_next_put, lambda: None
         interrupt()
+        if model.version in self.deleted:
+            said = f"Asset azureml://w/models/{model.name}/versions/{model.version} was deleted at 1/1/2026"
+            raise response_error(400, arm_error("UserError", f"{said}, it cannot be recreated. Please try again."))
         taken = self.versions.get((model.name, model.version))
         if taken and taken.properties[CONTENT_PROPERTY] != model.properties[CONTENT_PROPERTY]:
             raise ResourceExistsError(response=SimpleNamespace(status_code=409, reason="Conflict", text=lambda: ""))
@@ -114,6 +119,18 @@ def test_the_same_files_as_another_type_are_another_version(models, folder):
 def test_a_version_taken_in_between_is_not_ours(models, folder):
     models.before_next_put = lambda: register_model(folder("other"), model_name="net")
     assert register_model(folder(), model_name="net").version == "2"
+
+
+def test_a_number_that_was_deleted_is_passed_over(models, folder):
+    models.deleted = {"1", "2"}
+    assert register_model(folder(), model_name="net").version == "3"
+    assert len(models.versions) == 1
+
+
+def test_a_version_that_was_deleted_cannot_be_asked_for(models, folder):
+    models.deleted = {"7"}
+    with pytest.raises(ModelError, match=r"model net version 7: this version was deleted.* name another model_version"):
+        register_model(folder(), model_name="net", model_version="7")
 
 
 def test_the_same_content_registered_in_between_is_one_version(models, folder):

@@ -2,7 +2,13 @@ import logging
 
 import pytest
 from azure.core import PipelineClient
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 from azure.core.pipeline.policies import RequestIdPolicy
 from azure.core.polling import LROPoller
 from azure.core.rest import HttpRequest
@@ -14,7 +20,7 @@ from clock import Clock
 from http_double import json_response
 from https_double import answer_https
 from kfp_azureml.azureml import retries, waiting
-from kfp_azureml.azureml.waiting import Deadline, run_operation, wait_until_settled
+from kfp_azureml.azureml.waiting import Deadline, run_operation, shown, wait_until_settled
 from kfp_azureml.errors import DeploymentError
 
 PAGE = "https://studio"
@@ -171,6 +177,46 @@ def test_the_end_of_an_operation_that_cannot_be_read_is_awaited_at_its_resource(
     assert run_operation("endpoint e", begin, state, deadline(clock)) is None
     assert clock.now >= 30
     assert len(begun) == 2
+
+
+def test_what_an_operation_made_may_not_show_for_a_while(clock):
+    begun = []
+
+    def begin():
+        begun.append(clock.now)
+        return Operation(clock, 5, error=response_error(404, kind=ResourceNotFoundError)) if len(begun) == 1 else None
+
+    state = lambda: None if clock.now < 30 else "Succeeded"  # noqa: E731
+    assert run_operation("endpoint e", begin, state, deadline(clock)) is None
+    assert clock.now >= 30
+    assert len(begun) == 2
+
+
+def test_a_request_that_finds_nothing_to_work_on_is_an_error_at_once(clock):
+    def begin():
+        raise response_error(404, kind=ResourceNotFoundError)
+
+    with pytest.raises(ResourceNotFoundError):
+        run_operation("deployment d", begin, lambda: None, deadline(clock))
+    assert clock.now == 0
+
+
+def test_what_does_not_show_is_looked_for_and_at_some_time_no_more(clock):
+    def read():
+        if clock.now < 30:
+            raise response_error(404, kind=ResourceNotFoundError)
+        return "there"
+
+    assert shown("endpoint e", read) == "there"
+    clock.now = -waiting.SHOW_SECONDS * 2
+    with pytest.raises(ResourceNotFoundError):
+        shown("endpoint e", read)
+    assert clock.now < 0
+
+
+def test_what_shows_in_part_is_waited_for_and_taken_as_it_is_in_the_end(clock):
+    assert shown("endpoint e", lambda: clock.now, lambda now: now >= 12) >= 12
+    assert shown("endpoint e", lambda: "in part", lambda _found: False) == "in part"
 
 
 def test_an_operation_that_cannot_be_read_again_and_again_is_an_error(clock):
