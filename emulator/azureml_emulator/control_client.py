@@ -38,6 +38,8 @@ class Control:
             verify=ssl.create_default_context(cafile=emulator.ca_file),
             trust_env=False,
             timeout=SECONDS,
+            # The server ends idle connections after 5 s: one that ends just now must not be used again.
+            limits=httpx.Limits(keepalive_expiry=1.0),
         )
 
     def __enter__(self) -> Self:

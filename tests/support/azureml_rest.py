@@ -114,7 +114,9 @@ class Workspace:
 def signed_in_workspace(emulator: EmulatorInfo) -> Iterator[Workspace]:
     """A client of the emulator's workspace that holds a token."""
     trust = ssl.create_default_context(cafile=emulator.ca_file)
-    with httpx.Client(proxy=emulator.proxy_url, verify=trust, trust_env=False) as http:
+    # The server ends idle connections after 5 s: one that ends just now must not be used again.
+    limits = httpx.Limits(keepalive_expiry=1.0)
+    with httpx.Client(proxy=emulator.proxy_url, verify=trust, trust_env=False, limits=limits) as http:
         workspace = Workspace(emulator, http)
         http.headers["authorization"] = f"Bearer {workspace.sign_in().json()['access_token']}"
         yield workspace
