@@ -93,6 +93,11 @@ def main(folder: Path, resource_group: str, workspace: str) -> dict[str, object]
     except HttpResponseError as error:
         seen["crash"] = "ResourceNotReady" in str(error)
     seen["crash log"] = "no luck in init" in client.online_deployments.get_logs("green", ENDPOINT, lines=100)
+    try:
+        deploy("green", COLOUR="green")
+    except HttpResponseError as error:
+        seen["put over it"] = "failed during initial provisioning" in str(error)
+    client.online_deployments.begin_delete("green", ENDPOINT).result()
     deploy("green", COLOUR="green")
     seen["green"] = ask(keys.primary_key, {}, **{"azureml-model-deployment": "green"}).json()["colour"]
 
@@ -101,7 +106,7 @@ def main(folder: Path, resource_group: str, workspace: str) -> dict[str, object]
     try:
         client.online_deployments.begin_delete("blue", ENDPOINT).result()
     except HttpResponseError as error:
-        seen["delete live deployment"] = error.status_code
+        seen["delete live deployment"] = error.error.code
     client.online_endpoints.begin_delete(ENDPOINT).result()
     try:
         client.online_endpoints.get(ENDPOINT)

@@ -70,9 +70,10 @@ def test_sdk_takes_a_model_to_a_live_endpoint(emulator: EmulatorInfo, tmp_path: 
         "log": True,
         "crash": True,
         "crash log": True,
+        "put over it": True,
         "green": "green",
         "old key": 401,
-        "delete live deployment": 400,
+        "delete live deployment": "InferencingClientCallFailed",
         "deleted": 404,
     }
     # `make emulator-coverage` has it written elsewhere.
