@@ -1,0 +1,27 @@
+"""Text from elsewhere, such as a server's message or a job's log, made safe to print on a terminal."""
+
+from __future__ import annotations
+
+import re
+
+# ECMA-48: CSI, then the strings (OSC, DCS, SOS, PM, APC) up to their terminator, then the other escapes; each also in
+# its 8-bit form. A string without a terminator ends with its line.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\r\n]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]?"
+)
+_LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+# The other control characters, and those that change the direction of the text around them.
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Return a text without terminal escapes and control characters.
+
+    Line breaks of every kind become a newline, so that nothing can overwrite what stands before it; tabs stay.
+
+    Args:
+        text: Any text.
+    """
+    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", _ESCAPES.sub("", text)))
