@@ -12,6 +12,7 @@ from kfp_azureml import __version__
 from kfp_azureml.cancellation import cancellable
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
 from kfp_azureml.garbage import little_garbage
+from kfp_azureml.terminal import plain
 
 COMMANDS = {
     "run": "kfp_azureml.local.command:run_command",
@@ -44,10 +45,10 @@ def main() -> None:
         with cancellable(), little_garbage():
             commands()
     except KfpAzuremlError as error:
-        click.echo(f"kfp-azureml: {error}", err=True)
+        click.echo(plain(f"kfp-azureml: {error}"), err=True)
         sys.exit(error.exit_code)
     except CancelledError as cancelled:
-        click.echo(f"kfp-azureml: {cancelled}", err=True)
+        click.echo(plain(f"kfp-azureml: {cancelled}"), err=True)
         sys.exit(cancelled.exit_code)
 
 

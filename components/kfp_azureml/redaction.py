@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Mapping
 from types import TracebackType
 
+from kfp_azureml.terminal import plain
+
 BLOT = "***"
 
 _SECRET_VARIABLES = ("AZ_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
@@ -67,7 +69,7 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Takes secrets out of a record, its arguments and its traceback; lets every record pass."""
+    """Takes secrets and terminal escapes out of a record and its traceback; lets every record pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record."""
@@ -76,18 +78,18 @@ class RedactingFilter(logging.Filter):
         except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
             # Arguments that do not fit are the mistake of whoever logs; `logging` does not raise for them either.
             message = str(record.msg)
-        record.msg, record.args = redact(message), None
+        record.msg, record.args = plain(redact(message)), None
         # Another handler may have written the traceback out already; the record keeps the text.
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
-        record.exc_text = record.exc_text and redact(record.exc_text)
+        record.exc_text = record.exc_text and plain(redact(record.exc_text))
         record.stack_info = record.stack_info and redact(record.stack_info)
         return True
 
 
 def print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print what ends the process, as Python itself does, without secrets: a `sys.excepthook`."""
-    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.write(plain(redact("".join(traceback.format_exception(kind, error, trace)))))
 
 
 def _blot(found: re.Match[str]) -> str:

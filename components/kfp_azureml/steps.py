@@ -22,6 +22,7 @@ from kfp_azureml.cpus import one_blas_thread
 from kfp_azureml.errors import CancelledError, KfpAzuremlError
 from kfp_azureml.garbage import little_garbage
 from kfp_azureml.redaction import RedactingFilter, print_exception, redact
+from kfp_azureml.terminal import plain
 
 EVENTS_FILE = "KFP_AZUREML_EVENTS"
 """Environment variable with the path of the supervisor's event file."""
@@ -53,12 +54,12 @@ def run_step(name: str) -> Iterator[None]:
         with cancellable(), little_garbage():
             yield
     except CancelledError as cancelled:
-        message = redact(f"{name}: {cancelled}")
+        message = plain(redact(f"{name}: {cancelled}"))
         _emit("cancelled", error=message, **_usage())
         print(message, file=sys.stderr)  # noqa: T201
         raise SystemExit(cancelled.exit_code) from None
     except KfpAzuremlError as error:
-        message = redact(f"{name}: {error}")
+        message = plain(redact(f"{name}: {error}"))
         _emit("failed", error=message, **_usage())
         print(message, file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 # ECMA-48: CSI, then the strings (OSC, DCS, SOS, PM, APC) up to their terminator, then the other escapes; each also in
 # its 8-bit form. A string without a terminator ends with its line.
@@ -25,3 +26,8 @@ def plain(text: str) -> str:
         text: Any text.
     """
     return _CONTROLS.sub("", _LINE_ENDS.sub("\n", _ESCAPES.sub("", text)))
+
+
+def say(text: str) -> None:
+    """Print a line on stdout, without what `plain` takes out."""
+    sys.stdout.write(f"{plain(text)}\n")

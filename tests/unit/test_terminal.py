@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+import logging
 
-from kfp_azureml.terminal import plain
+import pytest
+from rich.console import Console
+
+from kfp_azureml import cli
+from kfp_azureml.errors import PipelineError
+from kfp_azureml.local.events import StepRecord
+from kfp_azureml.local.screen import Screen
+from kfp_azureml.redaction import RedactingFilter
+from kfp_azureml.terminal import plain, say
+
+EVIL = "\x1b]0;owned\x07\x1b[2Jgone\r"
 
 
 @pytest.mark.parametrize(
@@ -40,3 +51,37 @@ def test_what_remains_holds_no_escape_whatever_it_was_made_of() -> None:
             pieces = ["\x1b", "[", "\x9d", "\r", "m"]
             text = "".join(pieces[number // 5**place % 5] for place in range(length))
             assert not set(plain(text)) & set("\x1b\x9d\r")
+
+
+def test_a_command_prints_no_escape_of_others(capsys: pytest.CaptureFixture[str]) -> None:
+    say(f"step {EVIL}")
+    assert capsys.readouterr().out == "step gone\n\n"
+
+
+def test_an_error_prints_no_escape_of_others(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise PipelineError(f"the server says {EVIL}")
+
+    monkeypatch.setattr(cli, "commands", fail)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_the_screen_of_a_run_prints_no_escape_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = io.StringIO()
+    screen = Screen()
+    monkeypatch.setattr(screen, "_console", Console(file=printed))
+    screen.say(f"page {EVIL}")
+    screen.show_step(StepRecord(f"train{EVIL}", 0.0, message=EVIL))
+    screen.show_step(StepRecord(f"train{EVIL}", 0.0, state="failed", message=EVIL))
+    assert "gone" in printed.getvalue()
+    assert not set(printed.getvalue()) & set("\x1b\x07\r")
+
+
+def test_a_log_prints_no_escape_of_others() -> None:
+    record = logging.LogRecord("x", logging.INFO, "x.py", 1, "container says %s", (EVIL,), None)
+    RedactingFilter().filter(record)
+    assert record.getMessage() == "container says gone\n"

@@ -11,6 +11,7 @@ from kfp_azureml import __version__
 from kfp_azureml.azureml_pipelines.workspace_options import workspace_options
 from kfp_azureml.compiling.flags import check_compiled, image_flags, job_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
+from kfp_azureml.terminal import say
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -51,7 +52,7 @@ def register_command(client: MLClient, pipeline: str, version: str, **flags: Any
     else:
         specs = list(suite_specs(options, version))
     for done in register_components(client, specs):
-        click.echo(f"{done.name}:{done.version} {'found' if done.found else 'registered'}")
+        say(f"{done.name}:{done.version} {'found' if done.found else 'registered'}")
 
 
 @components_command.command("list")
@@ -61,9 +62,9 @@ def list_command(client: MLClient) -> None:
     from kfp_azureml.azureml_pipelines.registry import list_components
 
     for component in list_components(client):
-        click.echo(f"{component.name}:{component.versions[0]}  {component.display_name}")
+        say(f"{component.name}:{component.versions[0]}  {component.display_name}")
         if len(component.versions) > 1:
-            click.echo(f"  also {', '.join(component.versions[1:])}")
+            say(f"  also {', '.join(component.versions[1:])}")
 
 
 @components_command.command("get")
@@ -77,7 +78,7 @@ def get_command(client: MLClient, component: str) -> None:
     name, colon, version = component.partition(":")
     if colon and not version:
         raise click.UsageError(f"{component}: expected NAME or NAME:VERSION")
-    click.echo(interface(get_component(client, name, version)))
+    say(interface(get_component(client, name, version)))
 
 
 @aml_command.command("submit")
@@ -137,10 +138,10 @@ def submit_command(
         from_registered=from_registered,
     )
     job = submit_pipeline(client, wanted)
-    click.echo(f"Job {job.name} in experiment {job.experiment}: {job.status}")
-    click.echo(job.studio_url)
+    say(f"Job {job.name} in experiment {job.experiment}: {job.status}")
+    say(job.studio_url)
     for line in job.left_out:
-        click.echo(line)
+        say(line)
     if stream_it:
         stream_job(client, job.name)
 
@@ -163,7 +164,7 @@ def cancel_command(client: MLClient, job: str) -> None:
     from kfp_azureml.azureml_pipelines.following import cancel_job
 
     cancel_job(client, job)
-    click.echo(f"Job {job} cancelled")
+    say(f"Job {job} cancelled")
 
 
 @aml_command.command("download")
@@ -179,10 +180,10 @@ def download_command(client: MLClient, job: str, outputs: tuple[str, ...], to: P
 
     folders = download_outputs(client, job, to, outputs)
     if not folders:
-        click.echo(f"Job {job}: nothing to download: no step that completed has an output of data")
+        say(f"Job {job}: nothing to download: no step that completed has an output of data")
     for folder in folders:
         files = sum(path.is_file() for path in folder.rglob("*"))
-        click.echo(f"{folder}: {files} file{'' if files == 1 else 's'}")
+        say(f"{folder}: {files} file{'' if files == 1 else 's'}")
 
 
 @aml_command.group("models")
@@ -203,4 +204,4 @@ def download_model_command(client: MLClient, model: str, to: Path) -> None:
         raise click.UsageError(f"{model}: expected NAME:VERSION")
     done = download_model(client, name, version, to)
     verdict = "their sha256 is the registered one" if done.checked else "no sha256 was registered to check them against"
-    click.echo(f"{done.folder}: {done.files} files; {verdict}")
+    say(f"{done.folder}: {done.files} files; {verdict}")

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from kfp_azureml import terminal
 from kfp_azureml.azureml.renewal import forget_tokens
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
@@ -34,7 +33,7 @@ _LOGS = ("std_log.txt", "20_image_build_log.txt")
 _LONGEST = 80  # characters of what a step returned
 
 
-def stream_job(client: MLClient, name: str, say: Callable[[str], None] = click.echo) -> None:
+def stream_job(client: MLClient, name: str, say: Callable[[str], None] = terminal.say) -> None:
     """Follow a job to its end.
 
     Args:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from kfp_azureml.local.events import StepRecord
+from kfp_azureml.terminal import plain
 
 QUIET_SECONDS = 10.0
 """How often a running step gets a line where lines cannot be overwritten."""
@@ -49,7 +50,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._console.print(escape(text))
+        self._console.print(_printable(text))
 
     def show_step(self, step: StepRecord) -> None:
         """Show a step whose state or progress changed."""
@@ -63,9 +64,9 @@ class Screen:
     def _advance(self, step: StepRecord) -> None:
         task = self._tasks.get(id(step))
         if task is None:
-            task = self._tasks[id(step)] = self._live.add_task(step.name, total=None, message="")
+            task = self._tasks[id(step)] = self._live.add_task(_printable(step.name), total=None, message="")
         total = None if step.fraction is None else 1.0
-        self._live.update(task, total=total, completed=step.fraction or 0.0, message=escape(step.message))
+        self._live.update(task, total=total, completed=step.fraction or 0.0, message=_printable(step.message))
 
     def _end(self, step: StepRecord) -> None:
         if self._said.get(id(step), ("", 0.0))[0] == step.state:
@@ -75,13 +76,16 @@ class Screen:
         if task is not None:
             self._live.remove_task(task)
         seconds = "" if step.seconds is None else f"{step.seconds:6.1f} s"
-        colour = _COLOURS[step.state]
-        self._console.print(
-            f"  {step.name:<20} [{colour}]{step.state:<10}[/{colour}] {seconds:>9}  {escape(step.message)}"
-        )
+        state = f"[{_COLOURS[step.state]}]{step.state:<10}[/]"
+        self._console.print(f"  {_printable(step.name):<20} {state} {seconds:>9}  {_printable(step.message)}")
 
     def _say_now_and_then(self, step: StepRecord) -> None:
         state, said = self._said.get(id(step), ("", 0.0))
         if state == "" or time.monotonic() - said > QUIET_SECONDS:
             self._said[id(step)] = ("running", time.monotonic())
-            self._console.print(f"  {step.name:<20} running    {'':>9}  {escape(step.message)}")
+            self._console.print(f"  {_printable(step.name):<20} running    {'':>9}  {_printable(step.message)}")
+
+
+def _printable(text: str) -> str:
+    """Return a text that neither the terminal nor rich takes for anything else."""
+    return escape(plain(text))
