@@ -30,7 +30,12 @@ def run_command(
     return subprocess.run(
         [shutil.which("bash") or "bash", "-c", text],
         cwd=code,
-        env={"PATH": path, "HOME": str(code), **environ},
+        env={
+            "PATH": path,
+            "HOME": str(code),
+            **{f"AZUREML_PARAMETER_{name}": value for name, value in inputs.items()},
+            **environ,
+        },
         capture_output=True,
         text=True,
         timeout=600,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,17 +121,10 @@ def condition_spec(
         "inputs": {given: {"type": PRIMITIVES[types[channel]]} for channel, given in inputs.items()},
         "outputs": {OUTPUT: {"type": "boolean"}},
         "environment": {"image": image},
-        "command": " ".join(
-            [
-                "python3 run_condition.py",
-                f"--terms '{json.dumps([_as_json(term, inputs) for term in terms])}'",
-                f"--output '${{{{outputs.{OUTPUT}}}}}'",
-                "--inputs",
-                *(f"'{given}=${{{{inputs.{given}}}}}'" for given in inputs.values()),
-            ]
-        ),
+        "command": f"python3 run_condition.py --output '${{{{outputs.{OUTPUT}}}}}'",
     }
-    return Spec(document, {"condition": in_words}, is_reusable=False)
+    definition = {"condition": in_words, "terms": [_as_json(term, inputs) for term in terms]}
+    return Spec(document, definition, is_reusable=False)
 
 
 def _as_json(term: Term, inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -1,17 +1,20 @@
 """The command of a container component in Azure ML's words.
 
-KFP's placeholders become Azure ML's expressions, which are put in as text and run by a shell: so every word stands in
-single quotes. An input artifact may be a folder of Azure ML's, or what a step left there (see `run_component`): the
-shell finds out. After the command each output artifact gets the `kfp.json` that `run_component` would write.
+KFP's placeholders become variables of the shell that runs the command, which it does not look into; all else stands in
+single quotes. Values come from the environment (see `in_job/job_text.py`): only the service's own paths are put in as
+text. An input artifact may be a folder of Azure ML's, or what a step left there (see `run_component`): the shell finds
+out. After the command each output artifact gets the `kfp.json` that `run_component` would write.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 
 from kfp_azureml.azureml_pipelines.definition import Definition, refusal
+from kfp_azureml.azureml_pipelines.in_job.job_text import PARAMETER
 from kfp_azureml.azureml_pipelines.parameters import is_optional
 
 _PLACEHOLDER = re.compile(r"\{\{\$(.*?)\}\}")
@@ -21,6 +24,16 @@ _KNOWN = re.compile(
     r"|outputs\.artifacts\['(?P<made>\w+)'\]\.path"
     r"|outputs\.parameters\['(?P<returned>\w+)'\]\.output_file"
     r"|(?P<run>pipeline_job_uuid|pipeline_job_name|pipeline_job_resource_name))"
+)
+
+
+# What `job_text.decode` does, for an image that may have no Python: $1 decoded, as `value`.
+_DECODE = (
+    "kfp_decode() { value= rest=$1; while case $rest in *'kfp.base64('*')'*) ;; *) false;; esac; do "
+    "value=$value${rest%%'kfp.base64('*}; rest=${rest#*'kfp.base64('}; coded=${rest%%')'*}; rest=${rest#*')'}; "
+    "command -v base64 >/dev/null || { echo 'the image has no base64, which this value needs' >&2; exit 1; }; "
+    'if text=$(printf %s "$coded" | base64 -d 2>/dev/null && printf .); then value=$value${text%.}; '
+    'else value="${value}kfp.base64($coded)"; fi; done; value=$value$rest; }'
 )
 
 
@@ -36,23 +49,42 @@ def container_command(definition: Definition) -> str:
     words = [*definition.container.get("command", []), *definition.container.get("args", [])]
     if not definition.container.get("command"):
         raise refusal(definition.name, "it has no command; Azure ML does not run an image's own entry point")
+    environment = definition.container.get("env", [])
+    used = " ".join([*words, *(variable["value"] for variable in environment)])
     lines = [
-        f"export {variable['name']}={_quoted(definition, variable['value'])}"
-        for variable in definition.container.get("env", [])
+        *_values(definition, used),
+        *_folders(definition, used),
+        *(f"export {variable['name']}={_quoted(definition, variable['value'])}" for variable in environment),
+        " ".join(_words(definition, words)),
     ]
-    used = " ".join(words)
+    for name, artifact in definition.artifacts("outputs").items():
+        known = json.dumps({"type": artifact["artifactType"], "path": name, "metadata": {}})
+        lines.append(f"printf '%s\\n' {shlex.quote(known)} > '${{{{outputs.{name}}}}}/kfp.json'")
+    return " && ".join(lines)
+
+
+def _values(definition: Definition, used: str) -> Iterator[str]:
+    """Put the values that a command uses into variables; the variable of a value that is missing is empty."""
+    names = [
+        name
+        for name in definition.parameters("inputs")
+        if f"inputs.parameters['{name}']" in used or f'"InputName": "{name}"' in used
+    ]
+    if names:
+        yield _DECODE
+    for name in names:
+        yield f'kfp_decode "${{{PARAMETER}{name}-}}" && in_{name}=$value'
+
+
+def _folders(definition: Definition, used: str) -> Iterator[str]:
     for name, artifact in definition.artifacts("inputs").items():
-        if f"inputs.artifacts['{name}']" in used:
-            text = _optional(f"${{{{inputs.{name}}}}}", bool(artifact.get("isOptional")))
-            lines.append(
+        if f"inputs.artifacts['{name}']" in used or f'"InputName": "{name}"' in used:
+            text = f"${{{{inputs.{name}}}}}"
+            text = f"$[[{text}]]" if artifact.get("isOptional") else text
+            yield (
                 f'in_{name}=\'{text}\'; if [ -f "$in_{name}/kfp.json" ]; then for each in "$in_{name}"/*; do '
                 f'[ "$each" = "$in_{name}/kfp.json" ] || found=$each; done; in_{name}=$found; fi'
             )
-    lines.append(" ".join(_words(definition, words)))
-    for name, artifact in definition.artifacts("outputs").items():
-        known = json.dumps({"type": artifact["artifactType"], "path": name, "metadata": {}})
-        lines.append(f"printf '%s\\n' '{known}' > '${{{{outputs.{name}}}}}/kfp.json'")
-    return " && ".join(lines)
 
 
 def _words(definition: Definition, words: list[str]) -> Iterator[str]:
@@ -73,13 +105,16 @@ def _if_present(definition: Definition, condition: dict[str, object]) -> Iterato
     parts = then if isinstance(then, list) else [then]
     if not all(isinstance(part, str) for part in parts):
         raise refusal(definition.name, f"its command has a condition within that on {name}")
-    text = " ".join(_quoted(definition, str(part), sure=name) for part in parts)
+    text = " ".join(_quoted(definition, str(part)) for part in parts)
     if _is_always_there(definition, name):
         yield text
     elif condition.get("Else"):
         raise refusal(definition.name, f"its command has an else where {name} is missing")
+    elif name in definition.parameters("inputs"):
+        # An empty text is there, too: Azure ML is given it encoded.
+        yield f"${{{PARAMETER}{name}:+{text}}}"
     else:
-        yield f"$[[{text}]]"
+        yield f"${{in_{name}:+{text}}}"
 
 
 def _is_always_there(definition: Definition, name: str) -> bool:
@@ -89,39 +124,27 @@ def _is_always_there(definition: Definition, name: str) -> bool:
     return not definition.artifacts("inputs")[name].get("isOptional")
 
 
-def _quoted(definition: Definition, text: str, sure: str = "") -> str:
+def _quoted(definition: Definition, text: str) -> str:
     """Return a word for the shell.
 
     Args:
         definition: The component.
         text: The word, with KFP's placeholders.
-        sure: An optional input that is known to be there.
     """
 
     def put_in(match: re.Match[str]) -> str:
         known = _KNOWN.fullmatch(match[1])
         if known is None:
             raise refusal(definition.name, f"its command has {match[0]}")
-        if known["given"]:
-            return f"'\"$in_{known['given']}\"'"
+        if name := known["given"] or known["value"]:
+            return f'"$in_{name}"'
         if known["run"]:
-            return "'\"$AZUREML_ROOT_RUN_ID\"'"
-        if known["made"]:
-            return f"${{{{outputs.{known['made']}}}}}/{known['made']}"
-        if known["returned"]:
-            return f"${{{{outputs.{known['returned']}}}}}"
-        name = known["value"]
-        there = name == sure or _is_always_there(definition, name)
-        return _optional(f"${{{{inputs.{name}}}}}", not there)
+            return '"$AZUREML_ROOT_RUN_ID"'
+        path = f"${{{{outputs.{known['made'] or known['returned']}}}}}"
+        return f"'{path}/{known['made']}'" if known["made"] else f"'{path}'"
 
-    # What is not a placeholder is quoted first: afterwards there would be no telling the quotes apart.
-    parts = _PLACEHOLDER.split(text)
-    literals, placeholders = parts[::2], list(_PLACEHOLDER.finditer(text))
-    pieces = [literals[0].replace("'", "'\\''")]
-    for match, literal in zip(placeholders, literals[1:], strict=True):
-        pieces += [put_in(match), literal.replace("'", "'\\''")]
-    return f"'{''.join(pieces)}'"
-
-
-def _optional(expression: str, optional: bool) -> str:
-    return f"$[[{expression}]]" if optional else expression
+    literals = _PLACEHOLDER.split(text)[::2]
+    pieces = [shlex.quote(literals[0])]
+    for match, literal in zip(_PLACEHOLDER.finditer(text), literals[1:], strict=True):
+        pieces += [put_in(match), shlex.quote(literal)]
+    return "".join(piece for piece in pieces if piece != "''") or "''"

@@ -172,6 +172,7 @@ def _returned(step: Any) -> str:
     """Return what a step returned, on one line; a single value has no name, in KFP it is `Output`."""
     values = values_of(step)
     text = ", ".join(str(value) if name == "Output" else f"{name} {value}" for name, value in values.items())
+    text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
 
 

@@ -11,14 +11,19 @@ from typing import Any
 from kfp_azureml import __version__
 from kfp_azureml.azureml_pipelines.conditions import OUTPUT, condition_spec
 from kfp_azureml.azureml_pipelines.definition import refusal
-from kfp_azureml.azureml_pipelines.graph import Condition, Constant, Graph, Node, NodeOutput, PipelineInput, Text, Value
-from kfp_azureml.azureml_pipelines.parameters import as_primitive, default_of
+from kfp_azureml.azureml_pipelines.graph import Condition, Graph, Node, NodeOutput, PipelineInput, Text, Value
+from kfp_azureml.azureml_pipelines.in_job.job_text import encode
+from kfp_azureml.azureml_pipelines.parameters import as_primitive
 from kfp_azureml.azureml_pipelines.placement import Placement, azureml_compute
 from kfp_azureml.azureml_pipelines.spec import Spec, component_spec
+from kfp_azureml.compiling.lengths import check_lengths
 from kfp_azureml.errors import PipelineError
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
 JOB_FILE = "job.yaml"
+
+EMPTY: str = encode("")
+"""The literal of an empty text."""
 
 Registered = Callable[[Spec], str]
 """Returns the name that a component is registered under, such as `azureml:prep:0.1.0`."""
@@ -81,7 +86,7 @@ def pipeline_job(graph: Graph, arguments: Mapping[str, Any], placement: Placemen
         PipelineError: If Azure ML cannot pass a value on, or a step that is placed does not exist.
     """
     placement.check_steps(node.name for node in graph.nodes)
-    values = {name: given for name, given in _pipeline_values(graph, arguments).items() if given is not None}
+    values = _pipeline_values(graph, arguments)
     without_value = [
         PipelineInput(name)
         for name, parameter in graph.parameters.items()
@@ -125,7 +130,7 @@ def pipeline_job(graph: Graph, arguments: Mapping[str, Any], placement: Placemen
         "display_name": graph.display_name,
         "description": graph.description,
         "experiment_name": experiment,
-        "inputs": values,
+        "inputs": {name: value for name, value in values.items() if value != EMPTY},
         "outputs": {name: {"type": "uri_folder"} for name in graph.outputs},
         "settings": {"default_compute": azureml_compute(placement.default_compute)},
         "jobs": jobs,
@@ -139,45 +144,41 @@ def node_spec(node: Node, version: str = __version__) -> Spec:
 
 
 def _pipeline_values(graph: Graph, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the literals of the pipeline's inputs; what is empty is none of them, see `_expression`."""
     used = graph.used_parameters
     for name in arguments.keys() - used:
         raise PipelineError(f"parameter {name}: it is about Kubernetes and has no effect on Azure ML: leave it out")
     values = {}
     for name in sorted(used, key=list(graph.parameters).index):
         parameter = graph.parameters[name]
-        values[name] = _primitive(
-            f"parameter {name}", arguments.get(name, parameter.get("defaultValue")), parameter["parameterType"]
-        )
+        value = as_primitive(arguments.get(name, parameter.get("defaultValue")), parameter["parameterType"])
+        if value is not None:
+            values[name] = value
+    # A job gets them in environment variables, and passes them on as KFP does.
+    check_lengths(values)
+    check_lengths(arguments)
     return values
-
-
-def _primitive(what: str, value: object, kind: str) -> int | float | bool | str | None:
-    try:
-        return as_primitive(value, kind)
-    except ValueError as error:
-        raise PipelineError(f"{what}: {value!r} holds {error}, which Azure ML cannot pass on") from error
 
 
 def _bound(node: Node, name: str, value: Value, values: Mapping[str, Any]) -> Any:
     """Return what a step's input is given; None: nothing, and it has its default."""
     parameter = node.definition.parameters("inputs").get(name)
-    bound = _expression(f"{node.name}: input {name}", value, values, parameter["parameterType"] if parameter else "")
-    if bound is None and not isinstance(value, NodeOutput) and parameter is not None:
-        wanted = value.value if isinstance(value, Constant) else ""
-        if not parameter.get("isOptional") or (default_of(parameter) is not None and wanted is not None):
-            raise refusal(node.name, f"its input {name} is an empty text, which Azure ML does not pass on")
-    return bound
+    bound = _expression(value, values, parameter["parameterType"] if parameter else "")
+    is_default = parameter is not None and bound == EMPTY and parameter.get("defaultValue") == ""
+    return None if is_default else bound
 
 
-def _expression(what: str, value: Value, values: Mapping[str, Any], kind: str) -> Any:
+def _expression(value: Value, values: Mapping[str, Any], kind: str) -> Any:
     if isinstance(value, NodeOutput):
         return f"${{{{parent.jobs.{value.node}.outputs.{value.output}}}}}"
     if isinstance(value, PipelineInput):
-        return f"${{{{parent.inputs.{value.name}}}}}" if value.name in values else None
+        # What is empty shows as little in the studio as it does in KFP.
+        given = values.get(value.name)
+        return given if given in (None, EMPTY) else f"${{{{parent.inputs.{value.name}}}}}"
     if isinstance(value, Text):
-        parts = [_expression(what, part, values, "STRING") for part in value.parts]
-        return "".join(str(part) for part in parts if part is not None) or None
-    return _primitive(what, value.value, kind)
+        parts = [_expression(part, values, "STRING") for part in value.parts]
+        return "".join(str(part) for part in parts if part not in (None, EMPTY)) or EMPTY
+    return as_primitive(value.value, kind)
 
 
 def _decision(graph: Graph, condition: Condition, values: Mapping[str, Any]) -> tuple[str, Spec, dict[str, Any]]:
@@ -190,13 +191,11 @@ def _decision(graph: Graph, condition: Condition, values: Mapping[str, Any]) -> 
         raise refusal(condition.name, "it is a condition, and no step has an image with Python to decide it in")
     names = {channel: re.sub(r"\W", "_", channel.removeprefix("pipelinechannel--")) for channel in condition.inputs}
     bound = {
-        names[channel]: _expression(f"condition {condition.name}", value, values, condition.types[channel])
+        names[channel]: _expression(value, values, condition.types[channel])
         for channel, value in condition.inputs.items()
     }
     for name, value in bound.items():
         if value is None:
-            raise refusal(
-                condition.name, f"its condition looks at {name}, an empty text, which Azure ML does not pass on"
-            )
+            raise refusal(condition.name, f"its condition looks at {name}, which has no value")
     spec = condition_spec(condition.name, condition.terms, names, condition.types, image)
     return spec.name, spec, {"type": "command", "inputs": bound}

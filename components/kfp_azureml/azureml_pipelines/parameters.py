@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kfp_azureml.azureml_pipelines.in_job.job_text import decode, encode
 from kfp_azureml.compiling.numbers import whole_numbers
 
 PRIMITIVES = {
@@ -20,37 +21,29 @@ PRIMITIVES = {
 
 
 def as_primitive(value: object, kind: str) -> int | float | bool | str | None:
-    """Return a value as Azure ML takes it; None: it does not, since it is empty.
+    """Return a value as a literal of Azure ML's, see `job_text`; None for None.
 
     Args:
         value: A value of a parameter.
         kind: KFP's name of its type, such as `NUMBER_INTEGER`.
-
-    Raises:
-        ValueError: If it cannot be put into a shell command between single quotes.
     """
     if value is None:
         return None
     if kind == "NUMBER_INTEGER":
         return int(float(str(value)))
     if kind in ("LIST", "STRUCT"):
-        return json.dumps(whole_numbers(value))
+        return str(encode(json.dumps(whole_numbers(value), ensure_ascii=False)))
     if kind == "NUMBER_DOUBLE":
         return float(str(value))
     if kind == "BOOLEAN":
         return bool(value)
-    text = value if isinstance(value, str) else json.dumps(value)
-    if "'" in text or "\n" in text:
-        raise ValueError("a quote (') or a line break")
-    return text or None
+    return str(encode(value if isinstance(value, str) else json.dumps(value)))
 
 
 def default_of(parameter: Mapping[str, Any]) -> int | float | bool | str | None:
-    """Return the default that Azure ML is told of; the others are left to the job, which knows them too."""
-    try:
-        return as_primitive(parameter.get("defaultValue"), parameter["parameterType"])
-    except ValueError:
-        return None
+    """Return the default that Azure ML is told of; one that is no plain text is left to the job, which knows it."""
+    default = as_primitive(parameter.get("defaultValue"), parameter["parameterType"])
+    return None if isinstance(default, str) and decode(default) != default else default
 
 
 def is_optional(parameter: Mapping[str, Any]) -> bool:

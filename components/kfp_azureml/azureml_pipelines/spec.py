@@ -4,15 +4,17 @@
 which makes kfp's executor input from the job's inputs and outputs, and runs the component's own command with it. So a
 step runs the very same body on Kubeflow, on a laptop and on Azure ML, with the same results. The works' own command
 lines (`python -m kfp_azureml.train.train`) would be shorter to read in a job, but they return no values: later steps
-need accuracy, verdict, model name and version. A container component runs its own command, with Azure ML's
-expressions in place of KFP's placeholders (see `container_command`).
+need accuracy, verdict, model name and version. A container component runs its own command (see `container_command`).
+
+**No value is a part of a command.** Azure ML puts `${{inputs.x}}` into the command's text, which a shell then runs; so
+values are read from the environment instead, where Azure ML leaves them too (see `in_job/job_text.py`).
 
 | KFP | Azure ML |
 |---|---|
 | int, float, bool, str | integer, number, boolean, string |
 | list, dict | string, JSON |
 | Dataset, Model, Artifact, Metrics, HTML, Markdown ... | uri_folder, with the artifact and `kfp.json` in it |
-| default | default; none where it is empty, since Azure ML knows no empty text |
+| default | default; none where it is not plain text: the job knows it |
 | Optional[...] | optional |
 | output parameter | primitive output |
 """
@@ -146,16 +148,14 @@ def _with_words(entry: dict[str, Any], description: str | None, *, optional: boo
 
 
 def _command(definition: Definition) -> str:
+    """Return the command: values come in environment variables, and only the service's own paths as its words."""
     words = ["python3 run_component.py"]
-    inputs = [
-        *((name, bool(artifact.get("isOptional"))) for name, artifact in definition.artifacts("inputs").items()),
-        *((name, is_optional(parameter)) for name, parameter in definition.parameters("inputs").items()),
-    ]
-    if inputs:
+    folders = definition.artifacts("inputs")
+    if folders:
         words.append("--inputs")
-    for name, optional in inputs:
+    for name, artifact in folders.items():
         word = f"'{name}=${{{{inputs.{name}}}}}'"
-        words.append(f"$[[{word}]]" if optional else word)
+        words.append(f"$[[{word}]]" if artifact.get("isOptional") else word)
     outputs = [*definition.artifacts("outputs"), *definition.parameters("outputs")]
     if outputs:
         words.append("--outputs")

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
+from kfp_azureml.azureml_pipelines.in_job.job_text import decode
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -31,4 +32,4 @@ def output_values(client: MLClient, name: str) -> dict[str, dict[str, Any]]:
 def values_of(step: Any) -> dict[str, Any]:
     """Return what a step returned; nothing where it did not, or has not yet."""
     values: dict[str, Any] = json.loads((step.properties or {}).get(PROPERTY, "{}"))
-    return values
+    return {name: decode(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -68,6 +68,8 @@ async def run_command(
         "PYTHONUNBUFFERED": "1",
         **environment,
         **{f"AZURE_ML_{_environment_name(name)}": value for name, value in values.items()},
+        # As azure-ai-ml's CommandJob documents it, and as Microsoft's own components read their values.
+        **{f"AZUREML_PARAMETER_{name}": inputs[name] for name, value in spec.inputs.items() if isinstance(value, str)},
         **spec.variables,
     }
     context.runs.advance(run.id, Status.STARTING)
@@ -106,7 +108,10 @@ async def _run_script(
     code: Path,
     timeout: float | None,
 ) -> int:
-    process = await ChildProcess.start([SHELL, script], log=log, env=variables, cwd=code)
+    try:
+        process = await ChildProcess.start([SHELL, script], log=log, env=variables, cwd=code)
+    except OSError as error:  # a value that is too long for an environment variable
+        raise ArmError(400, "UserError", f"The command cannot be started: {error.strerror}.") from None
     context.runs.advance(run.id, Status.RUNNING)
     try:
         async with asyncio.timeout(timeout):

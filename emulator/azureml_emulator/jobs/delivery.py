@@ -68,15 +68,17 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
     uri = locate_input(context, value.uri or "")
     if value.mode in DIRECT:
         return uri
+    # Nothing of the URI is in a folder's path, as on the service's computes: the path becomes a part of the command.
+    target = folder / f"INPUT_{folder.name}"
     try:
-        return str(await context.blobs.download(uri, folder))
+        copied = await context.blobs.download(uri, folder / "copied")
     except ArmError as error:
         # A folder that a node left empty: in a blob store it is not there at all.
         if error.status != 404 or not value.of_node:
             raise
-        empty = folder / uri.rstrip("/").rsplit("/", 1)[-1]
-        empty.mkdir(parents=True, exist_ok=True)
-        return str(empty)
+        target.mkdir(parents=True, exist_ok=True)
+        return str(target)
+    return str(copied if value.type == FILE else copied.rename(target))
 
 
 def prepare_outputs(context: JobContext, run: Run, outputs: Mapping[str, Data], folder: Path) -> dict[str, Path]:

@@ -10,7 +10,9 @@ from kfp import dsl
 from kfp.dsl import Dataset, Input, Model, Output
 
 from azureml_commands import run_command
+from hostile_texts import HOSTILE
 from kfp_azureml.azureml_pipelines.definition import Definition
+from kfp_azureml.azureml_pipelines.parameters import as_primitive
 from kfp_azureml.azureml_pipelines.spec import component_spec
 from kfp_azureml.errors import PipelineError
 
@@ -46,6 +48,20 @@ def copy(
     )
 
 
+@dsl.container_component
+def show(out: Output[Model], text: str, more: Optional[str] = None) -> dsl.ContainerSpec:  # noqa: UP045
+    return dsl.ContainerSpec(
+        image="debian:12",
+        command=["sh", "-ec", 'path=$1; shift; printf "%s|" "$@" > "$path"', "sh"],
+        args=[
+            out.path,
+            text,
+            dsl.ConcatPlaceholder(["--text=", text]),
+            dsl.IfPresentPlaceholder("more", ["--more", more]),
+        ],
+    )
+
+
 @pytest.mark.parametrize("given", [{}, {"note": "n", "more": "a b"}])
 @pytest.mark.parametrize("from_a_step", [False, True])
 def test_the_command_gets_values_and_paths(
@@ -69,6 +85,32 @@ def test_the_command_gets_values_and_paths(
     assert (out / "out").read_text() == "".join(f"{word}|" for word in words) + "content"
     assert rows.read_text() == "7"
     assert json.loads((out / "kfp.json").read_text())["path"] == "out"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("typed_by_hand", [False, True])
+def test_any_value_arrives_as_it_is(definition: Define, tmp_path: Path, text: str, typed_by_hand: bool) -> None:
+    if typed_by_hand and (not text or "base64" in text):
+        return  # what Azure ML has no plain literal for
+    (tmp_path / "out").mkdir()
+    literal = text if typed_by_hand else str(as_primitive(text, "STRING"))
+    spec = component_spec(definition(show))
+    done = run_command(
+        spec.document["command"], tmp_path, {"text": literal, "more": literal}, {"out": tmp_path / "out"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "out").read_bytes().decode() == f"{text}|--text={text}|--more|{text}|"
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_an_image_without_base64_says_so(definition: Define, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    command = component_spec(definition(show)).document["command"]
+    outputs = {"out": tmp_path / "out"}
+    done = run_command(
+        command, tmp_path, {"text": str(as_primitive("it's", "STRING"))}, outputs, {"PATH": str(tmp_path)}
+    )
+    assert (done.returncode, done.stderr) == (1, "the image has no base64, which this value needs\n")
 
 
 def test_a_failing_command_fails_the_job(definition: Define, tmp_path: Path) -> None:

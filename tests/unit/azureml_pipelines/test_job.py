@@ -1,6 +1,8 @@
 """Pipeline jobs: what their files say, and that the real SDK takes them."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +13,10 @@ import pytest
 import yaml
 from kfp import dsl
 
+from hostile_texts import HOSTILE
 from kfp_azureml.azureml_pipelines.connection import PREVIEWS
 from kfp_azureml.azureml_pipelines.graph import Graph, read_graph
+from kfp_azureml.azureml_pipelines.in_job.job_text import decode
 from kfp_azureml.azureml_pipelines.job import pipeline_job
 from kfp_azureml.azureml_pipelines.placement import Placement, parse_placement
 from kfp_azureml.compiling.sources import shipped_pipelines
@@ -125,20 +129,57 @@ def test_a_wrong_placement_is_refused(
         pipeline_job(suite_graph, WORKSPACE, parse_placement(computes, types, counts), "e")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error"),
-    [
-        ({"train_cpu": "4"}, "^parameter train_cpu: it is about Kubernetes and has no effect on Azure ML"),
-        ({"model_name": "it's"}, '^parameter model_name: "it\'s" holds a quote'),
-        ({"input_data": ""}, "^prep: cannot run on Azure ML: its input input_data is an empty text"),
-        ({"architecture": ""}, "^train: cannot run on Azure ML: its input architecture is an empty text"),
-    ],
-)
-def test_a_value_that_azure_ml_cannot_pass_on_is_refused(
-    suite_graph: Graph, arguments: dict[str, Any], error: str
-) -> None:
-    with pytest.raises(PipelineError, match=error):
-        pipeline_job(suite_graph, {**WORKSPACE, **arguments}, Placement(), "e")
+def test_a_parameter_without_effect_is_refused(suite_graph: Graph) -> None:
+    with pytest.raises(PipelineError, match=r"^parameter train_cpu: it is about Kubernetes"):
+        pipeline_job(suite_graph, {**WORKSPACE, "train_cpu": "4"}, Placement(), "e")
+
+
+def test_an_empty_text_is_given_where_it_is_not_the_default(suite_graph: Graph) -> None:
+    document = pipeline_job(suite_graph, {**WORKSPACE, "architecture": ""}, Placement(), "e").document
+    assert "architecture" not in document["inputs"]
+    assert decode(document["jobs"]["train"]["inputs"]["architecture"]) == ""
+    assert "endpoint_name" not in document["jobs"]["aml_deploy_model"]["inputs"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_any_value_gets_to_the_job(graph: Read, tmp_path: Path, text: str) -> None:
+    @dsl.component(base_image="python:3.11", install_kfp_package=False)
+    def take(given: str, written: str, joined: str, names: list) -> None: ...
+
+    @dsl.pipeline(name="p")
+    def pipeline(text: str, names: list) -> None:
+        take(given=text, written="it's $(x)", joined=f"<{text}|{text}>", names=names)
+
+    job = pipeline_job(graph(pipeline), {"text": text, "names": [text]}, Placement(), "e")
+    document = yaml.safe_load(job.write(tmp_path).read_text())
+    values = document["inputs"]
+
+    def resolved(literal: str) -> str:
+        assert not re.search(r"[`$'](?!\{\{parent\.inputs\.(text|names)\}\})", literal)
+        return decode(re.sub(r"\$\{\{parent\.inputs\.(\w+)\}\}", lambda name: values[name[1]], literal))
+
+    inputs = {name: resolved(literal) for name, literal in document["jobs"]["take"]["inputs"].items()}
+    assert inputs.pop("names") == json.dumps([text], ensure_ascii=False)
+    assert inputs == {"given": text, "written": "it's $(x)", "joined": f"<{text}|{text}>"}
+
+
+@pytest.mark.parametrize("text", ["x" * 150_000, "it's" * 25_000, "ü" * 30_000])
+def test_a_value_that_is_too_long_for_a_process_is_refused(suite_graph: Graph, text: str) -> None:
+    with pytest.raises(PipelineError, match=r"^parameter model_name: 1\d\d,\d{3} bytes are too long"):
+        pipeline_job(suite_graph, {**WORKSPACE, "model_name": text}, Placement(), "e")
+
+
+def test_plain_values_can_be_read_in_the_studio(suite_graph: Graph) -> None:
+    arguments = {
+        **WORKSPACE,
+        "model_name": "fashion-mnist",
+        "input_data": "azureml:fashion data ü:1",
+        "class_names": ["Käse"],
+    }
+    inputs = pipeline_job(suite_graph, arguments, Placement(), "e").document["inputs"]
+    assert inputs["model_name"] == "fashion-mnist"
+    assert inputs["input_data"] == "azureml:fashion data ü:1"
+    assert inputs["class_names"] == '["Käse"]'
 
 
 def test_named_outputs_are_bound(graph: Read) -> None:

@@ -1,6 +1,7 @@
 """A component's job, run: the real command, kfp's real executor."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,10 @@ from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Output
 
 from azureml_commands import run_command, snapshot
+from hostile_texts import HOSTILE
 from kfp_azureml.azureml_pipelines.definition import Definition
+from kfp_azureml.azureml_pipelines.in_job.job_text import decode
+from kfp_azureml.azureml_pipelines.parameters import as_primitive
 from kfp_azureml.azureml_pipelines.spec import IN_JOB, component_spec
 
 Job = Callable[..., Any]
@@ -133,27 +137,39 @@ def test_a_failed_component_fails_its_job_and_leaves_no_values(job: Job) -> None
     assert not outputs["Output"].exists()
 
 
-@pytest.mark.parametrize("text", ["it's", "two\nlines"])
-def test_a_value_that_azure_ml_cannot_pass_on_fails_the_job_that_returned_it(job: Job, text: str) -> None:
-    @dsl.component(base_image="python:3.11", install_kfp_package=False)
-    def say(kind: str) -> str:
-        return {"it's": "it's", "two\nlines": "two\nlines"}[kind.replace("|", "\n").replace("*", "'")]
-
-    failed, outputs = job(say, {"kind": text.replace("\n", "|").replace("'", "*")})
-    assert failed.returncode == 1
-    assert "output Output: its value holds a quote (') or a line break" in failed.stderr
-    assert not outputs["Output"].exists()
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def echo(text: str, texts: list, named: dict) -> NamedTuple(
+    "Outputs", [("text", str), ("texts", list), ("named", dict)]
+):
+    return text, texts, named
 
 
-def test_a_run_history_out_of_reach_costs_a_warning(job: Job) -> None:
-    environ = {
-        "AZUREML_SERVICE_ENDPOINT": "https://127.0.0.1:9",
-        "AZUREML_WORKSPACE_SCOPE": "/subscriptions/s",
-        "AZUREML_EXPERIMENT_ID": "e",
-        "AZUREML_RUN_ID": "r",
-        "AZUREML_RUN_TOKEN": "t",
+@pytest.mark.parametrize("text", HOSTILE)
+def test_any_value_arrives_as_it_is_and_goes_on_as_it_is(job: Job, tmp_path: Path, text: str) -> None:
+    given = {
+        "text": as_primitive(text, "STRING"),
+        "texts": as_primitive([text, "cat's ear"], "LIST"),
+        "named": as_primitive({text: "x' $(touch pwned) 'y"}, "STRUCT"),
     }
-    done, outputs = job(fail, {"code": "0"}, environ)
-    assert done.returncode == 0
-    assert "Run property azureml.pipeline.control: not set" in done.stderr
-    assert outputs["Output"].read_text() == "fine"
+    for _ in ("from the pipeline", "from a step"):
+        done, outputs = job(echo, given)
+        assert done.returncode == 0, done.stdout + done.stderr
+        given = {name: outputs[name].read_text() for name in given}
+        assert decode(given["text"]) == text
+        assert json.loads(decode(given["texts"])) == [text, "cat's ear"]
+        assert json.loads(decode(given["named"])) == {text: "x' $(touch pwned) 'y"}
+        shutil.rmtree(tmp_path / "job-echo")
+    assert not list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE if text and "base64" not in text])
+def test_what_somebody_types_plainly_arrives_too(job: Job, tmp_path: Path, text: str) -> None:
+    done, outputs = job(echo, {"text": text, "texts": "[1, 2]", "named": "{}"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert decode(outputs["text"].read_text()) == text
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_values_that_are_too_long_together_are_said_in_one_line(job: Job) -> None:
+    done, _ = job(echo, {"text": "x" * 80_000, "texts": json.dumps(["y" * 80_000]), "named": "{}"})
+    assert (done.returncode, done.stderr) == (1, "sh cannot be started: Argument list too long\n")

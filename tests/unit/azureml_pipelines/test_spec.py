@@ -1,5 +1,6 @@
 """KFP components as Azure ML components."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,16 +87,18 @@ def test_types_defaults_and_words_are_carried_over(definition: Define) -> None:
     assert document["outputs"]["rows"]["description"] == "Some values."
 
 
-def test_the_command_names_every_input_and_output_and_leaves_out_what_is_optional(definition: Define) -> None:
+def test_the_command_names_folders_and_outputs_and_no_value(definition: Define) -> None:
     command = component_spec(definition(everything)).document["command"]
-    assert command.startswith("python3 run_component.py --inputs ")
-    assert "'count=${{inputs.count}}'" in command.split()
-    for optional in ("more", "empty", "quoted"):
-        assert f"$[['{optional}=${{{{inputs.{optional}}}}}']]" in command.split()
     inputs, outputs = command.split(" --outputs ")
+    assert inputs == "python3 run_component.py --inputs 'data=${{inputs.data}}' $[['more=${{inputs.more}}']]"
     assert outputs.split()[0] == "'metrics=${{outputs.metrics}}'"
     assert "'rows=${{outputs.rows}}'" in outputs.split()
-    assert "outputs" not in inputs
+
+
+def test_no_component_of_ours_has_a_value_in_its_command() -> None:
+    for spec in suite_specs():
+        folders = {name for name, each in spec.document["inputs"].items() if each["type"] == "uri_folder"}
+        assert set(re.findall(r"inputs\.(\w+)", spec.document["command"])) == folders
 
 
 def test_the_sdk_takes_it_with_its_code(definition: Define, tmp_path: Path) -> None:

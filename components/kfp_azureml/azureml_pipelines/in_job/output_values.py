@@ -13,6 +13,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from job_text import encode
+
 PROPERTY = "azureml.pipeline.control"
 PROPERTY_CHARACTERS = 1000
 """What Azure ML keeps of a property's value."""
@@ -26,27 +28,20 @@ def write_values(values: dict[str, object], paths: dict[str, str]) -> None:
         values: The value of each output parameter, by name.
         paths: The path that Azure ML gave to each output, by name.
     """
-    primitives = {name: _primitive(name, value) for name, value in values.items()}
+    primitives = {name: _primitive(value) for name, value in values.items()}
     for name, value in primitives.items():
         path = Path(paths[name])
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(str(value))
+        path.write_text(str(value), encoding="utf-8")
     if primitives:
         _set_property(primitives)
 
 
-def _primitive(name: str, value: object) -> object:
-    """Return a value as Azure ML passes it on: lists and objects are JSON.
-
-    Raises:
-        SystemExit: If it cannot: it would become a part of the next job's command, between single quotes.
-    """
+def _primitive(value: object) -> object:
+    """Return a value as a literal of Azure ML's; lists and objects are JSON."""
     if isinstance(value, (bool, int, float)):
         return value
-    text = value if isinstance(value, str) else json.dumps(value)
-    if "'" in text or "\n" in text:
-        sys.exit(f"output {name}: its value holds a quote (') or a line break, which Azure ML cannot pass on: {text!r}")
-    return text
+    return encode(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _set_property(values: dict[str, object]) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from job_text import PARAMETER, decode
 from output_values import write_values
 
 Json = dict[str, Any]
@@ -46,14 +47,14 @@ def executor_input(definition: Json, inputs: dict[str, str], outputs: dict[str, 
 
     Args:
         definition: The component.
-        inputs: What Azure ML gave for each input: a value, or the path of a folder. Optional ones may be missing.
+        inputs: The path that Azure ML gave for each input that is a folder. Optional ones may be missing.
         outputs: The path that Azure ML gave to each output.
         task_root: A folder for what kfp's executor leaves.
     """
     wanted, made = definition.get("inputDefinitions", {}), definition.get("outputDefinitions", {})
     return {
         "inputs": {
-            "parameterValues": dict(_values(wanted.get("parameters", {}), inputs)),
+            "parameterValues": dict(_values(wanted.get("parameters", {}))),
             "artifacts": {
                 name: {"artifacts": [_input_artifact(name, artifact, Path(inputs[name]))]}
                 for name, artifact in wanted.get("artifacts", {}).items()
@@ -73,14 +74,17 @@ def executor_input(definition: Json, inputs: dict[str, str], outputs: dict[str, 
     }
 
 
-def _values(parameters: Json, inputs: dict[str, str]) -> Iterator[tuple[str, object]]:
-    for name, parameter in parameters.items():
-        if name in inputs:
-            yield name, _value(inputs[name], parameter["parameterType"])
-        elif "defaultValue" in parameter:
+def _values(parameters: Json) -> Iterator[tuple[str, object]]:
+    for name, wanted in parameters.items():
+        kind = wanted["parameterType"]
+        literal = os.environ.get(f"{PARAMETER}{name}")
+        # Azure ML has no empty text: it is how an optional value is missing.
+        if literal or (literal is not None and not wanted.get("isOptional")):
+            yield name, _value(decode(literal), kind)
+        elif "defaultValue" in wanted:
             # IR is JSON, where 10 may be written as 10.0.
-            default = parameter["defaultValue"]
-            yield name, int(default) if parameter["parameterType"] == "NUMBER_INTEGER" else default
+            default = wanted["defaultValue"]
+            yield name, int(default) if kind == "NUMBER_INTEGER" else default
 
 
 def _value(text: str, kind: str) -> object:
@@ -140,7 +144,11 @@ def output_parameters(definition: Json, given: Json, reported: Json) -> dict[str
 
 def run(command: list[str]) -> int:
     """Run the component and return its exit code; it gets the signals that this process gets."""
-    child = subprocess.Popen(command, env={**os.environ, "_KFP_RUNTIME": "true"})
+    try:
+        child = subprocess.Popen(command, env={**os.environ, "_KFP_RUNTIME": "true"})
+    except OSError as error:
+        # Values that are too long together, or an image without the command.
+        sys.exit(f"{command[0]} cannot be started: {error.strerror}")
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         child.send_signal(number)

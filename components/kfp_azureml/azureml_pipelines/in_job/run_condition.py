@@ -8,10 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import operator
+import os
+from pathlib import Path
 from typing import Any
 
+from job_text import PARAMETER, decode
 from output_values import write_values
 
+DEFINITION = "azureml.json"
+"""The comparisons: `terms`."""
 OUTPUT = "is_met"
 COMPARISONS = {
     "==": operator.eq,
@@ -49,12 +54,13 @@ def _operand(operand: dict[str, str], values: dict[str, str], kind: str) -> Any:
 def main() -> None:
     """Decide, say so in the log, and hand the answer to Azure ML."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--terms", type=json.loads, required=True, help="The comparisons, as JSON.")
     parser.add_argument("--output", required=True, metavar="PATH", help="Where Azure ML looks for the answer.")
-    parser.add_argument("--inputs", nargs="*", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
-    values = dict(pair.partition("=")[::2] for pair in arguments.inputs)
-    answer = is_met(arguments.terms, values)
+    terms = json.loads((Path(__file__).parent / DEFINITION).read_text(encoding="utf-8"))["terms"]
+    operands = [term[side] for term in terms for side in ("left", "right")]
+    names = {operand["input"] for operand in operands if "input" in operand}
+    values = {name: decode(os.environ.get(f"{PARAMETER}{name}", "")) for name in sorted(names)}
+    answer = is_met(terms, values)
     print(f"With {values} the condition is {'met' if answer else 'not met: the steps that need it are skipped'}")
     write_values({OUTPUT: answer}, {OUTPUT: arguments.output})
 
