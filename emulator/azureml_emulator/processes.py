@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from azureml_emulator.child_environment import package_environment
+
 LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -37,7 +39,7 @@ class ChildProcess:
         Args:
             command: The program and its arguments.
             log: Written anew with the command's stdout and stderr.
-            env: The command's environment; the emulator's own by default.
+            env: The command's environment; that of a package manager by default.
             cwd: The command's working directory; the emulator's own by default.
             lock: A file whose lock is held until the command has ended.
 
@@ -55,7 +57,7 @@ class ChildProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env=env,
+                env=package_environment() if env is None else env,
                 cwd=cwd,
                 # The leash keeps it open; the command does not inherit it.
                 pass_fds=(lock.fileno(),) if lock else (),
@@ -103,7 +105,7 @@ async def run(
     Args:
         command: The program and its arguments.
         log: Written anew with the command's stdout and stderr.
-        env: The command's environment; the emulator's own by default.
+        env: The command's environment; that of a package manager by default.
         cwd: The command's working directory; the emulator's own by default.
 
     Returns:

