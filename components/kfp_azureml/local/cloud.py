@@ -15,16 +15,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kfp_azureml.azcreds import KEYS
 from kfp_azureml.errors import PipelineError
+from kfp_azureml.local.containers import CERTIFICATES
+from kfp_azureml.local.environments import azure, everybodys, packages, proxies
+from kfp_azureml.local.limits import check_proxies
 from kfp_azureml.local.processes import child_group
+from kfp_azureml.local.step_process import how_it_ended
+from kfp_azureml.terminal import plain
 
 READY_SECONDS = 600.0
 """A first start installs Azurite, over whatever network there is."""
-_NETWORK = {"https_proxy", "http_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file", "curl_ca_bundle"}
+_LAST_LINES = 3
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,23 +37,37 @@ class Cloud:
     """How to reach an Azure ML workspace.
 
     Attributes:
-        environment: The environment variables for processes that talk to it: the caller's, and `access`.
-        access: What of them lets a container reach it, which has nothing of the caller's environment.
+        environment: The environment variables of any process of the run: what it needs of the caller's, and the
+            network through which Azure is reached.
+        network: Those that say how the network is reached: all that a container needs.
+        credentials: Those with which a process acts in Azure.
         resource_group: Its resource group; empty: the user says it, or a config.json does.
         workspace: Its name; likewise.
         process: The local Azure ML, which goes away with this run; None for a real workspace.
+        log: The log of the local Azure ML.
     """
 
     environment: Mapping[str, str]
-    access: Mapping[str, str]
+    network: Mapping[str, str]
+    credentials: Mapping[str, str] = field(repr=False)
     resource_group: str = ""
     workspace: str = ""
     process: subprocess.Popen[bytes] | None = None
+    log: Path | None = None
 
     @property
     def is_local(self) -> bool:
         """Whether it goes away with this run."""
         return self.process is not None
+
+    def check(self) -> None:
+        """Check that the local Azure ML is there.
+
+        Raises:
+            PipelineError: If it ended, which nobody asked for.
+        """
+        if self.process is not None and self.log is not None and self.process.poll() is not None:
+            raise PipelineError(f"the local Azure ML {_how_it_ended(self.process, self.log)}")
 
     def wait(self) -> None:
         """Wait until the local Azure ML ends.
@@ -56,16 +75,17 @@ class Cloud:
         Raises:
             PipelineError: When it does, which nobody asked for.
         """
-        if self.process is not None:
-            self.process.wait()
-            raise PipelineError(f"the local Azure ML ended by itself, with exit code {self.process.returncode}")
+        while self.is_local:
+            self.check()
+            time.sleep(_POLL_SECONDS)
 
 
 @contextmanager
 def real_azure_ml() -> Iterator[Callable[[], Cloud]]:
     """The caller's own Azure: credentials and names are as in any other run."""
-    access = {name: value for name, value in os.environ.items() if name in KEYS or name.lower() in _NETWORK}
-    yield lambda: Cloud(environment=dict(os.environ), access=access)
+    check_proxies()
+    network = proxies() | {name: value for name, value in os.environ.items() if name in CERTIFICATES}
+    yield lambda: Cloud(everybodys() | network, network, azure())
 
 
 @contextmanager
@@ -92,7 +112,8 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callabl
         log_file.open("ab") as log,
         child_group(
             [command, "start", "--json", "--state-dir", str(folder / "azureml")],
-            os.environ,
+            # It builds environments of deployments, with the caller's network and package indexes.
+            everybodys() | proxies() | packages(),
             stdout=subprocess.PIPE,
             stderr=log,
         ) as child,
@@ -100,12 +121,17 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callabl
 
         def when_ready() -> Cloud:
             ready = json.loads(_first_line(child, log_file))
+            credentials = azure(ready["environment"])
+            network = {name: value for name, value in ready["environment"].items() if name not in credentials}
             return Cloud(
-                environment={**os.environ, **ready["environment"]},
-                access=ready["environment"],
+                # None of the caller's proxies: a client would ask them for the local Azure ML.
+                everybodys() | network,
+                network,
+                credentials,
                 resource_group=ready["resource_group"],
                 workspace=ready["workspace"],
                 process=child,
+                log=log_file,
             )
 
         yield when_ready
@@ -121,6 +147,12 @@ def _first_line(child: subprocess.Popen[bytes], log_file: Path) -> bytes:
                 raise PipelineError(f"the local Azure ML was not ready after {READY_SECONDS:.0f} s; see {log_file}")
     line: bytes = child.stdout.readline()
     if not line:
-        reason = log_file.read_text(errors="replace").strip().splitlines()[-1:]
-        raise PipelineError(f"the local Azure ML did not start: {' '.join(reason)} (whole log in {log_file})")
+        child.wait()
+        raise PipelineError(f"the local Azure ML did not start: it {_how_it_ended(child, log_file)}")
     return line
+
+
+def _how_it_ended(child: subprocess.Popen[bytes], log: Path) -> str:
+    last = plain(log.read_text(errors="replace")).strip().splitlines()[-_LAST_LINES:]
+    said = f"; its last words: {' / '.join(line.strip() for line in last)}" if last else ""
+    return f"{how_it_ended(child.returncode)}{said} (the whole log is in {log})"

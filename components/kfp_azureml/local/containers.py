@@ -17,6 +17,10 @@ from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.task_images import image_names
 from kfp_azureml.errors import PipelineError
 from kfp_azureml.images import RUN_AS_USER
+from kfp_azureml.local.environments import Offer
+from kfp_azureml.local.packages import split_command
+from kfp_azureml.local.step_process import EXECUTOR
+from kfp_azureml.local.task import read_task
 from kfp_azureml.steps import EVENTS_FILE
 
 if TYPE_CHECKING:
@@ -79,7 +83,7 @@ def container_settings(
 
     Args:
         folder: The run's folder; gets `outputs/`, the event file and a readable copy of the certificates.
-        environment: What the steps need to know of Azure; nothing of the caller's is passed on by itself.
+        environment: What all steps need to know of the network; nothing of the caller's is passed on by itself.
         data: The images, where they are on this machine.
         events: The event file.
     """
@@ -126,7 +130,7 @@ def check_images(compiled: Path) -> None:
 
 
 def run_container(
-    client: DockerClient, image: str, command: list[str], volumes: dict[str, Any], **settings: Any
+    offer: Offer, client: DockerClient, image: str, command: list[str], volumes: dict[str, Any], **settings: Any
 ) -> int:
     """Run a step's container to its end, in place of kfp's function of the same arguments.
 
@@ -135,6 +139,7 @@ def run_container(
     when this function is left.
 
     Args:
+        offer: What it may get of the caller's environment.
         client: The engine.
         image: The step's image.
         command: The step's program and arguments.
@@ -144,7 +149,13 @@ def run_container(
     Returns:
         The exit code.
     """
-    container: Container = client.containers.create(image, command, volumes=volumes, **settings)
+    variables = dict(settings.pop("environment"))
+    task = read_task(variables.pop(EXECUTOR), command)
+    _, command = split_command(command)
+    environment = {**offer.to(task), **variables}
+    container: Container = client.containers.create(
+        image, command, volumes=volumes, environment=environment, **settings
+    )
     try:
         container.start()
         for line in container.logs(stream=True, follow=True):

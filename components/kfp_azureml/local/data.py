@@ -17,6 +17,7 @@ from kfp_azureml.errors import DataError, OutputError
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, SHA256
 from kfp_azureml.imagesets.idx import file_names
 from kfp_azureml.imagesets.source import InputStream, open_source
+from kfp_azureml.local.environments import everybodys, proxies
 from kfp_azureml.outputs import whole_folder
 
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
@@ -122,7 +123,8 @@ def _apt(scratch: Path, *arguments: str) -> None:
 
 
 def _run(folder: Path, *command: str) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=APT_SECONDS)
+    environment = {**everybodys(), **proxies()}
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=APT_SECONDS)
 
 
 def _keep(compressed: Path, cached: Path) -> None:

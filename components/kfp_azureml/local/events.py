@@ -72,13 +72,18 @@ class EventLog:
             changed.append(self._apply(json.loads(line)))
         return list({id(step): step for step in changed}.values())
 
-    def close(self, state: str) -> None:
-        """Give steps that never said how they ended, because they were killed, a final state."""
+    def close(self, state: str, reason: str = "") -> None:
+        """Give steps that never said how they ended, because they were killed, a final state.
+
+        Args:
+            state: The state.
+            reason: How the last one's process ended.
+        """
         self.refresh()
         for step in self.steps:
             if step.state == "running":
                 step.state = state
-                step.error = step.error or f"{step.name}: its process ended without a word (killed, or out of memory?)"
+                step.error = step.error or (f"{step.name}: {reason}" if reason else "")
 
     def _apply(self, event: dict[str, Any]) -> StepRecord:
         key = (event["pid"], event["step"])

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from typing import Any
 from kfp_azureml.errors import DeploymentError
 from kfp_azureml.local.cloud import Cloud
 from kfp_azureml.local.processes import child_group
+from kfp_azureml.local.step_process import how_it_ended
 from kfp_azureml.steps import run_step
 
 CURL_FILE = "endpoint.curl"
 TIMEOUT_SECONDS = 300.0
+POLL_SECONDS = 0.5
 TOLERANCE = 1e-4
 """How far a probability may be off; the endpoint batches differently than score, so the last bits may differ."""
 
@@ -52,17 +55,24 @@ def live_check_process(cloud: Cloud) -> Iterator[subprocess.Popen[bytes]]:
     """
     command = [sys.executable, "-m", "kfp_azureml.local.live_check"]
     pipe = subprocess.PIPE
-    with child_group(command, cloud.environment, stdin=pipe, stdout=pipe, stderr=pipe) as child:
+    environment = {**cloud.environment, **cloud.credentials}
+    with child_group(command, environment, stdin=pipe, stdout=pipe, stderr=pipe) as child:
         yield child
 
 
 def check_endpoint(
-    child: subprocess.Popen[bytes], results: dict[str, Any], arguments: Mapping[str, Any], folder: Path, keep: bool
+    child: subprocess.Popen[bytes],
+    cloud: Cloud,
+    results: dict[str, Any],
+    arguments: Mapping[str, Any],
+    folder: Path,
+    keep: bool,
 ) -> LiveCheck:
     """Check the run's endpoint from outside.
 
     Args:
         child: From `live_check_process`; it can be asked once.
+        cloud: Where the endpoint is.
         results: What the steps reported: `endpoint` and `sample`.
         arguments: The pipeline's arguments: `resource_group`, `workspace` and `subscription_id`.
         folder: The run's folder.
@@ -77,19 +87,29 @@ def check_endpoint(
         "workspace": [arguments.get(name, "") for name in ("resource_group", "workspace", "subscription_id")],
         "curl_folder": str(folder) if keep else None,
     }
-    try:
-        answer, errors = child.communicate(json.dumps(question).encode(), timeout=TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise DeploymentError(f"the live endpoint did not answer within {TIMEOUT_SECONDS:.0f} s") from None
+    answer, errors = _answer(child, cloud, json.dumps(question).encode())
     with (folder / "log.txt").open("ab") as log:
         log.write(errors)
     if child.returncode != 0:
-        reason = errors.decode().strip().splitlines()[-1:] or ["its process ended without a word"]
-        raise DeploymentError(reason[0])
+        cloud.check()
+        said = errors.decode(errors="replace").strip().splitlines()
+        raise DeploymentError(said[-1] if said else f"the live check {how_it_ended(child.returncode)}")
     check = LiveCheck(**json.loads(answer))
     if check.agreed < check.requests:
         raise DeploymentError(f"the live endpoint agrees with the score step on {check.agreed} of {check.requests}")
     return check
+
+
+def _answer(child: subprocess.Popen[bytes], cloud: Cloud, question: bytes) -> tuple[bytes, bytes]:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    unsent: bytes | None = question
+    while time.monotonic() < deadline:
+        try:
+            return child.communicate(unsent, timeout=POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            unsent = None  # a further call goes on with what the first one was given
+            cloud.check()
+    raise DeploymentError(f"the live endpoint did not answer within {TIMEOUT_SECONDS:.0f} s")
 
 
 def main() -> None:

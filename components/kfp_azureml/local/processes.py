@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kfp_azureml.local import leash
+from kfp_azureml.local.environments import everybodys
 
 
 @contextmanager
@@ -61,6 +62,7 @@ def _leash() -> Iterator[leash.Hold]:
         # -I and -S: it needs the standard library only, and starts in milliseconds.
         [sys.executable, "-I", "-S", str(Path(leash.__file__))],
         stdin=subprocess.PIPE,
+        env=everybodys(),
         start_new_session=True,
     )
     pipe = process.stdin

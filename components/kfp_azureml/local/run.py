@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shlex
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from typing import Any
 from kfp_azureml.compiling.absent_values import check_absent_values
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.documents import read_compiled
+from kfp_azureml.compiling.lengths import check_lengths
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
@@ -25,8 +27,12 @@ from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
+from kfp_azureml.local.environments import offer
 from kfp_azureml.local.events import EventLog, StepRecord
+from kfp_azureml.local.limits import allow_open_files
 from kfp_azureml.local.live_check import CURL_FILE, check_endpoint, live_check_process
+from kfp_azureml.local.packages import check_commands, install_packages
+from kfp_azureml.local.pipeline_process import StepSettings
 from kfp_azureml.local.screen import Screen
 from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise
@@ -84,13 +90,23 @@ def run_locally(wanted: LocalRun) -> None:
 
 
 def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen: Screen) -> None:
-    with real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready:
+    allow_open_files()
+    with (
+        real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready,
+        # Some steps' packages go with the run.
+        tempfile.TemporaryDirectory(prefix="tmp-", dir=folder, ignore_cleanup_errors=True) as scratch,
+    ):
         compiled = _compile(source, folder)
+        pipeline, platform = _documents(compiled)
+        executors = pipeline["deploymentSpec"]["executors"]
+        check_commands(executors, docker=wanted.docker)
         if wanted.docker:
             check_images(compiled)
         declared = declared_parameters(compiled)
         arguments = parse_values(wanted.params, declared)
+        check_lengths(arguments)
         arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
+        binaries = {} if wanted.docker else install_packages(executors, Path(scratch), screen.say)
         cloud = when_ready()
         for name, value in (("resource_group", cloud.resource_group), ("workspace", cloud.workspace)):
             if name in declared:  # where empty, the first step looks for a config.json
@@ -98,10 +114,11 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         check_complete(arguments, declared)
         check_absent_values(read_compiled(compiled), arguments)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
+        settings = StepSettings(offer(platform, cloud.credentials), containers, binaries)
         _point_latest_to(folder)
         keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
         try:
-            _run_steps(compiled, arguments, cloud, containers, keep, summary, screen)
+            _run_steps(compiled, arguments, cloud, settings, keep, summary, screen)
             summary.state = "succeeded"
             _tell(screen, summary, folder)
             if keep and summary.live_check:
@@ -115,7 +132,7 @@ def _run_steps(
     compiled: Path,
     arguments: Mapping[str, Any],
     cloud: Cloud,
-    containers: ContainerSettings | None,
+    settings: StepSettings,
     keep: bool,
     summary: Summary,
     screen: Screen,
@@ -130,11 +147,11 @@ def _run_steps(
             if _can_be_asked(results):
                 checker()  # gets ready while the steps run that are left
 
-        supervise(compiled, arguments, summary.events, cloud.environment, on_change, containers)
+        supervise(compiled, arguments, summary.events, cloud.environment, on_change, settings, cloud.check)
         if results.get("accepted") is False:
             raise RejectedError(f"{results['verdict']}; the model is neither registered nor deployed")
         if _can_be_asked(results):
-            summary.live_check = check_endpoint(checker(), results, arguments, folder, keep)
+            summary.live_check = check_endpoint(checker(), cloud, results, arguments, folder, keep)
 
 
 def _can_be_asked(results: Mapping[str, Any]) -> bool:
@@ -148,9 +165,17 @@ def _compile(source: Path, folder: Path) -> Path:
     return compiled
 
 
+def _documents(compiled: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    import yaml
+
+    with compiled.open() as stream:
+        pipeline, *platforms = yaml.safe_load_all(stream)
+    return pipeline, platforms[0] if platforms else {}
+
+
 def _containers(folder: Path, cloud: Cloud, arguments: Mapping[str, Any], events: EventLog) -> ContainerSettings:
     data = Path(arguments.get("input_data", ""))
-    return container_settings(folder, cloud.access, data if data.is_absolute() else None, events.path)
+    return container_settings(folder, cloud.network, data if data.is_absolute() else None, events.path)
 
 
 def _input_data(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -15,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.errors import CancelledError, PipelineError
-from kfp_azureml.local.containers import CONTAINER_ENDED, ContainerSettings, remove_containers
+from kfp_azureml.local.containers import remove_containers
 from kfp_azureml.local.events import EventLog, StepRecord
+from kfp_azureml.local.log import how_last_step_ended, why_it_failed
+from kfp_azureml.local.pipeline_process import StepSettings
 from kfp_azureml.local.processes import child_group
 from kfp_azureml.steps import EVENTS_FILE
 
 POLL_SECONDS = 0.1
-
-_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")
 
 
 def supervise(
@@ -31,7 +30,8 @@ def supervise(
     events: EventLog,
     environment: Mapping[str, str],
     on_change: Callable[[StepRecord], None],
-    containers: ContainerSettings | None = None,
+    settings: StepSettings = StepSettings(),  # noqa: B008 - it cannot be changed
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Run a compiled pipeline to its end.
 
@@ -43,9 +43,10 @@ def supervise(
         arguments: Values for its parameters, by name.
         events: Follows the steps. Its file stands in the run's folder, which also gets `log.txt`, `arguments.json`
             and `outputs/`.
-        environment: The steps' environment variables.
+        environment: The environment variables of all steps' processes.
         on_change: Called with a step whenever its state or progress changes.
-        containers: How to start the steps' containers; None: the steps are processes of this interpreter.
+        settings: How the steps are started.
+        check: Called now and then; what it raises ends the run, such as that the local Azure ML is gone.
 
     Raises:
         PipelineError: If a step failed, with the step's own error.
@@ -72,29 +73,24 @@ def supervise(
             assert child.stdin is not None  # noqa: S101 - asked for above
             # A child that is gone already says why below.
             with suppress(BrokenPipeError), child.stdin:
-                child.stdin.write(json.dumps(asdict(containers)).encode() if containers else b"")
+                child.stdin.write(json.dumps(asdict(settings)).encode())
             while child.poll() is None:
+                check()
                 for step in events.refresh():
                     on_change(step)
                 time.sleep(POLL_SECONDS)
+            if child.returncode != 0:
+                check()  # what a step says of a service that is gone is not the reason
     except CancelledError:
         events.close("cancelled")
         raise
     finally:
-        if containers:
-            remove_containers(containers.run)
-    events.close("failed")
+        if settings.containers:
+            remove_containers(settings.containers.run)
+    log_file = folder / "log.txt"
+    events.close("failed", how_last_step_ended(log_file) or "its process ended without a word")
     for step in events.steps:
         on_change(step)
     if child.returncode != 0:
         failed = [step for step in events.steps if step.state != "succeeded"]
-        raise PipelineError(failed[-1].error if failed else _last_words(folder / "log.txt"))
-
-
-def _last_words(log: Path) -> str:
-    """Find the error of a step that tells no events; kfp indents what steps print, and only that."""
-    printed = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.startswith("    ")]
-    raised = [line for line in printed if _EXCEPTION.match(line)]
-    # What the step itself raised says more than how its container ended.
-    raised.sort(key=lambda line: not line.startswith(CONTAINER_ENDED))
-    return f"a step failed: {raised[-1] if raised else 'it gave no reason'} (the whole log is in {log})"
+        raise PipelineError(failed[-1].error if failed else why_it_failed(log_file, child.returncode))

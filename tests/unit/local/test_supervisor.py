@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ def test_a_run_tells_states_results_and_cost(tmp_path: Path) -> None:
     [
         ("user", "broken: the folder /nowhere is missing: name another"),
         ("ours", "broken: ZeroDivisionError: a fault of ours"),
-        ("killed", "broken: its process ended without a word (killed, or out of memory?)"),
+        ("killed", "broken: broken was ended by SIGKILL (killed, or out of memory?)"),
     ],
 )
 def test_a_failing_step_fails_the_run_with_its_own_error(tmp_path: Path, how: str, message: str) -> None:
@@ -161,3 +162,15 @@ def test_a_killed_supervisor_leaves_no_deaf_step_either(tmp_path: Path) -> None:
     run.kill()
     run.wait()
     wait_until(lambda: not processes_of(tmp_path), 180)
+
+
+def test_a_place_with_odd_characters_is_as_good_as_any(tmp_path: Path) -> None:
+    place = tmp_path / "my work (1), it's a&b; $HOME `x` ü"
+    place.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / ".venv")], check=True)
+    (library,) = place.glob(".venv/lib/python*/site-packages")
+    (library / "shared.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    command = [str(place / ".venv/bin/python"), str(Path(__file__).with_name("supervised_run.py"))]
+    subprocess.run([*command, str(compiled(place)), str(place)], check=True, timeout=120)
+    last = json.loads((place / "events.jsonl").read_text().splitlines()[-1])
+    assert last["event"] == "succeeded"

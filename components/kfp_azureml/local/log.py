@@ -1,0 +1,68 @@
+"""Why a run failed, read from the log that kfp and the steps wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from kfp_azureml.local.containers import CONTAINER_ENDED
+from kfp_azureml.local.pipeline_process import PIPELINE_ENDED
+from kfp_azureml.local.step_process import TASK_ENDED, how_it_ended
+from kfp_azureml.terminal import plain
+
+LAST_LINES = 3
+"""How many lines are quoted where nothing says more."""
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")
+_SAYS_SOMETHING = re.compile(r"[\w\ufffd]")  # not a line between tasks
+_EXECUTOR = "[KFP Executor "
+
+
+def how_last_step_ended(log: Path) -> str:
+    """Return how the process or container of the step that failed ended; empty, if none did."""
+    ended, _ = _ending(_lines(log))
+    return ended
+
+
+def why_it_failed(log: Path, code: int) -> str:
+    """Return why a run failed whose steps tell no events, in one line.
+
+    Args:
+        log: The run's log.
+        code: How the process that ran the pipeline ended, as `subprocess` says it.
+    """
+    lines = _lines(log)
+    where = f"(the whole log is in {log})"
+    ended, printed = _ending(lines)
+    if ended:
+        raised = [line for line in printed if _EXCEPTION.match(line)]
+        # What the step itself raised says more than its exit code, but not more than what ended it.
+        reason = raised[-1] if raised and "exit code" in ended else f"{ended}{_quoted(printed)}"
+        return f"a step failed: {reason} {where}"
+    failed = [line.partition(": ")[2] for line in lines if line.startswith(PIPELINE_ENDED)]
+    reason = failed[-1] if failed else f"the process that runs it {how_it_ended(code)}{_quoted(lines)}"
+    return f"the pipeline failed: {reason} {where}"
+
+
+def _ending(lines: Sequence[str]) -> tuple[str, list[str]]:
+    """Return how the step that failed ended, and what steps printed before; kfp indents that, and only that."""
+    printed: list[str] = []
+    for line in lines:
+        if line.startswith("    "):
+            text = line.strip()
+            if text.startswith((TASK_ENDED, CONTAINER_ENDED)):
+                return text.removeprefix(f"{TASK_ENDED}: "), printed
+            printed.append(text)
+            if line == "    }":  # what kfp's executor prints of its input, as JSON, ends so
+                printed.clear()
+    return "", printed
+
+
+def _lines(log: Path) -> list[str]:
+    return plain(log.read_text(errors="replace")).splitlines()
+
+
+def _quoted(lines: Sequence[str]) -> str:
+    said = [line.strip() for line in lines if _SAYS_SOMETHING.search(line) and not line.startswith(_EXECUTOR)]
+    last = said[-LAST_LINES:]
+    return f"; its last words: {' / '.join(last)}" if last else ""

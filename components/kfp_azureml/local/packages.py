@@ -1,0 +1,144 @@
+"""Packages that a pipeline's components install: into an environment of their own, before the run.
+
+kfp has a component install them when it starts. On this machine that would change the interpreter that the user works
+with, and a step reaches no package index, only the local Azure ML.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kfp_azureml.errors import PipelineError
+from kfp_azureml.local.environments import everybodys, packages, proxies
+from kfp_azureml.local.task import Task
+
+INSTALL_SECONDS = 1800
+_EXECUTOR = "kfp.dsl.executor_main"
+_INSTALLS = "-m pip install"
+_THEN_RUN = '"$0" "$@"'
+
+
+def split_command(command: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split a component's command into the part that installs packages and the one that runs it; either may be empty.
+
+    kfp writes `sh -c "... python3 -m pip install ... && "$0" "$@"" sh -ec ...`.
+    """
+    words = list(command)
+    if words[:2] == ["sh", "-c"] and len(words) > 3 and _INSTALLS in words[2] and _THEN_RUN in words[2]:
+        return words[:3], words[3:]
+    return [], words
+
+
+def check_commands(executors: Mapping[str, Any], *, docker: bool) -> None:
+    """Check that the components of a pipeline can be run on this machine.
+
+    Args:
+        executors: The executors of a compiled pipeline, by label.
+        docker: Whether they run in their images.
+
+    Raises:
+        PipelineError: If one cannot, with what would help.
+    """
+    for label, executor in executors.items():
+        if "container" not in executor:
+            continue
+        name = Task(label).name
+        install, run = split_command(executor["container"].get("command", []))
+        is_lightweight = run[:1] == ["sh"] and any(_EXECUTOR in word for word in run)
+        if not docker and not is_lightweight:
+            raise PipelineError(f"{name}: it runs in an image of its own: add --docker")
+        if docker and (wanted := _own_packages(install)):
+            raise PipelineError(
+                f"{name}: it installs {', '.join(wanted)}, but a step's container is read-only: give it an image that "
+                "has them (base_image), or run without --docker"
+            )
+
+
+def install_packages(executors: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> dict[str, str]:
+    """Make an environment for each component that installs packages; it sees this interpreter's packages, too.
+
+    Args:
+        executors: The executors of a compiled pipeline, by label.
+        folder: A folder for the environments.
+        say: Tells the user what is going on.
+
+    Returns:
+        The folder of the interpreter of each, by label.
+
+    Raises:
+        PipelineError: If packages cannot be installed.
+    """
+    made = {}
+    for label, executor in executors.items():
+        install, _ = split_command(executor.get("container", {}).get("command", []))
+        wanted = _own_packages(install)
+        if wanted:
+            name = Task(label).name
+            say(f"Packages: installing {', '.join(wanted)} for {name}")
+            made[label] = str(_install(name, install, folder / label))
+    return made
+
+
+def _own_packages(install: Sequence[str]) -> list[str]:
+    """Return what an installing command installs beside kfp, which this interpreter has."""
+    if not install:
+        return []
+    wanted = []
+    for command in install[2].replace("&&", "\n").splitlines():
+        words = shlex.split(command) if _INSTALLS in command else []
+        packages_of = words[words.index("install") + 1 :] if words else []
+        if not any(word.partition("=")[0] == "kfp" for word in packages_of):
+            wanted += _without_options(packages_of)
+    return wanted
+
+
+def _without_options(words: Sequence[str]) -> list[str]:
+    valued = ("--index-url", "--extra-index-url", "--trusted-host")
+    return [
+        word
+        for before, word in zip(("", *words), words, strict=False)
+        if not word.startswith("-") and before not in valued
+    ]
+
+
+def _install(name: str, install: Sequence[str], folder: Path) -> Path:
+    # The caller's own network: what reaches the local Azure ML reaches nothing else.
+    environment = {**everybodys(), **proxies(), **packages()}
+    binaries = folder / "bin"
+    environment["PATH"] = f"{binaries}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    _run(name, [sys.executable, "-m", "venv", str(folder)], environment)
+    (library,) = folder.glob("lib/python*/site-packages")
+    # With the .pth files there, which a path alone would leave out: those of a checkout installed in place.
+    shared = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    (library / "kfp_azureml.pth").write_text(shared)
+    _run(name, [*install, "true"], environment)
+    return binaries
+
+
+def _run(name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise PipelineError(f"{name}: its packages were not installed within {INSTALL_SECONDS} s") from None
+    if done.returncode != 0:
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        said = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+        # pip's own faults are a traceback, with the reason at its end.
+        reason = next((line for line in reversed(said) if line != "Exception:"), *lines[-1:]) if lines else "no word"
+        raise PipelineError(f"{name}: its packages cannot be installed: {reason}")
