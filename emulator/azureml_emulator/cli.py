@@ -94,6 +94,13 @@ def main() -> None:
     show_envvar=True,
     help="Gets a JSON line a request, instead of access.log in the state folder; several emulators may share it.",
 )
+@click.option(
+    "--client-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=20,
+    show_default=True,
+    help="Deadline for a client's TLS handshake, and for the head of its request.",
+)
 @click.option("--control", is_flag=True, help="Offer the control API: reset, recorded requests, faults.")
 def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: bool, **settings: Any) -> None:
     """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.

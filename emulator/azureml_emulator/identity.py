@@ -22,10 +22,23 @@ MANAGEMENT_AUDIENCES = ("https://management.azure.com", "https://management.core
 SCORING_AUDIENCES = ("https://ml.azure.com",)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 DATA_PLANE_AUDIENCES = (*SCORING_AUDIENCES, *MANAGEMENT_AUDIENCES)
+STORAGE_AUDIENCE = "https://storage.azure.com"
+"""Of every storage account; each account also has its own address as an audience."""
+SIGN_IN_BYTES = 64 * 1024
+"""Size limit of a sign-in request, which anybody may send."""
+
+
+def is_bearer(authorization: str) -> bool:
+    """Return whether an `Authorization` header has a bearer token.
+
+    Args:
+        authorization: The header's value, empty when it is missing.
+    """
+    return authorization.partition(" ")[0].lower() == "bearer"
 
 
 class Tokens:
-    """Issues access tokens and checks them: signature, expiry, audience.
+    """Issues access tokens and checks them: signature, issuer, tenant, time, audience.
 
     The signing key is made at each start, so a token is worth nothing to another run.
 
@@ -53,6 +66,10 @@ class Tokens:
         """
         self._revoked.add(authorization.partition(" ")[2])
 
+    @property
+    def _issuer(self) -> str:
+        return f"https://sts.windows.net/{self._settings.tenant_id}/"
+
     def issue(self, audience: str) -> str:
         """Make an access token.
 
@@ -65,7 +82,7 @@ class Tokens:
         issued = int(self._clock())
         claims = {
             "aud": audience,
-            "iss": f"https://sts.windows.net/{self._settings.tenant_id}/",
+            "iss": self._issuer,
             "iat": issued,
             "nbf": issued,
             "exp": issued + self._settings.token_seconds,
@@ -86,7 +103,7 @@ class Tokens:
             audiences: The token must be for one of these.
 
         Raises:
-            ArmError: 401, if the token is missing, forged, expired or for somebody else.
+            ArmError: 401, if the token is missing, forged, expired, not valid yet, of another tenant or audience.
         """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -96,15 +113,26 @@ class Tokens:
                 token,
                 self._key,
                 algorithms=["HS256"],
-                options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
+                issuer=self._issuer,
+                options={
+                    "require": ["aud", "exp", "iss", "nbf", "tid"],
+                    "verify_aud": False,
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
             )
         except jwt.InvalidTokenError as error:
             raise self._refusal("InvalidAuthenticationToken", f"The access token is invalid: {error}.") from None
+        if claims["tid"] != self._settings.tenant_id:
+            raise self._refusal("InvalidAuthenticationTokenTenant", "The access token is from another tenant.")
         # Time and audience by ourselves: the clock is ours, and an audience may end in a slash.
         if claims["exp"] <= self._clock() or token in self._revoked:
             raise self._refusal(
                 "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time."
             )
+        if claims["nbf"] > self._clock():
+            raise self._refusal("InvalidAuthenticationToken", "The access token is not valid yet.")
         if claims["aud"].rstrip("/") not in audiences:
             raise self._refusal(
                 "InvalidAuthenticationTokenAudience",
@@ -179,7 +207,11 @@ def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
         )
 
     async def issue_token(request: Request) -> Response:
-        form = {name: values[0] for name, values in parse_qs((await request.body()).decode("latin-1")).items()}
+        try:
+            content = await _read_sign_in(request)
+        except ValueError:
+            return login_error(413, "invalid_request", 90015, f"The request is larger than {SIGN_IN_BYTES} bytes.")
+        form = {name: values[0] for name, values in parse_qs(content.decode("latin-1")).items()}
         if request.path_params["tenant"].lower() != settings.tenant_id:
             return login_error(400, "invalid_tenant", 90002, f"Tenant '{request.path_params['tenant']}' not found.")
         if form.get("grant_type") != "client_credentials":
@@ -209,6 +241,15 @@ def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
         Route("/{tenant}/v2.0/.well-known/openid-configuration", discover_tenant),
         Route("/{tenant}/oauth2/v2.0/token", issue_token, methods=["POST"]),
     ]
+
+
+async def _read_sign_in(request: Request) -> bytes:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > SIGN_IN_BYTES:
+            raise ValueError
+    return bytes(content)
 
 
 def _refuse_credential(form: Mapping[str, str], settings: Settings, tokens: Tokens) -> Response | None:

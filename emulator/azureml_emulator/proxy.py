@@ -10,9 +10,12 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from azureml_emulator.connection_limits import Activity, Connections, Limits
 from azureml_emulator.connections import reset
 
-HEAD_SECONDS = 10.0
+LINGER_SECONDS = 2.0
+"""How long a client may still take what it was sent when the server has ended the connection."""
+BACKLOG = 1024
 HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024
 EMULATED_HOSTS = re.compile(
@@ -31,7 +34,7 @@ def route(target: str, *, app_port: int, blob_port: int) -> int | None:
     Args:
         target: What a client wants to CONNECT to, `host:port`.
         app_port: Where the emulator's web app listens.
-        blob_port: Where Azurite listens.
+        blob_port: Where blob requests go.
 
     Returns:
         The port, or None when the host must not be reached.
@@ -45,33 +48,44 @@ def route(target: str, *, app_port: int, blob_port: int) -> int | None:
 
 
 @asynccontextmanager
-async def running_proxy(*, app_port: int, blob_port: int) -> AsyncIterator[int]:
+async def running_proxy(*, app_port: int, blob_port: int, limits: Limits | None = None) -> AsyncIterator[int]:
     """Run the proxy for the time of the block.
+
+    The servers behind it have the deadlines for what comes in a tunnel.
 
     Args:
         app_port: Where the emulator's web app listens.
-        blob_port: Where Azurite listens.
+        blob_port: Where blob requests go.
+        limits: Deadlines and cap for connections that ask for nothing.
 
     Yields:
         The proxy's port on 127.0.0.1.
     """
+    limits = limits or Limits()
+    # More than the servers behind it: those that opened a tunnel and say nothing give way first.
+    table = Connections(2 * limits.connections)
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - we run in one
         connections.add(task)
+        table.enter(writer.transport)
         try:
-            await _serve(reader, writer, app_port, blob_port)
+            async with asyncio.timeout(limits.silent_seconds):
+                port = await _read_connect(reader, writer, app_port, blob_port)
+            if port:
+                await _tunnel(reader, writer, port, table, limits)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a client that went away or does not speak HTTP
         except asyncio.CancelledError:
             pass  # the proxy closes; asyncio's streams would report a cancelled task as a fault
         finally:
             connections.discard(task)
+            table.leave(writer.transport)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=HEAD_BYTES)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=HEAD_BYTES, backlog=BACKLOG)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -81,28 +95,43 @@ async def running_proxy(*, app_port: int, blob_port: int) -> AsyncIterator[int]:
         await asyncio.gather(*connections, return_exceptions=True)
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app_port: int, blob_port: int) -> None:
-    async with asyncio.timeout(HEAD_SECONDS):
-        head = await reader.readuntil(b"\r\n\r\n")
+async def _read_connect(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app_port: int, blob_port: int
+) -> int | None:
+    """Read what a client asks for, and refuse it unless a local port plays that host."""
+    head = await reader.readuntil(b"\r\n\r\n")
     method, _, rest = head.decode("latin-1").partition(" ")
     target = rest.partition(" ")[0]
     port = route(target, app_port=app_port, blob_port=blob_port) if method == "CONNECT" else None
-    if port is None:
-        host = target.partition("?")[0]
-        logger.warning("Refused %s %s: the emulator lets nobody through to other hosts", method, host)
-        message = f"The Azure ML emulator does not play {host} and lets nobody through.\n".encode()
-        writer.write(
-            b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(message), message)
-        )
-        await writer.drain()
+    if port is not None:
+        return port
+    host = target.partition("?")[0]
+    logger.warning("Refused %s %s: the emulator lets nobody through to other hosts", method, host)
+    message = f"The Azure ML emulator does not play {host} and lets nobody through.\n".encode()
+    writer.write(
+        b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (len(message), message)
+    )
+    await writer.drain()
+    return None
+
+
+async def _tunnel(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, table: Connections, limits: Limits
+) -> None:
+    writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    # A tunnel in which nothing was said yet costs no connection behind it.
+    async with asyncio.timeout(limits.silent_seconds):
+        first = await reader.read(CHUNK_BYTES)
+    if not first:
         return
+    table.set(writer.transport, Activity.BUSY)
     inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        inner_writer.write(first)
         await asyncio.gather(
             _pump(reader, inner_writer, writer.get_extra_info("socket")),
-            _pump(inner_reader, writer, inner_writer.get_extra_info("socket")),
+            _pump_answers(inner_reader, writer, inner_writer.get_extra_info("socket")),
         )
     except ConnectionResetError:
         # A reset of one side is one of the other: neither may take it for an orderly end.
@@ -110,6 +139,12 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app
         reset(inner_writer.transport)
     finally:
         inner_writer.close()
+
+
+async def _pump_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: socket.socket) -> None:
+    await _pump(reader, writer, source)
+    # The server has closed: nobody reads what the client still sends, and it may send nothing for ever.
+    asyncio.get_running_loop().call_later(LINGER_SECONDS, writer.close)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: socket.socket) -> None:

@@ -9,10 +9,12 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,7 +24,8 @@ from azureml_emulator.app import OPERATED_KINDS, build_app
 from azureml_emulator.blob_relay import BlobRelay
 from azureml_emulator.blobs import Blobs
 from azureml_emulator.certificates import Certificates, make_certificates
-from azureml_emulator.connections import ConnectionProtocol
+from azureml_emulator.connection_limits import Connections, Limits, affordable_connections
+from azureml_emulator.connections import TlsGate
 from azureml_emulator.errors import EmulatorError, making
 from azureml_emulator.identity import Tokens
 from azureml_emulator.inference import InferenceServers
@@ -115,7 +118,8 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         certificates = make_certificates(settings.state_dir / "certificates", settings.location)
         # Half a second of imports, while Azurite starts.
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
-        storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock))
+        limits = Limits(silent_seconds=settings.client_seconds, connections=affordable_connections())
+        storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock, limits))
         await imports
         store = stack.enter_context(contextlib.closing(Store(settings.state_dir / STORE_NAME)))
         workspaces.create(store, settings, storage.name)
@@ -152,13 +156,12 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         operations.resume()
         await _bring_up_deployments(parts)
 
-        relay = BlobRelay(storage.port, certificates) if settings.control else None
-        if relay:
-            stack.push_async_callback(relay.close)
+        relay = BlobRelay(storage, certificates, tokens, settings.tenant_id)
+        stack.push_async_callback(relay.close)
         app = build_app(parts, access_log, relay)
-        app_port = await stack.enter_async_context(_web_server(app, certificates))
-        blob_port = app_port if relay else storage.port
-        proxy_port = await stack.enter_async_context(running_proxy(app_port=app_port, blob_port=blob_port))
+        app_port = await stack.enter_async_context(_web_server(app, certificates, limits))
+        proxy = running_proxy(app_port=app_port, blob_port=app_port, limits=limits)
+        proxy_port = await stack.enter_async_context(proxy)
         proxy_url = f"http://127.0.0.1:{proxy_port}"
         info = EmulatorInfo(
             pid=os.getpid(),
@@ -213,18 +216,20 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _web_server(app: ASGIApp, certificates: Certificates) -> AsyncIterator[int]:
+async def _web_server(app: ASGIApp, certificates: Certificates, limits: Limits) -> AsyncIterator[int]:
     """Serve the app with TLS on a free port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.chain, certificates.key)
+    gate = partial(TlsGate, limits=limits, table=Connections(limits.connections), context=context)
     # asyncio switches Nagle's algorithm off only where the protocol is named: with it, each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
-        http=ConnectionProtocol,
+        http=cast("type[asyncio.Protocol]", gate),
+        ws="none",
         # Azurite's answers have one of their own.
         server_header=False,
-        ssl_certfile=certificates.chain,
-        ssl_keyfile=certificates.key,
         access_log=False,
         log_config=None,
         lifespan="off",

