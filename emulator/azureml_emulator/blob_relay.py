@@ -81,7 +81,7 @@ class BlobRelay:
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
         has_body = not {"content-length", "transfer-encoding"}.isdisjoint(request.headers)
         content: AsyncIterator[bytes] | bytes | None = request.stream() if has_body else None
-        if is_bearer(request.headers.get("authorization", "")):
+        if "sig" not in request.query_params and is_bearer(request.headers.get("authorization", "")):
             self._check_token(headers["authorization"])
             if blob_batch.is_batch(request):
                 content = await blob_batch.sign_parts(request, self._sign_part)
@@ -155,8 +155,6 @@ def _refuse_ambiguity(request: Request) -> None:
         problem = "There are both Content-Length and Transfer-Encoding."
     elif not request.scope["raw_path"].startswith(b"/"):
         problem = "The request's target is not a path."
-    elif "authorization" in counts and "sig" in request.query_params:
-        problem = "There are both an Authorization header and a shared access signature."
     else:
         return
     raise ArmError(400, "InvalidInput", problem, {"Connection": "close"})

@@ -23,6 +23,8 @@ HEALTH_POLL_SECONDS = 0.1
 DRAIN_SECONDS = 30.0
 """How long a server that has to end is waited for while it still answers."""
 LOG_TAIL_LINES = 30
+SOCKET_FOLDER_LENGTH = 80
+"""The path of a socket in it is limited to about a hundred bytes."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,16 @@ class _Serving:
         await self.server.stop()
 
 
+def _socket_folder(state_dir: Path) -> Path:
+    """Make an empty folder for sockets that only this user can enter."""
+    folder = state_dir / "sockets"
+    if len(str(folder)) > SOCKET_FOLDER_LENGTH:
+        return Path(tempfile.mkdtemp(prefix="azureml-", dir="/tmp"))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
 class InferenceServers:
     """The inference servers of all deployments, by the deployments' ARM ids."""
 
@@ -143,8 +155,7 @@ class InferenceServers:
         for folder in self._root.glob("*/*/*/"):
             shutil.rmtree(folder)
         self._servers: dict[str, _Serving] = {}
-        # Not in the state folder: a socket's path is limited to about a hundred bytes.
-        self._sockets = Path(tempfile.mkdtemp(prefix="azureml-", dir="/tmp"))
+        self._sockets = _socket_folder(state_dir)
 
     def find(self, deployment_id: str) -> Server | None:
         """Find the server that answers for a deployment.

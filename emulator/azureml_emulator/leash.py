@@ -1,7 +1,8 @@
 """Run a command and end it, with everything it started, when the process that holds our stdin is gone.
 
 The emulator starts each of its child processes through this file. The kernel closes the pipe when the emulator ends,
-however it ends, kill -9 included, so nothing it started outlives it. Standard library only: it is run as a script.
+however it ends, kill -9 included, so nothing it started outlives it. If this process is killed itself, the kernel kills
+the command. Standard library only: it is run as a script.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 GRACE_SECONDS = 3.0
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -34,11 +36,20 @@ def main(command: list[str]) -> int:
     # passed on to the command.
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
+    die_with_us = None
     if sys.platform == "linux":
+        prctl, ourselves = ctypes.CDLL(None).prctl, os.getpid()
         # Workers whose parent ended become our children, so that we can reap them and see that they are gone.
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+        def die_with_us() -> None:
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != ourselves:  # killed before that
+                os._exit(128 + signal.SIGKILL)
+
     try:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+        # The signal comes with the end of the thread that starts the command: it is our only one.
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=die_with_us)
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return 127

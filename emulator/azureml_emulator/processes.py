@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
+from azureml_emulator import janitor
 from azureml_emulator.child_environment import package_environment
 
 LEASH = Path(__file__).with_name("leash.py")
+JANITOR = Path(janitor.__file__)
+RUN = uuid.uuid4().hex
+"""How the marks of this emulator's processes begin; see janitor.py."""
 
 
 class ChildProcess:
@@ -20,8 +27,9 @@ class ChildProcess:
         log: The file its stdout and stderr go to.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, mark: str, log: Path) -> None:
         self._process = process
+        self._mark = mark
         self.log = log
 
     @classmethod
@@ -46,6 +54,7 @@ class ChildProcess:
         Returns:
             The running command.
         """
+        mark = f"{RUN}/{uuid.uuid4().hex}"
         log.unlink(missing_ok=True)
         with log.open("xb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -57,14 +66,14 @@ class ChildProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env=package_environment() if env is None else env,
+                env={**(package_environment() if env is None else env), janitor.VARIABLE: mark},
                 cwd=cwd,
                 # The leash keeps it open; the command does not inherit it.
                 pass_fds=(lock.fileno(),) if lock else (),
                 # Whoever kills the emulator's process group must not kill the leash before it has done its work.
                 start_new_session=True,
             )
-        return cls(process, log)
+        return cls(process, mark, log)
 
     @property
     def exit_code(self) -> int | None:
@@ -72,18 +81,21 @@ class ChildProcess:
         return self._process.returncode
 
     async def wait(self) -> int:
-        """Wait until the command has ended.
+        """Wait until the command has ended, and everything it started.
 
         Returns:
-            Its exit code.
+            Its exit code; negative if its leash was killed, and the command with it.
         """
-        return await self._process.wait()
+        code = await self._process.wait()
+        if code < 0:
+            await asyncio.to_thread(janitor.end_processes, self._mark)
+        return code
 
     async def stop(self) -> None:
         """End the command and everything it started; returns when all of it is gone."""
         assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
         self._process.stdin.close()
-        await self._process.wait()
+        await self.wait()
 
     def log_tail(self, lines: int) -> str:
         """Read the end of the log.
@@ -95,6 +107,39 @@ class ChildProcess:
             The last lines, without a newline at the end.
         """
         return log_tail(self.log, lines)
+
+
+@asynccontextmanager
+async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
+    """Have somebody clean up if this process is killed within the block; see janitor.py.
+
+    Args:
+        state_dir: The emulator's state folder.
+    """
+
+    async def start() -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", JANITOR, RUN, state_dir),
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    async def keep(process: asyncio.subprocess.Process) -> None:
+        while True:
+            try:
+                await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+            process = await start()  # somebody killed it
+
+    keeper = asyncio.create_task(keep(await start()))
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
 
 
 async def run(

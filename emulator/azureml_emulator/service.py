@@ -19,7 +19,7 @@ from typing import IO, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from azureml_emulator import control
+from azureml_emulator import control, processes
 from azureml_emulator.app import OPERATED_KINDS, build_app
 from azureml_emulator.blob_relay import BlobRelay
 from azureml_emulator.blobs import Blobs
@@ -112,6 +112,7 @@ async def _watch_parent(parent: int, stop: Callable[[], None]) -> None:
 async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
     async with AsyncExitStack() as stack:
         lock = await stack.enter_async_context(_owned(settings.state_dir))
+        await stack.enter_async_context(processes.cleaned_up_after(settings.state_dir))
         access_file = settings.access_log or settings.state_dir / "access.log"
         with making(access_file):
             access_log = stack.enter_context(access_file.open("a"))

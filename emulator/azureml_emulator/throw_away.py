@@ -1,4 +1,4 @@
-"""The state folder of an emulator that keeps nothing: gone with it, or, if it was killed, at the next one's start."""
+"""The state folder of an emulator that keeps nothing: gone with it, or, if all was killed, at the next start."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from azureml_emulator import janitor
 from azureml_emulator.info import LOCK_NAME
 
 PREFIX = "azureml-emulator-"
-MARK = "throw-away"
-"""A file that tells these folders from what somebody wants to keep under such a name."""
+MARK = janitor.THROW_AWAY_MARK
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""Clean up after an emulator that was killed: processes that lost their leash, and its temporary folder.
+
+The emulator starts it first of all. The kernel closes its stdin when the emulator ends, however it ends. Standard
+library only: it is run as a script.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+VARIABLE = "AZUREML_EMULATOR_CHILD"
+"""In the environment of whatever an emulator starts: which emulator, and which of its children."""
+THROW_AWAY_MARK = "throw-away"
+"""A file that tells the folder of an emulator that keeps nothing from a state folder that somebody wants to keep."""
+LEASH_SECONDS = 6.0
+"""How long leashes have to end what they hold; they kill after three seconds."""
+END_SECONDS = 10.0
+POLL_SECONDS = 0.05
+
+
+def main(run: str, state_dir: Path) -> None:
+    """Wait for the end of the emulator, then clean up.
+
+    Args:
+        run: How the values of `VARIABLE` of this emulator's processes begin.
+        state_dir: Its state folder.
+    """
+    while os.read(sys.stdin.fileno(), 512):
+        pass
+    deadline = time.monotonic() + LEASH_SECONDS
+    while find_processes(run) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    end_processes(run)
+    if (state_dir / THROW_AWAY_MARK).is_file():
+        shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def find_processes(mark: str) -> list[int]:
+    """Find processes by their environment.
+
+    Args:
+        mark: How the value of `VARIABLE` begins.
+
+    Returns:
+        Their process ids.
+    """
+    wanted = f"\0{VARIABLE}={mark}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        # A process that has just ended, or of another user.
+        with contextlib.suppress(OSError):
+            if wanted in b"\0" + (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def end_processes(mark: str) -> None:
+    """Kill processes, and wait until they are gone.
+
+    Args:
+        mark: How the value of `VARIABLE` in their environment begins.
+    """
+    deadline = time.monotonic() + END_SECONDS
+    while (found := find_processes(mark)) and time.monotonic() < deadline:
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(POLL_SECONDS)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
