@@ -185,6 +185,18 @@ class Blobs:
         names = await asyncio.to_thread(lambda: list(self._names(container, f"{path}/")))
         return [name.removeprefix(f"{path}/") for name in names]
 
+    async def etags(self, uri: str) -> dict[str, str]:
+        """Ask for the ETags of a single blob, or of all in a folder.
+
+        Args:
+            uri: The blob or folder; see `locate`.
+
+        Returns:
+            ETags by the blobs' names in their container; empty if nothing is there.
+        """
+        container, path = self.locate(uri)
+        return await asyncio.to_thread(self._etags, container, path)
+
     def signed_url(self, uri: str) -> str:
         """Write an address where anybody can read a blob for an hour.
 
@@ -250,6 +262,15 @@ class Blobs:
     def _names(self, container: str, start: str) -> Iterator[str]:
         return iter(self._client.get_container_client(container).list_blob_names(name_starts_with=start))
 
+    def _etags(self, container: str, path: str) -> dict[str, str]:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        found = self._client.get_container_client(container).list_blobs(name_starts_with=path)
+        try:
+            return {blob.name: blob.etag for blob in found if _is_at_or_below(blob.name, path)}
+        except ResourceNotFoundError:  # there is no such container
+            return {}
+
     def _upload(self, source: Path, container: str, path: str) -> None:
         client = self._client.get_container_client(container)
         for file in [source] if source.is_file() else sorted(source.rglob("*")):
@@ -273,9 +294,9 @@ class Blobs:
         client = self._client.get_container_client(container)
         found = False
         for name in self._names(container, path):
+            if not _is_at_or_below(name, path):
+                continue
             below = name.removeprefix(path)
-            if path and below and not below.startswith("/"):
-                continue  # a neighbour whose name begins alike
             file = target / below.strip("/") if below else target
             if not file.resolve().is_relative_to(target.resolve()):
                 raise ArmError(400, "UserError", f"The blob name {name!r} points out of its folder.")
@@ -285,3 +306,8 @@ class Blobs:
             found = True
         if not found:
             raise ArmError(404, "UserError", f"There is nothing at {path!r} in container {container!r}.")
+
+
+def _is_at_or_below(name: str, path: str) -> bool:
+    """Return whether a blob is meant, not a neighbour whose name begins alike."""
+    return not path or name == path or name.startswith(f"{path}/")

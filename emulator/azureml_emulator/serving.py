@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from azureml_emulator import conda, instant, mlflow_models
+from azureml_emulator import conda, instant, integrity, mlflow_models
 from azureml_emulator.arm import ArmError, not_found
 from azureml_emulator.durations import probe_seconds
 from azureml_emulator.inference import ScoringApp
@@ -93,7 +93,7 @@ async def _own_app(parts: Services, properties: Document, folder: Path) -> Scori
     code = find_asset(parts, properties["codeConfiguration"]["codeId"])
     return ScoringApp(
         environment=virtual_environment,
-        code=await parts.blobs.download(code["properties"]["codeUri"], folder / "code"),
+        code=await integrity.fetch(parts.store, parts.blobs, code, code["properties"]["codeUri"], folder / "code"),
         entry_script=properties["codeConfiguration"]["scoringScript"],
         model=(await _fetch_model(parts, properties, folder)).parent,
         variables=properties["environmentVariables"],
@@ -128,4 +128,5 @@ async def _fetch_model(parts: Services, properties: Document, folder: Path) -> P
         return models / "none"
     model = find_asset(parts, reference)
     name, _, version = model["id"].split("/")[-3:]
-    return await parts.blobs.download(model["properties"]["modelUri"], models / name / version)
+    uri = model["properties"]["modelUri"]
+    return await integrity.fetch(parts.store, parts.blobs, model, uri, models / name / version)

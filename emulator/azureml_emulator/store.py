@@ -32,6 +32,10 @@ CREATE TABLE IF NOT EXISTS secrets (
     resource TEXT NOT NULL PRIMARY KEY COLLATE NOCASE,
     secret TEXT
 );
+CREATE TABLE IF NOT EXISTS fingerprints (
+    asset TEXT NOT NULL PRIMARY KEY COLLATE NOCASE,
+    fingerprint TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS operations (
     id TEXT NOT NULL PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -116,12 +120,17 @@ class Store:
         )
         self.connection.execute("DELETE FROM endpoint_keys WHERE endpoint = ?", (resource_id,))
         self.connection.execute("DELETE FROM secrets WHERE resource = ?", (resource_id,))
+        self.connection.execute(
+            "DELETE FROM fingerprints WHERE asset = :id OR (asset >= :id || '/' AND asset < :id || '0')",
+            {"id": resource_id},
+        )
 
     def clear(self) -> None:
         """Remove all resources, keys and secrets."""
         self.connection.execute("DELETE FROM resources")
         self.connection.execute("DELETE FROM endpoint_keys")
         self.connection.execute("DELETE FROM secrets")
+        self.connection.execute("DELETE FROM fingerprints")
 
     def list_collection(self, collection: str) -> list[Document]:
         """List the resources directly below a path.
@@ -194,3 +203,24 @@ class Store:
             secret: The secret, None when it has none any more.
         """
         self.connection.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?)", (resource_id, secret))
+
+    def get_fingerprint(self, asset_id: str) -> str | None:
+        """Look up how an asset's files were when it was registered.
+
+        Args:
+            asset_id: The version's ARM id.
+
+        Returns:
+            Their fingerprint, or None if none was taken.
+        """
+        row = self.connection.execute("SELECT fingerprint FROM fingerprints WHERE asset = ?", (asset_id,)).fetchone()
+        return None if row is None else row[0]
+
+    def put_fingerprint(self, asset_id: str, fingerprint: str) -> None:
+        """Keep how an asset's files are.
+
+        Args:
+            asset_id: The version's ARM id.
+            fingerprint: Their fingerprint.
+        """
+        self.connection.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", (asset_id, fingerprint))

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator import processes
+from azureml_emulator import integrity, processes
 from azureml_emulator.arm import ArmError
 from azureml_emulator.jobs import delivery
 from azureml_emulator.jobs.context import JobContext, find_asset
@@ -50,9 +50,8 @@ async def run_command(
     python = await _find_python(context, run, spec.environment)
     code = folder / "code"
     if spec.code:
-        code = await context.blobs.download(
-            find_asset(context.store, spec.code, "codes")["properties"]["codeUri"], code
-        )
+        asset = find_asset(context.store, spec.code, "codes")
+        code = await integrity.fetch(context.store, context.blobs, asset, asset["properties"]["codeUri"], code)
     code.mkdir(parents=True, exist_ok=True)
     inputs = await delivery.deliver_inputs(context, spec.inputs, folder / "inputs")
     outputs = delivery.prepare_outputs(context, run, spec.outputs, folder / "outputs")

@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from azureml_emulator import integrity
 from azureml_emulator.arm import ArmError, bad_request
 from azureml_emulator.blobs import BLOB_STORE
 from azureml_emulator.jobs.context import JobContext, find_asset
 from azureml_emulator.jobs.expressions import substitute
 from azureml_emulator.jobs.runs import Run
 from azureml_emulator.jobs.specs import DATA_TYPES, Data, Value
+from azureml_emulator.store import Document
 
 DEFAULT_PLACE = "azureml://datastores/${{default_datastore}}/paths/azureml/${{name}}/${{output_name}}/"
 FILE = "uri_file"
@@ -33,9 +35,8 @@ def locate_input(context: JobContext, uri: str) -> str:
     Raises:
         ArmError: 400, if it leads nowhere.
     """
-    if "/providers/" in uri:
-        asset = find_asset(context.store, uri, "data", "models")["properties"]
-        uri = asset["dataUri"] if "dataUri" in asset else asset["modelUri"]
+    if asset := _asset_of(context, uri):
+        uri = asset["properties"].get("dataUri") or asset["properties"]["modelUri"]
     if of_job := re.fullmatch(r"azureml://(?:.+/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths)?(/.*)?", uri):
         run = context.runs.get(of_job[1])
         if run is None or of_job[2] not in {**run.outputs, "artifacts": None}:
@@ -44,6 +45,10 @@ def locate_input(context: JobContext, uri: str) -> str:
         return f"{place.rstrip('/')}{of_job[3] or ''}"
     context.blobs.locate(uri)
     return uri
+
+
+def _asset_of(context: JobContext, uri: str) -> Document | None:
+    return find_asset(context.store, uri, "data", "models") if "/providers/" in uri else None
 
 
 async def deliver_inputs(context: JobContext, inputs: Mapping[str, Value], folder: Path) -> dict[str, str]:
@@ -73,7 +78,11 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
     # A model keeps its name, by which scoring scripts find it.
     target = folder / f"INPUT_{folder.name}"
     try:
-        copied = await context.blobs.download(uri, folder / "copied")
+        if asset := _asset_of(context, value.uri or ""):
+            # A model may be a program: many kinds are unpickled.
+            copied = await integrity.fetch(context.store, context.blobs, asset, uri, folder / "copied")
+        else:
+            copied = await context.blobs.download(uri, folder / "copied")
     except ArmError as error:
         # A folder that a node left empty: in a blob store it is not there at all.
         if error.status != 404 or not value.of_node:

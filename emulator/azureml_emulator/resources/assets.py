@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from azureml_emulator import integrity
 from azureml_emulator.arm import ArmError, new_resource, object_in, read_resource, text_in
 from azureml_emulator.resources.listing import in_view, matching, ordered, page
 from azureml_emulator.resources.lookup import arm_path, check_name, get_resource, parent
@@ -28,11 +29,13 @@ class AssetKind:
         collection: Its segment in ARM paths, such as `models`.
         immutable: The properties that a version keeps for ever.
         complete: Adds the properties that the service fills in.
+        files: The property that says where its files are, if they are run: then they must not change.
     """
 
     collection: str
     immutable: tuple[str, ...]
     complete: Callable[[Document], Document]
+    files: str | None = None
 
     def routes(self) -> list[BaseRoute]:
         """The routes of this kind, below the workspace."""
@@ -50,8 +53,8 @@ class AssetKind:
 
     async def put_version(self, request: Request) -> Response:
         """Create a version, or change its description, tags, properties and whether it is archived."""
-        store = services(request).store
-        version_id = arm_path(request)
+        parts, version_id = services(request), arm_path(request)
+        store = parts.store
         _, properties = await read_resource(request)
         self._check_name(request.path_params["name"])
         self._check_name(request.path_params["version"])
@@ -60,6 +63,11 @@ class AssetKind:
         previous = store.get(version_id)
         if previous:
             self._refuse_changes(previous, completed)
+        elif self.files:
+            await integrity.record(store, parts.blobs, version_id, completed[self.files])
+            previous = store.get(version_id)
+            if previous:  # somebody was faster
+                self._refuse_changes(previous, completed)
         resource = add_version(store, version_id, completed, previous)
         return JSONResponse(resource, 200 if previous else 201)
 

@@ -56,5 +56,5 @@ async def start_pending_upload(request: Request) -> Response:
 routes = [
     Route("/codes/{name}/versions", find_by_hash),
     Route("/codes/{name}/versions/{version}/startPendingUpload", start_pending_upload, methods=["POST"]),
-    *AssetKind("codes", immutable=("codeUri",), complete=_complete).routes(),
+    *AssetKind("codes", immutable=("codeUri",), complete=_complete, files="codeUri").routes(),
 ]

@@ -41,5 +41,5 @@ def _check_container(request: Request, container_id: str) -> None:
 routes = [
     Route("/models/{name}", get_container, methods=["GET"]),
     Route("/models/{name}/versions", list_versions, methods=["GET"]),
-    *assets.AssetKind("models", immutable=("modelUri", "modelType"), complete=_complete).routes(),
+    *assets.AssetKind("models", immutable=("modelUri", "modelType"), complete=_complete, files="modelUri").routes(),
 ]

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from azureml_emulator import integrity
 from azureml_emulator.arm import PROVIDER
 from azureml_emulator.resources.assets import add_version, remove_version
 from azureml_emulator.services import services
@@ -48,8 +49,9 @@ async def create(request: Request) -> Response:
     if not any(f"{name}/".startswith(f"{path}/" if path else "") for name in await list_paths(parts, place)):
         raise invalid(f"There is nothing at {asked['source']}.")
     run_of_source = place.container.removeprefix(RUN_CONTAINER) if place.origin == RUNS else None
+    uri = datastore_uri(parts, place, path)
     properties = {
-        "modelUri": datastore_uri(parts, place, path),
+        "modelUri": uri,
         "modelType": "mlflow_model",
         "flavors": {},
         "jobName": fields.optional_text(asked, "run_id") or run_of_source,
@@ -63,6 +65,7 @@ async def create(request: Request) -> Response:
     # Looked up again: somebody may have registered another one while the files were listed.
     number = find_model(parts, asked)["properties"]["nextVersion"]
     version = add_version(parts.store, f"{model['id']}/versions/{number}", properties)
+    await integrity.record(parts.store, parts.blobs, version["id"], uri)
     return JSONResponse({"model_version": show_version(parts, version)})
 
 

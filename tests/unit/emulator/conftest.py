@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import BinaryIO
 import httpx
 import pytest
 from azure.core import MatchConditions
+from azure.storage.blob import BlobProperties
 
 from azureml_emulator.app import OPERATED_KINDS, build_app
 from azureml_emulator.blobs import Blobs
@@ -71,6 +73,12 @@ class MemoryContainer:
 
     def list_blob_names(self, name_starts_with: str) -> list[str]:
         return sorted(name for name in self._blobs if name.startswith(name_starts_with))
+
+    def list_blobs(self, name_starts_with: str) -> list[BlobProperties]:
+        found = [BlobProperties(name=name) for name in self.list_blob_names(name_starts_with)]
+        for blob in found:
+            blob.etag = hashlib.sha256(self._blobs[blob.name]).hexdigest()
+        return found
 
     def download_blob(self, name: str) -> MemoryDownload:
         return MemoryDownload(self._blobs[name])

@@ -50,12 +50,12 @@ async def put_batch(app: App, path: str, **properties: Any) -> httpx.Response:
     return answer
 
 
-async def put_assets(app: App) -> Document:
+async def put_assets(app: App, script: str = SCORE) -> Document:
     """Lay out a model, a scoring script and three inputs; return what a deployment says of them."""
     for file, number in (("a", 1), ("b", 2), ("c", 3)):
         app.blobs.put(f"{BLOBS}/in/{file}.txt", str(number))
     app.blobs.put(f"{BLOBS}/m/model/weight.txt", "10")
-    app.blobs.put(f"{CODE}/score.py", SCORE)
+    app.blobs.put(f"{CODE}/score.py", script)
     code = (await app.arm.put("codes/c/versions/1", json={"properties": {"codeUri": CODE}})).json()["id"]
     model = {"modelUri": f"{BLOBS}/m/model"}
     model_id = (await app.arm.put("models/m/versions/1", json={"properties": model})).json()["id"]
@@ -67,9 +67,9 @@ async def put_assets(app: App) -> Document:
     }
 
 
-async def deploy(app: App, **properties: Any) -> Document:
+async def deploy(app: App, script: str = SCORE, **properties: Any) -> Document:
     """Make the endpoint with a default deployment."""
-    settings = {**(await put_assets(app)), **properties}
+    settings = {**(await put_assets(app, script)), **properties}
     await put_batch(app, "", authMode="aadToken")
     deployed = await put_batch(app, "/deployments/blue", **settings)
     assert deployed.status_code == 201, deployed.text
@@ -153,8 +153,11 @@ async def test_so_many_inputs_may_fail(app: App, threshold: int, status: str, ro
 
 
 async def test_a_slow_mini_batch_is_given_up(app: App) -> None:
-    await deploy(app, retrySettings={"maxRetries": 0, "timeout": "PT0.2S"})
-    app.blobs.put(f"{CODE}/score.py", "import time\ndef init(): pass\ndef run(mini_batch): time.sleep(60)\n")
+    await deploy(
+        app,
+        "import time\ndef init(): pass\ndef run(mini_batch): time.sleep(60)\n",
+        retrySettings={"maxRetries": 0, "timeout": "PT0.2S"},
+    )
 
     _, scoring = await score(app)
 
@@ -163,8 +166,7 @@ async def test_a_slow_mini_batch_is_given_up(app: App) -> None:
 
 
 async def test_a_failure_in_init_fails_the_job(app: App) -> None:
-    await deploy(app)
-    app.blobs.put(f"{CODE}/score.py", "def init(): raise RuntimeError('no luck')\n")
+    await deploy(app, "def init(): raise RuntimeError('no luck')\n")
 
     job, scoring = await score(app)
 
@@ -172,9 +174,20 @@ async def test_a_failure_in_init_fails_the_job(app: App) -> None:
     assert "no luck" in scoring["error"]["error"]["message"]
 
 
-async def test_data_frames_are_written_with_spaces(app: App) -> None:
+@pytest.mark.parametrize("file", [f"{CODE}/score.py", f"{CODE}/added.py", f"{BLOBS}/m/model/weight.txt"])
+async def test_what_was_changed_after_the_registration_is_not_run(app: App, file: str) -> None:
     await deploy(app)
-    app.blobs.put(f"{CODE}/score.py", DATA_FRAME)
+    app.blobs.put(file, "print('mallory was here')\n")
+
+    job, scoring = await score(app)
+
+    assert (job["status"], scoring["status"]) == ("Failed", "Failed")
+    assert "were changed after the registration" in str(scoring["error"])
+    assert "mallory" not in str(app.blobs.contents["azureml"])
+
+
+async def test_data_frames_are_written_with_spaces(app: App) -> None:
+    await deploy(app, DATA_FRAME)
 
     _, scoring = await score(app)
 
@@ -227,8 +240,7 @@ async def test_jobs_of_endpoints_and_deployments_are_listed(app: App) -> None:
 
 
 async def test_a_job_that_scores_can_be_cancelled(app: App) -> None:
-    await deploy(app)
-    app.blobs.put(f"{CODE}/score.py", "import time\ndef init(): time.sleep(60)\n")
+    await deploy(app, "import time\ndef init(): time.sleep(60)\n")
     name = (await invoke(app)).json()["name"]
     await wait_for_status(app, name, "Running")
 
