@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from azureml_emulator.errors import making
 from azureml_emulator.locks import locked
+from azureml_emulator.ownership import refuse_foreign
 
 
 def cache_root() -> Path:
@@ -33,10 +35,17 @@ async def cached_folder(folder: Path, make: Callable[[Path], Awaitable[None]]) -
 
     Returns:
         `folder`.
+
+    Raises:
+        EmulatorError: If another user could have made or changed it: programs in it are run.
     """
     if folder.exists():
+        refuse_foreign(folder.parent)
+        refuse_foreign(folder)
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with making(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    refuse_foreign(folder.parent)
     async with locked(folder.with_name(f"{folder.name}.lock")):
         if folder.exists():
             return folder

@@ -49,7 +49,7 @@ class Tokens:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
-        self._key = secrets.token_bytes(32)
+        self._key = secrets.token_bytes(64)
         self._revoked: set[str] = set()
         self.secret_expired = False
 
@@ -133,7 +133,7 @@ class Tokens:
             )
         if claims["nbf"] > self._clock():
             raise self._refusal("InvalidAuthenticationToken", "The access token is not valid yet.")
-        if claims["aud"].rstrip("/") not in audiences:
+        if str(claims["aud"]).rstrip("/") not in audiences:
             raise self._refusal(
                 "InvalidAuthenticationTokenAudience",
                 f"The access token has been obtained for wrong audience or resource '{claims['aud']}'. "

@@ -26,18 +26,15 @@ FORWARDED_HEADERS = ("content-type", "accept", "x-ms-client-request-id", "x-requ
 
 async def score(request: Request) -> Response:
     """Pass a request on to a deployment."""
-    # Before anything is chosen: a deployment may go while a slow client is still sending.
+    endpoint = _find_endpoint(request)
+    if isinstance(endpoint, Response):
+        return endpoint
+    # Only of who may ask, and before anything is chosen: the endpoint may go while a slow client is still sending.
     await request.body()
-    parts = services(request)
-    endpoint_id = f"{parts.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}"
-    endpoint = parts.store.get(endpoint_id)
-    # An endpoint on Kubernetes is found at its cluster's host only, and the others at their own.
-    if endpoint is None or urlsplit(endpoint["properties"]["scoringUri"] or "").hostname != request.url.hostname:
-        return _refusal(404, "not_found", "There is no such endpoint.")
-    if request.path_params["path"] == "" and request.method == "GET":
-        return PlainTextResponse("Healthy")
-    if not _may_ask(parts, endpoint, request.headers.get("authorization", "")):
-        return _refusal(401, "key_auth_access_denied", "Access denied.")
+    endpoint = _find_endpoint(request)
+    if isinstance(endpoint, Response):
+        return endpoint
+    parts, endpoint_id = services(request), endpoint["id"]
     aimed_at = request.headers.get(DEPLOYMENT_HEADER)
     name = aimed_at or choose_deployment(endpoint["properties"]["traffic"])
     if name is None:
@@ -49,6 +46,20 @@ async def score(request: Request) -> Response:
     if mirrored_to and (shadow := parts.store.get(f"{endpoint_id}/deployments/{mirrored_to}")):
         parts.mirror.send(_ask_and_record(parts, request, endpoint, shadow))
     return await _ask_and_record(parts, request, endpoint, deployment)
+
+
+def _find_endpoint(request: Request) -> Document | Response:
+    """Find the endpoint that is asked, or the answer that needs none of its deployments."""
+    parts = services(request)
+    endpoint = parts.store.get(f"{parts.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}")
+    # An endpoint on Kubernetes is found at its cluster's host only, and the others at their own.
+    if endpoint is None or urlsplit(endpoint["properties"]["scoringUri"] or "").hostname != request.url.hostname:
+        return _refusal(404, "not_found", "There is no such endpoint.")
+    if request.path_params["path"] == "" and request.method == "GET":
+        return PlainTextResponse("Healthy")
+    if not _may_ask(parts, endpoint, request.headers.get("authorization", "")):
+        return _refusal(401, "key_auth_access_denied", "Access denied.")
+    return endpoint
 
 
 def choose_deployment(traffic: dict[str, int]) -> str | None:

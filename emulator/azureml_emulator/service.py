@@ -43,6 +43,7 @@ from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.locks import locked
 from azureml_emulator.metrics import RequestMetrics
 from azureml_emulator.operations import Operations
+from azureml_emulator.ownership import refuse_foreign
 from azureml_emulator.proxy import running_proxy
 from azureml_emulator.resources import datastores, online_deployments, workspaces
 from azureml_emulator.services import Services
@@ -198,6 +199,7 @@ async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
     """Make the state folder and hold it: one emulator each."""
     with making(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)
+        refuse_foreign(state_dir)
         (state_dir / LOCK_NAME).touch()
     async with AsyncExitStack() as stack:
         try:

@@ -89,13 +89,15 @@ async def _own_app(parts: Services, properties: Document, folder: Path) -> Scori
         raise conda.image_build_failure(
             f"The environment {environment['id']} has no conda file: the emulator runs no container images."
         )
-    virtual_environment = await conda.build_environment(conda.parse_conda_file(conda_file))
-    code = find_asset(parts, properties["codeConfiguration"]["codeId"])
+    asset = find_asset(parts, properties["codeConfiguration"]["codeId"])
+    # Before the environment, which takes minutes: what was changed is refused at once.
+    code = await integrity.fetch(parts.store, parts.blobs, asset, asset["properties"]["codeUri"], folder / "code")
+    model = await _fetch_model(parts, properties, folder)
     return ScoringApp(
-        environment=virtual_environment,
-        code=await integrity.fetch(parts.store, parts.blobs, code, code["properties"]["codeUri"], folder / "code"),
+        environment=await conda.build_environment(conda.parse_conda_file(conda_file)),
+        code=code,
         entry_script=properties["codeConfiguration"]["scoringScript"],
-        model=(await _fetch_model(parts, properties, folder)).parent,
+        model=model.parent,
         variables=properties["environmentVariables"],
     )
 

@@ -1,0 +1,25 @@
+"""Folders in which other users could change what the emulator reads and runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from azureml_emulator.errors import EmulatorError
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that other users can write into.
+
+    Args:
+        folder: An existing folder.
+
+    Raises:
+        EmulatorError: If everybody can write into it, or it belongs to another user. The superuser may use anybody's.
+    """
+    status = folder.stat()
+    if status.st_mode & stat.S_IWOTH:
+        raise EmulatorError(f"every user can write into {folder}: run chmod o-w on it, or name another folder")
+    if os.getuid() not in (0, status.st_uid) and status.st_uid != 0:
+        raise EmulatorError(f"{folder} belongs to another user: name another folder")
