@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from azureml_emulator import blob_batch, shared_key
 from azureml_emulator.arm import ArmError
 from azureml_emulator.certificates import Certificates
+from azureml_emulator.connections import spelling_of
 from azureml_emulator.host_errors import host_error
 from azureml_emulator.identity import LOGIN_HOST, STORAGE_AUDIENCE, Tokens, is_bearer
 from azureml_emulator.recording import BLOB_HOST
@@ -109,10 +110,14 @@ class BlobRelay:
     async def _pass_on(
         self, request: Request, headers: Mapping[str, str], content: AsyncIterator[bytes] | bytes | None, send: Send
     ) -> None:
+        # The names of metadata are those of headers, and keep their case.
+        spelling = spelling_of(request.scope)
         passed_on = httpx.Request(
             request.method,
             f"https://127.0.0.1:{self._storage.port}",
-            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+            headers=[
+                (spelling.get(name, name).encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+            ],
             content=content,
             # As it came: a signature covers it.
             extensions={"target": _target(request).encode("latin-1")},

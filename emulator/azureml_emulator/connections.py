@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
 EXTENSION = "azureml_emulator.connection"
+SPELLING = "azureml_emulator.header_names"
 LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
@@ -38,11 +39,27 @@ class Connection:
         self._transport.close()
 
 
+class _Http(h11.Connection):
+    """h11, which says how a request's header names were written: ASGI has them in small letters."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER)
+        self.spelling: dict[str, str] = {}
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            names = [name.decode("latin-1") for name, _ in event.headers.raw_items()]
+            self.spelling = {name.lower(): name for name in names}
+        return event
+
+
 class ConnectionProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 with deadlines, telling the app which connection a request came by; see `connection_of`."""
 
     def __init__(self, *, limits: Limits, table: Connections, raw: asyncio.WriteTransport, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
+        self.conn: _Http = _Http()
         self._limits = limits
         self._table = table
         self._raw = raw
@@ -54,9 +71,10 @@ class ConnectionProtocol(H11Protocol):
         """Take a new connection."""
         super().connection_made(transport)
         app: Any = self.app
-        extensions = {EXTENSION: Connection(transport)}
+        connection = Connection(transport)
 
         async def app_of_connection(scope: Scope, receive: Receive, send: Send) -> None:
+            extensions = {EXTENSION: connection, SPELLING: self.conn.spelling}
             await app({**scope, "extensions": extensions}, receive, send)
 
         self.app = cast("ASGI3Application", app_of_connection)
@@ -178,6 +196,18 @@ def connection_of(scope: Scope) -> Connection:
         Its connection.
     """
     return cast(Connection, scope["extensions"][EXTENSION])
+
+
+def spelling_of(scope: Scope) -> dict[str, str]:
+    """Find out how a request's header names were written.
+
+    Args:
+        scope: The request's ASGI scope.
+
+    Returns:
+        The names as they were sent, by the names in small letters; empty if nobody knows.
+    """
+    return cast("dict[str, str]", scope.get("extensions", {}).get(SPELLING, {}))
 
 
 def reset(transport: asyncio.BaseTransport) -> None:
