@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,10 +11,11 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
-from azureml_emulator import EmulatorInfo
+from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_emulator.cli import main
 from azureml_emulator.control_client import Control
 from azureml_rest import SCORING_PACKAGE, conda_file, signed_in_workspace
@@ -33,6 +35,22 @@ def start(command: list[object]) -> tuple[subprocess.Popen[bytes], EmulatorInfo]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     return process, EmulatorInfo.from_json(process.stdout.readline().decode())
+
+
+def start_keeping_nothing() -> tuple[subprocess.Popen[bytes], EmulatorInfo]:
+    return start([*START[:-1], "--scoring", "real"])
+
+
+def started_by(script: str, info: EmulatorInfo) -> list[psutil.Process]:
+    """Find the emulator's own children that run one of its scripts."""
+    children = psutil.Process(info.pid).children()
+    return [child for child in children if any(word.endswith(script) for word in child.cmdline())]
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    assert processes
+    for process in processes:
+        process.kill()
 
 
 def assert_nothing_is_left(info: EmulatorInfo) -> None:
@@ -65,8 +83,8 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
     process, info = start([*START, tmp_path])
     make_it_serve(info)
     make_it_run_a_job(info)
-    # The emulator, Azurite, gunicorn, its worker, the job's shell and its two commands, three leashes.
-    wait_until(lambda: len(processes_of(tmp_path)) >= 10)
+    # The emulator, its janitor, Azurite, gunicorn, its worker, the job's shell and its two commands, three leashes.
+    wait_until(lambda: len(processes_of(tmp_path)) >= 11)
 
     process.send_signal(number)
     code = process.wait(180)
@@ -75,6 +93,66 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
     if number is not signal.SIGKILL:
         assert code == 0
         assert not (tmp_path / "emulator.json").exists()
+
+
+# Azurite, a server and a job each have a watchdog: leash.py. The last one, janitor.py, is the emulator's own.
+@pytest.mark.parametrize(
+    "killed", [["self"], ["leash.py", "self"], ["janitor.py", "self"], ["self", "janitor.py"], ["self", "leash.py"]]
+)
+def test_whoever_is_killed_keys_blobs_and_processes_are_gone_at_once(killed: list[str]) -> None:
+    process, info = start_keeping_nothing()
+    make_it_serve(info)
+    make_it_run_a_job(info)
+    folder = Path(info.state_dir)
+    victims = [[psutil.Process(info.pid)] if name == "self" else started_by(name, info) for name in killed]
+
+    for each in victims:
+        kill(each)
+    process.wait(30)
+
+    # Of those that watch over an emulator some must be left: with all of them killed at once the next start removes it.
+    assert_nothing_is_left(info)
+    if "janitor.py" in killed:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        wait_until(lambda: not folder.exists())
+
+
+def test_a_killed_janitor_is_replaced() -> None:
+    process, info = start_keeping_nothing()
+    kill(started_by("janitor.py", info))
+    wait_until(lambda: started_by("janitor.py", info))
+
+    process.kill()
+    process.wait(30)
+
+    wait_until(lambda: not Path(info.state_dir).exists())
+
+
+def test_with_all_of_them_killed_the_next_start_removes_the_folder() -> None:
+    process, info = start_keeping_nothing()
+    kill([psutil.Process(info.pid), *started_by("janitor.py", info), *started_by("leash.py", info)])
+    process.wait(30)
+    assert_nothing_is_left(info)
+    assert Path(info.state_dir).exists()
+
+    with running_emulator():
+        assert not Path(info.state_dir).exists()
+
+
+@pytest.mark.parametrize("script", ["leash.py", "blob/main.js"])
+def test_without_azurite_it_ends_and_says_so(tmp_path: Path, script: str) -> None:
+    process = subprocess.Popen([*START, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    info = EmulatorInfo.from_json(process.stdout.readline().decode())
+    children = psutil.Process(info.pid).children(recursive=True)
+    kill([child for child in children if any(word.endswith(script) for word in child.cmdline())])
+
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert errors.decode().splitlines()[-1].startswith("Error: the blob store (Azurite) ended with exit code")
+    assert_nothing_is_left(info)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
