@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from azureml_emulator import EmulatorInfo, running_emulator
-from azureml_rest import Workspace, signed_in_workspace
+from azureml_rest import SCORING_PACKAGE, Workspace, conda_file, signed_in_workspace
 
 
 def test_it_listens_on_this_machine_only(emulator: EmulatorInfo) -> None:
@@ -48,6 +48,28 @@ def test_everything_secret_is_new_at_each_start_and_the_owners_only(tmp_path: Pa
     assert [name for name in first if first[name] == second[name]] == []
     assert set(first) >= {"ca.pem", "server.key", "server.pem"}
     assert others_can(running) == others_can(list(modes(tmp_path))) == []
+
+
+def test_code_that_somebody_changed_is_not_served_after_a_restart(tmp_path: Path) -> None:
+    state, witness = tmp_path / "state", tmp_path / "witness"
+    script = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
+    with running_emulator(state) as emulator, signed_in_workspace(emulator) as workspace:
+        workspace.wait(workspace.put("onlineEndpoints/digits", authMode="Key"))
+        uri = workspace.upload_code("echo", script)
+        workspace.put("environments/serving/versions/1", image="an/image", condaFile=conda_file(SCORING_PACKAGE))
+        assert workspace.wait(workspace.deploy("blue", "echo", "serving"))["status"] == "Succeeded"
+        token = workspace.sign_in(scope="https://storage.azure.com/.default").json()["access_token"]
+        headers = {"authorization": f"Bearer {token}", "x-ms-blob-type": "BlockBlob", "x-ms-version": "2025-11-05"}
+        evil = f"open({str(witness)!r}, 'w')\n{script}"
+        workspace.http.put(f"{uri}/score.py", content=evil, headers=headers).raise_for_status()
+
+    with running_emulator(state) as emulator, signed_in_workspace(emulator) as workspace:
+        deployment = workspace.get("onlineEndpoints/digits/deployments/blue")
+        assert deployment["properties"]["provisioningState"] == "Failed"
+        assert workspace.ask("blue", {}).status_code == 503
+        again = workspace.wait(workspace.deploy("blue", "echo", "serving"))
+        assert "the files of codes echo:1" in again["error"]["message"]
+    assert not witness.exists()
 
 
 def modes(folder: Path) -> list[tuple[Path, int]]:

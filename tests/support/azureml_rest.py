@@ -82,8 +82,8 @@ class Workspace:
             assert time.monotonic() < deadline, f"{answer.request.url} takes for ever"
             time.sleep(0.1)
 
-    def upload_code(self, name: str, script: str) -> None:
-        """Register a code asset that holds one score.py."""
+    def upload_code(self, name: str, script: str) -> str:
+        """Register a code asset that holds one score.py; return its folder's address."""
         pending = self.post(f"codes/{name}/versions/1/startPendingUpload", {})["blobReferenceForConsumption"]
         container, signature = pending["credential"]["sasUri"].split("?")
         self.http.put(
@@ -92,6 +92,7 @@ class Workspace:
             headers={"x-ms-blob-type": "BlockBlob", "authorization": ""},
         ).raise_for_status()
         self.put(f"codes/{name}/versions/1", codeUri=f"{container}/src")
+        return f"{container}/src"
 
     def deploy(self, name: str, code: str, environment: str, **properties: Any) -> httpx.Response:
         """PUT a deployment of the endpoint `digits`."""
