@@ -40,10 +40,9 @@ def affordable_connections() -> int:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OWN_FILES + FILES_PER_CONNECTION * MOST_CONNECTIONS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    files = wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)
+    files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if resource.RLIM_INFINITY != soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     connections = (files - OWN_FILES) // FILES_PER_CONNECTION
     if connections < LEAST_CONNECTIONS:
         least = OWN_FILES + FILES_PER_CONNECTION * LEAST_CONNECTIONS
