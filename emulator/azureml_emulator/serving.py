@@ -89,12 +89,13 @@ async def _own_app(parts: Services, properties: Document, folder: Path) -> Scori
         raise conda.image_build_failure(
             f"The environment {environment['id']} has no conda file: the emulator runs no container images."
         )
+    requirements = conda.parse_conda_file(conda_file)
     asset = find_asset(parts, properties["codeConfiguration"]["codeId"])
     # Before the environment, which takes minutes: what was changed is refused at once.
     code = await integrity.fetch(parts.store, parts.blobs, asset, asset["properties"]["codeUri"], folder / "code")
     model = await _fetch_model(parts, properties, folder)
     return ScoringApp(
-        environment=await conda.build_environment(conda.parse_conda_file(conda_file)),
+        environment=await conda.build_environment(requirements),
         code=code,
         entry_script=properties["codeConfiguration"]["scoringScript"],
         model=model.parent,
