@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import jwt
 import pytest
 
@@ -116,3 +118,20 @@ async def test_discovery_leads_to_the_token_endpoint(app: App) -> None:
     assert found["token_endpoint"] == f"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
     other = await app.http.get(configuration.replace(tenant, "other"))
     assert other.json()["error"] == "invalid_tenant"
+
+
+@pytest.mark.anyio
+async def test_a_sign_in_that_never_ends_is_refused_early(app: App) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield b"x" * 16384
+
+    tenant = app.parts.settings.tenant_id
+    answer = await app.http.post(f"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token", content=endless())
+
+    assert (answer.status_code, answer.json()["error"]) == (413, "invalid_request")
+    assert sent <= 6

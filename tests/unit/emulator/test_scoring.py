@@ -91,6 +91,24 @@ async def test_the_model_sees_neither_key_nor_host(app: App) -> None:
 
 
 @pytest.mark.anyio
+async def test_nothing_is_read_of_who_may_not_ask(app: App) -> None:
+    await serve(app, echo)
+
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            yield b"x"
+
+    answer = await app.http.post(f"{URL}/score", content=endless(), headers={"authorization": "Bearer guess"})
+
+    assert read <= 1
+    assert answer.status_code == 401
+
+
+@pytest.mark.anyio
 async def test_tokens_open_endpoints_of_their_mode(app: App) -> None:
     tokens = app.parts.tokens
     await serve(app, echo, auth_mode="AADToken")
