@@ -121,6 +121,9 @@ async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", JANITOR, RUN, state_dir),
             stdin=asyncio.subprocess.PIPE,
+            # Whoever reads the emulator's output must not wait for the end of this.
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
 
