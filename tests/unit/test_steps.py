@@ -94,7 +94,5 @@ def test_a_step_that_never_said_how_it_ended_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(json.dumps({"time": 1.0, "pid": 1, "step": "prep", "event": "started"}) + "\n")
     log = EventLog(path)
-    log.close("failed")
-    assert [(step.state, step.error) for step in log.steps] == [
-        ("failed", "prep: its process ended without a word (killed, or out of memory?)")
-    ]
+    log.close("failed", "killed by SIGKILL")
+    assert [(step.state, step.error) for step in log.steps] == [("failed", "prep: killed by SIGKILL")]
