@@ -36,7 +36,7 @@ $(READY): $(UV) requirements/dev.txt pyproject.toml emulator/pyproject.toml
 	@touch $@
 
 .PHONY: run
-# Chosen on the validation split of the training set, as components/kfp_azureml/train/README.md shows.
+# Chosen on the validation split of the training set, as components/kfp_azureml/steps/train/README.md shows.
 EPOCHS ?= 5
 run: $(READY) ## the whole pipeline on this machine: real data to a live endpoint (EPOCHS=5, ARGS="--keep")
 	@$(BIN)/kfp-azureml run --param epochs=$(EPOCHS) $(ARGS)

@@ -15,9 +15,9 @@ from bench.context import BASELINE, REPOSITORY, Context
 from bench.report import has_picture, latest, page, table
 from bench.store import Store, machine
 from bench.table import MEASUREMENTS, SCALES
-from kfp_azureml.cancellation import cancellable
-from kfp_azureml.errors import CancelledError
-from kfp_azureml.outputs import whole_file
+from kfp_azureml.runtime.cancellation import cancellable
+from kfp_azureml.runtime.errors import CancelledError
+from kfp_azureml.runtime.outputs import whole_file
 
 BENCH = REPOSITORY / "bench"
 CACHE = REPOSITORY / ".cache" / "bench"

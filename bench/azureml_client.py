@@ -16,7 +16,7 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Model
 from azure.identity import ClientSecretCredential
 
-from kfp_azureml.aml_register_model.register import register_model
+from kfp_azureml.steps.aml_register_model.register import register_model
 
 
 def main() -> None:

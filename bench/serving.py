@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from azureml_emulator import conda
+from azureml_emulator.scoring import environments
 from bench.usage import CommandError
 from kfp_azureml.local.processes import child_group
 
@@ -44,8 +44,8 @@ class Server:
 
 def build_environment(conda_file: Path) -> Path:
     """Make the environment of a conda file as the local Azure ML does, or find it in its cache."""
-    spec = conda.parse_conda_file(conda_file.read_text())
-    return asyncio.run(conda.build_environment(conda.CondaSpec(spec.requirements)))
+    spec = environments.parse_conda_file(conda_file.read_text())
+    return asyncio.run(environments.build_environment(environments.CondaSpec(spec.requirements)))
 
 
 def size_of(folder: Path) -> int:

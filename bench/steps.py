@@ -28,7 +28,7 @@ def our_prep(context: Context, output: Path, factor: int = 1) -> Usage:
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.prep.prep", "--input-data", source),
+            *(OURS, "-m", "kfp_azureml.steps.prep.prep", "--input-data", source),
             *("--training-data", output / "training", "--test-data", output / "test"),
         ]
     )
@@ -46,7 +46,7 @@ def our_train(data: Path, output: Path, epochs: int, seed: int) -> Usage:
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.train.train", "--input-data", data / "training", "--output-model", output),
+            *(OURS, "-m", "kfp_azureml.steps.train.train", "--input-data", data / "training", "--output-model", output),
             *("--output-history", output.with_suffix(".html"), "--epochs", str(epochs), "--seed", str(seed)),
         ]
     )
@@ -63,7 +63,7 @@ def our_score(data: Path, model: Path, output: Path) -> Usage:
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.score.score", "--input-data", data / "test", "--input-model", model),
+            *(OURS, "-m", "kfp_azureml.steps.score.score", "--input-data", data / "test", "--input-model", model),
             *("--output-result", output, "--output-report", output.with_suffix(".html")),
         ]
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.measurement import Measurement
-from kfp_azureml.cpus import usable_cores, usable_cpus
-from kfp_azureml.outputs import whole_file
+from kfp_azureml.runtime.cpus import usable_cores, usable_cpus
+from kfp_azureml.runtime.outputs import whole_file
 
 
 @dataclass(frozen=True)

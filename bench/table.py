@@ -16,9 +16,9 @@ from bench.rows.train import measure_train
 from bench.rows.train_large import measure_train_large
 
 PACKAGE = "components/kfp_azureml"
-PREP = ("bench/rows/prep.py", f"{PACKAGE}/prep/*.py", f"{PACKAGE}/imagesets/*.py")
-TRAIN = (*PREP, "bench/baselines/*.py", f"{PACKAGE}/train/*.py", f"{PACKAGE}/score/*.py")
-AZURE = (f"{PACKAGE}/azureml/*.py", "emulator/azureml_emulator/**/*.py")
+PREP = ("bench/rows/prep.py", f"{PACKAGE}/steps/prep/*.py", f"{PACKAGE}/imagesets/*.py")
+TRAIN = (*PREP, "bench/baselines/*.py", f"{PACKAGE}/steps/train/*.py", f"{PACKAGE}/steps/score/*.py")
+AZURE = (f"{PACKAGE}/azureml/**/*.py", "emulator/azureml_emulator/**/*.py")
 
 MEASUREMENTS = (
     Measurement("prep", measure_prep, (*PREP, "bench/baselines/prep.py")),
@@ -33,14 +33,14 @@ MEASUREMENTS = (
             *TRAIN,
             "bench/rows/endpoint.py",
             "bench/baselines/*_serving/*",
-            f"{PACKAGE}/aml_deploy_model/serving/*",
-            "emulator/azureml_emulator/conda.py",
+            f"{PACKAGE}/azureml/rollout/serving/*",
+            "emulator/azureml_emulator/scoring/environments.py",
         ),
     ),
     Measurement(
         "register",
         measure_register,
-        (*AZURE, "bench/rows/register.py", "bench/baselines/register.py", f"{PACKAGE}/aml_register_model/*.py"),
+        (*AZURE, "bench/rows/register.py", "bench/baselines/register.py", f"{PACKAGE}/steps/aml_register_model/*.py"),
     ),
     Measurement("emulator", measure_emulator, ("bench/rows/emulator.py", "emulator/azureml_emulator/**/*.py")),
     Measurement(
@@ -49,7 +49,7 @@ MEASUREMENTS = (
         (
             "Makefile",
             "bench/rows/compiling.py",
-            f"{PACKAGE}/*/component.py",
+            f"{PACKAGE}/steps/*/component.py",
             f"{PACKAGE}/compiling/*.py",
             "pipelines/*",
         ),

@@ -25,8 +25,8 @@ from kfp_azureml.azureml_pipelines import (
     suite_specs,
 )
 from kfp_azureml.compiling import PipelineOptions
-from kfp_azureml.errors import KfpAzuremlError
 from kfp_azureml.images import REGISTRY, TAG
+from kfp_azureml.runtime.errors import KfpAzuremlError
 
 
 @click.command()

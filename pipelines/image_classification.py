@@ -8,18 +8,18 @@ from typing import Any
 
 from kfp import dsl
 
-from kfp_azureml.aml_deploy_model import component as deploy_face
-from kfp_azureml.aml_preflight import component as preflight_face
-from kfp_azureml.aml_reconcile import component as reconcile_face
-from kfp_azureml.aml_register_model import component as register_face
 from kfp_azureml.azcreds import SECRET_NAME
 from kfp_azureml.compiling import PipelineOptions
 from kfp_azureml.compiling.pods import for_azure, for_gpu, for_kubeflow, time_to_live
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS
-from kfp_azureml.prep import component as prep_face
-from kfp_azureml.quality_gate import component as gate_face
-from kfp_azureml.score import component as score_face
-from kfp_azureml.train import component as train_face
+from kfp_azureml.steps.aml_deploy_model import component as deploy_face
+from kfp_azureml.steps.aml_preflight import component as preflight_face
+from kfp_azureml.steps.aml_reconcile import component as reconcile_face
+from kfp_azureml.steps.aml_register_model import component as register_face
+from kfp_azureml.steps.prep import component as prep_face
+from kfp_azureml.steps.quality_gate import component as gate_face
+from kfp_azureml.steps.score import component as score_face
+from kfp_azureml.steps.train import component as train_face
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 

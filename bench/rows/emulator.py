@@ -15,8 +15,8 @@ import httpx
 from azure.storage.blob import BlobServiceClient
 
 from azureml_emulator import EmulatorInfo, running_emulator
-from azureml_emulator.certificates import make_certificates
-from azureml_emulator.storage import running_azurite
+from azureml_emulator.machine.certificates import make_certificates
+from azureml_emulator.storage.azurite import running_azurite
 from bench.azureml_calls import azureml_client_seconds
 from bench.context import Context
 from bench.row import Goal, Row, alone, compared

@@ -16,7 +16,7 @@ from bench.row import Row, at_most, compared
 from bench.serving import Server, build_environment, running_server, size_of
 from bench.steps import FEWEST_EPOCHS, baseline_prep, baseline_train, our_prep, our_train
 from bench.usage import MEGABYTE
-from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
+from kfp_azureml.azureml.rollout.environment import SERVING_FOLDER
 
 BASELINES = REPOSITORY / "bench" / "baselines"
 CLIENTS = (1, 8, 32)

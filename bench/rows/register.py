@@ -73,7 +73,7 @@ def _bare(model: Path, emulator: EmulatorInfo) -> Usage:
 def _ours(model: Path, emulator: EmulatorInfo) -> Usage:
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.aml_register_model.register", "--model", model, "--model-name", "ours"),
+            *(OURS, "-m", "kfp_azureml.steps.aml_register_model.register", "--model", model, "--model-name", "ours"),
             *("--resource-group", emulator.resource_group, "--workspace", emulator.workspace),
         ],
         environment=emulator.environment,

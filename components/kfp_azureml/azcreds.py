@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kfp_azureml.errors import CredentialsError
+from kfp_azureml.runtime.errors import CredentialsError
 
 if TYPE_CHECKING:
     from kfp.dsl import PipelineTask

@@ -9,17 +9,17 @@ import sys
 import click
 
 from kfp_azureml import __version__
-from kfp_azureml.cancellation import cancellable
-from kfp_azureml.errors import CancelledError, KfpAzuremlError
-from kfp_azureml.garbage import little_garbage
-from kfp_azureml.terminal import plain
+from kfp_azureml.runtime.cancellation import cancellable
+from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError
+from kfp_azureml.runtime.garbage_collector import little_garbage
+from kfp_azureml.runtime.terminal import plain
 
 COMMANDS = {
     "run": "kfp_azureml.local.command:run_command",
     "compile": "kfp_azureml.compiling.command:compile_command",
     "submit": "kfp_azureml.kubeflow.command:submit_command",
     "azcreds": "kfp_azureml.kubeflow.secret_command:azcreds_command",
-    "reconcile": "kfp_azureml.aml_reconcile.reconcile:main",
+    "reconcile": "kfp_azureml.steps.aml_reconcile.reconcile:main",
     "aml": "kfp_azureml.azureml_pipelines.command:aml_command",
 }
 

@@ -3,15 +3,15 @@
 `help(prep)` shows a component's interface.
 """
 
-from kfp_azureml.aml_deploy_model.component import aml_deploy_model
-from kfp_azureml.aml_preflight.component import aml_preflight
-from kfp_azureml.aml_reconcile.component import aml_reconcile
-from kfp_azureml.aml_register_model.component import aml_register_model
 from kfp_azureml.compiling.interface import interface
-from kfp_azureml.prep.component import prep
-from kfp_azureml.quality_gate.component import quality_gate
-from kfp_azureml.score.component import score
-from kfp_azureml.train.component import train
+from kfp_azureml.steps.aml_deploy_model.component import aml_deploy_model
+from kfp_azureml.steps.aml_preflight.component import aml_preflight
+from kfp_azureml.steps.aml_reconcile.component import aml_reconcile
+from kfp_azureml.steps.aml_register_model.component import aml_register_model
+from kfp_azureml.steps.prep.component import prep
+from kfp_azureml.steps.quality_gate.component import quality_gate
+from kfp_azureml.steps.score.component import score
+from kfp_azureml.steps.train.component import train
 
 __all__ = [
     "aml_deploy_model",

@@ -19,8 +19,8 @@ import click
 
 from azureml_emulator.errors import EmulatorError, making
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
-from azureml_emulator.locks import is_locked
-from azureml_emulator.throw_away import throw_away_folder
+from azureml_emulator.machine.locks import is_locked
+from azureml_emulator.machine.temporary_state import throw_away_folder
 
 STOP_SECONDS = 30.0
 STOP_POLL_SECONDS = 0.05
@@ -113,7 +113,7 @@ def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: b
         _start_detached(state_dir or default_state_dir(), _as_options(settings), as_json)
         return
 
-    from azureml_emulator import service
+    from azureml_emulator import startup
     from azureml_emulator.settings import Settings
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -126,7 +126,7 @@ def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: b
 
     with throw_away_folder() if not state_dir else contextlib.nullcontext(state_dir.resolve()) as folder:
         settings["environment_pythons"] = dict(_environment_python(given) for given in settings["environment_pythons"])
-        service.run(Settings(state_dir=folder, **settings), announce, outlive_parent=outlive_parent)
+        startup.run(Settings(state_dir=folder, **settings), announce, outlive_parent=outlive_parent)
 
 
 @main.command()

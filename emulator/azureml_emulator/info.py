@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from azureml_emulator.certificates import Certificates
+    from azureml_emulator.machine.certificates import Certificates
     from azureml_emulator.settings import Settings
 
 FILE_NAME = "emulator.json"

@@ -13,8 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-    from azureml_emulator.control_client import Control
     from azureml_emulator.info import EmulatorInfo
+    from azureml_emulator.test_control.client import Control
 
 ARGUMENTS = "azureml_emulator_arguments"
 
@@ -30,8 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def _azureml_emulator(pytestconfig: pytest.Config) -> Iterator[tuple[EmulatorInfo, Control]]:
-    from azureml_emulator.control_client import Control
     from azureml_emulator.emulator import running_emulator
+    from azureml_emulator.test_control.client import Control
 
     arguments = ["--control", *pytestconfig.getini(ARGUMENTS)]
     with running_emulator(arguments=arguments) as info, Control(info) as control:

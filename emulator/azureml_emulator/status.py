@@ -9,7 +9,7 @@ from pathlib import Path
 
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
-from azureml_emulator.locks import is_locked
+from azureml_emulator.machine.locks import is_locked
 from azureml_emulator.store import FILE_NAME as STORE_NAME
 
 PROVIDER = "Microsoft.MachineLearningServices/workspaces"

@@ -18,9 +18,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from azure_place import Place
 from fashion_slice import write_fashion_slice
-from kfp_azureml.aml_deploy_model.deploy import deploy_model
-from kfp_azureml.aml_deploy_model.endpoint import live_traffic
-from kfp_azureml.aml_register_model.register import register_model
+from kfp_azureml.azureml.rollout.endpoint import live_traffic
 from kfp_azureml.azureml_pipelines import (
     Placement,
     Submission,
@@ -34,7 +32,9 @@ from kfp_azureml.azureml_pipelines import (
     suite_specs,
 )
 from kfp_azureml.compiling import PipelineOptions
-from kfp_azureml.errors import DeploymentError
+from kfp_azureml.runtime.errors import DeploymentError
+from kfp_azureml.steps.aml_deploy_model.deploy import deploy_model
+from kfp_azureml.steps.aml_register_model.register import register_model
 from scoring import ask
 from tiny_classifier import predict, tiny_images, write_tiny_model, write_tiny_score
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from kfp_azureml.errors import CredentialsError
 from kfp_azureml.kubeflow.secret_command import azcreds_command
+from kfp_azureml.runtime.errors import CredentialsError
 from kubernetes_api import KubernetesApi, running_kubernetes_api, write_kubeconfig
 
 

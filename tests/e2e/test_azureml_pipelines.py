@@ -15,7 +15,7 @@ import pytest
 from azureml_emulator import EmulatorInfo
 from azureml_jobs import aml
 from fashion_slice import write_fashion_slice
-from kfp_azureml.model_folder import hash_files, read_manifest
+from kfp_azureml.models.model_folder import hash_files, read_manifest
 
 SEED, EPOCHS = 7, 2
 STEPS = ("aml_preflight", "prep", "train", "score", "quality_gate", "aml_register_model", "aml_deploy_model")

@@ -40,7 +40,14 @@ def descendants(pid: int) -> Iterator[int]:
 def name_of(command: bytes) -> str:
     if FUNCTION in command:
         return command.partition(FUNCTION)[2].partition(b"\0")[0].decode()
-    known = ("azureml_emulator/leash.py", "local/leash.py", "azurite", "gunicorn", "live_check", "pipeline_process")
+    known = (
+        "azureml_emulator/machine/watchdog.py",
+        "local/watchdog.py",
+        "azurite",
+        "gunicorn",
+        "live_check",
+        "pipeline_process",
+    )
     return next((each for each in known if each.encode() in command), "")
 
 
@@ -71,7 +78,14 @@ def test_no_process_of_a_run_sees_a_secret_that_it_does_not_need(tmp_path: Path,
         errors = run.communicate()[1]
     assert run.returncode == 0, errors
     assert leaks == set()
-    assert seen >= {*STEPS, "azurite", "gunicorn", "azureml_emulator/leash.py", "local/leash.py", "live_check"}
+    assert seen >= {
+        *STEPS,
+        "azurite",
+        "gunicorn",
+        "azureml_emulator/machine/watchdog.py",
+        "local/watchdog.py",
+        "live_check",
+    }
     # Those are the local Azure ML's own credentials; what a step starts is named like nothing.
     assert in_azure - {"", "live_check"} == AZURE_STEPS
 

@@ -13,10 +13,10 @@ from azure.ai.ml.entities import (
     TargetUtilizationScaleSettings,
 )
 
-from kfp_azureml.aml_deploy_model.deploy import deploy_model
-from kfp_azureml.aml_deploy_model.endpoint import live_traffic
-from kfp_azureml.aml_register_model.register import register_model
-from kfp_azureml.errors import DeploymentError
+from kfp_azureml.azureml.rollout.endpoint import live_traffic
+from kfp_azureml.runtime.errors import DeploymentError
+from kfp_azureml.steps.aml_deploy_model.deploy import deploy_model
+from kfp_azureml.steps.aml_register_model.register import register_model
 from scoring import ask
 from tiny_classifier import predict, tiny_images
 from tiny_mlflow import COLUMNS, TENSOR, write_mlflow_model

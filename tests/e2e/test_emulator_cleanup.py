@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_emulator.cli import main
-from azureml_emulator.control_client import Control
+from azureml_emulator.test_control.client import Control
 from azureml_rest import SCORING_PACKAGE, conda_file, signed_in_workspace
 from processes import processes_of, wait_until
 

@@ -31,9 +31,9 @@ from azure.identity import ClientSecretCredential, WorkloadIdentityCredential
 from azure.storage.blob import ContainerClient
 
 from azureml_emulator import EmulatorError, EmulatorInfo, running_emulator
-from azureml_emulator.behaviours import Behaviour
-from azureml_emulator.control_client import Control
-from azureml_emulator.faults import (
+from azureml_emulator.test_control.behaviours import Behaviour
+from azureml_emulator.test_control.client import Control
+from azureml_emulator.test_control.faults import (
     Answer,
     Delay,
     EndOperation,

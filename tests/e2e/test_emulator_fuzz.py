@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from azureml_emulator import EmulatorInfo
-from azureml_emulator.cache import cache_root
 from azureml_emulator.emulator import ready_line, stop_process
+from azureml_emulator.machine.cache import cache_root
 from azureml_rest import Workspace, signed_in_workspace
 from fuzzing import FuzzedRequest, Wire, requests, seeds
 

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from azureml_emulator.cache import cache_root
+from azureml_emulator.machine.cache import cache_root
 
 EMULATOR = Path(__file__).parents[2] / "emulator"
 UV = Path(sys.executable).with_name("uv")

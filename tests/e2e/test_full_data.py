@@ -10,11 +10,11 @@ import pytest
 from fashion_slice import write_fashion_slice
 from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.local.data import fashion_mnist
-from kfp_azureml.onnx_session import open_session
-from kfp_azureml.prep.prep import prep_data
-from kfp_azureml.train.architectures import ARCHITECTURES
-from kfp_azureml.train.export import TOLERANCE
-from kfp_azureml.train.train import train_model
+from kfp_azureml.models.onnx_session import open_session
+from kfp_azureml.steps.prep.prep import prep_data
+from kfp_azureml.steps.train.architectures import ARCHITECTURES
+from kfp_azureml.steps.train.export import TOLERANCE
+from kfp_azureml.steps.train.train import train_model
 
 
 @pytest.fixture(scope="module")

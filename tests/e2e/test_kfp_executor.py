@@ -35,7 +35,7 @@ def write_code(code: Output[Artifact]) -> None:
     import sys
     from pathlib import Path
 
-    from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
+    from kfp_azureml.azureml.rollout.environment import SERVING_FOLDER
 
     folder = Path(code.path)
     folder.mkdir()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kfp_azureml.aml_deploy_model.deploy import deploy_model
-from kfp_azureml.aml_deploy_model.endpoint import live_traffic
-from kfp_azureml.aml_deploy_model.environment import SERVING_FOLDER
-from kfp_azureml.aml_register_model.register import register_model
-from kfp_azureml.errors import CredentialsError, DeploymentError, ModelError, WorkspaceError
+from kfp_azureml.azureml.rollout.endpoint import live_traffic
+from kfp_azureml.azureml.rollout.environment import SERVING_FOLDER
+from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, ModelError, WorkspaceError
+from kfp_azureml.steps.aml_deploy_model.deploy import deploy_model
+from kfp_azureml.steps.aml_register_model.register import register_model
 from scoring import ask
 from tiny_classifier import predict, tiny_images, write_tiny_model, write_tiny_score
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from azureml_emulator.faults import (
+from azureml_emulator.test_control.faults import (
     Answer,
     Delay,
     EndOperation,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator
-from azureml_emulator.control_client import Control
+from azureml_emulator.test_control.client import Control
 from azureml_rest import signed_in_workspace
 from killing import server
 from running import shorten_waits

@@ -24,7 +24,12 @@ def server() -> ForkServerContext:
     context.set_forkserver_preload(
         [
             *("azure.ai.ml", "azure.ai.ml.entities", "azure.identity", "azure.storage.blob"),
-            *("kfp_azureml.aml_deploy_model.live", "kfp_azureml.aml_register_model.register", "scenarios", "killing"),
+            *(
+                "kfp_azureml.azureml.rollout.go_live",
+                "kfp_azureml.steps.aml_register_model.register",
+                "scenarios",
+                "killing",
+            ),
         ]
     )
     return context

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from azureml_emulator.recording import RecordedRequest
+from azureml_emulator.test_control.recording import RecordedRequest
 
 RECORDED = Path(__file__).with_name("requests.json")
 
@@ -78,7 +78,7 @@ def record() -> dict[str, list[str]]:
     import pytest
 
     from azureml_emulator import running_emulator
-    from azureml_emulator.control_client import Control
+    from azureml_emulator.test_control.client import Control
     from azureml_rest import signed_in_workspace
     from running import run, shorten_waits
     from scenarios import SCENARIOS, World

@@ -14,9 +14,9 @@ import click
 import pytest
 from azure.core.pipeline.transport import HttpTransport
 
-from kfp_azureml import steps
-from kfp_azureml.aml_deploy_model import live, questions, rollout, watch
 from kfp_azureml.azureml import retries, waiting
+from kfp_azureml.azureml.rollout import go_live, probe, soak, traffic_shift
+from kfp_azureml.runtime import step
 
 LONGEST_PAUSE_SECONDS = 0.02
 
@@ -52,13 +52,13 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(waiting, "SETTLE_SECONDS", LONGEST_PAUSE_SECONDS)
     patch.setattr(waiting, "SHOW_SECONDS", 2.0)
     patch.setattr(retries, "LONGEST_PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
-    patch.setattr(questions, "PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
-    patch.setattr(questions, "GRACE_SECONDS", 2.0)
-    patch.setattr(watch, "PAUSE_SECONDS", 0.05)
-    patch.setattr(rollout, "ROLLBACK_SECONDS", 3.0)
-    patch.setattr(live, "UNDO_SECONDS", 3.0)
+    patch.setattr(probe, "PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
+    patch.setattr(probe, "GRACE_SECONDS", 2.0)
+    patch.setattr(soak, "PAUSE_SECONDS", 0.05)
+    patch.setattr(traffic_shift, "ROLLBACK_SECONDS", 3.0)
+    patch.setattr(go_live, "UNDO_SECONDS", 3.0)
     # A step's process leaves its garbage to its end, connections among it; this one goes on.
-    patch.setattr(steps, "little_garbage", contextlib.nullcontext)
+    patch.setattr(step, "little_garbage", contextlib.nullcontext)
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> Outcome:

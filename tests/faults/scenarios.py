@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from azureml_emulator.control_client import Control
-from azureml_emulator.faults import EndOperation
+from azureml_emulator.test_control.client import Control
+from azureml_emulator.test_control.faults import EndOperation
 from azureml_rest import Workspace
-from kfp_azureml.aml_deploy_model import deploy
-from kfp_azureml.aml_deploy_model.marker import TAG_PREFIX
-from kfp_azureml.aml_register_model import register
+from kfp_azureml.azureml.rollout.rollout_state import TAG_PREFIX
+from kfp_azureml.steps.aml_deploy_model import deploy
+from kfp_azureml.steps.aml_register_model import register
 
 MODEL, ENDPOINT = "tiny", "tiny-endpoint"
 RUN = "run-1"

@@ -8,7 +8,7 @@ from multiprocessing.context import ForkServerContext
 
 import pytest
 
-from azureml_emulator.faults import HoldOperation
+from azureml_emulator.test_control.faults import HoldOperation
 from killing import start_step
 from load import wait_for
 from running import LONGEST_PAUSE_SECONDS

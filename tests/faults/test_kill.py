@@ -38,7 +38,7 @@ def test_killed(world: World, kill_server: ForkServerContext, name: str, after_a
 @pytest.mark.parametrize("after_answers", [20, 35, 45, 55])
 def test_killed_and_reconciled(world: World, kill_server: ForkServerContext, after_answers: int) -> None:
     """What a dead run left is found by its id, and undone: all is as it was."""
-    from kfp_azureml.aml_reconcile import reconcile
+    from kfp_azureml.steps.aml_reconcile import reconcile
     from scenarios import ENDPOINT, OLD, RUN
 
     scenario = SCENARIOS["roll-out"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator
-from azureml_emulator.control_client import Control
+from azureml_emulator.test_control.client import Control
 from azureml_rest import SCORING_PACKAGE, Workspace, conda_file, signed_in_workspace
-from kfp_azureml.aml_deploy_model import deploy
+from kfp_azureml.steps.aml_deploy_model import deploy
 from killing import start_step
 from load import Load
 from running import Outcome, run, shorten_waits

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from azureml_emulator.faults import Answer
+from azureml_emulator.test_control.faults import Answer
 from azureml_rest import signed_in_workspace
 from load import wait_for
 from running import Outcome, run

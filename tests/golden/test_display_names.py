@@ -17,5 +17,5 @@ def test_a_task_has_its_display_name(name: str) -> None:
         tasks |= component.get("dag", {}).get("tasks", {})
     assert (
         tasks[name.replace("_", "-")]["taskInfo"]["name"]
-        == importlib.import_module(f"kfp_azureml.{name}.component").DISPLAY_NAME
+        == importlib.import_module(f"kfp_azureml.steps.{name}.component").DISPLAY_NAME
     )

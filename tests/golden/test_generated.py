@@ -10,7 +10,7 @@ from kfp_azureml import __version__, azcreds
 from kfp_azureml.azureml_pipelines.generate import generate as generate_azureml
 from kfp_azureml.azureml_pipelines.spec import IN_JOB
 from kfp_azureml.compiling.generate import component_names, generate
-from kfp_azureml.compiling.sources import PACKAGE, shipped_pipelines
+from kfp_azureml.compiling.sources import STEPS, shipped_pipelines
 from kfp_azureml.compiling.validation import validate_compiled
 from locks import locked
 
@@ -23,7 +23,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
     for name in component_names():
         (folder / "components" / name).mkdir(parents=True)
-        shutil.copy(PACKAGE / name / "README.md", folder / "components" / name)
+        shutil.copy(STEPS / name / "README.md", folder / "components" / name)
     generate(folder / "components", folder / "pipelines")
     generate_azureml(folder / "components")
     return folder
@@ -42,12 +42,12 @@ def compiled(path: Path) -> list[dict]:
 
 @pytest.mark.parametrize("name", component_names())
 def test_component_yaml_is_up_to_date(generated: Path, name: str) -> None:
-    assert compiled(PACKAGE / name / "component.yaml") == compiled(generated / "components" / name / "component.yaml")
+    assert compiled(STEPS / name / "component.yaml") == compiled(generated / "components" / name / "component.yaml")
 
 
 @pytest.mark.parametrize("name", component_names())
 def test_the_azure_ml_specification_is_up_to_date(generated: Path, name: str) -> None:
-    folder, expected = PACKAGE / name, generated / "components" / name
+    folder, expected = STEPS / name, generated / "components" / name
     (checked_in,), (written,) = (documents(path / "azureml.yaml") for path in (folder, expected))
     # Relative to where the file is.
     assert (folder / checked_in.pop("code")).resolve() == (expected / written.pop("code")).resolve() == IN_JOB
@@ -57,8 +57,8 @@ def test_the_azure_ml_specification_is_up_to_date(generated: Path, name: str) ->
 
 @pytest.mark.parametrize("name", component_names())
 def test_azure_ml_and_kfp_agree_on_a_component(name: str) -> None:
-    (azureml,) = documents(PACKAGE / name / "azureml.yaml")
-    (kfp,) = documents(PACKAGE / name / "component.yaml")
+    (azureml,) = documents(STEPS / name / "azureml.yaml")
+    (kfp,) = documents(STEPS / name / "component.yaml")
     (component,), (executor,) = kfp["components"].values(), kfp["deploymentSpec"]["executors"].values()
     assert azureml["name"] == kfp["pipelineInfo"]["name"].replace("-", "_") == name
     assert azureml["version"] == __version__
@@ -70,7 +70,7 @@ def test_azure_ml_and_kfp_agree_on_a_component(name: str) -> None:
 
 @pytest.mark.parametrize("name", component_names())
 def test_the_readmes_interface_is_up_to_date(generated: Path, name: str) -> None:
-    checked_in = (PACKAGE / name / "README.md").read_text()
+    checked_in = (STEPS / name / "README.md").read_text()
     assert checked_in == (generated / "components" / name / "README.md").read_text()
 
 
@@ -80,7 +80,7 @@ def test_the_compiled_pipeline_is_up_to_date(generated: Path) -> None:
 
 
 def test_the_checked_in_files_are_those_of_the_locked_kfp() -> None:
-    for path in (*PACKAGE.rglob("component.yaml"), *shipped_pipelines().glob("*.yaml")):
+    for path in (*STEPS.rglob("component.yaml"), *shipped_pipelines().glob("*.yaml")):
         assert documents(path)[0]["sdkVersion"] == f"kfp-{locked('kfp')}", path
 
 
@@ -88,7 +88,7 @@ def test_the_checked_in_files_are_those_of_the_locked_kfp() -> None:
 def test_each_component_yaml_loads_and_says_what_it_is(name: str) -> None:
     from kfp import components
 
-    loaded = components.load_component_from_file(str(PACKAGE / name / "component.yaml"))
+    loaded = components.load_component_from_file(str(STEPS / name / "component.yaml"))
     assert loaded.name == name.replace("_", "-")
     assert loaded.description
     assert set(loaded.component_spec.outputs)

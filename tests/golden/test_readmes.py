@@ -8,10 +8,10 @@ from kfp import compiler
 from kfp.dsl.graph_component import GraphComponent
 
 from kfp_azureml.compiling.generate import component_names
-from kfp_azureml.compiling.sources import PACKAGE
+from kfp_azureml.compiling.sources import STEPS
 from kfp_azureml.compiling.validation import validate_compiled
 
-READMES = [PACKAGE.parents[1] / "README.md", *(PACKAGE / name / "README.md" for name in component_names())]
+READMES = [STEPS.parents[2] / "README.md", *(STEPS / name / "README.md" for name in component_names())]
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)

@@ -7,7 +7,7 @@ import sys
 
 import httpx
 
-from kfp_azureml.aml_deploy_model.endpoint import scoring_key
+from kfp_azureml.azureml.rollout.endpoint import scoring_key
 from kfp_azureml.azureml.workspace import workspace_client
 
 BLACK = base64.b64encode(bytes(28 * 28)).decode()

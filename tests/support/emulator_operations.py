@@ -13,8 +13,8 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 
-from azureml_emulator.app import build_app
-from azureml_emulator.identity import Tokens
+from azureml_emulator.hosts.identity import Tokens
+from azureml_emulator.hosts.routes import build_app
 from azureml_emulator.settings import Settings
 
 

@@ -24,8 +24,8 @@ import yaml
 
 from http_double import Request, Response, json_response, serving
 from kfp_azureml.compiling.validation import validate_documents
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.kubeflow.metadata_store import message
+from kfp_azureml.runtime.errors import PipelineError
 
 API = "/apis/v2beta1"
 CLUSTER_PROXY = "/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy"

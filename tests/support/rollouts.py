@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from azure_workspace import Workspace
-from kfp_azureml.aml_deploy_model.plan import Machines, Plan, Serving
-from kfp_azureml.aml_deploy_model.questions import Question
-from kfp_azureml.errors import DeploymentError
+from kfp_azureml.azureml.rollout.desired_state import Machines, Plan, Serving
+from kfp_azureml.azureml.rollout.probe import Question
+from kfp_azureml.runtime.errors import DeploymentError
 
 QUESTION = Question(b"all", parts=(Question(b"one"),))
 

@@ -2,8 +2,8 @@
 
 import httpx
 
-from kfp_azureml.aml_deploy_model.deploy import DeployedModel
-from kfp_azureml.aml_deploy_model.endpoint import scoring_key
+from kfp_azureml.azureml.rollout.endpoint import scoring_key
+from kfp_azureml.steps.aml_deploy_model.deploy import DeployedModel
 
 
 def ask(client, live: DeployedModel, body) -> httpx.Response:

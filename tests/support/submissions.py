@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.kubeflow.connection import Connection
 from kfp_azureml.kubeflow.submit import Submission, submit
+from kfp_azureml.runtime.errors import PipelineError
 from kubeflow_api import KubeflowApi
 
 COMPILED = Path(__file__).parents[2] / "pipelines" / "image_classification.yaml"

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from kfp_azureml.model_folder import CheckRecord, Manifest, Tensor, hash_files, write_check, write_manifest
+from kfp_azureml.models.model_folder import CheckRecord, Manifest, Tensor, hash_files, write_check, write_manifest
 
 CLASSES = ("cat", "dog", "eel")
 SHAPE = (4, 4, 1)

@@ -3,7 +3,7 @@
 import pytest
 
 from kfp_azureml.azcreds import service_principal, subscription_id
-from kfp_azureml.errors import CredentialsError
+from kfp_azureml.runtime.errors import CredentialsError
 
 PRINCIPAL = {"AZ_TENANT_ID": "tenant", "AZ_CLIENT_ID": "client", "AZ_CLIENT_SECRET": "hidden"}
 

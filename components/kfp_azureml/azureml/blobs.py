@@ -11,7 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.redaction import hide
+from kfp_azureml.runtime.redaction import hide
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, flaw, service_principal
 from kfp_azureml.azureml.renewal import RenewableCredential
-from kfp_azureml.errors import CredentialsError
-from kfp_azureml.steps import quieten
+from kfp_azureml.runtime.errors import CredentialsError
+from kfp_azureml.runtime.step import quieten
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from kfp_azureml import azcreds
 from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.failures import azure_errors
-from kfp_azureml.errors import DataError, WorkspaceError
+from kfp_azureml.runtime.errors import DataError, WorkspaceError
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kfp_azureml.outputs import whole_file
+from kfp_azureml.runtime.outputs import whole_file
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

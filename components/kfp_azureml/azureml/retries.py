@@ -17,7 +17,7 @@ from azure.core.exceptions import (
 )
 
 from kfp_azureml.azureml.renewal import forget_tokens
-from kfp_azureml.errors import first_line
+from kfp_azureml.runtime.errors import first_line
 
 Result = TypeVar("Result")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.blobs import container_of
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.steps import every, progress
+from kfp_azureml.runtime.step import every, progress
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

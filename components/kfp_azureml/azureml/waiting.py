@@ -14,8 +14,8 @@ from azure.core.polling.base_polling import LROBasePolling
 from kfp_azureml.azureml.failures import azure_errors, is_busy
 from kfp_azureml.azureml.retries import TRIES, passes, retrying
 from kfp_azureml.azureml.workspace import quiet_sdk
-from kfp_azureml.errors import DeploymentError, first_line
-from kfp_azureml.steps import progress
+from kfp_azureml.runtime.errors import DeploymentError, first_line
+from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
     from azure.core.polling import LROPoller

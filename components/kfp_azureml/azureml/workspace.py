@@ -15,8 +15,8 @@ from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.retries import SDK_RETRIES, retrying
 from kfp_azureml.azureml.workspace_config import configured_workspace
-from kfp_azureml.errors import WorkspaceError
-from kfp_azureml.steps import quieten
+from kfp_azureml.runtime.errors import WorkspaceError
+from kfp_azureml.runtime.step import quieten
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

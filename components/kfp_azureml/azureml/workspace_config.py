@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kfp_azureml.errors import WorkspaceError
-from kfp_azureml.text_files import read_user_json
+from kfp_azureml.runtime.errors import WorkspaceError
+from kfp_azureml.runtime.text_files import read_user_json
 
 _FOLDERS = (".azureml", "aml_config", "")
 _FILES = ("config.json", "project.json")

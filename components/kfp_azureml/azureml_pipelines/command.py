@@ -11,7 +11,7 @@ from kfp_azureml import __version__
 from kfp_azureml.azureml_pipelines.workspace_options import workspace_options
 from kfp_azureml.compiling.flags import check_compiled, image_flags, job_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
-from kfp_azureml.terminal import say
+from kfp_azureml.runtime.terminal import say
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

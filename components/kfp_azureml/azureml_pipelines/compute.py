@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.placement import SERVERLESS, Placement
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

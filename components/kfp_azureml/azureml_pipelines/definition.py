@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kfp_azureml.compiling.numbers import whole_numbers
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXECUTOR = "kfp.dsl.executor_main"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from kfp_azureml.azureml.names import RESOURCE, check_name
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.following import ENDED, state_in_words
-from kfp_azureml.azureml_pipelines.names import check_name
-from kfp_azureml.errors import OutputError, PipelineError
-from kfp_azureml.outputs import scratch_folder
+from kfp_azureml.runtime.errors import OutputError, PipelineError
+from kfp_azureml.runtime.outputs import scratch_folder
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -38,7 +38,7 @@ def download_outputs(client: MLClient, name: str, to: Path, outputs: Iterable[st
         PipelineError: If there is no such job, step or output, or the job has not ended.
         OutputError: If a folder is there already.
     """
-    check_name("job", name)
+    check_name(RESOURCE, name, "job")
     with sdk_errors(f"asking for job {name}"):
         job = client.jobs.get(name)
         steps = {str(step.display_name): step for step in client.jobs.list(parent_job_name=name)}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.workspace import quiet_sdk
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 
 @contextmanager

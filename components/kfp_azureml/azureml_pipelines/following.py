@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml import terminal
+from kfp_azureml.azureml.names import RESOURCE, check_name
 from kfp_azureml.azureml.renewal import forget_tokens
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
-from kfp_azureml.azureml_pipelines.names import check_name
 from kfp_azureml.azureml_pipelines.values import values_of
-from kfp_azureml.errors import CancelledError, KfpAzuremlError, PipelineError
+from kfp_azureml.runtime import terminal
+from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, PipelineError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -46,7 +46,7 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = termina
         WorkspaceError: If Azure stays out of reach; the job goes on.
         CancelledError: If the user stops this command; the job goes on.
     """
-    check_name("job", name)
+    check_name(RESOURCE, name, "job")
     started = time.monotonic()
     link = studio_url(client, f"runs/{name}")
     try:
@@ -66,7 +66,7 @@ def cancel_job(client: MLClient, name: str) -> None:
     Raises:
         PipelineError: If there is no such job, or it cannot be cancelled.
     """
-    check_name("job", name)
+    check_name(RESOURCE, name, "job")
     with sdk_errors(f"cancelling job {name}"):
         client.jobs.begin_cancel(name).wait()
 

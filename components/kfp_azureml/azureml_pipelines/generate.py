@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kfp_azureml.azureml_pipelines.suite import suite_specs
-from kfp_azureml.compiling.sources import PACKAGE
+from kfp_azureml.compiling.sources import STEPS
 
 
 def generate(components: Path) -> None:
@@ -23,7 +23,7 @@ def generate(components: Path) -> None:
 
 def main() -> None:
     """Write the generated files of this checkout."""
-    generate(PACKAGE)
+    generate(STEPS)
 
 
 if __name__ == "__main__":

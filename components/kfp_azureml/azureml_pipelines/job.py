@@ -17,7 +17,7 @@ from kfp_azureml.azureml_pipelines.parameters import as_primitive
 from kfp_azureml.azureml_pipelines.placement import Placement, azureml_compute
 from kfp_azureml.azureml_pipelines.spec import Spec, component_spec
 from kfp_azureml.compiling.lengths import check_lengths
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
 JOB_FILE = "job.yaml"

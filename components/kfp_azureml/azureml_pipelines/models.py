@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.content import content_hash
 from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml.names import RESOURCE, check_name
 from kfp_azureml.azureml.properties import CONTENT_PROPERTY
 from kfp_azureml.azureml.workspace import quiet_sdk
-from kfp_azureml.azureml_pipelines.names import check_name
-from kfp_azureml.errors import ModelError, OutputError
-from kfp_azureml.model_folder import SAMPLE_FILE, hash_files
-from kfp_azureml.outputs import scratch_folder
+from kfp_azureml.models.model_folder import SAMPLE_FILE, hash_files
+from kfp_azureml.runtime.errors import ModelError, OutputError
+from kfp_azureml.runtime.outputs import scratch_folder
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -49,8 +49,8 @@ def download_model(client: MLClient, name: str, version: str, to: Path) -> Downl
         ModelError: If there is no such model, or the files are not those that were registered.
         OutputError: If its folder is there already.
     """
-    check_name("model", name)
-    check_name("version", version)
+    check_name(RESOURCE, name, "model")
+    check_name(RESOURCE, version, "version")
     target = to / name
     if target.exists():
         raise OutputError(f"{target} exists: remove it or name another folder with --to")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kfp_azureml.azureml.names import RESOURCE, check_name
 from kfp_azureml.azureml.properties import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.content import spec_hash
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.interface import interface
-from kfp_azureml.azureml_pipelines.names import check_name
 from kfp_azureml.azureml_pipelines.spec import Spec
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -95,9 +95,9 @@ def get_component(client: MLClient, name: str, version: str = "") -> Component:
     Raises:
         PipelineError: If there is none.
     """
-    check_name("component", name)
+    check_name(RESOURCE, name, "component")
     if version:
-        check_name("version", version)
+        check_name(RESOURCE, version, "version")
     version = version or _versions(client, name)[0]
     component = _find(client, name, version)
     if component is None:

@@ -2,9 +2,8 @@
 
 **One way for every Python component, ours included: through kfp's own executor.** The job runs `run_component.py`,
 which makes kfp's executor input from the job's inputs and outputs, and runs the component's own command with it. So a
-step runs the very same body on Kubeflow, on a laptop and on Azure ML, with the same results. The works' own command
-lines (`python -m kfp_azureml.train.train`) would be shorter to read in a job, but they return no values: later steps
-need accuracy, verdict, model name and version. A container component runs its own command (see `container_command`).
+step runs the very same body on Kubeflow, on a laptop and on Azure ML, with the same results and the same returned
+values. A container component runs its own command (see `container_command`).
 
 **No value is a part of a command.** Azure ML puts `${{inputs.x}}` into the command's text, which a shell then runs; so
 values are read from the environment instead, where Azure ML leaves them too (see `in_job/job_text.py`).

@@ -24,7 +24,7 @@ from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

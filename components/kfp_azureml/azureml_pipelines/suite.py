@@ -14,8 +14,8 @@ from kfp_azureml.azureml_pipelines.graph import Graph
 from kfp_azureml.azureml_pipelines.job import node_spec
 from kfp_azureml.azureml_pipelines.spec import Spec, component_spec
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.compiling.sources import PACKAGE
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.compiling.sources import STEPS
+from kfp_azureml.runtime.errors import PipelineError
 
 
 def suite_specs(options: PipelineOptions | None = None, version: str = __version__) -> Iterator[Spec]:
@@ -25,18 +25,18 @@ def suite_specs(options: PipelineOptions | None = None, version: str = __version
         options: Which images they run in; None: those that the component.yaml files name.
         version: Their version.
     """
-    for face in sorted(PACKAGE.glob("*/component.py")):
+    for face in sorted(STEPS.glob("*/component.py")):
         yield suite_spec(face.parent.name, options or PipelineOptions(), version)
 
 
 def suite_spec(name: str, options: PipelineOptions, version: str = __version__) -> Spec:
     """Return one of the suite's components; see `suite_specs`."""
-    definition = read_component(PACKAGE / name / "component.yaml")
+    definition = read_component(STEPS / name / "component.yaml")
     in_azure = definition.image == images.AZURE_IMAGE
     image = options.azure_image if in_azure else options.ml_image
     if name == "train" and options.gpu:
         image = options.ml_gpu_image
-    module = importlib.import_module(f"kfp_azureml.{name}.component")
+    module = importlib.import_module(f"kfp_azureml.steps.{name}.component")
     # As in our pipelines: what acts in Azure is done each time.
     return component_spec(
         replace(definition, image=image), display_name=module.DISPLAY_NAME, deterministic=not in_azure, version=version

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from kfp_azureml.compiling.documents import Compiled
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 
 def check_absent_values(compiled: Compiled, arguments: Mapping[str, Any]) -> None:

@@ -9,8 +9,8 @@ from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import errors_in, importing_beside, load_builder
 from kfp_azureml.compiling.task_images import image_names, with_images
 from kfp_azureml.compiling.validation import validate_documents
-from kfp_azureml.errors import PipelineError
-from kfp_azureml.outputs import whole_file
+from kfp_azureml.runtime.errors import PipelineError
+from kfp_azureml.runtime.outputs import whole_file
 
 
 def compile_pipeline(source: Path, output: Path, options: PipelineOptions) -> tuple[str, ...]:

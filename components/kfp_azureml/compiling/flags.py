@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kfp_azureml.compiling.param_option import by_name
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:
     from kfp_azureml.compiling.gpu import Gpu

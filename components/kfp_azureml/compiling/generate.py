@@ -11,14 +11,14 @@ from pathlib import Path
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.interface import interface
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.compiling.sources import PACKAGE, shipped_pipelines
+from kfp_azureml.compiling.sources import STEPS, shipped_pipelines
 
 BEGIN, END = "<!-- interface: written by `make generate` -->", "<!-- end of interface -->"
 
 
 def component_names() -> list[str]:
     """Return the suite's components, by the names of their folders."""
-    return sorted(face.parent.name for face in PACKAGE.glob("*/component.py"))
+    return sorted(face.parent.name for face in STEPS.glob("*/component.py"))
 
 
 def generate(components: Path, pipelines: Path) -> None:
@@ -31,7 +31,7 @@ def generate(components: Path, pipelines: Path) -> None:
     from kfp import compiler
 
     for name in component_names():
-        module = importlib.import_module(f"kfp_azureml.{name}.component")
+        module = importlib.import_module(f"kfp_azureml.steps.{name}.component")
         component = getattr(module, name)
         folder = components / name
         compiler.Compiler().compile(component, str(folder / "component.yaml"))
@@ -52,7 +52,7 @@ def _with_interface(readme: Path, title: str, text: str) -> str:
 
 def main() -> None:
     """Write the generated files of this checkout."""
-    generate(PACKAGE, shipped_pipelines())
+    generate(STEPS, shipped_pipelines())
 
 
 if __name__ == "__main__":

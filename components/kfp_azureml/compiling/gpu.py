@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 # Names of resources, labels and taints as Kubernetes takes them: DOMAIN/NAME, the domain optional for the latter two.
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 ARGUMENT_BYTES = 128 * 1024 - 1
 """The longest argument or environment variable of a process: MAX_ARG_STRLEN in Linux's binfmts.h, less its end."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kfp_azureml import images
 from kfp_azureml.compiling.gpu import Gpu
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 # As https://github.com/distribution/reference defines them: a host with a port perhaps, then lower-case path parts.
 _REGISTRY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")

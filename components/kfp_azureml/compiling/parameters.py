@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.compiling.documents import read_compiled
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 # How each of KFP's parameter types is read, what has to come of it, and how that is said to a person.
 _READ: dict[str, tuple[Callable[[str], Any], type, str]] = {

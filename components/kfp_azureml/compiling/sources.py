@@ -15,9 +15,10 @@ from types import ModuleType
 from typing import Any
 
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.errors import KfpAzuremlError, PipelineError, first_line
+from kfp_azureml.runtime.errors import KfpAzuremlError, PipelineError, first_line
 
 PACKAGE = Path(__file__).parents[1]
+STEPS = PACKAGE / "steps"
 
 _INSTALLED = (PACKAGE, *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")))
 """Where modules are that belong to nobody's pipeline."""

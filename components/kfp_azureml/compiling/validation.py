@@ -10,7 +10,7 @@ from typing import Any
 
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.references import dangling_references, platform_executors
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 
 def validate_compiled(path: Path) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import Literal
 
-from kfp_azureml.errors import DataError
-from kfp_azureml.file_kinds import HEAD_BYTES, looks_like
+from kfp_azureml.runtime.errors import DataError
+from kfp_azureml.runtime.file_kinds import HEAD_BYTES, looks_like
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kfp_azureml.errors import DataError
+from kfp_azureml.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from kfp_azureml.imagesets.image_set import ImageSet

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kfp_azureml.errors import DataError, first_line
-from kfp_azureml.file_kinds import HEAD_BYTES, looks_like
 from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
+from kfp_azureml.runtime.errors import DataError, first_line
+from kfp_azureml.runtime.file_kinds import HEAD_BYTES, looks_like
 
 if TYPE_CHECKING:
     import numpy as np

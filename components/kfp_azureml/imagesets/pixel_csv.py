@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from kfp_azureml.errors import DataError, first_line
-from kfp_azureml.file_kinds import HEAD_BYTES, looks_like
 from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
+from kfp_azureml.runtime.errors import DataError, first_line
+from kfp_azureml.runtime.file_kinds import HEAD_BYTES, looks_like
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from kfp_azureml.azcreds import service_principal
-from kfp_azureml.errors import DataError, first_line
+from kfp_azureml.runtime.errors import DataError, first_line
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.errors import KubeflowError
 from kfp_azureml.kubeflow.failures import no_answer
+from kfp_azureml.runtime.errors import KubeflowError
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api

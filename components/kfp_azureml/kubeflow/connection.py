@@ -12,11 +12,11 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.errors import KubeflowError
 from kfp_azureml.kubeflow import failures
 from kfp_azureml.kubeflow.cluster import NAMESPACE
 from kfp_azureml.kubeflow.failures import NotTheApiError, api_errors
-from kfp_azureml.text_files import read_user_text
+from kfp_azureml.runtime.errors import KubeflowError
+from kfp_azureml.runtime.text_files import read_user_text
 
 if TYPE_CHECKING:
     from kfp import Client

@@ -6,9 +6,9 @@ from base64 import b64encode
 from typing import Any
 
 from kfp_azureml.azcreds import KEYS, SECRET_NAME
-from kfp_azureml.errors import KubeflowError
 from kfp_azureml.kubeflow.cluster import REQUEST_SECONDS, Cluster, cluster_errors
 from kfp_azureml.kubeflow.secret_values import SecretValues
+from kfp_azureml.runtime.errors import KubeflowError
 
 _LABELS = {"app.kubernetes.io/managed-by": "kfp-azureml"}
 _ATTEMPTS = 5

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kfp_azureml.errors import CredentialsError
 from kfp_azureml.kubeflow.secret_values import SecretValues
+from kfp_azureml.runtime.errors import CredentialsError
 
 _MANAGEMENT_SCOPE = "https://management.azure.com/.default"
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kfp_azureml.azcreds import KEYS, flaw
-from kfp_azureml.errors import CredentialsError
-from kfp_azureml.text_files import read_user_text
+from kfp_azureml.runtime.errors import CredentialsError
+from kfp_azureml.runtime.text_files import read_user_text
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GUIDS = ("AZ_SUBSCRIPTION_ID", "AZ_TENANT_ID", "AZ_CLIENT_ID")

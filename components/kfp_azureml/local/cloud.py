@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.local.containers import CERTIFICATES
 from kfp_azureml.local.environments import azure, everybodys, packages, proxies
 from kfp_azureml.local.limits import check_proxies
 from kfp_azureml.local.processes import child_group
 from kfp_azureml.local.step_process import how_it_ended
-from kfp_azureml.terminal import plain
+from kfp_azureml.runtime.errors import PipelineError
+from kfp_azureml.runtime.terminal import plain
 
 READY_SECONDS = 600.0
 """A first start installs Azurite, over whatever network there is."""

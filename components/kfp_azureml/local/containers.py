@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.task_images import image_names
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.images import RUN_AS_USER
 from kfp_azureml.local.environments import Offer
 from kfp_azureml.local.packages import split_command
 from kfp_azureml.local.step_process import EXECUTOR
 from kfp_azureml.local.task import read_task
-from kfp_azureml.steps import EVENTS_FILE
+from kfp_azureml.runtime.errors import PipelineError
+from kfp_azureml.runtime.step import EVENTS_FILE
 
 if TYPE_CHECKING:
     from docker import DockerClient

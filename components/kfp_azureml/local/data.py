@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from kfp_azureml.errors import DataError, OutputError
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, SHA256
 from kfp_azureml.imagesets.idx import file_names
 from kfp_azureml.imagesets.source import InputStream, open_source
 from kfp_azureml.local.environments import everybodys, proxies
-from kfp_azureml.outputs import whole_folder
+from kfp_azureml.runtime.errors import DataError, OutputError
+from kfp_azureml.runtime.outputs import whole_folder
 
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 APT_SECONDS = 300.0

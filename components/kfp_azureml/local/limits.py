@@ -7,8 +7,8 @@ import os
 import resource
 from collections.abc import Mapping
 
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.local.environments import proxies
+from kfp_azureml.runtime.errors import PipelineError
 
 OPEN_FILES = 1024
 """Files that each process of a run may have open: what Linux allows where nobody says anything."""

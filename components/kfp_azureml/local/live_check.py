@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kfp_azureml.errors import DeploymentError
 from kfp_azureml.local.cloud import Cloud
 from kfp_azureml.local.processes import child_group
 from kfp_azureml.local.step_process import how_it_ended
-from kfp_azureml.steps import run_step
+from kfp_azureml.runtime.errors import DeploymentError
+from kfp_azureml.runtime.step import run_step
 
 CURL_FILE = "endpoint.curl"
 TIMEOUT_SECONDS = 300.0
@@ -122,7 +122,7 @@ def _ask() -> None:
     import azure.ai.ml  # noqa: F401 - loaded before the question comes
     import httpx
 
-    from kfp_azureml.aml_deploy_model.endpoint import scoring_key
+    from kfp_azureml.azureml.rollout.endpoint import scoring_key
     from kfp_azureml.azureml.workspace import workspace_client
 
     question: dict[str, Any] = json.load(sys.stdin)

@@ -9,7 +9,7 @@ from pathlib import Path
 from kfp_azureml.local.containers import CONTAINER_ENDED
 from kfp_azureml.local.pipeline_process import PIPELINE_ENDED
 from kfp_azureml.local.step_process import TASK_ENDED, how_it_ended
-from kfp_azureml.terminal import plain
+from kfp_azureml.runtime.terminal import plain
 
 LAST_LINES = 3
 """How many lines are quoted where nothing says more."""

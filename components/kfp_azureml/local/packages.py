@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.local.environments import everybodys, packages, proxies
 from kfp_azureml.local.task import Task
+from kfp_azureml.runtime.errors import PipelineError
 
 INSTALL_SECONDS = 1800
 _EXECUTOR = "kfp.dsl.executor_main"

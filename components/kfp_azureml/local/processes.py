@@ -1,7 +1,7 @@
 """Child processes that end when their owner ends, whatever way it ends.
 
 Every child leads a session of its own, so that a Ctrl-C in the terminal reaches only the owner, which then ends the
-child's whole process group in order. Should the owner be killed, a leash does it: a small process (`leash.py`) that
+child's whole process group in order. Should the owner be killed, a leash does it: a small process (`watchdog.py`) that
 hangs on a pipe from the owner and outlives whatever happens to the group.
 """
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from kfp_azureml.local import leash
+from kfp_azureml.local import watchdog
 from kfp_azureml.local.environments import everybodys
 
 
@@ -48,7 +48,7 @@ def child_group(
             yield child
         finally:
             # Polling the child reaps it: as a zombie it would keep its group alive.
-            leash.end_group(child.pid, still_there=lambda: child.poll() is None or leash.group_lives(child.pid))
+            watchdog.end_group(child.pid, still_there=lambda: child.poll() is None or watchdog.group_lives(child.pid))
             child.wait()
             for stream in (child.stdin, child.stdout, child.stderr):
                 if stream is not None:
@@ -56,11 +56,11 @@ def child_group(
 
 
 @contextmanager
-def _leash() -> Iterator[leash.Hold]:
+def _leash() -> Iterator[watchdog.Hold]:
     """Start a leash and yield what tells it the group to end; it ends with the block."""
     process = subprocess.Popen(
         # -I and -S: it needs the standard library only, and starts in milliseconds.
-        [sys.executable, "-I", "-S", str(Path(leash.__file__))],
+        [sys.executable, "-I", "-S", str(Path(watchdog.__file__))],
         stdin=subprocess.PIPE,
         env=everybodys(),
         start_new_session=True,

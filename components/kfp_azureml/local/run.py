@@ -21,7 +21,6 @@ from kfp_azureml.compiling.lengths import check_lengths
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
-from kfp_azureml.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, CLASSES
 from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
@@ -36,6 +35,7 @@ from kfp_azureml.local.pipeline_process import StepSettings
 from kfp_azureml.local.screen import Screen
 from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise
+from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from kfp_azureml.local.events import StepRecord
-from kfp_azureml.terminal import plain
+from kfp_azureml.runtime.terminal import plain
 
 QUIET_SECONDS = 10.0
 """How often a running step gets a line where lines cannot be overwritten."""

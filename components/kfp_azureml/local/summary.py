@@ -13,7 +13,7 @@ from platform import python_version
 
 from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.live_check import LiveCheck
-from kfp_azureml.outputs import whole_file
+from kfp_azureml.runtime.outputs import whole_file
 
 PACKAGES = ("kfp-azureml", "kfp", "azure-ai-ml", "tensorflow-cpu", "keras", "onnxruntime", "pyarrow")
 

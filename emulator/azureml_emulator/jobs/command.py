@@ -9,8 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator import integrity, processes
-from azureml_emulator.arm import ArmError
+from azureml_emulator.control_plane.arm import ArmError
 from azureml_emulator.jobs import delivery
 from azureml_emulator.jobs.context import JobContext, find_asset
 from azureml_emulator.jobs.environments import find_python
@@ -18,7 +17,9 @@ from azureml_emulator.jobs.expressions import render_command
 from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, shipped
 from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import CommandSpec
-from azureml_emulator.processes import ChildProcess
+from azureml_emulator.machine import processes
+from azureml_emulator.machine.processes import ChildProcess
+from azureml_emulator.scoring import integrity
 
 LOG_TAIL_LINES = 20
 SHELL = shutil.which("bash") or "/bin/bash"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from azureml_emulator.arm import PROVIDER, ArmError
-from azureml_emulator.blobs import Blobs
-from azureml_emulator.identity import Tokens
+from azureml_emulator.control_plane.arm import PROVIDER, ArmError
+from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.settings import Settings
+from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import Document, Store
 
 DEFAULT_VERSION = "azureml_default"

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator import integrity
-from azureml_emulator.arm import ArmError, bad_request
-from azureml_emulator.blobs import BLOB_STORE
+from azureml_emulator.control_plane.arm import ArmError, bad_request
 from azureml_emulator.jobs.context import JobContext, find_asset
 from azureml_emulator.jobs.expressions import substitute
 from azureml_emulator.jobs.runs import Run
 from azureml_emulator.jobs.specs import DATA_TYPES, Data, Value
+from azureml_emulator.scoring import integrity
+from azureml_emulator.storage.blobs import BLOB_STORE
 from azureml_emulator.store import Document
 
 DEFAULT_PLACE = "azureml://datastores/${{default_datastore}}/paths/azureml/${{name}}/${{output_name}}/"

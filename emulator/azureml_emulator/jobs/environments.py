@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator import conda
 from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.scoring import environments
 from azureml_emulator.store import Document, Store
 
 
@@ -33,11 +33,13 @@ async def find_python(store: Store, stand_ins: Mapping[str, Path], environment_i
     if not properties.get("condaFile"):
         name, version = environment["id"].split("/")[-3::2]
         has = "an image" if properties.get("image") else "a build context"
-        raise conda.image_build_failure(
+        raise environments.image_build_failure(
             f"The environment {name}:{version} has no conda file, only {has}: the emulator runs no images. Start it"
             f" with --environment-python {name}=PYTHON, where PYTHON is an interpreter that can run the job."
         )
-    return await conda.build_environment(conda.parse_conda_file(properties["condaFile"])) / "bin" / "python"
+    return (
+        await environments.build_environment(environments.parse_conda_file(properties["condaFile"])) / "bin" / "python"
+    )
 
 
 def _names(environment: Document) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from azureml_emulator.blobs import Blobs
+from azureml_emulator.storage.blobs import Blobs
 
 SHIP_SECONDS = 0.5
 STD_LOG = "user_logs/std_log.txt"

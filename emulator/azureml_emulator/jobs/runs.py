@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from azureml_emulator.arm import now
-from azureml_emulator.blobs import ARTIFACT_STORE
+from azureml_emulator.control_plane.arm import now
+from azureml_emulator.storage.blobs import ARTIFACT_STORE
 from azureml_emulator.store import Document
 
 SCHEMA = """

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from azureml_emulator.arm import bad_request, not_emulated, object_in
-from azureml_emulator.durations import duration_seconds
+from azureml_emulator.control_plane.arm import bad_request, not_emulated, object_in
+from azureml_emulator.control_plane.durations import duration_seconds
 from azureml_emulator.store import Document
 
 DATA_TYPES = {

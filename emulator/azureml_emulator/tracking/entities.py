@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from azureml_emulator.context import Services
 from azureml_emulator.jobs.runs import Run, Status, experiment_id
-from azureml_emulator.services import Services
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document
 from azureml_emulator.tracking.records import Experiment, Metric

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.services import services
+from azureml_emulator.context import services
 from azureml_emulator.tracking import fields, filters
 from azureml_emulator.tracking.entities import show_experiment
 from azureml_emulator.tracking.errors import does_not_exist, invalid

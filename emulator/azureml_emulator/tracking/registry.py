@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from azureml_emulator.arm import new_resource
-from azureml_emulator.blobs import DATASTORE_PATH
-from azureml_emulator.services import Services
+from azureml_emulator.context import Services
+from azureml_emulator.control_plane.arm import new_resource
+from azureml_emulator.storage.blobs import DATASTORE_PATH
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields
 from azureml_emulator.tracking.artifacts import DATASTORES, RUNS, Place, place_of_run

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.arm import now
+from azureml_emulator.context import Services, services
+from azureml_emulator.control_plane.arm import now
 from azureml_emulator.jobs.runs import MLFLOW, Run, Status
-from azureml_emulator.services import Services, services
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters
 from azureml_emulator.tracking.entities import (

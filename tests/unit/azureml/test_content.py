@@ -1,5 +1,5 @@
 from kfp_azureml.azureml.content import content_hash, text_hash
-from kfp_azureml.model_folder import hash_files
+from kfp_azureml.models.model_folder import hash_files
 
 
 def folder(path, files):

@@ -2,7 +2,7 @@ import pytest
 
 from kfp_azureml.azureml.credentials import chosen_credential, credential
 from kfp_azureml.azureml.renewal import forget_tokens
-from kfp_azureml.errors import CredentialsError
+from kfp_azureml.runtime.errors import CredentialsError
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 PRINCIPAL = {"AZ_TENANT_ID": TENANT, "AZ_CLIENT_ID": "client", "AZ_CLIENT_SECRET": "hidden"}

@@ -10,7 +10,7 @@ from azure.core.exceptions import HttpResponseError
 
 from kfp_azureml.azureml import data_references
 from kfp_azureml.azureml.data_references import locate
-from kfp_azureml.errors import CredentialsError, DataError, WorkspaceError
+from kfp_azureml.runtime.errors import CredentialsError, DataError, WorkspaceError
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 OTHER = "/subscriptions/s2/resourceGroups/g2/providers/Microsoft.MachineLearningServices/workspaces/w2"

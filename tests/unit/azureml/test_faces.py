@@ -4,15 +4,15 @@ import inspect
 
 import pytest
 
-from kfp_azureml.aml_deploy_model.component import aml_deploy_model
-from kfp_azureml.aml_deploy_model.deploy import deploy_model
-from kfp_azureml.aml_deploy_model.plan import INSTANCE_TYPE
-from kfp_azureml.aml_preflight.component import aml_preflight
-from kfp_azureml.aml_preflight.preflight import preflight
-from kfp_azureml.aml_reconcile.component import aml_reconcile
-from kfp_azureml.aml_reconcile.reconcile import reconcile
-from kfp_azureml.aml_register_model.component import aml_register_model
-from kfp_azureml.aml_register_model.register import register_model
+from kfp_azureml.azureml.rollout.desired_state import INSTANCE_TYPE
+from kfp_azureml.steps.aml_deploy_model.component import aml_deploy_model
+from kfp_azureml.steps.aml_deploy_model.deploy import deploy_model
+from kfp_azureml.steps.aml_preflight.component import aml_preflight
+from kfp_azureml.steps.aml_preflight.preflight import preflight
+from kfp_azureml.steps.aml_reconcile.component import aml_reconcile
+from kfp_azureml.steps.aml_reconcile.reconcile import reconcile
+from kfp_azureml.steps.aml_register_model.component import aml_register_model
+from kfp_azureml.steps.aml_register_model.register import register_model
 
 
 def defaults(function):

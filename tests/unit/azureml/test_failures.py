@@ -12,7 +12,7 @@ from http_double import json_response
 from https_double import answer_https
 from kfp_azureml.azureml.credentials import FEDERATED_TOKEN_FILE, credential
 from kfp_azureml.azureml.failures import azure_errors, error_codes, explain
-from kfp_azureml.errors import CredentialsError, DeploymentError, KfpAzuremlError, WorkspaceError
+from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, KfpAzuremlError, WorkspaceError
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from kfp_azureml.azureml.failures import (
     never_provisioned,
 )
 from kfp_azureml.azureml.service_error import read_service_error
-from kfp_azureml.errors import DeploymentError, ModelError, WorkspaceError
+from kfp_azureml.runtime.errors import DeploymentError, ModelError, WorkspaceError
 
 GUIDE = " Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error"
 VALIDATION = "One or more validation errors occurred."

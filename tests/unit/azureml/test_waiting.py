@@ -21,7 +21,7 @@ from http_double import json_response
 from https_double import answer_https
 from kfp_azureml.azureml import retries, waiting
 from kfp_azureml.azureml.waiting import Deadline, run_operation, shown, wait_until_settled
-from kfp_azureml.errors import DeploymentError
+from kfp_azureml.runtime.errors import DeploymentError
 
 PAGE = "https://studio"
 

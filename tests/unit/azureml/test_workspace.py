@@ -8,7 +8,7 @@ from azure.ai.ml import MLClient
 
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url, workspace_client
 from kfp_azureml.azureml.workspace_config import configured_workspace
-from kfp_azureml.errors import CredentialsError, WorkspaceError
+from kfp_azureml.runtime.errors import CredentialsError, WorkspaceError
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from kfp_azureml.azureml_pipelines import connection
 from kfp_azureml.azureml_pipelines.command import aml_command
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import InvalidNameError
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_what_cannot_be_a_name_is_not_asked_for(
 ) -> None:
     monkeypatch.setattr(connection, "connect", lambda *_: SimpleNamespace())  # which answers nothing
     result = CliRunner().invoke(aml_command, words)
-    assert isinstance(result.exception, PipelineError)
-    assert str(result.exception).startswith(f"{what}: a name has up to 255 letters")
+    assert isinstance(result.exception, InvalidNameError)
+    assert str(result.exception).startswith(f"{what}: Azure ML accepts at most 255 letters")
 
 
 def test_a_component_with_an_empty_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from kfp_azureml.azureml_pipelines.compute import check_computes
 from kfp_azureml.azureml_pipelines.placement import Placement, parse_placement
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 
 def client(**states: str) -> SimpleNamespace:

@@ -7,7 +7,7 @@ import pytest
 from azureml_commands import run_command, snapshot
 from kfp_azureml.azureml_pipelines.conditions import OUTPUT, Term, condition_spec, parse_condition
 from kfp_azureml.azureml_pipelines.spec import IN_JOB
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 GATE = "inputs.parameter_values['pipelinechannel--gate-Output']"
 COUNT = "inputs.parameter_values['pipelinechannel--count']"

@@ -19,7 +19,7 @@ from kfp_azureml.azureml_pipelines.job import pipeline_job
 from kfp_azureml.azureml_pipelines.placement import Placement
 from kfp_azureml.azureml_pipelines.submit import load_pipeline_job
 from kfp_azureml.compiling.sources import shipped_pipelines
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 documents = yaml.safe_load_all((shipped_pipelines() / "image_classification.yaml").read_text())
 job = pipeline_job(read_graph(*documents), {{"resource_group": "g", "workspace": "w"}}, Placement(), "e")
 with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ from hostile_texts import HOSTILE
 from kfp_azureml.azureml_pipelines.definition import Definition
 from kfp_azureml.azureml_pipelines.parameters import as_primitive
 from kfp_azureml.azureml_pipelines.spec import component_spec
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 Define = Callable[[Any], Definition]
 

@@ -11,7 +11,7 @@ from kfp.dsl import Dataset, Input, Output
 from kfp_azureml import use_azure_secret
 from kfp_azureml.azureml_pipelines.graph import Constant, Graph, NodeOutput, PipelineInput, Text, read_graph
 from kfp_azureml.compiling.sources import shipped_pipelines
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 Read = Callable[[Any], Graph]
 

@@ -20,7 +20,7 @@ from kfp_azureml.azureml_pipelines.in_job.job_text import decode
 from kfp_azureml.azureml_pipelines.job import pipeline_job
 from kfp_azureml.azureml_pipelines.placement import Placement, parse_placement
 from kfp_azureml.compiling.sources import shipped_pipelines
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 Read = Callable[[Any], Graph]
 WORKSPACE = {"resource_group": "g", "workspace": "w"}

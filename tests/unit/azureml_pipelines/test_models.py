@@ -11,8 +11,8 @@ import pytest
 from kfp_azureml.azureml.content import content_hash
 from kfp_azureml.azureml.properties import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.models import download_model
-from kfp_azureml.errors import ModelError, OutputError
-from kfp_azureml.model_folder import SAMPLE_FILE, hash_files
+from kfp_azureml.models.model_folder import SAMPLE_FILE, hash_files
+from kfp_azureml.runtime.errors import ModelError, OutputError
 
 
 def client_of(model: Path, properties: dict[str, str] | None) -> SimpleNamespace:

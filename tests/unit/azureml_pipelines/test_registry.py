@@ -22,7 +22,7 @@ from kfp_azureml.azureml_pipelines.registry import (
 from kfp_azureml.azureml_pipelines.spec import Spec
 from kfp_azureml.azureml_pipelines.suite import suite_spec
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 PAGE = 3
 

@@ -16,7 +16,7 @@ from kfp_azureml.azureml_pipelines.spec import component_spec
 from kfp_azureml.azureml_pipelines.suite import suite_spec, suite_specs
 from kfp_azureml.compiling.gpu import Gpu
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 Define = Callable[[Any], Definition]
 

@@ -10,7 +10,7 @@ from kfp_azureml.compiling import compile as compile_module
 from kfp_azureml.compiling.command import compile_command
 from kfp_azureml.compiling.gpu import Gpu, Taint
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 DIGEST = f"sha256:{'a' * 64}"
 EVERYTHING = PipelineOptions(

@@ -4,7 +4,7 @@ import pytest
 
 from kfp_azureml.compiling.gpu import Gpu, Taint
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 
 @pytest.mark.parametrize(

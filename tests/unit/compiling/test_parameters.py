@@ -3,7 +3,7 @@
 import pytest
 
 from kfp_azureml.compiling.parameters import Parameter, check_complete, parse_values
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 DECLARED = {
     "name": Parameter("STRING"),

@@ -13,7 +13,7 @@ from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.validation import validate_compiled
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 PROGRAM = str(Path(sys.executable).with_name("kfp-azureml"))
 SOURCE = """

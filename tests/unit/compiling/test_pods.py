@@ -10,7 +10,7 @@ from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.pods import for_kubeflow
 from kfp_azureml.compiling.validation import validate_compiled
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 
 @dsl.component(base_image="example/ml:1", install_kfp_package=False)

@@ -7,7 +7,7 @@ import pytest
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import find_pipeline, load_builder
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 SOURCE = """
 from kfp import dsl

@@ -12,7 +12,7 @@ from kfp_azureml.compiling.command import compile_command
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import PACKAGE
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 REGISTRY = "example.azurecr.io/team"
 DIGEST = f"sha256:{'a' * 64}"

@@ -9,7 +9,7 @@ from kfp import compiler, dsl, kubernetes
 
 from kfp_azureml.compiling.references import dangling_references
 from kfp_azureml.compiling.validation import validate_compiled
-from kfp_azureml.errors import PipelineError
+from kfp_azureml.runtime.errors import PipelineError
 
 
 @dsl.component(base_image="python:3.11")

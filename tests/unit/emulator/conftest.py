@@ -15,23 +15,23 @@ import pytest
 from azure.core import MatchConditions
 from azure.storage.blob import BlobProperties
 
-from azureml_emulator.app import OPERATED_KINDS, build_app
-from azureml_emulator.blobs import Blobs
-from azureml_emulator.certificates import Certificates
-from azureml_emulator.identity import Tokens
-from azureml_emulator.inference import InferenceServers
+from azureml_emulator.context import Services
+from azureml_emulator.control_plane import workspaces
+from azureml_emulator.control_plane.operations import Operations
+from azureml_emulator.control_plane.transitions import Transitions
+from azureml_emulator.hosts.identity import Tokens
+from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
 from azureml_emulator.jobs.context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
-from azureml_emulator.metrics import RequestMetrics
-from azureml_emulator.operations import Operations
-from azureml_emulator.resources import workspaces
-from azureml_emulator.services import Services
+from azureml_emulator.machine.certificates import Certificates
+from azureml_emulator.scoring.inference_server import InferenceServers
+from azureml_emulator.scoring.metrics import RequestMetrics
 from azureml_emulator.settings import Settings
-from azureml_emulator.storage import StorageAccount
+from azureml_emulator.storage.azurite import StorageAccount
+from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import Store
 from azureml_emulator.tracking.records import Records
-from azureml_emulator.transitions import Transitions
 
 
 class Clock:

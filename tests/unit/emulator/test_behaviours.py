@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from azureml_emulator.behaviours import Behaviour, Behaviours, behaviour_from_dict
+from azureml_emulator.test_control.behaviours import Behaviour, Behaviours, behaviour_from_dict
 
 
 @pytest.mark.parametrize(

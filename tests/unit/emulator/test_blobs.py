@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.arm import ArmError
-from azureml_emulator.blobs import DATASTORES, Blobs
-from azureml_emulator.certificates import Certificates
-from azureml_emulator.storage import StorageAccount
+from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.machine.certificates import Certificates
+from azureml_emulator.storage.azurite import StorageAccount
+from azureml_emulator.storage.blobs import DATASTORES, Blobs
 
 
 class FakeContainers:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.cache import cache_root, cached_folder
+from azureml_emulator.machine.cache import cache_root, cached_folder
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.certificates import make_certificates
+from azureml_emulator.machine.certificates import make_certificates
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from azureml_emulator.arm import ArmError
-from azureml_emulator.conda import parse_conda_file
+from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.scoring.environments import parse_conda_file
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 

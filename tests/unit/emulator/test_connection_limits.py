@@ -13,11 +13,11 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from azureml_emulator.certificates import Certificates, make_certificates
-from azureml_emulator.connection_limits import Limits, affordable_connections
 from azureml_emulator.errors import EmulatorError
-from azureml_emulator.proxy import running_proxy
-from azureml_emulator.service import _web_server
+from azureml_emulator.machine.certificates import Certificates, make_certificates
+from azureml_emulator.machine.connection_limits import Limits, affordable_connections
+from azureml_emulator.machine.proxy import running_proxy
+from azureml_emulator.startup import _web_server
 
 pytestmark = pytest.mark.anyio
 

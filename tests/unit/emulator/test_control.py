@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from azureml_emulator.behaviours import Behaviour
-from azureml_emulator.control import HOST
-from azureml_emulator.faults import Answer, HoldOperation, Reset
 from azureml_emulator.settings import Settings
+from azureml_emulator.test_control.api import HOST
+from azureml_emulator.test_control.behaviours import Behaviour
+from azureml_emulator.test_control.faults import Answer, HoldOperation, Reset
 
 from .conftest import App
 from .test_online_endpoints import deploy, operation_of, put_endpoint

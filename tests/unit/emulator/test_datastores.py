@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from azureml_emulator.resources import datastores
+from azureml_emulator.control_plane import datastores
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
 

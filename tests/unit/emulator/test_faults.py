@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from azureml_emulator.faults import (
+from azureml_emulator.test_control.faults import (
     KINDS,
     Answer,
     Delay,

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from azureml_emulator.behaviours import Behaviour
 from azureml_emulator.settings import Settings
+from azureml_emulator.test_control.behaviours import Behaviour
 
 from .conftest import App
 from .test_online_endpoints import deploy, operation_of, put_endpoint

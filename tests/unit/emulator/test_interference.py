@@ -11,15 +11,25 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from azureml_emulator.app import build_app
-from azureml_emulator.connections import EXTENSION
-from azureml_emulator.faults import Answer, Delay, EndOperation, ExpireToken, Fault, FaultPlan, Hide, Reset, Truncate
-from azureml_emulator.host_errors import host_error
-from azureml_emulator.identity import Tokens
-from azureml_emulator.interference import Interference
-from azureml_emulator.recording import Recorder
+from azureml_emulator.hosts.errors import host_error
+from azureml_emulator.hosts.identity import Tokens
+from azureml_emulator.hosts.routes import build_app
+from azureml_emulator.machine.connections import EXTENSION
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import EndpointKeys
+from azureml_emulator.test_control.faults import (
+    Answer,
+    Delay,
+    EndOperation,
+    ExpireToken,
+    Fault,
+    FaultPlan,
+    Hide,
+    Reset,
+    Truncate,
+)
+from azureml_emulator.test_control.interference import Interference
+from azureml_emulator.test_control.recording import Recorder
 
 from .conftest import App
 from .test_online_endpoints import deploy, operation_of, put_endpoint

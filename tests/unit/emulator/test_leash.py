@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator import processes
-from azureml_emulator.processes import ChildProcess
+from azureml_emulator.machine import processes
+from azureml_emulator.machine.processes import ChildProcess
 from processes import processes_of, wait_until
 
 # A server with two workers, which says when all of them are there; the folder in its arguments tells it from others.
@@ -27,7 +27,7 @@ STUBBORN_SERVER = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)
 HOLDER = """
 import asyncio, sys
 from pathlib import Path
-from azureml_emulator.processes import ChildProcess
+from azureml_emulator.machine.processes import ChildProcess
 
 async def main():
     folder = Path(sys.argv[1])

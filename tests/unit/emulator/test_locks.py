@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.locks import is_locked, locked
-from azureml_emulator.processes import ChildProcess
+from azureml_emulator.machine.locks import is_locked, locked
+from azureml_emulator.machine.processes import ChildProcess
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from azureml_emulator.mirroring import choose_mirror
+from azureml_emulator.scoring.mirroring import choose_mirror
 
 from .conftest import App
 from .test_scoring import FakeServer, ask, echo, serve

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.arm import ArmError
-from azureml_emulator.mlflow_models import ALSO_NEEDED, ENTRY_FOLDER, ENTRY_SCRIPT, read_environment
+from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.scoring.mlflow_models import ALSO_NEEDED, ENTRY_FOLDER, ENTRY_SCRIPT, read_environment
 from tiny_mlflow import COLUMNS, write_mlflow_model
 
 MLMODEL = "flavors: {python_function: {env: %s}}"

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from azureml_emulator.arm import ArmError
-from azureml_emulator.durations import duration_seconds, probe_seconds
-from azureml_emulator.resources import online_deployments, online_endpoints
-from azureml_emulator.resources.online_endpoints import checked_mirror_traffic, checked_traffic
+from azureml_emulator.control_plane import online_deployments, online_endpoints
+from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.control_plane.durations import duration_seconds, probe_seconds
+from azureml_emulator.control_plane.online_endpoints import checked_mirror_traffic, checked_traffic
 
 from .conftest import App
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.arm import ArmError, new_resource
-from azureml_emulator.operations import Operation, Operations, Outcome, Status, intended_outcome
+from azureml_emulator.control_plane.arm import ArmError, new_resource
+from azureml_emulator.control_plane.operations import Operation, Operations, Outcome, Status, intended_outcome
+from azureml_emulator.control_plane.transitions import Transitions
 from azureml_emulator.store import Store
-from azureml_emulator.transitions import Transitions
 
 ENDPOINT = "/subscriptions/s/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"
 pytestmark = pytest.mark.anyio

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from azureml_emulator.cache import cached_folder
 from azureml_emulator.cli import main
 from azureml_emulator.errors import EmulatorError
-from azureml_emulator.ownership import refuse_foreign
+from azureml_emulator.machine.cache import cached_folder
+from azureml_emulator.machine.ownership import refuse_foreign
 
 
 async def make(folder: Path) -> None:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from azureml_emulator.connections import reset
-from azureml_emulator.proxy import route, running_proxy
+from azureml_emulator.machine.connections import reset
+from azureml_emulator.machine.proxy import route, running_proxy
 
 APP, BLOB = 1, 2
 

@@ -5,8 +5,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from azureml_emulator import recording
-from azureml_emulator.recording import RecordedRequest, Recorder
+from azureml_emulator.test_control import recording
+from azureml_emulator.test_control.recording import RecordedRequest, Recorder
 
 BLOBS = "account.blob.core.windows.net"
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from azureml_emulator.metrics import METRICS, RequestMetrics
+from azureml_emulator.scoring.metrics import METRICS, RequestMetrics
 
 from .conftest import App, Clock
 from .test_scoring import CLUSTER_URL, ask, echo, serve

@@ -9,7 +9,7 @@ from azure.core.pipeline import PipelineContext, PipelineRequest
 from azure.core.pipeline.transport import HttpRequest
 from azure.storage.blob import BlobServiceClient
 
-from azureml_emulator.shared_key import sign
+from azureml_emulator.storage.shared_key import sign
 
 URL = "https://account.blob.core.windows.net"
 KEY = "a2V5"

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from azureml_emulator.cli import main
+from azureml_emulator.control_plane import workspaces
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
-from azureml_emulator.locks import locked
-from azureml_emulator.resources import workspaces
+from azureml_emulator.machine.locks import locked
 from azureml_emulator.settings import Settings
 from azureml_emulator.status import read_status
 from azureml_emulator.store import FILE_NAME as STORE_NAME

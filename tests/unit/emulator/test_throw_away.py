@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from azureml_emulator.info import LOCK_NAME
-from azureml_emulator.throw_away import MARK, throw_away_folder
+from azureml_emulator.machine.temporary_state import MARK, throw_away_folder
 
 
 def folder(place: Path, name: str, *files: str) -> Path:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.arm import ArmError, new_resource
+from azureml_emulator.control_plane.arm import ArmError, new_resource
+from azureml_emulator.control_plane.transitions import FOLLOW, State, Transitions
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document, Store
-from azureml_emulator.transitions import FOLLOW, State, Transitions
 
 from .conftest import App, Clock
 from .test_online_endpoints import deploy, operation_of, put_endpoint

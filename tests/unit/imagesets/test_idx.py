@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_azureml.errors import DataError
 from kfp_azureml.imagesets import idx
+from kfp_azureml.runtime.errors import DataError
 
 NAME = "train-some-idx-ubyte"
 UNSIGNED_BYTE = 8
@@ -124,8 +124,8 @@ LABELS = encode((2,), bytes(2))
     [
         (b"", idx.open_images, "empty"),
         (b"<html><body>404", idx.open_images, "not an idx file: it looks like an HTML page ('<html><body>404')"),
-        (gzip.compress(b"<html><body>404"), idx.open_labels, "looks like an HTML page ('<html><body>404')"),
-        (gzip.compress(gzip.compress(LABELS)), idx.open_labels, "looks like gzip data"),
+        (gzip.compress(b"<html><body>404", mtime=0), idx.open_labels, "looks like an HTML page ('<html><body>404')"),
+        (gzip.compress(gzip.compress(LABELS, mtime=0), mtime=0), idx.open_labels, "looks like gzip data"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", idx.open_images, "run `git lfs pull`"),
         (b'{"message": "Not Found"}', idx.open_images, 'looks like JSON (\'{"message": "Not Found"}\')'),
         (b"<?xml version='1.0'?><Error>", idx.open_images, "looks like XML ("),

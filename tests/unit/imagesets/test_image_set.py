@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_azureml.errors import DataError
 from kfp_azureml.imagesets import pixel_csv
 from kfp_azureml.imagesets.image_set import ImageSetInfo, images_per_group
 from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.imagesets.parquet import write_parquet
 from kfp_azureml.imagesets.pixel_csv import write_csv
+from kfp_azureml.runtime.errors import DataError
 
 GREY = (4, 4, 1)
 CLASSES = ("bag", "boot", "coat")
@@ -228,7 +228,7 @@ READ_WITH_FEW_FILES = """
 import resource, sys
 import numpy as np
 from kfp_azureml.imagesets.opening import open_image_set
-from kfp_azureml.train.batches import Split
+from kfp_azureml.steps.train.batches import Split
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 images = open_image_set(sys.argv[1])

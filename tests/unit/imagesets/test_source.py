@@ -13,10 +13,10 @@ import pytest
 
 from clock import Clock
 from http_double import Response, serving
-from kfp_azureml.errors import CredentialsError, DataError
 from kfp_azureml.imagesets import source
 from kfp_azureml.imagesets.idx import file_names
 from kfp_azureml.imagesets.source import abfss_uri, open_source
+from kfp_azureml.runtime.errors import CredentialsError, DataError
 
 NAMES = ("images", "images.gz")
 CONTENT = bytes(range(256)) * 20_000

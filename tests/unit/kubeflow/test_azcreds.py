@@ -12,10 +12,10 @@ import yaml
 from click.testing import CliRunner, Result
 
 from kfp_azureml.azcreds import KEYS
-from kfp_azureml.errors import CredentialsError, KfpAzuremlError, KubeflowError
 from kfp_azureml.kubeflow import cluster as cluster_module
 from kfp_azureml.kubeflow.secret_command import azcreds_command
 from kfp_azureml.kubeflow.secret_values import SecretValues, read_values
+from kfp_azureml.runtime.errors import CredentialsError, KfpAzuremlError, KubeflowError
 from kubernetes_api import KubernetesApi, write_kubeconfig
 
 IDS = {key: f"{number:08d}-0000-4000-8000-000000000000" for number, key in enumerate(KEYS[:3], start=1)}

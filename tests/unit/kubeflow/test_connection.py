@@ -9,10 +9,10 @@ import kfp
 import pytest
 import trustme
 
-from kfp_azureml.errors import KubeflowError
 from kfp_azureml.kubeflow import connection as connection_module
 from kfp_azureml.kubeflow import failures
 from kfp_azureml.kubeflow.connection import Connection, api_address, choose_connection, connect, page_of_run
+from kfp_azureml.runtime.errors import KubeflowError
 from kubeflow_api import Fault, KubeflowApi, running_kubeflow_api
 from kubernetes_api import KubernetesApi
 

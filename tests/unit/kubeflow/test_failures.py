@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from kfp_azureml.errors import KubeflowError
 from kfp_azureml.kubeflow import failures
+from kfp_azureml.runtime.errors import KubeflowError
 from kubeflow_api import Fault, KubeflowApi
 from submissions import submitted
 

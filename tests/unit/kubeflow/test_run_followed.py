@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from kfp_azureml.errors import CancelledError, PipelineError, RunCancelledError
 from kfp_azureml.kubeflow import following
+from kfp_azureml.runtime.errors import CancelledError, PipelineError, RunCancelledError
 from kubeflow_api import Fault, KubeflowApi, shows, task
 from kubeflow_rows import workflow_rows
 from submissions import submitted, told_of_a_failure

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.errors import CancelledError, KubeflowError, PipelineError
 from kfp_azureml.kubeflow import following
 from kfp_azureml.kubeflow import submit as submit_module
 from kfp_azureml.kubeflow.connection import Connection
 from kfp_azureml.kubeflow.submit import step_names
+from kfp_azureml.runtime.errors import CancelledError, KubeflowError, PipelineError
 from kubeflow_api import Fault, KubeflowApi, shows, task
 from submissions import COMPILED, WORKSPACE, submitted, told_of_a_failure
 

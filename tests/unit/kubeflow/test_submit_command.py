@@ -14,8 +14,8 @@ import pytest
 import trustme
 from click.testing import CliRunner, Result
 
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.kubeflow.command import submit_command
+from kfp_azureml.runtime.errors import PipelineError
 from kubeflow_api import Fault, KubeflowApi, running_kubeflow_api, shows, task
 from processes import wait_until
 from terminal import CTRL_C, Terminal, on_a_terminal

@@ -4,10 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-from kfp_azureml.cancellation import cancellable
-from kfp_azureml.errors import CancelledError
 from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.supervisor import supervise
+from kfp_azureml.runtime.cancellation import cancellable
+from kfp_azureml.runtime.errors import CancelledError
 
 pipeline, folder = map(Path, sys.argv[1:])
 try:

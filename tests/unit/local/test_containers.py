@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.images import RUN_AS_USER
 from kfp_azureml.local.containers import CERTIFICATES, ContainerSettings, check_images, container_settings
+from kfp_azureml.runtime.errors import PipelineError
 
 
 @pytest.fixture

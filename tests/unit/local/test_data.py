@@ -11,8 +11,8 @@ from urllib.response import addinfourl
 
 import pytest
 
-from kfp_azureml.errors import DataError
 from kfp_azureml.local import data as module
+from kfp_azureml.runtime.errors import DataError
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from kfp import compiler, dsl
 
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.local.cloud import Cloud
 from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.supervisor import supervise
+from kfp_azureml.runtime.errors import PipelineError
 from processes import processes_of
 
 

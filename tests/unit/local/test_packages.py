@@ -11,11 +11,11 @@ import pytest
 import yaml
 from kfp import compiler, dsl
 
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.packages import check_commands, install_packages, split_command
 from kfp_azureml.local.pipeline_process import StepSettings
 from kfp_azureml.local.supervisor import supervise
+from kfp_azureml.runtime.errors import PipelineError
 
 # A wheel needs no index: the packages of tests come from a folder.
 PACKAGE = """

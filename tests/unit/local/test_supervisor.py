@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from kfp import compiler, dsl
 
-from kfp_azureml.errors import PipelineError
 from kfp_azureml.local.events import EventLog
 from kfp_azureml.local.supervisor import supervise
+from kfp_azureml.runtime.errors import PipelineError
 from processes import processes_of, wait_until
 
 
@@ -24,8 +24,8 @@ def slow_writer(result: dsl.Output[dsl.Dataset], seconds: float = 0.0, deaf: boo
     import time
     from pathlib import Path
 
-    from kfp_azureml.outputs import whole_folder
-    from kfp_azureml.steps import progress, report, run_step
+    from kfp_azureml.runtime.outputs import whole_folder
+    from kfp_azureml.runtime.step import progress, report, run_step
 
     with run_step("slow_writer"):
         if deaf:
@@ -43,8 +43,8 @@ def broken(how: str = "user"):
     import os
     import signal
 
-    from kfp_azureml.errors import DataError
-    from kfp_azureml.steps import run_step
+    from kfp_azureml.runtime.errors import DataError
+    from kfp_azureml.runtime.step import run_step
 
     with run_step("broken"):
         if how == "user":

@@ -1,0 +1,1 @@
+"""Rollouts to online endpoints: probes, traffic shifts, watching and cleaning up."""

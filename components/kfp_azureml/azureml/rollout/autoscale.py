@@ -1,0 +1,122 @@
+"""Autoscale settings: they hang on one deployment, so a new one gets a copy before it gets traffic."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import AzureError, HttpResponseError
+
+from kfp_azureml.azureml.failures import error_codes, explain, service_words
+from kfp_azureml.azureml.retries import retrying
+from kfp_azureml.runtime.errors import DeploymentError
+from kfp_azureml.runtime.step import progress
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import OnlineDeployment
+
+    from kfp_azureml.azureml.arm import Arm
+
+API_VERSION = "2022-10-01"
+READ_PERMISSION = "Microsoft.Insights/autoscaleSettings/read, as the role 'Monitoring Reader' has it"
+# Not in the roles 'Monitoring Contributor' and 'AzureML Data Scientist':
+# https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/monitor
+WRITE_PERMISSION = "Microsoft.Insights/autoscaleSettings/write, as the role 'Contributor' or one of your own has it"
+
+logger = logging.getLogger(__name__)
+
+
+def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: OnlineDeployment) -> None:
+    """Give a deployment the autoscale settings of the live one, if that has any and the new one has none.
+
+    Without the right to read or to write them nothing is copied, which is logged.
+
+    Args:
+        arm: Asks Azure Resource Manager.
+        endpoint_name: The endpoint of both.
+        live: The deployment that gets traffic now.
+        new: The one that is to get it.
+
+    Raises:
+        DeploymentError: If they cannot be read or written for another reason.
+    """
+    what = f"reading the autoscale settings of deployments {live.name} and {new.name}"
+    try:
+        settings = retrying(what, lambda: settings_of(arm, str(live.id)))
+        if not settings or retrying(what, lambda: settings_of(arm, str(new.id))):
+            return
+    except HttpResponseError as error:
+        if "MissingSubscriptionRegistration" in error_codes(error):
+            return  # whoever has never used Azure Monitor has no such settings
+        if error.status_code != 403:
+            raise explain(error, what, DeploymentError) from error
+        logger.warning("%s", _not_copied(live, new, "read", READ_PERMISSION, error))
+        return
+    except AzureError as error:
+        raise explain(error, what, DeploymentError) from error
+    copy = _of_other(settings[0], live, new)
+    path = f"{_collection(str(new.id))}/autoscale-{endpoint_name}-{new.name}"
+    what = f"copying the autoscale settings of {live.name} to {new.name}"
+    try:
+        retrying(what, lambda: arm.put(path, copy, **{"api-version": API_VERSION}))
+    except AzureError as error:
+        if not isinstance(error, HttpResponseError) or error.status_code != 403:
+            raise explain(error, what, DeploymentError) from error
+        logger.warning("%s", _not_copied(live, new, "written", WRITE_PERMISSION, error))
+        return
+    progress(f"deployment {new.name}: scales as {live.name} does")
+
+
+def _not_copied(
+    live: OnlineDeployment, new: OnlineDeployment, done: str, permission: str, error: HttpResponseError
+) -> str:
+    return (
+        f"deployment {new.name}: does not get the autoscale settings of {live.name}, which cannot be {done}: the "
+        f"identity lacks the permission {permission} ({service_words(error)})"
+    )
+
+
+def settings_of(arm: Arm, deployment_id: str) -> list[dict[str, Any]]:
+    """Return the autoscale settings of a deployment; Azure allows one.
+
+    Raises:
+        AzureError: If they are not shown.
+    """
+    found = arm.pages(_collection(deployment_id), **{"api-version": API_VERSION})
+    return [one for one in found if one["properties"].get("targetResourceUri", "").lower() == deployment_id.lower()]
+
+
+def delete_autoscale(arm: Arm, deployment_id: str) -> None:
+    """Delete the autoscale settings of a deployment that is no more; what cannot be deleted is logged."""
+
+    def delete() -> None:
+        for one in settings_of(arm, deployment_id):
+            arm.delete(one["id"], **{"api-version": API_VERSION})
+
+    try:
+        retrying(f"deleting the autoscale settings of {deployment_id}", delete)
+    except AzureError as error:
+        logger.warning("%s", explain(error, f"autoscale settings of {deployment_id} stay"))
+
+
+def _collection(resource_id: str) -> str:
+    group = resource_id.lower().index("/providers/")
+    return f"{resource_id[:group]}/providers/Microsoft.Insights/autoscalesettings"
+
+
+def _of_other(settings: dict[str, Any], live: OnlineDeployment, new: OnlineDeployment) -> dict[str, Any]:
+    properties = _renamed(settings["properties"], live, new)
+    properties.pop("name", None)
+    return {"location": settings["location"], "tags": settings.get("tags") or {}, "properties": properties}
+
+
+def _renamed(value: Any, live: OnlineDeployment, new: OnlineDeployment) -> Any:
+    """Write the new deployment where the settings name the live one: by its id, or as a metric's dimension."""
+    if isinstance(value, list):
+        return [_renamed(item, live, new) for item in value]
+    if isinstance(value, dict):
+        if str(value.get("DimensionName", "")).lower() == "deployment":
+            values = [new.name if item == live.name else item for item in value.get("Values", [])]
+            return {**value, "Values": values}
+        return {name: _renamed(item, live, new) for name, item in value.items()}
+    return str(new.id) if isinstance(value, str) and value.lower() == str(live.id).lower() else value

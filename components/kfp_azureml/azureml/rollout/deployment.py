@@ -1,0 +1,267 @@
+"""The deployment: finding the one that is wanted or making it, and its log when it fails."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+
+from kfp_azureml.azureml.build_log import read_build_log
+from kfp_azureml.azureml.failures import azure_errors, explain, has_traffic, is_image_failure, never_provisioned
+from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
+from kfp_azureml.azureml.retries import retrying
+from kfp_azureml.azureml.rollout.desired_state import Machines, Plan
+from kfp_azureml.azureml.rollout.endpoint import (
+    UNSUCCESSFUL,
+    find_endpoint,
+    live_traffic,
+    mirror_traffic,
+    read_endpoint,
+)
+from kfp_azureml.azureml.rollout.environment import EnvironmentRecipe, ensure_environment
+from kfp_azureml.azureml.waiting import Deadline, is_in_flight, run_operation, shown, wait_until_settled
+from kfp_azureml.runtime.errors import DeploymentError
+from kfp_azureml.runtime.step import progress
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
+    from azure.core.polling import LROPoller
+
+_LOG_LINES = 100  # of a container or build that failed, or does not get ready
+# A container has ten minutes to load its model; after that the same settings find one that hangs.
+_PROBE = {"initial_delay": 10, "period": 10, "timeout": 10, "success_threshold": 1, "failure_threshold": 60}
+# An image takes milliseconds: requests queue for a moment, where Azure's default refuses the third at once.
+_REQUESTS = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance": 16}
+
+logger = logging.getLogger(__name__)
+
+
+class HasTrafficError(DeploymentError):
+    """A deployment gets traffic, and so cannot be deleted."""
+
+
+def ensure_deployment(
+    client: MLClient, plan: Plan, endpoint: OnlineEndpoint, instance_count: int, deadline: Deadline
+) -> OnlineDeployment:
+    """Return the plan's deployment, made, updated or made anew where it is not yet as planned.
+
+    Args:
+        client: A client of the workspace.
+        plan: What is to be live.
+        endpoint: Its endpoint.
+        instance_count: How many machines a new deployment gets.
+        deadline: When to give up.
+
+    Raises:
+        DeploymentError: If it does not come up, or not in time; the end of its container's log, or of the log of its
+            image's build, is then in ours. Or if it serves live traffic with something else, or somebody else's of
+            this name has failed.
+    """
+    what = f"deployment {plan.deployment} of endpoint {plan.endpoint}"
+    state = partial(_state, client, plan.endpoint, plan.deployment)
+    wait_until_settled(what, state, deadline)
+    with azure_errors(f"reading {what}", DeploymentError):
+        existing = retrying(f"reading {what}", lambda: find_deployment(client, plan.endpoint, plan.deployment))
+    if existing and plan.deployment in live_traffic(endpoint) and not _answers_as_planned(existing, plan):
+        raise DeploymentError(
+            f"{what}: serves live traffic with another model or code: name another deployment_name, or none"
+        )
+    if isinstance(plan.serving.environment, EnvironmentRecipe):
+        recipe = plan.serving.environment
+        with azure_errors(f"environment {recipe.reference}", DeploymentError):
+            retrying(f"environment {recipe.reference}", lambda: ensure_environment(client, recipe))
+
+    def begin() -> LROPoller[OnlineDeployment] | None:
+        # Read each time: an earlier request may have done its work, though its answer got lost.
+        existing = find_deployment(client, plan.endpoint, plan.deployment)
+        if existing and _is_as_planned(existing, plan):
+            progress(f"{what}: already there")
+            return None
+        started: LROPoller[OnlineDeployment] = client.online_deployments.begin_create_or_update(
+            _new(plan, instance_count)
+        )
+        return started
+
+    try:
+        try:
+            run_operation(what, begin, state, deadline)
+        except AzureError as error:
+            if not never_provisioned(error):
+                raise
+            progress(f"{what}: its first provisioning failed, so it is deleted and made anew")
+            _delete_failed(client, what, plan, deadline)
+            run_operation(what, begin, state, deadline)
+    except DeploymentError:  # time is up
+        log_container(client, plan.endpoint, plan.deployment)
+        raise
+    except AzureError as error:
+        _log_failure(client, plan, error)
+        raise explain(error, what, DeploymentError) from error
+    with azure_errors(f"reading {what}", DeploymentError):
+        deployed: OnlineDeployment = shown(what, lambda: client.online_deployments.get(plan.deployment, plan.endpoint))
+    return deployed
+
+
+def find_deployment(client: MLClient, endpoint_name: str, name: str) -> OnlineDeployment | None:
+    """Return a deployment; None if there is none of this name.
+
+    Raises:
+        AzureError: As the SDK raises it.
+    """
+    try:
+        found: OnlineDeployment = client.online_deployments.get(name, endpoint_name)
+    except ResourceNotFoundError:
+        return None
+    return found
+
+
+def live_deployment(client: MLClient, endpoint: OnlineEndpoint, other_than: str) -> OnlineDeployment | None:
+    """Return the deployment that gets most of an endpoint's traffic, apart from one; None if there is no other.
+
+    Raises:
+        DeploymentError: If Azure does not show it.
+    """
+    live = {name: share for name, share in live_traffic(endpoint).items() if name != other_than}
+    if not live:
+        return None
+    name, endpoint_name = max(live, key=live.__getitem__), str(endpoint.name)
+    what = f"reading deployment {name} of endpoint {endpoint_name}"
+    with azure_errors(what, DeploymentError):
+        return retrying(what, lambda: find_deployment(client, endpoint_name, name))
+
+
+def delete_deployment(client: MLClient, endpoint_name: str, name: str, deadline: Deadline) -> None:
+    """Delete a deployment, unless it is already gone.
+
+    Raises:
+        HasTrafficError: If it gets traffic.
+        DeploymentError: If Azure does not do it for another reason, or not in time.
+    """
+    what = f"deployment {name} of endpoint {endpoint_name}: deleting"
+
+    def begin() -> LROPoller[None] | None:
+        there = find_deployment(client, endpoint_name, name)
+        return client.online_deployments.begin_delete(name, endpoint_name) if there else None
+
+    try:
+        run_operation(what, begin, partial(_state, client, endpoint_name, name), deadline)
+    except AzureError as error:
+        # Azure accepts the request, and its operation fails.
+        raise explain(error, what, HasTrafficError if has_traffic(error) else DeploymentError) from error
+
+
+def log_container(client: MLClient, endpoint_name: str, name: str) -> None:
+    """Put the end of a deployment's container log into ours, where Azure gives it."""
+    try:
+        log = retrying(
+            f"reading the log of deployment {name}",
+            lambda: client.online_deployments.get_logs(name, endpoint_name, _LOG_LINES),
+        )
+    except AzureError as error:
+        logger.warning("deployment %s: no container log to show (%s)", name, type(error).__name__)
+    else:
+        logger.error("deployment %s: the end of its container's log:\n%s", name, log.rstrip())
+
+
+def _delete_failed(client: MLClient, what: str, plan: Plan, deadline: Deadline) -> None:
+    """Delete a deployment whose first provisioning failed, if a run of ours made it and it gets no traffic.
+
+    Raises:
+        DeploymentError: If it is not ours to delete, or Azure does not do it.
+    """
+    delete = f"az ml online-deployment delete --name {plan.deployment} --endpoint-name {plan.endpoint}"
+
+    def begin() -> LROPoller[None] | None:
+        deployment = find_deployment(client, plan.endpoint, plan.deployment)
+        # It may have been deleted, and even made anew, by somebody else since.
+        if deployment is None or deployment.provisioning_state not in UNSUCCESSFUL:
+            return None
+        endpoint = read_endpoint(client, plan.endpoint)
+        if not {FINGERPRINT_PROPERTY, RUN_PROPERTY} & deployment.properties.keys():
+            raise DeploymentError(
+                f"{what}: its first provisioning failed, Azure ML does not update it, and no run of this step made it: "
+                f"delete it ({delete}), or give another deployment_name"
+            )
+        if plan.deployment in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
+            raise DeploymentError(
+                f"{what}: its first provisioning failed, Azure ML does not update it, and it has a share of the "
+                "traffic: give that to another deployment, then run the step again"
+            )
+        started: LROPoller[None] = client.online_deployments.begin_delete(plan.deployment, plan.endpoint)
+        return started
+
+    doing = f"{what}: deleting"
+    with azure_errors(doing, DeploymentError):
+        run_operation(doing, begin, partial(_state, client, plan.endpoint, plan.deployment), deadline)
+
+
+def _new(plan: Plan, instance_count: int) -> OnlineDeployment:
+    from azure.ai.ml.entities import (
+        CodeConfiguration,
+        KubernetesOnlineDeployment,
+        ManagedOnlineDeployment,
+        OnlineRequestSettings,
+        ProbeSettings,
+    )
+
+    serving, machines = plan.serving, plan.machines
+    code = None
+    if serving.code:
+        code = CodeConfiguration(code=str(serving.code.resolve()), scoring_script=serving.scoring_script)
+    kind = KubernetesOnlineDeployment if machines.compute else ManagedOnlineDeployment
+    return kind(
+        name=plan.deployment,
+        endpoint_name=plan.endpoint,
+        model=plan.model_id,
+        code_configuration=code,
+        environment=serving.environment_reference,
+        environment_variables=serving.environment_variables,
+        instance_type=machines.resolved_instance_type,
+        instance_count=instance_count,
+        liveness_probe=ProbeSettings(**_PROBE),
+        readiness_probe=ProbeSettings(**_PROBE),
+        request_settings=OnlineRequestSettings(**_REQUESTS),
+        properties={FINGERPRINT_PROPERTY: plan.fingerprint, RUN_PROPERTY: plan.run_id},
+        tags={"model": plan.model},
+    )
+
+
+def _is_as_planned(deployment: OnlineDeployment, plan: Plan) -> bool:
+    return (
+        _answers_as_planned(deployment, plan)
+        and deployment.provisioning_state == "Succeeded"
+        and _runs_on(deployment, plan.machines)
+    )
+
+
+def _answers_as_planned(deployment: OnlineDeployment, plan: Plan) -> bool:
+    return bool(deployment.properties.get(FINGERPRINT_PROPERTY) == plan.fingerprint)
+
+
+def _runs_on(deployment: OnlineDeployment, machines: Machines) -> bool:
+    wanted = machines.resolved_instance_type
+    count = machines.instance_count or deployment.instance_count
+    return deployment.instance_count == count and wanted in (None, deployment.instance_type)
+
+
+def _log_failure(client: MLClient, plan: Plan, error: AzureError) -> None:
+    """Show why: the log of the image's build, where that failed, else the container's."""
+    if is_image_failure(error):
+        log = read_build_log(client, _LOG_LINES)
+        if log:
+            logger.error("environment of deployment %s: the end of its image's build log:\n%s", plan.deployment, log)
+            return
+    log_container(client, plan.endpoint, plan.deployment)
+
+
+def _state(client: MLClient, endpoint_name: str, name: str) -> str | None:
+    """Return a deployment's state; the endpoint's while that is being changed: Azure takes no change of either then."""
+    deployment = find_deployment(client, endpoint_name, name)
+    state: str | None = deployment.provisioning_state if deployment else None
+    if is_in_flight(state):
+        return state
+    endpoint = find_endpoint(client, endpoint_name)
+    return endpoint.provisioning_state if endpoint and is_in_flight(endpoint.provisioning_state) else state

@@ -1,0 +1,1 @@
+"""The model folder that train writes, and running its ONNX network."""

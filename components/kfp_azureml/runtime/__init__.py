@@ -1,0 +1,1 @@
+"""What is around every step: events, logging, whole outputs, errors, cancellation, redaction."""

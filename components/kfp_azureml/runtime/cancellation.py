@@ -1,0 +1,35 @@
+"""The one way in which everything here is cancelled."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from kfp_azureml.runtime.errors import CancelledError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def cancellable() -> Iterator[None]:
+    """Turn the first SIGINT, SIGTERM or SIGHUP into one `CancelledError`; later ones do not disturb the clean-up.
+
+    Only for the main thread, as all of Python's signal handling.
+    """
+    previous = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def cancel(number: int, _frame: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        name = signal.Signals(number).name
+        raise CancelledError(f"cancelled by {name}", at_the_keyboard=number == signal.SIGINT)
+
+    for number in _SIGNALS:
+        signal.signal(number, cancel)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,97 @@
+"""Reading the text files that users give: credentials, settings, JSON, conda files, written on any system.
+
+Windows' tools write UTF-8 with a byte order mark, UTF-16 (PowerShell's `>`) and CRLF line ends: all of these are read.
+Legacy code pages such as cp1252 cannot be told from one another, so they are refused.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from kfp_azureml.runtime.errors import KfpAzuremlError, first_line
+from kfp_azureml.runtime.file_kinds import HEAD_BYTES, stand_in
+
+_UTF8 = ("utf-8", "utf-8-sig")
+
+
+def read_user_text(path: Path, failure: type[KfpAzuremlError], *, name: str = "", expected: str = "") -> str:
+    r"""Read a text file of the user's.
+
+    Args:
+        path: The file: UTF-8, with or without a byte order mark, UTF-16 or UTF-32.
+        failure: What is raised, and names the file.
+        name: What messages call the file; its path by default.
+        expected: What the file should be, for whoever has none, such as `a JSON file with the run's parameters`.
+
+    Returns:
+        The text, without a byte order mark, its line ends `\n`.
+
+    Raises:
+        KfpAzuremlError: A `failure`, if the file is missing, cannot be read or is no text. It shows nothing of the
+            content, which may be secret.
+    """
+    name = name or str(path)
+    return decode_user_text(_read(path, failure, name, expected), failure, name=name)
+
+
+def read_user_json(path: Path, failure: type[KfpAzuremlError], *, name: str = "", expected: str = "") -> Any:
+    """Read a JSON file of the user's: like `read_user_text`, and parsed.
+
+    Raises:
+        KfpAzuremlError: A `failure`, also if the text is not JSON. It shows the beginning of what it is instead.
+    """
+    name = name or str(path)
+    content = _read(path, failure, name, expected)
+    text = decode_user_text(content, failure, name=name)
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise failure(f"{name}: not usable JSON: nested too deeply") from None
+    except ValueError as error:
+        kind = stand_in(content[:HEAD_BYTES])
+        instead = f": it looks like {kind}" if kind else f" ({first_line(error)})"
+        raise failure(f"{name}: not JSON{instead}") from error
+
+
+def decode_user_text(content: bytes, failure: type[KfpAzuremlError], *, name: str) -> str:
+    """Decode the content of a text file of the user's; see `read_user_text`."""
+    encoding = json.detect_encoding(content)
+    try:
+        text = content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        if encoding in _UTF8:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise failure(f"{name}: not UTF-8 text (line {line}): save it as UTF-8") from None
+        raise failure(f"{name}: not a text file, or {encoding.upper()} that is damaged: save it as UTF-8") from None
+    if "\0" in text:
+        raise failure(f"{name}: not a text file (it holds zero bytes): save it as UTF-8 text")
+    return io.StringIO(text, newline=None).read()
+
+
+def require_utf8(path: Path, failure: type[KfpAzuremlError], *, name: str = "") -> None:
+    """Refuse a file that other programs will read as UTF-8, such as Python source, if it is UTF-16 or UTF-32.
+
+    Args:
+        path: The file. A byte order mark of UTF-8 is fine.
+        failure: What is raised, and names the file.
+        name: What messages call the file; its path by default.
+
+    Raises:
+        KfpAzuremlError: A `failure`, if the file is missing, cannot be read or is encoded so.
+    """
+    name = name or str(path)
+    encoding = json.detect_encoding(_read(path, failure, name, ""))
+    if encoding not in _UTF8:
+        raise failure(f"{name}: is {encoding[:6].upper()}: save it as UTF-8")
+
+
+def _read(path: Path, failure: type[KfpAzuremlError], name: str, expected: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise failure(f"{name}: missing" + (f"; expected {expected}" if expected else "")) from None
+    except OSError as error:
+        raise failure(f"{name}: cannot be read ({error.strerror or type(error).__name__})") from error

@@ -1,0 +1,1 @@
+"""The components: one folder each, with the KFP component, the work and the generated specifications."""

@@ -1,0 +1,85 @@
+"""What is registered is what was trained and scored: checks that need the files only, no runtime and no Azure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kfp_azureml.models.model_folder import (
+    MANIFEST_FILE,
+    SAMPLE_FILE,
+    CheckRecord,
+    read_check,
+    read_manifest,
+    refuse_stand_ins,
+    verify_files,
+)
+from kfp_azureml.runtime.errors import ModelError
+
+MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
+
+
+def check_model(
+    model: Path, files: Mapping[str, str], model_type: str, score_result: Path | None = None
+) -> CheckRecord | None:
+    """Check a model folder before it is registered.
+
+    Args:
+        model: The model folder.
+        files: sha256 of each file in it, by name.
+        model_type: One of `MODEL_TYPES`; each has its layout.
+        score_result: The score step's output, if the model was scored.
+
+    Returns:
+        The score step's check record, if there is one.
+
+    Raises:
+        ModelError: If the folder is empty, lacks what its type needs, or is not what was trained or scored.
+    """
+    if not files:
+        raise ModelError(f"{model}: expected a model folder with files in it")
+    _check_layout(model, model_type)
+    refuse_stand_ins(model, files)
+    if MANIFEST_FILE in files:
+        recorded = read_manifest(model).files
+        verify_files(model, files, recorded)
+        # A scored model's files are all in the check record, and other types have files of their own around train's.
+        if score_result is None and model_type == "custom_model":
+            _check_nothing_else(model, files, recorded)
+    if score_result is None:
+        return None
+
+    check = read_check(score_result)
+    verify_files(model, files, check.files)
+    unscored = sorted(files.keys() - check.files.keys())
+    if unscored:
+        raise ModelError(f"{model}: {', '.join(unscored)} came in after the model was scored: score it again")
+    return check
+
+
+def _check_nothing_else(model: Path, files: Mapping[str, str], recorded: Mapping[str, str]) -> None:
+    # The sample is there in a folder that was registered once and downloaded.
+    unrecorded = sorted(files.keys() - recorded.keys() - {MANIFEST_FILE, SAMPLE_FILE})
+    if unrecorded:
+        raise ModelError(
+            f"{model}: {', '.join(unrecorded)} is not recorded in {MANIFEST_FILE}: take it out, or score the folder as "
+            "it is and give score_result"
+        )
+
+
+def _check_layout(model: Path, model_type: str) -> None:
+    if model_type not in MODEL_TYPES:
+        raise ModelError(f"model_type {model_type!r}: expected one of {', '.join(MODEL_TYPES)}")
+    if model_type == "mlflow_model" and not (model / "MLmodel").is_file():
+        raise ModelError(f"{model}: an mlflow_model needs its MLmodel file there")
+    if model_type == "triton_model" and not _is_triton_repository(model):
+        raise ModelError(
+            f"{model}: a triton_model is a Triton model repository: NAME/config.pbtxt and NAME/1/ with the model's file"
+        )
+
+
+def _is_triton_repository(folder: Path) -> bool:
+    """Whether some model in the folder has its configuration and a numbered version with files."""
+    names = [config.parent for config in folder.glob("*/config.pbtxt")]
+    versions = [version for name in names for version in name.iterdir() if version.is_dir() and version.name.isdigit()]
+    return any(any(version.iterdir()) for version in versions)

@@ -1,0 +1,77 @@
+"""The Kubeflow face of aml_register_model."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+from kfp.dsl import Artifact, Input, Markdown, Model, Output
+
+from kfp_azureml.images import AZURE_IMAGE
+
+DISPLAY_NAME = "Register Model in Azure ML"
+
+
+@dsl.component(base_image=AZURE_IMAGE, install_kfp_package=False)
+def aml_register_model(
+    model: Input[Model],
+    registered_model: Output[Artifact],
+    summary: Output[Markdown],
+    model_name: str,
+    resource_group: str = "",
+    workspace: str = "",
+    subscription_id: str = "",
+    model_version: str = "",
+    model_type: str = "custom_model",
+    description: str = "",
+    tags: dict = {},  # type: ignore[type-arg]  # noqa: B006 - kfp needs a bare dict
+    run_id: str = "",
+    # Not Optional[...]: kfp's executor calls the annotation where the backend names no type, which it does not.
+    score_result: Input[Artifact] = None,
+    params: Input[Artifact] = None,
+) -> NamedTuple("Outputs", [("name", str), ("version", str), ("id", str)]):  # type: ignore[valid-type]
+    """Register a model folder in Azure Machine Learning; the same content and name give the same version.
+
+    Args:
+        model: The model folder, from train or any other step.
+        registered_model: Name, version, resource id, studio link and tags, as JSON and as metadata.
+        summary: The same to read, with the link to click.
+        model_name: The name to register it under.
+        resource_group: The workspace's resource group; empty: from the workspace's config.json.
+        workspace: The workspace's name; empty: from the workspace's config.json.
+        subscription_id: The workspace's subscription; empty: from the secret azcreds, or from the config.json.
+        model_version: The version; empty: the next free number.
+        model_type: custom_model, mlflow_model or triton_model.
+        description: A description for people.
+        tags: More tags.
+        run_id: The pipeline run, kept in the version's properties; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
+        score_result: The score step's output: the model has to be what was scored; its figures become tags.
+        params: A JSON file with one flat object, whose entries become tags too.
+
+    Returns:
+        The registered model's name, version and Azure resource id.
+    """
+    from pathlib import Path
+
+    from kfp_azureml.azureml.results import write_result
+    from kfp_azureml.runtime.step import run_step
+    from kfp_azureml.steps.aml_register_model import register
+    from kfp_azureml.steps.aml_register_model.summary import in_words
+
+    with run_step(register.NAME):
+        registered = register.register_model(
+            Path(model.path),
+            model_name=model_name,
+            model_version=model_version,
+            model_type=model_type,
+            resource_group=resource_group,
+            workspace=workspace,
+            subscription_id=subscription_id,
+            score_result=Path(score_result.path) if score_result else None,
+            tags=tags,
+            params=Path(params.path) if params else None,
+            description=description,
+            run_id=run_id,
+        )
+        write_result(registered, registered_model.path)
+        registered_model.metadata.update(vars(registered))
+        Path(summary.path).write_text(in_words(registered))
+        return registered.name, registered.version, registered.id

@@ -1,0 +1,225 @@
+"""Prep Data: read an idx image set, check it, write a training and a test set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from kfp_azureml.imagesets import idx
+from kfp_azureml.imagesets.image_set import images_per_group
+from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
+from kfp_azureml.runtime.errors import DataError
+from kfp_azureml.runtime.outputs import whole_folder
+from kfp_azureml.runtime.step import every, progress, run_step
+
+Subset = Literal["train", "t10k"]
+
+FORMATS = ("parquet", "csv")
+PARQUET_FILE = "images.parquet"
+CSV_FILES: dict[Subset, str] = {"train": "mnist_train.csv", "t10k": "mnist_test.csv"}
+LABELS_PER_READ = 1 << 16
+PROGRESS_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class PrepResult:
+    """What prep wrote.
+
+    Attributes:
+        training_images: The number of images in the training set.
+        test_images: The number of images in the test set.
+        image_shape: (height, width, channels) of every image.
+        classes: The class names, in the order of the labels.
+    """
+
+    training_images: int
+    test_images: int
+    image_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+
+
+def prep_data(
+    input_data: str,
+    training_data: Path,
+    test_data: Path,
+    *,
+    output_format: str = "parquet",
+    class_names: Sequence[str] = (),
+    use_azure_credentials: bool = False,
+    resource_group: str = "",
+    workspace: str = "",
+    subscription_id: str = "",
+) -> PrepResult:
+    """Turn the four idx files of a folder into a training and a test set.
+
+    Headers and labels are checked before anything is written. Memory does not grow with the set. Both output folders
+    are there as a whole at the end, or neither is.
+
+    Args:
+        input_data: The folder or URI with the idx files, raw or gzipped, under their usual names; see `open_source`. Or
+            a name of Azure ML's, such as `azureml:NAME:VERSION`; see `data_references.locate`.
+        training_data: The folder to write the training set into.
+        test_data: The folder to write the test set into.
+        output_format: `parquet`, or `csv` for the baseline's files, byte for byte.
+        class_names: The classes' names, in the order of the labels; by default their numbers, as far as the highest
+            label of the training set.
+        use_azure_credentials: Read Azure storage with the credentials of azcreds; see `open_source`. A name of Azure
+            ML's is always read with them.
+        resource_group: The resource group of the workspace that such a name is looked up in.
+        workspace: The workspace's name.
+        subscription_id: Its subscription.
+
+    Returns:
+        What was written.
+
+    Raises:
+        DataError: If the data is missing, damaged or inconsistent.
+        OutputError: If an output folder is not empty, or cannot be written.
+        CredentialsError: If only some of the Azure credentials are set.
+        WorkspaceError: If a name of Azure ML's is in no workspace that is known.
+    """
+    _check_arguments(training_data, test_data, output_format, class_names)
+    if is_azureml_name(input_data):
+        from kfp_azureml.azureml.data_references import locate
+
+        names = {"resource_group": resource_group, "workspace": workspace, "subscription_id": subscription_id}
+        input_data, use_azure_credentials = locate(input_data, **names), True
+    source = open_source(input_data, use_azure_credentials=use_azure_credentials)
+    training = _inspect(source, "train")
+    test = _inspect(source, "t10k")
+    if test.shape != training.shape:
+        raise DataError(
+            f"{test.images_file}: images are {_shape_text(test.shape)}, but {_shape_text(training.shape)} in "
+            f"{training.images_file}"
+        )
+    classes = tuple(class_names) or tuple(str(label) for label in range(training.highest_label + 1))
+    for subset in (training, test):
+        if subset.highest_label >= len(classes):
+            known = "named" if class_names else "in the training set"
+            raise DataError(
+                f"{subset.labels_file}: label {subset.highest_label}, but only the {len(classes)} classes 0 to "
+                f"{len(classes) - 1} are {known}"
+            )
+
+    with whole_folder(training_data) as training_part, whole_folder(test_data) as test_part:
+        _write(source, training, classes, training_part, output_format)
+        _write(source, test, classes, test_part, output_format)
+    progress(
+        f"{training.count:,} training and {test.count:,} test images of {_shape_text(test.shape)}, "
+        f"{len(classes)} classes",
+        1.0,
+    )
+    return PrepResult(training.count, test.count, training.shape, classes)
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """What is known of one half of the data once its header and labels have been read."""
+
+    name: Subset
+    images_file: str
+    labels_file: str
+    count: int
+    shape: tuple[int, int, int]
+    highest_label: int
+
+
+def _check_arguments(training_data: Path, test_data: Path, output_format: str, class_names: Sequence[str]) -> None:
+    if output_format not in FORMATS:
+        raise DataError(f"output_format is {output_format!r}; expected {' or '.join(FORMATS)}")
+    twice = sorted({name for name in class_names if class_names.count(name) > 1})
+    if twice:
+        raise DataError(f"class_names holds {', '.join(twice)} more than once")
+    one, other = training_data.resolve(), test_data.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise DataError(f"training_data {training_data} and test_data {test_data} must be two separate folders")
+
+
+def _inspect(source: Source, name: Subset) -> _Subset:
+    """Read the header of the images and all labels of a subset."""
+    with _open_images(source, name) as images, _open_labels(source, name) as labels:
+        if images.count != labels.count:
+            raise DataError(f"{labels.name}: {labels.count} labels for the {images.count} images of {images.name}")
+        highest = max(max(chunk) for chunk in labels.chunks(LABELS_PER_READ))
+        return _Subset(name, images.name, labels.name, images.count, images.shape, highest)
+
+
+def _write(source: Source, subset: _Subset, classes: Sequence[str], folder: Path, output_format: str) -> None:
+    progress(f"{subset.images_file}: {subset.count} images of {_shape_text(subset.shape)}")
+    chunks = _chunks(source, subset)
+    if output_format == "parquet":
+        from kfp_azureml.imagesets.parquet import write_parquet
+
+        write_parquet(folder / PARQUET_FILE, subset.shape, classes, chunks)
+    else:
+        from kfp_azureml.imagesets.pixel_csv import write_csv
+
+        write_csv(folder / CSV_FILES[subset.name], subset.shape, chunks)
+
+
+def _chunks(source: Source, subset: _Subset) -> Iterator[tuple[bytes, bytes]]:
+    """Yield pixels and labels of some images at a time, and tell how far that is."""
+    size = images_per_group(subset.shape)
+    done = 0
+    due = every(PROGRESS_SECONDS)
+    with _open_images(source, subset.name) as images, _open_labels(source, subset.name) as labels:
+        for pixels, marks in zip(images.chunks(size), labels.chunks(size), strict=True):
+            yield pixels, marks
+            done += len(marks)
+            if due():
+                progress(f"{subset.images_file}: {done} of {subset.count} images", done / subset.count)
+
+
+@contextmanager
+def _open_images(source: Source, name: Subset) -> Iterator[idx.IdxImages]:
+    with source.open(idx.file_names(name, "images")) as stream:
+        yield idx.open_images(stream, stream.name)
+
+
+@contextmanager
+def _open_labels(source: Source, name: Subset) -> Iterator[idx.IdxFile]:
+    with source.open(idx.file_names(name, "labels")) as stream:
+        yield idx.open_labels(stream, stream.name)
+
+
+def _shape_text(shape: tuple[int, int, int]) -> str:
+    return "x".join(map(str, shape))
+
+
+@click.command()
+@click.option("--input-data", required=True, help="Folder or URI with the four idx files, raw or gzipped.")
+@click.option("--training-data", required=True, type=click.Path(path_type=Path), help="Folder for the training set.")
+@click.option("--test-data", required=True, type=click.Path(path_type=Path), help="Folder for the test set.")
+@click.option("--output-format", type=click.Choice(FORMATS), default="parquet", show_default=True)
+@click.option("--class-name", "class_names", multiple=True, help="Name of a class; repeat it, in label order.")
+@click.option("--use-azure-credentials", is_flag=True, help="Read Azure storage with the credentials of azcreds.")
+@click.option("--resource-group", default="", help="Of the workspace that an azureml: name is looked up in.")
+@click.option("--workspace", default="", help="Its name.")
+@click.option("--subscription-id", default="", help="Its subscription.  [default: AZ_SUBSCRIPTION_ID]")
+def main(
+    input_data: str,
+    training_data: Path,
+    test_data: Path,
+    output_format: str,
+    class_names: tuple[str, ...],
+    **azure: Any,
+) -> None:
+    """Turn the four idx files of an image set into a training and a test set."""
+    with run_step("prep"):
+        prep_data(
+            input_data,
+            training_data,
+            test_data,
+            output_format=output_format,
+            class_names=class_names,
+            **azure,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The files that score writes, a batch at a time."""
+
+from __future__ import annotations
+
+import base64
+import json
+from math import prod
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kfp_azureml.imagesets.image_set import ImageSetInfo
+from kfp_azureml.models.model_folder import SAMPLE_FILE
+
+if TYPE_CHECKING:
+    from kfp_azureml.steps.score.results import Scored
+
+PREDICTIONS_FILE = "predictions.parquet"
+CLASSES_FILE = "predict_result.csv"
+
+SAMPLE_IMAGES = 100
+SAMPLE_BYTES = 3 << 20
+"""The sample is sent as one request; a managed online endpoint takes 10 MB, and base64 adds a third."""
+
+
+class PredictionFiles:
+    """Writes predictions.parquet, predict_result.csv and sample.json into a folder; a context manager.
+
+    Args:
+        folder: The folder.
+        info: Of the scored image set.
+        classes: How many classes the model knows.
+    """
+
+    def __init__(self, folder: Path, info: ImageSetInfo, classes: int) -> None:
+        self._folder = folder
+        self._classes = classes
+        self._schema = pa.schema(
+            [
+                pa.field("index", pa.int64(), nullable=False),
+                pa.field("label", pa.uint8(), nullable=False),
+                pa.field("predicted", pa.uint8(), nullable=False),
+                pa.field("probabilities", pa.list_(pa.float32(), classes), nullable=False),
+            ]
+        )
+        # numpy.savetxt's format, which the original Azure ML example wrote.
+        self._lines = np.array([f"{label:.18e}\n".encode() for label in range(classes)])
+        size = max(1, min(SAMPLE_IMAGES, info.count, SAMPLE_BYTES // prod(info.shape)))
+        self._sample_rows = np.arange(size) * info.count // size
+        self._sample: dict[str, list[object]] = {
+            "shape": list(info.shape),
+            "images": [],
+            "labels": [],
+            "predicted": [],
+            "probabilities": [],
+        }
+
+    def __enter__(self) -> Self:
+        self._parquet = pq.ParquetWriter(
+            self._folder / PREDICTIONS_FILE, self._schema, use_dictionary=["label", "predicted"]
+        )
+        self._csv = (self._folder / CLASSES_FILE).open("wb")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._csv.close()
+        self._parquet.close()
+        if kind is None:
+            (self._folder / SAMPLE_FILE).write_text(json.dumps(self._sample) + "\n")
+
+    def write(self, scored: Scored) -> None:
+        """Append some scored images; batches come in the set's order."""
+        end = scored.start + len(scored.batch)
+        columns = [
+            pa.array(np.arange(scored.start, end)),
+            pa.array(scored.batch.labels),
+            pa.array(scored.predicted),
+            pa.FixedSizeListArray.from_arrays(pa.array(scored.probabilities.ravel()), self._classes),
+        ]
+        self._parquet.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._csv.write(self._lines[scored.predicted].tobytes())
+
+        rows = self._sample_rows[(self._sample_rows >= scored.start) & (self._sample_rows < end)] - scored.start
+        self._sample["images"] += [base64.b64encode(image.tobytes()).decode() for image in scored.batch.images[rows]]
+        self._sample["labels"] += scored.batch.labels[rows].tolist()
+        self._sample["predicted"] += scored.predicted[rows].tolist()
+        self._sample["probabilities"] += scored.probabilities[rows].tolist()

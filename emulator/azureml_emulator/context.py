@@ -1,0 +1,57 @@
+"""What the request handlers work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from starlette.requests import Request
+
+from azureml_emulator.control_plane.operations import Operations
+from azureml_emulator.control_plane.transitions import Transitions
+from azureml_emulator.hosts.identity import Tokens
+from azureml_emulator.jobs.runner import JobRunner
+from azureml_emulator.jobs.runs import Runs
+from azureml_emulator.scoring.inference_server import InferenceServers
+from azureml_emulator.scoring.metrics import RequestMetrics
+from azureml_emulator.scoring.mirroring import Mirror
+from azureml_emulator.settings import Settings
+from azureml_emulator.storage.blobs import Blobs
+from azureml_emulator.store import Store
+from azureml_emulator.test_control.behaviours import Behaviours
+from azureml_emulator.test_control.faults import FaultPlan
+from azureml_emulator.test_control.recording import Recorder
+from azureml_emulator.tracking.records import Records
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one running emulator."""
+
+    settings: Settings
+    store: Store
+    transitions: Transitions
+    operations: Operations
+    tokens: Tokens
+    blobs: Blobs
+    servers: InferenceServers
+    runs: Runs
+    jobs: JobRunner
+    records: Records
+    recorder: Recorder = field(default_factory=Recorder)
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    behaviours: Behaviours = field(default_factory=Behaviours)
+    metrics: RequestMetrics = field(default_factory=RequestMetrics)
+    mirror: Mirror = field(default_factory=Mirror)
+
+
+def services(request: Request) -> Services:
+    """Find the emulator a request came to.
+
+    Args:
+        request: Any request to its app.
+
+    Returns:
+        Its parts.
+    """
+    return cast(Services, request.app.state.services)

@@ -1,0 +1,176 @@
+"""Batch deployments: a model with a scoring script and an environment, or a pipeline component."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from azureml_emulator.context import Services, services
+from azureml_emulator.control_plane.arm import bad_request, new_resource, not_emulated, object_in, read_resource
+from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.control_plane.long_running import accepted
+from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
+from azureml_emulator.control_plane.online_endpoints import NAME_PATTERN, NAME_RULE
+from azureml_emulator.jobs.computes import check_compute
+from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.jobs.specs import read_variables
+from azureml_emulator.store import Document
+
+PUT, DELETE = "put-batch-deployment", "delete-batch-deployment"
+DEFAULTS = {
+    "errorThreshold": -1,
+    "loggingLevel": "Info",
+    "maxConcurrencyPerInstance": 1,
+    "miniBatchSize": 10,
+    "outputAction": "AppendRow",
+    "outputFileName": "predictions.csv",
+}
+OUTPUT_ACTIONS = ("AppendRow", "SummaryOnly")
+RETRIES = {"maxRetries": 3, "timeout": "PT30S"}
+
+
+def define_operations(parts: Services) -> None:
+    """Say what the long-running operations on batch deployments do.
+
+    Args:
+        parts: The emulator.
+    """
+
+    async def finish_put(deployment_id: str) -> None:
+        parts.store.set_properties(deployment_id, provisioningState="Succeeded")
+
+    async def finish_delete(deployment_id: str) -> None:
+        parts.store.delete(deployment_id)
+
+    parts.operations.define(PUT, finish_put)
+    parts.operations.define(DELETE, finish_delete)
+
+
+async def put(request: Request) -> Response:
+    """Create or replace a deployment. Its environment is built when it first scores."""
+    parts = services(request)
+    deployment_id = arm_path(request)
+    check_name("a batch deployment", request.path_params["deployment"], NAME_PATTERN, NAME_RULE)
+    get_resource(request, parent(parent(deployment_id)))
+    body, properties = await read_resource(request)
+    previous = parts.store.get(deployment_id)
+    parts.transitions.refuse_if_busy(previous)
+    completed = _completed(parts, properties)
+    resource = new_resource(
+        deployment_id,
+        {**completed, "provisioningState": "Updating" if previous else "Creating"},
+        previous=previous,
+        location=body.get("location") or parts.settings.location,
+        tags=object_in(body, "tags"),
+    )
+    parts.store.put(resource)
+    return accepted(request, parts.operations.start(PUT, deployment_id), resource, 200 if previous else 201)
+
+
+def _completed(parts: Services, properties: Document) -> Document:
+    """Check a deployment's properties and add the service's defaults."""
+    given = {name: value for name, value in properties.items() if value is not None}
+    completed = {
+        "description": None,
+        "model": None,
+        "codeConfiguration": None,
+        "environmentId": None,
+        "environmentVariables": {},
+        "resources": {"instanceCount": 1},
+        **DEFAULTS,
+        **given,
+        "properties": object_in(properties, "properties"),
+        "retrySettings": {**RETRIES, **_set(object_in(properties, "retrySettings"))},
+    }
+    check_scoring(completed)
+    read_variables(object_in(completed, "environmentVariables"))
+    check_compute(parts.store, parts.settings.workspace_id, completed.get("compute"))
+    _check_assets(parts, completed)
+    return completed
+
+
+def check_scoring(settings: Document) -> None:
+    """Check how inputs are scored, which a request may change for itself.
+
+    Args:
+        settings: A deployment's properties.
+
+    Raises:
+        ArmError: 400, if one is not what it should be.
+    """
+    retries = object_in(settings, "retrySettings")
+    for place, name in (
+        (settings, "errorThreshold"),
+        (settings, "miniBatchSize"),
+        (settings, "maxConcurrencyPerInstance"),
+        (retries, "maxRetries"),
+    ):
+        if isinstance(place.get(name), bool) or not isinstance(place.get(name), int):
+            raise bad_request(f"{name!r} must be a number, not {place.get(name)!r}.")
+    if settings["miniBatchSize"] < 1 or settings["outputAction"] not in OUTPUT_ACTIONS:
+        raise bad_request(f"'miniBatchSize' must be 1 or more, 'outputAction' one of {', '.join(OUTPUT_ACTIONS)}.")
+    file = settings["outputFileName"]
+    if not isinstance(file, str) or not re.fullmatch(r"[\w.-]*\w[\w.-]*", file):
+        raise bad_request(f"'outputFileName' must be a file's name, not {file!r}.")
+    duration_seconds(retries.get("timeout"))
+
+
+def _check_assets(parts: Services, properties: Document) -> None:
+    if configuration := object_in(properties, "deploymentConfiguration"):
+        component = find_asset(parts.store, str(object_in(configuration, "componentId").get("assetId")), "components")
+        if component["properties"]["componentSpec"]["type"] != "pipeline":
+            raise bad_request(f"The component {component['id']} is no pipeline.")
+        return
+    model, code = object_in(properties, "model"), object_in(properties, "codeConfiguration")
+    if not model:
+        raise bad_request("A batch deployment needs a 'model', or a pipeline component.")
+    find_asset(parts.store, str(model.get("assetId")), "models")
+    if not code or not properties["environmentId"]:
+        raise not_emulated("a batch deployment without code and environment, which MLflow models can have")
+    find_asset(parts.store, str(code.get("codeId")), "codes")
+    find_asset(parts.store, str(properties["environmentId"]), "environments")
+    script = PurePosixPath(str(code.get("scoringScript") or ""))
+    if not script.name or ".." in script.parts or script.is_absolute():
+        raise bad_request(f"The scoring script '{script}' must be a path in the code folder.")
+
+
+def _set(given: Document) -> Document:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+async def list_deployments(request: Request) -> Response:
+    """List the deployments of an endpoint."""
+    get_resource(request, parent(arm_path(request)))
+    return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
+
+
+async def get(request: Request) -> Response:
+    """GET a deployment."""
+    return JSONResponse(get_resource(request, arm_path(request)))
+
+
+async def delete(request: Request) -> Response:
+    """DELETE a deployment that is not the default one."""
+    parts = services(request)
+    deployment_id = arm_path(request)
+    deployment = parts.store.get(deployment_id)
+    if deployment is None:
+        return Response(status_code=204)
+    endpoint = get_resource(request, parent(parent(deployment_id)))
+    if endpoint["properties"]["defaults"]["deploymentName"] == deployment["name"]:
+        raise bad_request(f"{deployment['name']} is the endpoint's default deployment: choose another one first.")
+    parts.store.set_properties(deployment_id, provisioningState="Deleting")
+    return accepted(request, parts.operations.start(DELETE, deployment_id), None, 202)
+
+
+DEPLOYMENT = "/batchEndpoints/{endpoint}/deployments/{deployment}"
+routes = [
+    Route("/batchEndpoints/{endpoint}/deployments", list_deployments),
+    Route(DEPLOYMENT, get, methods=["GET"]),
+    Route(DEPLOYMENT, put, methods=["PUT"]),
+    Route(DEPLOYMENT, delete, methods=["DELETE"]),
+]

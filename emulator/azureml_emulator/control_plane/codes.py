@@ -1,0 +1,60 @@
+"""Code assets: folders that the SDK uploads and finds again by their hash."""
+
+from __future__ import annotations
+
+import uuid
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from azureml_emulator.context import services
+from azureml_emulator.control_plane.arm import PROVIDER, bad_request
+from azureml_emulator.control_plane.assets import AssetKind, list_versions
+from azureml_emulator.control_plane.listing import page
+from azureml_emulator.store import Document
+
+VERSION_TYPE = f"{PROVIDER}/workspaces/codes/versions"
+
+
+def _complete(properties: Document) -> Document:
+    if not isinstance(properties.get("codeUri"), str):
+        raise bad_request("A code asset needs a 'codeUri'.")
+    return properties
+
+
+async def find_by_hash(request: Request) -> Response:
+    """List versions; with `hash`, those of any code asset with that content: clients name their assets at random."""
+    wanted = request.query_params.get("hash")
+    if not wanted:
+        return await list_versions(request)
+    found = services(request).store.list_type(VERSION_TYPE)
+    return page(request, [code for code in found if code["properties"]["properties"].get("hash_sha256") == wanted])
+
+
+async def start_pending_upload(request: Request) -> Response:
+    """Make a container for one upload and sign it."""
+    parts = services(request)
+    container = f"code-{uuid.uuid4().hex}"
+    await parts.blobs.create_container(container)
+    workspace = parts.store.get(parts.settings.workspace_id)
+    assert workspace is not None  # noqa: S101 - made at the start
+    url = parts.blobs.url(container)
+    return JSONResponse(
+        {
+            "pendingUploadId": str(uuid.uuid4()),
+            "pendingUploadType": "TemporaryBlobReference",
+            "blobReferenceForConsumption": {
+                "blobUri": url,
+                "storageAccountArmId": workspace["properties"]["storageAccount"],
+                "credential": {"credentialType": "SAS", "sasUri": f"{url}?{parts.blobs.sign(container)}"},
+            },
+        }
+    )
+
+
+routes = [
+    Route("/codes/{name}/versions", find_by_hash),
+    Route("/codes/{name}/versions/{version}/startPendingUpload", start_pending_upload, methods=["POST"]),
+    *AssetKind("codes", immutable=("codeUri",), complete=_complete, files="codeUri").routes(),
+]

@@ -1,0 +1,228 @@
+"""Datastores: where the workspace's data lies, and what opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from azureml_emulator.context import services
+from azureml_emulator.control_plane.arm import (
+    bad_request,
+    conflict,
+    new_resource,
+    not_emulated,
+    object_in,
+    read_body,
+    read_resource,
+    text_in,
+)
+from azureml_emulator.control_plane.listing import page
+from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
+from azureml_emulator.settings import Settings
+from azureml_emulator.storage.blobs import BLOB_STORE, DATASTORES, Blobs
+from azureml_emulator.store import Document, Store
+
+NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}"
+NAME_RULE = "it begins with a letter or digit, and has letters, digits, '_' and '-', at most 255"
+PAGE_SIZE = 30
+"""The contract's."""
+FILE_SHARES = {"workspacefilestore": "azureml-filestore", "workspaceworkingdirectory": "code-391ff5ac"}
+ORDERS: dict[str, Callable[[Document], str]] = {
+    "createdtime": lambda datastore: datastore["systemData"]["createdAt"],
+    "modifiedtime": lambda datastore: datastore["systemData"]["lastModifiedAt"],
+    "name": lambda datastore: datastore["name"],
+}
+# What each kind must say beside its credentials.
+KINDS = {
+    "AzureBlob": ("accountName", "containerName"),
+    "AzureFile": ("accountName", "fileShareName"),
+    "AzureDataLakeGen2": ("accountName", "filesystem"),
+    "AzureDataLakeGen1": ("storeName",),
+}
+# What each kind of credentials must say, and the secret that only listSecrets shows.
+CREDENTIALS: dict[str, tuple[tuple[str, ...], str | None]] = {
+    "None": ((), None),
+    "AccountKey": ((), "key"),
+    "Sas": ((), "sasToken"),
+    "ServicePrincipal": (("clientId", "tenantId"), "clientSecret"),
+    "Certificate": (("clientId", "tenantId", "thumbprint"), "certificate"),
+}
+
+
+def create(store: Store, settings: Settings, account: str) -> None:
+    """Create the datastores that every workspace has.
+
+    Args:
+        store: Where to.
+        settings: The workspace, and whether its storage account has keys.
+        account: The storage account's name.
+    """
+    credentials = {"credentialsType": "None" if settings.keyless_storage else "AccountKey"}
+    common = {"accountName": account, "endpoint": "core.windows.net", "protocol": "https", "credentials": credentials}
+    for name, container in DATASTORES.items():
+        properties = {
+            "datastoreType": "AzureBlob",
+            "containerName": container,
+            "isDefault": name == BLOB_STORE,
+            **common,
+        }
+        store.put(new_resource(f"{settings.workspace_id}/datastores/{name}", _completed(properties)))
+    for name, share in FILE_SHARES.items():
+        properties = {"datastoreType": "AzureFile", "fileShareName": share, "isDefault": False, **common}
+        store.put(new_resource(f"{settings.workspace_id}/datastores/{name}", _completed(properties)))
+
+
+async def create_containers(blobs: Blobs) -> None:
+    """Create the containers behind the blob datastores that every workspace has, unless they are there.
+
+    Args:
+        blobs: The storage account.
+    """
+    for container in DATASTORES.values():
+        await blobs.create_container(container)
+
+
+def find_container(store: Store, datastore_id: str, account: str) -> str | None:
+    """Say which blob container of a storage account a datastore is.
+
+    Args:
+        store: Where datastores are.
+        datastore_id: The datastore's ARM id.
+        account: The storage account's name.
+
+    Returns:
+        The container; None when there is no such datastore, or it is elsewhere.
+    """
+    datastore = store.get(datastore_id)
+    if datastore is None or not _is_in(account, datastore["properties"]):
+        return None
+    return str(datastore["properties"]["containerName"])
+
+
+async def list_datastores(request: Request) -> Response:
+    """List datastores: the default one only, some names, those with a text in their names; ordered."""
+    query = request.query_params
+    found = services(request).store.list_collection(arm_path(request))
+    if query.get("isDefault", "").lower() == "true":
+        found = [datastore for datastore in found if datastore["properties"]["isDefault"]]
+    if names := [name for value in query.getlist("names") for name in value.split(",")]:
+        found = [datastore for datastore in found if datastore["name"] in names]
+    if text := query.get("searchText", "").lower():
+        found = [datastore for datastore in found if text in datastore["name"].lower()]
+    if order := query.get("orderBy", "").lower():
+        if order not in ORDERS:
+            raise bad_request(f"orderBy must be {', '.join(ORDERS)}, not {order!r}.", "orderBy")
+        found.sort(key=ORDERS[order], reverse=query.get("orderByAsc", "").lower() != "true")
+    return page(request, found, PAGE_SIZE)
+
+
+async def get(request: Request) -> Response:
+    """GET a datastore, without its secrets."""
+    return JSONResponse(get_resource(request, arm_path(request)))
+
+
+async def put(request: Request) -> Response:
+    """Create or replace a datastore; `isDefault` makes it the default one."""
+    parts = services(request)
+    datastore_id = arm_path(request)
+    check_name("a datastore", request.path_params["name"], NAME_PATTERN, NAME_RULE)
+    _, properties = await read_resource(request)
+    completed, secret = _completed(properties), _secret(properties)
+    previous = parts.store.get(datastore_id)
+    completed["isDefault"] = bool(properties.get("isDefault")) or bool(previous and previous["properties"]["isDefault"])
+    if completed["isDefault"] and completed["datastoreType"] != "AzureBlob":
+        raise bad_request("The default datastore must be an AzureBlob.", "isDefault")
+    if completed["isDefault"]:
+        for other in parts.store.list_collection(parent(datastore_id)):
+            if other["properties"]["isDefault"]:
+                parts.store.set_properties(other["id"], isDefault=False)
+    resource = new_resource(datastore_id, completed, previous=previous)
+    parts.store.put(resource)
+    parts.store.put_secret(datastore_id, secret)
+    return JSONResponse(resource, 200 if previous else 201)
+
+
+async def delete(request: Request) -> Response:
+    """DELETE a datastore; its data stays."""
+    store = services(request).store
+    datastore = store.get(arm_path(request))
+    if datastore is None:
+        return Response(status_code=204)
+    if datastore["properties"]["isDefault"]:
+        raise conflict(f"{datastore['id']} is the default datastore: make another one the default first.")
+    store.delete(datastore["id"])
+    return Response(status_code=200)
+
+
+async def list_secrets(request: Request) -> Response:
+    """Hand out what opens a datastore; a signature that expires, in place of the account's key, when asked for one."""
+    parts = services(request)
+    datastore = get_resource(request, parent(arm_path(request)))
+    options = await read_body(request)
+    properties = datastore["properties"]
+    kind = properties["credentials"]["credentialsType"]
+    if kind == "None":
+        raise bad_request(f"The datastore {datastore['name']} has no credentials: use an identity of your own.")
+    if kind == "AccountKey" and _is_in(parts.blobs.account, properties) and options.get("expirableSecret"):
+        return JSONResponse({"secretsType": "Sas", "sasToken": parts.blobs.sign(properties["containerName"])})
+    secret = parts.store.get_secret(datastore["id"])
+    # Keys of the workspace's own account are others at each start.
+    if kind == "AccountKey" and properties["accountName"] == parts.blobs.account:
+        secret = parts.blobs.key
+    return JSONResponse({"secretsType": kind, CREDENTIALS[kind][1]: secret})
+
+
+def _completed(properties: Document) -> Document:
+    """Check what a datastore says, and leave its secret out."""
+    kind = text_in(properties, "datastoreType")
+    if kind not in KINDS:
+        raise not_emulated(f"datastores of type {kind!r}; there are {', '.join(KINDS)}")
+    credentials = object_in(properties, "credentials")
+    credentials_kind = text_in(credentials, "credentialsType") or "None"
+    if credentials_kind not in CREDENTIALS:
+        raise not_emulated(f"credentials of type {credentials_kind!r}; there are {', '.join(CREDENTIALS)}")
+    for place, names in ((properties, KINDS[kind]), (credentials, CREDENTIALS[credentials_kind][0])):
+        for name in names:
+            if not text_in(place, name):
+                raise bad_request(f"A datastore of type {kind} with {credentials_kind} needs {name!r}.", name)
+    return {
+        "datastoreType": kind,
+        **{name: properties[name] for name in KINDS[kind]},
+        **({} if kind == "AzureDataLakeGen1" else _address(properties)),
+        "isDefault": bool(properties.get("isDefault")),
+        "description": text_in(properties, "description"),
+        "tags": object_in(properties, "tags"),
+        "properties": object_in(properties, "properties"),
+        "serviceDataAccessAuthIdentity": text_in(properties, "serviceDataAccessAuthIdentity") or "None",
+        "credentials": {name: value for name, value in credentials.items() if name != "secrets"}
+        | {"credentialsType": credentials_kind},
+    }
+
+
+def _address(properties: Document) -> Document:
+    return {
+        "endpoint": text_in(properties, "endpoint") or "core.windows.net",
+        "protocol": text_in(properties, "protocol") or "https",
+    }
+
+
+def _secret(properties: Document) -> str | None:
+    credentials = object_in(properties, "credentials")
+    field = CREDENTIALS[credentials.get("credentialsType") or "None"][1]
+    return text_in(object_in(credentials, "secrets"), field) if field else None
+
+
+def _is_in(account: str, properties: Document) -> bool:
+    return (properties["datastoreType"], properties.get("accountName")) == ("AzureBlob", account)
+
+
+routes = [
+    Route("/datastores", list_datastores),
+    Route("/datastores/{name}", get, methods=["GET"]),
+    Route("/datastores/{name}", put, methods=["PUT"]),
+    Route("/datastores/{name}", delete, methods=["DELETE"]),
+    Route("/datastores/{name}/listSecrets", list_secrets, methods=["POST"]),
+]

@@ -1,0 +1,265 @@
+"""Jobs: commands and pipelines that were submitted, with what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from azureml_emulator.context import Services, services
+from azureml_emulator.control_plane.arm import (
+    bad_request,
+    conflict,
+    new_resource,
+    not_emulated,
+    not_found,
+    object_in,
+    read_resource,
+)
+from azureml_emulator.control_plane.long_running import accepted
+from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
+from azureml_emulator.jobs.computes import check_compute
+from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.jobs.delivery import locate_input, place_of
+from azureml_emulator.jobs.expressions import expressions_in
+from azureml_emulator.jobs.graph import Graph
+from azureml_emulator.jobs.pipeline import PipelineSpec, read_pipeline_job
+from azureml_emulator.jobs.runs import Run, Status
+from azureml_emulator.jobs.specs import CommandSpec, Data, Value, read_command_job
+from azureml_emulator.store import Document
+
+NAME_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9_-]{0,254}"
+NAME_RULE = "letters, digits, '_' and '-', no '-' first, at most 255"
+EXPERIMENT_PATTERN, EXPERIMENT_RULE = r"[^\x00-\x1f/\\]{1,255}", "1 to 255 characters without slashes"
+CANCEL = "cancel-job"
+CHANGEABLE = {"displayName": "display_name", "description": "description"}
+
+
+def define_operations(parts: Services) -> None:
+    """Say what the long-running operations on jobs do.
+
+    Args:
+        parts: The emulator.
+    """
+
+    async def cancel_job(job_id: str) -> None:
+        await parts.jobs.cancel(job_id.rsplit("/", 1)[-1])
+
+    parts.operations.define(CANCEL, cancel_job)
+
+
+async def put(request: Request) -> Response:
+    """Submit a job, or change the names and tags of one that is there."""
+    parts = services(request)
+    job_id = arm_path(request)
+    name = request.path_params["job"]
+    check_name("a job", name, NAME_PATTERN, NAME_RULE)
+    _, properties = await read_resource(request)
+    if previous := parts.store.get(job_id):
+        return JSONResponse(_show(parts, previous, _update(parts, name, properties)))
+    if parts.runs.get(name):
+        raise conflict(f"There is a run {name!r} already, a pipeline's.")
+    return JSONResponse(submit_job(parts, job_id, properties, _read_spec(parts, properties)), 201)
+
+
+def _read_spec(parts: Services, properties: Document) -> CommandSpec | PipelineSpec:
+    kind = str(properties.get("jobType"))
+    match kind.lower():
+        case "command":
+            return read_command_job(properties)
+        case "pipeline":
+            return read_pipeline_job(parts.store, properties)
+        case _:
+            raise not_emulated(f"a job of type {kind!r}: only Command and Pipeline")
+
+
+def submit_job(parts: Services, job_id: str, properties: Document, spec: CommandSpec | PipelineSpec) -> Document:
+    """Check a job and run it in the background.
+
+    Args:
+        parts: The emulator.
+        job_id: The job's ARM id.
+        properties: What clients see of it, as they write it.
+        spec: What to run.
+
+    Returns:
+        The job as clients see it.
+
+    Raises:
+        ArmError: 400 or 501, if it cannot be run.
+    """
+    experiment = properties.get("experimentName") or "Default"
+    if not isinstance(experiment, str):
+        raise bad_request("'experimentName' must be a string.")
+    check_name("an experiment", experiment, EXPERIMENT_PATTERN, EXPERIMENT_RULE)
+    name = job_id.rsplit("/", 1)[-1]
+    run = Run(
+        id=name,
+        kind="Command" if isinstance(spec, CommandSpec) else "Pipeline",
+        experiment=experiment,
+        root=name,
+        display_name=properties.get("displayName") or name,
+        description=properties.get("description"),
+        tags=object_in(properties, "tags"),
+        properties=object_in(properties, "properties"),
+    )
+    run = _checked(parts, run, spec, properties)
+    job = new_resource(job_id, {"jobType": run.kind, **properties})
+    parts.store.put(job)
+    parts.jobs.submit(parts.runs.put(run), spec)
+    return _show(parts, job, run)
+
+
+def _checked(parts: Services, run: Run, spec: CommandSpec | PipelineSpec, properties: Document) -> Run:
+    """Refuse what would fail for certain."""
+    settings = parts.settings
+    compute = spec.compute if isinstance(spec, PipelineSpec) else properties.get("computeId")
+    name = check_compute(parts.store, settings.workspace_id, compute)
+    if isinstance(spec, CommandSpec):
+        find_asset(parts.store, spec.environment, "environments")
+        if spec.code:
+            find_asset(parts.store, spec.code, "codes")
+    else:
+        _check_nodes(parts, spec.graph)
+    _check_data(parts, spec.inputs)
+    for output_name, output in spec.outputs.items():
+        parts.blobs.locate(place_of(run, output_name, output))
+    return Run(**{**vars(run), "compute": name})
+
+
+def _check_nodes(parts: Services, graph: Graph) -> None:
+    for node in graph.nodes.values():
+        if node.compute and not expressions_in(node.compute):
+            check_compute(parts.store, parts.settings.workspace_id, node.compute)
+        _check_data(parts, node.inputs)
+        if node.graph:
+            _check_nodes(parts, node.graph)
+
+
+def _check_data(parts: Services, inputs: Mapping[str, Value]) -> None:
+    for value in inputs.values():
+        if isinstance(value, Data):
+            locate_input(parts.jobs.context, value.uri or "")
+
+
+def _update(parts: Services, name: str, properties: Document) -> Run:
+    changes = {ours: properties[theirs] for theirs, ours in CHANGEABLE.items() if theirs in properties}
+    if "isArchived" in properties:
+        changes["hidden"] = bool(properties["isArchived"])
+    for field in ("tags", "properties"):
+        if properties.get(field) is not None:
+            changes[field] = object_in(properties, field)
+    run = parts.runs.change(name, **changes)
+    assert run is not None  # noqa: S101 - made with the job
+    return run
+
+
+def _show(parts: Services, job: Document, run: Run) -> Document:
+    """Write a job as clients see it: what was submitted, and what became of it."""
+    workspace = parts.settings.workspace_id
+    studio = f"https://ml.azure.com/runs/{run.id}?wsid={workspace}"
+    tracking = f"azureml://{parts.settings.location}.api.azureml.ms/mlflow/v1.0{workspace}?"
+    properties = {
+        **job["properties"],
+        "displayName": run.display_name,
+        "description": run.description,
+        "experimentName": run.experiment,
+        "status": run.status,
+        "isArchived": run.hidden,
+        "tags": run.tags,
+        "properties": {
+            **run.properties,
+            **({"StartTimeUtc": run.started} if run.started else {}),
+            **({"EndTimeUtc": run.ended} if run.ended else {}),
+        },
+        "services": {
+            "Tracking": {"jobServiceType": "Tracking", "endpoint": tracking, "status": None},
+            "Studio": {"jobServiceType": "Studio", "endpoint": studio, "status": None},
+        },
+        "outputs": {**object_in(job["properties"], "outputs"), **_artifacts(run)},
+    }
+    return {**job, "properties": properties}
+
+
+def _artifacts(run: Run) -> Document:
+    """The output `default` that commands have: their logs and artifacts.
+
+    Not before they are all there: where it is shown, azure-ai-ml 1.35 reads a growing log with a key that it does not
+    have, in place of the addresses that the run history gives it.
+    """
+    if run.kind != "Command" or not run.has_ended:
+        return {}
+    # The service leaves `paths` out, and clients read it so.
+    uri = run.artifact().replace("/paths/", "/").rstrip("/")
+    return {"default": {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": uri}}
+
+
+async def get(request: Request) -> Response:
+    """GET a job; a pipeline's node is there, and says nothing: clients ask the run history."""
+    parts = services(request)
+    run = _find_run(request)
+    job = parts.store.get(arm_path(request))
+    if job is None:
+        child = new_resource(arm_path(request), {})
+        return JSONResponse(
+            {**child, "properties": None, "systemData": {**child["systemData"], "createdAt": run.created}}
+        )
+    return JSONResponse(_show(parts, job, run))
+
+
+async def list_jobs(request: Request) -> Response:
+    """List jobs, the newest first: `listViewType`, `jobType` and `tag` count."""
+    parts = services(request)
+    view = request.query_params.get("listViewType", "ActiveOnly")
+    kind, tag = request.query_params.get("jobType"), request.query_params.get("tag")
+    shown = []
+    for job in reversed(parts.store.list_collection(arm_path(request))):
+        run = parts.runs.get(job["name"])
+        if run is None or (view != "All" and run.hidden != (view == "ArchivedOnly")):
+            continue
+        if (kind and kind.lower() != run.kind.lower()) or (tag and tag not in run.tags):
+            continue
+        shown.append(_show(parts, job, run))
+    return JSONResponse({"value": shown})
+
+
+async def cancel(request: Request) -> Response:
+    """Cancel a job: its processes are ended."""
+    parts = services(request)
+    job = get_resource(request, parent(arm_path(request)))
+    run = parts.runs.get(job["name"])
+    if run and run.has_ended:
+        raise bad_request(f"The job {run.id} is {run.status}: only a job that has not ended can be cancelled.")
+    parts.runs.change(job["name"], status=Status.CANCEL_REQUESTED)
+    return accepted(request, parts.operations.start(CANCEL, job["id"]), None, 202)
+
+
+async def delete(request: Request) -> Response:
+    """DELETE a job that has ended."""
+    parts = services(request)
+    run = _find_run(request)
+    if parts.store.get(arm_path(request)) is None:
+        raise bad_request(f"{run.id} is a pipeline's node: delete the pipeline's job {run.root}.")
+    if not run.has_ended:
+        raise conflict(f"The job {run.id} is {run.status}: cancel it first.")
+    parts.store.delete(arm_path(request))
+    parts.runs.delete_tree(run.id)
+    return Response(status_code=200)
+
+
+def _find_run(request: Request) -> Run:
+    run = services(request).runs.get(request.path_params["job"])
+    if run is None:
+        raise not_found(arm_path(request))
+    return run
+
+
+routes = [
+    Route("/jobs", list_jobs),
+    Route("/jobs/{job}", get, methods=["GET"]),
+    Route("/jobs/{job}", put, methods=["PUT"]),
+    Route("/jobs/{job}", delete, methods=["DELETE"]),
+    Route("/jobs/{job}/cancel", cancel, methods=["POST"]),
+]

@@ -1,0 +1,242 @@
+"""Online deployments: a model, a scoring script and an environment behind an endpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from azureml_emulator.context import Services, services
+from azureml_emulator.control_plane import kubernetes
+from azureml_emulator.control_plane.arm import (
+    PROVIDER,
+    ArmError,
+    bad_request,
+    new_resource,
+    not_emulated,
+    object_in,
+    read_body,
+    read_resource,
+)
+from azureml_emulator.control_plane.durations import duration_seconds, probe_seconds
+from azureml_emulator.control_plane.long_running import accepted
+from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
+from azureml_emulator.control_plane.online_endpoints import NAME_PATTERN, NAME_RULE
+from azureml_emulator.control_plane.online_endpoints import PUT as PUT_ENDPOINT
+from azureml_emulator.control_plane.provisioning import (
+    CALL_FAILED,
+    refuse_deployment_on,
+    refuse_unprovisioned_deployment,
+    without_code,
+)
+from azureml_emulator.control_plane.quota import check_quota
+from azureml_emulator.control_plane.transitions import State
+from azureml_emulator.machine import processes
+from azureml_emulator.scoring.build_logs import keep_build_log
+from azureml_emulator.scoring.deployments import bring_up, find_asset
+from azureml_emulator.store import Document
+
+TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
+PUT, DELETE = "put-online-deployment", "delete-online-deployment"
+PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failureThreshold": 30, "successThreshold": 1}
+REQUEST_SETTINGS = {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1, "maxQueueWait": "PT0.5S"}
+
+
+def define_operations(parts: Services) -> None:
+    """Say what the long-running operations on deployments do.
+
+    Args:
+        parts: The emulator.
+    """
+
+    async def finish_put(deployment_id: str) -> None:
+        await bring_up(parts, deployment_id)
+
+    async def finish_delete(deployment_id: str) -> None:
+        _refuse_with_traffic(parts, deployment_id)
+        await parts.servers.stop(deployment_id)
+        parts.store.delete(deployment_id)
+
+    async def explain(error: ArmError) -> ArmError:
+        return without_code(await keep_build_log(parts.blobs, error))
+
+    parts.operations.define(PUT, finish_put, explain)
+    parts.operations.define(DELETE, finish_delete)
+
+
+async def put(request: Request) -> Response:
+    """Create or replace a deployment."""
+    parts = services(request)
+    deployment_id = arm_path(request)
+    check_name("an online deployment", request.path_params["deployment"], NAME_PATTERN, NAME_RULE)
+    endpoint = get_resource(request, parent(parent(deployment_id)))
+    body, properties = await read_resource(request)
+    previous = parts.store.get(deployment_id)
+    state = parts.transitions.begin_put(previous)
+    refuse_unprovisioned_deployment(parts, previous, PUT)
+    refuse_deployment_on(parts, endpoint, PUT_ENDPOINT)
+    parts.transitions.refuse_if_busy(endpoint)
+    compute_id = endpoint["properties"]["compute"]
+    completed = _completed(properties, get_resource(request, compute_id) if compute_id else None)
+    _check_assets(parts, completed)
+    resource = new_resource(
+        deployment_id,
+        {**completed, "provisioningState": state},
+        previous=previous,
+        location=body.get("location") or parts.settings.location,
+        tags=object_in(body, "tags"),
+        kind=body.get("kind") or endpoint["kind"],
+        sku=body.get("sku") or {"name": "Default", "capacity": 1},
+        identity=body.get("identity"),
+    )
+    if parts.settings.quota_cores is not None and not compute_id:
+        check_quota(resource, _managed_deployments(parts), parts.settings.quota_cores, parts.settings.subscription_id)
+    parts.store.put(resource)
+    operation = parts.operations.start(PUT, deployment_id)
+    return accepted(request, operation, resource, 200 if previous else 201)
+
+
+def _managed_deployments(parts: Services) -> list[Document]:
+    deployments = parts.store.list_type(TYPE)
+    return [one for one in deployments if one["properties"]["endpointComputeType"] == "Managed"]
+
+
+def _completed(properties: Document, compute: Document | None) -> Document:
+    """Check a deployment's properties and add the service's defaults."""
+    variables = object_in(properties, "environmentVariables")
+    completed = {
+        "description": None,
+        "appInsightsEnabled": False,
+        **properties,
+        **_references(properties),
+        "endpointComputeType": properties.get("endpointComputeType") or "Managed",
+        "properties": object_in(properties, "properties"),
+        "environmentVariables": {name: str(value) for name, value in variables.items()},
+        "requestSettings": {**REQUEST_SETTINGS, **_given(properties, "requestSettings")},
+        "livenessProbe": {**PROBE, **_given(properties, "livenessProbe")},
+        "readinessProbe": {**PROBE, **_given(properties, "readinessProbe")},
+        "scaleSettings": object_in(properties, "scaleSettings") or {"scaleType": "Default"},
+    }
+    probe_seconds(completed["readinessProbe"])
+    duration_seconds(completed["requestSettings"]["requestTimeout"])
+    kind = "Kubernetes" if compute else "Managed"
+    if completed["endpointComputeType"] != kind:
+        raise bad_request(
+            f"The endpoint's endpointComputeType is {kind}, its deployments cannot have"
+            f" {completed['endpointComputeType']!r}."
+        )
+    if compute:
+        return completed | kubernetes.deployment_settings(completed, compute)
+    return {"instanceType": "Standard_DS3_v2", "egressPublicNetworkAccess": "Enabled", **completed}
+
+
+def _references(properties: Document) -> Document:
+    """Read what a deployment refers to: a model, and code with an environment, or neither of these two."""
+    code = object_in(properties, "codeConfiguration")
+    model = properties.get("model")
+    # Clients send the model's id as a string or in a reference object.
+    model = model.get("assetId") if isinstance(model, dict) else model
+    serving = (code.get("codeId"), code.get("scoringScript"), properties.get("environmentId"))
+    if not all(isinstance(value, str) for value in (model, *serving) if value is not None):
+        raise bad_request("'model', 'codeId', 'scoringScript' and 'environmentId' must be strings.")
+    if any(serving) and not all(serving):
+        raise not_emulated("a deployment with only some of code, scoring script and environment")
+    script = PurePosixPath(code.get("scoringScript") or "")
+    if ".." in script.parts or script.is_absolute():
+        raise bad_request(f"The scoring script '{script}' must be a path in the code folder.")
+    return {
+        "model": model,
+        "codeConfiguration": code if all(serving) else None,
+        "environmentId": properties.get("environmentId"),
+    }
+
+
+def _check_assets(parts: Services, properties: Document) -> None:
+    """Look for all that a deployment refers to; without code and environment, the model must bring both."""
+    model = find_asset(parts, properties["model"]) if properties["model"] else None
+    if properties["codeConfiguration"]:
+        find_asset(parts, properties["environmentId"])
+        find_asset(parts, properties["codeConfiguration"]["codeId"])
+        return
+    model_type = model["properties"]["modelType"] if model else None
+    if model_type == "triton_model":
+        raise not_emulated("serving a triton_model")
+    if model_type != "mlflow_model":
+        raise bad_request("A deployment needs code and an environment: only MLflow and Triton models bring their own.")
+
+
+def _given(properties: Document, name: str) -> Document:
+    return {setting: value for setting, value in object_in(properties, name).items() if value is not None}
+
+
+async def list_deployments(request: Request) -> Response:
+    """List the deployments of an endpoint."""
+    get_resource(request, parent(arm_path(request)))
+    return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
+
+
+async def get(request: Request) -> Response:
+    """GET a deployment."""
+    return JSONResponse(get_resource(request, arm_path(request)))
+
+
+async def delete(request: Request) -> Response:
+    """DELETE a deployment, cancelling what is under way on it; with traffic, the operation fails and it stays."""
+    parts = services(request)
+    deployment_id = arm_path(request)
+    deployment = parts.store.get(deployment_id)
+    if deployment is None:
+        return Response(status_code=204)
+    if not _traffic_of(parts, deployment_id):
+        parts.operations.cancel(deployment_id)
+        parts.transitions.move(deployment_id, State.DELETING)
+    return accepted(request, parts.operations.start(DELETE, deployment_id), None, 202)
+
+
+def _traffic_of(parts: Services, deployment_id: str) -> int:
+    """How much of the traffic a deployment gets, live or mirrored, in percent."""
+    endpoint = parts.store.get(parent(parent(deployment_id)))
+    name = deployment_id.rsplit("/", 1)[1].lower()
+    shares = [endpoint["properties"][kind] for kind in ("traffic", "mirrorTraffic")] if endpoint else []
+    return sum(share for kind in shares for one, share in kind.items() if one.lower() == name)
+
+
+def _refuse_with_traffic(parts: Services, deployment_id: str) -> None:
+    if percent := _traffic_of(parts, deployment_id):
+        name = deployment_id.rsplit("/", 1)[1]
+        problem = f"Can't delete deployment [{name}] with non-zero traffic weight, Current traffic [{percent}]."
+        raise ArmError(400, CALL_FAILED, json.dumps(problem))
+
+
+async def get_logs(request: Request) -> Response:
+    """Hand out the end of the newest server's output; it is there after a crash as well."""
+    deployment = get_resource(request, parent(arm_path(request)))
+    body = await read_body(request)
+    if body.get("containerType") == "StorageInitializer":
+        return JSONResponse({"content": ""})
+    lines = body.get("tail") or 50
+    if not isinstance(lines, int) or lines < 1:
+        raise bad_request(f"'tail' must be a number of lines, not {lines!r}.")
+    return JSONResponse({"content": processes.log_tail(services(request).servers.log(deployment["id"]), lines)})
+
+
+async def list_skus(request: Request) -> Response:
+    """Say how many instances the deployment may have."""
+    deployment = get_resource(request, parent(arm_path(request)))
+    capacity = {"minimum": 1, "maximum": 20, "default": 1, "scaleType": "Manual"}
+    sku = {"resourceType": deployment["type"], "sku": {"name": "Default", "tier": "Standard"}, "capacity": capacity}
+    return JSONResponse({"value": [sku]})
+
+
+DEPLOYMENT = "/onlineEndpoints/{endpoint}/deployments/{deployment}"
+routes = [
+    Route("/onlineEndpoints/{endpoint}/deployments", list_deployments),
+    Route(DEPLOYMENT, get, methods=["GET"]),
+    Route(DEPLOYMENT, put, methods=["PUT"]),
+    Route(DEPLOYMENT, delete, methods=["DELETE"]),
+    Route(f"{DEPLOYMENT}/getLogs", get_logs, methods=["POST"]),
+    Route(f"{DEPLOYMENT}/skus", list_skus),
+]

@@ -1,0 +1,263 @@
+"""Long-running operations: InProgress, then Succeeded, Failed or Canceled. They survive a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+
+from azureml_emulator.control_plane.arm import ArmError, now
+from azureml_emulator.control_plane.transitions import State, Transitions
+from azureml_emulator.store import Document, Store
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[str], Awaitable[None]]
+"""What an operation does with the resource whose id it gets; it must bear being run again after a crash."""
+Explain = Callable[[ArmError], Awaitable[ArmError]]
+"""What a failed operation says, for what it failed of."""
+
+
+async def _as_it_is(error: ArmError) -> ArmError:
+    return error
+
+
+class Status(StrEnum):
+    """Where an operation is."""
+
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an operation is to end, whatever its work would come to.
+
+    Attributes:
+        status: Failed or Canceled: its work is not done. InProgress: it is done when somebody releases it.
+        code: The error's code, if it fails.
+        message: The error's message.
+    """
+
+    status: Status
+    code: str = ""
+    message: str = ""
+
+
+intended_outcome: ContextVar[Outcome | None] = ContextVar("intended_outcome", default=None)
+"""Set while a request is handled: what becomes of the operation that it starts."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A long-running operation.
+
+    Attributes:
+        id: Its name in the status URL.
+        kind: Which work it does.
+        resource: ARM id of the resource it works on.
+        status: Where it is.
+        started: When it began, as ARM writes it.
+        error: ARM's `error` object, once it failed.
+    """
+
+    id: str
+    kind: str
+    resource: str
+    status: Status
+    started: str
+    error: Document | None = None
+
+    def document(self) -> Document:
+        """The body of the status response."""
+        document = {
+            "id": self.id,
+            "name": self.id,
+            "status": self.status,
+            "startTime": self.started,
+            "percentComplete": 0.0 if self.status is Status.IN_PROGRESS else 100.0,
+        }
+        return document if self.error is None else {**document, "error": self.error}
+
+
+async def _obey(outcome: Outcome | None, released: asyncio.Event) -> None:
+    """Fail as it is ordered, or wait until that is over."""
+    if outcome and outcome.status is Status.FAILED:
+        raise ArmError(400, outcome.code, outcome.message)
+    if outcome and outcome.status is Status.IN_PROGRESS:
+        await released.wait()
+
+
+class Operations:
+    """Starts operations, follows them, and takes up after a restart what was under way."""
+
+    def __init__(self, store: Store, transitions: Transitions) -> None:
+        self._store = store
+        self._transitions = transitions
+        self._works: dict[str, tuple[Work, Explain]] = {}
+        self._tasks: dict[str, asyncio.Task[Status]] = {}
+        self._unwinding: set[asyncio.Task[Status]] = set()
+        self._released = asyncio.Event()
+
+    def define(self, kind: str, work: Work, explain: Explain = _as_it_is) -> None:
+        """Say what operations of a kind do.
+
+        Args:
+            kind: The kind's name.
+            work: Raises ArmError to fail the operation. The resource, if it is busy, ends in the operation's state.
+            explain: Gets that error, or one on order, and returns the one to show.
+        """
+        self._works[kind] = work, explain
+
+    def start(self, kind: str, resource: str) -> Operation:
+        """Begin an operation.
+
+        Args:
+            kind: Which work to do.
+            resource: ARM id of the resource to do it on.
+
+        Returns:
+            The operation, in progress.
+        """
+        operation = Operation(str(uuid.uuid4()), kind, resource, Status.IN_PROGRESS, now())
+        self._save(operation)
+        outcome = intended_outcome.get()
+        # Of one operation only: neither of a second one of the request, nor of those that its work starts.
+        intended_outcome.set(None)
+        self._run(operation, outcome)
+        return operation
+
+    def resume(self) -> None:
+        """Run again what a previous emulator left in progress."""
+        for operation in self._select("status = ?", Status.IN_PROGRESS):
+            self._run(operation)
+
+    def get(self, operation_id: str) -> Operation | None:
+        """Look an operation up.
+
+        Args:
+            operation_id: Its id.
+
+        Returns:
+            The operation, or None.
+        """
+        return next(iter(self._select("id = ?", operation_id)), None)
+
+    def cancel(self, resource: str) -> None:
+        """Cancel what is under way on a resource or below it.
+
+        Args:
+            resource: The resource's ARM id.
+        """
+        for operation in self._select("status = ?", Status.IN_PROGRESS):
+            if f"{operation.resource}/".lower().startswith(f"{resource}/".lower()):
+                self._save(operation, Status.CANCELED)
+                if task := self._tasks.pop(operation.id, None):
+                    self._unwinding.add(task)
+                    task.add_done_callback(self._unwinding.discard)
+                    task.cancel()
+
+    def has_succeeded(self, kind: str, resource: Document) -> bool:
+        """Say whether an operation of a kind has succeeded since a resource was created.
+
+        Args:
+            kind: The kind of operation.
+            resource: The resource. An earlier one of the same id, deleted since, does not count.
+
+        Returns:
+            Whether one has.
+        """
+        created = resource["systemData"]["createdAt"]
+        return any(
+            operation.kind == kind and operation.started >= created
+            for operation in self._select("resource = ? COLLATE NOCASE AND status = 'Succeeded'", resource["id"])
+        )
+
+    def release(self) -> None:
+        """Let operations go on that were held in progress."""
+        self._released.set()
+        self._released = asyncio.Event()
+
+    async def wait(self, operation_id: str) -> None:
+        """Wait until an operation of this run has ended.
+
+        Args:
+            operation_id: Its id.
+        """
+        if task := self._tasks.get(operation_id):
+            await asyncio.wait([task])
+
+    async def close(self) -> None:
+        """Stop working; what is in progress stays so, for the next start."""
+        tasks = [*self._tasks.values(), *self._unwinding]
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def clear(self) -> None:
+        """Cancel and forget all operations."""
+        await self.close()
+        self._store.connection.execute("DELETE FROM operations")
+
+    def _run(self, operation: Operation, outcome: Outcome | None = None) -> None:
+        work, explain = self._works[operation.kind]
+
+        async def run(released: asyncio.Event) -> Status:
+            if outcome and outcome.status is Status.CANCELED:
+                return Status.CANCELED
+            try:
+                await _obey(outcome, released)
+                await work(operation.resource)
+            except ArmError as error:
+                raise await explain(error) from None
+            return Status.SUCCEEDED
+
+        task = asyncio.create_task(run(self._released))
+        self._tasks[operation.id] = task
+        task.add_done_callback(lambda task: self._finished(operation, task))
+
+    def _finished(self, operation: Operation, task: asyncio.Task[Status]) -> None:
+        if self._tasks.pop(operation.id, None) is None or task.cancelled():
+            return  # cancelled by us, or closing down
+        error = task.exception()
+        if error is None:
+            self._end(operation, task.result())
+            return
+        if not isinstance(error, ArmError):
+            logger.error("%s of %s failed", operation.kind, operation.resource, exc_info=error)
+            error = ArmError(500, "InternalServerError", f"{type(error).__name__}: {error}")
+        self._end(operation, Status.FAILED, error.document())
+
+    def _end(self, operation: Operation, status: Status, error: Document | None = None) -> None:
+        self._save(operation, status, error)
+        # An operation may leave its resource as it is, as new keys do, or take it away.
+        if self._transitions.is_busy(operation.resource):
+            self._transitions.move(operation.resource, State(status))
+
+    def _save(self, operation: Operation, status: Status | None = None, error: Document | None = None) -> None:
+        self._store.connection.execute(
+            "INSERT OR REPLACE INTO operations (id, kind, resource, status, started, error) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                operation.id,
+                operation.kind,
+                operation.resource,
+                status or operation.status,
+                operation.started,
+                json.dumps(error) if error else None,
+            ),
+        )
+
+    def _select(self, condition: str, value: str) -> list[Operation]:
+        query = f"SELECT id, kind, resource, status, started, error FROM operations WHERE {condition}"  # noqa: S608
+        return [
+            Operation(row[0], row[1], row[2], Status(row[3]), row[4], json.loads(row[5]) if row[5] else None)
+            for row in self._store.connection.execute(query, (value,))
+        ]

@@ -1,0 +1,76 @@
+"""The quota of cores that deployments of managed endpoints use, by family of virtual machines."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+
+from azureml_emulator.control_plane.arm import ArmError, bad_request
+from azureml_emulator.store import Document
+
+# In these older families the number in a size's name is no count of cores.
+NUMBERED_FAMILIES = ("d_v2", "ds_v2")
+CORES_BY_NUMBER = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 11: 2, 12: 4, 13: 8, 14: 16, 15: 20}
+GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-outofquota"
+
+
+def check_quota(deployment: Document, others: Iterable[Document], cores: int, subscription_id: str) -> None:
+    """Refuse a deployment that needs more cores of its family than are left.
+
+    For upgrades the service reserves a fifth more: ceil(1.2 * instances) times the size's cores. The error is the one
+    that users got (MicrosoftLearning/mslearn-azure-ml#30, Azure/mlops-v2#124): code BadRequest, and the word quota
+    only in the message of what is below it.
+
+    Args:
+        deployment: The deployment as it is to be.
+        others: All deployments of managed endpoints; one of the same id does not count.
+        cores: The quota of each family.
+        subscription_id: Whose quota it is.
+
+    Raises:
+        ArmError: 400, if there is not enough.
+    """
+    family, needed = reserved_cores(deployment)
+    reserved = [reserved_cores(other) for other in others if other["id"].lower() != deployment["id"].lower()]
+    used = sum(count for other_family, count in reserved if other_family == family)
+    if used + needed <= cores:
+        return
+    size = deployment["properties"]["instanceType"]
+    problem = (
+        f"Not enough quota available for {size} in SubscriptionId {subscription_id}. "
+        f"Current usage/limit: {used}/{cores}. Additional needed: {needed} {GUIDE}"
+    )
+    detail = {"errors": {"VmSize": [problem]}, "title": "One or more validation errors occurred.", "status": 400}
+    below = ArmError(
+        400,
+        "InferencingClientCreateDeploymentFailed",
+        f"InferencingClient HttpRequest error, error detail: {json.dumps(detail)}",
+    )
+    raise ArmError(400, "BadRequest", "The request is invalid.", details=[below])
+
+
+def reserved_cores(deployment: Document) -> tuple[str, int]:
+    """Say what a deployment takes of the quota.
+
+    Args:
+        deployment: The deployment, with its `sku` and `instanceType`.
+
+    Returns:
+        The family of its size, such as `ds_v2`, and how many cores.
+
+    Raises:
+        ArmError: 400, if its size or number of instances is none.
+    """
+    size = deployment["properties"]["instanceType"]
+    found = re.fullmatch(r"standard_([a-z]+)(\d+)([a-z]*)((?:_[a-z0-9]+)*)", str(size).lower())
+    if found is None:
+        raise bad_request(f"{size!r} is not the size of a virtual machine such as Standard_DS3_v2.")
+    family = f"{found[1]}{found[3]}{found[4]}"
+    number = int(found[2])
+    cores = CORES_BY_NUMBER.get(number, number) if family in NUMBERED_FAMILIES else number
+    instances = deployment["sku"].get("capacity")
+    if not isinstance(instances, int) or instances < 1:
+        raise bad_request(f"The capacity of a deployment's sku must be a number of instances, not {instances!r}.")
+    return family, math.ceil(1.2 * instances) * cores

@@ -1,0 +1,116 @@
+"""The provisioning states of a resource, and which may follow which."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from azureml_emulator.control_plane.arm import conflict
+from azureml_emulator.store import Document, Store
+
+
+class State(StrEnum):
+    """A resource's provisioningState."""
+
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    DELETING = "Deleting"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+
+BUSY = (State.CREATING, State.UPDATING, State.DELETING)
+UNSUCCESSFUL = (State.FAILED, State.CANCELED)
+ENDS = (State.SUCCEEDED, State.FAILED, State.CANCELED)
+# A deletion takes a resource from any state, and is the only thing that changes a busy one but its own operation.
+FOLLOW: dict[State, tuple[State, ...]] = {
+    State.CREATING: (*ENDS, State.DELETING),
+    State.UPDATING: (*ENDS, State.DELETING),
+    State.DELETING: (State.FAILED, State.CANCELED, State.DELETING),
+    State.SUCCEEDED: (State.UPDATING, State.DELETING),
+    State.FAILED: (State.UPDATING, State.DELETING),
+    State.CANCELED: (State.UPDATING, State.DELETING),
+}
+
+
+class Transitions:
+    """Moves resources from state to state.
+
+    A request begins a move (`begin_put`, `move` to Deleting), and the operation it starts ends it: at once, after the
+    time that operations take, or when somebody releases it (see `Operations`).
+    """
+
+    def __init__(self, store: Store, settle_seconds: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._settle_seconds = settle_seconds
+        self._clock = clock
+        self._settled: dict[str, float] = {}
+
+    def begin_put(self, previous: Document | None) -> State:
+        """Say in which state a resource is while it is being put.
+
+        Args:
+            previous: The resource as it is, if it is there.
+
+        Returns:
+            Creating or Updating.
+
+        Raises:
+            ArmError: 409, if it cannot be changed now.
+        """
+        self.refuse_if_busy(previous)
+        return State.CREATING if previous is None else State.UPDATING
+
+    def refuse_if_busy(self, resource: Document | None) -> None:
+        """Refuse to change what an operation is changing, and for a moment what one has just changed.
+
+        Args:
+            resource: The resource, if it is there.
+
+        Raises:
+            ArmError: 409, if it cannot be changed now.
+        """
+        if resource is None:
+            return
+        state = State(resource["properties"]["provisioningState"])
+        if state in BUSY:
+            raise conflict(f"{resource['id']} is in state {state}: it can be changed when the operation has ended.")
+        # Real clients meet this: Succeeded, and still refused as Updating (Azure/azure-sdk-for-net#36961).
+        if self._clock() < self._settled.get(resource["id"].lower(), 0.0) + self._settle_seconds:
+            raise conflict(f"{resource['id']} is in state Updating: it can be changed when the operation has ended.")
+
+    def move(self, resource_id: str, state: State) -> None:
+        """Move a resource to a state; nothing happens when it is gone.
+
+        Args:
+            resource_id: Its ARM id.
+            state: The new state.
+
+        Raises:
+            ValueError: If that state cannot follow the one it is in.
+        """
+        resource = self._store.get(resource_id)
+        if resource is None:
+            return
+        before = State(resource["properties"]["provisioningState"])
+        if state not in FOLLOW[before]:
+            raise ValueError(f"{resource_id} cannot go from {before} to {state}")
+        self._store.set_properties(resource_id, provisioningState=state)
+        if state is State.SUCCEEDED:
+            self._settled[resource_id.lower()] = self._clock()
+        else:
+            self._settled.pop(resource_id.lower(), None)
+
+    def is_busy(self, resource_id: str) -> bool:
+        """Say whether an operation is changing a resource.
+
+        Args:
+            resource_id: Its ARM id.
+
+        Returns:
+            Whether it is; not for a resource that is gone or has no provisioning state.
+        """
+        resource = self._store.get(resource_id)
+        return resource is not None and resource["properties"].get("provisioningState") in BUSY

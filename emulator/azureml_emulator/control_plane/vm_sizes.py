@@ -1,0 +1,93 @@
+"""The VM sizes of the region, and how much of them is in use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from azureml_emulator.context import services
+from azureml_emulator.control_plane.long_running import LOCATIONS
+from azureml_emulator.store import Document
+
+LIMIT = 100
+"""Cores of each family."""
+
+
+def _size(name: str, family: str, cores: int, memory: float, gpus: int = 0) -> dict[str, Any]:
+    return {
+        "name": name,
+        "family": family,
+        "vCPUs": cores,
+        "gpus": gpus,
+        "osVhdSizeMB": 1047552,
+        "maxResourceVolumeMB": 28672,
+        "memoryGB": memory,
+        "lowPriorityCapable": True,
+        "premiumIO": True,
+        "supportedComputeTypes": ["AmlCompute", "ComputeInstance"],
+    }
+
+
+# A few that samples use.
+VM_SIZES = (
+    _size("Standard_DS2_v2", "standardDSv2Family", 2, 7),
+    _size("Standard_DS3_v2", "standardDSv2Family", 4, 14),
+    _size("Standard_DS4_v2", "standardDSv2Family", 8, 28),
+    _size("Standard_DS11_v2", "standardDSv2Family", 2, 14),
+    _size("Standard_DS12_v2", "standardDSv2Family", 4, 28),
+    _size("Standard_D2s_v3", "standardDSv3Family", 2, 8),
+    _size("Standard_D4s_v3", "standardDSv3Family", 4, 16),
+    _size("Standard_D13_v2", "standardDv2Family", 8, 56),
+    _size("Standard_E4s_v3", "standardESv3Family", 4, 32),
+    _size("Standard_F4s_v2", "standardFSv2Family", 4, 8),
+    _size("Standard_NC6s_v3", "standardNCSv3Family", 6, 112, gpus=1),
+    _size("Standard_NC4as_T4_v3", "standardNCASv3_T4Family", 4, 28, gpus=1),
+)
+SIZE_BY_NAME = {size["name"]: size for size in VM_SIZES}
+
+
+async def list_sizes(_request: Request) -> Response:
+    """List the VM sizes."""
+    return JSONResponse({"value": list(VM_SIZES)})
+
+
+async def list_usages(request: Request) -> Response:
+    """List how many cores of each family computes use."""
+    settings = services(request).settings
+    used: dict[str, int] = {str(size["family"]): 0 for size in VM_SIZES}
+    for compute in services(request).store.list_collection(f"{settings.workspace_id}/computes"):
+        family, cores = _cores(compute["properties"])
+        if family:
+            used[family] += cores
+    return JSONResponse(
+        {
+            "value": [
+                {
+                    "id": f"/subscriptions/{settings.subscription_id}/providers/Microsoft.MachineLearningServices"
+                    f"/locations/{settings.location}/usages/{family}",
+                    "type": "Microsoft.MachineLearningServices/usages",
+                    "unit": "Count",
+                    "currentValue": cores,
+                    "limit": LIMIT,
+                    "name": {"value": family, "localizedValue": f"{family} Cluster Dedicated vCPUs"},
+                    "amlWorkspaceLocation": settings.location,
+                }
+                for family, cores in used.items()
+            ]
+        }
+    )
+
+
+def _cores(compute: Document) -> tuple[str | None, int]:
+    """Say which family a compute is of, and how many cores it has now."""
+    size = SIZE_BY_NAME.get(compute["properties"].get("vmSize", ""))
+    if size is None:
+        return None, 0
+    nodes = compute["properties"].get("currentNodeCount", int(compute["properties"].get("state") == "Running"))
+    return size["family"], size["vCPUs"] * nodes
+
+
+routes = [Route(f"{LOCATIONS}/vmSizes", list_sizes), Route(f"{LOCATIONS}/usages", list_usages)]

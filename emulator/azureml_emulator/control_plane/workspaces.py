@@ -1,0 +1,174 @@
+"""The workspace itself."""
+
+from __future__ import annotations
+
+import uuid
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from azureml_emulator.context import services
+from azureml_emulator.control_plane import computes, datastores, kubernetes
+from azureml_emulator.control_plane.arm import (
+    PROVIDER,
+    ArmError,
+    new_resource,
+    not_emulated,
+    now,
+    object_in,
+    read_body,
+    text_in,
+)
+from azureml_emulator.control_plane.listing import page
+from azureml_emulator.control_plane.lookup import get_resource
+from azureml_emulator.settings import Settings
+from azureml_emulator.store import Document, Store
+
+SUBSCRIPTION = "/subscriptions/{subscription}"
+GROUP = f"{SUBSCRIPTION}/resourceGroups/{{group}}"
+ANY = f"{GROUP}/providers/{PROVIDER}/workspaces/{{workspace}}"
+
+
+def create(store: Store, settings: Settings, storage_account: str) -> None:
+    """Create the workspace with what every new workspace has, unless it is there.
+
+    Args:
+        store: Where to.
+        settings: Its names.
+        storage_account: Name of its storage account.
+    """
+    if store.get(settings.workspace_id):
+        return
+    group = settings.workspace_id.split("/providers/")[0]
+    store.put(
+        new_resource(
+            settings.workspace_id,
+            {
+                "friendlyName": settings.workspace,
+                "description": None,
+                "workspaceId": str(uuid.uuid4()),
+                "tenantId": settings.tenant_id,
+                "provisioningState": "Succeeded",
+                "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/{storage_account}",
+                "storageHnsEnabled": False,
+                "discoveryUrl": f"https://{settings.api_host}/discovery",
+                "mlFlowTrackingUri": settings.tracking_uri,
+                "publicNetworkAccess": "Enabled",
+                "hbiWorkspace": False,
+                "v1LegacyMode": False,
+            },
+            location=settings.location,
+            tags={},
+            kind="Default",
+            sku={"name": "Basic", "tier": "Basic"},
+            identity={
+                "type": "SystemAssigned",
+                "principalId": str(uuid.uuid4()),
+                "tenantId": settings.tenant_id,
+            },
+        )
+    )
+    datastores.create(store, settings, storage_account)
+    computes.create_cluster(store, f"{settings.workspace_id}/computes/cpu-cluster", settings.location)
+    kubernetes.attach_cluster(store, f"{settings.workspace_id}/computes/k8s", settings.location)
+
+
+def routes(workspace_id: str, below: list[BaseRoute]) -> list[BaseRoute]:
+    """The routes of the one workspace there is, of lists of workspaces, and of workspaces that are not there.
+
+    Args:
+        workspace_id: The workspace's ARM id.
+        below: The routes of what is in it.
+
+    Returns:
+        The routes.
+    """
+    return [
+        Route(f"/subscriptions/{{subscription}}/providers/{PROVIDER}/workspaces", list_workspaces),
+        Route(
+            f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces", list_workspaces
+        ),
+        Route(workspace_id, get, methods=["GET"]),
+        Route(workspace_id, update, methods=["PATCH"]),
+        Route(workspace_id, refuse_another, methods=["PUT", "DELETE"]),
+        Mount(
+            workspace_id,
+            routes=[
+                Route("/listKeys", list_keys, methods=["POST"]),
+                Route("/listStorageAccountKeys", list_storage_account_keys, methods=["POST"]),
+                *below,
+            ],
+        ),
+        Route(ANY, refuse_another, methods=["PUT"]),
+        Route(ANY, refuse_unknown, methods=["GET", "DELETE", "POST", "PATCH"]),
+        Route(f"{ANY}/{{below:path}}", refuse_unknown, methods=["GET", "PUT", "DELETE", "POST", "PATCH"]),
+    ]
+
+
+async def list_workspaces(request: Request) -> Response:
+    """List the workspaces of the subscription or of a resource group: it is one, or none."""
+    parts = services(request)
+    workspace = _workspace(request)
+    names = request.path_params
+    asked = (names["subscription"], names.get("group", parts.settings.resource_group).lower())
+    ours = asked == (parts.settings.subscription_id, parts.settings.resource_group.lower())
+    kind = request.query_params.get("kind")
+    return page(request, [workspace] if ours and kind in (None, workspace["kind"]) else [])
+
+
+async def get(request: Request) -> Response:
+    """GET the workspace."""
+    return JSONResponse(_workspace(request))
+
+
+async def update(request: Request) -> Response:
+    """Change the workspace's tags, description and friendly name."""
+    body = await read_body(request)
+    workspace = _workspace(request)
+    properties = object_in(body, "properties")
+    for name in ("description", "friendlyName"):
+        if name in properties:
+            workspace["properties"][name] = text_in(properties, name)
+    if "tags" in body:
+        workspace["tags"] = object_in(body, "tags")
+    workspace["systemData"]["lastModifiedAt"] = now()
+    services(request).store.put(workspace)
+    return JSONResponse(workspace)
+
+
+async def list_keys(request: Request) -> Response:
+    """Hand out the keys of what belongs to the workspace: there is a storage account only."""
+    properties = _workspace(request)["properties"]
+    key = _storage_key(request)
+    return JSONResponse({"userStorageKey": key, "userStorageResourceId": properties["storageAccount"]})
+
+
+async def list_storage_account_keys(request: Request) -> Response:
+    """Hand out the key of the workspace's storage account."""
+    return JSONResponse({"userStorageKey": _storage_key(request)})
+
+
+async def refuse_another(_request: Request) -> Response:
+    """Neither a second workspace nor none at all."""
+    raise not_emulated("creating or deleting a workspace; start another emulator with a --state-dir of its own")
+
+
+async def refuse_unknown(request: Request) -> Response:
+    """Say which workspace there is."""
+    names = request.path_params
+    raise ArmError(
+        404,
+        "ResourceNotFound",
+        f"There is no workspace {names['workspace']!r} in resource group {names['group']!r} of subscription"
+        f" {names['subscription']}; the emulator has only {services(request).settings.workspace_id}.",
+    )
+
+
+def _workspace(request: Request) -> Document:
+    return get_resource(request, services(request).settings.workspace_id)
+
+
+def _storage_key(request: Request) -> str | None:
+    parts = services(request)
+    return None if parts.settings.keyless_storage else parts.blobs.key

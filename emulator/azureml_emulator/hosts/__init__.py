@@ -1,0 +1,1 @@
+"""The hosts that the emulator plays, each with its routes."""

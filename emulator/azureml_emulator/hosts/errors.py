@@ -1,0 +1,65 @@
+"""How each kind of host says that something went wrong: Resource Manager, sign-in, blobs, scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from xml.sax.saxutils import escape
+
+from starlette.responses import JSONResponse, Response
+
+from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.hosts.identity import LOGIN_HOST, login_error
+from azureml_emulator.test_control.recording import BLOB_HOST
+
+MANAGEMENT_HOST = "management.azure.com"
+ARM_CODES = {401: "ExpiredAuthenticationToken", 403: "AuthorizationFailed", 404: "ResourceNotFound"}
+BLOB_CODES = {
+    401: "InvalidAuthenticationInfo",
+    403: "AuthorizationPermissionMismatch",
+    404: "BlobNotFound",
+    500: "InternalError",
+    503: "ServerBusy",
+}
+# Entra ID's error numbers: a missing parameter, an expired client secret, throttling, and a passing fault of its own.
+LOGIN_ERRORS = {
+    400: ("invalid_request", 900144),
+    401: ("invalid_client", 7000222),
+    429: ("temporarily_unavailable", 90055),
+}
+LOGIN_FAULT = ("temporarily_unavailable", 90033)
+
+
+def host_error(host: str, status: int, code: str, message: str, headers: Mapping[str, str]) -> Response:
+    """Make an error that looks like one of a host's own.
+
+    Args:
+        host: The host that was asked.
+        status: The HTTP status.
+        code: The error's code; empty for the one that goes with the status at this host.
+        message: What is wrong.
+        headers: More response headers.
+
+    Returns:
+        The response.
+    """
+    standard = HTTPStatus(status).phrase.replace(" ", "") if status in set(HTTPStatus) else "Error"
+    if host == LOGIN_HOST:
+        error, number = LOGIN_ERRORS.get(status, LOGIN_FAULT)
+        response = login_error(status, code or error, number, message)
+    elif host == MANAGEMENT_HOST:
+        refusal = ArmError(status, code or ARM_CODES.get(status, standard), message)
+        response = JSONResponse({"error": refusal.document()}, status)
+    elif host.endswith(BLOB_HOST):
+        code = code or BLOB_CODES.get(status, standard)
+        content = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+        response = Response(
+            f'<?xml version="1.0" encoding="utf-8"?>{content}',
+            status,
+            {"x-ms-error-code": code},
+            "application/xml",
+        )
+    else:
+        response = JSONResponse({"error": {"code": code or standard, "message": message}}, status)
+    response.headers.update(headers)
+    return response

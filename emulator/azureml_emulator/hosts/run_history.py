@@ -1,0 +1,207 @@
+"""The workspace's data plane: discovery, the run history, and where the outputs of jobs are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from azureml_emulator.context import Services, services
+from azureml_emulator.control_plane.arm import bad_request, not_found, object_in, read_body
+from azureml_emulator.control_plane.listing import page
+from azureml_emulator.jobs.logs import LOG_FOLDERS
+from azureml_emulator.jobs.runs import Run, experiment_id
+from azureml_emulator.jobs.specs import DATA_TYPES
+from azureml_emulator.settings import Settings
+from azureml_emulator.store import Document
+from azureml_emulator.tracking import artifacts
+
+FIELDS = {"displayName": "display_name", "description": "description", "hidden": "hidden"}
+MERGED_FIELDS = ("tags", "properties")
+
+
+async def discover(request: Request) -> Response:
+    """Say where the services of the region are; nobody has to sign in for it."""
+    api = f"https://{services(request).settings.location}.api.azureml.ms"
+    return JSONResponse(dict.fromkeys(("api", "history", "experimentation", "modelmanagement", "mlflow"), api))
+
+
+async def get_run(request: Request) -> Response:
+    """GET a run."""
+    return JSONResponse(_document(services(request), _find(request)))
+
+
+async def get_details(request: Request) -> Response:
+    """GET a run with the addresses of its logs."""
+    parts, run = services(request), _find(request)
+    names = await parts.blobs.list_below(run.artifact())
+    logs = {name: parts.blobs.signed_url(run.artifact(name)) for name in names if name.startswith(LOG_FOLDERS)}
+    document = _document(parts, run)
+    details = {
+        "runId": run.id,
+        "runUuid": document["runUuid"],
+        "parentRunId": run.parent,
+        "target": document["target"],
+        "status": run.status,
+        "createdTimeUtc": run.created,
+        "startTimeUtc": run.started,
+        "endTimeUtc": run.ended,
+        "error": document["error"],
+        "warnings": [],
+        "tags": run.tags,
+        "properties": run.properties,
+        "logFiles": logs,
+        "revision": 1,
+    }
+    return JSONResponse({name: value for name, value in details.items() if value is not None})
+
+
+async def list_children(request: Request) -> Response:
+    """List the nodes of a pipeline's run."""
+    parts, run = services(request), _find(request)
+    return page(request, [_document(parts, child) for child in parts.runs.children(run.id)])
+
+
+async def get_run_data(request: Request) -> Response:
+    """POST the id of a run and get it with its outputs."""
+    parts = services(request)
+    run_id = (await read_body(request)).get("runId")
+    run = parts.runs.get(str(run_id))
+    if run is None:
+        raise not_found(f"run {run_id}")
+    return JSONResponse({"runMetadata": _document(parts, run)})
+
+
+async def change_run(request: Request) -> Response:
+    """PATCH a run: its names, whether it is archived, and more tags and properties."""
+    parts, run = services(request), _find(request)
+    body = await read_body(request)
+    changes: dict[str, Any] = {ours: body[theirs] for theirs, ours in FIELDS.items() if body.get(theirs) is not None}
+    for field in MERGED_FIELDS:
+        more = {name: str(value) for name, value in object_in(body, field).items() if value is not None}
+        changes[field] = {**getattr(run, field), **more}
+    changed = parts.runs.change(run.id, **changes)
+    assert changed is not None  # noqa: S101 - found above
+    return JSONResponse(_document(parts, changed))
+
+
+async def resolve_data(request: Request) -> Response:
+    """Say where the data of outputs is."""
+    outputs = await _outputs(request)
+    return JSONResponse(
+        {"values": {asset: {"uri": output["uri"], "type": DATA_TYPES[output["type"]]} for asset, output in outputs}}
+    )
+
+
+async def resolve_models(request: Request) -> Response:
+    """Say where the models of outputs are."""
+    outputs = await _outputs(request)
+    return JSONResponse(
+        {"values": {asset: {"path": output["uri"], "type": DATA_TYPES[output["type"]]} for asset, output in outputs}}
+    )
+
+
+async def _outputs(request: Request) -> list[tuple[str, Document]]:
+    """Find the outputs whose ids are asked for; ids that are nobody's are left out."""
+    runs = services(request).runs
+    asked = (await read_body(request)).get("values")
+    if not isinstance(asked, list):
+        raise bad_request("'values' must be a list of ids.")
+    found = []
+    for asset_id in asked:
+        parsed = re.fullmatch(r".*/azureml_(.+?)_output_(?:data|model)_(\w+)/versions/1", str(asset_id))
+        run = runs.get(parsed[1]) if parsed else None
+        if run and parsed and parsed[2] in run.outputs:
+            found.append((str(asset_id), run.outputs[parsed[2]]))
+    return found
+
+
+def _find(request: Request) -> Run:
+    run = services(request).runs.get(request.path_params["run"])
+    if run is None:
+        raise not_found(f"run {request.path_params['run']}")
+    return run
+
+
+def _document(parts: Services, run: Run) -> Document:
+    """Write a run as the run history does."""
+    settings, resource = parts.settings, parts.store.get(parts.settings.workspace_id)
+    assert resource is not None  # noqa: S101 - made at the start
+    workspace = resource["properties"]["workspaceId"]
+    api = f"https://{settings.location}.api.azureml.ms"
+    return {
+        "runId": run.id,
+        "runUuid": run.id,
+        "parentRunId": run.parent,
+        "rootRunId": run.root,
+        "experimentId": experiment_id(settings.workspace_id, run.experiment),
+        "status": run.status,
+        "createdUtc": run.created,
+        "startTimeUtc": run.started,
+        "endTimeUtc": run.ended,
+        "lastModifiedUtc": run.ended or run.started or run.created,
+        "displayName": run.display_name,
+        "description": run.description,
+        "hidden": run.hidden,
+        "dataContainerId": f"dcid.{run.id}",
+        "runType": "azureml.PipelineRun" if run.kind == "Pipeline" else "azureml.StepRun" if run.parent else "Command",
+        "tags": run.tags,
+        "properties": run.properties,
+        "target": run.compute or "serverless",
+        "compute": {"target": run.compute or "serverless"},
+        "services": {
+            "Tracking": {"type": "Tracking", "endpoint": f"azureml://{api.removeprefix('https://')}/mlflow/v1.0"},
+            "Studio": {
+                "type": "Studio",
+                "endpoint": f"https://ml.azure.com/runs/{run.id}?wsid={settings.workspace_id}",
+            },
+        },
+        "error": {"error": run.error} if run.error and run.status == "Failed" else None,
+        "cancelationReason": run.error["message"] if run.error and run.status == "Canceled" else None,
+        "outputs": {
+            # In the words of the run history: clients that compare them with those of jobs find nothing.
+            name: {"assetId": _asset_id(settings, workspace, run, name), "type": DATA_TYPES[output["type"]]}
+            for name, output in run.outputs.items()
+        },
+    }
+
+
+def _asset_id(settings: Settings, workspace: str, run: Run, output: str) -> str:
+    of_model = run.outputs[output]["type"].endswith("_model")
+    kind, word = ("models", "model") if of_model else ("data", "data")
+    place = f"azureml://locations/{settings.location}/workspaces/{workspace}"
+    return f"{place}/{kind}/azureml_{run.id}_output_{word}_{output}/versions/1"
+
+
+_RUN_ROUTES = [
+    Route("/runs/{run}", get_run, methods=["GET"]),
+    Route("/runs/{run}", change_run, methods=["PATCH"]),
+    Route("/runs/{run}/details", get_details),
+    Route("/runs/{run}/children", list_children),
+]
+history_routes: list[BaseRoute] = [
+    *artifacts.history_routes,
+    *_RUN_ROUTES,
+    *(Mount(f"/{scope}/{{experiment}}", routes=_RUN_ROUTES) for scope in ("experiments", "experimentids")),
+    Route("/rundata", get_run_data, methods=["POST"]),
+]
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    """The routes of the region's data plane, below the workspace of each service.
+
+    Args:
+        settings: The workspace.
+
+    Returns:
+        Routes for requests with a token.
+    """
+    workspace = settings.workspace_id
+    return [
+        Mount(f"/history/v1.0{workspace}", routes=history_routes),
+        Route(f"/data/v1.0{workspace}/dataversion/batchGetResolvedUris", resolve_data, methods=["POST"]),
+        Route(f"/modelregistry/v1.0{workspace}/models/batchGetResolvedUris", resolve_models, methods=["POST"]),
+    ]

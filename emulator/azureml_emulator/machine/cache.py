@@ -1,0 +1,61 @@
+"""The cache folder: what is expensive to make and the same for every emulator on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from azureml_emulator.errors import making
+from azureml_emulator.machine.locks import locked
+from azureml_emulator.machine.ownership import refuse_foreign
+
+
+def cache_root() -> Path:
+    """Find the cache folder.
+
+    Returns:
+        `$AZUREML_EMULATOR_CACHE`, else `azureml-emulator` in `$XDG_CACHE_HOME`, else in `~/.cache`.
+    """
+    if own := os.environ.get("AZUREML_EMULATOR_CACHE"):
+        return Path(own)
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared) if shared else Path.home() / ".cache") / "azureml-emulator"
+
+
+async def cached_folder(folder: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
+    """Return a folder of the cache, made first if it is not there.
+
+    Several emulators may ask for the same folder: one makes it, the others wait. It appears whole or not at all.
+
+    Args:
+        folder: The folder's path inside the cache.
+        make: Fills the empty folder it is given.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        EmulatorError: If another user could have made or changed it: programs in it are run.
+    """
+    if folder.exists():
+        refuse_foreign(folder.parent)
+        refuse_foreign(folder)
+        return folder
+    with making(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    refuse_foreign(folder.parent)
+    async with locked(folder.with_name(f"{folder.name}.lock")):
+        if folder.exists():
+            return folder
+        part = folder.with_name(f"{folder.name}.part")
+        # Left by an emulator that was killed while it held the lock.
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        try:
+            await make(part)
+            part.rename(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return folder

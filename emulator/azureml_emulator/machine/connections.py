@@ -1,0 +1,224 @@
+"""Connections to the web app: TLS and HTTP with deadlines, and the one a request came by, which some faults break."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import h11
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from azureml_emulator.machine.connection_limits import Activity, Connections, Limits
+
+if TYPE_CHECKING:
+    import ssl
+
+    from uvicorn._types import ASGI3Application
+
+EXTENSION = "azureml_emulator.connection"
+SPELLING = "azureml_emulator.header_names"
+LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+class Connection:
+    """The connection of a request, to be broken."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def reset(self) -> None:
+        """End it with a TCP reset."""
+        reset(self._transport)
+
+    def drop(self) -> None:
+        """End it without a word; what was written before still arrives."""
+        self._transport.close()
+
+
+class _Http(h11.Connection):
+    """h11, which says how a request's header names were written: ASGI has them in small letters."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER)
+        self.spelling: dict[str, str] = {}
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            names = [name.decode("latin-1") for name, _ in event.headers.raw_items()]
+            self.spelling = {name.lower(): name for name in names}
+        return event
+
+
+class ConnectionProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1 with deadlines, telling the app which connection a request came by; see `connection_of`."""
+
+    def __init__(self, *, limits: Limits, table: Connections, raw: asyncio.WriteTransport, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self.conn: _Http = _Http()
+        self._limits = limits
+        self._table = table
+        self._raw = raw
+        self._awaited = Activity.BUSY
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a new connection."""
+        super().connection_made(transport)
+        app: Any = self.app
+        connection = Connection(transport)
+
+        async def app_of_connection(scope: Scope, receive: Receive, send: Send) -> None:
+            extensions = {EXTENSION: connection, SPELLING: self.conn.spelling}
+            await app({**scope, "extensions": extensions}, receive, send)
+
+        self.app = cast("ASGI3Application", app_of_connection)
+        self._await_client()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        super().data_received(data)
+        self._await_client()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request."""
+        super().on_response_complete()
+        # uvicorn has a deadline for the beginning of the next request.
+        if not self.transport.is_closing() and _awaited(self.conn.their_state) is Activity.SILENT:
+            self._table.set(self._raw, Activity.SILENT)
+
+    def pause_writing(self) -> None:
+        """Wait until the client has taken some of the answer."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self._limits.idle_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on with the answer."""
+        super().resume_writing()
+        _cancel(self._stalled)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Clean up."""
+        for timer in (self._deadline, self._stalled):
+            _cancel(timer)
+        self._table.leave(self._raw)
+        super().connection_lost(exc)
+
+    def _await_client(self) -> None:
+        """Set the deadline for what the client has to send next, if anything."""
+        if self.transport.is_closing():
+            return
+        before, self._awaited = self._awaited, _awaited(self.conn.their_state)
+        if self._awaited is before is Activity.SILENT:
+            return  # a request's head has one deadline, however slowly it comes
+        self._table.set(self._raw, self._awaited)
+        _cancel(self._deadline)
+        if self._awaited is Activity.SILENT:
+            self._deadline = self.loop.call_later(self._limits.silent_seconds, self.transport.abort)
+        elif self._awaited is Activity.SENDING:
+            self._deadline = self.loop.call_later(self._limits.idle_seconds, self._end_pause)
+
+    def _end_pause(self) -> None:
+        if self.flow.read_paused:  # it is we who pause
+            self._await_client()
+        else:
+            self.transport.abort()
+
+
+def _awaited(state: object) -> Activity:
+    """What a client in this state of HTTP has to send next."""
+    if state is h11.IDLE:
+        return Activity.SILENT
+    return Activity.SENDING if state is h11.SEND_BODY else Activity.BUSY
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer:
+        timer.cancel()
+
+
+class TlsGate(asyncio.Protocol):
+    """Takes a raw connection into the table and does the TLS handshake; `ConnectionProtocol` goes on with it."""
+
+    def __init__(self, *, limits: Limits, table: Connections, context: ssl.SSLContext, **uvicorn: Any) -> None:
+        self._limits = limits
+        self._table = table
+        self._context = context
+        self._http = partial(ConnectionProtocol, limits=limits, table=table, **uvicorn)
+        self._early = bytearray()
+        self._handshake: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start TLS; who says nothing is ended by the deadline, or before, if there are too many."""
+        transport.pause_reading()  # the first bytes are for TLS
+        self._table.enter(transport)
+        self._handshake = asyncio.create_task(self._start_tls(transport))
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes right behind the handshake."""
+        self._early += data
+
+    async def _start_tls(self, transport: asyncio.Transport) -> None:
+        http = self._http(raw=transport)
+        try:
+            secure = await asyncio.get_running_loop().start_tls(
+                transport,
+                self,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=self._limits.silent_seconds,
+                ssl_shutdown_timeout=self._limits.silent_seconds,
+            )
+        except OSError:  # a client that went away, or speaks no TLS
+            secure = None
+        if secure is None or secure.is_closing():
+            self._table.leave(transport)
+            transport.abort()
+            return
+        secure.set_protocol(http)
+        http.connection_made(secure)
+        if self._early:
+            http.data_received(bytes(self._early))
+
+
+def connection_of(scope: Scope) -> Connection:
+    """Find the connection a request came by.
+
+    Args:
+        scope: The request's ASGI scope.
+
+    Returns:
+        Its connection.
+    """
+    return cast(Connection, scope["extensions"][EXTENSION])
+
+
+def spelling_of(scope: Scope) -> dict[str, str]:
+    """Find out how a request's header names were written.
+
+    Args:
+        scope: The request's ASGI scope.
+
+    Returns:
+        The names as they were sent, by the names in small letters; empty if nobody knows.
+    """
+    return cast("dict[str, str]", scope.get("extensions", {}).get(SPELLING, {}))
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """End a TCP connection with a reset, not in order; nothing happens if it has ended.
+
+    Args:
+        transport: The connection, with or without TLS.
+    """
+    assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - a connection can be written to
+    if transport.is_closing():
+        return
+    # A socket that is closed while it may not linger sends RST in place of FIN.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
+    transport.abort()

@@ -1,0 +1,1 @@
+"""Deployments that answer: environments, inference servers, mirroring, metrics."""

@@ -1,0 +1,36 @@
+"""The logs of environments that could not be built: where the service leaves them, and how it says so."""
+
+from __future__ import annotations
+
+import uuid
+
+from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.scoring.environments import IMAGE_BUILD_FAILURE, ImageBuildError
+from azureml_emulator.storage.blobs import Blobs
+
+CONTAINER = "azureml"
+
+
+async def keep_build_log(blobs: Blobs, error: ArmError) -> ArmError:
+    """Leave the log of a failed build in the workspace's storage.
+
+    Args:
+        blobs: The storage.
+        error: Why an operation failed.
+
+    Returns:
+        The same error; of a build, one that tells where its log is and not what is in it, as the service does:
+        https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#error-imagebuildfailure
+    """
+    if error.code != IMAGE_BUILD_FAILURE:
+        return error
+    path = f"ImageLogs/{uuid.uuid4().hex}/build.log"
+    reason, log = (error.reason, error.log) if isinstance(error, ImageBuildError) else (error.message, error.message)
+    await blobs.create_container(CONTAINER)
+    await blobs.write(f"{blobs.url(CONTAINER)}/{path}", log.encode())
+    return ArmError(
+        error.status,
+        error.code,
+        f"{reason} The build log is available in the workspace blob store '{blobs.account}' under the path"
+        f" '/{CONTAINER}/{path}'.",
+    )

@@ -1,0 +1,291 @@
+"""Inference servers: one `azureml-inference-server-http` a deployment, in the deployment's own environment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+
+from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.machine.processes import ChildProcess
+
+HEALTH_POLL_SECONDS = 0.1
+DRAIN_SECONDS = 30.0
+"""How long a server that has to end is waited for while it still answers."""
+LOG_TAIL_LINES = 30
+SOCKET_FOLDER_LENGTH = 80
+"""The path of a socket in it is limited to about a hundred bytes."""
+
+
+@dataclass(frozen=True)
+class ScoringApp:
+    """What an inference server serves.
+
+    Attributes:
+        environment: The virtual environment that has the server and what the entry script imports.
+        code: The folder with the entry script.
+        entry_script: The script's path in that folder.
+        model: What the script finds in AZUREML_MODEL_DIR.
+        variables: The deployment's own environment variables.
+    """
+
+    environment: Path
+    code: Path
+    entry_script: str
+    model: Path
+    variables: Mapping[str, str]
+
+
+class Server(Protocol):
+    """Whatever answers for a deployment.
+
+    Attributes:
+        client: An HTTP client whose requests go to the server, whatever host they name.
+    """
+
+    client: httpx.AsyncClient
+
+    async def stop(self) -> None:
+        """End it."""
+
+
+class InferenceServer:
+    """A running server, reached over a Unix socket: it has no port that could collide or be seen by others.
+
+    Attributes:
+        client: An HTTP client whose requests go to the server, whatever host they name.
+    """
+
+    def __init__(self, process: ChildProcess, client: httpx.AsyncClient, folder: Path) -> None:
+        self._process = process
+        self.client = client
+        self._folder = folder
+
+    async def wait_until_ready(self, seconds: float) -> None:
+        """Wait until the entry script's init() is done and the server answers.
+
+        Args:
+            seconds: How long to wait.
+
+        Raises:
+            ArmError: ResourceNotReady with the log's end, if it does not come up.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while self._process.exit_code is None:
+                    if await self._is_healthy():
+                        return
+                    await asyncio.sleep(HEALTH_POLL_SECONDS)
+        except TimeoutError:
+            problem = f"The readiness probe did not succeed within {seconds:g} seconds."
+        else:
+            problem = f"User container has crashed or terminated: exit code {self._process.exit_code}."
+        raise ArmError(
+            400, "ResourceNotReady", f"{problem} The end of its log:\n{self._process.log_tail(LOG_TAIL_LINES)}"
+        )
+
+    async def stop(self) -> None:
+        """End the server and remove the code and model it was given."""
+        # The process first: it finishes what it was asked.
+        await self._process.stop()
+        await self.client.aclose()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _is_healthy(self) -> bool:
+        try:
+            return (await self.client.get("/")).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+
+class _Serving:
+    """A server that answers for a deployment, and who waits for its answers."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._asking = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        self._asking += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._idle.set()
+
+    async def end(self) -> None:
+        """End the server once it has answered; nobody new asks it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._idle.wait()
+        await self.server.stop()
+
+
+def _socket_folder(state_dir: Path) -> Path:
+    """Make an empty folder for sockets that only this user can enter."""
+    folder = state_dir / "sockets"
+    if len(str(folder)) > SOCKET_FOLDER_LENGTH:
+        return Path(tempfile.mkdtemp(prefix="azureml-", dir="/tmp"))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+class InferenceServers:
+    """The inference servers of all deployments, by the deployments' ARM ids."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._root = state_dir / "deployments"
+        # Code and models of servers that an emulator, killed, could not clear away. Logs are files and stay.
+        for folder in self._root.glob("*/*/*/"):
+            shutil.rmtree(folder)
+        self._servers: dict[str, _Serving] = {}
+        self._sockets = _socket_folder(state_dir)
+
+    def find(self, deployment_id: str) -> Server | None:
+        """Find the server that answers for a deployment.
+
+        Args:
+            deployment_id: The deployment's ARM id.
+
+        Returns:
+            The server, or None when none is up.
+        """
+        serving = self._servers.get(deployment_id.lower())
+        return serving.server if serving else None
+
+    @contextmanager
+    def asking(self, deployment_id: str) -> Iterator[Server | None]:
+        """Hold the server that answers for a deployment: it ends after the block, if it has to.
+
+        Args:
+            deployment_id: The deployment's ARM id.
+
+        Yields:
+            The server, or None when none is up.
+        """
+        serving = self._servers.get(deployment_id.lower())
+        with serving.asked() if serving else contextlib.nullcontext():
+            yield serving.server if serving else None
+
+    def log(self, deployment_id: str) -> Path:
+        """Where the output of a deployment's newest server goes.
+
+        Args:
+            deployment_id: The deployment's ARM id.
+
+        Returns:
+            The file; it stays when the server crashes.
+        """
+        return self._folder(deployment_id) / "server.log"
+
+    def new_folder(self, deployment_id: str) -> Path:
+        """Make a folder for the code and model of a deployment's next server.
+
+        Args:
+            deployment_id: The deployment's ARM id.
+
+        Returns:
+            An empty folder.
+        """
+        folder = self._folder(deployment_id) / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        return folder
+
+    async def start(self, deployment_id: str, app: ScoringApp, folder: Path) -> InferenceServer:
+        """Start a server beside the one that may be serving; `replace` puts it in place.
+
+        Args:
+            deployment_id: The deployment's ARM id.
+            app: What to serve.
+            folder: What `new_folder` gave, which the server now owns.
+
+        Returns:
+            The server, perhaps not ready yet.
+
+        Raises:
+            ArmError: If the environment has no inference server.
+        """
+        python = app.environment / "bin" / "python"
+        if not (app.environment / "bin" / "azmlinfsrv").exists():
+            raise ArmError(
+                400, "ResourceNotReady", "The environment has no inference server: add azureml-inference-server-http."
+            )
+        socket = self._sockets / f"{uuid.uuid4().hex[:8]}.sock"
+        # What the command azmlinfsrv does, but for its address: it would listen on 0.0.0.0.
+        process = await ChildProcess.start(
+            [
+                *(python, "-m", "gunicorn", "--bind", f"unix:{socket}", "--workers", "1", "--timeout", "300"),
+                *("--access-logfile", "-", "--error-logfile", "-"),
+                "azureml_inference_server_http.server.entry:app",
+            ],
+            log=self.log(deployment_id),
+            env={
+                # A container sees nothing of its host's environment.
+                "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
+                "HOME": str(folder),
+                "LANG": "C.UTF-8",
+                "AML_APP_ROOT": str(app.code),
+                "AZUREML_ENTRY_SCRIPT": str(app.code / app.entry_script),
+                "AZUREML_MODEL_DIR": str(app.model),
+                "AML_APP_INSIGHTS_ENABLED": "false",
+                **app.variables,
+            },
+            cwd=app.code,
+        )
+        transport = httpx.AsyncHTTPTransport(uds=str(socket))
+        return InferenceServer(process, httpx.AsyncClient(transport=transport, base_url="http://inference"), folder)
+
+    async def replace(self, deployment_id: str, server: Server) -> None:
+        """Let a server answer for a deployment from now on, and end the one before it.
+
+        Args:
+            deployment_id: The deployment's ARM id.
+            server: A server that is ready.
+        """
+        previous = self._servers.get(deployment_id.lower())
+        self._servers[deployment_id.lower()] = _Serving(server)
+        if previous:
+            await previous.end()
+
+    async def stop(self, deployment_id: str) -> None:
+        """End a deployment's server and forget its log.
+
+        Args:
+            deployment_id: The deployment's ARM id.
+        """
+        if serving := self._servers.pop(deployment_id.lower(), None):
+            await serving.end()
+        shutil.rmtree(self._folder(deployment_id), ignore_errors=True)
+
+    async def clear(self) -> None:
+        """End all servers, and forget their logs."""
+        servers = [serving.server for serving in self._servers.values()]
+        self._servers.clear()
+        await asyncio.gather(*(server.stop() for server in servers))
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    async def close(self) -> None:
+        """End all servers."""
+        await asyncio.gather(*(serving.server.stop() for serving in self._servers.values()))
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def _folder(self, deployment_id: str) -> Path:
+        # Names of endpoints and deployments are checked when they are created: they cannot point elsewhere.
+        _, _, endpoint, _, deployment = deployment_id.lower().rsplit("/", 4)
+        return self._root / endpoint / deployment

@@ -1,0 +1,107 @@
+"""What is run is what was registered: the files of code and models are compared with what they were."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.storage.blobs import Blobs
+from azureml_emulator.store import Document, Store
+
+HASH_VERSION = "202208"
+"""The version of `content_hash`, as azure-ai-ml sends it with a code asset."""
+CHUNK_BYTES = 1 << 20
+
+
+async def fetch(store: Store, blobs: Blobs, asset: Document, uri: str, parent: Path) -> Path:
+    """Copy the files of a registered code asset or model.
+
+    Args:
+        store: Knows how the files were when the asset was registered.
+        blobs: Where the files are.
+        asset: A version of a code asset or of a model.
+        uri: Where its files are.
+        parent: The folder that gets the copy; made if needed.
+
+    Returns:
+        The copy; see `Blobs.download`.
+
+    Raises:
+        ArmError: If nothing is there, or the files have changed since the asset was registered.
+    """
+    registered = asset["properties"]["properties"]
+    if registered.get("hash_sha256") and str(registered.get("hash_version")) == HASH_VERSION:
+        copy = await blobs.download(uri, parent)
+        if content_hash(copy) != registered["hash_sha256"]:
+            raise _changed(asset, uri)
+        return copy
+    recorded = store.get_fingerprint(asset["id"])
+    await _compare(blobs, asset, uri, recorded)
+    copy = await blobs.download(uri, parent)
+    await _compare(blobs, asset, uri, recorded)  # nobody wrote while they were copied
+    return copy
+
+
+async def record(store: Store, blobs: Blobs, asset_id: str, uri: str) -> None:
+    """Record how the files of an asset are while it is registered.
+
+    Args:
+        store: Keeps it.
+        blobs: Where the files are.
+        asset_id: The new version's ARM id.
+        uri: Where its files are. Elsewhere than in the workspace's blob store it cannot be run, and nothing is kept.
+    """
+    with contextlib.suppress(ArmError):
+        store.put_fingerprint(asset_id, await _fingerprint(blobs, uri))
+
+
+def content_hash(folder: Path) -> str:
+    """Hash a folder as azure-ai-ml does for the `hash_sha256` of a code asset.
+
+    Args:
+        folder: The folder, or a single file.
+
+    Returns:
+        The hash in hexadecimal: of the number of files, their names and sizes, and their content.
+    """
+    files = {folder.name: folder} if folder.is_file() else dict(_files_below(folder))
+    names = sorted(files, key=str.lower)
+    total = hashlib.sha256(str(len(files)).encode())
+    for name in names:
+        total.update(f"#{name}#{files[name].stat().st_size}".encode())
+    for name in names:
+        with files[name].open("rb") as content:
+            while chunk := content.read(CHUNK_BYTES):
+                total.update(chunk)
+    return total.hexdigest()
+
+
+async def _compare(blobs: Blobs, asset: Document, uri: str, recorded: str | None) -> None:
+    # A state folder of an earlier release has no fingerprints.
+    if recorded is not None and recorded != await _fingerprint(blobs, uri):
+        raise _changed(asset, uri)
+
+
+async def _fingerprint(blobs: Blobs, uri: str) -> str:
+    """Condense names and ETags: every write makes another ETag, which no client can set."""
+    etags = await blobs.etags(uri)
+    return hashlib.sha256(json.dumps(etags, sort_keys=True).encode()).hexdigest()
+
+
+def _changed(asset: Document, uri: str) -> ArmError:
+    *_, kind, name, _, version = asset["id"].split("/")
+    return ArmError(
+        400,
+        "AssetChanged",
+        f"AssetChanged: the files of {kind} {name}:{version} at {uri} were changed after the registration. "
+        "None of them was run; register a new version.",
+        target=asset["id"],
+    )
+
+
+def _files_below(folder: Path) -> Iterable[tuple[str, Path]]:
+    return ((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,55 @@
+"""MLflow models without code or environment: what the service makes of the files in the model's folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from azureml_emulator.scoring.environments import CondaSpec, image_build_failure, parse_conda_file
+
+ENTRY_FOLDER = Path(__file__).parent / "mlflow_entry"
+ENTRY_SCRIPT = "score.py"
+FOLDER_VARIABLE = "MLFLOW_MODEL_FOLDER"
+"""Tells the entry script the name of the model's folder in AZUREML_MODEL_DIR."""
+ALSO_NEEDED = ("azureml-inference-server-http~=1.5", "mlflow-skinny>=2", "pandas")
+"""What the entry script runs in, beside what the model asks for."""
+
+
+def read_environment(model: Path) -> CondaSpec:
+    """Read which environment a model runs in.
+
+    Args:
+        model: Its folder, with its MLmodel file. The conda file this names counts, else `requirements.txt`.
+
+    Returns:
+        What to build: the model's own requirements, and what the entry script needs.
+
+    Raises:
+        ArmError: ImageBuildFailure, if a file is missing or is not what it should be.
+    """
+    conda_file = model / str(_conda_file(_read_flavor(model)) or "")
+    pip_file = model / "requirements.txt"
+    if conda_file.is_file():
+        spec = parse_conda_file(conda_file.read_text())
+    elif pip_file.is_file():
+        spec = CondaSpec(tuple(pip_file.read_text().splitlines()))
+    else:
+        raise image_build_failure("The MLflow model has neither the conda file its MLmodel names nor requirements.txt.")
+    return replace(spec, requirements=(*spec.requirements, *ALSO_NEEDED))
+
+
+def _read_flavor(model: Path) -> dict[str, object]:
+    try:
+        flavor = yaml.safe_load((model / "MLmodel").read_text())["flavors"]["python_function"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        flavor = None
+    if not isinstance(flavor, dict):
+        raise image_build_failure("The model has no MLmodel file in its folder with the flavor 'python_function'.")
+    return flavor
+
+
+def _conda_file(flavor: dict[str, object]) -> object:
+    environment = flavor.get("env")
+    return environment.get("conda") if isinstance(environment, dict) else environment

@@ -1,0 +1,313 @@
+"""The workspace's blob store as the service itself uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.machine.certificates import Certificates
+from azureml_emulator.storage.azurite import StorageAccount
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
+
+SAS_HOURS = 1
+APPEND_BYTES = 4 * 1024 * 1024
+"""What one request may add to a blob."""
+BLOB_STORE, ARTIFACT_STORE = "workspaceblobstore", "workspaceartifactstore"
+DATASTORES = {BLOB_STORE: "azureml-blobstore", ARTIFACT_STORE: "azureml"}
+"""The containers of the blob datastores that every workspace has."""
+# The service writes some paths, those of jobs artifacts, without `paths`.
+DATASTORE_PATH = re.compile(r"azureml://(?:.+/)?datastores/([^/]+)/(?:paths/)?(.*)")
+
+
+class Blobs:
+    """Containers, signatures and downloads in one storage account.
+
+    Args:
+        storage: The account.
+        certificates: Whom to trust.
+        find_container: Says which container a datastore is; None if it is not in this account.
+
+    Attributes:
+        account: The storage account's name.
+        key: The storage account's key.
+    """
+
+    def __init__(
+        self,
+        storage: StorageAccount,
+        certificates: Certificates,
+        find_container: Callable[[str], str | None] = DATASTORES.get,
+    ) -> None:
+        self.account = storage.name
+        self.key = storage.key
+        self._find_container = find_container
+        self._storage = storage
+        self._certificates = certificates
+
+    @functools.cached_property
+    def _client(self) -> BlobServiceClient:
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.storage.blob import BlobServiceClient
+
+        return BlobServiceClient(
+            f"https://127.0.0.1:{self._storage.port}/{self.account}",
+            credential={"account_name": self.account, "account_key": self.key},
+            # Straight to Azurite, whatever proxy the caller uses.
+            transport=RequestsTransport(use_env_settings=False, connection_verify=str(self._certificates.authority)),
+        )
+
+    def url(self, container: str) -> str:
+        """A container's address as clients know it.
+
+        Args:
+            container: The container's name.
+
+        Returns:
+            The https address.
+        """
+        return f"https://{self.account}.blob.core.windows.net/{container}"
+
+    async def create_container(self, container: str) -> None:
+        """Create a container unless it is there.
+
+        Args:
+            container: Its name.
+        """
+        client = self._client.get_container_client(container)
+        if not await asyncio.to_thread(client.exists):
+            await asyncio.to_thread(client.create_container)
+
+    def sign(self, container: str) -> str:
+        """Make a shared access signature for a container.
+
+        Args:
+            container: Its name.
+
+        Returns:
+            The query string that allows to read, write and list for an hour.
+        """
+        from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+        return generate_container_sas(
+            self.account,
+            container,
+            account_key=self.key,
+            permission=ContainerSasPermissions(read=True, add=True, create=True, write=True, delete=True, list=True),
+            expiry=datetime.now(UTC) + timedelta(hours=SAS_HOURS),
+        )
+
+    async def download(self, uri: str, parent: Path) -> Path:
+        """Copy a folder or a single blob.
+
+        Args:
+            uri: An azureml:// datastore path or an https blob address; see `locate`.
+            parent: The folder that gets it; made if needed.
+
+        Returns:
+            The copy: it has its last name in `parent`. Of a whole container, it is `parent` itself.
+
+        Raises:
+            ArmError: If nothing is there, or a blob's name points out of the folder.
+        """
+        container, path = self.locate(uri)
+        target = parent / PurePosixPath(path).name
+        await asyncio.to_thread(self._download, container, path, target)
+        return target
+
+    async def read(self, uri: str) -> bytes | None:
+        """Read a single blob.
+
+        Args:
+            uri: An azureml:// datastore path or an https blob address; see `locate`.
+
+        Returns:
+            Its content; None if it is not there.
+        """
+        container, path = self.locate(uri)
+        return await asyncio.to_thread(self._read, container, path)
+
+    async def write(self, uri: str, content: bytes) -> None:
+        """Write a single blob.
+
+        Args:
+            uri: An azureml:// datastore path or an https blob address; see `locate`. Its container must be there.
+            content: The content.
+        """
+        container, path = self.locate(uri)
+        client = self._client.get_blob_client(container, path)
+        await asyncio.to_thread(client.upload_blob, content, overwrite=True)
+
+    async def clear(self) -> None:
+        """Delete all containers with their blobs."""
+        for container in await asyncio.to_thread(lambda: list(self._client.list_containers())):
+            await asyncio.to_thread(self._client.delete_container, container.name)
+
+    async def upload(self, source: Path, uri: str) -> None:
+        """Copy a file, or all files of a folder, into the store.
+
+        Args:
+            source: The file or folder; a link in it is followed, and an empty folder leaves nothing.
+            uri: Where the file or the folder's content goes; see `locate`.
+        """
+        container, path = self.locate(uri)
+        await asyncio.to_thread(self._upload, source, container, path)
+
+    async def append(self, uri: str, content: bytes) -> None:
+        """Add to the end of a blob that only grows, such as a log.
+
+        Args:
+            uri: The blob; made if needed. See `locate`.
+            content: What to add.
+        """
+        container, path = self.locate(uri)
+        await asyncio.to_thread(self._append, container, path, content)
+
+    async def list_below(self, uri: str) -> list[str]:
+        """List the blobs in a folder.
+
+        Args:
+            uri: The folder; see `locate`.
+
+        Returns:
+            Their paths below the folder.
+        """
+        container, path = self.locate(uri)
+        names = await asyncio.to_thread(lambda: list(self._names(container, f"{path}/")))
+        return [name.removeprefix(f"{path}/") for name in names]
+
+    async def etags(self, uri: str) -> dict[str, str]:
+        """Ask for the ETags of a single blob, or of all in a folder.
+
+        Args:
+            uri: The blob or folder; see `locate`.
+
+        Returns:
+            ETags by the blobs' names in their container; empty if nothing is there.
+        """
+        container, path = self.locate(uri)
+        return await asyncio.to_thread(self._etags, container, path)
+
+    def signed_url(self, uri: str) -> str:
+        """Write an address where anybody can read a blob for an hour.
+
+        Args:
+            uri: The blob; see `locate`.
+
+        Returns:
+            The https address with its signature.
+        """
+        from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+        container, path = self.locate(uri)
+        signature = generate_blob_sas(
+            self.account,
+            container,
+            path,
+            account_key=self.key,
+            permission=BlobSasPermissions(read=True),
+            expiry=datetime.now(UTC) + timedelta(hours=SAS_HOURS),
+        )
+        return f"{self.url(container)}/{quote(path)}?{signature}"
+
+    def locate(self, uri: str) -> tuple[str, str]:
+        """Find where a URI points to.
+
+        Args:
+            uri: `azureml://.../datastores/NAME/paths/PATH`, or `https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH`.
+                NAME is one of `DATASTORES`.
+
+        Returns:
+            The container, and the path in it without a slash at the end.
+
+        Raises:
+            ArmError: If it is of another form, or points out of its folder.
+        """
+        container, path = self._locate(uri)
+        if ".." in PurePosixPath(path).parts:
+            raise ArmError(400, "UserError", f"The path {path!r} points out of its folder.")
+        return container, path
+
+    def _locate(self, uri: str) -> tuple[str, str]:
+        try:
+            parts = urlsplit(uri)
+        except ValueError:
+            raise ArmError(400, "UserError", f"{uri!r} is no URI.") from None
+        found = DATASTORE_PATH.fullmatch(uri)
+        datastore_container = self._find_container(found[1]) if found else None
+        if found and datastore_container:
+            return datastore_container, found[2].strip("/")
+        if parts.scheme == "https" and parts.hostname == f"{self.account}.blob.core.windows.net":
+            container, _, path = unquote(parts.path).strip("/").partition("/")
+            return container, path
+        raise ArmError(400, "UserError", f"The emulator cannot read {uri}: it is not in the workspace's blob store.")
+
+    def _read(self, container: str, path: str) -> bytes | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            return self._client.get_blob_client(container, path).download_blob().readall()
+        except ResourceNotFoundError:
+            return None
+
+    def _names(self, container: str, start: str) -> Iterator[str]:
+        return iter(self._client.get_container_client(container).list_blob_names(name_starts_with=start))
+
+    def _etags(self, container: str, path: str) -> dict[str, str]:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        found = self._client.get_container_client(container).list_blobs(name_starts_with=path)
+        try:
+            return {blob.name: blob.etag for blob in found if _is_at_or_below(blob.name, path)}
+        except ResourceNotFoundError:  # there is no such container
+            return {}
+
+    def _upload(self, source: Path, container: str, path: str) -> None:
+        client = self._client.get_container_client(container)
+        for file in [source] if source.is_file() else sorted(source.rglob("*")):
+            if file.is_file():
+                name = path if file == source else str(PurePosixPath(path) / file.relative_to(source).as_posix())
+                with file.open("rb") as content:
+                    client.upload_blob(name, content, overwrite=True)
+
+    def _append(self, container: str, path: str, content: bytes) -> None:
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceExistsError
+
+        client = self._client.get_container_client(container).get_blob_client(path)
+        # Not `exists` first: whoever creates it a second time empties it.
+        with contextlib.suppress(ResourceExistsError):
+            client.create_append_blob(match_condition=MatchConditions.IfMissing)
+        for start in range(0, len(content), APPEND_BYTES):
+            client.append_block(content[start : start + APPEND_BYTES])
+
+    def _download(self, container: str, path: str, target: Path) -> None:
+        client = self._client.get_container_client(container)
+        found = False
+        for name in self._names(container, path):
+            if not _is_at_or_below(name, path):
+                continue
+            below = name.removeprefix(path)
+            file = target / below.strip("/") if below else target
+            if not file.resolve().is_relative_to(target.resolve()):
+                raise ArmError(400, "UserError", f"The blob name {name!r} points out of its folder.")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as content:
+                client.download_blob(name).readinto(content)
+            found = True
+        if not found:
+            raise ArmError(404, "UserError", f"There is nothing at {path!r} in container {container!r}.")
+
+
+def _is_at_or_below(name: str, path: str) -> bool:
+    """Return whether a blob is meant, not a neighbour whose name begins alike."""
+    return not path or name == path or name.startswith(f"{path}/")

@@ -1,0 +1,1 @@
+"""Test control: injected faults, forced behaviours, recorded requests."""

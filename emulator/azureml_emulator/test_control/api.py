@@ -1,0 +1,139 @@
+"""The control API: tests reset the emulator, see what was asked of it, and order faults.
+
+It has a host of its own behind the same proxy and certificate, is off unless `--control` is given, and wants a bearer
+token that is made at each start; see `control_client` for the operations.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from azureml_emulator.context import Services, services
+from azureml_emulator.control_plane import datastores, workspaces
+from azureml_emulator.control_plane.arm import ArmError, bad_request, read_body
+from azureml_emulator.test_control.behaviours import behaviour_from_dict
+from azureml_emulator.test_control.faults import fault_from_dict
+
+HOST = "control.azureml-emulator.azureml.ms"
+
+Item = TypeVar("Item")
+
+
+def control_app(token: str) -> Router:
+    """Make the control API.
+
+    Args:
+        token: The bearer token it wants.
+
+    Returns:
+        Its app.
+    """
+    return Router(
+        [
+            Route("/reset", reset_state, methods=["POST"]),
+            Route("/requests", list_requests, methods=["GET"]),
+            Route("/requests", clear_requests, methods=["DELETE"]),
+            Route("/faults", set_faults, methods=["PUT"]),
+            Route("/behaviours", set_behaviours, methods=["PUT"]),
+            Route("/operations/release", release_operations, methods=["POST"]),
+            Route("/client-secret", set_client_secret, methods=["PUT"]),
+        ],
+        middleware=[Middleware(RequireControlToken, token=token)],
+    )
+
+
+class RequireControlToken:
+    """Middleware: nobody gets past without the control API's token."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on if its token is good."""
+        given = Request(scope).headers.get("authorization", "")
+        if not secrets.compare_digest(given.encode(), self._expected.encode()):
+            raise ArmError(401, "Unauthorized", "The control API wants the token of this start.")
+        await self._app(scope, receive, send)
+
+
+async def reset(parts: Services) -> None:
+    """Leave a fresh workspace, with no blobs: as after a start with a new state folder, but for tokens and ports.
+
+    Args:
+        parts: The emulator.
+    """
+    parts.faults.set([])
+    parts.behaviours.set([])
+    parts.tokens.reset()
+    await parts.mirror.close()
+    await parts.operations.clear()
+    await parts.servers.clear()
+    await parts.jobs.clear()
+    # At once: nobody must find no workspace.
+    parts.store.clear()
+    parts.records.clear()
+    workspaces.create(parts.store, parts.settings, parts.blobs.account)
+    await parts.blobs.clear()
+    await datastores.create_containers(parts.blobs)
+    parts.metrics.clear()
+    parts.recorder.clear()
+
+
+async def reset_state(request: Request) -> Response:
+    """Start anew."""
+    await reset(services(request))
+    return Response(status_code=204)
+
+
+async def list_requests(request: Request) -> Response:
+    """Tell which requests came."""
+    return JSONResponse({"value": [recorded.to_dict() for recorded in services(request).recorder.requests]})
+
+
+async def clear_requests(request: Request) -> Response:
+    """Forget which requests came."""
+    services(request).recorder.clear()
+    return Response(status_code=204)
+
+
+async def set_faults(request: Request) -> Response:
+    """Replace the fault plan."""
+    services(request).faults.set(await _read_list(request, fault_from_dict))
+    return Response(status_code=204)
+
+
+async def set_behaviours(request: Request) -> Response:
+    """Replace how deployments answer in place of their models."""
+    services(request).behaviours.set(await _read_list(request, behaviour_from_dict))
+    return Response(status_code=204)
+
+
+async def release_operations(request: Request) -> Response:
+    """Let the operations go on that a fault holds in progress."""
+    services(request).operations.release()
+    return Response(status_code=204)
+
+
+async def set_client_secret(request: Request) -> Response:
+    """Let the client secret expire, or be good again."""
+    services(request).tokens.secret_expired = bool((await read_body(request)).get("expired"))
+    return Response(status_code=204)
+
+
+async def _read_list(request: Request, read: Callable[[dict[str, Any]], Item]) -> list[Item]:
+    items = (await read_body(request)).get("value")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise bad_request('The body must be {"value": [{...}, ...]}.')
+    try:
+        return [read(item) for item in items]
+    except ValueError as error:
+        raise bad_request(str(error)) from None

@@ -1,0 +1,113 @@
+"""A client of the control API, for tests in Python."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from azureml_emulator.errors import EmulatorError
+from azureml_emulator.info import EmulatorInfo
+from azureml_emulator.test_control.behaviours import Behaviour
+from azureml_emulator.test_control.faults import Fault
+from azureml_emulator.test_control.recording import RecordedRequest
+
+SECONDS = 60.0
+
+
+class Control:
+    """Controls a running emulator that was started with `--control`; a context manager.
+
+    Args:
+        emulator: The emulator.
+
+    Raises:
+        EmulatorError: If it was started without `--control`.
+    """
+
+    def __init__(self, emulator: EmulatorInfo) -> None:
+        if not emulator.control_url:
+            raise EmulatorError("the emulator has no control API: start it with --control")
+        self._http = httpx.Client(
+            base_url=emulator.control_url,
+            headers={"authorization": f"Bearer {emulator.control_token}"},
+            proxy=emulator.proxy_url,
+            verify=ssl.create_default_context(cafile=emulator.ca_file),
+            trust_env=False,
+            timeout=SECONDS,
+            # The server ends idle connections after 5 s: one that ends just now must not be used again.
+            limits=httpx.Limits(keepalive_expiry=1.0),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._http.close()
+
+    def reset(self) -> None:
+        """Start anew: a fresh workspace without blobs; no operation, server, fault, behaviour or recorded request."""
+        self._send("POST", "/reset")
+
+    def requests(self) -> list[RecordedRequest]:
+        """Tell which requests came to the emulated hosts, in their order, those to the blob store included.
+
+        Returns:
+            The requests since the start, the last `reset` or the last `clear_requests`.
+        """
+        return [RecordedRequest(**recorded) for recorded in self._send("GET", "/requests").json()["value"]]
+
+    def clear_requests(self) -> None:
+        """Forget which requests came."""
+        self._send("DELETE", "/requests")
+
+    def set_faults(self, faults: Iterable[Fault]) -> None:
+        """Replace the fault plan; requests are counted from now on.
+
+        Args:
+            faults: The new plan. Of several faults that hit a request the first one counts.
+        """
+        self._send("PUT", "/faults", {"value": [fault.to_dict() for fault in faults]})
+
+    def clear_faults(self) -> None:
+        """Leave all requests alone again."""
+        self.set_faults([])
+
+    def set_behaviours(self, behaviours: Iterable[Behaviour]) -> None:
+        """Replace how deployments answer in place of their models; requests are counted from now on.
+
+        Args:
+            behaviours: The new ones. Of several that apply to a request the first one counts.
+        """
+        self._send("PUT", "/behaviours", {"value": [behaviour.to_dict() for behaviour in behaviours]})
+
+    def clear_behaviours(self) -> None:
+        """Let all models answer themselves again."""
+        self.set_behaviours([])
+
+    def release_operations(self) -> None:
+        """Let the operations go on that a `HoldOperation` holds in progress."""
+        self._send("POST", "/operations/release")
+
+    def expire_client_secret(self, *, expired: bool = True) -> None:
+        """Let nobody sign in with the client secret, because it has expired.
+
+        Args:
+            expired: Or let it be good again.
+        """
+        self._send("PUT", "/client-secret", {"expired": expired})
+
+    def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        answer = self._http.request(method, path, json=body)
+        if answer.is_error:
+            raise EmulatorError(f"control API: {method} {path}: status {answer.status_code}: {answer.text}")
+        return answer

@@ -1,0 +1,63 @@
+"""Prep's Kubeflow face: its interface, and that it hands everything on to the work."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from kfp_azureml.images import ML_IMAGE
+from kfp_azureml.steps.prep import prep as work
+from kfp_azureml.steps.prep.component import DISPLAY_NAME, prep
+
+
+def test_the_interface():
+    spec = prep.component_spec
+    assert DISPLAY_NAME == "Prep Data"
+    assert spec.implementation.container.image == ML_IMAGE
+    assert {name: (given.type, given.default) for name, given in spec.inputs.items()} == {
+        "input_data": ("String", None),
+        "output_format": ("String", "parquet"),
+        "class_names": ("List[String]", []),
+        "data_version": ("String", ""),
+        "use_azure_credentials": ("Boolean", False),
+        "resource_group": ("String", ""),
+        "workspace": ("String", ""),
+        "subscription_id": ("String", ""),
+    }
+    assert {name: made.type for name, made in spec.outputs.items()} == {
+        "training_data": "system.Dataset@0.0.1",
+        "test_data": "system.Dataset@0.0.1",
+    }
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    calls = []
+
+    def prep_data(*arguments, **settings):
+        calls.append((arguments, settings))
+        return work.PrepResult(5, 2, (4, 4, 1), ("bag", "boot"))
+
+    monkeypatch.setattr(work, "prep_data", prep_data)
+    return calls
+
+
+def test_everything_is_handed_on_and_told_in_the_metadata(calls, tmp_path):
+    training_data = SimpleNamespace(path=str(tmp_path / "training"), metadata={})
+    test_data = SimpleNamespace(path=str(tmp_path / "test"), metadata={})
+    prep.python_func(training_data, test_data, "data", "csv", ["bag", "boot"], "v1", True, "g", "w", "s")
+    assert calls == [
+        (
+            ("data", tmp_path / "training", tmp_path / "test"),
+            {
+                "output_format": "csv",
+                "class_names": ["bag", "boot"],
+                "use_azure_credentials": True,
+                "resource_group": "g",
+                "workspace": "w",
+                "subscription_id": "s",
+            },
+        )
+    ]
+    described = {"format": "csv", "image_shape": [4, 4, 1], "classes": ["bag", "boot"]}
+    assert training_data.metadata == {**described, "images": 5}
+    assert test_data.metadata == {**described, "images": 2}

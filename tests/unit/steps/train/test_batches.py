@@ -1,0 +1,98 @@
+"""The split and the shuffling: exact, reproducible, in bounded memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from kfp_azureml.imagesets.image_set import Batch, ImageSet
+from kfp_azureml.steps.train import batches
+from kfp_azureml.steps.train.batches import Split, shuffle
+
+
+def stream(count: int, piece: int, consumed: list[int] | None = None) -> Iterator[Batch]:
+    """Yield images that hold their own number, with it as the label, some at a time."""
+    numbers = np.arange(count, dtype=np.uint8)
+    for start in range(0, count, piece):
+        part = numbers[start : start + piece]
+        if consumed is not None:
+            consumed.append(len(part))
+        yield Batch(part.reshape(-1, 1, 1, 1), part)
+
+
+def pixels(parts: Iterator[Batch]) -> list[bytes]:
+    return [image.tobytes() for part in parts for image in part.images]
+
+
+@pytest.mark.parametrize("capacity", [10, 11, 37, 199, 200])
+@pytest.mark.parametrize("piece", [1, 7, 64, 200])
+def test_shuffling_yields_every_image_once_with_its_label(capacity: int, piece: int) -> None:
+    shuffled = list(shuffle(stream(200, piece), 10, capacity, np.random.default_rng(1)))
+    assert [len(batch) for batch in shuffled] == [10] * 20
+    labels = np.concatenate([batch.labels for batch in shuffled])
+    assert sorted(labels) == list(range(200))
+    assert (np.concatenate([batch.images for batch in shuffled]).ravel() == labels).all()
+    if capacity > 10:
+        assert list(labels) != list(range(200))
+
+
+@pytest.mark.parametrize("capacity", [10, 40, 150])
+def test_the_pool_never_holds_more_than_its_capacity(capacity: int) -> None:
+    consumed: list[int] = []
+    yielded = 0
+    for batch in shuffle(stream(200, 5, consumed), 10, capacity, np.random.default_rng(1)):
+        # What was read and not yielded: the pool and the piece at hand, which waits for room.
+        assert sum(consumed) - yielded <= capacity + 5
+        yielded += len(batch)
+
+
+def test_the_buffer_is_bounded_in_bytes(numbered_set: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    capacities = []
+
+    def spy(pieces: Iterator[Batch], batch_size: int, capacity: int, rng: np.random.Generator) -> Iterator[Batch]:
+        capacities.append(capacity)
+        return shuffle(pieces, batch_size, capacity, rng)
+
+    monkeypatch.setattr(batches, "shuffle", spy)
+    monkeypatch.setattr(batches, "BUFFER_BYTES", 100 * 8 * 8)
+    for _ in Split(numbered_set, 0.0, 1).training_batches(32, np.random.default_rng(1)):
+        pass
+    assert capacities == [100]
+
+
+def test_left_over_images_are_dropped_unless_there_is_no_other_batch() -> None:
+    rng = np.random.default_rng(1)
+    assert [len(batch) for batch in shuffle(stream(25, 4), 10, 15, rng)] == [10, 10]
+    assert [len(batch) for batch in shuffle(stream(7, 4), 10, 7, rng)] == [7]
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.0, 0), (0.1, 100), (0.333, 333), (0.0005, 0), (0.999, 999)])
+def test_the_split_is_exact_and_complete(numbered_set: ImageSet, fraction: float, expected: int) -> None:
+    split = Split(numbered_set, fraction, seed=3)
+    assert (split.validation_count, split.training_count) == (expected, 1000 - expected)
+    validation = pixels(split.validation_batches(16))
+    training = pixels(split.training_batches(1, np.random.default_rng(1)))
+    assert len(validation) == expected
+    assert len(training) == 1000 - expected
+    assert len(set(validation + training)) == 1000
+
+
+def test_the_split_depends_on_its_seed_only(numbered_set: ImageSet) -> None:
+    first, again, other = (pixels(Split(numbered_set, 0.1, seed).validation_batches(16)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_every_epoch_has_its_own_order_and_the_announced_number_of_batches(numbered_set: ImageSet) -> None:
+    split = Split(numbered_set, 0.1, seed=1)
+    rng = np.random.default_rng(1)
+    epochs = [list(split.training_batches(64, rng)) for _ in range(2)]
+    assert [len(epoch) for epoch in epochs] == [split.count_batches(64)] * 2
+    assert pixels(iter(epochs[0])) != pixels(iter(epochs[1]))
+    assert Split(numbered_set, 0.1, seed=1).count_batches(5000) == 1
+
+
+def test_validation_batches_are_never_larger_than_asked_for(numbered_set: ImageSet) -> None:
+    sizes = [len(batch) for batch in Split(numbered_set, 0.5, seed=1).validation_batches(10)]
+    assert max(sizes) == 10
+    assert min(sizes) > 0

@@ -1,0 +1,49 @@
+"""A network that looks at each image and at its mirror image."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kfp_azureml.steps.train.mirroring import with_mirror
+
+SHAPE = (8, 9, 1)
+IMAGES = np.random.default_rng(3).integers(0, 256, (7, *SHAPE), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE, dtype="uint8"),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4, activation="softmax"),
+        ],
+        name="plain",
+    )
+
+
+def test_the_answer_is_the_mean_over_the_image_and_its_mirror_image(model: keras.Model) -> None:
+    expected = (model(IMAGES).numpy() + model(IMAGES[:, :, ::-1]).numpy()) / 2
+    assert np.abs(model(IMAGES).numpy() - expected).max() > 0.01  # so that the mean is another answer
+    np.testing.assert_allclose(with_mirror(model)(IMAGES).numpy(), expected, atol=1e-6)
+
+
+def test_the_signature_stays_as_it_is(model: keras.Model) -> None:
+    mirrored = with_mirror(model)
+    assert (mirrored.inputs[0].name, mirrored.inputs[0].dtype, mirrored.input_shape) == (
+        "image",
+        "uint8",
+        (None, *SHAPE),
+    )
+    assert (mirrored.outputs[0].dtype, mirrored.output_shape) == ("float32", (None, 4))
+
+
+def test_it_is_loaded_without_this_project(model: keras.Model, tmp_path: Path) -> None:
+    mirrored = with_mirror(model)
+    mirrored.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(loaded(IMAGES).numpy(), mirrored(IMAGES).numpy(), atol=1e-7)
