@@ -97,7 +97,8 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
 
 # Azurite, a server and a job each have a watchdog: watchdog.py. The last one, janitor.py, is the emulator's own.
 @pytest.mark.parametrize(
-    "killed", [["self"], ["watchdog.py", "self"], ["janitor.py", "self"], ["self", "janitor.py"], ["self", "watchdog.py"]]
+    "killed",
+    [["self"], ["watchdog.py", "self"], ["janitor.py", "self"], ["self", "janitor.py"], ["self", "watchdog.py"]],
 )
 def test_whoever_is_killed_keys_blobs_and_processes_are_gone_at_once(killed: list[str]) -> None:
     process, info = start_keeping_nothing()
