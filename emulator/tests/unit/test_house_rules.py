@@ -38,3 +38,8 @@ def test_nothing_of_the_suite_is_imported(source: Path) -> None:
     assert imported(ast.parse(text)) <= known
     # Nor in the programs that tests write for other interpreters.
     assert THE_SUITE.replace("-", "_") not in text
+
+
+def test_unit_tests_mirror_the_packages() -> None:
+    rooms = {folder.name for folder in (EMULATOR / "tests" / "unit").iterdir() if list(folder.glob("test_*.py"))}
+    assert rooms == {module.parent.name for module in (EMULATOR / "azureml_emulator").glob("*/__init__.py")}

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from emulator_app import App
+from job_requests import Document, node, put_component, put_environment
+
+pytestmark = pytest.mark.anyio
+
+
+async def put(app: App, path: str, spec: object, **properties: object) -> tuple[int, Document]:
+    answer = await app.arm.put(f"components/{path}", json={"properties": {"componentSpec": spec, **properties}})
+    return answer.status_code, answer.json()
+
+
+async def command(app: App, **more: object) -> Document:
+    return {"name": "train", "type": "command", "command": "true", "environment": await put_environment(app), **more}
+
+
+async def test_a_component_knows_its_version(app: App) -> None:
+    status, component = await put(app, "train/versions/7", await command(app))
+
+    assert status == 201
+    assert component["properties"]["componentSpec"]["version"] == "7"
+    assert (await app.arm.get("components/train")).json()["properties"]["nextVersion"] == "8"
+
+
+async def test_a_version_is_for_ever_but_where_it_comes_from_does_not_matter(app: App) -> None:
+    spec = await command(app)
+    await put(app, "train/versions/1", {**spec, "_source": "CLASS"})
+
+    again, _ = await put(app, "train/versions/1", {**spec, "version": "1", "_source": "REMOTE", "id": "x"})
+    other, refused = await put(app, "train/versions/1", {**spec, "command": "false"})
+
+    assert (again, other) == (200, 409)
+    assert "componentSpec" in refused["error"]["message"]
+
+
+async def test_the_default_version_is_the_newest_that_is_not_archived(app: App) -> None:
+    spec = await command(app)
+    for version in ("2", "1"):
+        await put(app, f"train/versions/{version}", spec)
+    default = "components/train/versions/azureml_default"
+    assert (await app.arm.get(default)).json()["name"] == "1"
+
+    await put(app, "train/versions/1", spec, isArchived=True)
+
+    assert (await app.arm.get(default)).json()["name"] == "2"
+    assert (await app.arm.get("components/none/versions/azureml_default")).status_code == 404
+
+
+async def test_a_pipeline_may_name_a_components_default_version(app: App) -> None:
+    component = await put_component(app, "train", command="true")
+    reference = component.replace("/versions/1", "/labels/default")
+
+    status, _ = await put(app, "whole/versions/1", {"type": "pipeline", "jobs": {"a": node(reference)}})
+
+    assert status == 201
+
+
+async def test_anonymous_components_are_not_listed(app: App) -> None:
+    spec = await command(app)
+    first, _ = await put(app, "azureml_anonymous/versions/hash", spec, isAnonymous=True)
+
+    again, same = await put(app, "azureml_anonymous/versions/hash", {**spec, "name": "other"}, isAnonymous=True)
+
+    assert (first, again) == (201, 200)
+    assert same["properties"]["componentSpec"]["name"] == "train"
+    assert (await app.arm.get("components")).json()["value"] == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (None, "componentSpec"),
+        ({"type": "spark"}, "spark"),
+        ({"type": "command", "command": "true"}, "environment"),
+        ({"type": "pipeline", "jobs": {}}, "no jobs"),
+        (
+            {"type": "pipeline", "jobs": {"a": {"type": "command", "componentId": "/x/components/gone/versions/1"}}},
+            "gone",
+        ),
+    ],
+)
+async def test_what_cannot_be_run_is_refused(app: App, spec: object, said: str) -> None:
+    status, body = await put(app, "train/versions/1", spec)
+
+    assert status in (400, 501)
+    assert said in body["error"]["message"]

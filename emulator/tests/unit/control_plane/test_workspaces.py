@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from emulator_app import App
+
+pytestmark = pytest.mark.anyio
+
+AZURE = "https://management.azure.com"
+PROVIDER = "providers/Microsoft.MachineLearningServices/workspaces"
+
+
+async def test_it_is_listed_where_it_is(app: App) -> None:
+    settings = app.parts.settings
+    subscription = f"{AZURE}/subscriptions/{settings.subscription_id}"
+
+    async def listed(url: str) -> list[str]:
+        return [workspace["name"] for workspace in (await app.arm.get(url)).json()["value"]]
+
+    assert await listed(f"{subscription}/{PROVIDER}") == ["local"]
+    assert await listed(f"{subscription}/resourceGroups/LOCAL/{PROVIDER}?kind=Default") == ["local"]
+    assert await listed(f"{subscription}/resourceGroups/local/{PROVIDER}?kind=Hub") == []
+    assert await listed(f"{subscription}/resourceGroups/other/{PROVIDER}") == []
+    assert await listed(f"{AZURE}/subscriptions/other/{PROVIDER}") == []
+
+
+async def test_what_can_be_changed(app: App) -> None:
+    before = (await app.arm.get("")).json()
+
+    change = {"tags": {"team": "vision"}, "properties": {"description": "ours"}}
+    answer = (await app.arm.patch("", json=change)).json()
+
+    assert answer == (await app.arm.get("")).json()
+    assert (answer["tags"], answer["properties"]["description"]) == ({"team": "vision"}, "ours")
+    assert answer["properties"]["friendlyName"] == "local"
+    assert answer["systemData"]["createdAt"] == before["systemData"]["createdAt"]
+    assert answer["systemData"]["lastModifiedAt"] > before["systemData"]["lastModifiedAt"]
+
+
+async def test_keys(app: App) -> None:
+    account = (await app.arm.get("")).json()["properties"]["storageAccount"]
+
+    assert (await app.arm.post("listKeys")).json() == {"userStorageKey": "a2V5", "userStorageResourceId": account}
+    assert (await app.arm.post("listStorageAccountKeys")).json() == {"userStorageKey": "a2V5"}
+
+
+@pytest.mark.parametrize(("method", "name"), [("PUT", "second"), ("PUT", "local"), ("DELETE", "local")])
+async def test_there_is_always_one(app: App, method: str, name: str) -> None:
+    url = f"{AZURE}{app.parts.settings.workspace_id}".removesuffix("local") + name
+
+    answer = await app.arm.request(method, url, json={"location": "eastus", "properties": {}})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "NotImplementedByEmulator")
+    assert "--state-dir" in answer.json()["error"]["message"]
