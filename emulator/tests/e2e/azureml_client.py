@@ -1,4 +1,4 @@
-"""A user's program: the unmodified SDK takes a model from a folder to a live endpoint, and away again.
+"""A user's program: azure-ai-ml registers, deploys, scores and deletes a model.
 
 It runs in a process of its own, with the environment that leads to the emulator, and prints what it saw as JSON.
 """

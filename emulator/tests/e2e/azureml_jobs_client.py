@@ -1,4 +1,4 @@
-"""A user's program: the unmodified SDK registers data and components, runs jobs, and fetches what they made.
+"""A user's program: azure-ai-ml registers components, runs jobs, gets results.
 
 It runs in a process of its own, with the environment that leads to the emulator, and writes what it saw as JSON.
 """

@@ -1,4 +1,4 @@
-"""azure-ai-ml's assets and datastores against the emulator: labels, archives, pages, kinds of datastores, no keys."""
+"""azure-ai-ml: assets and datastores, with labels, archives, pages and no keys."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def register(client: MLClient, folder: Path, name: str, version: str | None = No
     return client.models.create_or_update(model)
 
 
-def test_versions_count_on_whatever_is_deleted_or_archived(client: MLClient, folder: Path) -> None:
+def test_version_numbers_continue_after_deletes_and_archives(client: MLClient, folder: Path) -> None:
     name = f"{NAME}-versions"
     assert [register(client, folder, name, version).version for version in (None, "7", None, "blue")] == [
         "1",
@@ -151,7 +151,7 @@ def test_an_account_without_keys_takes_the_callers_own_identity(folder: Path, mo
         assert [path.read_text() for path in (folder / "copy").rglob("weights.txt")] == ["42"]
 
 
-def test_a_datastore_of_ones_own(client: MLClient, folder: Path) -> None:
+def test_a_custom_datastore(client: MLClient, folder: Path) -> None:
     """Its container is made by its owner, as at the service; without credentials, the caller's identity opens it."""
     account = client.datastores.get_default().account_name
     containers = BlobServiceClient(f"https://{account}.blob.core.windows.net", client._credential)

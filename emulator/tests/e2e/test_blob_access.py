@@ -1,4 +1,4 @@
-"""Nobody without a key, a signature or a good token reaches a blob, whichever port they try."""
+"""Blobs need a key, a signature or a valid token, on every port."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_nobody_lists_or_writes_blobs(emulator: EmulatorInfo, anybody: httpx.Cli
         assert {listed.status_code, written.status_code} <= {401, 403}, (what, listed.text, written.text)
 
 
-def test_azurites_own_account_is_not_there(emulator: EmulatorInfo, trust: ssl.SSLContext) -> None:
+def test_azurites_default_account_does_not_exist(emulator: EmulatorInfo, trust: ssl.SSLContext) -> None:
     signature = well_known_sas(WELL_KNOWN_ACCOUNT, azurite_constant(emulator, "EMULATOR_ACCOUNT_KEY_STR"))
     url = f"https://127.0.0.1:{azurite_port(emulator)}/{WELL_KNOWN_ACCOUNT}{LISTING}&{signature}"
 
@@ -132,7 +132,7 @@ def test_azurites_own_account_is_not_there(emulator: EmulatorInfo, trust: ssl.SS
 
 
 @pytest.mark.parametrize("scope", ["https://management.azure.com/.default", "https://ml.azure.com/.default"])
-def test_a_token_for_something_else_opens_no_blob(emulator: EmulatorInfo, scope: str) -> None:
+def test_a_token_for_another_audience_opens_no_blob(emulator: EmulatorInfo, scope: str) -> None:
     with signed_in_workspace(emulator) as workspace:
         token = workspace.sign_in(scope=scope).json()["access_token"]
         answer = workspace.http.get(f"https://{HOST}{LISTING}", headers={"authorization": f"Bearer {token}"})
@@ -153,7 +153,7 @@ def blob_service(emulator: EmulatorInfo, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 @pytest.mark.parametrize("name", ["a b/ü%.txt", "p//q", "a+b&c=d", "x" * 200])
-def test_who_is_signed_in_does_all_with_blobs(
+def test_a_signed_in_client_has_full_access_to_blobs(
     emulator: EmulatorInfo, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     content = bytes(range(256)) * 4096
@@ -183,7 +183,7 @@ def storage_token(emulator: EmulatorInfo) -> str:
         return str(workspace.sign_in(scope=f"{STORAGE_AUDIENCE}/.default").json()["access_token"])
 
 
-def test_a_client_that_waits_for_100_is_told_to_go_on(emulator: EmulatorInfo, trust: ssl.SSLContext) -> None:
+def test_expect_100_continue_is_answered(emulator: EmulatorInfo, trust: ssl.SSLContext) -> None:
     head = (
         f"PUT /azureml-blobstore/expects HTTP/1.1\r\nHost: {HOST}\r\n"
         f"Authorization: Bearer {storage_token(emulator)}\r\n"
@@ -204,7 +204,7 @@ def test_a_client_that_waits_for_100_is_told_to_go_on(emulator: EmulatorInfo, tr
         "Content-Length: 4\r\nContent-Length: 5\r\n",
     ],
 )
-def test_a_request_with_two_readings_is_refused_and_its_connection_closed(
+def test_an_ambiguous_request_is_refused_and_its_connection_closed(
     emulator: EmulatorInfo, trust: ssl.SSLContext, ambiguous: str
 ) -> None:
     head = (

@@ -1,4 +1,4 @@
-"""However the emulator ends, it leaves no process and no port."""
+"""The emulator leaves no process and no port, however it ends."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
     "killed",
     [["self"], ["watchdog.py", "self"], ["janitor.py", "self"], ["self", "janitor.py"], ["self", "watchdog.py"]],
 )
-def test_whoever_is_killed_keys_blobs_and_processes_are_gone_at_once(killed: list[str]) -> None:
+def test_nothing_is_left_whichever_process_is_killed(killed: list[str]) -> None:
     process, info = start_keeping_nothing()
     make_it_serve(info)
     make_it_run_a_job(info)
@@ -130,7 +130,7 @@ def test_a_killed_janitor_is_replaced() -> None:
     wait_until(lambda: not Path(info.state_dir).exists())
 
 
-def test_with_all_of_them_killed_the_next_start_removes_the_folder() -> None:
+def test_the_next_start_removes_the_folder_if_all_were_killed() -> None:
     process, info = start_keeping_nothing()
     kill([psutil.Process(info.pid), *started_by("janitor.py", info), *started_by("watchdog.py", info)])
     process.wait(30)
@@ -157,7 +157,7 @@ def test_without_azurite_it_ends_and_says_so(tmp_path: Path, script: str) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_end_of_its_parent_is_its_own(tmp_path: Path, number: signal.Signals) -> None:
+def test_it_ends_with_its_parent(tmp_path: Path, number: signal.Signals) -> None:
     process, info = start([sys.executable, "-c", PARENT, *START, tmp_path])
     assert process.pid != info.pid
 
@@ -207,7 +207,7 @@ def test_detached_it_lives_until_it_is_stopped(tmp_path: Path) -> None:
     assert (stopped.exit_code, stopped.output) == (1, f"Error: no emulator is running on {tmp_path}\n")
 
 
-def test_the_file_of_a_killed_emulator_fools_nobody(tmp_path: Path) -> None:
+def test_a_killed_emulators_file_is_ignored(tmp_path: Path) -> None:
     process, info = start([*START, tmp_path])
     process.kill()
     process.wait(180)

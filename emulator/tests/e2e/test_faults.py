@@ -1,4 +1,4 @@
-"""A controlled emulator seen from outside: real broken connections, the real SDK, recorded requests, a fresh start."""
+"""The control API with real clients: broken connections, recorded requests, reset."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_reset_before_the_effect(control: Control, session: requests.Session, 
     assert not is_registered(session, workspace)
 
 
-def test_a_reset_is_one_on_the_wire(control: Control, controlled: EmulatorInfo) -> None:
+def test_a_reset_is_a_tcp_reset(control: Control, controlled: EmulatorInfo) -> None:
     control.set_faults([Reset()])
     proxy, host = urlsplit(controlled.proxy_url), b"management.azure.com"
     with socket.create_connection((proxy.hostname, proxy.port), timeout=120) as plain:
@@ -287,7 +287,7 @@ def test_a_token_expires_and_the_sdk_says_so(control: Control, sdk: MLClient) ->
         (EndOperation(status="Canceled"), []),
     ],
 )
-def test_an_operation_ends_badly(
+def test_an_operation_fails_or_is_canceled(
     control: Control, sdk: MLClient, model: Path, fault: EndOperation, said: list[str]
 ) -> None:
     control.set_faults([type(fault)(**{**vars(fault), "method": "PUT", "path": "*/deployments/blue"})])
@@ -299,7 +299,7 @@ def test_an_operation_ends_badly(
     assert sdk.online_deployments.get("blue", "digits").provisioning_state == fault.status
 
 
-def test_an_operation_goes_on_when_it_is_released(control: Control, workspace: Workspace) -> None:
+def test_a_held_operation_continues_after_its_release(control: Control, workspace: Workspace) -> None:
     control.set_faults([HoldOperation(method="PUT")])
     creating = workspace.put("onlineEndpoints/digits", authMode="Key")
     for _ in range(5):
@@ -317,7 +317,7 @@ def test_the_sdk_retries_what_a_service_asks_it_to(control: Control, sdk: MLClie
     assert [recorded.status for recorded in control.requests() if "/local" in recorded.target][-1] == 200
 
 
-def test_blobs_come_through_as_they_are(control: Control, workspace: Workspace) -> None:
+def test_blobs_pass_through_unchanged(control: Control, workspace: Workspace) -> None:
     sas = workspace.sign_blobs()
     content, name = secrets.token_bytes(70_000_000), "a folder/x%20[1]+\u00e9.bin"
     with ContainerClient.from_container_url(
@@ -338,7 +338,7 @@ def test_blobs_come_through_as_they_are(control: Control, workspace: Workspace) 
     assert (caught.value.status_code, caught.value.error_code) == (403, "AuthorizationPermissionMismatch")
 
 
-def test_a_deployment_fails_as_often_as_ordered(
+def test_a_deployment_fails_as_often_as_injected(
     control: Control, sdk: MLClient, workspace: Workspace, model: Path
 ) -> None:
     deploy(sdk, model)
@@ -426,7 +426,7 @@ def test_an_expired_secret(control: Control, workspace: Workspace) -> None:
     assert workspace.sign_in().status_code == 200
 
 
-def test_a_wrong_plan_is_one_clear_error(control: Control) -> None:
+def test_an_invalid_fault_plan_is_one_error(control: Control) -> None:
     with pytest.raises(EmulatorError, match="PUT /faults: status 400"):
         control.set_faults([_Odd()])
 
@@ -435,7 +435,7 @@ class _Odd(Fault):
     kind = "odd"
 
 
-def test_there_is_no_control_unless_asked_for(controlled: EmulatorInfo) -> None:
+def test_the_control_api_is_off_by_default(controlled: EmulatorInfo) -> None:
     with pytest.raises(EmulatorError, match="--control"):
         Control(replace(controlled, control_url="", control_token=""))
 

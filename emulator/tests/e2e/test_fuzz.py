@@ -1,4 +1,4 @@
-"""No request brings the emulator down, makes it fail, or lets it write outside its folders.
+"""Unexpected requests neither crash the emulator nor write outside its folders.
 
 300 requests, always the same ones; `make fuzz-emulator` sends 10,000 others.
 """
@@ -67,7 +67,7 @@ def emulator(root: Path) -> Iterator[EmulatorInfo]:
             stop_process(process)
 
 
-def test_no_request_does_any_harm(emulator: EmulatorInfo, root: Path) -> None:
+def test_no_request_breaks_the_emulator(emulator: EmulatorInfo, root: Path) -> None:
     counts: Counter[str] = Counter()
 
     with signed_in_workspace(emulator) as workspace:

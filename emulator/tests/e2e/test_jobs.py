@@ -1,4 +1,4 @@
-"""The real azure-ai-ml against the emulator: commands and pipelines really run, and their results come back."""
+"""azure-ai-ml: commands and pipelines run, and their results are downloaded."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_sdk_runs_commands_and_pipelines(job_emulator: EmulatorInfo, tmp_path: P
     }
 
 
-def test_a_job_that_a_kill_cut_short_has_failed_after_the_restart(tmp_path: Path) -> None:
+def test_a_killed_job_has_failed_after_the_restart(tmp_path: Path) -> None:
     def put_job(workspace: Workspace, name: str, command: str, status: str) -> Document:
         environment = f"{workspace.id}/environments/plain/versions/1"
         workspace.put(f"jobs/{name}", jobType="Command", command=command, environmentId=environment)

@@ -1,4 +1,4 @@
-"""azure-mgmt-machinelearningservices against the emulator: the contract's other official client, with typed models.
+"""azure-mgmt-machinelearningservices, the contract's other official client.
 
 What its models do not know is lost in them: so each kind of resource is compared with what the model keeps of it.
 """

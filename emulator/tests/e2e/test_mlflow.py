@@ -1,4 +1,4 @@
-"""MLflow with Azure ML's plugin against the emulator: what it logs, finds, registers and downloads."""
+"""MLflow with Azure ML's plugin: log, search, register, download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulator as a package of its own: its wheel in an empty environment, outside of this repository."""
+"""The emulator's wheel in an empty environment, outside of this repository."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_the_readmes_tests_pass(environment: Path, elsewhere: Path) -> None:
     assert "3 passed" in output
 
 
-def test_fixtures_start_nothing_that_nobody_asks_for(environment: Path, elsewhere: Path) -> None:
+def test_unused_fixtures_start_nothing(environment: Path, elsewhere: Path) -> None:
     (elsewhere / "test_nothing.py").write_text(
         "import os\n\n\ndef test_nothing():\n    assert 'HTTPS_PROXY' not in os.environ\n"
     )

@@ -1,4 +1,4 @@
-"""What the emulator promises about this machine: nobody else reaches it or its files; old secrets are worthless."""
+"""Protection from other users: ports, files, secrets that change at each start."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_it_listens_on_this_machine_only(emulator: EmulatorInfo) -> None:
     assert set(listening) == {"127.0.0.1"}
 
 
-def test_everything_secret_is_new_at_each_start_and_the_owners_only(tmp_path: Path) -> None:
+def test_secrets_are_new_at_each_start_and_private(tmp_path: Path) -> None:
     def secrets(emulator: EmulatorInfo, workspace: Workspace) -> dict[str, str]:
         certificates = Path(emulator.ca_file).parent
         return {
@@ -50,7 +50,7 @@ def test_everything_secret_is_new_at_each_start_and_the_owners_only(tmp_path: Pa
     assert others_can(running) == others_can(list(modes(tmp_path))) == []
 
 
-def test_code_that_somebody_changed_is_not_served_after_a_restart(tmp_path: Path) -> None:
+def test_changed_code_is_not_served_after_a_restart(tmp_path: Path) -> None:
     state, witness = tmp_path / "state", tmp_path / "witness"
     script = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
     with running_emulator(state) as emulator, signed_in_workspace(emulator) as workspace:

@@ -1,4 +1,4 @@
-"""The real azure-ai-ml against the emulator: a model goes from a folder to a live endpoint and away again."""
+"""azure-ai-ml: a model is registered, deployed, scored and deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulator as a whole, asked by hand: tokens, hosts, deployments, restarts."""
+"""The whole emulator over REST: tokens, hosts, deployments, restarts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def make_assets(workspace: Workspace) -> None:
     workspace.put("environments/serving/versions/1", image="an/image", condaFile=conda_file(SCORING_PACKAGE))
 
 
-def test_a_real_token_is_needed(workspace: Workspace) -> None:
+def test_requests_need_a_valid_token(workspace: Workspace) -> None:
     token = workspace.sign_in().json()["access_token"]
     for_storage = workspace.sign_in(scope="https://storage.azure.com/.default").json()["access_token"]
 
@@ -70,7 +70,7 @@ def test_a_real_token_is_needed(workspace: Workspace) -> None:
     assert ask(f"Bearer {for_storage}") == (401, "InvalidAuthenticationTokenAudience")
 
 
-def test_the_secret_is_needed(workspace: Workspace) -> None:
+def test_sign_in_needs_the_secret(workspace: Workspace) -> None:
     answer = workspace.sign_in(client_secret="wrong")
 
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
@@ -113,7 +113,7 @@ def test_a_deployment_serves_until_its_next_version_is_ready(endpoint: Workspace
     assert endpoint.ask("blue", {}).json() == "two"
 
 
-def test_nobody_notices_that_deployments_are_replaced_and_deleted(endpoint: Workspace) -> None:
+def test_requests_succeed_while_deployments_are_replaced_and_deleted(endpoint: Workspace) -> None:
     def deploy(name: str, version: str) -> None:
         settings = {"requestTimeout": "PT30S"}
         variables = {"VERSION": version}
@@ -215,7 +215,7 @@ def test_a_build_that_fails_leaves_the_installers_log(endpoint: Workspace) -> No
     assert "no-such-package" in log.raise_for_status().text
 
 
-def test_after_a_restart_all_is_there_and_served_again(tmp_path: Path) -> None:
+def test_resources_and_deployments_survive_a_restart(tmp_path: Path) -> None:
     def seen(workspace: Workspace) -> list[object]:
         return [
             workspace.get("models/echo/versions/1"),
@@ -237,7 +237,7 @@ def test_after_a_restart_all_is_there_and_served_again(tmp_path: Path) -> None:
     assert [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
 
-def test_a_deployment_that_a_kill_cut_short_is_finished_after_the_restart(tmp_path: Path) -> None:
+def test_a_killed_deployment_is_finished_after_the_restart(tmp_path: Path) -> None:
     gate, state = tmp_path / "gate", tmp_path / "state"
     with running_emulator(state) as emulator, signed_in_workspace(emulator) as workspace:
         make_assets(workspace)

@@ -1,4 +1,4 @@
-"""Clients that connect and say nothing end at a deadline, and stop nobody else."""
+"""Silent clients time out and block no others."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def read_and_write(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_silent_clients_end_and_stop_nobody(impatient: EmulatorInfo, way: str) -> None:
+def test_silent_clients_time_out_and_block_no_others(impatient: EmulatorInfo, way: str) -> None:
     # A handshake costs both sides: of those that do one there are fewer.
     count = SILENT // 10 if way == "with TLS" else SILENT
     with ExitStack() as stack, signed_in_workspace(impatient) as workspace:
@@ -134,7 +134,7 @@ def test_silent_clients_end_and_stop_nobody(impatient: EmulatorInfo, way: str) -
         assert [number for number, connection in enumerate(silent) if not ends(connection)] == []
 
 
-def test_many_clients_are_served_beside_more_that_say_nothing(impatient: EmulatorInfo) -> None:
+def test_active_clients_are_served_beside_many_silent_ones(impatient: EmulatorInfo) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(CLIENTS) as pool:
         for _ in range(SILENT):
             stack.enter_context(in_tunnel(impatient, MANAGEMENT, HALF_A_HELLO))

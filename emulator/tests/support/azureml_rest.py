@@ -1,4 +1,4 @@
-"""Azure ML's REST contract, asked by hand: what the SDK hides, and faster."""
+"""A client of Azure ML's REST API without the SDK: faster, and with every detail."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Workspace:
         self.url = f"https://management.azure.com{self.id}"
 
     def sign_in(self, **changed: str) -> httpx.Response:
-        """Ask for a token as an application does."""
+        """Request a token as an application does."""
         environment = self.emulator.environment
         form = {
             "grant_type": "client_credentials",
@@ -57,7 +57,7 @@ class Workspace:
         )
 
     def get(self, path: str) -> Any:
-        """GET what must be there."""
+        """GET a path that must exist."""
         return self.http.get(f"{self.url}/{path}").raise_for_status().json()
 
     def post(self, path: str, body: object = None) -> Any:
@@ -74,13 +74,13 @@ class Workspace:
         return self.http.put(f"{self.url}/{path}", json={"properties": properties}).raise_for_status()
 
     def wait(self, answer: httpx.Response) -> dict[str, Any]:
-        """Follow a long-running operation to its end."""
+        """Wait for a long-running operation to end."""
         deadline = time.monotonic() + OPERATION_SECONDS
         while True:
             operation: dict[str, Any] = self.http.get(answer.headers["azure-asyncoperation"]).json()
             if operation["status"] != "InProgress":
                 return operation
-            assert time.monotonic() < deadline, f"{answer.request.url} takes for ever"
+            assert time.monotonic() < deadline, f"{answer.request.url} did not end in time"
             time.sleep(0.1)
 
     def run_command(self, name: str, command: str, environment: str) -> Any:
@@ -120,7 +120,7 @@ class Workspace:
         )
 
     def ask(self, deployment: str, body: object) -> httpx.Response:
-        """Ask a deployment of the endpoint `digits`."""
+        """Send a scoring request to a deployment of the endpoint `digits`."""
         key = self.post("onlineEndpoints/digits/listKeys")["primaryKey"]
         headers = {"authorization": f"Bearer {key}", "azureml-model-deployment": deployment}
         url = "https://digits.eastus.inference.ml.azure.com/score"

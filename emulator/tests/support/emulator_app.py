@@ -1,4 +1,4 @@
-"""The emulator's web app without child processes: a clock to turn, blobs in memory."""
+"""The emulator's web app without child processes, with a fake clock and blobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that no client sends: every route, with names, queries, headers and bodies that are almost right."""
+"""Unexpected requests: every route, with almost valid names, queries and bodies."""
 
 from __future__ import annotations
 

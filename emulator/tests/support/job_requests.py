@@ -1,4 +1,4 @@
-"""Submitting jobs in unit tests, as clients write them, and waiting for their end."""
+"""Submit jobs in unit tests in the clients' format, and wait for them."""
 
 from __future__ import annotations
 

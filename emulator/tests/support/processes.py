@@ -1,4 +1,4 @@
-"""Finding the processes of a run, to see that none is left."""
+"""Find the processes of a run, to check that none is left."""
 
 import os
 import time
@@ -22,8 +22,8 @@ def processes_of(run: Path) -> list[int]:
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait for a condition, and fail when it does not come true."""
+    """Wait until a condition is true, or fail after a timeout."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"condition still false after {seconds:g} seconds"
         time.sleep(0.05)

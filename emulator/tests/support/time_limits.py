@@ -1,4 +1,4 @@
-"""Time limits of tests, by folder: one that hangs fails, is named in one line, and the run goes on.
+"""Timeouts of tests by folder: a test that hangs fails and the run continues.
 
 pytest-timeout interrupts the test by a signal. Where that is of no use, in native code that does not return, the
 process is ended, with a traceback of all threads; pytest-xdist reports the test as failed and starts another worker.

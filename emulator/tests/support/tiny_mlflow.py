@@ -1,4 +1,4 @@
-"""Small MLflow models as MLflow saves them, written by hand: that needs no MLflow."""
+"""Small MLflow models in the format MLflow saves, written without MLflow."""
 
 import json
 import sys

@@ -11,7 +11,7 @@ from azureml_emulator.cli import main
 
 
 @pytest.mark.parametrize("detach", [(), ("--detach",)])
-def test_a_state_folder_that_cannot_be_made(tmp_path: Path, detach: tuple[str, ...]) -> None:
+def test_a_state_folder_that_cannot_be_created(tmp_path: Path, detach: tuple[str, ...]) -> None:
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "state"
 
@@ -21,7 +21,7 @@ def test_a_state_folder_that_cannot_be_made(tmp_path: Path, detach: tuple[str, .
 
 
 @pytest.mark.parametrize("detach", [(), ("--detach",)])
-def test_an_access_log_that_cannot_be_made(tmp_path: Path, detach: tuple[str, ...]) -> None:
+def test_an_access_log_that_cannot_be_created(tmp_path: Path, detach: tuple[str, ...]) -> None:
     log = tmp_path / "none" / "access.log"
 
     result = CliRunner().invoke(

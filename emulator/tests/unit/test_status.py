@@ -41,7 +41,7 @@ def state_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_of_a_stopped_one_its_resources_are_known(state_dir: Path) -> None:
+def test_a_stopped_emulators_resources_are_listed(state_dir: Path) -> None:
     (state_dir / FILE_NAME).write_text(INFO.to_json())  # left by one that was killed
 
     found = read_status(state_dir)
@@ -49,27 +49,27 @@ def test_of_a_stopped_one_its_resources_are_known(state_dir: Path) -> None:
     assert (found.state, found.info, found.resources, found.operations) == ("stopped", None, RESOURCES, 1)
 
 
-def test_where_none_ever_was(tmp_path: Path) -> None:
+def test_status_of_a_folder_without_emulator(tmp_path: Path) -> None:
     found = read_status(tmp_path / "none")
 
     assert (found.state, found.resources) == ("stopped", {})
     assert not (tmp_path / "none").exists()
 
 
-def test_one_that_has_no_tables_yet(tmp_path: Path) -> None:
+def test_a_database_without_tables(tmp_path: Path) -> None:
     (tmp_path / STORE_NAME).touch()
 
     assert read_status(tmp_path).resources == {}
 
 
-def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
+def test_an_invalid_database_is_one_line(tmp_path: Path) -> None:
     (tmp_path / STORE_NAME).write_text("no database, but long enough to be looked at as one" * 100)
 
     with pytest.raises(EmulatorError, match=r"state\.sqlite cannot be read: file is not a database"):
         read_status(tmp_path)
 
 
-def test_a_running_one_while_its_database_is_in_use(state_dir: Path) -> None:
+def test_status_while_the_database_is_in_use(state_dir: Path) -> None:
     async def look() -> tuple[str, str]:
         async with locked(state_dir / LOCK_NAME):
             with closing(Store(state_dir / STORE_NAME)) as store:
@@ -81,7 +81,7 @@ def test_a_running_one_while_its_database_is_in_use(state_dir: Path) -> None:
     assert asyncio.run(look()) == ("starting", "running")
 
 
-def test_the_command_says_it_without_secrets(state_dir: Path) -> None:
+def test_the_status_command_prints_no_secrets(state_dir: Path) -> None:
     async def run(*options: str) -> tuple[int, str]:
         async with locked(state_dir / LOCK_NAME):
             (state_dir / FILE_NAME).write_text(INFO.to_json())
@@ -115,7 +115,7 @@ def test_the_command_says_it_without_secrets(state_dir: Path) -> None:
     assert "very secret" not in text + line
 
 
-def test_the_command_says_that_none_is_running(state_dir: Path) -> None:
+def test_the_status_command_reports_no_emulator(state_dir: Path) -> None:
     result = CliRunner().invoke(main, ["status", "--state-dir", str(state_dir)])
 
     assert result.exit_code == 1

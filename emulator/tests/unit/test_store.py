@@ -45,13 +45,13 @@ def test_delete_takes_what_is_below_and_nothing_beside(store: Store) -> None:
     assert [endpoint["name"] for endpoint in store.list_collection(f"{WORKSPACE}/onlineEndpoints")] == ["e-2", "e2"]
 
 
-def test_properties_of_what_is_gone_are_not_set(store: Store) -> None:
+def test_properties_of_a_deleted_resource_are_not_set(store: Store) -> None:
     store.set_properties(f"{WORKSPACE}/models/gone", provisioningState="Failed")
 
     assert store.get(f"{WORKSPACE}/models/gone") is None
 
 
-def test_a_second_store_on_the_file_knows_everything(store: Store, tmp_path: Path) -> None:
+def test_a_second_store_reads_the_same_file(store: Store, tmp_path: Path) -> None:
     store.put(new_resource(f"{WORKSPACE}/models/a", {"n": 1}))
     store.put_keys(f"{WORKSPACE}/onlineEndpoints/e", EndpointKeys("a", "b"))
 

@@ -33,6 +33,6 @@ def test_json(content: bytes, value: object) -> None:
         b"[" * 100_000,
     ],
 )
-def test_what_cannot_be_stored(content: bytes) -> None:
+def test_values_that_cannot_be_stored(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         strict_json.loads(content)

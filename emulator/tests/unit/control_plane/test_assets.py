@@ -43,7 +43,7 @@ async def test_the_container_counts_versions(app: App) -> None:
     assert (container["latestVersion"], container["nextVersion"]) == ("blue", "8")
 
 
-async def test_a_container_may_come_first(app: App) -> None:
+async def test_a_container_can_be_created_before_its_versions(app: App) -> None:
     answer = await put(app, "models/echo", description="an echo", tags={"a": "b"})
 
     assert answer.status_code == 201
@@ -55,7 +55,7 @@ async def test_a_container_may_come_first(app: App) -> None:
     assert (container["description"], container["tags"]) == ("an echo", {"a": "b"})
 
 
-async def test_a_deleted_versions_number_is_not_given_again(app: App) -> None:
+async def test_a_deleted_versions_number_is_not_reused(app: App) -> None:
     for version in ("1", "2"):
         await put(app, f"models/echo/versions/{version}", **MODEL)
 
@@ -126,7 +126,7 @@ async def test_an_archived_container_is_not_listed(app: App) -> None:
         ("codes/a/versions/1", {"codeUri": "https://a/b"}, {"codeUri": "https://a/c"}),
     ],
 )
-async def test_a_version_is_for_ever_but_its_tags_are_not(
+async def test_a_versions_content_cannot_change_but_its_tags_can(
     app: App, path: str, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     assert (await put(app, path, **first)).status_code == 201
@@ -158,7 +158,7 @@ async def test_code_is_found_by_its_content_whatever_its_name(app: App) -> None:
     assert await names(app, "codes/third/versions", hash="other") == []
 
 
-async def test_an_upload_gets_a_container_of_its_own(app: App) -> None:
+async def test_an_upload_gets_its_own_container(app: App) -> None:
     uploads = [(await app.arm.post("codes/a/versions/1/startPendingUpload", json={})).json() for _ in range(2)]
 
     uris = [upload["blobReferenceForConsumption"]["blobUri"] for upload in uploads]
@@ -180,7 +180,7 @@ async def test_an_upload_gets_a_container_of_its_own(app: App) -> None:
         ("models/a b", {}),
     ],
 )
-async def test_what_cannot_be_right_is_a_bad_request(app: App, path: str, properties: dict[str, Any]) -> None:
+async def test_invalid_input_is_a_bad_request(app: App, path: str, properties: dict[str, Any]) -> None:
     answer = await put(app, path, **properties)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")

@@ -21,7 +21,7 @@ def setting(**changed: Any) -> dict[str, Any]:
     return {"location": "eastus", "tags": {"a": "b"}, "properties": properties}
 
 
-async def test_a_setting_is_kept_as_it_came(app: App) -> None:
+async def test_a_setting_is_stored_unchanged(app: App) -> None:
     created = await app.arm.put(url(app, "nightly"), json=setting())
     replaced = await app.arm.put(url(app, "NIGHTLY"), json=setting(enabled=False))
 
@@ -65,7 +65,7 @@ async def test_a_setting_outlives_its_deployment(app: App) -> None:
         ({"properties": {"profiles": [PROFILE]}}, "location"),
     ],
 )
-async def test_settings_that_cannot_be(app: App, body: dict[str, Any], said: str) -> None:
+async def test_invalid_settings_are_refused(app: App, body: dict[str, Any], said: str) -> None:
     answer = await app.arm.put(url(app, "one"), json=body)
 
     assert answer.status_code == 400
@@ -73,7 +73,7 @@ async def test_settings_that_cannot_be(app: App, body: dict[str, Any], said: str
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_another_resource_group_is_not_there(app: App, method: str) -> None:
+async def test_another_resource_group_does_not_exist(app: App, method: str) -> None:
     other = url(app, "one").replace("/local/", "/other/")
 
     answer = await app.arm.request(method, other, json=setting())

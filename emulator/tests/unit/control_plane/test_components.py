@@ -25,7 +25,7 @@ async def test_a_component_knows_its_version(app: App) -> None:
     assert (await app.arm.get("components/train")).json()["properties"]["nextVersion"] == "8"
 
 
-async def test_a_version_is_for_ever_but_where_it_comes_from_does_not_matter(app: App) -> None:
+async def test_a_component_version_cannot_change_but_its_origin_is_ignored(app: App) -> None:
     spec = await command(app)
     await put(app, "train/versions/1", {**spec, "_source": "CLASS"})
 
@@ -82,7 +82,7 @@ async def test_anonymous_components_are_not_listed(app: App) -> None:
         ),
     ],
 )
-async def test_what_cannot_be_run_is_refused(app: App, spec: object, said: str) -> None:
+async def test_a_component_that_cannot_run_is_refused(app: App, spec: object, said: str) -> None:
     status, body = await put(app, "train/versions/1", spec)
 
     assert status in (400, 501)

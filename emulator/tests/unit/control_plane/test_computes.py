@@ -58,7 +58,7 @@ async def test_an_instance_is_stopped_and_started(app: App) -> None:
         assert await state() == expected
 
 
-async def test_a_cluster_may_be_attached(app: App) -> None:
+async def test_a_kubernetes_cluster_can_be_attached(app: App) -> None:
     await finish(app, await put(app, "other", "Kubernetes", namespace="team"))
 
     properties = (await app.arm.get("computes/other")).json()["properties"]
@@ -80,9 +80,7 @@ async def test_a_cluster_may_be_attached(app: App) -> None:
         ("cpu-cluster", "Kubernetes", {}, 400),
     ],
 )
-async def test_what_cannot_be_right_is_refused(
-    app: App, name: str, kind: str, asked: dict[str, Any], status: int
-) -> None:
+async def test_invalid_input_is_refused(app: App, name: str, kind: str, asked: dict[str, Any], status: int) -> None:
     assert (await put(app, name, kind, **asked)).status_code == status
     assert (await app.arm.get("computes/cpu-cluster")).json()["properties"]["computeType"] == "AmlCompute"
 

@@ -78,7 +78,7 @@ async def test_kinds_and_their_credentials(app: App, kind: str) -> None:
         assert with_expiry.json() == SECRETS[kind]
 
 
-async def test_the_accounts_own_key_is_this_starts(app: App) -> None:
+async def test_the_account_key_is_new_at_each_start(app: App) -> None:
     await put(app, "mine", **BLOB, credentials={"credentialsType": "AccountKey", "secrets": {"key": "an old one"}})
 
     assert (await app.arm.post("datastores/mine/listSecrets")).json() == {"secretsType": "AccountKey", "key": "a2V5"}
@@ -132,7 +132,7 @@ async def test_lists(app: App, query: dict[str, str], expected: list[str]) -> No
         ("x", {**KINDS["lake"], "isDefault": True}, 400),
     ],
 )
-async def test_what_cannot_be(app: App, name: str, properties: dict[str, Any], status: int) -> None:
+async def test_changes_that_are_refused(app: App, name: str, properties: dict[str, Any], status: int) -> None:
     assert (await put(app, name, **properties))["status"] == status
 
 

@@ -52,7 +52,7 @@ async def test_an_endpoint_is_asked_at_its_cluster(app: App) -> None:
         ("k8s", {"mirrorTraffic": {"blue": 10}}, 400, "cannot be mirrored"),
     ],
 )
-async def test_endpoints_that_cannot_be(
+async def test_invalid_endpoints_are_refused(
     app: App, compute: str | None, changed: dict[str, Any], status: int, said: str
 ) -> None:
     answer = await put_endpoint(app, compute, **changed)
@@ -64,7 +64,7 @@ async def test_endpoints_that_cannot_be(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("first", "then"), [("k8s", None), (None, "k8s")])
-async def test_an_endpoint_stays_where_it_is(app: App, first: str | None, then: str | None) -> None:
+async def test_an_endpoints_compute_cannot_change(app: App, first: str | None, then: str | None) -> None:
     operation = (await put_endpoint(app, first)).headers["azure-asyncoperation"]
     await app.parts.operations.wait(operation.split("/")[-1].split("?")[0])
 
@@ -86,7 +86,7 @@ def test_a_deployment_has_all_that_clients_read(cluster: Document) -> None:
     }
 
 
-def test_what_a_deployment_asks_for_counts(cluster: Document) -> None:
+def test_a_deployments_container_resources_apply(cluster: Document) -> None:
     settings = deployment_settings(
         {
             "instanceType": "defaultinstancetype",
@@ -116,7 +116,7 @@ def test_what_a_deployment_asks_for_counts(cluster: Document) -> None:
         ({"containerResourceRequirements": "much"}, "containerResourceRequirements"),
     ],
 )
-def test_settings_that_cannot_be(cluster: Document, changed: dict[str, Any], said: str) -> None:
+def test_invalid_settings_are_refused(cluster: Document, changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ArmError, match=said) as caught:
         deployment_settings({**DEFAULT, **changed}, cluster)
 

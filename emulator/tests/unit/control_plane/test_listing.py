@@ -1,4 +1,4 @@
-"""Pages, orders, views and filters, asked of models: all kinds of assets share them."""
+"""Pages, orders, views and filters of lists, tested with models."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_long_list_comes_in_pages(app: App) -> None:
     assert [name for page in found for name in page] == [str(version) for version in range(205)]
 
 
-async def test_the_next_link_asks_the_same_question(app: App) -> None:
+async def test_the_next_link_keeps_the_query(app: App) -> None:
     for version in range(3):
         await register(app, str(version), tags={"a": "b"})
 
@@ -152,7 +152,7 @@ async def test_filters(app: App, query: dict[str, str], expected: list[str]) -> 
         ({"feed": "azureml"}, 501),
     ],
 )
-async def test_a_question_that_makes_no_sense(app: App, query: dict[str, str], status: int) -> None:
+async def test_an_invalid_query_is_refused(app: App, query: dict[str, str], status: int) -> None:
     await register(app, "1")
 
     answer = await app.arm.get("models/echo/versions", params=query)

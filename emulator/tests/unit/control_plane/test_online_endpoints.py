@@ -73,7 +73,7 @@ async def test_put_without_traffic_takes_the_traffic_away(app: App) -> None:
         ({"blue": 90, "green": 10}, {"blue": 90, "green": 10}),
     ],
 )
-def test_traffic_that_adds_up(traffic: dict[str, Any], checked: dict[str, int]) -> None:
+def test_valid_traffic(traffic: dict[str, Any], checked: dict[str, int]) -> None:
     assert checked_traffic(traffic, ["blue", "green"]) == checked
 
 
@@ -88,7 +88,7 @@ def test_traffic_that_adds_up(traffic: dict[str, Any], checked: dict[str, int]) 
         ({"blue": True}, "True"),
     ],
 )
-def test_traffic_that_does_not(traffic: dict[str, Any], said: str) -> None:
+def test_invalid_traffic(traffic: dict[str, Any], said: str) -> None:
     with pytest.raises(ArmError, match=said) as caught:
         checked_traffic(traffic, ["blue", "green"])
 
@@ -98,7 +98,7 @@ def test_traffic_that_does_not(traffic: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("mirror", "checked"), [({}, {}), ({"blue": 0}, {"blue": 0}), ({"GREEN": 50, "red": 0}, {"green": 50, "red": 0})]
 )
-def test_mirrored_traffic_that_can_be(mirror: dict[str, Any], checked: dict[str, int]) -> None:
+def test_valid_mirrored_traffic(mirror: dict[str, Any], checked: dict[str, int]) -> None:
     assert checked_mirror_traffic(mirror, {"blue": 100, "green": 0}, ["blue", "green", "red"]) == checked
 
 
@@ -112,7 +112,7 @@ def test_mirrored_traffic_that_can_be(mirror: dict[str, Any], checked: dict[str,
         ({"green": "10"}, "10"),
     ],
 )
-def test_mirrored_traffic_that_cannot(mirror: dict[str, Any], said: str) -> None:
+def test_invalid_mirrored_traffic(mirror: dict[str, Any], said: str) -> None:
     with pytest.raises(ArmError, match=said) as caught:
         checked_mirror_traffic(mirror, {"blue": 90, "green": 0}, ["blue", "green", "red"])
 
@@ -120,7 +120,7 @@ def test_mirrored_traffic_that_cannot(mirror: dict[str, Any], said: str) -> None
 
 
 @pytest.mark.anyio
-async def test_a_deployment_that_traffic_is_mirrored_to_stays(app: App) -> None:
+async def test_a_deployment_with_mirrored_traffic_cannot_be_deleted(app: App) -> None:
     serve_at_once(app)
     await operation_of(app, await put_endpoint(app))
     for name in ("blue", "green"):
@@ -171,7 +171,7 @@ async def test_nothing_is_deployed_to_an_endpoint_that_is_being_changed(app: App
         ("digits", {"properties": {"authMode": "Key", "mirrorTraffic": {"blue": 10}}}, 400),
     ],
 )
-async def test_endpoints_that_cannot_be(app: App, name: str, body: dict[str, Any], status: int) -> None:
+async def test_invalid_endpoints_are_refused(app: App, name: str, body: dict[str, Any], status: int) -> None:
     assert (await app.arm.put(f"onlineEndpoints/{name}", json=body)).status_code == status
 
 
@@ -206,7 +206,7 @@ async def test_keys(app: App) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_deployment_with_traffic_stays(app: App) -> None:
+async def test_a_deployment_with_traffic_cannot_be_deleted(app: App) -> None:
     serve_at_once(app)
     await operation_of(app, await put_endpoint(app))
     for name in ("blue", "green"):
@@ -284,7 +284,7 @@ async def test_a_deployment_has_all_that_clients_read(app: App) -> None:
         ({"model": 1}, 400, "model"),
     ],
 )
-async def test_deployments_that_cannot_be(app: App, changed: dict[str, Any], status: int, said: str) -> None:
+async def test_invalid_deployments_are_refused(app: App, changed: dict[str, Any], status: int, said: str) -> None:
     await operation_of(app, await put_endpoint(app))
 
     answer = await deploy(app, **changed)
@@ -356,7 +356,7 @@ def test_durations(duration: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("duration", ["", "P", "PT", "10", "PT10", "10S", "P1Y"])
-def test_what_is_not_a_duration(duration: str) -> None:
+def test_invalid_durations_are_refused(duration: str) -> None:
     with pytest.raises(ArmError):
         duration_seconds(duration)
 
@@ -412,7 +412,7 @@ async def test_a_deployment_that_failed_at_an_update_can_be_updated(app: App) ->
 
 
 @pytest.mark.anyio
-async def test_a_deployment_made_anew_has_no_history(app: App) -> None:
+async def test_a_recreated_deployment_has_no_history(app: App) -> None:
     serve_at_once(app)
     await operation_of(app, await put_endpoint(app))
     await operation_of(app, await deploy(app))
@@ -424,7 +424,7 @@ async def test_a_deployment_made_anew_has_no_history(app: App) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_endpoint_that_was_never_created_is_good_for_nothing(app: App) -> None:
+async def test_an_endpoint_that_was_never_created_cannot_be_used(app: App) -> None:
     fail_first(app, online_endpoints.PUT)
     assert (await operation_of(app, await put_endpoint(app)))["status"] == "Failed"
     assert (await app.arm.get("onlineEndpoints/digits")).json()["properties"]["scoringUri"] is None

@@ -63,7 +63,7 @@ async def test_a_refusal_fails_operation_and_resource(store: Store) -> None:
     assert state(store) == "Failed"
 
 
-async def test_a_fault_of_ours_is_an_internal_error(store: Store) -> None:
+async def test_a_bug_of_the_emulator_is_an_internal_error(store: Store) -> None:
     async def work(_resource: str) -> None:
         raise ZeroDivisionError("oh")
 
@@ -74,7 +74,7 @@ async def test_a_fault_of_ours_is_an_internal_error(store: Store) -> None:
     assert state(store) == "Failed"
 
 
-async def test_what_a_killed_emulator_left_in_progress_is_run_again(tmp_path: Path, store: Store) -> None:
+async def test_operations_of_a_killed_emulator_are_resumed(tmp_path: Path, store: Store) -> None:
     async def never(_resource: str) -> None:
         await asyncio.Event().wait()
 
@@ -123,7 +123,7 @@ async def test_cancel_takes_what_is_below_and_nothing_beside(store: Store) -> No
     assert statuses == [Status.CANCELED, Status.IN_PROGRESS]
 
 
-async def test_an_outcome_is_that_of_the_operation_it_was_meant_for(store: Store) -> None:
+async def test_a_forced_outcome_applies_to_its_operation_only(store: Store) -> None:
     second: list[Operation] = []
 
     async def work(_resource: str) -> None:

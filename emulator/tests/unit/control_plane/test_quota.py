@@ -37,7 +37,7 @@ def test_a_fifth_more_is_reserved(size: str, instances: int, reserved: tuple[str
 @pytest.mark.parametrize(
     ("size", "instances", "said"), [("large", 1, "large"), (None, 1, "None"), ("Standard_NC6", 0, "0")]
 )
-def test_what_has_no_cores(size: object, instances: object, said: str) -> None:
+def test_sizes_without_cores_are_refused(size: object, instances: object, said: str) -> None:
     with pytest.raises(ArmError, match=said):
         reserved_cores(deployment(size, instances))
 

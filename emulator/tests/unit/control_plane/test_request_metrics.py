@@ -175,7 +175,7 @@ async def test_without_a_timespan_it_is_the_last_hour(app: App) -> None:
         ({"top": "many"}, "many"),
     ],
 )
-async def test_what_cannot_be_asked(app: App, more: dict[str, str], said: str) -> None:
+async def test_invalid_metric_queries_are_refused(app: App, more: dict[str, str], said: str) -> None:
     await fill(app)
 
     answer = await query(app, **more)
@@ -193,9 +193,7 @@ async def test_the_path_may_be_written_in_any_case(app: App) -> None:
     assert (await app.arm.get(PATH.replace("digits", "none"))).status_code == 404
 
 
-async def test_what_deployments_are_asked_is_counted_mirrored_requests_as_well(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_requests_are_counted_including_mirrored_ones(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.0)
     await serve(app, lambda _request: httpx.Response(500), mirror_traffic={"silent": 10})
     await ask(app)
@@ -211,7 +209,7 @@ async def test_what_deployments_are_asked_is_counted_mirrored_requests_as_well(
     assert by_deployment == [("blue", "424", "4xx", "500")] * 2 + [("silent", "503", "5xx", "0")]
 
 
-async def test_kubernetes_has_no_numbers(app: App) -> None:
+async def test_kubernetes_has_no_metric_values(app: App) -> None:
     await serve(app, echo, url=CLUSTER_URL)
     await app.http.post(f"{CLUSTER_URL}/score", headers={"authorization": "Bearer first"})
 
@@ -233,7 +231,7 @@ def test_azure_monitor_lags() -> None:
     assert metrics.visible("/e", 0, 2_000_000) == []
 
 
-def test_what_is_long_ago_is_forgotten() -> None:
+def test_old_requests_are_dropped() -> None:
     clock = Clock()
     metrics = RequestMetrics(clock=clock)
     for _ in range(4):
@@ -243,7 +241,7 @@ def test_what_is_long_ago_is_forgotten() -> None:
     assert len(metrics.visible("/e", 0, clock.now)) < 4
 
 
-def test_every_metric_has_a_name_of_its_own() -> None:
+def test_metrics_have_unique_names() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS) == 6
     assert replace(METRICS[0], name="x").dimensions == (
         "deployment",

@@ -32,7 +32,7 @@ def state_of(store: Store) -> str:
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(State, State)))
-def test_which_state_may_follow_which(store: Store, before: State, after: State) -> None:
+def test_allowed_transitions(store: Store, before: State, after: State) -> None:
     endpoint(store, before)
     transitions = Transitions(store)
 
@@ -49,7 +49,7 @@ def test_every_state_is_listed() -> None:
     assert set(FOLLOW) == set(State)
 
 
-def test_nothing_happens_to_what_is_gone(store: Store) -> None:
+def test_a_deleted_resource_is_not_moved(store: Store) -> None:
     transitions = Transitions(store)
 
     transitions.move(ENDPOINT, State.SUCCEEDED)

@@ -10,7 +10,7 @@ AZURE = "https://management.azure.com"
 PROVIDER = "providers/Microsoft.MachineLearningServices/workspaces"
 
 
-async def test_it_is_listed_where_it_is(app: App) -> None:
+async def test_the_workspace_is_listed_in_subscription_and_group(app: App) -> None:
     settings = app.parts.settings
     subscription = f"{AZURE}/subscriptions/{settings.subscription_id}"
 
@@ -24,7 +24,7 @@ async def test_it_is_listed_where_it_is(app: App) -> None:
     assert await listed(f"{AZURE}/subscriptions/other/{PROVIDER}") == []
 
 
-async def test_what_can_be_changed(app: App) -> None:
+async def test_changes_that_are_allowed(app: App) -> None:
     before = (await app.arm.get("")).json()
 
     change = {"tags": {"team": "vision"}, "properties": {"description": "ours"}}
@@ -45,7 +45,7 @@ async def test_keys(app: App) -> None:
 
 
 @pytest.mark.parametrize(("method", "name"), [("PUT", "second"), ("PUT", "local"), ("DELETE", "local")])
-async def test_there_is_always_one(app: App, method: str, name: str) -> None:
+async def test_the_workspace_cannot_be_created_or_deleted(app: App, method: str, name: str) -> None:
     url = f"{AZURE}{app.parts.settings.workspace_id}".removesuffix("local") + name
 
     answer = await app.arm.request(method, url, json={"location": "eastus", "properties": {}})

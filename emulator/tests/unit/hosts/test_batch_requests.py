@@ -107,7 +107,7 @@ async def test_a_folder_is_scored_in_mini_batches(app: App) -> None:
     assert (shown["jobType"], shown["experimentName"]) == ("Pipeline", "digits")
 
 
-async def test_a_request_may_say_where_and_how(app: App) -> None:
+async def test_a_batch_request_can_override_settings(app: App) -> None:
     await deploy(app)
 
     job, scoring = await score(
@@ -134,7 +134,7 @@ async def test_a_single_file_is_scored(app: App) -> None:
 
 
 @pytest.mark.parametrize(("threshold", "status", "rows"), [(-1, "Completed", 2), (1, "Completed", 2), (0, "Failed", 1)])
-async def test_so_many_inputs_may_fail(app: App, threshold: int, status: str, rows: int) -> None:
+async def test_the_error_threshold_limits_failed_inputs(app: App, threshold: int, status: str, rows: int) -> None:
     await deploy(
         app,
         miniBatchSize=1,
@@ -174,7 +174,7 @@ async def test_a_failure_in_init_fails_the_job(app: App) -> None:
 
 
 @pytest.mark.parametrize("file", [f"{CODE}/score.py", f"{CODE}/added.py", f"{BLOBS}/m/model/weight.txt"])
-async def test_what_was_changed_after_the_registration_is_not_run(app: App, file: str) -> None:
+async def test_assets_changed_after_registration_are_not_run(app: App, file: str) -> None:
     await deploy(app)
     app.blobs.put(file, "print('mallory was here')\n")
 
@@ -206,7 +206,7 @@ async def test_the_header_chooses_a_deployment(app: App) -> None:
     assert (await invoke(app, {"azureml-model-deployment": "red"})).status_code == 404
 
 
-async def test_a_deployment_may_be_a_pipeline(app: App) -> None:
+async def test_a_pipeline_component_can_be_deployed(app: App) -> None:
     count = await put_component(
         app, "count", command="ls ${{inputs.folder}} | wc -l", inputs={"folder": {"type": "uri_folder"}}
     )
@@ -271,7 +271,7 @@ async def test_nobody_scores_without_a_token(app: App) -> None:
         {"name": "a b"},
     ],
 )
-async def test_a_request_that_cannot_be_right_is_refused(app: App, changed: Document) -> None:
+async def test_an_invalid_request_is_refused(app: App, changed: Document) -> None:
     await deploy(app)
 
     assert (await invoke(app, **changed)).status_code == 400
@@ -298,7 +298,7 @@ async def test_a_request_that_cannot_be_right_is_refused(app: App, changed: Docu
         ({"deploymentConfiguration": {"componentId": {"assetId": "gone"}}}, 400),
     ],
 )
-async def test_a_deployment_that_cannot_be_right_is_refused(app: App, changed: Document, status: int) -> None:
+async def test_an_invalid_deployment_is_refused(app: App, changed: Document, status: int) -> None:
     settings = await put_assets(app)
     await put_batch(app, "", authMode="aadToken")
 

@@ -89,7 +89,7 @@ async def test_sign_in(app: App, changed: dict[str, str], status: int, error: st
 
 
 @pytest.mark.anyio
-async def test_a_federated_token_is_as_good_as_the_secret(app: App) -> None:
+async def test_a_federated_token_replaces_the_secret(app: App) -> None:
     settings = app.parts.settings
     form = {
         **FEDERATED,
@@ -120,7 +120,7 @@ async def test_discovery_leads_to_the_token_endpoint(app: App) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_sign_in_that_never_ends_is_refused_early(app: App) -> None:
+async def test_an_endless_sign_in_body_is_refused_early(app: App) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ from emulator_app import App
 pytestmark = pytest.mark.anyio
 
 
-async def test_nothing_is_shown_without_a_token(app: App) -> None:
+async def test_management_requests_need_a_token(app: App) -> None:
     for path in ("", "/models", "/no/such/route"):
         answer = await app.http.get(f"https://management.azure.com{app.parts.settings.workspace_id}{path}")
         assert answer.status_code == 401
@@ -17,7 +17,7 @@ async def test_nothing_is_shown_without_a_token(app: App) -> None:
         assert "login.microsoftonline.com" in answer.headers["www-authenticate"]
 
 
-async def test_an_expired_token_is_worth_nothing(app: App) -> None:
+async def test_an_expired_token_is_refused(app: App) -> None:
     assert (await app.arm.get("models")).status_code == 200
     app.clock.now += app.parts.settings.token_seconds
 
@@ -77,7 +77,7 @@ async def test_a_broken_body_is_a_bad_request(app: App, body: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
 
 
-async def test_another_workspace_is_not_there(app: App) -> None:
+async def test_another_workspace_does_not_exist(app: App) -> None:
     url = f"https://management.azure.com{app.parts.settings.workspace_id}"
 
     for other in (f"{url}2", f"{url}2/models", url.replace("resourceGroups/local", "resourceGroups/other")):

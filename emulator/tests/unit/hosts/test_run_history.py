@@ -17,7 +17,7 @@ async def test_discovery_needs_no_token(app: App) -> None:
     assert (found["api"], found["history"]) == (DATA_PLANE, DATA_PLANE)
 
 
-async def test_the_history_needs_one(app: App) -> None:
+async def test_the_run_history_needs_a_token(app: App) -> None:
     workspace = app.parts.settings.workspace_id
     for path in (f"/history/v1.0{workspace}/runs/x", f"/data/v1.0{workspace}/dataversion/batchGetResolvedUris", "/x"):
         assert (await app.http.get(f"{DATA_PLANE}{path}")).status_code == 401

@@ -43,7 +43,7 @@ async def test_the_model_sees_neither_key_nor_host(app: App) -> None:
 
 
 @pytest.mark.anyio
-async def test_nothing_is_read_of_who_may_not_ask(app: App) -> None:
+async def test_no_body_is_read_without_authorization(app: App) -> None:
     await serve(app, echo)
 
     read = 0
@@ -131,7 +131,7 @@ async def test_a_model_on_a_cluster_that_is_too_slow(app: App) -> None:
 
 
 @pytest.mark.anyio
-async def test_who_answers(app: App) -> None:
+async def test_traffic_or_header_selects_the_deployment(app: App) -> None:
     await serve(app, echo, traffic=0)
 
     assert (await ask(app)).status_code == 404
@@ -153,7 +153,7 @@ def test_traffic_is_shared_by_percent() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("goes", ["replaced", "deleted"])
-async def test_a_server_that_has_to_go_answers_first(app: App, goes: str) -> None:
+async def test_a_server_that_is_stopped_finishes_its_requests(app: App, goes: str) -> None:
     asked, answering = asyncio.Event(), asyncio.Event()
 
     class Slow(httpx.AsyncBaseTransport):
@@ -185,7 +185,7 @@ async def test_a_server_that_has_to_go_answers_first(app: App, goes: str) -> Non
 
 
 @pytest.mark.anyio
-async def test_the_traffic_that_counts_is_that_when_the_request_has_come(app: App) -> None:
+async def test_traffic_is_read_when_the_body_has_arrived(app: App) -> None:
     await serve(app, echo)
 
     async def slowly() -> AsyncIterator[bytes]:

@@ -23,7 +23,7 @@ def test_a_command_gets_its_values(command: str, rendered: str) -> None:
     assert render_command(command, VALUES) == rendered
 
 
-def test_what_was_not_given_is_named() -> None:
+def test_a_missing_input_is_named() -> None:
     with pytest.raises(ArmError, match=r"\$\{\{inputs.seed\}\}") as refusal:
         render_command("train --seed ${{inputs.seed}}", VALUES)
     assert refusal.value.status == 400

@@ -67,7 +67,7 @@ async def test_a_command_runs_with_its_code_inputs_and_outputs(app: App) -> None
     assert not list((app.parts.settings.state_dir / "jobs").iterdir())
 
 
-async def test_outputs_go_where_they_shall(app: App) -> None:
+async def test_outputs_go_to_their_paths(app: App) -> None:
     where = f"{BLOBS}/results/${{{{name}}}}/${{{{output_name}}}}"
 
     await run(
@@ -140,7 +140,7 @@ async def test_a_failure_is_shown_with_the_logs_end(app: App) -> None:
     assert (await app.arm.get("jobs/job1")).json()["properties"]["status"] == "Failed"
 
 
-async def test_an_environment_nobody_stands_in_for_is_a_build_failure(app: App) -> None:
+async def test_an_image_without_interpreter_is_a_build_failure(app: App) -> None:
     ended = await run(app, "job1", command="true", environmentId=await put_environment(app, "other"))
 
     error = ended["error"]["error"]
@@ -172,7 +172,7 @@ async def test_cancelling_ends_the_whole_process_group(app: App, settings: Setti
     assert (await app.arm.post("jobs/job1/cancel")).status_code == 400
 
 
-async def test_only_so_many_commands_run_at_once(app: App) -> None:
+async def test_job_slots_limit_concurrent_commands(app: App) -> None:
     for name in ("a", "b", "c"):
         await submit(app, name, command="sleep 60")
     for name in ("a", "b"):
@@ -200,7 +200,7 @@ async def test_the_log_can_be_read_while_it_grows(app: App) -> None:
     assert "sig=" in url
 
 
-async def test_what_was_running_is_given_up_after_a_restart(app: App) -> None:
+async def test_running_jobs_have_failed_after_a_restart(app: App) -> None:
     await submit(app, "job1", command="sleep 60")
     await wait_for_status(app, "job1", "Running")
     await app.parts.jobs.close()
@@ -212,7 +212,7 @@ async def test_what_was_running_is_given_up_after_a_restart(app: App) -> None:
     assert (ended["status"], ended["error"]["error"]["code"]) == ("Failed", "RunInterrupted")
 
 
-async def test_a_folder_with_spaces_is_no_trouble(app: App, settings: Settings) -> None:
+async def test_a_folder_name_can_have_spaces(app: App, settings: Settings) -> None:
     spaced = settings.state_dir / "with a space"
     spaced.mkdir()
     context = replace(app.parts.jobs.context, settings=replace(settings, state_dir=spaced))
@@ -257,7 +257,7 @@ async def test_a_folder_with_spaces_is_no_trouble(app: App, settings: Settings) 
         ({"inputs": "x"}, "inputs"),
     ],
 )
-async def test_what_cannot_be_right_is_refused(app: App, properties: Document, said: str) -> None:
+async def test_invalid_input_is_refused(app: App, properties: Document, said: str) -> None:
     answer = await submit(app, "job1", **{"command": "true", **properties})
 
     assert answer.status_code in (400, 501)
@@ -325,7 +325,7 @@ async def test_a_job_is_deleted_when_it_has_ended(app: App) -> None:
     assert (await app.data_plane.get("runs/job1")).status_code == 404
 
 
-async def test_the_commands_arguments_show_nothing_of_it(app: App, settings: Settings) -> None:
+async def test_process_arguments_do_not_show_the_command(app: App, settings: Settings) -> None:
     await submit(app, "job1", command="echo $PPID; sleep 60 # password")
     await wait_for_status(app, "job1", "Running")
 
@@ -339,7 +339,7 @@ async def test_an_interpreter_of_an_environment_comes_first(app: App) -> None:
     assert Path(log(app, "job1").strip()) == Path(sys.executable)
 
 
-async def test_a_workspace_that_starts_anew_has_no_jobs(app: App, settings: Settings) -> None:
+async def test_a_reset_workspace_has_no_jobs(app: App, settings: Settings) -> None:
     await submit(app, "job1", command="sleep 60")
     await wait_for_status(app, "job1", "Running")
 
@@ -365,7 +365,7 @@ async def test_the_values_of_inputs_are_in_the_environment_and_no_uri_is_in_a_pa
     assert log(app, "job1") == "data|it's\n$(y)|INPUT_folder\n"
 
 
-async def test_a_value_that_no_process_can_be_given_fails_the_job(app: App) -> None:
+async def test_a_value_longer_than_the_argument_limit_fails_the_job(app: App) -> None:
     ended = await run(app, "job1", command="true", inputs={"text": {"jobInputType": "literal", "value": "x" * 140_000}})
 
     assert ended["status"] == "Failed"

@@ -72,7 +72,7 @@ async def test_outputs_become_inputs(app: App) -> None:
     assert (nodes["show"]["parentRunId"], nodes["show"]["rootRunId"]) == ("p", "p")
 
 
-async def test_the_pipelines_output_goes_where_it_shall(app: App) -> None:
+async def test_a_pipelines_output_goes_to_its_path(app: App) -> None:
     write, _ = await put_pair(app)
 
     await run_pipeline(
@@ -106,7 +106,7 @@ async def test_independent_nodes_run_at_the_same_time(app: App, tmp_path: Path) 
     assert ended["status"] == "Completed"
 
 
-async def test_a_nodes_settings_count(app: App) -> None:
+async def test_a_nodes_settings_apply(app: App) -> None:
     component = await put_component(app, "c", command="echo $COLOUR")
 
     await run_pipeline(
@@ -162,7 +162,7 @@ async def test_a_failed_node_fails_the_pipeline_and_what_needs_it(app: App) -> N
     assert "fail is Failed" in executed
 
 
-async def test_a_failure_may_end_everything(app: App) -> None:
+async def test_a_node_failure_can_end_the_pipeline(app: App) -> None:
     fail = await put_component(app, "fail", command="exit 3")
     wait = await put_component(app, "wait", command="sleep 60")
 
@@ -232,7 +232,7 @@ async def test_pipelines_may_have_pipelines(app: App) -> None:
     assert app.blobs.text(f"{BLOBS}/all/text") == "inner x\n"
 
 
-async def test_a_job_may_be_a_registered_pipeline(app: App) -> None:
+async def test_a_registered_pipeline_can_be_submitted(app: App) -> None:
     write, _ = await put_pair(app)
     component = await put_component(
         app,
@@ -301,7 +301,7 @@ async def test_a_condition_reads_a_control_output(app: App) -> None:
     assert app.blobs.text(f"{BLOBS}/azureml/{nodes['use']['runId']}/made/text") == "True\n"
 
 
-async def test_a_control_output_may_be_a_file(app: App) -> None:
+async def test_a_control_output_can_be_a_file(app: App) -> None:
     count = await put_component(
         app, "count", command="printf 7 > ${{outputs.count}}", outputs={"count": {"type": "integer"}}
     )
@@ -366,7 +366,7 @@ def bad_jobs(write: str, show: str) -> list[tuple[Document, str]]:
 
 
 @pytest.mark.parametrize("number", range(22))
-async def test_what_cannot_run_is_refused(app: App, number: int) -> None:
+async def test_an_invalid_pipeline_is_refused(app: App, number: int) -> None:
     jobs, said = bad_jobs(*await put_pair(app))[number]
 
     answer = await submit(app, "p", jobType="Pipeline", jobs=jobs)

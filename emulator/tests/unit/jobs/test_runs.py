@@ -16,7 +16,7 @@ def put(runs: Runs, run_id: str, parent: str | None = None, status: Status = Sta
 
 
 @pytest.mark.parametrize("status", [Status.CANCEL_REQUESTED, Status.COMPLETED, Status.FAILED, Status.CANCELED])
-def test_nothing_goes_on_that_has_ended_or_shall_end(runs: Runs, status: Status) -> None:
+def test_an_ended_or_canceled_run_does_not_continue(runs: Runs, status: Status) -> None:
     put(runs, "a", status=status)
 
     runs.advance("a", Status.FINALIZING)
@@ -27,7 +27,7 @@ def test_nothing_goes_on_that_has_ended_or_shall_end(runs: Runs, status: Status)
     assert found.status is status
 
 
-def test_an_end_is_for_ever(runs: Runs) -> None:
+def test_a_final_status_cannot_change(runs: Runs) -> None:
     put(runs, "a")
 
     runs.end("a", Status.FAILED, {"code": "UserError"})
@@ -55,7 +55,7 @@ def test_it_started_when_it_first_ran(runs: Runs) -> None:
     assert again == first
 
 
-def test_a_tree_ends_and_goes_as_a_whole(runs: Runs) -> None:
+def test_a_run_tree_is_ended_and_deleted_as_a_whole(runs: Runs) -> None:
     for run_id, parent in (("top", None), ("middle", "top"), ("low", "middle"), ("other", None)):
         put(runs, run_id, parent)
     runs.end("middle", Status.COMPLETED)
@@ -76,5 +76,5 @@ def test_a_tree_ends_and_goes_as_a_whole(runs: Runs) -> None:
     assert [run_id for run_id in found if runs.get(run_id)] == ["other"]
 
 
-def test_an_experiment_has_the_same_id_always() -> None:
+def test_an_experiment_keeps_its_id() -> None:
     assert experiment_id("/WS", "Trials") == experiment_id("/ws", "trials") != experiment_id("/ws", "other")

@@ -20,7 +20,7 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.anyio
-async def test_many_ask_and_one_makes(tmp_path: Path) -> None:
+async def test_concurrent_callers_build_once(tmp_path: Path) -> None:
     made = 0
 
     async def make(folder: Path) -> None:
@@ -36,7 +36,7 @@ async def test_many_ask_and_one_makes(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_failure_leaves_nothing_and_can_be_mended(tmp_path: Path) -> None:
+async def test_a_failure_leaves_nothing_and_can_be_retried(tmp_path: Path) -> None:
     async def fail(folder: Path) -> None:
         (folder / "half").write_text("")
         raise ValueError("no")

@@ -9,7 +9,7 @@ from azureml_emulator.machine.certificates import make_certificates
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_what_the_caller_trusts_stays_trusted(tmp_path: Path, variable: str) -> None:
+def test_the_callers_authorities_stay_trusted(tmp_path: Path, variable: str) -> None:
     (tmp_path / "mine.pem").write_text("-- mine --\n")
 
     certificates = make_certificates(tmp_path / "certificates", "eastus", {variable: str(tmp_path / "mine.pem")})
@@ -19,7 +19,7 @@ def test_what_the_caller_trusts_stays_trusted(tmp_path: Path, variable: str) -> 
     assert bundle.endswith(certificates.authority.read_text())
 
 
-def test_without_a_bundle_of_his_own_the_usual_authorities_are_trusted(tmp_path: Path) -> None:
+def test_without_a_custom_bundle_the_default_authorities_are_trusted(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path / "certificates", "eastus", {})
 
     context = ssl.create_default_context(cafile=str(certificates.bundle))

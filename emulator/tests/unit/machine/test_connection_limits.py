@@ -1,4 +1,4 @@
-"""Deadlines for what a client owes, and who gives way when there are too many connections."""
+"""Timeouts of clients, and which connection is closed when there are too many."""
 
 from __future__ import annotations
 
@@ -96,18 +96,18 @@ HEAD = b"POST / HTTP/1.1\r\nHost: management.azure.com\r\nContent-Length: 5\r\n\
 
 
 @pytest.mark.parametrize("said", [b"", b"POST / HTT", HEAD, HEAD + b"hel"])
-async def test_who_owes_something_is_ended(certificates: Certificates, said: bytes) -> None:
+async def test_a_client_that_stops_sending_is_closed(certificates: Certificates, said: bytes) -> None:
     async with _web_server(App(), certificates, SOON) as port, clients(port, certificates) as client:
         await client.say(said)
         assert await client.hear_all() == b""
 
 
-async def test_who_says_no_hello_is_ended(certificates: Certificates) -> None:
+async def test_a_connection_without_tls_hello_is_closed(certificates: Certificates) -> None:
     async with _web_server(App(), certificates, SOON) as port, clients(port) as client:
         assert await client.hear_all() == b""
 
 
-async def test_a_head_that_drips_has_one_deadline(certificates: Certificates) -> None:
+async def test_a_slow_request_head_has_one_deadline(certificates: Certificates) -> None:
     async with _web_server(App(), certificates, SOON) as port, clients(port, certificates) as client:
 
         async def drip() -> None:
@@ -122,7 +122,7 @@ async def test_a_head_that_drips_has_one_deadline(certificates: Certificates) ->
         await asyncio.gather(dripping, return_exceptions=True)
 
 
-async def test_who_waits_for_an_answer_may_wait(certificates: Certificates) -> None:
+async def test_waiting_for_a_response_has_no_limit(certificates: Certificates) -> None:
     app = App()
     async with _web_server(app, certificates, SOON) as port, clients(port, certificates) as client:
         await client.say(HEAD + b"hello")
@@ -131,7 +131,7 @@ async def test_who_waits_for_an_answer_may_wait(certificates: Certificates) -> N
         assert (await client.hear_all()).endswith(b"done")
 
 
-async def test_a_body_in_pieces_may_take_longer_than_any_pause_in_it(certificates: Certificates) -> None:
+async def test_a_chunked_body_may_take_longer_than_the_pause_timeout(certificates: Certificates) -> None:
     app = App()
     app.go_on.set()
     limits = Limits(silent_seconds=LATE, idle_seconds=2)
@@ -143,7 +143,7 @@ async def test_a_body_in_pieces_may_take_longer_than_any_pause_in_it(certificate
         assert (await client.hear_all()).endswith(b"done")
 
 
-async def test_who_takes_no_part_of_an_answer_is_ended(certificates: Certificates) -> None:
+async def test_a_client_that_reads_nothing_is_closed(certificates: Certificates) -> None:
     app = App(answer=b"x" * (1 << 26))
     app.go_on.set()
     async with _web_server(app, certificates, SOON) as port, clients(port, certificates) as client:
@@ -154,7 +154,7 @@ async def test_who_takes_no_part_of_an_answer_is_ended(certificates: Certificate
         assert len(await client.hear_all()) < 1 << 26
 
 
-async def test_at_the_cap_the_oldest_silent_one_gives_way(certificates: Certificates) -> None:
+async def test_at_the_limit_the_longest_idle_connection_is_closed(certificates: Certificates) -> None:
     app = App()
     limits = Limits(silent_seconds=LATE, idle_seconds=LATE, connections=3)
     async with (
@@ -176,7 +176,7 @@ async def test_at_the_cap_the_oldest_silent_one_gives_way(certificates: Certific
             assert (await new.hear_all()).endswith(b"done")
 
 
-async def test_silent_tunnels_cost_no_connection_behind_the_proxy_and_give_way() -> None:
+async def test_silent_tunnels_open_no_connection_and_are_closed_first() -> None:
     behind: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _, writer: behind.append(writer), "127.0.0.1", 0)
     limits = Limits(silent_seconds=LATE, connections=1)
@@ -195,7 +195,7 @@ async def test_silent_tunnels_cost_no_connection_behind_the_proxy_and_give_way()
     assert behind == []
 
 
-async def test_a_tunnel_that_its_server_has_ended_is_ended() -> None:
+async def test_a_tunnel_closed_by_its_server_is_closed() -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     app_port = server.sockets[0].getsockname()[1]
     async with server, running_proxy(app_port=app_port, blob_port=app_port) as port, clients(port) as client:

@@ -23,7 +23,7 @@ async def test_a_lock_has_one_holder(tmp_path: Path) -> None:
     assert not is_locked(tmp_path / "lock")
 
 
-async def test_the_next_one_waits(tmp_path: Path) -> None:
+async def test_a_second_lock_waits(tmp_path: Path) -> None:
     async def hold(name: str) -> None:
         async with locked(tmp_path / "lock"):
             order.append(name)
@@ -36,7 +36,7 @@ async def test_the_next_one_waits(tmp_path: Path) -> None:
     assert order in (["a", "a", "b", "b"], ["b", "b", "a", "a"])
 
 
-async def test_a_child_holds_the_lock_on(tmp_path: Path) -> None:
+async def test_a_child_process_keeps_the_lock(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     async with locked(tmp_path / "lock") as lock:
         child = await ChildProcess.start(command, log=tmp_path / "log", lock=lock)

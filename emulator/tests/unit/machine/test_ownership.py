@@ -1,4 +1,4 @@
-"""Folders that other users can fill are not used: what is in them is read and run."""
+"""Folders that other users can write to are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def make(folder: Path) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("open_one", ["cache", "cache/tool"])
-async def test_a_cache_that_everybody_can_write_into_is_refused(tmp_path: Path, open_one: str) -> None:
+async def test_a_world_writable_cache_is_refused(tmp_path: Path, open_one: str) -> None:
     folder = await cached_folder(tmp_path / "cache" / "tool", make)
     (tmp_path / open_one).chmod(0o777)
 
@@ -28,7 +28,7 @@ async def test_a_cache_that_everybody_can_write_into_is_refused(tmp_path: Path, 
         await cached_folder(folder, make)
 
 
-def test_a_state_folder_that_everybody_can_write_into_is_refused(tmp_path: Path) -> None:
+def test_a_world_writable_state_folder_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
 
     result = CliRunner().invoke(main, ["start", "--state-dir", str(tmp_path)])

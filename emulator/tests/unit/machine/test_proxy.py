@@ -67,7 +67,7 @@ async def test_a_tunnel_is_opened_or_refused(head: bytes, answer: bytes) -> None
 
 
 @pytest.mark.anyio
-async def test_closing_the_proxy_closes_its_tunnels_without_a_word() -> None:
+async def test_closing_the_proxy_closes_its_tunnels_silently() -> None:
     faults: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
     server = await asyncio.start_server(echo_upper, "127.0.0.1", 0)
@@ -83,7 +83,7 @@ async def test_closing_the_proxy_closes_its_tunnels_without_a_word() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("who", ["client", "server"])
-async def test_a_reset_of_one_side_is_one_of_the_other(who: str) -> None:
+async def test_a_tcp_reset_is_forwarded(who: str) -> None:
     server_sees: asyncio.Future[BaseException | bytes] = asyncio.get_running_loop().create_future()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

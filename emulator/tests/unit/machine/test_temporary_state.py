@@ -1,4 +1,4 @@
-"""What killed emulators left goes at the next start, and nothing else."""
+"""The next start removes folders of killed emulators, and nothing else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def folder(place: Path, name: str, *files: str) -> Path:
     return made
 
 
-def test_only_what_nobody_holds_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_unlocked_folders_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     left = folder(tmp_path, "killed", MARK, LOCK_NAME, "state.sqlite")
     kept = folder(tmp_path, "of-a-user", LOCK_NAME, "state.sqlite")  # by --state-dir

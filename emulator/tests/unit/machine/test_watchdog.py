@@ -1,4 +1,4 @@
-"""Child processes end with the process that started them, however it ends. See machine/watchdog.py."""
+"""Child processes end with their parent, however it ends."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_workers_of_a_server_that_crashed_are_ended(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there the watchdog inherits them")
 @pytest.mark.anyio
-async def test_what_left_the_commands_group_ends_with_the_command(tmp_path: Path) -> None:
+async def test_processes_that_left_the_group_end_with_the_command(tmp_path: Path) -> None:
     escaping = SERVER.replace("sys.argv[1]])", "sys.argv[1]], start_new_session=True)")
     command = """
 import subprocess, sys

@@ -1,4 +1,4 @@
-"""Code and models are run only as they were when they were registered."""
+"""Code and models are run only as they were registered."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_code_that_was_changed_before_its_registration_is_refused(app: App
         await fetch(app, code, CODE, tmp_path / "after")
 
 
-async def test_a_changed_model_fails_the_deployment_in_words_and_is_not_run(app: App) -> None:
+async def test_a_changed_model_fails_the_deployment_and_is_not_run(app: App) -> None:
     app.blobs.put(f"{MODEL}/model.pkl", "good")
     await register_code(app)
     put = app.arm.put

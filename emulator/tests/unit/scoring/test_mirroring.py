@@ -38,7 +38,7 @@ class Shadow:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("status", [200, 500])
-async def test_a_copy_goes_to_the_mirror_and_its_answer_nowhere(
+async def test_the_mirror_gets_a_copy_and_its_response_is_dropped(
     app: App, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("random.random", lambda: 0.0)
@@ -56,7 +56,7 @@ async def test_a_copy_goes_to_the_mirror_and_its_answer_nowhere(
 
 
 @pytest.mark.anyio
-async def test_a_mirror_that_is_not_there_or_not_ready_hurts_nobody(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_or_unready_mirror_does_not_affect_requests(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.0)
     for mirror in ("silent", "gone"):
         await serve(app, echo, mirror_traffic={mirror: 10})
@@ -64,7 +64,7 @@ async def test_a_mirror_that_is_not_there_or_not_ready_hurts_nobody(app: App, mo
 
 
 @pytest.mark.anyio
-async def test_nobody_waits_for_the_mirror(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_do_not_wait_for_the_mirror(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.0)
     held = asyncio.Event()
 
@@ -87,7 +87,7 @@ async def test_nobody_waits_for_the_mirror(app: App, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.anyio
-async def test_what_is_aimed_at_a_deployment_is_not_mirrored(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_for_a_named_deployment_are_not_mirrored(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.0)
     await serve(app, echo, mirror_traffic={"silent": 10})
     shadow = Shadow()

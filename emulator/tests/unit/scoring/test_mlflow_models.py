@@ -24,7 +24,7 @@ def test_the_conda_file_that_the_model_names_counts(model: Path) -> None:
 
 
 @pytest.mark.parametrize("named", ["conda.yaml", "{conda: conda.yaml, virtualenv: python_env.yaml}"])
-def test_both_forms_of_naming_it(model: Path, named: str) -> None:
+def test_both_forms_of_naming_the_conda_file(model: Path, named: str) -> None:
     (model / "MLmodel").write_text(MLMODEL % named)
 
     assert read_environment(model).requirements[:2] == ("one==1", "two")
@@ -48,7 +48,7 @@ def test_without_a_conda_file_requirements_txt_counts(model: Path, named: str) -
         (MLMODEL % "gone.yaml", "neither the conda file"),
     ],
 )
-def test_models_that_say_nothing(model: Path, mlmodel: str | None, said: str) -> None:
+def test_invalid_models_are_refused(model: Path, mlmodel: str | None, said: str) -> None:
     (model / "MLmodel").unlink()
     if mlmodel is not None:
         (model / "MLmodel").write_text(mlmodel)
@@ -66,7 +66,7 @@ def test_another_python_is_named(model: Path) -> None:
         read_environment(model)
 
 
-def test_a_model_that_is_one_file_is_none(tmp_path: Path) -> None:
+def test_a_single_file_is_not_an_mlflow_model(tmp_path: Path) -> None:
     (tmp_path / "model.pkl").touch()
 
     with pytest.raises(ArmError, match="no MLmodel file"):

@@ -106,7 +106,7 @@ async def test_a_single_blob_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_container_comes_as_a_whole(tmp_path: Path) -> None:
+async def test_a_whole_container_is_delivered(tmp_path: Path) -> None:
     copy = await blobs_with("score.py", "lib/a.py").download("https://account.blob.core.windows.net/code", tmp_path)
 
     assert copy == tmp_path
@@ -129,6 +129,6 @@ async def test_no_path_points_out_of_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_nothing_there_is_said(tmp_path: Path) -> None:
+async def test_a_missing_blob_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ArmError, match="nothing at 'up'"):
         await blobs_with("other").download("azureml://datastores/workspaceblobstore/paths/up", tmp_path)

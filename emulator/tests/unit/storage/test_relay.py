@@ -1,4 +1,4 @@
-"""Who the relay lets through to Azurite, and how. A recorded answer stands in for Azurite."""
+"""Which requests the relay forwards to Azurite; a recorded response replaces it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def forged_tokens(relay: Relay) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-async def test_a_token_that_is_not_good_is_refused_as_azure_does(relay: Relay, scheme: str) -> None:
+async def test_an_invalid_token_is_refused_as_in_azure(relay: Relay, scheme: str) -> None:
     for what, token in forged_tokens(relay).items():
         answer = await relay.http.get("/c?restype=container&comp=list", headers={"authorization": f"{scheme} {token}"})
 
@@ -131,7 +131,7 @@ async def test_a_good_token_becomes_a_signature(relay: Relay, audience: str) -> 
         ("/c/b", {}),
     ],
 )
-async def test_what_azurite_checks_goes_on_as_it_is(relay: Relay, path: str, headers: dict[str, str]) -> None:
+async def test_signed_requests_are_forwarded_unchanged(relay: Relay, path: str, headers: dict[str, str]) -> None:
     await relay.http.get(path, headers=headers)
 
     ((request, _),) = relay.passed_on
@@ -149,7 +149,7 @@ async def test_what_azurite_checks_goes_on_as_it_is(relay: Relay, path: str, hea
         [("content-length", "5"), ("transfer-encoding", "chunked")],
     ],
 )
-async def test_what_two_servers_may_read_differently_is_refused(relay: Relay, headers: list[tuple[str, str]]) -> None:
+async def test_an_ambiguous_request_is_refused(relay: Relay, headers: list[tuple[str, str]]) -> None:
     token = relay.tokens.issue(STORAGE_AUDIENCE)
     headers = [(name, value.replace("TOKEN", token)) for name, value in headers]
 
@@ -160,7 +160,7 @@ async def test_what_two_servers_may_read_differently_is_refused(relay: Relay, he
 
 
 @pytest.mark.parametrize("credential", ["Bearer TOKEN", "SharedKey account:c2ln"])
-async def test_nobody_opens_a_container_to_everybody(relay: Relay, credential: str) -> None:
+async def test_a_container_cannot_be_made_public(relay: Relay, credential: str) -> None:
     credential = credential.replace("TOKEN", relay.tokens.issue(STORAGE_AUDIENCE))
     headers = {"authorization": credential, "x-ms-blob-public-access": "container"}
 
@@ -213,6 +213,6 @@ async def test_each_part_of_a_batch_is_signed_or_left_alone(relay: Relay) -> Non
         (b"x" * (4 * 1024 * 1024 + 1), 413),
     ],
 )
-async def test_a_batch_that_is_not_good_is_refused_as_a_whole(relay: Relay, content: bytes, status: int) -> None:
+async def test_an_invalid_blob_batch_is_refused_as_a_whole(relay: Relay, content: bytes, status: int) -> None:
     assert (await ask_batch(relay, content)).status_code == status
     assert relay.passed_on == []

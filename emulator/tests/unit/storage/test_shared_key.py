@@ -1,4 +1,4 @@
-"""Signatures are those of azure-storage-blob, wherever Azurite agrees with it."""
+"""Signatures equal those of azure-storage-blob, where Azurite accepts them."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ async def requests(app: App) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "\u00e9"])
-async def test_nobody_gets_past_without_its_token(app: App, token: str) -> None:
+async def test_the_control_api_needs_its_token(app: App, token: str) -> None:
     for method, path in (("GET", "/requests"), ("POST", "/reset"), ("PUT", "/faults"), ("GET", "/no/such/path")):
         headers = {"authorization": f"Bearer {token}".encode()}
         answer = await app.http.request(method, f"https://{HOST}{path}", headers=headers)
@@ -77,7 +77,7 @@ async def test_reset_leaves_a_fresh_workspace(app: App) -> None:
     await operation_of(app, await put_endpoint(app, "other"))
 
 
-async def test_requests_are_listed_in_order_with_what_became_of_them(app: App) -> None:
+async def test_recorded_requests_are_listed_with_their_result(app: App) -> None:
     workspace = app.parts.settings.workspace_id
     await app.arm.get("models/none/versions/1")
     await app.arm.get(f"https://management.azure.com{workspace.upper()}/MODELS?api-version=1")
@@ -115,7 +115,7 @@ async def test_faults_are_set_and_cleared(app: App) -> None:
 
 @pytest.mark.parametrize("path", ["/faults", "/behaviours"])
 @pytest.mark.parametrize("body", [None, {}, {"value": {}}, {"value": ["reset"]}, {"value": [{"kind": "explosion"}]}])
-async def test_what_cannot_be_set_is_refused(app: App, path: str, body: Any) -> None:
+async def test_invalid_faults_and_behaviours_are_refused(app: App, path: str, body: Any) -> None:
     app.parts.faults.set([Reset()])
     app.parts.behaviours.set([Behaviour()])
 
@@ -125,7 +125,7 @@ async def test_what_cannot_be_set_is_refused(app: App, path: str, body: Any) -> 
     assert (app.parts.faults.faults, app.parts.behaviours.behaviours) == ([Reset()], [Behaviour()])
 
 
-async def test_a_held_operation_goes_on_when_it_is_released(app: App) -> None:
+async def test_a_held_operation_continues_when_released(app: App) -> None:
     app.parts.faults.set([HoldOperation(method="PUT")])
     creating = await put_endpoint(app)
     for _ in range(3):

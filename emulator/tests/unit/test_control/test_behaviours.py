@@ -17,7 +17,7 @@ from azureml_emulator.test_control.behaviours import Behaviour, Behaviours, beha
         ({"from_request": 3, "every": 2}, [3, 5, 7]),
     ],
 )
-def test_which_requests_are_answered_so(chosen: dict[str, Any], numbers: list[int]) -> None:
+def test_behaviours_select_requests_by_number(chosen: dict[str, Any], numbers: list[int]) -> None:
     behaviours = Behaviours()
     behaviours.set([Behaviour(status=500, **chosen)])
 
@@ -37,7 +37,7 @@ def test_deployments_are_counted_by_themselves() -> None:
     assert behaviours.next("digits", "green") is None
 
 
-def test_a_behaviour_comes_through_json_as_it_was() -> None:
+def test_a_behaviour_survives_json() -> None:
     behaviour = Behaviour(endpoint="a", deployment="b", from_request=2, every=3, status=500, body={"error": ["x"]})
 
     assert behaviour_from_dict(json.loads(json.dumps(behaviour.to_dict()))) == behaviour
@@ -53,6 +53,6 @@ def test_a_behaviour_comes_through_json_as_it_was() -> None:
         ({"delay_seconds": -1}, "negative"),
     ],
 )
-def test_what_is_no_behaviour(document: dict[str, Any], said: str) -> None:
+def test_invalid_behaviours_are_refused(document: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         behaviour_from_dict(document)

@@ -59,7 +59,7 @@ def test_method_and_path_say_which_requests_count(method: str, path: str, matche
     assert Reset(method=method, path=path).matches("GET", TARGET) is matches
 
 
-def test_each_fault_counts_for_itself_and_the_first_one_that_hits_counts() -> None:
+def test_faults_count_separately_and_the_first_match_applies() -> None:
     first, second, put = Reset(nth=2), Delay(nth=2, times=2), Truncate(method="PUT")
     plan = FaultPlan()
     plan.set([first, second, put])
@@ -95,11 +95,11 @@ def test_a_new_plan_counts_from_one() -> None:
         Hide(reads=2),
     ],
 )
-def test_a_fault_comes_through_json_as_it_was(fault: Fault) -> None:
+def test_a_fault_survives_json(fault: Fault) -> None:
     assert fault_from_dict(json.loads(json.dumps(fault.to_dict()))) == fault
 
 
-def test_every_kind_has_a_name_of_its_own() -> None:
+def test_kinds_have_unique_names() -> None:
     ours = [kind for kind in Fault.__subclasses__() if kind.__module__ == Fault.__module__]
 
     assert list(KINDS.values()) == ours
@@ -119,6 +119,6 @@ def test_every_kind_has_a_name_of_its_own() -> None:
         ({"kind": "end-operation", "status": "Succeeded"}, "Failed or Canceled"),
     ],
 )
-def test_what_is_no_fault(document: dict[str, Any], said: str) -> None:
+def test_invalid_faults_are_refused(document: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         fault_from_dict(document)

@@ -77,7 +77,7 @@ async def test_nothing_is_built_and_the_log_says_so(app: App) -> None:
     assert "--scoring instant" in log
 
 
-async def test_a_deployment_behaves_as_ordered(app: App) -> None:
+async def test_a_behaviour_replaces_a_deployments_response(app: App) -> None:
     await ask(app, None, {})
     app.parts.behaviours.set([Behaviour(deployment="blue", from_request=2, every=2, status=500, body={"error": "x"})])
 
@@ -88,7 +88,7 @@ async def test_a_deployment_behaves_as_ordered(app: App) -> None:
     assert (answers[1].json(), answers[2].json()) == ({"error": "x"}, {"n": 3})
 
 
-async def test_a_deployment_that_is_ordered_to_be_slow_times_out(app: App) -> None:
+async def test_a_delayed_deployment_times_out(app: App) -> None:
     await ask(app, None, {})
     await operation_of(app, await deploy(app, requestSettings={"requestTimeout": "PT0.05S"}))
     app.parts.behaviours.set([Behaviour(delay_seconds=600, every=2), Behaviour(delay_seconds=0.001)])

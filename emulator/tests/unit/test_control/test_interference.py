@@ -64,7 +64,7 @@ async def test_an_answer_after_the_effect(app: App) -> None:
     assert (await app.arm.get("models/a/versions/1")).status_code == 200
 
 
-async def test_an_answer_of_ones_own(app: App) -> None:
+async def test_a_custom_response(app: App) -> None:
     app.parts.faults.set([Answer(status=200, body="<html>", headers={"Content-Type": "text/html"})])
 
     answer = await app.arm.get("models")
@@ -72,7 +72,7 @@ async def test_an_answer_of_ones_own(app: App) -> None:
     assert (answer.status_code, answer.text, answer.headers["content-type"]) == (200, "<html>", "text/html")
 
 
-async def test_a_late_answer(app: App) -> None:
+async def test_a_delayed_response(app: App) -> None:
     app.parts.faults.set([Delay(seconds=0.01)])
     assert (await app.arm.get("models")).status_code == 200
 
@@ -84,7 +84,7 @@ async def test_a_late_answer(app: App) -> None:
     assert (await app.arm.get("models/a/versions/1")).status_code == 404
 
 
-async def test_a_token_expires_for_good_and_the_next_one_works(app: App) -> None:
+async def test_an_expired_token_stays_expired_and_a_new_one_works(app: App) -> None:
     app.parts.faults.set([ExpireToken()])
 
     for _ in range(2):
@@ -121,7 +121,7 @@ async def test_a_key_is_refused_once(app: App) -> None:
         (EndOperation(method="PUT", path="*/deployments/*", status="Canceled"), "Canceled", None),
     ],
 )
-async def test_an_operation_ends_badly(app: App, fault: EndOperation, status: str, error: object) -> None:
+async def test_an_operation_fails_or_is_canceled(app: App, fault: EndOperation, status: str, error: object) -> None:
     await operation_of(app, await put_endpoint(app))
     app.parts.faults.set([fault])
 
@@ -137,7 +137,7 @@ async def test_an_operation_ends_badly(app: App, fault: EndOperation, status: st
     assert (await operation_of(app, await deploy(app)))["status"] == "Succeeded"
 
 
-async def test_what_is_put_does_not_show_for_a_while(app: App) -> None:
+async def test_a_hidden_resource_is_not_found_for_the_next_reads(app: App) -> None:
     app.parts.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits", reads=2)])
     await operation_of(app, await put_endpoint(app))
 
@@ -155,14 +155,14 @@ async def test_a_new_plan_hides_nothing(app: App) -> None:
     assert (await app.arm.get("onlineEndpoints/digits")).status_code == 200
 
 
-async def test_a_fault_of_operations_does_nothing_to_a_request_that_starts_none(app: App) -> None:
+async def test_an_operation_fault_ignores_requests_that_start_none(app: App) -> None:
     app.parts.faults.set([EndOperation(method="GET")])
 
     assert (await app.arm.get("models")).status_code == 200
     assert (await operation_of(app, await put_endpoint(app)))["status"] == "Succeeded"
 
 
-async def test_an_operation_that_leaves_its_resource_alone_fails_alone(app: App) -> None:
+async def test_an_operation_can_fail_without_changing_its_resource(app: App) -> None:
     await operation_of(app, await put_endpoint(app))
     app.parts.faults.set([EndOperation(method="POST", path="*/regenerateKeys")])
 
@@ -196,7 +196,7 @@ async def test_errors_look_like_the_hosts_own(app: App, url: str, status: int, c
         assert answer.headers["x-ms-error-code"] == code
 
 
-def test_a_status_nobody_knows_is_an_error_too() -> None:
+def test_an_unknown_status_is_an_error() -> None:
     assert host_error("management.azure.com", 599, "", "", {}).status_code == 599
 
 
@@ -268,7 +268,7 @@ async def test_an_answer_is_cut_short(
 
 
 @pytest.mark.parametrize(("after_effect", "how"), [(False, "reset"), (True, "drop")])
-async def test_there_is_no_answer(settings: Settings, after_effect: bool, how: str) -> None:
+async def test_a_reset_gives_no_response(settings: Settings, after_effect: bool, how: str) -> None:
     done: list[str] = []
 
     class Effect(Response):

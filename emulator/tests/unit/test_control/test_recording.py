@@ -21,7 +21,7 @@ BLOBS = "account.blob.core.windows.net"
         ("management.azure.com", "/x", "comp=secret", "management.azure.com/x"),
     ],
 )
-def test_a_target_tells_what_is_done_and_no_secret(host: str, path: str, query: str, target: str) -> None:
+def test_a_recorded_target_has_no_secret(host: str, path: str, query: str, target: str) -> None:
     assert Recorder().record("GET", host, path, query).target == target
 
 
@@ -47,7 +47,7 @@ def test_a_pattern_keeps_what_content_and_users_say() -> None:
     assert not fnmatchcase(target.replace("0123", "3210"), pattern)
 
 
-def test_requests_are_kept_in_order_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_requests_are_ordered_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "MOST_REQUESTS", 10)
     recorder = Recorder()
     for number in range(25):

@@ -1,4 +1,4 @@
-"""Our filters find what MLflow's own search finds: every comparison, on runs with values that are easily mixed up."""
+"""Filters find the same runs as MLflow's own SearchUtils, for every comparison."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_orders(chosen: list[Record], parts: list[tuple[str, str]]) -> None:
     assert [each["attributes"]["run_id"] for each in ours] == expected
 
 
-def test_what_is_not_a_number_comes_last() -> None:
+def test_nan_comes_last() -> None:
     shown: list[filters.Record] = [
         {"metrics": {"a": value}, "params": {}, "tags": {}, "attributes": {"run_id": str(number)}}
         for number, value in enumerate((float("nan"), 1.0, float("inf"), float("-inf")))
@@ -145,7 +145,7 @@ def test_what_is_not_a_number_comes_last() -> None:
         "stuff.a = 'x'",
     ],
 )
-def test_what_cannot_be_read_is_refused(text: str) -> None:
+def test_an_invalid_filter_is_refused(text: str) -> None:
     with pytest.raises(MlflowError):
         filters.parse_filter(text, RUN_ATTRIBUTES)
 

@@ -1,4 +1,4 @@
-"""MLflow's model registry and the artifact services: the workspace's models in other words."""
+"""MLflow's model registry and artifacts, backed by the workspace's models."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ async def test_artifacts_stay_where_they_belong(
     assert (await app.http.post(url, json=body, headers=mlflow.headers)).status_code == status
 
 
-async def test_artifacts_of_a_run_that_is_not_there(app: App, mlflow: Mlflow) -> None:
+async def test_artifacts_of_an_unknown_run(app: App, mlflow: Mlflow) -> None:
     url = f"https://eastus.api.azureml.ms/history/v1.0{app.parts.settings.workspace_id}/experiments/a/runs/none"
 
     assert (await app.http.get(f"{url}/artifacts", headers=mlflow.headers)).status_code == 404

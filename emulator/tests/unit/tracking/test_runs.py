@@ -16,7 +16,7 @@ def mlflow(app: App) -> Mlflow:
     return Mlflow(app)
 
 
-async def test_a_run_from_its_begin_to_its_end(mlflow: Mlflow) -> None:
+async def test_the_lifecycle_of_a_run(mlflow: Mlflow) -> None:
     experiment = await mlflow.experiment("digits", tags=[{"key": "team", "value": "vision"}])
     run = await mlflow.run(
         experiment_id=experiment, run_name="first", start_time=1_700_000_000_123, tags=[{"key": "a", "value": "b"}]
@@ -36,7 +36,7 @@ async def test_a_run_from_its_begin_to_its_end(mlflow: Mlflow) -> None:
     assert after["artifact_uri"].endswith(f"/experiments/{experiment}/runs/{run}/artifacts")
 
 
-async def test_what_is_logged_is_there(mlflow: Mlflow) -> None:
+async def test_logged_values_are_stored(mlflow: Mlflow) -> None:
     run = await mlflow.run()
 
     await mlflow.post("runs/log-parameter", run_id=run, key="epochs", value="5")
@@ -210,20 +210,20 @@ async def test_refusals(mlflow: Mlflow, path: str, body: dict[str, Any], expecte
         {"key": "a", "value": 1, "timestamp": 1, "step": 1.5},
     ],
 )
-async def test_a_metric_that_is_none(mlflow: Mlflow, metric: dict[str, Any]) -> None:
+async def test_an_unknown_metric_is_refused(mlflow: Mlflow, metric: dict[str, Any]) -> None:
     run = await mlflow.run()
 
     assert error(await mlflow.post("runs/log-metric", run_id=run, **metric)) == (400, "INVALID_PARAMETER_VALUE")
     assert (await mlflow.shown(run))["data"]["metrics"] == []
 
 
-async def test_what_mlflow_3_asks_for_is_not_there_as_at_the_service(mlflow: Mlflow) -> None:
+async def test_logged_models_of_mlflow_3_are_not_found_as_in_azure(mlflow: Mlflow) -> None:
     for path in ("logged-models", "logged-models/search"):
         answer = await mlflow.post(path)
         assert (answer.status_code, answer.content) == (404, b"")
 
 
-async def test_both_versions_of_the_api_are_one(app: App, mlflow: Mlflow) -> None:
+async def test_both_api_versions_are_the_same(app: App, mlflow: Mlflow) -> None:
     run = await mlflow.run()
 
     assert (await Mlflow(app, "v1.0").shown(run)) == await mlflow.shown(run)
