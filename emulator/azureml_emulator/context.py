@@ -7,8 +7,8 @@ from typing import cast
 
 from starlette.requests import Request
 
-from azureml_emulator.control_plane.operations import Operations
-from azureml_emulator.control_plane.transitions import Transitions
+from azureml_emulator.arm.operations import Operations
+from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs

@@ -19,10 +19,10 @@ from typing import IO, cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from azureml_emulator.arm.operations import Operations
+from azureml_emulator.arm.transitions import State, Transitions
 from azureml_emulator.context import Services
 from azureml_emulator.control_plane import datastores, online_deployments, workspaces
-from azureml_emulator.control_plane.operations import Operations
-from azureml_emulator.control_plane.transitions import State, Transitions
 from azureml_emulator.errors import EmulatorError, making
 from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import new_resource, object_in, text_in
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import ArmError, new_resource, object_in, read_resource, text_in
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.listing import in_view, matching, ordered, page
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.scoring import integrity

@@ -6,8 +6,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.errors import ArmError, bad_request
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import ArmError, bad_request, object_in, read_resource
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.lookup import arm_path, get_resource
 
 COLLECTION = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Insights/autoscalesettings"

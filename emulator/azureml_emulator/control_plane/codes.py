@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import PROVIDER, bad_request
 from azureml_emulator.control_plane.assets import AssetKind, list_versions
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.store import Document

@@ -9,9 +9,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message
 
+from azureml_emulator.arm.errors import bad_request, not_emulated, not_found
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import bad_request, not_emulated, not_found, object_in, read_resource
 from azureml_emulator.control_plane.assets import AssetKind
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.lookup import arm_path, parent
 from azureml_emulator.jobs.context import DEFAULT_VERSION, newest_version
 from azureml_emulator.jobs.graph import read_component_graph

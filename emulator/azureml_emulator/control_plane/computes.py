@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import bad_request, not_emulated
+from azureml_emulator.arm.resources import new_resource, object_in
 from azureml_emulator.context import Services, services
 from azureml_emulator.control_plane import kubernetes
-from azureml_emulator.control_plane.arm import bad_request, new_resource, not_emulated, object_in, read_resource
-from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent

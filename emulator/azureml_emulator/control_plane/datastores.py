@@ -8,17 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.errors import bad_request, conflict, not_emulated
+from azureml_emulator.arm.resources import new_resource, object_in, text_in
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import (
-    bad_request,
-    conflict,
-    new_resource,
-    not_emulated,
-    object_in,
-    read_body,
-    read_resource,
-    text_in,
-)
+from azureml_emulator.control_plane.http import read_body, read_resource
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.settings import Settings

@@ -8,16 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.errors import bad_request, conflict, not_emulated, not_found
+from azureml_emulator.arm.resources import new_resource, object_in
 from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import (
-    bad_request,
-    conflict,
-    new_resource,
-    not_emulated,
-    not_found,
-    object_in,
-    read_resource,
-)
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.jobs.computes import check_compute

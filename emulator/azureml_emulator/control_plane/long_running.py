@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.operations import Operation, Status
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.control_plane.operations import Operation, Status
 from azureml_emulator.store import Document
 
 API_VERSION = "2023-04-01-preview"

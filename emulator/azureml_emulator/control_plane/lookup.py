@@ -6,8 +6,8 @@ import re
 
 from starlette.requests import Request
 
+from azureml_emulator.arm.errors import bad_request, not_found
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import bad_request, not_found
 from azureml_emulator.store import Document
 
 

@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.errors import ArmError, bad_request
 from azureml_emulator.context import services
 from azureml_emulator.control_plane import assets
-from azureml_emulator.control_plane.arm import ArmError, bad_request
 from azureml_emulator.control_plane.lookup import arm_path, parent
 from azureml_emulator.store import Document
 

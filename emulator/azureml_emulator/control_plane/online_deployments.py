@@ -9,19 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.durations import duration_seconds, probe_seconds
+from azureml_emulator.arm.errors import ArmError, bad_request, not_emulated
+from azureml_emulator.arm.resources import PROVIDER, new_resource, object_in
+from azureml_emulator.arm.transitions import State
 from azureml_emulator.context import Services, services
 from azureml_emulator.control_plane import kubernetes
-from azureml_emulator.control_plane.arm import (
-    PROVIDER,
-    ArmError,
-    bad_request,
-    new_resource,
-    not_emulated,
-    object_in,
-    read_body,
-    read_resource,
-)
-from azureml_emulator.control_plane.durations import duration_seconds, probe_seconds
+from azureml_emulator.control_plane.http import read_body, read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.control_plane.online_endpoints import NAME_PATTERN, NAME_RULE
@@ -33,7 +27,6 @@ from azureml_emulator.control_plane.provisioning import (
     without_code,
 )
 from azureml_emulator.control_plane.quota import check_quota
-from azureml_emulator.control_plane.transitions import State
 from azureml_emulator.machine import processes
 from azureml_emulator.scoring.build_logs import keep_build_log
 from azureml_emulator.scoring.deployments import bring_up, find_asset

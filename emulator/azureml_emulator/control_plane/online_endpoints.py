@@ -11,13 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.arm.resources import new_resource, object_in, text_in
+from azureml_emulator.arm.transitions import State
 from azureml_emulator.context import Services, services
 from azureml_emulator.control_plane import kubernetes
-from azureml_emulator.control_plane.arm import bad_request, new_resource, object_in, read_body, read_resource, text_in
+from azureml_emulator.control_plane.http import read_body, read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.control_plane.provisioning import refuse_unprovisioned_endpoint
-from azureml_emulator.control_plane.transitions import State
 from azureml_emulator.store import Document, EndpointKeys
 
 NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.transitions import UNSUCCESSFUL, State
 from azureml_emulator.context import Services
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.control_plane.transitions import UNSUCCESSFUL, State
 from azureml_emulator.store import Document
 
 CALL_FAILED = "InferencingClientCallFailed"

@@ -17,9 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import PROVIDER, bad_request
-from azureml_emulator.control_plane.durations import duration_seconds
 from azureml_emulator.control_plane.lookup import arm_path, get_resource
 from azureml_emulator.scoring.metrics import METRICS, MINUTE, Metric, ScoredRequest, measure_minutes
 from azureml_emulator.store import Document

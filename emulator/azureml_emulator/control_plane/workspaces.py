@@ -8,18 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from azureml_emulator.arm.errors import ArmError, not_emulated
+from azureml_emulator.arm.resources import PROVIDER, new_resource, now, object_in, text_in
 from azureml_emulator.context import services
 from azureml_emulator.control_plane import computes, datastores, kubernetes
-from azureml_emulator.control_plane.arm import (
-    PROVIDER,
-    ArmError,
-    new_resource,
-    not_emulated,
-    now,
-    object_in,
-    read_body,
-    text_in,
-)
+from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.control_plane.lookup import get_resource
 from azureml_emulator.settings import Settings

@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import ArmError, bad_request, conflict
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import ArmError, bad_request, conflict, object_in, read_resource
 from azureml_emulator.control_plane.batch_deployments import check_scoring
-from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.jobs import NAME_PATTERN, NAME_RULE, submit_job
 from azureml_emulator.control_plane.lookup import check_name
 from azureml_emulator.hosts import scoring_requests

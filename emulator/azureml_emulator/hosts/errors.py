@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.hosts.identity import LOGIN_HOST, login_error
 from azureml_emulator.test_control.recording import BLOB_HOST
 

@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import now
 from azureml_emulator.context import Services
 from azureml_emulator.control_plane import (
-    arm,
     autoscale_settings,
     batch_deployments,
     batch_endpoints,
@@ -26,6 +27,7 @@ from azureml_emulator.control_plane import (
     data,
     datastores,
     environments,
+    http,
     jobs,
     kubernetes,
     long_running,
@@ -110,10 +112,10 @@ def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = 
         routes=hosts,
         middleware=middleware,
         exception_handlers={
-            arm.ArmError: arm.error_response,
+            ArmError: http.error_response,
             MlflowError: tracking_errors.error_response,
-            HTTPException: arm.routing_error_response,
-            Exception: arm.internal_error_response,
+            HTTPException: http.routing_error_response,
+            Exception: http.internal_error_response,
         },
     )
     app.state.services = parts
@@ -205,7 +207,7 @@ class AccessLog:
             await self._app(scope, receive, watch)
         finally:
             line = {
-                "time": arm.now(),
+                "time": now(),
                 "method": scope["method"],
                 "host": Request(scope).url.hostname,
                 "path": scope["path"],

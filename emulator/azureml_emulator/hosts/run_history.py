@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from azureml_emulator.arm.errors import bad_request, not_found
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import bad_request, not_found, object_in, read_body
+from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.jobs.logs import LOG_FOLDERS
 from azureml_emulator.jobs.runs import Run, experiment_id

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from azureml_emulator.arm.durations import duration_seconds
 from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.durations import duration_seconds
 from azureml_emulator.hosts.identity import SCORING_AUDIENCES
 from azureml_emulator.scoring.mirroring import choose_mirror
 from azureml_emulator.store import Document

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.jobs import delivery
 from azureml_emulator.jobs.context import JobContext, find_asset
 from azureml_emulator.jobs.environments import find_python

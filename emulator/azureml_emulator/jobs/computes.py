@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.store import Store
 
 SERVERLESS = "serverless"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from azureml_emulator.control_plane.arm import PROVIDER, ArmError
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.settings import Settings

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import ArmError, bad_request
+from azureml_emulator.arm.errors import ArmError, bad_request
 from azureml_emulator.jobs.context import JobContext, find_asset
 from azureml_emulator.jobs.expressions import substitute
 from azureml_emulator.jobs.runs import Run

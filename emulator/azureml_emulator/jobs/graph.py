@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
-from azureml_emulator.control_plane.arm import bad_request, not_emulated, object_in
+from azureml_emulator.arm.errors import bad_request, not_emulated
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.jobs.context import find_asset
 from azureml_emulator.jobs.expressions import EXPRESSION, expressions_in, substitute
 from azureml_emulator.jobs.specs import (

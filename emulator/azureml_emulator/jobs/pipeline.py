@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import ArmError, bad_request, now, object_in
+from azureml_emulator.arm.errors import ArmError, bad_request
+from azureml_emulator.arm.resources import now, object_in
 from azureml_emulator.jobs.computes import check_compute
 from azureml_emulator.jobs.context import JobContext, find_asset
 from azureml_emulator.jobs.delivery import place_of

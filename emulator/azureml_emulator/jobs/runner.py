@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.jobs.command import TimedOut, run_command
 from azureml_emulator.jobs.context import JobContext
 from azureml_emulator.jobs.pipeline import PipelineSpec, run_pipeline

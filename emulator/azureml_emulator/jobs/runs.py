@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from azureml_emulator.control_plane.arm import now
+from azureml_emulator.arm.resources import now
 from azureml_emulator.storage.blobs import ARTIFACT_STORE
 from azureml_emulator.store import Document
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from azureml_emulator.control_plane.arm import bad_request, not_emulated, object_in
-from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import bad_request, not_emulated
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.store import Document
 
 DATA_TYPES = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from azureml_emulator.arm.durations import probe_seconds
+from azureml_emulator.arm.errors import ArmError, not_found
 from azureml_emulator.context import Services
-from azureml_emulator.control_plane.arm import ArmError, not_found
-from azureml_emulator.control_plane.durations import probe_seconds
 from azureml_emulator.scoring import environments, integrity, mlflow_models
 from azureml_emulator.scoring.inference_server import ScoringApp
 from azureml_emulator.store import Document

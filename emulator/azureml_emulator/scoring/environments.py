@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.machine import processes
 from azureml_emulator.machine.cache import cache_root, cached_folder
 

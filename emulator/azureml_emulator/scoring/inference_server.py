@@ -16,7 +16,7 @@ from typing import Protocol
 
 import httpx
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.machine.processes import ChildProcess
 
 HEALTH_POLL_SECONDS = 0.1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.hosts.identity import is_bearer
 
 MOST_BYTES = 4 * 1024 * 1024

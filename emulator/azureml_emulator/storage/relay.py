@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.hosts.errors import host_error
 from azureml_emulator.hosts.identity import LOGIN_HOST, STORAGE_AUDIENCE, Tokens, is_bearer
 from azureml_emulator.machine.certificates import Certificates

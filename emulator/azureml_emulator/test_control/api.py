@@ -16,9 +16,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from azureml_emulator.arm.errors import ArmError, bad_request
 from azureml_emulator.context import Services, services
 from azureml_emulator.control_plane import datastores, workspaces
-from azureml_emulator.control_plane.arm import ArmError, bad_request, read_body
+from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.test_control.behaviours import behaviour_from_dict
 from azureml_emulator.test_control.faults import fault_from_dict
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azureml_emulator.control_plane.operations import Outcome, Status, intended_outcome
+from azureml_emulator.arm.operations import Outcome, Status, intended_outcome
 from azureml_emulator.hosts.errors import MANAGEMENT_HOST, host_error
 from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.machine.connections import connection_of

@@ -7,8 +7,9 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.context import Services
-from azureml_emulator.control_plane.arm import PROVIDER, ArmError
 from azureml_emulator.tracking import artifacts, experiments, model_versions, registered_models, runs
 
 WORKSPACE = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces/{{workspace}}"

@@ -13,8 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from azureml_emulator.arm.errors import bad_request, not_found
+from azureml_emulator.arm.resources import now
 from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import bad_request, not_found, now, read_body
+from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.storage.blobs import ARTIFACT_STORE, BLOB_STORE
 from azureml_emulator.storage.blobs import DATASTORES as CONTAINERS
 from azureml_emulator.store import Document

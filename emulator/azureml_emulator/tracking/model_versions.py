@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import PROVIDER
 from azureml_emulator.control_plane.assets import add_version, remove_version
 from azureml_emulator.scoring import integrity
 from azureml_emulator.store import Document

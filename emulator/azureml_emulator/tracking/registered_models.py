@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from azureml_emulator.arm.resources import new_resource
 from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import new_resource
 from azureml_emulator.control_plane.assets import NAME_PATTERN, NAME_RULE, NEW_CONTAINER
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters

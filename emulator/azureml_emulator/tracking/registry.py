@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from azureml_emulator.arm.resources import new_resource
 from azureml_emulator.context import Services
-from azureml_emulator.control_plane.arm import new_resource
 from azureml_emulator.storage.blobs import DATASTORE_PATH
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields

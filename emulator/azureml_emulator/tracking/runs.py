@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from azureml_emulator.arm.resources import now
 from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import now
 from azureml_emulator.jobs.runs import MLFLOW, Run, Status
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters

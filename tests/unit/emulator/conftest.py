@@ -15,10 +15,10 @@ import pytest
 from azure.core import MatchConditions
 from azure.storage.blob import BlobProperties
 
+from azureml_emulator.arm.operations import Operations
+from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.context import Services
 from azureml_emulator.control_plane import workspaces
-from azureml_emulator.control_plane.operations import Operations
-from azureml_emulator.control_plane.transitions import Transitions
 from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
 from azureml_emulator.jobs.context import JobContext

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.machine.certificates import Certificates
 from azureml_emulator.storage.azurite import StorageAccount
 from azureml_emulator.storage.blobs import DATASTORES, Blobs

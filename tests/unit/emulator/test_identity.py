@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import jwt
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.hosts.identity import MANAGEMENT_AUDIENCES, Tokens
 from azureml_emulator.settings import Settings
 

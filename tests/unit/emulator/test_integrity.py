@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from azure.ai.ml._utils._asset_utils import get_content_hash
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.scoring import integrity
 
 from .conftest import App

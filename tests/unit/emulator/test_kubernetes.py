@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.control_plane.kubernetes import attach_cluster, deployment_settings
 from azureml_emulator.store import Document, Store
 

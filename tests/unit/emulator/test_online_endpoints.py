@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from azureml_emulator.arm.durations import duration_seconds, probe_seconds
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.control_plane import online_deployments, online_endpoints
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.control_plane.durations import duration_seconds, probe_seconds
 from azureml_emulator.control_plane.online_endpoints import checked_mirror_traffic, checked_traffic
 
 from .conftest import App

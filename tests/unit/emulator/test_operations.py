@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError, new_resource
-from azureml_emulator.control_plane.operations import Operation, Operations, Outcome, Status, intended_outcome
-from azureml_emulator.control_plane.transitions import Transitions
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.operations import Operation, Operations, Outcome, Status, intended_outcome
+from azureml_emulator.arm.resources import new_resource
+from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.store import Store
 
 ENDPOINT = "/subscriptions/s/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.control_plane.quota import check_quota, reserved_cores
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document

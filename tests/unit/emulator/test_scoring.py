@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from azureml_emulator.control_plane.arm import new_resource
+from azureml_emulator.arm.resources import new_resource
 from azureml_emulator.hosts.scoring_requests import choose_deployment
 from azureml_emulator.store import EndpointKeys
 

@@ -11,8 +11,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 
-from azureml_emulator.control_plane.arm import ArmError, now
-from azureml_emulator.control_plane.transitions import State, Transitions
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import now
+from azureml_emulator.arm.transitions import State, Transitions
 from azureml_emulator.store import Document, Store
 
 logger = logging.getLogger(__name__)

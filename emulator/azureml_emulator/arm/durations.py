@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from azureml_emulator.control_plane.arm import bad_request
+from azureml_emulator.arm.errors import bad_request
 from azureml_emulator.store import Document
 
 

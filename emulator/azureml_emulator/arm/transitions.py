@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
-from azureml_emulator.control_plane.arm import conflict
+from azureml_emulator.arm.errors import conflict
 from azureml_emulator.store import Document, Store
 
 

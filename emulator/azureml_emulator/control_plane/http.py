@@ -1,0 +1,70 @@
+"""Requests and error responses in Azure Resource Manager's form."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from azureml_emulator import strict_json
+from azureml_emulator.arm.errors import ArmError, bad_request, not_emulated
+from azureml_emulator.store import Document
+
+
+async def read_body(request: Request) -> Document:
+    """Read a request's JSON object.
+
+    Args:
+        request: The request; an empty body counts as an empty object.
+
+    Returns:
+        The object.
+
+    Raises:
+        ArmError: If the body is anything else.
+    """
+    content = await request.body()
+    try:
+        body = strict_json.loads(content or b"{}")
+    except ValueError as error:
+        raise bad_request(f"The request body is not JSON: {error}.") from None
+    if not isinstance(body, dict):
+        raise bad_request("The request body must be a JSON object.")
+    return body
+
+
+async def read_resource(request: Request) -> tuple[Document, Document]:
+    """Read the resource in a request.
+
+    Args:
+        request: A PUT or PATCH.
+
+    Returns:
+        The whole body, and its `properties`.
+
+    Raises:
+        ArmError: If there is no `properties` object.
+    """
+    body = await read_body(request)
+    properties = body.get("properties")
+    if not isinstance(properties, dict):
+        raise bad_request("The request body has no 'properties' object.")
+    return body, properties
+
+
+def error_response(_request: Request, error: Exception) -> Response:
+    """Show an ArmError to the client."""
+    assert isinstance(error, ArmError)  # noqa: S101 - registered for this class
+    return JSONResponse({"error": error.document()}, error.status, headers=error.headers)
+
+
+def routing_error_response(request: Request, error: Exception) -> Response:
+    """Say which route is missing, in ARM's shape."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    route = f"{request.method} https://{request.url.hostname}{request.url.path}"
+    return error_response(request, not_emulated(route))
+
+
+def internal_error_response(request: Request, error: Exception) -> Response:
+    """A fault of the emulator's own, in ARM's shape; its traceback is in the emulator's log."""
+    return error_response(request, ArmError(500, "InternalServerError", f"{type(error).__name__}: {error}"))
