@@ -9,7 +9,6 @@ from starlette.requests import Request
 
 from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import Transitions
-from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.scoring.inference_server import InferenceServers
@@ -21,6 +20,7 @@ from azureml_emulator.store import Store
 from azureml_emulator.test_control.behaviours import Behaviours
 from azureml_emulator.test_control.faults import FaultPlan
 from azureml_emulator.test_control.recording import Recorder
+from azureml_emulator.tokens import Tokens
 from azureml_emulator.tracking.records import Records
 
 

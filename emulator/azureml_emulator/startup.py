@@ -24,7 +24,7 @@ from azureml_emulator.arm.transitions import State, Transitions
 from azureml_emulator.context import Services
 from azureml_emulator.control_plane import datastores, online_deployments, workspaces
 from azureml_emulator.errors import EmulatorError, making
-from azureml_emulator.hosts.identity import Tokens
+from azureml_emulator.hosts.blob_relay import BlobRelay
 from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
 from azureml_emulator.info import (
     FILE_NAME,
@@ -49,10 +49,10 @@ from azureml_emulator.scoring.metrics import RequestMetrics
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage.azurite import running_azurite
 from azureml_emulator.storage.blobs import Blobs
-from azureml_emulator.storage.relay import BlobRelay
 from azureml_emulator.store import FILE_NAME as STORE_NAME
 from azureml_emulator.store import Store
 from azureml_emulator.test_control import api
+from azureml_emulator.tokens import Tokens
 from azureml_emulator.tracking.records import Records
 
 PARENT_POLL_SECONDS = 0.25

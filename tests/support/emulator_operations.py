@@ -13,9 +13,9 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 
-from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.hosts.routes import build_app
 from azureml_emulator.settings import Settings
+from azureml_emulator.tokens import Tokens
 
 
 @dataclass(frozen=True, order=True)

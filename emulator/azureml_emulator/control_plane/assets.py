@@ -15,7 +15,7 @@ from azureml_emulator.context import services
 from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.listing import in_view, matching, ordered, page
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
-from azureml_emulator.scoring import integrity
+from azureml_emulator.storage import asset_integrity
 from azureml_emulator.store import Document, Store
 
 NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}"
@@ -66,7 +66,7 @@ class AssetKind:
         if previous:
             self._refuse_changes(previous, completed)
         elif self.files:
-            await integrity.record(store, parts.blobs, version_id, completed[self.files])
+            await asset_integrity.record(store, parts.blobs, version_id, completed[self.files])
             previous = store.get(version_id)
             if previous:  # somebody was faster
                 self._refuse_changes(previous, completed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from azureml_emulator.hosts.identity import LOGIN_HOST
+from azureml_emulator.host_names import LOGIN_HOST
 
 PATH = "/metadata/endpoints"
 PUBLIC_CLOUD = {

@@ -9,10 +9,9 @@ from xml.sax.saxutils import escape
 from starlette.responses import JSONResponse, Response
 
 from azureml_emulator.arm.errors import ArmError
-from azureml_emulator.hosts.identity import LOGIN_HOST, login_error
-from azureml_emulator.test_control.recording import BLOB_HOST
+from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST, MANAGEMENT_HOST
+from azureml_emulator.hosts.identity import login_error
 
-MANAGEMENT_HOST = "management.azure.com"
 ARM_CODES = {401: "ExpiredAuthenticationToken", 403: "AuthorizationFailed", 404: "ResourceNotFound"}
 BLOB_CODES = {
     401: "InvalidAuthenticationInfo",
@@ -50,7 +49,7 @@ def host_error(host: str, status: int, code: str, message: str, headers: Mapping
     elif host == MANAGEMENT_HOST:
         refusal = ArmError(status, code or ARM_CODES.get(status, standard), message)
         response = JSONResponse({"error": refusal.document()}, status)
-    elif host.endswith(BLOB_HOST):
+    elif host.endswith(BLOB_HOST_SUFFIX):
         code = code or BLOB_CODES.get(status, standard)
         content = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
         response = Response(

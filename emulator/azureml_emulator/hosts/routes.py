@@ -38,18 +38,12 @@ from azureml_emulator.control_plane import (
     vm_sizes,
     workspaces,
 )
+from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST, MANAGEMENT_HOST
 from azureml_emulator.hosts import batch_requests, clouds, run_history, scoring_requests
-from azureml_emulator.hosts.errors import MANAGEMENT_HOST
-from azureml_emulator.hosts.identity import (
-    DATA_PLANE_AUDIENCES,
-    LOGIN_HOST,
-    MANAGEMENT_AUDIENCES,
-    RequireToken,
-    login_routes,
-)
+from azureml_emulator.hosts.fault_injection import FaultInjection
+from azureml_emulator.hosts.identity import RequireToken, login_routes
 from azureml_emulator.test_control import api
-from azureml_emulator.test_control.interference import Interference
-from azureml_emulator.test_control.recording import BLOB_HOST
+from azureml_emulator.tokens import DATA_PLANE_AUDIENCES, MANAGEMENT_AUDIENCES
 from azureml_emulator.tracking import api as tracking_api
 from azureml_emulator.tracking import errors as tracking_errors
 from azureml_emulator.tracking.errors import MlflowError
@@ -102,11 +96,11 @@ def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = 
         Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring_requests.kubernetes_routes)),
     ]
     if blob_relay:
-        hosts.append(Host(f"{{account}}{BLOB_HOST}", blob_relay))
+        hosts.append(Host(f"{{account}}{BLOB_HOST_SUFFIX}", blob_relay))
     if settings.control:
         hosts.append(Host(api.HOST, api.control_app(settings.control_token)))
         middleware.append(
-            Middleware(Interference, recorder=parts.recorder, plan=parts.faults, tokens=parts.tokens, spared=api.HOST)
+            Middleware(FaultInjection, recorder=parts.recorder, plan=parts.faults, tokens=parts.tokens, spared=api.HOST)
         )
     app = Starlette(
         routes=hosts,

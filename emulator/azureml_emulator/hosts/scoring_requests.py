@@ -15,9 +15,9 @@ from starlette.routing import BaseRoute, Route
 
 from azureml_emulator.arm.durations import duration_seconds
 from azureml_emulator.context import Services, services
-from azureml_emulator.hosts.identity import SCORING_AUDIENCES
 from azureml_emulator.scoring.mirroring import choose_mirror
 from azureml_emulator.store import Document
+from azureml_emulator.tokens import SCORING_AUDIENCES
 
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 MODEL_STATUS_HEADER = "ms-azureml-model-error-statuscode"

@@ -19,7 +19,7 @@ from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import CommandSpec
 from azureml_emulator.machine import processes
 from azureml_emulator.machine.processes import ChildProcess
-from azureml_emulator.scoring import integrity
+from azureml_emulator.storage import asset_integrity
 
 LOG_TAIL_LINES = 20
 SHELL = shutil.which("bash") or "/bin/bash"
@@ -52,7 +52,7 @@ async def run_command(
     code = folder / "code"
     if spec.code:
         asset = find_asset(context.store, spec.code, "codes")
-        code = await integrity.fetch(context.store, context.blobs, asset, asset["properties"]["codeUri"], code)
+        code = await asset_integrity.fetch(context.store, context.blobs, asset, asset["properties"]["codeUri"], code)
     code.mkdir(parents=True, exist_ok=True)
     inputs = await delivery.deliver_inputs(context, spec.inputs, folder / "inputs")
     outputs = delivery.prepare_outputs(context, run, spec.outputs, folder / "outputs")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.arm.resources import PROVIDER
-from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import Document, Store
+from azureml_emulator.tokens import Tokens
 
 DEFAULT_VERSION = "azureml_default"
 """How clients ask for a component's default version."""

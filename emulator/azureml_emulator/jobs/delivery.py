@@ -11,7 +11,7 @@ from azureml_emulator.jobs.context import JobContext, find_asset
 from azureml_emulator.jobs.expressions import substitute
 from azureml_emulator.jobs.runs import Run
 from azureml_emulator.jobs.specs import DATA_TYPES, Data, Value
-from azureml_emulator.scoring import integrity
+from azureml_emulator.storage import asset_integrity
 from azureml_emulator.storage.blobs import BLOB_STORE
 from azureml_emulator.store import Document
 
@@ -80,7 +80,7 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
     try:
         if asset := _asset_of(context, value.uri or ""):
             # A model may be a program: many kinds are unpickled.
-            copied = await integrity.fetch(context.store, context.blobs, asset, uri, folder / "copied")
+            copied = await asset_integrity.fetch(context.store, context.blobs, asset, uri, folder / "copied")
         else:
             copied = await context.blobs.download(uri, folder / "copied")
     except ArmError as error:

@@ -8,10 +8,10 @@ from pathlib import Path
 from azureml_emulator.arm.durations import probe_seconds
 from azureml_emulator.arm.errors import ArmError, not_found
 from azureml_emulator.context import Services
-from azureml_emulator.scoring import environments, integrity, mlflow_models
+from azureml_emulator.scoring import environments, instant, mlflow_models
 from azureml_emulator.scoring.inference_server import ScoringApp
+from azureml_emulator.storage import asset_integrity
 from azureml_emulator.store import Document
-from azureml_emulator.test_control import instant
 
 
 async def bring_up(parts: Services, deployment_id: str) -> None:
@@ -93,7 +93,7 @@ async def _own_app(parts: Services, properties: Document, folder: Path) -> Scori
     requirements = environments.parse_conda_file(conda_file)
     asset = find_asset(parts, properties["codeConfiguration"]["codeId"])
     # Before the environment, which takes minutes: what was changed is refused at once.
-    code = await integrity.fetch(parts.store, parts.blobs, asset, asset["properties"]["codeUri"], folder / "code")
+    code = await asset_integrity.fetch(parts.store, parts.blobs, asset, asset["properties"]["codeUri"], folder / "code")
     model = await _fetch_model(parts, properties, folder)
     return ScoringApp(
         environment=await environments.build_environment(requirements),
@@ -133,4 +133,4 @@ async def _fetch_model(parts: Services, properties: Document, folder: Path) -> P
     model = find_asset(parts, reference)
     name, _, version = model["id"].split("/")[-3:]
     uri = model["properties"]["modelUri"]
-    return await integrity.fetch(parts.store, parts.blobs, model, uri, models / name / version)
+    return await asset_integrity.fetch(parts.store, parts.blobs, model, uri, models / name / version)

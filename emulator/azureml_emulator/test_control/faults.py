@@ -1,4 +1,4 @@
-"""Faults on order: which requests they hit. What they do to these is in interference.py."""
+"""Faults on order: which requests they hit. What they do to these is in hosts/fault_injection.py."""
 
 from __future__ import annotations
 

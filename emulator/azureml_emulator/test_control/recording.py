@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from azureml_emulator.host_names import BLOB_HOST_SUFFIX
+
 MOST_REQUESTS = 100_000
 # What a blob request does is said in its query; the rest of queries is left out: there are signatures in it.
-BLOB_HOST = ".blob.core.windows.net"
 KEPT_QUERY = ("comp", "restype")
 GENERATED_NAME = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 GLOB_SPECIAL = re.compile(r"([*?[])")
@@ -77,7 +78,7 @@ class Recorder:
 
 
 def _kept(host: str, query: str) -> str:
-    if not host.endswith(BLOB_HOST):
+    if not host.endswith(BLOB_HOST_SUFFIX):
         return ""
     kept = sorted((name, value) for name, value in parse_qsl(query) if name in KEPT_QUERY)
     return f"?{urlencode(kept)}" if kept else ""

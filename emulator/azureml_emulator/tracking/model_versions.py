@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.context import services
 from azureml_emulator.control_plane.assets import add_version, remove_version
-from azureml_emulator.scoring import integrity
+from azureml_emulator.storage import asset_integrity
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters
 from azureml_emulator.tracking.artifacts import RUNS, list_paths
@@ -65,7 +65,7 @@ async def create(request: Request) -> Response:
     # Looked up again: somebody may have registered another one while the files were listed.
     number = find_model(parts, asked)["properties"]["nextVersion"]
     version = add_version(parts.store, f"{model['id']}/versions/{number}", properties)
-    await integrity.record(parts.store, parts.blobs, version["id"], uri)
+    await asset_integrity.record(parts.store, parts.blobs, version["id"], uri)
     return JSONResponse({"model_version": show_version(parts, version)})
 
 

@@ -19,7 +19,6 @@ from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.context import Services
 from azureml_emulator.control_plane import workspaces
-from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
 from azureml_emulator.jobs.context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
@@ -31,6 +30,7 @@ from azureml_emulator.settings import Settings
 from azureml_emulator.storage.azurite import StorageAccount
 from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import Store
+from azureml_emulator.tokens import Tokens
 from azureml_emulator.tracking.records import Records
 
 

@@ -6,8 +6,8 @@ import jwt
 import pytest
 
 from azureml_emulator.arm.errors import ArmError
-from azureml_emulator.hosts.identity import MANAGEMENT_AUDIENCES, Tokens
 from azureml_emulator.settings import Settings
+from azureml_emulator.tokens import MANAGEMENT_AUDIENCES, Tokens
 
 from .conftest import App, Clock
 

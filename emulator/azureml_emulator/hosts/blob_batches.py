@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from starlette.requests import Request
 
 from azureml_emulator.arm.errors import ArmError
-from azureml_emulator.hosts.identity import is_bearer
+from azureml_emulator.tokens import is_bearer
 
 MOST_BYTES = 4 * 1024 * 1024
 """The service's limit for a batch."""

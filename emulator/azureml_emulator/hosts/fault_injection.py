@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from azureml_emulator.arm.operations import Outcome, Status, intended_outcome
-from azureml_emulator.hosts.errors import MANAGEMENT_HOST, host_error
-from azureml_emulator.hosts.identity import Tokens
+from azureml_emulator.host_names import MANAGEMENT_HOST
+from azureml_emulator.hosts.errors import host_error
 from azureml_emulator.machine.connections import connection_of
 from azureml_emulator.test_control.faults import (
     Answer,
@@ -28,12 +28,13 @@ from azureml_emulator.test_control.faults import (
     Truncate,
 )
 from azureml_emulator.test_control.recording import Recorder
+from azureml_emulator.tokens import Tokens
 
 EXPIRED = "It has expired."
 NOT_SHOWN = "It is not found in the workspace."
 
 
-class Interference:
+class FaultInjection:
     """Middleware: records requests and applies the fault plan."""
 
     def __init__(self, app: ASGIApp, recorder: Recorder, plan: FaultPlan, tokens: Tokens, spared: str) -> None:

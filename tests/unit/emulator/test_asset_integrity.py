@@ -8,7 +8,7 @@ import pytest
 from azure.ai.ml._utils._asset_utils import get_content_hash
 
 from azureml_emulator.arm.errors import ArmError
-from azureml_emulator.scoring import integrity
+from azureml_emulator.storage import asset_integrity
 
 from .conftest import App
 
@@ -29,8 +29,8 @@ def lay_out(folder: Path) -> Path:
 def test_the_hash_is_the_sdks(tmp_path: Path) -> None:
     folder = lay_out(tmp_path / "src")
 
-    assert integrity.content_hash(folder) == get_content_hash(folder)
-    assert integrity.content_hash(folder / "score.py") == get_content_hash(folder / "score.py")
+    assert asset_integrity.content_hash(folder) == get_content_hash(folder)
+    assert asset_integrity.content_hash(folder / "score.py") == get_content_hash(folder / "score.py")
 
 
 async def register_code(app: App, **properties: object) -> str:
@@ -43,7 +43,7 @@ async def register_code(app: App, **properties: object) -> str:
 async def fetch(app: App, asset_id: str, uri: str, folder: Path) -> Path:
     asset = app.parts.store.get(asset_id)
     assert asset
-    return await integrity.fetch(app.parts.store, app.blobs, asset, uri, folder)
+    return await asset_integrity.fetch(app.parts.store, app.blobs, asset, uri, folder)
 
 
 def change(app: App, how: str) -> None:

@@ -13,13 +13,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST
+from azureml_emulator.hosts import blob_batches
 from azureml_emulator.hosts.errors import host_error
-from azureml_emulator.hosts.identity import LOGIN_HOST, STORAGE_AUDIENCE, Tokens, is_bearer
 from azureml_emulator.machine.certificates import Certificates
 from azureml_emulator.machine.connections import spelling_of
-from azureml_emulator.storage import batch, shared_key
+from azureml_emulator.storage import shared_key
 from azureml_emulator.storage.azurite import StorageAccount
-from azureml_emulator.test_control.recording import BLOB_HOST
+from azureml_emulator.tokens import STORAGE_AUDIENCE, Tokens, is_bearer
 
 SECONDS = 60.0
 # Of one connection each.
@@ -49,7 +50,7 @@ class BlobRelay:
     def __init__(self, storage: StorageAccount, certificates: Certificates, tokens: Tokens, tenant_id: str) -> None:
         self._storage = storage
         self._tokens = tokens
-        self._audiences = (STORAGE_AUDIENCE, f"https://{storage.name}{BLOB_HOST}")
+        self._audiences = (STORAGE_AUDIENCE, f"https://{storage.name}{BLOB_HOST_SUFFIX}")
         # azure-storage-blob reads in it which token to get.
         self._challenge = (
             f"Bearer authorization_uri=https://{LOGIN_HOST}/{tenant_id}/oauth2/authorize resource_id={STORAGE_AUDIENCE}"
@@ -84,8 +85,8 @@ class BlobRelay:
         content: AsyncIterator[bytes] | bytes | None = request.stream() if has_body else None
         if "sig" not in request.query_params and is_bearer(request.headers.get("authorization", "")):
             self._check_token(headers["authorization"])
-            if batch.is_batch(request):
-                content = await batch.sign_parts(request, self._sign_part)
+            if blob_batches.is_batch(request):
+                content = await blob_batches.sign_parts(request, self._sign_part)
                 headers["content-length"] = str(len(content))
             headers = self._signed(request.method, _target(request), headers)
         await self._pass_on(request, headers, content, send)

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from azureml_emulator.hosts.errors import host_error
-from azureml_emulator.hosts.identity import Tokens
+from azureml_emulator.hosts.fault_injection import FaultInjection
 from azureml_emulator.hosts.routes import build_app
 from azureml_emulator.machine.connections import EXTENSION
 from azureml_emulator.settings import Settings
@@ -28,8 +28,8 @@ from azureml_emulator.test_control.faults import (
     Reset,
     Truncate,
 )
-from azureml_emulator.test_control.interference import Interference
 from azureml_emulator.test_control.recording import Recorder
+from azureml_emulator.tokens import Tokens
 
 from .conftest import App
 from .test_online_endpoints import deploy, operation_of, put_endpoint
@@ -220,7 +220,7 @@ async def send_through(fault: Fault, settings: Settings, method: str, answer: Re
     plan = FaultPlan()
     plan.set([fault])
     recorder = Recorder()
-    app = Interference(answer, recorder, plan, Tokens(settings), spared="control")
+    app = FaultInjection(answer, recorder, plan, Tokens(settings), spared="control")
     connection = FakeConnection()
     body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
