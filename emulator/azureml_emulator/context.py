@@ -25,7 +25,7 @@ from azureml_emulator.tracking.records import Records
 
 
 @dataclass(frozen=True)
-class Services:
+class Context:
     """The parts of one running emulator."""
 
     settings: Settings
@@ -45,13 +45,13 @@ class Services:
     mirror: Mirror = field(default_factory=Mirror)
 
 
-def services(request: Request) -> Services:
+def context_of(request: Request) -> Context:
     """Find the emulator a request came to.
 
     Args:
         request: Any request to its app.
 
     Returns:
-        Its parts.
+        Its context.
     """
-    return cast(Services, request.app.state.services)
+    return cast(Context, request.app.state.context)

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import State, Transitions
-from azureml_emulator.context import Services
+from azureml_emulator.context import Context
 from azureml_emulator.control_plane import datastores, online_deployments, workspaces
 from azureml_emulator.errors import EmulatorError, making
 from azureml_emulator.hosts.blob_relay import BlobRelay
@@ -140,7 +140,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         tokens, runs = Tokens(settings), Runs(store.connection)
         runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
         stack.push_async_callback(runner.close)
-        parts = Services(
+        context = Context(
             settings,
             store,
             transitions,
@@ -153,15 +153,15 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             Records(store.connection, settings.workspace_id),
             metrics=RequestMetrics(settings.metrics_lag_seconds),
         )
-        stack.push_async_callback(parts.mirror.close)
+        stack.push_async_callback(context.mirror.close)
         for kind in OPERATED_KINDS:
-            kind.define_operations(parts)
+            kind.define_operations(context)
         operations.resume()
-        await _bring_up_deployments(parts)
+        await _bring_up_deployments(context)
 
         relay = BlobRelay(storage, certificates, tokens, settings.tenant_id)
         stack.push_async_callback(relay.close)
-        app = build_app(parts, access_log, relay)
+        app = build_app(context, access_log, relay)
         app_port = await stack.enter_async_context(_web_server(app, certificates, limits))
         proxy = running_proxy(app_port=app_port, blob_port=app_port, limits=limits)
         proxy_port = await stack.enter_async_context(proxy)
@@ -184,15 +184,15 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         yield info
 
 
-async def _bring_up_deployments(parts: Services) -> None:
+async def _bring_up_deployments(context: Context) -> None:
     """Serve again what was being served when the emulator was stopped."""
     operations = []
-    for deployment in parts.store.list_type(online_deployments.TYPE):
+    for deployment in context.store.list_type(online_deployments.TYPE):
         if deployment["properties"]["provisioningState"] == State.SUCCEEDED:
-            parts.transitions.move(deployment["id"], State.UPDATING)
-            operations.append(parts.operations.start(online_deployments.PUT, deployment["id"]))
+            context.transitions.move(deployment["id"], State.UPDATING)
+            operations.append(context.operations.start(online_deployments.PUT, deployment["id"]))
     for operation in operations:
-        await parts.operations.wait(operation.id)
+        await context.operations.wait(operation.id)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from azureml_emulator.arm.errors import bad_request, conflict
 from azureml_emulator.arm.resources import new_resource, object_in
-from azureml_emulator.context import Services, services
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource
@@ -20,68 +20,68 @@ from azureml_emulator.store import Document
 PUT, DELETE = "put-batch-endpoint", "delete-batch-endpoint"
 
 
-def define_operations(parts: Services) -> None:
+def define_operations(context: Context) -> None:
     """Say what the long-running operations on batch endpoints do.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
     """
 
     async def finish_put(endpoint_id: str) -> None:
-        parts.store.set_properties(endpoint_id, provisioningState="Succeeded")
+        context.store.set_properties(endpoint_id, provisioningState="Succeeded")
 
     async def finish_delete(endpoint_id: str) -> None:
-        parts.store.delete(endpoint_id)
+        context.store.delete(endpoint_id)
 
-    parts.operations.define(PUT, finish_put)
-    parts.operations.define(DELETE, finish_delete)
+    context.operations.define(PUT, finish_put)
+    context.operations.define(DELETE, finish_delete)
 
 
 async def put(request: Request) -> Response:
     """Create or replace an endpoint."""
-    parts = services(request)
+    context = context_of(request)
     endpoint_id = arm_path(request)
     name = request.path_params["endpoint"]
     check_name("a batch endpoint", name, NAME_PATTERN, NAME_RULE)
     body, properties = await read_resource(request)
-    previous = parts.store.get(endpoint_id)
-    parts.transitions.refuse_if_busy(previous)
-    if parts.store.get(f"{parts.settings.workspace_id}/onlineEndpoints/{name}"):
+    previous = context.store.get(endpoint_id)
+    context.transitions.refuse_if_busy(previous)
+    if context.store.get(f"{context.settings.workspace_id}/onlineEndpoints/{name}"):
         raise conflict(f"There is an online endpoint {name!r}: endpoints of a region have names of their own.")
     if str(properties.get("authMode")).lower() != "aadtoken":
         raise bad_request("The 'authMode' of a batch endpoint must be AADToken.")
-    address = f"https://{name.lower()}.{parts.settings.location}.inference.ml.azure.com"
-    identity = {"type": "SystemAssigned", "principalId": str(uuid.uuid4()), "tenantId": parts.settings.tenant_id}
+    address = f"https://{name.lower()}.{context.settings.location}.inference.ml.azure.com"
+    identity = {"type": "SystemAssigned", "principalId": str(uuid.uuid4()), "tenantId": context.settings.tenant_id}
     resource = new_resource(
         endpoint_id,
         {
             "description": properties.get("description"),
             "authMode": "AADToken",
             "properties": object_in(properties, "properties"),
-            "defaults": _defaults(parts, endpoint_id, properties),
+            "defaults": _defaults(context, endpoint_id, properties),
             "scoringUri": f"{address}/jobs",
             "swaggerUri": f"{address}/swagger.json",
             "provisioningState": "Updating" if previous else "Creating",
         },
         previous=previous,
-        location=body.get("location") or parts.settings.location,
+        location=body.get("location") or context.settings.location,
         tags=object_in(body, "tags"),
         identity=previous["identity"] if previous else identity,
     )
-    parts.store.put(resource)
-    return accepted(request, parts.operations.start(PUT, endpoint_id), resource, 200 if previous else 201)
+    context.store.put(resource)
+    return accepted(request, context.operations.start(PUT, endpoint_id), resource, 200 if previous else 201)
 
 
-def _defaults(parts: Services, endpoint_id: str, properties: Document) -> Document:
+def _defaults(context: Context, endpoint_id: str, properties: Document) -> Document:
     name = object_in(properties, "defaults").get("deploymentName")
-    if name and parts.store.get(f"{endpoint_id}/deployments/{name}") is None:
+    if name and context.store.get(f"{endpoint_id}/deployments/{name}") is None:
         raise bad_request(f"The default deployment {name!r} is not there.")
     return {"deploymentName": name or None}
 
 
 async def list_endpoints(request: Request) -> Response:
     """List endpoints."""
-    return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
+    return JSONResponse({"value": context_of(request).store.list_collection(arm_path(request))})
 
 
 async def get(request: Request) -> Response:
@@ -91,12 +91,12 @@ async def get(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """DELETE an endpoint with all its deployments; the jobs they started stay."""
-    parts = services(request)
+    context = context_of(request)
     endpoint_id = arm_path(request)
-    if parts.store.get(endpoint_id) is None:
+    if context.store.get(endpoint_id) is None:
         return Response(status_code=204)
-    parts.store.set_properties(endpoint_id, provisioningState="Deleting")
-    return accepted(request, parts.operations.start(DELETE, endpoint_id), None, 202)
+    context.store.set_properties(endpoint_id, provisioningState="Deleting")
+    return accepted(request, context.operations.start(DELETE, endpoint_id), None, 202)
 
 
 routes = [

@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from azureml_emulator.arm.errors import bad_request, not_emulated, not_found
 from azureml_emulator.arm.resources import object_in
-from azureml_emulator.context import services
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.assets import AssetKind
 from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.lookup import arm_path, parent
@@ -51,7 +51,7 @@ _KIND = AssetKind("components", immutable=("componentSpec",), complete=_complete
 
 async def put_version(request: Request) -> Response:
     """Register a version. An anonymous one is named after its content: if it is there, it is the same."""
-    store = services(request).store
+    store = context_of(request).store
     body, properties = await read_resource(request)
     version_id, anonymous = arm_path(request), bool(properties.get("isAnonymous"))
     if anonymous and (previous := store.get(version_id)):
@@ -85,7 +85,7 @@ def _with_body(request: Request, body: Document) -> Request:
 
 async def get_version(request: Request) -> Response:
     """GET a version; `azureml_default` is the default one."""
-    store = services(request).store
+    store = context_of(request).store
     path = arm_path(request)
     default = request.path_params["version"] == DEFAULT_VERSION
     version = newest_version(store, parent(parent(path))) if default else store.get(path)

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from azureml_emulator.arm.durations import duration_seconds
 from azureml_emulator.arm.errors import ArmError, bad_request, conflict
 from azureml_emulator.arm.resources import object_in
-from azureml_emulator.context import Services, services
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.batch_deployments import check_scoring
 from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.jobs import NAME_PATTERN, NAME_RULE, submit_job
@@ -37,39 +37,39 @@ OVERRIDES = ("miniBatchSize", "errorThreshold", "outputFileName", "retrySettings
 
 async def invoke(request: Request) -> Response:
     """POST a job to a batch endpoint; other endpoints have no such address of their own."""
-    parts = services(request)
+    context = context_of(request)
     name = request.path_params["endpoint"]
-    endpoint = parts.store.get(f"{parts.settings.workspace_id}/batchEndpoints/{name}")
+    endpoint = context.store.get(f"{context.settings.workspace_id}/batchEndpoints/{name}")
     if endpoint is None:
         request.path_params["path"] = "jobs"
         return await scoring_requests.score(request)
-    parts.tokens.check(request.headers.get("authorization", ""), SCORING_AUDIENCES)
-    deployment = _deployment(parts, endpoint, request.headers.get(scoring_requests.DEPLOYMENT_HEADER))
+    context.tokens.check(request.headers.get("authorization", ""), SCORING_AUDIENCES)
+    deployment = _deployment(context, endpoint, request.headers.get(scoring_requests.DEPLOYMENT_HEADER))
     _, asked = await read_resource(request)
     job_name = str(asked.get("name") or f"batchjob-{uuid.uuid4()}")
     check_name("a job", job_name, NAME_PATTERN, NAME_RULE)
-    if parts.runs.get(job_name):
+    if context.runs.get(job_name):
         raise conflict(f"There is a job {job_name!r} already.")
-    properties, spec = _read_job(parts, deployment, asked)
+    properties, spec = _read_job(context, deployment, asked)
     properties |= {
         "experimentName": object_in(asked, "properties").get("experimentName") or endpoint["name"],
         "properties": {"azureml.endpointname": endpoint["name"], "azureml.deploymentname": deployment["name"]},
     }
-    job = submit_job(parts, f"{parts.settings.workspace_id}/jobs/{job_name}", properties, spec)
+    job = submit_job(context, f"{context.settings.workspace_id}/jobs/{job_name}", properties, spec)
     return JSONResponse(job, 201)
 
 
-def _deployment(parts: Services, endpoint: Document, asked: str | None) -> Document:
+def _deployment(context: Context, endpoint: Document, asked: str | None) -> Document:
     name = asked or endpoint["properties"]["defaults"]["deploymentName"]
     if not name:
         raise bad_request(f"The endpoint {endpoint['name']} has no default deployment: name one, or set one.")
-    deployment = parts.store.get(f"{endpoint['id']}/deployments/{name}")
+    deployment = context.store.get(f"{endpoint['id']}/deployments/{name}")
     if deployment is None:
         raise ArmError(404, "ResourceNotFound", f"The endpoint {endpoint['name']} has no deployment {name!r}.")
     return deployment
 
 
-def _read_job(parts: Services, deployment: Document, asked: Document) -> tuple[Document, PipelineSpec]:
+def _read_job(context: Context, deployment: Document, asked: Document) -> tuple[Document, PipelineSpec]:
     """Say what a request asks of a deployment: the job's properties, and what to run."""
     settings = deployment["properties"]
     inputs = {name: _camel(object_in(object_in(asked, "inputData"), name)) for name in object_in(asked, "inputData")}
@@ -83,7 +83,7 @@ def _read_job(parts: Services, deployment: Document, asked: Document) -> tuple[D
             "settings": object_in(configuration, "settings"),
             "tags": {"azureml.batchrun": "true", "azureml.jobtype": "azureml.pipelinejob"},
         }
-        return properties, read_pipeline_job(parts.store, properties)
+        return properties, read_pipeline_job(context.store, properties)
     data = [value for value in read_inputs(inputs).values() if isinstance(value, Data)]
     if len(data) != 1 or data[0].type not in ("uri_file", "uri_folder"):
         raise bad_request("The request must have one input, of type UriFolder or UriFile.")
@@ -92,15 +92,15 @@ def _read_job(parts: Services, deployment: Document, asked: Document) -> tuple[D
     settings = {**settings, **changed, "retrySettings": retries}
     place, settings["outputFileName"] = _output(object_in(asked, "outputData"), settings["outputFileName"])
     check_scoring(settings)
-    graph = Graph({NODE: _node(parts, settings, data[0], place)}, {})
+    graph = Graph({NODE: _node(context, settings, data[0], place)}, {})
     outputs = {OUTPUT: Data("uri_folder", place)}
     properties = {"jobType": "Pipeline", "jobs": {}, "inputs": inputs, "tags": {"azureml.batchrun": "true"}}
     return properties, PipelineSpec(graph, {}, outputs, settings.get("compute"), continue_on_step_failure=True)
 
 
-def _node(parts: Services, settings: Document, data: Data, place: str | None) -> Node:
+def _node(context: Context, settings: Document, data: Data, place: str | None) -> Node:
     """The only node of a job that scores: the driver, with the deployment's script, model and environment."""
-    model = find_asset(parts.store, settings["model"]["assetId"], "models")
+    model = find_asset(context.store, settings["model"]["assetId"], "models")
     code = settings["codeConfiguration"]
     options = {
         "--script": shlex.quote(code["scoringScript"]),
@@ -161,13 +161,13 @@ def _camel(given: Document) -> Document:
 
 async def list_jobs(request: Request) -> Response:
     """List the jobs of an endpoint or of a deployment, the newest first."""
-    parts = services(request)
+    context = context_of(request)
     wanted = {"azureml.endpointname": request.path_params["endpoint"]}
     if "deployment" in request.path_params:
         wanted["azureml.deploymentname"] = request.path_params["deployment"]
     jobs = []
-    for job in reversed(parts.store.list_collection(f"{parts.settings.workspace_id}/jobs")):
-        run = parts.runs.get(job["name"])
+    for job in reversed(context.store.list_collection(f"{context.settings.workspace_id}/jobs")):
+        run = context.runs.get(job["name"])
         if run and wanted.items() <= run.properties.items():
             jobs.append({**job, "properties": {**job["properties"], "status": run.status}})
     return JSONResponse({"value": jobs})

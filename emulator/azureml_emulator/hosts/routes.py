@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.arm.resources import now
-from azureml_emulator.context import Services
+from azureml_emulator.context import Context
 from azureml_emulator.control_plane import (
     autoscale_settings,
     batch_deployments,
@@ -69,26 +69,26 @@ OPERATED_KINDS = (online_endpoints, online_deployments, batch_endpoints, batch_d
 ABOVE_WORKSPACE = (*long_running.routes, *vm_sizes.routes, *autoscale_settings.routes)
 
 
-def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = None) -> Starlette:
+def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None = None) -> Starlette:
     """Put the emulator's web app together.
 
     Args:
-        parts: What the handlers work with.
+        context: What the handlers work with.
         access_log: Gets one JSON line a request.
         blob_relay: Plays the blob store's host, where its requests come this way.
 
     Returns:
         The app for all host names, the blob store's only with a relay.
     """
-    settings = parts.settings
+    settings = context.settings
     in_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
     management = [*ABOVE_WORKSPACE, *workspaces.routes(settings.workspace_id, in_workspace)]
     middleware = [Middleware(CanonicalPath, workspace_id=settings.workspace_id, routes=management)]
     middleware.append(Middleware(AccessLog, file=access_log))
     hosts: list[BaseRoute] = [
-        Host(LOGIN_HOST, Router(login_routes(settings, parts.tokens))),
-        Host(MANAGEMENT_HOST, _management(parts, management)),
-        Host(settings.api_host, _data_plane(parts)),
+        Host(LOGIN_HOST, Router(login_routes(settings, context.tokens))),
+        Host(MANAGEMENT_HOST, _management(context, management)),
+        Host(settings.api_host, _data_plane(context)),
         Host(
             f"{{endpoint}}.{settings.location}.inference.ml.azure.com",
             Router([*batch_requests.routes, *scoring_requests.managed_routes]),
@@ -100,7 +100,9 @@ def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = 
     if settings.control:
         hosts.append(Host(api.HOST, api.control_app(settings.control_token)))
         middleware.append(
-            Middleware(FaultInjection, recorder=parts.recorder, plan=parts.faults, tokens=parts.tokens, spared=api.HOST)
+            Middleware(
+                FaultInjection, recorder=context.recorder, plan=context.faults, tokens=context.tokens, spared=api.HOST
+            )
         )
     app = Starlette(
         routes=hosts,
@@ -112,25 +114,25 @@ def build_app(parts: Services, access_log: TextIO, blob_relay: ASGIApp | None = 
             Exception: http.internal_error_response,
         },
     )
-    app.state.services = parts
+    app.state.context = context
     return app
 
 
-def _management(parts: Services, routes: list[BaseRoute]) -> Router:
+def _management(context: Context, routes: list[BaseRoute]) -> Router:
     signed_in = Router(
-        routes, middleware=[Middleware(RequireToken, tokens=parts.tokens, audiences=MANAGEMENT_AUDIENCES)]
+        routes, middleware=[Middleware(RequireToken, tokens=context.tokens, audiences=MANAGEMENT_AUDIENCES)]
     )
     return Router([Route(clouds.PATH, clouds.get), Mount("", app=signed_in)])
 
 
-def _data_plane(parts: Services) -> Router:
+def _data_plane(context: Context) -> Router:
     routes = [
-        *tracking_api.routes(parts),
-        *run_history.routes(parts.settings),
-        *batch_requests.data_plane_routes(parts.settings),
+        *tracking_api.routes(context),
+        *run_history.routes(context.settings),
+        *batch_requests.data_plane_routes(context.settings),
     ]
     signed_in = Router(
-        routes, middleware=[Middleware(RequireToken, tokens=parts.tokens, audiences=DATA_PLANE_AUDIENCES)]
+        routes, middleware=[Middleware(RequireToken, tokens=context.tokens, audiences=DATA_PLANE_AUDIENCES)]
     )
     return Router([Route("/discovery", run_history.discover), Mount("", app=signed_in)])
 

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from azureml_emulator.arm.errors import bad_request, not_found
 from azureml_emulator.arm.resources import object_in
-from azureml_emulator.context import Services, services
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.jobs.logs import LOG_FOLDERS
@@ -27,21 +27,21 @@ MERGED_FIELDS = ("tags", "properties")
 
 async def discover(request: Request) -> Response:
     """Say where the services of the region are; nobody has to sign in for it."""
-    api = f"https://{services(request).settings.location}.api.azureml.ms"
+    api = f"https://{context_of(request).settings.location}.api.azureml.ms"
     return JSONResponse(dict.fromkeys(("api", "history", "experimentation", "modelmanagement", "mlflow"), api))
 
 
 async def get_run(request: Request) -> Response:
     """GET a run."""
-    return JSONResponse(_document(services(request), _find(request)))
+    return JSONResponse(_document(context_of(request), _find(request)))
 
 
 async def get_details(request: Request) -> Response:
     """GET a run with the addresses of its logs."""
-    parts, run = services(request), _find(request)
-    names = await parts.blobs.list_below(run.artifact())
-    logs = {name: parts.blobs.signed_url(run.artifact(name)) for name in names if name.startswith(LOG_FOLDERS)}
-    document = _document(parts, run)
+    context, run = context_of(request), _find(request)
+    names = await context.blobs.list_below(run.artifact())
+    logs = {name: context.blobs.signed_url(run.artifact(name)) for name in names if name.startswith(LOG_FOLDERS)}
+    document = _document(context, run)
     details = {
         "runId": run.id,
         "runUuid": document["runUuid"],
@@ -63,31 +63,31 @@ async def get_details(request: Request) -> Response:
 
 async def list_children(request: Request) -> Response:
     """List the nodes of a pipeline's run."""
-    parts, run = services(request), _find(request)
-    return page(request, [_document(parts, child) for child in parts.runs.children(run.id)])
+    context, run = context_of(request), _find(request)
+    return page(request, [_document(context, child) for child in context.runs.children(run.id)])
 
 
 async def get_run_data(request: Request) -> Response:
     """POST the id of a run and get it with its outputs."""
-    parts = services(request)
+    context = context_of(request)
     run_id = (await read_body(request)).get("runId")
-    run = parts.runs.get(str(run_id))
+    run = context.runs.get(str(run_id))
     if run is None:
         raise not_found(f"run {run_id}")
-    return JSONResponse({"runMetadata": _document(parts, run)})
+    return JSONResponse({"runMetadata": _document(context, run)})
 
 
 async def change_run(request: Request) -> Response:
     """PATCH a run: its names, whether it is archived, and more tags and properties."""
-    parts, run = services(request), _find(request)
+    context, run = context_of(request), _find(request)
     body = await read_body(request)
     changes: dict[str, Any] = {ours: body[theirs] for theirs, ours in FIELDS.items() if body.get(theirs) is not None}
     for field in MERGED_FIELDS:
         more = {name: str(value) for name, value in object_in(body, field).items() if value is not None}
         changes[field] = {**getattr(run, field), **more}
-    changed = parts.runs.change(run.id, **changes)
+    changed = context.runs.change(run.id, **changes)
     assert changed is not None  # noqa: S101 - found above
-    return JSONResponse(_document(parts, changed))
+    return JSONResponse(_document(context, changed))
 
 
 async def resolve_data(request: Request) -> Response:
@@ -108,7 +108,7 @@ async def resolve_models(request: Request) -> Response:
 
 async def _outputs(request: Request) -> list[tuple[str, Document]]:
     """Find the outputs whose ids are asked for; ids that are nobody's are left out."""
-    runs = services(request).runs
+    runs = context_of(request).runs
     asked = (await read_body(request)).get("values")
     if not isinstance(asked, list):
         raise bad_request("'values' must be a list of ids.")
@@ -122,15 +122,15 @@ async def _outputs(request: Request) -> list[tuple[str, Document]]:
 
 
 def _find(request: Request) -> Run:
-    run = services(request).runs.get(request.path_params["run"])
+    run = context_of(request).runs.get(request.path_params["run"])
     if run is None:
         raise not_found(f"run {request.path_params['run']}")
     return run
 
 
-def _document(parts: Services, run: Run) -> Document:
+def _document(context: Context, run: Run) -> Document:
     """Write a run as the run history does."""
-    settings, resource = parts.settings, parts.store.get(parts.settings.workspace_id)
+    settings, resource = context.settings, context.store.get(context.settings.workspace_id)
     assert resource is not None  # noqa: S101 - made at the start
     workspace = resource["properties"]["workspaceId"]
     api = f"https://{settings.location}.api.azureml.ms"

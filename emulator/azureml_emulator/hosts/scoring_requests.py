@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from azureml_emulator.arm.durations import duration_seconds
-from azureml_emulator.context import Services, services
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.scoring.mirroring import choose_mirror
 from azureml_emulator.store import Document
 from azureml_emulator.tokens import SCORING_AUDIENCES
@@ -34,30 +34,30 @@ async def score(request: Request) -> Response:
     endpoint = _find_endpoint(request)
     if isinstance(endpoint, Response):
         return endpoint
-    parts, endpoint_id = services(request), endpoint["id"]
+    context, endpoint_id = context_of(request), endpoint["id"]
     aimed_at = request.headers.get(DEPLOYMENT_HEADER)
     name = aimed_at or choose_deployment(endpoint["properties"]["traffic"])
     if name is None:
         return _refusal(404, "no_traffic", "The endpoint has no deployment that gets traffic.")
-    deployment = parts.store.get(f"{endpoint_id}/deployments/{name}")
+    deployment = context.store.get(f"{endpoint_id}/deployments/{name}")
     if deployment is None:
         return _refusal(404, "deployment_not_found", f"The endpoint has no deployment {name!r}.")
     mirrored_to = None if aimed_at else choose_mirror(endpoint["properties"]["mirrorTraffic"])
-    if mirrored_to and (shadow := parts.store.get(f"{endpoint_id}/deployments/{mirrored_to}")):
-        parts.mirror.send(_ask_and_record(parts, request, endpoint, shadow))
-    return await _ask_and_record(parts, request, endpoint, deployment)
+    if mirrored_to and (shadow := context.store.get(f"{endpoint_id}/deployments/{mirrored_to}")):
+        context.mirror.send(_ask_and_record(context, request, endpoint, shadow))
+    return await _ask_and_record(context, request, endpoint, deployment)
 
 
 def _find_endpoint(request: Request) -> Document | Response:
     """Find the endpoint that is asked, or the answer that needs none of its deployments."""
-    parts = services(request)
-    endpoint = parts.store.get(f"{parts.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}")
+    context = context_of(request)
+    endpoint = context.store.get(f"{context.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}")
     # An endpoint on Kubernetes is found at its cluster's host only, and the others at their own.
     if endpoint is None or urlsplit(endpoint["properties"]["scoringUri"] or "").hostname != request.url.hostname:
         return _refusal(404, "not_found", "There is no such endpoint.")
     if request.path_params["path"] == "" and request.method == "GET":
         return PlainTextResponse("Healthy")
-    if not _may_ask(parts, endpoint, request.headers.get("authorization", "")):
+    if not _may_ask(context, endpoint, request.headers.get("authorization", "")):
         return _refusal(401, "key_auth_access_denied", "Access denied.")
     return endpoint
 
@@ -76,37 +76,37 @@ def choose_deployment(traffic: dict[str, int]) -> str | None:
     return random.choices(list(traffic), list(traffic.values()))[0]  # noqa: S311 - a load balancer's dice
 
 
-def _may_ask(parts: Services, endpoint: Document, authorization: str) -> bool:
+def _may_ask(context: Context, endpoint: Document, authorization: str) -> bool:
     scheme, _, credential = authorization.partition(" ")
     if scheme.lower() != "bearer":
         return False
     properties = endpoint["properties"]
     if properties["authMode"] == "Key":
-        keys = parts.store.get_keys(endpoint["id"])
+        keys = context.store.get_keys(endpoint["id"])
         assert keys is not None  # noqa: S101 - made with the endpoint
         return any(secrets.compare_digest(credential.encode(), key.encode()) for key in (keys.primary, keys.secondary))
     audiences = SCORING_AUDIENCES if properties["authMode"] == "AADToken" else (properties["scoringUri"],)
-    return parts.tokens.is_valid(credential, audiences)
+    return context.tokens.is_valid(credential, audiences)
 
 
-async def _ask_and_record(parts: Services, request: Request, endpoint: Document, deployment: Document) -> Response:
+async def _ask_and_record(context: Context, request: Request, endpoint: Document, deployment: Document) -> Response:
     """Ask a deployment; of managed endpoints Azure Monitor is told."""
     if endpoint["properties"]["compute"]:
-        return await _forward(parts, request, deployment, on_kubernetes=True)
+        return await _forward(context, request, deployment, on_kubernetes=True)
     started = time.perf_counter()
-    response = await _forward(parts, request, deployment, on_kubernetes=False)
+    response = await _forward(context, request, deployment, on_kubernetes=False)
     answered = DEPLOYMENT_HEADER in response.headers
     model_status = int(response.headers.get(MODEL_STATUS_HEADER, response.status_code)) if answered else None
     seconds = time.perf_counter() - started
-    parts.metrics.record(endpoint["id"], deployment["name"], response.status_code, model_status, seconds)
+    context.metrics.record(endpoint["id"], deployment["name"], response.status_code, model_status, seconds)
     return response
 
 
-async def _forward(parts: Services, request: Request, deployment: Document, *, on_kubernetes: bool) -> Response:
+async def _forward(context: Context, request: Request, deployment: Document, *, on_kubernetes: bool) -> Response:
     seconds = duration_seconds(deployment["properties"]["requestSettings"]["requestTimeout"])
     try:
         async with asyncio.timeout(seconds):
-            answer = await _ask(parts, request, deployment, seconds)
+            answer = await _ask(context, request, deployment, seconds)
     except (TimeoutError, httpx.TimeoutException):
         status = 504 if on_kubernetes else 408
         return _refusal(status, "request_timeout", "The model took longer than the deployment's requestTimeout.")
@@ -128,13 +128,13 @@ async def _forward(parts: Services, request: Request, deployment: Document, *, o
     return Response(answer.content, 424, headers)
 
 
-async def _ask(parts: Services, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:
+async def _ask(context: Context, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:
     """Let a deployment's container answer, or what was ordered in its place; None if there is no container."""
     content = await request.body()
-    with parts.servers.asking(deployment["id"]) as server:
+    with context.servers.asking(deployment["id"]) as server:
         if server is None:
             return None
-        behaviour = parts.behaviours.next(request.path_params["endpoint"], deployment["name"])
+        behaviour = context.behaviours.next(request.path_params["endpoint"], deployment["name"])
         if behaviour:
             await asyncio.sleep(behaviour.delay_seconds)
             if behaviour.status is not None:

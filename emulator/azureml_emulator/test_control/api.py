@@ -17,7 +17,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from azureml_emulator.arm.errors import ArmError, bad_request
-from azureml_emulator.context import Services, services
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import datastores, workspaces
 from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.test_control.behaviours import behaviour_from_dict
@@ -66,67 +66,67 @@ class RequireControlToken:
         await self._app(scope, receive, send)
 
 
-async def reset(parts: Services) -> None:
+async def reset(context: Context) -> None:
     """Leave a fresh workspace, with no blobs: as after a start with a new state folder, but for tokens and ports.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
     """
-    parts.faults.set([])
-    parts.behaviours.set([])
-    parts.tokens.reset()
-    await parts.mirror.close()
-    await parts.operations.clear()
-    await parts.servers.clear()
-    await parts.jobs.clear()
+    context.faults.set([])
+    context.behaviours.set([])
+    context.tokens.reset()
+    await context.mirror.close()
+    await context.operations.clear()
+    await context.servers.clear()
+    await context.jobs.clear()
     # At once: nobody must find no workspace.
-    parts.store.clear()
-    parts.records.clear()
-    workspaces.create(parts.store, parts.settings, parts.blobs.account)
-    await parts.blobs.clear()
-    await datastores.create_containers(parts.blobs)
-    parts.metrics.clear()
-    parts.recorder.clear()
+    context.store.clear()
+    context.records.clear()
+    workspaces.create(context.store, context.settings, context.blobs.account)
+    await context.blobs.clear()
+    await datastores.create_containers(context.blobs)
+    context.metrics.clear()
+    context.recorder.clear()
 
 
 async def reset_state(request: Request) -> Response:
     """Start anew."""
-    await reset(services(request))
+    await reset(context_of(request))
     return Response(status_code=204)
 
 
 async def list_requests(request: Request) -> Response:
     """Tell which requests came."""
-    return JSONResponse({"value": [recorded.to_dict() for recorded in services(request).recorder.requests]})
+    return JSONResponse({"value": [recorded.to_dict() for recorded in context_of(request).recorder.requests]})
 
 
 async def clear_requests(request: Request) -> Response:
     """Forget which requests came."""
-    services(request).recorder.clear()
+    context_of(request).recorder.clear()
     return Response(status_code=204)
 
 
 async def set_faults(request: Request) -> Response:
     """Replace the fault plan."""
-    services(request).faults.set(await _read_list(request, fault_from_dict))
+    context_of(request).faults.set(await _read_list(request, fault_from_dict))
     return Response(status_code=204)
 
 
 async def set_behaviours(request: Request) -> Response:
     """Replace how deployments answer in place of their models."""
-    services(request).behaviours.set(await _read_list(request, behaviour_from_dict))
+    context_of(request).behaviours.set(await _read_list(request, behaviour_from_dict))
     return Response(status_code=204)
 
 
 async def release_operations(request: Request) -> Response:
     """Let the operations go on that a fault holds in progress."""
-    services(request).operations.release()
+    context_of(request).operations.release()
     return Response(status_code=204)
 
 
 async def set_client_secret(request: Request) -> Response:
     """Let the client secret expire, or be good again."""
-    services(request).tokens.secret_expired = bool((await read_body(request)).get("expired"))
+    context_of(request).tokens.secret_expired = bool((await read_body(request)).get("expired"))
     return Response(status_code=204)
 
 

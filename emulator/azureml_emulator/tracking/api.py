@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.arm.resources import PROVIDER
-from azureml_emulator.context import Services
+from azureml_emulator.context import Context
 from azureml_emulator.tracking import artifacts, experiments, model_versions, registered_models, runs
 
 WORKSPACE = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces/{{workspace}}"
@@ -17,18 +17,18 @@ VERSIONS = ("v1.0", "v2.0")
 """Those of Azure ML's MLflow API, which do not differ: clients of MLflow 1 take the first, the others the second."""
 
 
-def routes(parts: Services) -> list[BaseRoute]:
+def routes(context: Context) -> list[BaseRoute]:
     """The routes for clients with a token.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
 
     Returns:
         The routes.
     """
     mlflow = [*experiments.routes, *runs.routes, *registered_models.routes, *model_versions.routes]
     api = [Mount("/api/2.0/mlflow", routes=mlflow), Mount("/api/2.0/preview/mlflow", routes=runs.preview_routes)]
-    only = [Middleware(OnlyWorkspace, workspace_id=parts.settings.workspace_id)]
+    only = [Middleware(OnlyWorkspace, workspace_id=context.settings.workspace_id)]
     return [
         Mount(f"/mlflow/{{api}}{WORKSPACE}", routes=api, middleware=only),
         Mount(f"/artifact/v2.0{WORKSPACE}", routes=artifacts.routes, middleware=only),

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from azureml_emulator.arm.errors import bad_request, not_found
 from azureml_emulator.arm.resources import now
-from azureml_emulator.context import Services, services
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.storage.blobs import ARTIFACT_STORE, BLOB_STORE
 from azureml_emulator.storage.blobs import DATASTORES as CONTAINERS
@@ -75,56 +75,56 @@ def place_of_run(run_id: str) -> Place:
 
 async def list_artifacts(request: Request) -> Response:
     """List all artifacts of a run or upload."""
-    parts, place = services(request), _place(request)
-    return JSONResponse({"value": [_show(place, path) for path in await list_paths(parts, place)]})
+    context, place = context_of(request), _place(request)
+    return JSONResponse({"value": [_show(place, path) for path in await list_paths(context, place)]})
 
 
 async def content_info(request: Request) -> Response:
     """Say where an artifact's content is, with a signature."""
-    parts, place = services(request), _place(request)
+    context, place = context_of(request), _place(request)
     path = request.query_params.get("path", "")
-    if path not in await list_paths(parts, place):
+    if path not in await list_paths(context, place):
         raise not_found(f"{place.origin}/{place.container}/{path}")
-    return JSONResponse(_address(parts, place, path, parts.blobs.sign(place.blob_container)))
+    return JSONResponse(_address(context, place, path, context.blobs.sign(place.blob_container)))
 
 
 async def create(request: Request) -> Response:
     """Say where the content of new artifacts goes, with a signature."""
-    parts, place = services(request), _place(request)
+    context, place = context_of(request), _place(request)
     asked = (await read_body(request)).get("paths")
     if not isinstance(asked, list) or not all(
         isinstance(item, dict) and isinstance(item.get("path"), str) for item in asked
     ):
         raise bad_request("'paths' must be a list of objects with a 'path'.", "paths")
     paths = [item["path"] for item in asked]
-    signature = parts.blobs.sign(place.blob_container)
+    signature = context.blobs.sign(place.blob_container)
     return JSONResponse(
         {
             "artifacts": {path: _show(place, path) for path in paths},
-            "artifactContentInformation": {path: _address(parts, place, path, signature) for path in paths},
+            "artifactContentInformation": {path: _address(context, place, path, signature) for path in paths},
             "errors": {},
         }
     )
 
 
-async def list_paths(parts: Services, place: Place) -> list[str]:
+async def list_paths(context: Context, place: Place) -> list[str]:
     """List the paths of all artifacts in a place.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
         place: The place.
 
     Returns:
         The paths, sorted.
     """
     datastore = f"azureml://datastores/{DATASTORES[place.origin]}/paths"
-    return sorted(await parts.blobs.list_below(f"{datastore}/{place.origin}/{place.container}"))
+    return sorted(await context.blobs.list_below(f"{datastore}/{place.origin}/{place.container}"))
 
 
 def _place(request: Request) -> Place:
     names = request.path_params
     if run_id := names.get("run"):
-        if services(request).runs.get(run_id) is None:
+        if context_of(request).runs.get(run_id) is None:
             raise not_found(f"runs/{run_id}")
         return place_of_run(run_id)
     if names["origin"] not in DATASTORES or names["container"] in (".", ".."):
@@ -143,8 +143,8 @@ def _show(place: Place, path: str) -> Document:
     }
 
 
-def _address(parts: Services, place: Place, path: str, signature: str) -> Document:
-    url = f"{parts.blobs.url(place.blob_container)}/{quote(place.blob(path))}"
+def _address(context: Context, place: Place, path: str, signature: str) -> Document:
+    url = f"{context.blobs.url(place.blob_container)}/{quote(place.blob(path))}"
     return {"contentUri": f"{url}?{signature}", "origin": place.origin, "container": place.container, "path": path}
 
 

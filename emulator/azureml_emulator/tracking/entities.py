@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from azureml_emulator.context import Services
+from azureml_emulator.context import Context
 from azureml_emulator.jobs.runs import Run, Status, experiment_id
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document
@@ -56,42 +56,42 @@ def show_experiment(experiment: Experiment, settings: Settings) -> Document:
     }
 
 
-def show_run(parts: Services, run: Run) -> Document:
+def show_run(context: Context, run: Run) -> Document:
     """Show a run with all that was logged.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
         run: The run.
 
     Returns:
         MLflow's JSON.
     """
     return {
-        "info": {**_info(parts, run), "run_uuid": run.id},
+        "info": {**_info(context, run), "run_uuid": run.id},
         "data": {
-            "metrics": [show_metric(metric) for metric in parts.records.latest_metrics(run.id)],
-            "params": show_labels(parts.records.params(run.id)),
+            "metrics": [show_metric(metric) for metric in context.records.latest_metrics(run.id)],
+            "params": show_labels(context.records.params(run.id)),
             "tags": show_labels(_tags(run)),
         },
-        "inputs": {"dataset_inputs": parts.records.inputs(run.id)},
+        "inputs": {"dataset_inputs": context.records.inputs(run.id)},
     }
 
 
-def searchable(parts: Services, run: Run) -> dict[str, Document]:
+def searchable(context: Context, run: Run) -> dict[str, Document]:
     """Say by what a run is found.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
         run: The run.
 
     Returns:
         Its metrics, params, tags and attributes, by name.
     """
     return {
-        "metrics": {metric.name: metric.value for metric in parts.records.latest_metrics(run.id)},
-        "params": dict(parts.records.params(run.id)),
+        "metrics": {metric.name: metric.value for metric in context.records.latest_metrics(run.id)},
+        "params": dict(context.records.params(run.id)),
         "tags": dict(_tags(run)),
-        "attributes": _info(parts, run),
+        "attributes": _info(context, run),
     }
 
 
@@ -158,16 +158,16 @@ def as_moment(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="microseconds")
 
 
-def _info(parts: Services, run: Run) -> Document:
+def _info(context: Context, run: Run) -> Document:
     return {
         "run_id": run.id,
         "run_name": run.display_name or run.id,
-        "experiment_id": parts.records.ensure_experiment(run.experiment).id,
+        "experiment_id": context.records.ensure_experiment(run.experiment).id,
         "user_id": run.tags.get(USER_TAG, "azureml-emulator"),
         "status": STATUSES.get(run.status, RUNNING),
         "start_time": as_milliseconds(run.started or run.created),
         "end_time": as_milliseconds(run.ended),
-        "artifact_uri": run_uri(parts.settings, run),
+        "artifact_uri": run_uri(context.settings, run),
         "lifecycle_stage": _stage(run.hidden),
     }
 

@@ -179,5 +179,5 @@ def _is_ordered(value: Any) -> bool:
 
 
 def _like(pattern: str) -> re.Pattern[str]:
-    parts = [{"%": ".*", "_": "."}.get(character, re.escape(character)) for character in pattern]
-    return re.compile("".join(parts), re.DOTALL)
+    context = [{"%": ".*", "_": "."}.get(character, re.escape(character)) for character in pattern]
+    return re.compile("".join(context), re.DOTALL)

@@ -17,7 +17,7 @@ from azure.storage.blob import BlobProperties
 
 from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import Transitions
-from azureml_emulator.context import Services
+from azureml_emulator.context import Context
 from azureml_emulator.control_plane import workspaces
 from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
 from azureml_emulator.jobs.context import JobContext
@@ -156,7 +156,7 @@ class App:
     """The app under test.
 
     Attributes:
-        parts: What its handlers work with.
+        context: What its handlers work with.
         http: A client without any token.
         arm: A client for the workspace, signed in.
         clock: The time the tokens see.
@@ -165,7 +165,7 @@ class App:
         data_plane: A client for the workspace at the run history, signed in.
     """
 
-    parts: Services
+    context: Context
     http: httpx.AsyncClient
     arm: httpx.AsyncClient
     clock: Clock
@@ -201,7 +201,7 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     runs = Runs(store.connection)
     runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
     transitions = Transitions(store, settings.settle_seconds)
-    parts = Services(
+    context = Context(
         settings,
         store,
         transitions,
@@ -216,10 +216,10 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     )
     workspaces.create(store, settings, "account")
     for kind in OPERATED_KINDS:
-        kind.define_operations(parts)
+        kind.define_operations(context)
     runner.open({"HTTPS_PROXY": "http://127.0.0.1:1"})
     access_log = StringIO()
-    transport = httpx.ASGITransport(build_app(parts, access_log), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(build_app(context, access_log), raise_app_exceptions=False)
     signed_in = {"authorization": f"Bearer {tokens.issue('https://management.azure.com')}"}
     base = f"https://management.azure.com{settings.workspace_id}/"
     history = f"https://eastus.api.azureml.ms/history/v1.0{settings.workspace_id}/"
@@ -229,8 +229,8 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
         httpx.AsyncClient(transport=transport, base_url=base, headers=signed_in) as arm,
         httpx.AsyncClient(transport=transport, base_url=history, headers=for_data_plane) as data_plane,
     ):
-        yield App(parts, http, arm, clock, access_log, blobs, data_plane)
-    await parts.mirror.close()
-    await parts.operations.close()
+        yield App(context, http, arm, clock, access_log, blobs, data_plane)
+    await context.mirror.close()
+    await context.operations.close()
     await runner.close()
     await servers.close()

@@ -41,9 +41,9 @@ async def register_code(app: App, **properties: object) -> str:
 
 
 async def fetch(app: App, asset_id: str, uri: str, folder: Path) -> Path:
-    asset = app.parts.store.get(asset_id)
+    asset = app.context.store.get(asset_id)
     assert asset
-    return await asset_integrity.fetch(app.parts.store, app.blobs, asset, uri, folder)
+    return await asset_integrity.fetch(app.context.store, app.blobs, asset, uri, folder)
 
 
 def change(app: App, how: str) -> None:
@@ -86,10 +86,10 @@ async def test_a_changed_model_fails_the_deployment_in_words_and_is_not_run(app:
     environment = {"image": "i", "condaFile": "dependencies: [python, pip]"}
     await put("environments/e/versions/1", json={"properties": environment})
     endpoint = await put("onlineEndpoints/digits", json={"location": "eastus", "properties": {"authMode": "Key"}})
-    await app.parts.operations.wait(operation_id(endpoint.headers["azure-asyncoperation"]))
+    await app.context.operations.wait(operation_id(endpoint.headers["azure-asyncoperation"]))
     app.blobs.put(f"{MODEL}/model.pkl", "evil")
 
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     deployment = {
         "codeConfiguration": {"codeId": f"{workspace}/codes/c/versions/1", "scoringScript": "score.py"},
         "environmentId": f"{workspace}/environments/e/versions/1",
@@ -98,12 +98,12 @@ async def test_a_changed_model_fails_the_deployment_in_words_and_is_not_run(app:
     }
     body = {"location": "eastus", "properties": deployment, "sku": {"name": "Default", "capacity": 1}}
     started = await put("onlineEndpoints/digits/deployments/blue", json=body)
-    await app.parts.operations.wait(operation_id(started.headers["azure-asyncoperation"]))
+    await app.context.operations.wait(operation_id(started.headers["azure-asyncoperation"]))
 
     shown = (await app.arm.get(started.headers["azure-asyncoperation"])).json()
     assert shown["status"] == "Failed"
     assert "the files of models m:1" in shown["error"]["message"]
-    assert list((app.parts.settings.state_dir / "deployments").rglob("model.pkl")) == []
+    assert list((app.context.settings.state_dir / "deployments").rglob("model.pkl")) == []
 
 
 def operation_id(location: str) -> str:

@@ -47,7 +47,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def test_an_answer_before_the_effect(app: App) -> None:
-    app.parts.faults.set([Answer(method="PUT", status=429, headers={"Retry-After": "7"})])
+    app.context.faults.set([Answer(method="PUT", status=429, headers={"Retry-After": "7"})])
 
     answer = await app.arm.put("models/a/versions/1", json=MODEL)
 
@@ -57,7 +57,7 @@ async def test_an_answer_before_the_effect(app: App) -> None:
 
 
 async def test_an_answer_after_the_effect(app: App) -> None:
-    app.parts.faults.set([Answer(method="PUT", status=500, after_effect=True)])
+    app.context.faults.set([Answer(method="PUT", status=500, after_effect=True)])
 
     answer = await app.arm.put("models/a/versions/1", json=MODEL)
 
@@ -66,7 +66,7 @@ async def test_an_answer_after_the_effect(app: App) -> None:
 
 
 async def test_an_answer_of_ones_own(app: App) -> None:
-    app.parts.faults.set([Answer(status=200, body="<html>", headers={"Content-Type": "text/html"})])
+    app.context.faults.set([Answer(status=200, body="<html>", headers={"Content-Type": "text/html"})])
 
     answer = await app.arm.get("models")
 
@@ -74,10 +74,10 @@ async def test_an_answer_of_ones_own(app: App) -> None:
 
 
 async def test_a_late_answer(app: App) -> None:
-    app.parts.faults.set([Delay(seconds=0.01)])
+    app.context.faults.set([Delay(seconds=0.01)])
     assert (await app.arm.get("models")).status_code == 200
 
-    app.parts.faults.set([Delay(method="PUT", seconds=600)])
+    app.context.faults.set([Delay(method="PUT", seconds=600)])
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await app.arm.put("models/a/versions/1", json=MODEL)
@@ -86,14 +86,14 @@ async def test_a_late_answer(app: App) -> None:
 
 
 async def test_a_token_expires_for_good_and_the_next_one_works(app: App) -> None:
-    app.parts.faults.set([ExpireToken()])
+    app.context.faults.set([ExpireToken()])
 
     for _ in range(2):
         answer = await app.arm.get("models")
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "ExpiredAuthenticationToken")
         assert "login.microsoftonline.com" in answer.headers["www-authenticate"]
 
-    app.arm.headers["authorization"] = f"Bearer {app.parts.tokens.issue('https://management.azure.com')}"
+    app.arm.headers["authorization"] = f"Bearer {app.context.tokens.issue('https://management.azure.com')}"
     assert (await app.arm.get("models")).status_code == 200
 
 
@@ -101,8 +101,10 @@ async def test_a_key_is_refused_once(app: App) -> None:
     await operation_of(app, await put_endpoint(app))
     await operation_of(app, await deploy(app))
     await operation_of(app, await put_endpoint(app, traffic={"blue": 100}))
-    app.parts.store.put_keys(f"{app.parts.settings.workspace_id}/onlineEndpoints/digits", EndpointKeys("one", "two"))
-    app.parts.faults.set([ExpireToken()])
+    app.context.store.put_keys(
+        f"{app.context.settings.workspace_id}/onlineEndpoints/digits", EndpointKeys("one", "two")
+    )
+    app.context.faults.set([ExpireToken()])
 
     statuses = [
         (await app.http.post(SCORING, json=1, headers={"authorization": "Bearer one"})).status_code for _ in range(2)
@@ -124,14 +126,14 @@ async def test_a_key_is_refused_once(app: App) -> None:
 )
 async def test_an_operation_ends_badly(app: App, fault: EndOperation, status: str, error: object) -> None:
     await operation_of(app, await put_endpoint(app))
-    app.parts.faults.set([fault])
+    app.context.faults.set([fault])
 
     operation = await operation_of(app, await deploy(app))
 
     assert (operation["status"], operation.get("error")) == (status, error)
     deployment = (await app.arm.get("onlineEndpoints/digits/deployments/blue")).json()
     assert deployment["properties"]["provisioningState"] == status
-    assert app.parts.servers.find(deployment["id"]) is None
+    assert app.context.servers.find(deployment["id"]) is None
     # What has never been provisioned is not updated, but deleted and made anew.
     assert (await deploy(app)).status_code == 400
     await operation_of(app, await app.arm.delete("onlineEndpoints/digits/deployments/blue"))
@@ -139,7 +141,7 @@ async def test_an_operation_ends_badly(app: App, fault: EndOperation, status: st
 
 
 async def test_what_is_put_does_not_show_for_a_while(app: App) -> None:
-    app.parts.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits", reads=2)])
+    app.context.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits", reads=2)])
     await operation_of(app, await put_endpoint(app))
 
     answers = [await app.arm.get("onlineEndpoints/Digits") for _ in range(3)]
@@ -149,15 +151,15 @@ async def test_what_is_put_does_not_show_for_a_while(app: App) -> None:
 
 
 async def test_a_new_plan_hides_nothing(app: App) -> None:
-    app.parts.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits")])
+    app.context.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits")])
     await operation_of(app, await put_endpoint(app))
-    app.parts.faults.set([])
+    app.context.faults.set([])
 
     assert (await app.arm.get("onlineEndpoints/digits")).status_code == 200
 
 
 async def test_a_fault_of_operations_does_nothing_to_a_request_that_starts_none(app: App) -> None:
-    app.parts.faults.set([EndOperation(method="GET")])
+    app.context.faults.set([EndOperation(method="GET")])
 
     assert (await app.arm.get("models")).status_code == 200
     assert (await operation_of(app, await put_endpoint(app)))["status"] == "Succeeded"
@@ -165,7 +167,7 @@ async def test_a_fault_of_operations_does_nothing_to_a_request_that_starts_none(
 
 async def test_an_operation_that_leaves_its_resource_alone_fails_alone(app: App) -> None:
     await operation_of(app, await put_endpoint(app))
-    app.parts.faults.set([EndOperation(method="POST", path="*/regenerateKeys")])
+    app.context.faults.set([EndOperation(method="POST", path="*/regenerateKeys")])
 
     answer = await app.arm.post("onlineEndpoints/digits/regenerateKeys", json={"keyType": "Primary"})
 
@@ -186,7 +188,7 @@ async def test_an_operation_that_leaves_its_resource_alone_fails_alone(app: App)
     ],
 )
 async def test_errors_look_like_the_hosts_own(app: App, url: str, status: int, code: str, content_type: str) -> None:
-    app.parts.faults.set([Answer(status=status)])
+    app.context.faults.set([Answer(status=status)])
 
     answer = await app.http.post(url, content=b"x" * 100_000)
 
@@ -282,12 +284,12 @@ async def test_there_is_no_answer(settings: Settings, after_effect: bool, how: s
 
 
 async def test_without_control_nothing_is_recorded_or_hit(app: App, tmp_path: Path) -> None:
-    parts = replace(app.parts, settings=Settings(state_dir=tmp_path))
-    parts.faults.set([Answer(status=503, times=None)])
-    transport = httpx.ASGITransport(build_app(parts, StringIO()))
+    context = replace(app.context, settings=Settings(state_dir=tmp_path))
+    context.faults.set([Answer(status=503, times=None)])
+    transport = httpx.ASGITransport(build_app(context, StringIO()))
     async with httpx.AsyncClient(transport=transport, headers=app.arm.headers) as client:
         answer = await client.get(f"{app.arm.base_url}models")
         control = await client.get("https://control.azureml-emulator.azureml.ms/requests")
 
-    assert (answer.status_code, parts.recorder.requests) == (200, [])
+    assert (answer.status_code, context.recorder.requests) == (200, [])
     assert control.status_code == 501

@@ -25,7 +25,7 @@ def cluster(store: Store) -> Document:
 
 
 async def put_endpoint(app: App, on: str | None, **properties: Any) -> httpx.Response:
-    compute = on and f"{app.parts.settings.workspace_id}/computes/{on}"
+    compute = on and f"{app.context.settings.workspace_id}/computes/{on}"
     body = {"properties": {"authMode": "Key", "compute": compute, **properties}}
     return await app.arm.put("onlineEndpoints/digits", json=body)
 
@@ -36,7 +36,7 @@ async def test_an_endpoint_is_asked_at_its_cluster(app: App) -> None:
 
     assert answer.status_code == 201
     properties = answer.json()["properties"]
-    assert properties["compute"] == f"{app.parts.settings.workspace_id}/computes/k8s"
+    assert properties["compute"] == f"{app.context.settings.workspace_id}/computes/k8s"
     await operation_of(app, answer)
     endpoint = (await app.arm.get("onlineEndpoints/digits")).json()
     assert endpoint["properties"]["scoringUri"] == "https://k8s.eastus.cloudapp.azure.com/api/v1/endpoint/digits/score"
@@ -67,7 +67,7 @@ async def test_endpoints_that_cannot_be(
 @pytest.mark.parametrize(("first", "then"), [("k8s", None), (None, "k8s")])
 async def test_an_endpoint_stays_where_it_is(app: App, first: str | None, then: str | None) -> None:
     operation = (await put_endpoint(app, first)).headers["azure-asyncoperation"]
-    await app.parts.operations.wait(operation.split("/")[-1].split("?")[0])
+    await app.context.operations.wait(operation.split("/")[-1].split("?")[0])
 
     answer = await put_endpoint(app, then)
 

@@ -34,7 +34,7 @@ async def operation_of(app: App, answer: httpx.Response) -> dict[str, Any]:
 
 async def deploy(app: App, name: str = "blue", **changed: Any) -> httpx.Response:
     """PUT a deployment with all the assets it needs."""
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     for path, properties in {
         "models/echo/versions/1": {"modelUri": "azureml://datastores/workspaceblobstore/paths/a"},
         "codes/score/versions/1": {"codeUri": "https://account.blob.core.windows.net/code/src"},
@@ -54,9 +54,9 @@ def serve_at_once(app: App) -> None:
     """Let deployments come up with no server behind them."""
 
     async def come_up(deployment_id: str) -> None:
-        app.parts.store.set_properties(deployment_id, provisioningState="Succeeded")
+        app.context.store.set_properties(deployment_id, provisioningState="Succeeded")
 
-    app.parts.operations.define(online_deployments.PUT, come_up)
+    app.context.operations.define(online_deployments.PUT, come_up)
 
 
 @pytest.mark.anyio
@@ -81,7 +81,7 @@ async def test_an_endpoint_is_busy_until_its_operation_ends(app: App) -> None:
     async def wait(_endpoint: str) -> None:
         await hold.wait()
 
-    app.parts.operations.define("put-online-endpoint", wait)
+    app.context.operations.define("put-online-endpoint", wait)
     first = await put_endpoint(app)
 
     second = await put_endpoint(app)
@@ -189,7 +189,7 @@ async def test_nothing_is_deployed_to_an_endpoint_that_is_being_changed(app: App
     async def wait(_endpoint: str) -> None:
         await hold.wait()
 
-    app.parts.operations.define("put-online-endpoint", wait)
+    app.context.operations.define("put-online-endpoint", wait)
     creating = await put_endpoint(app)
 
     refused = await deploy(app)
@@ -277,7 +277,7 @@ async def test_deleting_an_endpoint_cancels_and_removes_its_deployments(app: App
     async def never(_deployment: str) -> None:
         await asyncio.Event().wait()
 
-    app.parts.operations.define(online_deployments.PUT, never)
+    app.context.operations.define(online_deployments.PUT, never)
     await operation_of(app, await put_endpoint(app))
     creating = await deploy(app)
     assert (await deploy(app)).status_code == 409
@@ -341,7 +341,7 @@ async def test_deployments_that_cannot_be(app: App, changed: dict[str, Any], sta
 @pytest.mark.parametrize("script", ["../score.py", "/score.py"])
 async def test_the_scoring_script_is_in_the_code_folder(app: App, script: str) -> None:
     await operation_of(app, await put_endpoint(app))
-    code = f"{app.parts.settings.workspace_id}/codes/score/versions/1"
+    code = f"{app.context.settings.workspace_id}/codes/score/versions/1"
 
     answer = await deploy(app, codeConfiguration={"codeId": code, "scoringScript": script})
 
@@ -355,7 +355,7 @@ async def test_a_deployment_that_cannot_be_built_fails_with_the_reason(app: App)
         "environments/gpu/versions/1",
         json={"properties": {"image": "an/image", "condaFile": "dependencies: [cudatoolkit=11]"}},
     )
-    environment = f"{app.parts.settings.workspace_id}/environments/gpu/versions/1"
+    environment = f"{app.context.settings.workspace_id}/environments/gpu/versions/1"
 
     operation = await operation_of(app, await deploy(app, environmentId=environment))
 
@@ -365,7 +365,7 @@ async def test_a_deployment_that_cannot_be_built_fails_with_the_reason(app: App)
     assert "cudatoolkit=11" in operation["error"]["message"]
     path = operation["error"]["message"].rpartition("under the path '")[2].removesuffix("'.")
     assert path.startswith("/azureml/ImageLogs/")
-    log = await app.parts.blobs.read(f"https://account.blob.core.windows.net{path}")
+    log = await app.context.blobs.read(f"https://account.blob.core.windows.net{path}")
     assert log is not None
     assert b"cudatoolkit=11" in log
     deployment = (await app.arm.get("onlineEndpoints/digits/deployments/blue")).json()
@@ -384,7 +384,7 @@ async def test_logs_are_the_end_of_the_servers_output(app: App) -> None:
     await operation_of(app, await deploy(app))
     url = "onlineEndpoints/digits/deployments/blue/getLogs"
     assert (await app.arm.post(url, json={})).json() == {"content": ""}
-    log = app.parts.servers.log(f"{app.parts.settings.workspace_id}/onlineEndpoints/digits/deployments/blue")
+    log = app.context.servers.log(f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/blue")
     log.parent.mkdir(parents=True)
     log.write_text("one\ntwo\nthree\n")
 
@@ -417,7 +417,7 @@ def fail_first(app: App, kind: str) -> None:
         for error in outcomes:
             raise error
 
-    app.parts.operations.define(kind, work)
+    app.context.operations.define(kind, work)
 
 
 def refusal(answer: httpx.Response) -> str:

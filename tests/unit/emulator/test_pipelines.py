@@ -119,7 +119,7 @@ async def test_a_nodes_settings_count(app: App) -> None:
             "three": node(component, computeId="${{parent.inputs.where}}"),
         },
         inputs={"where": {"jobInputType": "literal", "value": "k8s"}},
-        settings={"default_compute": f"{app.parts.settings.workspace_id}/computes/cpu-cluster"},
+        settings={"default_compute": f"{app.context.settings.workspace_id}/computes/cpu-cluster"},
     )
 
     nodes = await children(app, "p")
@@ -176,7 +176,7 @@ async def test_a_failure_may_end_everything(app: App) -> None:
         "fail": "Failed",
         "wait": "Canceled",
     }
-    assert not processes_of(app.parts.settings.state_dir)
+    assert not processes_of(app.context.settings.state_dir)
 
 
 async def test_cancelling_a_pipeline_ends_its_nodes(app: App) -> None:
@@ -189,11 +189,11 @@ async def test_cancelling_a_pipeline_ends_its_nodes(app: App) -> None:
     await wait_for_status(app, running["runId"], "Running")
     assert (await children(app, "p"))["show"]["status"] == "NotStarted"
 
-    await app.parts.jobs.cancel("p")
+    await app.context.jobs.cancel("p")
 
     assert (await get_run(app, "p"))["status"] == "Canceled"
     assert {child["status"] for child in (await children(app, "p")).values()} == {"Canceled"}
-    assert not processes_of(app.parts.settings.state_dir)
+    assert not processes_of(app.context.settings.state_dir)
 
 
 async def test_pipelines_may_have_pipelines(app: App) -> None:

@@ -82,7 +82,7 @@ class TestEndpoints:
 
     async def test_a_cluster_has_no_quota(self, app: App) -> None:
         serve_at_once(app)
-        compute = f"{app.parts.settings.workspace_id}/computes/k8s"
+        compute = f"{app.context.settings.workspace_id}/computes/k8s"
         await operation_of(app, await put_endpoint(app, compute=compute))
         kind: dict[str, Any] = {"endpointComputeType": "Kubernetes"}
 

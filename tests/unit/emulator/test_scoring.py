@@ -34,7 +34,7 @@ async def serve(
     mirror_traffic: dict[str, int] | None = None,
     url: str = URL,
 ) -> None:
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     endpoint = f"{workspace}/onlineEndpoints/digits"
     compute = f"{workspace}/computes/k8s" if url == CLUSTER_URL else None
     properties = {
@@ -44,12 +44,12 @@ async def serve(
         "mirrorTraffic": mirror_traffic or {},
         "scoringUri": f"{url}/score",
     }
-    app.parts.store.put(new_resource(endpoint, properties))
-    app.parts.store.put_keys(endpoint, EndpointKeys("first", "second"))
+    app.context.store.put(new_resource(endpoint, properties))
+    app.context.store.put_keys(endpoint, EndpointKeys("first", "second"))
     for name in ("blue", "silent"):
         settings = {"requestSettings": {"requestTimeout": "PT5S"}}
-        app.parts.store.put(new_resource(f"{endpoint}/deployments/{name}", settings))
-    await app.parts.servers.replace(f"{endpoint}/deployments/blue", FakeServer(answer))  # type: ignore[arg-type]
+        app.context.store.put(new_resource(f"{endpoint}/deployments/{name}", settings))
+    await app.context.servers.replace(f"{endpoint}/deployments/blue", FakeServer(answer))  # type: ignore[arg-type]
 
 
 def echo(request: httpx.Request) -> httpx.Response:
@@ -110,7 +110,7 @@ async def test_nothing_is_read_of_who_may_not_ask(app: App) -> None:
 
 @pytest.mark.anyio
 async def test_tokens_open_endpoints_of_their_mode(app: App) -> None:
-    tokens = app.parts.tokens
+    tokens = app.context.tokens
     await serve(app, echo, auth_mode="AADToken")
     assert (await ask(app, tokens.issue("https://ml.azure.com"))).status_code == 200
     assert (await ask(app, tokens.issue("https://management.azure.com"))).status_code == 401
@@ -119,7 +119,7 @@ async def test_tokens_open_endpoints_of_their_mode(app: App) -> None:
     await serve(app, echo, auth_mode="AMLToken")
     token = (await app.arm.post("onlineEndpoints/digits/token")).json()["accessToken"]
     assert (await ask(app, token)).status_code == 200
-    app.clock.now += app.parts.settings.token_seconds
+    app.clock.now += app.context.settings.token_seconds
     assert (await ask(app, token)).status_code == 401
 
 
@@ -213,12 +213,12 @@ async def test_a_server_that_has_to_go_answers_first(app: App, goes: str) -> Non
     await serve(app, echo)
     server = FakeServer(echo)
     server.client = httpx.AsyncClient(transport=Slow(), base_url="http://inference")
-    deployment = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
-    await app.parts.servers.replace(deployment, server)
+    deployment = f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
+    await app.context.servers.replace(deployment, server)
     answer = asyncio.create_task(ask(app))
     async with asyncio.timeout(10):
         await asked.wait()
-        servers = app.parts.servers
+        servers = app.context.servers
         end = servers.stop(deployment) if goes == "deleted" else servers.replace(deployment, FakeServer(echo))
         ending = asyncio.create_task(end)
         await asyncio.sleep(0)
@@ -239,13 +239,13 @@ async def test_the_traffic_that_counts_is_that_when_the_request_has_come(app: Ap
     async def slowly() -> AsyncIterator[bytes]:
         yield b"[1"
         # While the client is sending, its deployment goes.
-        endpoint = app.parts.store.get(f"{app.parts.settings.workspace_id}/onlineEndpoints/digits")
+        endpoint = app.context.store.get(f"{app.context.settings.workspace_id}/onlineEndpoints/digits")
         assert endpoint is not None
-        app.parts.store.set_properties(endpoint["id"], traffic={"green": 100})
-        app.parts.store.delete(f"{endpoint['id']}/deployments/blue")
+        app.context.store.set_properties(endpoint["id"], traffic={"green": 100})
+        app.context.store.delete(f"{endpoint['id']}/deployments/blue")
         settings = {"requestSettings": {"requestTimeout": "PT5S"}}
-        app.parts.store.put(new_resource(f"{endpoint['id']}/deployments/green", settings))
-        await app.parts.servers.replace(f"{endpoint['id']}/deployments/green", FakeServer(echo))
+        app.context.store.put(new_resource(f"{endpoint['id']}/deployments/green", settings))
+        await app.context.servers.replace(f"{endpoint['id']}/deployments/green", FakeServer(echo))
         yield b"]"
 
     answer = await app.http.post(f"{URL}/score", content=slowly(), headers={"authorization": "Bearer first"})
