@@ -34,7 +34,7 @@ from azureml_emulator.info import (
     write_federated_token,
     write_info,
 )
-from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.machine import processes

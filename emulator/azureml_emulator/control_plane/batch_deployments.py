@@ -17,8 +17,8 @@ from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.control_plane.online_endpoints import NAME_PATTERN, NAME_RULE
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
-from azureml_emulator.jobs.context import find_asset
 from azureml_emulator.jobs.specs import read_variables
 from azureml_emulator.store import Document
 

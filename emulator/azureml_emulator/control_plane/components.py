@@ -15,7 +15,7 @@ from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.assets import AssetKind
 from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.lookup import arm_path, parent
-from azureml_emulator.jobs.context import DEFAULT_VERSION, newest_version
+from azureml_emulator.jobs.assets import DEFAULT_VERSION, newest_version
 from azureml_emulator.jobs.graph import read_component_graph
 from azureml_emulator.jobs.specs import check_io_name, check_text, read_variables
 from azureml_emulator.store import Document

@@ -14,8 +14,8 @@ from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
-from azureml_emulator.jobs.context import find_asset
 from azureml_emulator.jobs.delivery import locate_input, place_of
 from azureml_emulator.jobs.expressions import expressions_in
 from azureml_emulator.jobs.graph import Graph

@@ -19,7 +19,7 @@ from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.jobs import NAME_PATTERN, NAME_RULE, submit_job
 from azureml_emulator.control_plane.lookup import check_name
 from azureml_emulator.hosts import scoring_requests
-from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.graph import Graph, Node
 from azureml_emulator.jobs.pipeline import PipelineSpec, read_pipeline_job
 from azureml_emulator.jobs.specs import DATA_TYPES, Data, read_inputs, read_output, read_variables

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.jobs import delivery
-from azureml_emulator.jobs.context import JobContext, find_asset
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.environments import find_python
 from azureml_emulator.jobs.expressions import render_command
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, shipped
 from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import CommandSpec

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from azureml_emulator.arm.errors import ArmError, bad_request
-from azureml_emulator.jobs.context import JobContext, find_asset
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.expressions import substitute
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runs import Run
 from azureml_emulator.jobs.specs import DATA_TYPES, Data, Value
 from azureml_emulator.storage import asset_integrity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.scoring import environments
 from azureml_emulator.store import Document, Store
 

@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from azureml_emulator.arm.errors import bad_request, not_emulated
 from azureml_emulator.arm.resources import object_in
-from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.expressions import EXPRESSION, expressions_in, substitute
 from azureml_emulator.jobs.specs import (
     CommandSpec,

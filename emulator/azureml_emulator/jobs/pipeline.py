@@ -14,8 +14,8 @@ from pathlib import Path
 
 from azureml_emulator.arm.errors import ArmError, bad_request
 from azureml_emulator.arm.resources import now, object_in
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
-from azureml_emulator.jobs.context import JobContext, find_asset
 from azureml_emulator.jobs.delivery import place_of
 from azureml_emulator.jobs.graph import (
     Condition,
@@ -28,6 +28,7 @@ from azureml_emulator.jobs.graph import (
     read_graph,
     resolve,
 )
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.logs import PIPELINE_LOG
 from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import DATA_TYPES, CommandSpec, Data, Value, read_inputs, read_output

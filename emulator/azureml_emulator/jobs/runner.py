@@ -13,7 +13,7 @@ from pathlib import Path
 
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.jobs.command import TimedOut, run_command
-from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.pipeline import PipelineSpec, run_pipeline
 from azureml_emulator.jobs.runs import Run, Status, experiment_id
 from azureml_emulator.jobs.specs import CommandSpec

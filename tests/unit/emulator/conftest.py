@@ -20,7 +20,7 @@ from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.context import Context
 from azureml_emulator.control_plane import workspaces
 from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
-from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.machine.certificates import Certificates

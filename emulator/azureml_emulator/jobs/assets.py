@@ -1,30 +1,13 @@
-"""What jobs work with, and how they find the assets they refer to."""
+"""Find the assets that jobs refer to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.arm.resources import PROVIDER
-from azureml_emulator.jobs.runs import Runs
-from azureml_emulator.settings import Settings
-from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import Document, Store
-from azureml_emulator.tokens import Tokens
 
 DEFAULT_VERSION = "azureml_default"
 """How clients ask for a component's default version."""
-
-
-@dataclass(frozen=True)
-class JobContext:
-    """The parts of one running emulator that jobs need."""
-
-    settings: Settings
-    store: Store
-    blobs: Blobs
-    tokens: Tokens
-    runs: Runs
 
 
 def find_asset(store: Store, reference: str, *collections: str) -> Document:
