@@ -29,7 +29,7 @@ from azureml_emulator.control_plane.provisioning import (
 from azureml_emulator.control_plane.quota import check_quota
 from azureml_emulator.machine import processes
 from azureml_emulator.scoring.build_logs import keep_build_log
-from azureml_emulator.scoring.deployments import bring_up, find_asset
+from azureml_emulator.scoring.deployer import Deployer, find_asset
 from azureml_emulator.store import Document
 
 TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
@@ -44,9 +44,7 @@ def define_operations(context: Context) -> None:
     Args:
         context: The emulator.
     """
-
-    async def finish_put(deployment_id: str) -> None:
-        await bring_up(context, deployment_id)
+    deployer = Deployer(context.store, context.blobs, context.servers, instant=context.settings.scoring == "instant")
 
     async def finish_delete(deployment_id: str) -> None:
         _refuse_with_traffic(context, deployment_id)
@@ -56,7 +54,7 @@ def define_operations(context: Context) -> None:
     async def explain(error: ArmError) -> ArmError:
         return without_code(await keep_build_log(context.blobs, error))
 
-    context.operations.define(PUT, finish_put, explain)
+    context.operations.define(PUT, deployer.deploy, explain)
     context.operations.define(DELETE, finish_delete)
 
 
@@ -151,10 +149,10 @@ def _references(properties: Document) -> Document:
 
 def _check_assets(context: Context, properties: Document) -> None:
     """Look for all that a deployment refers to; without code and environment, the model must bring both."""
-    model = find_asset(context, properties["model"]) if properties["model"] else None
+    model = find_asset(context.store, properties["model"]) if properties["model"] else None
     if properties["codeConfiguration"]:
-        find_asset(context, properties["environmentId"])
-        find_asset(context, properties["codeConfiguration"]["codeId"])
+        find_asset(context.store, properties["environmentId"])
+        find_asset(context.store, properties["codeConfiguration"]["codeId"])
         return
     model_type = model["properties"]["modelType"] if model else None
     if model_type == "triton_model":
