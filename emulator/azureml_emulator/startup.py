@@ -57,7 +57,7 @@ from azureml_emulator.tracking.records import Records
 
 PARENT_POLL_SECONDS = 0.25
 LOCK_SECONDS = 5.0
-"""A little longer than the leash of a killed emulator's Azurite takes."""
+"""A little longer than the watchdog of a killed emulator's Azurite takes."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Clean up after an emulator that was killed: processes that lost their leash, and its temporary folder.
+"""Clean up after an emulator that was killed: processes that lost their watchdog, and its temporary folder.
 
 The emulator starts it first of all. The kernel closes its stdin when the emulator ends, however it ends. Standard
 library only: it is run as a script.
@@ -16,8 +16,8 @@ VARIABLE = "AZUREML_EMULATOR_CHILD"
 """In the environment of whatever an emulator starts: which emulator, and which of its children."""
 THROW_AWAY_MARK = "throw-away"
 """A file that tells the folder of an emulator that keeps nothing from a state folder that somebody wants to keep."""
-LEASH_SECONDS = 6.0
-"""How long leashes have to end what they hold; they kill after three seconds."""
+WATCHDOG_SECONDS = 6.0
+"""How long watchdogs have to end their process groups; they kill after three seconds."""
 END_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
@@ -31,7 +31,7 @@ def main(run: str, state_dir: Path) -> None:
     """
     while os.read(sys.stdin.fileno(), 512):
         pass
-    deadline = time.monotonic() + LEASH_SECONDS
+    deadline = time.monotonic() + WATCHDOG_SECONDS
     while find_processes(run) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     end_processes(run)

@@ -13,7 +13,7 @@ from typing import IO
 from azureml_emulator.machine import janitor
 from azureml_emulator.machine.child_environment import package_environment
 
-LEASH = Path(__file__).with_name("watchdog.py")
+WATCHDOG = Path(__file__).with_name("watchdog.py")
 JANITOR = Path(janitor.__file__)
 RUN = uuid.uuid4().hex
 """How the marks of this emulator's processes begin; see janitor.py."""
@@ -41,7 +41,7 @@ class ChildProcess:
         cwd: Path | None = None,
         lock: IO[str] | None = None,
     ) -> ChildProcess:
-        """Start a command on a leash (see leash.py).
+        """Start a command on a watchdog (see watchdog.py).
 
         Args:
             command: The program and its arguments.
@@ -60,16 +60,16 @@ class ChildProcess:
                 sys.executable,
                 "-I",
                 "-S",
-                LEASH,
+                WATCHDOG,
                 *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 env={**(package_environment() if env is None else env), janitor.VARIABLE: mark},
                 cwd=cwd,
-                # The leash keeps it open; the command does not inherit it.
+                # The watchdog keeps it open; the command does not inherit it.
                 pass_fds=(lock.fileno(),) if lock else (),
-                # Whoever kills the emulator's process group must not kill the leash before it has done its work.
+                # Whoever kills the emulator's process group must not kill the watchdog before it has done its work.
                 start_new_session=True,
             )
         return cls(process, mark, log)
@@ -83,7 +83,7 @@ class ChildProcess:
         """Wait until the command has ended, and everything it started.
 
         Returns:
-            Its exit code; negative if its leash was killed, and the command with it.
+            Its exit code; negative if its watchdog was killed, and the command with it.
         """
         code = await self._process.wait()
         if code < 0:
