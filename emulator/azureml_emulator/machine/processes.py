@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
-from azureml_emulator.machine import janitor
+from azureml_emulator.machine import crash_cleanup
 from azureml_emulator.machine.child_environment import package_environment
 
 WATCHDOG = Path(__file__).with_name("watchdog.py")
-JANITOR = Path(janitor.__file__)
+CRASH_CLEANUP = Path(crash_cleanup.__file__)
 RUN = uuid.uuid4().hex
-"""How the marks of this emulator's processes begin; see janitor.py."""
+"""How the marks of this emulator's processes begin; see crash_cleanup.py."""
 
 
 class ChildProcess:
@@ -65,7 +65,7 @@ class ChildProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env={**(package_environment() if env is None else env), janitor.VARIABLE: mark},
+                env={**(package_environment() if env is None else env), crash_cleanup.VARIABLE: mark},
                 cwd=cwd,
                 # The watchdog keeps it open; the command does not inherit it.
                 pass_fds=(lock.fileno(),) if lock else (),
@@ -87,7 +87,7 @@ class ChildProcess:
         """
         code = await self._process.wait()
         if code < 0:
-            await asyncio.to_thread(janitor.end_processes, self._mark)
+            await asyncio.to_thread(crash_cleanup.end_processes, self._mark)
         return code
 
     async def stop(self) -> None:
@@ -110,7 +110,7 @@ class ChildProcess:
 
 @asynccontextmanager
 async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
-    """Have somebody clean up if this process is killed within the block; see janitor.py.
+    """Have somebody clean up if this process is killed within the block; see crash_cleanup.py.
 
     Args:
         state_dir: The emulator's state folder.
@@ -118,7 +118,7 @@ async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
 
     async def start() -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", JANITOR, RUN, state_dir),
+            *(sys.executable, "-I", "-S", CRASH_CLEANUP, RUN, state_dir),
             stdin=asyncio.subprocess.PIPE,
             # Whoever reads the emulator's output must not wait for the end of this.
             stdout=asyncio.subprocess.DEVNULL,

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from azureml_emulator.info import LOCK_NAME
-from azureml_emulator.machine import janitor
+from azureml_emulator.machine import crash_cleanup
 
 PREFIX = "azureml-emulator-"
-MARK = janitor.THROW_AWAY_MARK
+MARK = crash_cleanup.THROW_AWAY_MARK
 
 
 @contextmanager
