@@ -41,8 +41,8 @@ from azureml_emulator.machine import processes
 from azureml_emulator.machine.certificates import Certificates, make_certificates
 from azureml_emulator.machine.connection_limits import Connections, Limits, affordable_connections
 from azureml_emulator.machine.connections import TlsGate
+from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 from azureml_emulator.machine.locks import locked
-from azureml_emulator.machine.ownership import refuse_foreign
 from azureml_emulator.machine.proxy import running_proxy
 from azureml_emulator.scoring.inference_server import InferenceServers
 from azureml_emulator.scoring.metrics import RequestMetrics
@@ -200,7 +200,7 @@ async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
     """Make the state folder and hold it: one emulator each."""
     with making(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)
-        refuse_foreign(state_dir)
+        refuse_writable_by_others(state_dir)
         (state_dir / LOCK_NAME).touch()
     async with AsyncExitStack() as stack:
         try:

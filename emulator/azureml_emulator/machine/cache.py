@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from azureml_emulator.errors import making
+from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 from azureml_emulator.machine.locks import locked
-from azureml_emulator.machine.ownership import refuse_foreign
 
 
 def cache_root() -> Path:
@@ -40,12 +40,12 @@ async def cached_folder(folder: Path, make: Callable[[Path], Awaitable[None]]) -
         EmulatorError: If another user could have made or changed it: programs in it are run.
     """
     if folder.exists():
-        refuse_foreign(folder.parent)
-        refuse_foreign(folder)
+        refuse_writable_by_others(folder.parent)
+        refuse_writable_by_others(folder)
         return folder
     with making(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    refuse_foreign(folder.parent)
+    refuse_writable_by_others(folder.parent)
     async with locked(folder.with_name(f"{folder.name}.lock")):
         if folder.exists():
             return folder

@@ -9,7 +9,7 @@ from pathlib import Path
 from azureml_emulator.errors import EmulatorError
 
 
-def refuse_foreign(folder: Path) -> None:
+def refuse_writable_by_others(folder: Path) -> None:
     """Refuse a folder that other users can write into.
 
     Args:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from azureml_emulator.cli import main
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.machine.cache import cached_folder
-from azureml_emulator.machine.ownership import refuse_foreign
+from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 
 
 async def make(folder: Path) -> None:
@@ -42,9 +42,9 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest
     if os.getuid() == 0:
         os.chown(tmp_path, 4321, -1)
     owner = tmp_path.stat().st_uid
-    refuse_foreign(tmp_path)  # the superuser's own business
+    refuse_writable_by_others(tmp_path)  # the superuser's own business
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
 
     with pytest.raises(EmulatorError, match="belongs to another user: name another folder"):
-        refuse_foreign(tmp_path)
-    refuse_foreign(Path("/"))
+        refuse_writable_by_others(tmp_path)
+    refuse_writable_by_others(Path("/"))
