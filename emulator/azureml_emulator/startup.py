@@ -39,9 +39,9 @@ from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.machine import processes
 from azureml_emulator.machine.certificates import Certificates, make_certificates
-from azureml_emulator.machine.connection_limits import Connections, Limits, affordable_connections
-from azureml_emulator.machine.connections import TlsGate
+from azureml_emulator.machine.connection_limits import ConnectionTable, Limits, affordable_connections
 from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
+from azureml_emulator.machine.http_protocol import TlsGate
 from azureml_emulator.machine.locks import locked
 from azureml_emulator.machine.proxy import running_proxy
 from azureml_emulator.scoring.inference_server import InferenceServers
@@ -224,7 +224,7 @@ async def _web_server(app: ASGIApp, certificates: Certificates, limits: Limits) 
     """Serve the app with TLS on a free port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.chain, certificates.key)
-    gate = partial(TlsGate, limits=limits, table=Connections(limits.connections), context=context)
+    gate = partial(TlsGate, limits=limits, table=ConnectionTable(limits.connections), context=context)
     # asyncio switches Nagle's algorithm off only where the protocol is named: with it, each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))

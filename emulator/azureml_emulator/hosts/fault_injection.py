@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from azureml_emulator.arm.operations import Outcome, Status, intended_outcome
 from azureml_emulator.host_names import MANAGEMENT_HOST
 from azureml_emulator.hosts.errors import host_error
-from azureml_emulator.machine.connections import connection_of
+from azureml_emulator.machine.http_protocol import connection_of
 from azureml_emulator.test_control.faults import (
     Answer,
     Delay,

@@ -58,7 +58,7 @@ class Activity(Enum):
     BUSY = "a request is being answered"
 
 
-class Connections:
+class ConnectionTable:
     """The connections of one server; when there are too many, the one that was silent longest gives way."""
 
     def __init__(self, most: int) -> None:

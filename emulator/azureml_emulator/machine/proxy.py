@@ -10,8 +10,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from azureml_emulator.machine.connection_limits import Activity, Connections, Limits
-from azureml_emulator.machine.connections import reset
+from azureml_emulator.machine.connection_limits import Activity, ConnectionTable, Limits
+from azureml_emulator.machine.http_protocol import reset
 
 LINGER_SECONDS = 2.0
 """How long a client may still take what it was sent when the server has ended the connection."""
@@ -63,7 +63,7 @@ async def running_proxy(*, app_port: int, blob_port: int, limits: Limits | None 
     """
     limits = limits or Limits()
     # More than the servers behind it: those that opened a tunnel and say nothing give way first.
-    table = Connections(2 * limits.connections)
+    table = ConnectionTable(2 * limits.connections)
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,7 +117,7 @@ async def _read_connect(
 
 
 async def _tunnel(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, table: Connections, limits: Limits
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, table: ConnectionTable, limits: Limits
 ) -> None:
     writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
     # A tunnel in which nothing was said yet costs no connection behind it.

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from azureml_emulator.hosts.errors import host_error
 from azureml_emulator.hosts.fault_injection import FaultInjection
 from azureml_emulator.hosts.routes import build_app
-from azureml_emulator.machine.connections import EXTENSION
+from azureml_emulator.machine.http_protocol import EXTENSION
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import EndpointKeys
 from azureml_emulator.test_control.faults import (

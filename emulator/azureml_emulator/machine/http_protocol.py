@@ -12,7 +12,7 @@ import h11
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from azureml_emulator.machine.connection_limits import Activity, Connections, Limits
+from azureml_emulator.machine.connection_limits import Activity, ConnectionTable, Limits
 
 if TYPE_CHECKING:
     import ssl
@@ -57,7 +57,7 @@ class _Http(h11.Connection):
 class ConnectionProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 with deadlines, telling the app which connection a request came by; see `connection_of`."""
 
-    def __init__(self, *, limits: Limits, table: Connections, raw: asyncio.WriteTransport, **uvicorn: Any) -> None:
+    def __init__(self, *, limits: Limits, table: ConnectionTable, raw: asyncio.WriteTransport, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self.conn: _Http = _Http()
         self._limits = limits
@@ -145,7 +145,7 @@ def _cancel(timer: asyncio.TimerHandle | None) -> None:
 class TlsGate(asyncio.Protocol):
     """Takes a raw connection into the table and does the TLS handshake; `ConnectionProtocol` goes on with it."""
 
-    def __init__(self, *, limits: Limits, table: Connections, context: ssl.SSLContext, **uvicorn: Any) -> None:
+    def __init__(self, *, limits: Limits, table: ConnectionTable, context: ssl.SSLContext, **uvicorn: Any) -> None:
         self._limits = limits
         self._table = table
         self._context = context
