@@ -20,7 +20,7 @@ import click
 from azureml_emulator.errors import EmulatorError, making
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.machine.locks import is_locked
-from azureml_emulator.machine.temporary_state import throw_away_folder
+from azureml_emulator.machine.temporary_state import temporary_state_folder
 
 STOP_SECONDS = 30.0
 STOP_POLL_SECONDS = 0.05
@@ -124,7 +124,7 @@ def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: b
         click.echo(info.to_json() if as_json else _ready_text(info))
         sys.stdout.flush()
 
-    with throw_away_folder() if not state_dir else contextlib.nullcontext(state_dir.resolve()) as folder:
+    with temporary_state_folder() if not state_dir else contextlib.nullcontext(state_dir.resolve()) as folder:
         settings["environment_pythons"] = dict(_environment_python(given) for given in settings["environment_pythons"])
         startup.run(Settings(state_dir=folder, **settings), announce, outlive_parent=outlive_parent)
 

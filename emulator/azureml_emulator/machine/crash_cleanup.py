@@ -14,7 +14,7 @@ from pathlib import Path
 
 VARIABLE = "AZUREML_EMULATOR_CHILD"
 """In the environment of whatever an emulator starts: which emulator, and which of its children."""
-THROW_AWAY_MARK = "throw-away"
+TEMPORARY_MARK = "temporary"
 """A file that tells the folder of an emulator that keeps nothing from a state folder that somebody wants to keep."""
 WATCHDOG_SECONDS = 6.0
 """How long watchdogs have to end their process groups; they kill after three seconds."""
@@ -35,7 +35,7 @@ def main(run: str, state_dir: Path) -> None:
     while find_processes(run) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     end_processes(run)
-    if (state_dir / THROW_AWAY_MARK).is_file():
+    if (state_dir / TEMPORARY_MARK).is_file():
         shutil.rmtree(state_dir, ignore_errors=True)
 
 

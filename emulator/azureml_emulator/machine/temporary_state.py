@@ -15,11 +15,11 @@ from azureml_emulator.info import LOCK_NAME
 from azureml_emulator.machine import crash_cleanup
 
 PREFIX = "azureml-emulator-"
-MARK = crash_cleanup.THROW_AWAY_MARK
+MARK = crash_cleanup.TEMPORARY_MARK
 
 
 @contextmanager
-def throw_away_folder() -> Iterator[Path]:
+def temporary_state_folder() -> Iterator[Path]:
     """Yield a new folder for the time of the block; those that killed emulators left are removed first."""
     _remove_left()
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
