@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from azureml_emulator.errors import EmulatorError, making
+from azureml_emulator.errors import EmulatorError, report_os_errors
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.machine.locks import is_locked
 from azureml_emulator.machine.temporary_state import temporary_state_folder
@@ -190,12 +190,12 @@ def _environment_python(given: str) -> tuple[str, Path]:
 def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> None:
     from azureml_emulator.emulator import READY_SECONDS, ready_line, stop_process
 
-    with making(state_dir):
+    with report_os_errors(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)
     if is_locked(state_dir / LOCK_NAME):
         raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder")
     log = state_dir / "emulator.log"
-    with making(log):
+    with report_os_errors(log):
         output = log.open("wb")
     with output:
         process = subprocess.Popen(

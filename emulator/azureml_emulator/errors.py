@@ -12,7 +12,7 @@ class EmulatorError(Exception):
 
 
 @contextmanager
-def making(path: Path) -> Iterator[None]:
+def report_os_errors(path: Path) -> Iterator[None]:
     """Turn what the system says about a file or folder that cannot be made inside the block into one line.
 
     Args:

@@ -23,7 +23,7 @@ from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import State, Transitions
 from azureml_emulator.context import Context
 from azureml_emulator.control_plane import datastores, online_deployments, workspaces
-from azureml_emulator.errors import EmulatorError, making
+from azureml_emulator.errors import EmulatorError, report_os_errors
 from azureml_emulator.hosts.blob_relay import BlobRelay
 from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
 from azureml_emulator.info import (
@@ -116,7 +116,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         lock = await stack.enter_async_context(_owned(settings.state_dir))
         await stack.enter_async_context(processes.cleaned_up_after(settings.state_dir))
         access_file = settings.access_log or settings.state_dir / "access.log"
-        with making(access_file):
+        with report_os_errors(access_file):
             access_log = stack.enter_context(access_file.open("a"))
         certificates = make_certificates(settings.state_dir / "certificates", settings.location)
         # Half a second of imports, while Azurite starts.
@@ -198,7 +198,7 @@ async def _bring_up_deployments(context: Context) -> None:
 @asynccontextmanager
 async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
     """Make the state folder and hold it: one emulator each."""
-    with making(state_dir):
+    with report_os_errors(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)
         refuse_writable_by_others(state_dir)
         (state_dir / LOCK_NAME).touch()

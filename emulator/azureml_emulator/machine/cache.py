@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from azureml_emulator.errors import making
+from azureml_emulator.errors import report_os_errors
 from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 from azureml_emulator.machine.locks import locked
 
@@ -43,7 +43,7 @@ async def cached_folder(folder: Path, make: Callable[[Path], Awaitable[None]]) -
         refuse_writable_by_others(folder.parent)
         refuse_writable_by_others(folder)
         return folder
-    with making(folder.parent):
+    with report_os_errors(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
     refuse_writable_by_others(folder.parent)
     async with locked(folder.with_name(f"{folder.name}.lock")):
