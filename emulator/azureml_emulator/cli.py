@@ -37,7 +37,7 @@ class _Cli(click.Group):
 
 
 def default_state_dir() -> Path:
-    """Where an emulator keeps its state when nobody says otherwise."""
+    """Return the default state folder of a detached emulator."""
     shared = os.environ.get("XDG_STATE_HOME")
     return (Path(shared) if shared else Path.home() / ".local" / "state") / "azureml-emulator"
 
@@ -51,7 +51,7 @@ state_dir_option = click.option(
 
 @click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """A local Azure Machine Learning for unmodified clients."""
+    """Run a local Azure Machine Learning for unmodified clients."""
     # All that is written here, by child processes too, is for its owner only: keys, secrets, data.
     os.umask(0o077)
 
@@ -103,9 +103,9 @@ def main() -> None:
 )
 @click.option("--control", is_flag=True, help="Offer the control API: reset, recorded requests, faults.")
 def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: bool, **settings: Any) -> None:
-    """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.
+    """Run an emulator until Ctrl-C, SIGTERM or the end of the parent process.
 
-    Without --state-dir nothing is kept, unless --detach is given.
+    State is temporary unless --state-dir or --detach is given.
     """
     if settings["access_log"]:
         settings["access_log"] = settings["access_log"].resolve()
@@ -132,7 +132,7 @@ def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: b
 @main.command()
 @state_dir_option
 def stop(state_dir: Path | None) -> None:
-    """Stop the emulator of a state folder and wait until it is gone."""
+    """Stop the emulator of a state folder and wait until it has ended."""
     state_dir = state_dir or default_state_dir()
     info = _running(state_dir)
     try:
@@ -151,7 +151,7 @@ def stop(state_dir: Path | None) -> None:
 @state_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of text.")
 def status(state_dir: Path | None, as_json: bool) -> None:
-    """Show whether an emulator is running, where it is and what it holds; the exit code is 1 when it is not."""
+    """Show an emulator's state and resources; the exit code is 1 unless it is running."""
     from azureml_emulator.status import read_status
 
     found = read_status(state_dir or default_state_dir())
@@ -162,7 +162,7 @@ def status(state_dir: Path | None, as_json: bool) -> None:
 @main.command()
 @state_dir_option
 def env(state_dir: Path | None) -> None:
-    """Print the environment for clients, as shell commands: eval "$(azureml-emulator env)"."""
+    """Print the client environment as shell commands: eval "$(azureml-emulator env)"."""
     for name, value in _running(state_dir or default_state_dir()).environment.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 

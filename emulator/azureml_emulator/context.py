@@ -1,4 +1,4 @@
-"""What the request handlers work with."""
+"""The request context: the parts of the running emulator that handlers use."""
 
 from __future__ import annotations
 
@@ -46,12 +46,5 @@ class Context:
 
 
 def context_of(request: Request) -> Context:
-    """Find the emulator a request came to.
-
-    Args:
-        request: Any request to its app.
-
-    Returns:
-        Its context.
-    """
+    """Return the context of the emulator that got a request."""
     return cast(Context, request.app.state.context)

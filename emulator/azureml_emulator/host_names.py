@@ -1,4 +1,4 @@
-"""Azure's host names that more than one room needs."""
+"""Azure host names that several rooms use."""
 
 MANAGEMENT_HOST = "management.azure.com"
 LOGIN_HOST = "login.microsoftonline.com"

@@ -1,4 +1,4 @@
-"""One running emulator: every part started in order, and stopped in reverse, whatever happens."""
+"""Start all parts of an emulator in order, and stop them in reverse order."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ logger = logging.getLogger(__name__)
 
 
 def run(settings: Settings, on_ready: Callable[[EmulatorInfo], None], *, outlive_parent: bool) -> None:
-    """Run the emulator until SIGINT, SIGTERM or SIGHUP, or until the process that started it is gone.
+    """Run the emulator until SIGINT, SIGTERM or SIGHUP, or until its parent exits.
 
     Args:
-        settings: What to run. Its state folder is made if needed.
-        on_ready: Called once everything answers.
-        outlive_parent: Go on without the process that started it.
+        settings: What to run; its state folder is created if needed.
+        on_ready: Called once all hosts answer.
+        outlive_parent: Keep running when the parent exits.
 
     Raises:
         EmulatorError: If it cannot start.
@@ -81,7 +81,7 @@ def run(settings: Settings, on_ready: Callable[[EmulatorInfo], None], *, outlive
 async def _run_until_stopped(
     settings: Settings, on_ready: Callable[[EmulatorInfo], None], outlive_parent: bool
 ) -> None:
-    """To stop is to cancel this task, at any moment: each part cleans up on its way out."""
+    """Stop by cancelling this task: each part cleans up on its way out."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - we run in one
     loop = asyncio.get_running_loop()
@@ -185,7 +185,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
 
 
 async def _bring_up_deployments(context: Context) -> None:
-    """Serve again what was being served when the emulator was stopped."""
+    """Serve the deployments again that were served before the emulator stopped."""
     operations = []
     for deployment in context.store.list_type(online_deployments.TYPE):
         if deployment["properties"]["provisioningState"] == State.SUCCEEDED:
@@ -197,7 +197,7 @@ async def _bring_up_deployments(context: Context) -> None:
 
 @asynccontextmanager
 async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
-    """Make the state folder and hold it: one emulator each."""
+    """Create the state folder and lock it: one emulator per folder."""
     with report_os_errors(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)
         refuse_writable_by_others(state_dir)
@@ -215,7 +215,7 @@ async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone: they are for the emulator as a whole."""
+        """Leave signals to the emulator as a whole."""
         yield
 
 

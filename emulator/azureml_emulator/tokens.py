@@ -21,18 +21,14 @@ STORAGE_AUDIENCE = "https://storage.azure.com"
 
 
 def is_bearer(authorization: str) -> bool:
-    """Return whether an `Authorization` header has a bearer token.
-
-    Args:
-        authorization: The header's value, empty when it is missing.
-    """
+    """Return whether an `Authorization` header holds a bearer token."""
     return authorization.partition(" ")[0].lower() == "bearer"
 
 
 class Tokens:
-    """Issues access tokens and checks them: signature, issuer, tenant, time, audience.
+    """Issues and checks access tokens: signature, issuer, tenant, time, audience.
 
-    The signing key is made at each start, so a token is worth nothing to another run.
+    The signing key is new at each start.
 
     Attributes:
         secret_expired: Whether the application's secret is refused as expired.
@@ -46,16 +42,12 @@ class Tokens:
         self.secret_expired = False
 
     def reset(self) -> None:
-        """Forget which tokens were revoked, and that the secret expired."""
+        """Forget revoked tokens and the expired secret."""
         self._revoked.clear()
         self.secret_expired = False
 
     def revoke(self, authorization: str) -> None:
-        """Let a token count as expired from now on.
-
-        Args:
-            authorization: The `Authorization` header it came in.
-        """
+        """Treat the token of an `Authorization` header as expired from now on."""
         self._revoked.add(authorization.partition(" ")[2])
 
     @property
@@ -63,14 +55,7 @@ class Tokens:
         return f"https://sts.windows.net/{self._settings.tenant_id}/"
 
     def issue(self, audience: str) -> str:
-        """Make an access token.
-
-        Args:
-            audience: Whom it is for.
-
-        Returns:
-            The token, a JWT.
-        """
+        """Issue an access token (JWT) for an audience."""
         issued = int(self._clock())
         claims = {
             "aud": audience,
@@ -91,11 +76,11 @@ class Tokens:
         """Check the `Authorization` header of a request.
 
         Args:
-            authorization: The header's value, empty when it is missing.
+            authorization: The header's value; empty if it is missing.
             audiences: The token must be for one of these.
 
         Raises:
-            ArmError: 401, if the token is missing, forged, expired, not valid yet, of another tenant or audience.
+            ArmError: 401, if the token is missing, forged, expired, not valid yet, or of another tenant or audience.
         """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -133,15 +118,7 @@ class Tokens:
             )
 
     def is_valid(self, token: str, audiences: tuple[str, ...]) -> bool:
-        """Say whether `check` would let a token pass.
-
-        Args:
-            token: The token.
-            audiences: It must be for one of these.
-
-        Returns:
-            Whether it is valid.
-        """
+        """Return whether `check` accepts a token."""
         try:
             self.check(f"Bearer {token}", audiences)
         except ArmError:

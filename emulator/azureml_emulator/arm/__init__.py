@@ -1,1 +1,1 @@
-"""What Azure Resource Manager defines: errors, resources, states, long-running operations."""
+"""What Azure Resource Manager defines: errors, resources, states, operations."""

@@ -1,4 +1,4 @@
-"""Durations as Azure writes them."""
+"""ISO 8601 durations."""
 
 from __future__ import annotations
 
@@ -9,13 +9,7 @@ from azureml_emulator.store import Document
 
 
 def duration_seconds(duration: object) -> float:
-    """Read an ISO 8601 duration of days, hours, minutes and seconds.
-
-    Args:
-        duration: Such as `PT1M30S`.
-
-    Returns:
-        Seconds.
+    """Read an ISO 8601 duration of days to seconds, such as `PT1M30S`.
 
     Raises:
         ArmError: 400, if it is anything else.

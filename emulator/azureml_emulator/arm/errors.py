@@ -8,15 +8,15 @@ from azureml_emulator.store import Document
 
 
 class ArmError(Exception):
-    """A refusal in ARM's shape.
+    """An error response in ARM's form.
 
     Attributes:
         status: The HTTP status.
-        code: ARM's error code, such as `ResourceNotFound`; empty for none, which clients see as null.
-        message: What is wrong, for a person.
+        code: ARM's error code, such as `ResourceNotFound`; empty for null.
+        message: The message for people.
         headers: More response headers.
-        target: What is wrong: a property, a query parameter or a resource.
-        details: Errors below this one, as `error` objects.
+        target: The property, query parameter or resource at fault.
+        details: Nested errors.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class ArmError(Exception):
 
 
 def bad_request(message: str, target: str | None = None) -> ArmError:
-    """A request that cannot be right."""
+    """An invalid request."""
     return ArmError(400, "BadRequest", message, target=target)
 
 
 def not_found(resource_id: str) -> ArmError:
-    """A resource that is not there."""
+    """A missing resource."""
     return ArmError(404, "ResourceNotFound", f"The resource {resource_id} was not found.", target=resource_id)
 
 
@@ -64,5 +64,5 @@ def conflict(message: str, target: str | None = None) -> ArmError:
 
 
 def not_emulated(what: str) -> ArmError:
-    """Something the real service can do and the emulator cannot."""
+    """A feature of the real service that is not emulated."""
     return ArmError(501, "NotImplementedByEmulator", f"The emulator does not have this: {what}.")

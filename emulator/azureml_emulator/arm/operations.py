@@ -1,4 +1,4 @@
-"""Long-running operations: InProgress, then Succeeded, Failed or Canceled. They survive a restart."""
+"""Long-running operations: they survive a restart."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def _as_it_is(error: ArmError) -> ArmError:
 
 
 class Status(StrEnum):
-    """Where an operation is."""
+    """The status of an operation."""
 
     IN_PROGRESS = "InProgress"
     SUCCEEDED = "Succeeded"
@@ -39,11 +39,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an operation is to end, whatever its work would come to.
+    """An outcome forced on an operation.
 
     Attributes:
-        status: Failed or Canceled: its work is not done. InProgress: it is done when somebody releases it.
-        code: The error's code, if it fails.
+        status: Failed or Canceled, without doing the work; InProgress until it is released.
+        code: The error code, if it fails.
         message: The error's message.
     """
 
@@ -62,11 +62,11 @@ class Operation:
 
     Attributes:
         id: Its name in the status URL.
-        kind: Which work it does.
-        resource: ARM id of the resource it works on.
-        status: Where it is.
-        started: When it began, as ARM writes it.
-        error: ARM's `error` object, once it failed.
+        kind: The kind of work, see `Operations.define`.
+        resource: ARM id of its resource.
+        status: Its status.
+        started: Start time, as ARM writes it.
+        error: ARM's `error` object, if it failed.
     """
 
     id: str
@@ -89,7 +89,7 @@ class Operation:
 
 
 async def _obey(outcome: Outcome | None, released: asyncio.Event) -> None:
-    """Fail as it is ordered, or wait until that is over."""
+    """Apply a forced failure, or wait until the operation is released."""
     if outcome and outcome.status is Status.FAILED:
         raise ArmError(400, outcome.code, outcome.message)
     if outcome and outcome.status is Status.IN_PROGRESS:
@@ -97,7 +97,7 @@ async def _obey(outcome: Outcome | None, released: asyncio.Event) -> None:
 
 
 class Operations:
-    """Starts operations, follows them, and takes up after a restart what was under way."""
+    """Starts operations, tracks them, and resumes unfinished ones after a restart."""
 
     def __init__(self, store: Store, transitions: Transitions) -> None:
         self._store = store
@@ -108,25 +108,17 @@ class Operations:
         self._released = asyncio.Event()
 
     def define(self, kind: str, work: Work, explain: Explain = _as_it_is) -> None:
-        """Say what operations of a kind do.
+        """Define what operations of a kind do.
 
         Args:
             kind: The kind's name.
-            work: Raises ArmError to fail the operation. The resource, if it is busy, ends in the operation's state.
-            explain: Gets that error, or one on order, and returns the one to show.
+            work: Raises ArmError to fail. A busy resource then gets the operation's final state.
+            explain: Maps the error of a failed operation to the one to show.
         """
         self._works[kind] = work, explain
 
     def start(self, kind: str, resource: str) -> Operation:
-        """Begin an operation.
-
-        Args:
-            kind: Which work to do.
-            resource: ARM id of the resource to do it on.
-
-        Returns:
-            The operation, in progress.
-        """
+        """Start an operation on a resource."""
         operation = Operation(str(uuid.uuid4()), kind, resource, Status.IN_PROGRESS, now())
         self._save(operation)
         outcome = intended_outcome.get()
@@ -141,22 +133,11 @@ class Operations:
             self._run(operation)
 
     def get(self, operation_id: str) -> Operation | None:
-        """Look an operation up.
-
-        Args:
-            operation_id: Its id.
-
-        Returns:
-            The operation, or None.
-        """
+        """Return an operation, or None."""
         return next(iter(self._select("id = ?", operation_id)), None)
 
     def cancel(self, resource: str) -> None:
-        """Cancel what is under way on a resource or below it.
-
-        Args:
-            resource: The resource's ARM id.
-        """
+        """Cancel the operations in progress on a resource or below it."""
         for operation in self._select("status = ?", Status.IN_PROGRESS):
             if f"{operation.resource}/".lower().startswith(f"{resource}/".lower()):
                 self._save(operation, Status.CANCELED)
@@ -166,15 +147,7 @@ class Operations:
                     task.cancel()
 
     def has_succeeded(self, kind: str, resource: Document) -> bool:
-        """Say whether an operation of a kind has succeeded since a resource was created.
-
-        Args:
-            kind: The kind of operation.
-            resource: The resource. An earlier one of the same id, deleted since, does not count.
-
-        Returns:
-            Whether one has.
-        """
+        """Return whether an operation succeeded since the resource was created."""
         created = resource["systemData"]["createdAt"]
         return any(
             operation.kind == kind and operation.started >= created
@@ -182,21 +155,17 @@ class Operations:
         )
 
     def release(self) -> None:
-        """Let operations go on that were held in progress."""
+        """Let operations continue that a fault holds in progress."""
         self._released.set()
         self._released = asyncio.Event()
 
     async def wait(self, operation_id: str) -> None:
-        """Wait until an operation of this run has ended.
-
-        Args:
-            operation_id: Its id.
-        """
+        """Wait until an operation of this run has ended."""
         if task := self._tasks.get(operation_id):
             await asyncio.wait([task])
 
     async def close(self) -> None:
-        """Stop working; what is in progress stays so, for the next start."""
+        """Stop working; operations in progress resume at the next start."""
         tasks = [*self._tasks.values(), *self._unwinding]
         self._tasks.clear()
         for task in tasks:

@@ -12,23 +12,20 @@ PROVIDER = "Microsoft.MachineLearningServices"
 
 
 def now() -> str:
-    """The current time as ARM writes it."""
+    """Return the current time as ARM writes it."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def new_resource(
     resource_id: str, properties: Document, *, previous: Document | None = None, **top_level: Any
 ) -> Document:
-    """Build a resource in ARM's shape.
+    """Build a resource; its name and type follow from its ARM id.
 
     Args:
-        resource_id: Its ARM id; name and type follow from it.
-        properties: What is its own.
-        previous: The resource it replaces: the time of creation stays.
+        resource_id: Its ARM id.
+        properties: Its `properties`.
+        previous: The resource it replaces, whose creation time it keeps.
         top_level: More fields beside `properties`, such as `location`.
-
-    Returns:
-        The resource.
     """
     below_provider = resource_id.split(f"/providers/{PROVIDER}/")[1].split("/")
     created = previous["systemData"]["createdAt"] if previous else now()
@@ -50,14 +47,7 @@ def new_resource(
 
 
 def object_in(properties: Document, name: str) -> Document:
-    """Read a property that is an object.
-
-    Args:
-        properties: Where it is, or is not.
-        name: Its name.
-
-    Returns:
-        The object; empty when it is missing or null.
+    """Read an object property; return {} if it is missing or null.
 
     Raises:
         ArmError: 400, if it is anything else.
@@ -71,14 +61,7 @@ def object_in(properties: Document, name: str) -> Document:
 
 
 def text_in(properties: Document, name: str) -> str | None:
-    """Read a property that is a string.
-
-    Args:
-        properties: Where it is, or is not.
-        name: Its name.
-
-    Returns:
-        The string; None when it is missing or null.
+    """Read a string property; return None if it is missing or null.
 
     Raises:
         ArmError: 400, if it is anything else.

@@ -36,10 +36,9 @@ FOLLOW: dict[State, tuple[State, ...]] = {
 
 
 class Transitions:
-    """Moves resources from state to state.
+    """Moves resources between states.
 
-    A request begins a move (`begin_put`, `move` to Deleting), and the operation it starts ends it: at once, after the
-    time that operations take, or when somebody releases it (see `Operations`).
+    A request begins a move (`begin_put`, or `move` to Deleting); the operation it starts ends it (see `Operations`).
     """
 
     def __init__(self, store: Store, settle_seconds: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,28 +48,19 @@ class Transitions:
         self._settled: dict[str, float] = {}
 
     def begin_put(self, previous: Document | None) -> State:
-        """Say in which state a resource is while it is being put.
-
-        Args:
-            previous: The resource as it is, if it is there.
-
-        Returns:
-            Creating or Updating.
+        """Return the state during a PUT: Creating or Updating.
 
         Raises:
-            ArmError: 409, if it cannot be changed now.
+            ArmError: 409, if the resource cannot be changed now.
         """
         self.refuse_if_busy(previous)
         return State.CREATING if previous is None else State.UPDATING
 
     def refuse_if_busy(self, resource: Document | None) -> None:
-        """Refuse to change what an operation is changing, and for a moment what one has just changed.
-
-        Args:
-            resource: The resource, if it is there.
+        """Refuse a change during an operation and for the settle time after it.
 
         Raises:
-            ArmError: 409, if it cannot be changed now.
+            ArmError: 409, if the resource cannot be changed now.
         """
         if resource is None:
             return
@@ -82,14 +72,10 @@ class Transitions:
             raise conflict(f"{resource['id']} is in state Updating: it can be changed when the operation has ended.")
 
     def move(self, resource_id: str, state: State) -> None:
-        """Move a resource to a state; nothing happens when it is gone.
-
-        Args:
-            resource_id: Its ARM id.
-            state: The new state.
+        """Move a resource to a state; do nothing if it is gone.
 
         Raises:
-            ValueError: If that state cannot follow the one it is in.
+            ValueError: If that state cannot follow the present one.
         """
         resource = self._store.get(resource_id)
         if resource is None:
@@ -104,13 +90,6 @@ class Transitions:
             self._settled.pop(resource_id.lower(), None)
 
     def is_busy(self, resource_id: str) -> bool:
-        """Say whether an operation is changing a resource.
-
-        Args:
-            resource_id: Its ARM id.
-
-        Returns:
-            Whether it is; not for a resource that is gone or has no provisioning state.
-        """
+        """Return whether an operation is changing a resource; False if it is gone."""
         resource = self._store.get(resource_id)
         return resource is not None and resource["properties"].get("provisioningState") in BUSY

@@ -12,16 +12,10 @@ from azureml_emulator.store import Document
 
 
 async def read_body(request: Request) -> Document:
-    """Read a request's JSON object.
-
-    Args:
-        request: The request; an empty body counts as an empty object.
-
-    Returns:
-        The object.
+    """Read a request's JSON object; an empty body is an empty object.
 
     Raises:
-        ArmError: If the body is anything else.
+        ArmError: 400, if the body is anything else.
     """
     content = await request.body()
     try:
@@ -34,16 +28,10 @@ async def read_body(request: Request) -> Document:
 
 
 async def read_resource(request: Request) -> tuple[Document, Document]:
-    """Read the resource in a request.
-
-    Args:
-        request: A PUT or PATCH.
-
-    Returns:
-        The whole body, and its `properties`.
+    """Read the resource of a PUT or PATCH; return the body and its `properties`.
 
     Raises:
-        ArmError: If there is no `properties` object.
+        ArmError: 400, if there is no `properties` object.
     """
     body = await read_body(request)
     properties = body.get("properties")
@@ -53,18 +41,18 @@ async def read_resource(request: Request) -> tuple[Document, Document]:
 
 
 def error_response(_request: Request, error: Exception) -> Response:
-    """Show an ArmError to the client."""
+    """Answer with an ArmError."""
     assert isinstance(error, ArmError)  # noqa: S101 - registered for this class
     return JSONResponse({"error": error.document()}, error.status, headers=error.headers)
 
 
 def routing_error_response(request: Request, error: Exception) -> Response:
-    """Say which route is missing, in ARM's shape."""
+    """Answer a request that has no route."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     route = f"{request.method} https://{request.url.hostname}{request.url.path}"
     return error_response(request, not_emulated(route))
 
 
 def internal_error_response(request: Request, error: Exception) -> Response:
-    """A fault of the emulator's own, in ARM's shape; its traceback is in the emulator's log."""
+    """Answer after an internal error; its traceback is in the emulator's log."""
     return error_response(request, ArmError(500, "InternalServerError", f"{type(error).__name__}: {error}"))

@@ -15,7 +15,7 @@ CLIENT_LENGTH = 200
 
 
 class AccessLog:
-    """Middleware: one line a request, without query, body or headers, where secrets are, but for the client's name."""
+    """Middleware: log one line per request, without query, body and secret headers."""
 
     def __init__(self, app: ASGIApp, file: TextIO) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Batch scoring: a request to a batch endpoint becomes a job that scores a folder, or runs a pipeline component."""
+"""Batch scoring: a request to a batch endpoint becomes a job."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OVERRIDES = ("miniBatchSize", "errorThreshold", "outputFileName", "retrySettings
 
 
 async def invoke(request: Request) -> Response:
-    """POST a job to a batch endpoint; other endpoints have no such address of their own."""
+    """POST a job to a batch endpoint; for online endpoints it is a scoring path."""
     context = context_of(request)
     name = request.path_params["endpoint"]
     endpoint = context.store.get(f"{context.settings.workspace_id}/batchEndpoints/{name}")
@@ -70,7 +70,7 @@ def _deployment(context: Context, endpoint: Document, asked: str | None) -> Docu
 
 
 def _read_job(context: Context, deployment: Document, asked: Document) -> tuple[Document, PipelineSpec]:
-    """Say what a request asks of a deployment: the job's properties, and what to run."""
+    """Return the properties and the pipeline of the job a request asks for."""
     settings = deployment["properties"]
     inputs = {name: _camel(object_in(object_in(asked, "inputData"), name)) for name in object_in(asked, "inputData")}
     if configuration := object_in(settings, "deploymentConfiguration"):
@@ -99,7 +99,7 @@ def _read_job(context: Context, deployment: Document, asked: Document) -> tuple[
 
 
 def _node(context: Context, settings: Document, data: Data, place: str | None) -> Node:
-    """The only node of a job that scores: the driver, with the deployment's script, model and environment."""
+    """Build the scoring node: the driver with the deployment's script and model."""
     model = find_asset(context.store, settings["model"]["assetId"], "models")
     code = settings["codeConfiguration"]
     options = {
@@ -140,7 +140,7 @@ def _node(context: Context, settings: Document, data: Data, place: str | None) -
 
 
 def _output(given: Document, file: str) -> tuple[str | None, str]:
-    """Read where the predictions shall go: a folder, and a file in it."""
+    """Return the folder and file name for the predictions."""
     if not given:
         return None, file
     name = next(iter(given))
@@ -154,13 +154,13 @@ def _output(given: Document, file: str) -> tuple[str | None, str]:
 
 
 def _camel(given: Document) -> Document:
-    """Write the type of an input or output as jobs do."""
+    """Rewrite input and output types as jobs write them."""
     kinds = {name: str(given[name]).lower() for name in ("jobInputType", "jobOutputType") if given.get(name)}
     return {**given, **{name: TYPES.get(kind, kind) for name, kind in kinds.items()}}
 
 
 async def list_jobs(request: Request) -> Response:
-    """List the jobs of an endpoint or of a deployment, the newest first."""
+    """List the jobs of an endpoint or deployment, newest first."""
     context = context_of(request)
     wanted = {"azureml.endpointname": request.path_params["endpoint"]}
     if "deployment" in request.path_params:
@@ -174,14 +174,7 @@ async def list_jobs(request: Request) -> Response:
 
 
 def data_plane_routes(settings: Settings) -> list[BaseRoute]:
-    """The routes of the region's data plane.
-
-    Args:
-        settings: The workspace.
-
-    Returns:
-        Routes for requests with a token.
-    """
+    """Return the routes of the data plane, for requests with a token."""
     jobs: list[BaseRoute] = [
         Route("/batchEndpoints/{endpoint}/jobs", list_jobs),
         Route("/batchEndpoints/{endpoint}/deployments/{deployment}/jobs", list_jobs),

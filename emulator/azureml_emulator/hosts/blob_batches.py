@@ -1,4 +1,4 @@
-"""Blob batches: one request that holds up to 256 others, each with an `Authorization` of its own."""
+"""Blob batches: one request with up to 256 others, each with its own credentials."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def is_batch(request: Request) -> bool:
 
 
 async def sign_parts(request: Request, sign: SignPart) -> bytes:
-    """Sign the parts of a batch that have a bearer token.
+    """Replace the bearer tokens of a batch's parts by signatures.
 
     Args:
-        request: The batch. It is read in the same way as Azurite reads it.
+        request: The batch, parsed as Azurite does.
         sign: Checks a part's token and signs the part.
 
     Returns:
-        The batch's new body. Parts without a token are as they were: Azurite checks them.
+        The batch's new body. Parts without a token are unchanged: Azurite checks them.
 
     Raises:
-        ArmError: If it is no batch, or a token is refused.
+        ArmError: If it is not a batch, or a token is refused.
     """
     try:
         body = (await _read(request)).decode()

@@ -1,4 +1,4 @@
-"""Blob requests on their way to Azurite: tokens are checked here, signatures by Azurite."""
+"""The blob host: check tokens and pass requests on to Azurite."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ PUBLIC_ACCESS = "x-ms-blob-public-access"
 
 
 class BlobRelay:
-    """An ASGI app: passes requests on to Azurite.
+    """An ASGI app that passes requests on to Azurite.
 
-    A request that is signed, with the account's key or a shared access signature, goes on as it is: Azurite checks it.
-    A bearer token is checked here; then the request is signed with the account's key.
+    A request signed with the account's key or a shared access signature is passed on unchanged: Azurite checks it. A
+    bearer token is checked here, then the request is signed with the account's key.
     """
 
     def __init__(self, storage: StorageAccount, certificates: Certificates, tokens: Tokens, tenant_id: str) -> None:
@@ -63,7 +63,7 @@ class BlobRelay:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and its answer back; neither is held in memory."""
+        """Stream a request to Azurite and its response back."""
         request = Request(scope, receive)
         try:
             await self._answer(request, send)
@@ -73,7 +73,7 @@ class BlobRelay:
             pass  # nobody is there to be answered
 
     async def close(self) -> None:
-        """End the connections to Azurite."""
+        """Close the connections to Azurite."""
         await self._client.aclose()
 
     async def _answer(self, request: Request, send: Send) -> None:
@@ -140,13 +140,13 @@ class BlobRelay:
 
 
 def _target(request: Request) -> str:
-    """The request's path and query, as they were sent."""
+    """Return the request's path and query exactly as sent."""
     raw = request.scope["raw_path"] + (b"?" + request.scope["query_string"] if request.scope["query_string"] else b"")
     return str(raw, "latin-1")
 
 
 def _refuse_ambiguity(request: Request) -> None:
-    """Refuse what this server and Azurite could understand differently.
+    """Refuse requests that this server and Azurite could read differently.
 
     Raises:
         ArmError: 400, with what is ambiguous.

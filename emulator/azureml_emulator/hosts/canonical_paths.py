@@ -1,4 +1,4 @@
-"""Middleware that rewrites ARM paths to the spelling of the routes."""
+"""Middleware that rewrites ARM paths to the case of the routes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from azureml_emulator.host_names import MANAGEMENT_HOST
 
 
 class CanonicalPath:
-    """Middleware: case does not matter in ARM paths. Write their words as our routes do, and leave names alone."""
+    """Middleware: ARM paths are case-insensitive; rewrite their words, not names."""
 
     def __init__(self, app: ASGIApp, workspace_id: str, routes: list[BaseRoute]) -> None:
         self._app = app
@@ -21,20 +21,13 @@ class CanonicalPath:
         self._words = {word.lower(): word for word in words}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with its path rewritten if it is one of ARM's."""
+        """Pass the request on, with its path rewritten on the management host."""
         if scope["type"] == "http" and Request(scope).url.hostname == MANAGEMENT_HOST:
             scope = {**scope, "path": self.rewrite(scope["path"])}
         await self._app(scope, receive, send)
 
     def rewrite(self, path: str) -> str:
-        """Write a path as our routes do.
-
-        Args:
-            path: A path as a client wrote it: `/word/name/word/name...`.
-
-        Returns:
-            The same path with the words, the provider and the workspace in our spelling.
-        """
+        """Rewrite the words, provider and workspace of `/word/name/word/name...`."""
         segments = path.rstrip("/").split("/")
         for index in range(1, len(segments)):
             if index % 2 == 1 or segments[index - 1] == "providers":

@@ -1,4 +1,4 @@
-"""Which clouds there are, as Azure Resource Manager tells everybody who asks."""
+"""Azure Resource Manager's list of clouds, which needs no token."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ PUBLIC_CLOUD = {
 
 
 async def get(_request: Request) -> Response:
-    """List the clouds: there is the public one."""
+    """List the clouds: only the public one."""
     return JSONResponse([PUBLIC_CLOUD])

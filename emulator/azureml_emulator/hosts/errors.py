@@ -1,4 +1,4 @@
-"""How each kind of host says that something went wrong: Resource Manager, sign-in, blobs, scoring."""
+"""Error responses in the form of each kind of host."""
 
 from __future__ import annotations
 
@@ -30,17 +30,14 @@ LOGIN_FAULT = ("temporarily_unavailable", 90033)
 
 
 def host_error(host: str, status: int, code: str, message: str, headers: Mapping[str, str]) -> Response:
-    """Make an error that looks like one of a host's own.
+    """Build an error response in the form of a host's own errors.
 
     Args:
-        host: The host that was asked.
+        host: The host name.
         status: The HTTP status.
-        code: The error's code; empty for the one that goes with the status at this host.
-        message: What is wrong.
+        code: The error code; "" selects the host's usual one for the status.
+        message: The message.
         headers: More response headers.
-
-    Returns:
-        The response.
     """
     standard = HTTPStatus(status).phrase.replace(" ", "") if status in set(HTTPStatus) else "Error"
     if host == LOGIN_HOST:

@@ -1,4 +1,4 @@
-"""Middleware of an emulator under control: it records each request, and does to it what the fault plan says."""
+"""Middleware that records requests and injects faults."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOT_SHOWN = "It is not found in the workspace."
 
 
 class FaultInjection:
-    """Middleware: records requests and applies the fault plan."""
+    """Middleware: record each request and apply the fault plan."""
 
     def __init__(self, app: ASGIApp, recorder: Recorder, plan: FaultPlan, tokens: Tokens, spared: str) -> None:
         self._app = app
@@ -45,7 +45,7 @@ class FaultInjection:
         self._spared = spared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, unless a fault hits it; the control API's own host is left alone."""
+        """Pass the request on, unless a fault hits it; skip the control API's own host."""
         if scope["type"] != "http" or Request(scope).url.hostname == self._spared:
             await self._app(scope, receive, send)
             return
@@ -142,16 +142,16 @@ class FaultInjection:
 
 
 async def _nowhere(_message: Message) -> None:
-    """Drop an answer."""
+    """Drop a response."""
 
 
 async def _read_all(receive: Receive) -> None:
-    """Take the request's body: what a client sees that is still sending is a matter of chance."""
+    """Read the whole request body; otherwise a client may fail while it is sending."""
     while (await receive()).get("more_body"):
         pass
 
 
 async def _disconnected(receive: Receive) -> None:
-    """Wait for the end of the connection: an app that returns earlier looks broken to the server."""
+    """Wait for the end of the connection; the server reports an earlier return."""
     while (await receive())["type"] != "http.disconnect":
         pass

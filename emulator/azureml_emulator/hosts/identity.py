@@ -1,4 +1,4 @@
-"""Sign-in: what login.microsoftonline.com does for an application with a client secret or a federated identity."""
+"""Sign-in at login.microsoftonline.com with a client secret or federated token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGN_IN_BYTES = 64 * 1024
 
 
 class RequireToken:
-    """Middleware: nobody gets past without a token for one of the audiences."""
+    """Middleware: require a token for one of the audiences."""
 
     def __init__(self, app: ASGIApp, tokens: Tokens, audiences: tuple[str, ...]) -> None:
         self._app = app
@@ -29,21 +29,13 @@ class RequireToken:
         self._audiences = audiences
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on if its token is good."""
+        """Pass the request on if its token is valid."""
         self._tokens.check(Request(scope).headers.get("authorization", ""), self._audiences)
         await self._app(scope, receive, send)
 
 
 def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
-    """The routes of the login host.
-
-    Args:
-        settings: The directory and the application that may sign in.
-        tokens: Makes the tokens.
-
-    Returns:
-        Discovery and the token endpoint.
-    """
+    """Return the routes of the login host: discovery and the token endpoint."""
     authority = f"https://{LOGIN_HOST}/{settings.tenant_id}"
 
     async def discover_instance(_request: Request) -> Response:
@@ -111,7 +103,7 @@ async def _read_sign_in(request: Request) -> bytes:
 
 
 def _refuse_credential(form: Mapping[str, str], settings: Settings, tokens: Tokens) -> Response | None:
-    """Check a client secret, or the assertion of a federated identity in its place."""
+    """Check a client secret, or the federated token in its place."""
     if "client_assertion" in form:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             return login_error(400, "invalid_request", 900144, "The 'client_assertion_type' must be jwt-bearer.")
@@ -127,16 +119,6 @@ def _refuse_credential(form: Mapping[str, str], settings: Settings, tokens: Toke
 
 
 def login_error(status: int, error: str, number: int, message: str) -> Response:
-    """Refuse to sign somebody in.
-
-    Args:
-        status: The HTTP status.
-        error: OAuth's error, such as `invalid_client`.
-        number: Entra ID's number of the error.
-        message: What is wrong.
-
-    Returns:
-        The response.
-    """
+    """Build a sign-in error; `number` is Entra ID's AADSTS number."""
     description = f"AADSTS{number}: {message}"
     return JSONResponse({"error": error, "error_description": description, "error_codes": [number]}, status)

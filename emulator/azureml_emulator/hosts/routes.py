@@ -1,4 +1,10 @@
-"""The web app: each Azure host name with its routes."""
+"""Where all routes are mounted: each Azure host name with its routes.
+
+To find a route: a resource under management.azure.com is declared in its module of control_plane/, at the end, as
+`routes`; MLflow and artifacts in tracking/api.py and the modules it lists; scoring, batch scoring, run history and
+sign-in in the modules of hosts/; the control API in test_control/api.py. A new control plane module is added to
+`WORKSPACE_KINDS`.
+"""
 
 from __future__ import annotations
 
@@ -66,15 +72,12 @@ ABOVE_WORKSPACE = (*long_running.routes, *vm_sizes.routes, *autoscale_settings.r
 
 
 def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None = None) -> Starlette:
-    """Put the emulator's web app together.
+    """Build the web app of all host names.
 
     Args:
-        context: What the handlers work with.
-        access_log: Gets one JSON line a request.
-        blob_relay: Plays the blob store's host, where its requests come this way.
-
-    Returns:
-        The app for all host names, the blob store's only with a relay.
+        context: What the handlers use.
+        access_log: Gets one JSON line per request.
+        blob_relay: Answers for the blob host; without it the host is not emulated.
     """
     settings = context.settings
     in_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]

@@ -1,4 +1,4 @@
-"""The workspace's data plane: discovery, the run history, and where the outputs of jobs are."""
+"""The data plane: discovery, run history, and the location of job outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MERGED_FIELDS = ("tags", "properties")
 
 
 async def discover(request: Request) -> Response:
-    """Say where the services of the region are; nobody has to sign in for it."""
+    """Return the addresses of the region's services; needs no token."""
     api = f"https://{context_of(request).settings.location}.api.azureml.ms"
     return JSONResponse(dict.fromkeys(("api", "history", "experimentation", "modelmanagement", "mlflow"), api))
 
@@ -62,13 +62,13 @@ async def get_details(request: Request) -> Response:
 
 
 async def list_children(request: Request) -> Response:
-    """List the nodes of a pipeline's run."""
+    """List the node runs of a pipeline run."""
     context, run = context_of(request), _find(request)
     return page(request, [_document(context, child) for child in context.runs.children(run.id)])
 
 
 async def get_run_data(request: Request) -> Response:
-    """POST the id of a run and get it with its outputs."""
+    """POST a run id; return the run with its outputs."""
     context = context_of(request)
     run_id = (await read_body(request)).get("runId")
     run = context.runs.get(str(run_id))
@@ -78,7 +78,7 @@ async def get_run_data(request: Request) -> Response:
 
 
 async def change_run(request: Request) -> Response:
-    """PATCH a run: its names, whether it is archived, and more tags and properties."""
+    """PATCH a run: display name, description, archived, more tags and properties."""
     context, run = context_of(request), _find(request)
     body = await read_body(request)
     changes: dict[str, Any] = {ours: body[theirs] for theirs, ours in FIELDS.items() if body.get(theirs) is not None}
@@ -91,7 +91,7 @@ async def change_run(request: Request) -> Response:
 
 
 async def resolve_data(request: Request) -> Response:
-    """Say where the data of outputs is."""
+    """Return the location of data outputs."""
     outputs = await _outputs(request)
     return JSONResponse(
         {"values": {asset: {"uri": output["uri"], "type": DATA_TYPES[output["type"]]} for asset, output in outputs}}
@@ -99,7 +99,7 @@ async def resolve_data(request: Request) -> Response:
 
 
 async def resolve_models(request: Request) -> Response:
-    """Say where the models of outputs are."""
+    """Return the location of model outputs."""
     outputs = await _outputs(request)
     return JSONResponse(
         {"values": {asset: {"path": output["uri"], "type": DATA_TYPES[output["type"]]} for asset, output in outputs}}
@@ -107,7 +107,7 @@ async def resolve_models(request: Request) -> Response:
 
 
 async def _outputs(request: Request) -> list[tuple[str, Document]]:
-    """Find the outputs whose ids are asked for; ids that are nobody's are left out."""
+    """Return the outputs with the given ids; unknown ids are left out."""
     runs = context_of(request).runs
     asked = (await read_body(request)).get("values")
     if not isinstance(asked, list):
@@ -129,7 +129,7 @@ def _find(request: Request) -> Run:
 
 
 def _document(context: Context, run: Run) -> Document:
-    """Write a run as the run history does."""
+    """Return a run in the run history's form."""
     settings, resource = context.settings, context.store.get(context.settings.workspace_id)
     assert resource is not None  # noqa: S101 - made at the start
     workspace = resource["properties"]["workspaceId"]
@@ -193,14 +193,7 @@ history_routes: list[BaseRoute] = [
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
-    """The routes of the region's data plane, below the workspace of each service.
-
-    Args:
-        settings: The workspace.
-
-    Returns:
-        Routes for requests with a token.
-    """
+    """Return the routes of the data plane, for requests with a token."""
     workspace = settings.workspace_id
     return [
         Mount(f"/history/v1.0{workspace}", routes=history_routes),

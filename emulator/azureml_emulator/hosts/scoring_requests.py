@@ -1,4 +1,4 @@
-"""The scoring hosts: who may ask, which deployment answers, and how failures of the model are passed on."""
+"""The scoring hosts: authentication, traffic split, and errors of the model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORWARDED_HEADERS = ("content-type", "accept", "x-ms-client-request-id", "x-requ
 
 
 async def score(request: Request) -> Response:
-    """Pass a request on to a deployment."""
+    """Send a request to a deployment."""
     endpoint = _find_endpoint(request)
     if isinstance(endpoint, Response):
         return endpoint
@@ -49,7 +49,7 @@ async def score(request: Request) -> Response:
 
 
 def _find_endpoint(request: Request) -> Document | Response:
-    """Find the endpoint that is asked, or the answer that needs none of its deployments."""
+    """Return the endpoint, or a response that needs none of its deployments."""
     context = context_of(request)
     endpoint = context.store.get(f"{context.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}")
     # An endpoint on Kubernetes is found at its cluster's host only, and the others at their own.
@@ -63,13 +63,10 @@ def _find_endpoint(request: Request) -> Document | Response:
 
 
 def choose_deployment(traffic: dict[str, int]) -> str | None:
-    """Choose who answers a request that names no deployment.
+    """Choose a deployment at random by its share; None if there is no traffic.
 
     Args:
         traffic: Percent by deployment.
-
-    Returns:
-        A deployment, at random by its share; None when there is no traffic.
     """
     if not any(traffic.values()):
         return None
@@ -90,7 +87,7 @@ def _may_ask(context: Context, endpoint: Document, authorization: str) -> bool:
 
 
 async def _ask_and_record(context: Context, request: Request, endpoint: Document, deployment: Document) -> Response:
-    """Ask a deployment; of managed endpoints Azure Monitor is told."""
+    """Ask a deployment; record requests of managed endpoints for Azure Monitor."""
     if endpoint["properties"]["compute"]:
         return await _forward(context, request, deployment, on_kubernetes=True)
     started = time.perf_counter()
@@ -129,7 +126,7 @@ async def _forward(context: Context, request: Request, deployment: Document, *, 
 
 
 async def _ask(context: Context, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:
-    """Let a deployment's container answer, or what was ordered in its place; None if there is no container."""
+    """Return the container's response or a forced one; None if no server is up."""
     content = await request.body()
     with context.servers.asking(deployment["id"]) as server:
         if server is None:

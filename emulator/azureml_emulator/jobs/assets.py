@@ -14,15 +14,12 @@ def find_asset(store: Store, reference: str, *collections: str) -> Document:
     """Find a version of an asset of this workspace.
 
     Args:
-        store: Where to look.
-        reference: Its ARM id, with or without `azureml:` before it; of a component, perhaps its default version.
-        collections: What it has to be, such as `components`.
-
-    Returns:
-        The asset.
+        store: Holds the assets.
+        reference: Its ARM id, with or without `azureml:`; for components also of the default version.
+        collections: Accepted collections, such as `components`.
 
     Raises:
-        ArmError: 400, if it is not there, or something else: the request that refers to it cannot be right.
+        ArmError: 400, if there is no such asset.
     """
     asset_id = reference.removeprefix("azureml:").replace("/labels/default", f"/versions/{DEFAULT_VERSION}")
     container, _, version = asset_id.rpartition("/versions/")
@@ -36,14 +33,6 @@ def find_asset(store: Store, reference: str, *collections: str) -> Document:
 
 
 def newest_version(store: Store, container_id: str) -> Document | None:
-    """Find the version of an asset that was created last and is not archived.
-
-    Args:
-        store: Where to look.
-        container_id: ARM id of the asset's container.
-
-    Returns:
-        The version: the default one, as long as nobody chooses another; None, if there is none.
-    """
+    """Return the newest version of an asset that is not archived; None without one."""
     versions = store.list_collection(f"{container_id}/versions")
     return next((version for version in reversed(versions) if not version["properties"]["isArchived"]), None)

@@ -1,4 +1,4 @@
-"""Running one command: its environment, code and inputs, a process, its log and its outputs."""
+"""Run one command: environment, code and inputs, process, log and outputs."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class TimedOut(Exception):  # noqa: N818 - a run that is cancelled, no fault
 async def run_command(
     context: JobContext, run: Run, spec: CommandSpec, environment: Mapping[str, str], folder: Path
 ) -> None:
-    """Run a command to its end; its run's status and outputs say how far it is.
+    """Run a command to its end; report progress in its run.
 
     Args:
-        context: The emulator.
-        run: Its run.
+        context: The parts of the emulator to use.
+        run: The command's run.
         spec: What to run.
         environment: The environment variables of every job.
-        folder: An empty folder for what it needs, whose path a shell takes as one word.
+        folder: An empty folder, whose path is one word for a shell.
 
     Raises:
-        ArmError: If it cannot be run, or fails.
-        TimedOut: If it takes too long.
+        ArmError: If it cannot run, or fails.
+        TimedOut: If it exceeds its timeout.
     """
     context.runs.advance(run.id, Status.PREPARING)
     python = await _find_python(context, run, spec.environment)

@@ -1,4 +1,4 @@
-"""Bringing a job's inputs to it, and its outputs to the blob store."""
+"""Copy a job's inputs to it, and its outputs to the blob store."""
 
 from __future__ import annotations
 
@@ -24,17 +24,14 @@ DIRECT = ("Direct", "EvalMount")
 
 
 def locate_input(context: JobContext, uri: str) -> str:
-    """Find where an input really is.
+    """Resolve an input to a URI in the blob store.
 
     Args:
-        context: The emulator.
+        context: The parts of the emulator to use.
         uri: A URI, the id of a data asset or model, or an output of another job: `azureml://jobs/NAME/outputs/OUTPUT`.
 
-    Returns:
-        A URI in the blob store.
-
     Raises:
-        ArmError: 400, if it leads nowhere.
+        ArmError: 400, if it does not exist.
     """
     if asset := _asset_of(context, uri):
         uri = asset["properties"].get("dataUri") or asset["properties"]["modelUri"]
@@ -53,18 +50,13 @@ def _asset_of(context: JobContext, uri: str) -> Document | None:
 
 
 async def deliver_inputs(context: JobContext, inputs: Mapping[str, Value], folder: Path) -> dict[str, str]:
-    """Copy the inputs that are data, unless the command wants their URIs.
-
-    Args:
-        context: The emulator.
-        inputs: Values by name.
-        folder: Gets a folder for each copy.
+    """Copy data inputs to a folder each, unless the command wants their URIs.
 
     Returns:
-        What the command finds in the place of each input: the literal, the copy's path, or the URI.
+        What the command gets for each input: the literal, the copy's path, or the URI.
 
     Raises:
-        ArmError: If something is not there.
+        ArmError: If an input does not exist.
     """
     return {name: await _deliver(context, value, folder / name) for name, value in inputs.items()}
 
@@ -94,19 +86,12 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
 
 
 def prepare_outputs(context: JobContext, run: Run, outputs: Mapping[str, Data], folder: Path) -> dict[str, Path]:
-    """Make the places where a command writes its outputs.
+    """Create the folders for a command's outputs; return the path of each output.
 
-    Args:
-        context: The emulator.
-        run: The command's run.
-        outputs: Its outputs by name.
-        folder: Gets them.
-
-    Returns:
-        The path of each: a folder, or a file that the command has to make.
+    A path is a folder, or a file that the command has to write.
 
     Raises:
-        ArmError: 400, if an output shall go to a place that is not in the blob store.
+        ArmError: 400, if an output's URI is not in the blob store.
     """
     paths = {}
     for name, output in outputs.items():
@@ -120,16 +105,10 @@ def prepare_outputs(context: JobContext, run: Run, outputs: Mapping[str, Data], 
 async def collect_outputs(
     context: JobContext, run: Run, outputs: Mapping[str, Data], paths: Mapping[str, Path]
 ) -> dict[str, dict[str, str]]:
-    """Copy what a command wrote into the blob store.
-
-    Args:
-        context: The emulator.
-        run: The command's run.
-        outputs: Its outputs by name.
-        paths: Where it wrote them.
+    """Copy a command's outputs into the blob store.
 
     Returns:
-        The `uri` and `type` of each that is there.
+        The `uri` and `type` of each output that exists.
     """
     collected = {}
     for name, output in outputs.items():
@@ -141,18 +120,10 @@ async def collect_outputs(
 
 
 def place_of(run: Run, name: str, output: Data) -> str:
-    """Say where an output goes.
-
-    Args:
-        run: The run that makes it.
-        name: Its name.
-        output: What was asked for.
-
-    Returns:
-        A URI in the blob store.
+    """Return the URI where an output of a run goes.
 
     Raises:
-        ArmError: 400, if the place that was asked for has an unknown expression.
+        ArmError: 400, if the requested path has an unknown expression.
     """
     known = {"name": run.id, "output_name": name, "default_datastore": BLOB_STORE}
 
@@ -168,5 +139,5 @@ def place_of(run: Run, name: str, output: Data) -> str:
 
 
 def is_file(output: Data) -> bool:
-    """Say whether an output is one file: `uri_file`, or the file with the value of a control output."""
+    """Return whether an output is one file: `uri_file` or a control output."""
     return output.type == FILE or output.type not in DATA_TYPES

@@ -1,4 +1,4 @@
-"""From a pipeline job to its graph: nodes, what each waits for, and the conditions that choose between them."""
+"""Read the graph of a pipeline job: nodes, dependencies and conditions."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ NODE = re.compile(r"parent\.jobs\.([\w-]+)")
 
 @dataclass(frozen=True)
 class Node:
-    """A command or a pipeline in a pipeline.
+    """A command or pipeline in a pipeline.
 
     Attributes:
         name: Its name in the pipeline.
-        display_name: What people see.
+        display_name: Its display name.
         component: The `componentSpec` of its component.
-        inputs: What its inputs are bound to, by name: expressions, literals or data.
-        outputs: Where its outputs go, by name; their `uri` may be an expression of the pipeline's output.
-        promoted: The pipeline's outputs that its outputs are, by the names of its own.
-        compute: Where it shall run, as the client wrote it.
-        settings: The node as the client wrote it.
-        gates: The conditions that choose it, by name, and the result each has to have.
-        waits_for: The nodes and conditions that end before it begins.
-        graph: What is in it, if it is a pipeline.
+        inputs: Its inputs by name: expressions, literals or data.
+        outputs: Its outputs by name; their `uri` can be an expression of the pipeline's output.
+        promoted: The pipeline's outputs that its outputs are, by its own names.
+        compute: The compute, as the client wrote it.
+        settings: The node, as the client wrote it.
+        gates: The result that each condition must have for it to run.
+        waits_for: The nodes and conditions that must end first.
+        graph: Its own graph, if it is a pipeline.
     """
 
     name: str
@@ -65,8 +65,8 @@ class Condition:
 
     Attributes:
         name: Its name in the pipeline.
-        expression: What decides: a literal, a pipeline's input or a node's control output.
-        waits_for: The node whose output decides.
+        expression: A literal, a pipeline input or a node's control output.
+        waits_for: The node whose output it uses.
     """
 
     name: str
@@ -76,35 +76,27 @@ class Condition:
 
 @dataclass(frozen=True)
 class Graph:
-    """What is in a pipeline.
-
-    Attributes:
-        nodes: Its nodes by name.
-        conditions: Its conditions by name.
-    """
+    """The nodes and conditions of a pipeline, by name."""
 
     nodes: Mapping[str, Node]
     conditions: Mapping[str, Condition]
 
     @property
     def items(self) -> tuple[Node | Condition, ...]:
-        """All that has its turn when the pipeline runs."""
+        """All nodes and conditions."""
         return *self.nodes.values(), *self.conditions.values()
 
 
 def read_graph(store: Store, jobs: Document, outputs: Mapping[str, object]) -> Graph:
-    """Read the nodes of a pipeline job or pipeline component.
+    """Read the nodes of a pipeline job or component.
 
     Args:
-        store: Where the components are.
-        jobs: The nodes as the client wrote them.
-        outputs: The pipeline's outputs; only their names count.
-
-    Returns:
-        The graph.
+        store: Holds the components.
+        jobs: The nodes, as the client wrote them.
+        outputs: The pipeline's outputs, by name.
 
     Raises:
-        ArmError: 400 or 501, if it cannot be run: an unknown component, a binding to nothing, a circle ...
+        ArmError: 400 or 501, for an unknown component, an invalid binding, a cycle ...
     """
     if not jobs:
         raise bad_request("The pipeline has no jobs.")
@@ -130,16 +122,7 @@ def read_graph(store: Store, jobs: Document, outputs: Mapping[str, object]) -> G
 
 
 def command_spec(node: Node, inputs: Mapping[str, Value], outputs: Mapping[str, Data]) -> CommandSpec:
-    """Say what a node that is a command has to run.
-
-    Args:
-        node: The node.
-        inputs: The values of its inputs.
-        outputs: Where its outputs go.
-
-    Returns:
-        What to run.
-    """
+    """Return what a command node runs."""
     return CommandSpec(
         command=node.component["command"],
         environment=node.component["environment"],
@@ -155,18 +138,15 @@ def command_spec(node: Node, inputs: Mapping[str, Value], outputs: Mapping[str, 
 
 
 def complete_inputs(name: str, component: Document, given: Mapping[str, Value]) -> dict[str, Value]:
-    """Add the defaults of a component's inputs.
+    """Add the defaults of a component's inputs; optional ones can stay missing.
 
     Args:
         name: The node or job, for errors.
         component: The `componentSpec`.
-        given: The values that were given.
-
-    Returns:
-        The values; an optional input without one is missing.
+        given: The given values.
 
     Raises:
-        ArmError: 400, if one is unknown or missing.
+        ArmError: 400, if an input is unknown or missing.
     """
     declared = object_in(component, "inputs")
     if unknown := set(given) - set(declared):
@@ -241,17 +221,10 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
 
 
 def read_component_graph(store: Store, component: Document) -> Graph:
-    """Read the nodes of a pipeline component.
-
-    Args:
-        store: Where the components are.
-        component: Its `componentSpec`.
-
-    Returns:
-        The graph.
+    """Read the nodes of a pipeline component from its `componentSpec`.
 
     Raises:
-        ArmError: 400 or 501, if it cannot be run.
+        ArmError: 400 or 501, if it cannot run.
     """
     return read_graph(store, object_in(component, "jobs"), object_in(component, "outputs"))
 
@@ -296,19 +269,16 @@ def _nodes_in(text: str) -> set[str]:
 def resolve(
     text: str, inputs: Mapping[str, Value], outputs: Mapping[str, Mapping[str, Value]], *, where: str
 ) -> Value | None:
-    """Find the value of an input that is bound to something.
+    """Resolve the binding of an input; None for a missing optional input.
 
     Args:
         text: A literal, a single expression, or expressions within a text.
         inputs: The values of the pipeline's inputs.
-        outputs: The values of the outputs of the nodes that have ended, by node and name.
+        outputs: The outputs of ended nodes, by node and name.
         where: Who needs it, for errors.
 
-    Returns:
-        The value; None, if it is bound to an optional input that was not given.
-
     Raises:
-        ArmError: 400, if an output is not there, or data is put into a text.
+        ArmError: 400, if an output does not exist, or data is used in a text.
     """
 
     def find(expression: str) -> Value | None:
@@ -330,13 +300,7 @@ def resolve(
 
 
 def is_true(value: object) -> bool:
-    """Read a condition's value.
-
-    Args:
-        value: A control output or an input, such as `True` or `false`.
-
-    Returns:
-        Whether it is true.
+    """Read the value of a condition, such as `True` or `false`.
 
     Raises:
         ArmError: 400, if it is neither true nor false.

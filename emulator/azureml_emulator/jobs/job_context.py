@@ -13,7 +13,7 @@ from azureml_emulator.tokens import Tokens
 
 @dataclass(frozen=True)
 class JobContext:
-    """The parts of one running emulator that jobs need."""
+    """The parts of the emulator that jobs use."""
 
     settings: Settings
     store: Store

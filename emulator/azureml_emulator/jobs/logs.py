@@ -19,12 +19,12 @@ LOG_FOLDERS = ("user_logs/", "logs/azureml/", "azureml-logs/")
 
 @asynccontextmanager
 async def shipped(blobs: Blobs, log: Path, uri: str) -> AsyncIterator[None]:
-    """Copy a growing file into the blob store for the time of the block, and what is left at its end.
+    """Copy a growing file into the blob store during the block.
 
     Args:
         blobs: The blob store.
-        log: The file; it may not be there yet.
-        uri: Where the copy goes.
+        log: The file; it need not exist yet.
+        uri: Location of the copy.
     """
     position = blocks = 0
     ended = asyncio.Event()

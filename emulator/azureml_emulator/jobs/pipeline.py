@@ -1,4 +1,4 @@
-"""Running a pipeline: its nodes as soon as what they wait for has ended, and as many at once as there are slots."""
+"""Run a pipeline: each node once its dependencies have ended."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RunCommand = Callable[[Run, CommandSpec], Awaitable[None]]
 
 
 class Outcome(Enum):
-    """How it went with a node or a condition."""
+    """The outcome of a node or condition."""
 
     COMPLETED = auto()
     FAILED = auto()
@@ -51,10 +51,10 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class PipelineSpec:
-    """A pipeline with all that it needs.
+    """What a pipeline job runs.
 
     Attributes:
-        graph: What is in it.
+        graph: Its nodes and conditions.
         inputs: The values of its inputs.
         outputs: Where its outputs go.
         compute: The default compute of its nodes.
@@ -69,17 +69,10 @@ class PipelineSpec:
 
 
 def read_pipeline_job(store: Store, properties: Document) -> PipelineSpec:
-    """Read a pipeline job.
-
-    Args:
-        store: Where its components are.
-        properties: The `properties` of a job resource.
-
-    Returns:
-        What to run.
+    """Read a pipeline job from its `properties`.
 
     Raises:
-        ArmError: 400 or 501, if it cannot be run.
+        ArmError: 400 or 501, if it cannot run.
     """
     inputs: Mapping[str, Value] = read_inputs(object_in(properties, "inputs"))
     outputs = {name: read_output(name, output) for name, output in object_in(properties, "outputs").items()}
@@ -98,13 +91,7 @@ def read_pipeline_job(store: Store, properties: Document) -> PipelineSpec:
 
 
 async def run_pipeline(context: JobContext, run: Run, spec: PipelineSpec, run_command: RunCommand) -> None:
-    """Run a pipeline to its end.
-
-    Args:
-        context: The emulator.
-        run: Its run.
-        spec: What to run.
-        run_command: Runs its commands.
+    """Run a pipeline to its end; `run_command` runs its commands.
 
     Raises:
         ArmError: If one of its nodes fails.
@@ -150,7 +137,11 @@ class _Pipeline:
         await self._log("Completed")
 
     async def _wait(self) -> list[str]:
-        """Wait for all nodes, or for the first failure if that ends the pipeline; return the names of the failed."""
+        """Wait for all nodes, or for the failure that ends the pipeline.
+
+        Returns:
+            The names of the failed nodes.
+        """
         waiting = set(self._tasks.values())
         while waiting:
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -180,7 +171,7 @@ class _Pipeline:
         )
 
     async def _work(self, item: Node | Condition) -> Outcome:
-        """Wait for what comes before, and do it."""
+        """Wait for the dependencies of a node or condition, then run it."""
         if item.waits_for:
             await asyncio.wait([self._tasks[name] for name in item.waits_for])
         outcomes = {self._tasks[name].result() for name in item.waits_for}
@@ -194,7 +185,7 @@ class _Pipeline:
         return await self._run_node(item)
 
     def _leave_out(self, item: Node | Condition) -> Outcome:
-        """A node that never begins has no run."""
+        """Delete the run of a node that never starts."""
         if isinstance(item, Node):
             self._context.runs.delete_tree(self._runs[item.name].id)
         return Outcome.LEFT_OUT
@@ -261,7 +252,7 @@ class _Pipeline:
         return check_compute(self._context.store, self._context.settings.workspace_id, compute)
 
     def _place(self, node: Node, name: str) -> Data:
-        """Say where a node's output goes: where the pipeline's output goes, if it is one."""
+        """Return where a node's output goes: for a pipeline's output, where that goes."""
         output = node.outputs[name]
         promoted = self._spec.outputs.get(node.promoted.get(name, ""))
         if promoted is None or promoted.uri is None:
@@ -269,7 +260,7 @@ class _Pipeline:
         return replace(output, uri=place_of(self._run, node.promoted[name], promoted))
 
     async def _made_by(self, node: Node, run: Run) -> dict[str, Value]:
-        """The values of a node's outputs, for those who wait for them."""
+        """Return the values of a node's outputs."""
         made: dict[str, Value] = {
             name: Data(node.outputs[name].type, output["uri"], of_node=True) for name, output in run.outputs.items()
         }
@@ -283,7 +274,7 @@ class _Pipeline:
         return made
 
     async def _written(self, node: Node, run: Run, names: set[str]) -> dict[str, Value]:
-        """The control outputs that a command wrote into their files, the other way to say them."""
+        """Return the control outputs that a command wrote to files."""
         values: dict[str, Value] = {}
         for name in sorted(names):
             output = self._place(node, name)
@@ -294,7 +285,7 @@ class _Pipeline:
         return values
 
     def _collected(self) -> dict[str, dict[str, str]]:
-        """The pipeline's outputs, as its nodes made them."""
+        """Return the pipeline's outputs."""
         collected = {}
         for name, node in self._spec.graph.nodes.items():
             for output, promoted in node.promoted.items():

@@ -1,4 +1,4 @@
-"""All jobs under way: a few commands at once, and an end to each."""
+"""Run all submitted jobs, a few commands at a time."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 class JobRunner:
-    """Runs jobs, and ends them.
+    """Runs and cancels jobs.
 
     Attributes:
-        context: What jobs work with.
+        context: The parts of the emulator that jobs use.
     """
 
     def __init__(self, context: JobContext) -> None:
@@ -39,55 +39,38 @@ class JobRunner:
         self._folder = self._new_folder(context.settings.state_dir / "jobs")
 
     def open(self, environment: Mapping[str, str]) -> None:
-        """Say how jobs reach the emulator, and give up what a previous emulator was running.
-
-        Args:
-            environment: The environment variables of a client.
-        """
+        """Set the client environment of jobs; fail the jobs of a previous emulator."""
         self._environment = environment
         error = ArmError(500, "RunInterrupted", "The emulator was stopped while the job was running: submit it again.")
         for run in self.context.runs.unfinished():
             self.context.runs.end(run.id, Status.FAILED, error.document())
 
     def submit(self, run: Run, spec: CommandSpec | PipelineSpec) -> None:
-        """Run a job in the background.
-
-        Args:
-            run: Its run, not started.
-            spec: What to run.
-        """
+        """Run a job in the background."""
         task = asyncio.create_task(self._run_job(run, spec))
         self._tasks[run.id] = task
         task.add_done_callback(lambda task: self._finished(run, task))
 
     async def cancel(self, run_id: str) -> None:
-        """Cancel a job; returns when all its processes have ended.
-
-        Args:
-            run_id: The job's run.
-        """
+        """Cancel a job and wait until its processes have ended."""
         if task := self._tasks.get(run_id):
             task.cancel()
             await asyncio.wait([task])
         self.context.runs.end_tree(run_id, Status.CANCELED)
 
     async def wait(self, run_id: str) -> None:
-        """Wait until a job has ended.
-
-        Args:
-            run_id: The job's run.
-        """
+        """Wait until a job has ended."""
         if task := self._tasks.get(run_id):
             await asyncio.wait([task])
 
     async def clear(self) -> None:
-        """End all jobs and forget them: for a workspace that starts anew."""
+        """Cancel all jobs and forget them."""
         for run_id in list(self._tasks):
             await self.cancel(run_id)
         self.context.runs.clear()
 
     async def close(self) -> None:
-        """End all processes; what was running is given up at the next start."""
+        """End all processes; unfinished jobs fail at the next start."""
         tasks = list(self._tasks.values())
         self._tasks.clear()
         for task in tasks:
@@ -167,7 +150,7 @@ class JobRunner:
         }
 
     def _new_folder(self, folder: Path) -> Path:
-        """Make the folder of all jobs; one that a shell takes as one word, because the service quotes nothing."""
+        """Create the folder of all jobs; its path needs no quoting in a shell."""
         # Left by an emulator that was killed.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

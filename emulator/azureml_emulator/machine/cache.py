@@ -1,4 +1,4 @@
-"""The cache folder: what is expensive to make and the same for every emulator on this machine."""
+"""The cache folder that all emulators of this user share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from azureml_emulator.machine.locks import locked
 
 
 def cache_root() -> Path:
-    """Find the cache folder.
+    """Return the cache folder.
 
     Returns:
         `$AZUREML_EMULATOR_CACHE`, else `azureml-emulator` in `$XDG_CACHE_HOME`, else in `~/.cache`.
@@ -25,19 +25,16 @@ def cache_root() -> Path:
 
 
 async def cached_folder(folder: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
-    """Return a folder of the cache, made first if it is not there.
+    """Return a folder of the cache; build it first if it is missing.
 
-    Several emulators may ask for the same folder: one makes it, the others wait. It appears whole or not at all.
+    If several emulators need the same folder, one builds it and the others wait. It appears whole or not at all.
 
     Args:
         folder: The folder's path inside the cache.
         make: Fills the empty folder it is given.
 
-    Returns:
-        `folder`.
-
     Raises:
-        EmulatorError: If another user could have made or changed it: programs in it are run.
+        EmulatorError: If another user could have changed it: programs in it are run.
     """
     if folder.exists():
         refuse_writable_by_others(folder.parent)

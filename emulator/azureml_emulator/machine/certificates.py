@@ -1,4 +1,4 @@
-"""A throw-away certificate authority: made at each start, its key never leaves the process."""
+"""A temporary certificate authority: new at each start, its key stays in memory."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Certificates:
     """PEM files.
 
     Attributes:
-        authority: The throw-away authority's certificate.
-        bundle: The certificates the caller trusts anyway, and the authority's.
-        chain: The server's certificate chain, for every host name the emulator plays.
+        authority: The authority's certificate.
+        bundle: The caller's trusted certificates and the authority's.
+        chain: The server's certificate chain, for all emulated host names.
         key: The server's private key.
     """
 
@@ -39,15 +39,12 @@ class Certificates:
 
 
 def make_certificates(folder: Path, location: str, environment: Mapping[str, str] = os.environ) -> Certificates:
-    """Make an authority and one server certificate.
+    """Create an authority and one server certificate.
 
     Args:
-        folder: Where the files go; made if needed.
-        location: The Azure region of the host names of endpoints and clusters.
-        environment: Where the caller may name a certificate bundle of his own.
-
-    Returns:
-        The files.
+        folder: Folder of the files; created if needed.
+        location: The Azure region in the host names of endpoints and clusters.
+        environment: May name the caller's own certificate bundle.
     """
     folder.mkdir(exist_ok=True)
     files = Certificates(folder / "ca.pem", folder / "bundle.pem", folder / "server.pem", folder / "server.key")
@@ -63,7 +60,7 @@ def make_certificates(folder: Path, location: str, environment: Mapping[str, str
 
 
 def _trusted_anyway(environment: Mapping[str, str]) -> bytes:
-    """The bundle the caller's own clients read: requests' variable first, then OpenSSL's."""
+    """Read the caller's bundle: from the variable of requests, else from OpenSSL's."""
     for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         path = Path(environment.get(variable, ""))
         if path.is_file():

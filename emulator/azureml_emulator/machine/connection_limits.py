@@ -1,4 +1,4 @@
-"""Limits on connections: deadlines for clients that say nothing, and a cap."""
+"""Limits on connections: deadlines for silent clients and a maximum number."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Limits:
     """Limits on clients that keep a server waiting.
 
     Attributes:
-        silent_seconds: Deadline for each of: a CONNECT, the first byte in a tunnel, a TLS handshake, a request's head.
-        idle_seconds: How long a client may pause within a request's body, or take no part of an answer.
-        connections: How many connections a server has at most. The proxy has twice as many.
+        silent_seconds: Deadline for each of: a CONNECT, the first byte in a tunnel, a TLS handshake, a request's
+            headers.
+        idle_seconds: Longest pause within a request's body, or in taking a response.
+        connections: Maximum number of connections of a server. The proxy has twice as many.
     """
 
     silent_seconds: float = 20.0
@@ -33,10 +34,10 @@ class Limits:
 
 
 def affordable_connections() -> int:
-    """Raise the limit on open files as far as allowed, and return how many connections it leaves room for.
+    """Raise the limit on open files and return how many connections it allows.
 
     Raises:
-        EmulatorError: If these are too few to work with.
+        EmulatorError: If the limit is too low.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OWN_FILES + FILES_PER_CONNECTION * MOST_CONNECTIONS
@@ -51,7 +52,7 @@ def affordable_connections() -> int:
 
 
 class Activity(Enum):
-    """What a connection is doing, those that give way first at the top."""
+    """What a connection is doing; the first are closed first when there are too many."""
 
     SILENT = "nobody asked for anything"
     SENDING = "a request is under way"
@@ -59,7 +60,7 @@ class Activity(Enum):
 
 
 class ConnectionTable:
-    """The connections of one server; when there are too many, the one that was silent longest gives way."""
+    """The connections of one server; above the limit the longest silent one is closed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -67,15 +68,11 @@ class ConnectionTable:
         self._transports: dict[Activity, dict[asyncio.WriteTransport, None]] = {kind: {} for kind in Activity}
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of connections."""
         return sum(map(len, self._transports.values()))
 
     def enter(self, transport: asyncio.WriteTransport) -> None:
-        """Add a new connection; if there are too many, end one: of those that are all busy, the new one.
-
-        Args:
-            transport: The connection.
-        """
+        """Add a connection; above the limit close one: the new one if all are busy."""
         self.set(transport, Activity.SILENT)
         if len(self) > self._most:
             yielding = next(iter(self._transports[Activity.SILENT]))
@@ -85,20 +82,11 @@ class ConnectionTable:
             yielding.abort()
 
     def set(self, transport: asyncio.WriteTransport, activity: Activity) -> None:
-        """Say what a connection does from now on.
-
-        Args:
-            transport: The connection.
-            activity: What it does.
-        """
+        """Set what a connection is doing."""
         self.leave(transport)
         self._transports[activity][transport] = None
 
     def leave(self, transport: asyncio.WriteTransport) -> None:
-        """Forget a connection that has ended.
-
-        Args:
-            transport: The connection.
-        """
+        """Remove a connection that has ended."""
         for transports in self._transports.values():
             transports.pop(transport, None)

@@ -1,7 +1,7 @@
-"""Clean up after an emulator that was killed: processes that lost their watchdog, and its temporary folder.
+"""Clean up after a killed emulator: unwatched processes and temporary state.
 
-The emulator starts it first of all. The kernel closes its stdin when the emulator ends, however it ends. Standard
-library only: it is run as a script.
+The emulator starts it before anything else. The kernel closes its stdin when the emulator ends, however it ends.
+Standard library only: it is run as a script.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ def main(run: str, state_dir: Path) -> None:
     """Wait for the end of the emulator, then clean up.
 
     Args:
-        run: How the values of `VARIABLE` of this emulator's processes begin.
+        run: Prefix of `VARIABLE` in the environment of this emulator's processes.
         state_dir: Its state folder.
     """
     while os.read(sys.stdin.fileno(), 512):
@@ -40,14 +40,7 @@ def main(run: str, state_dir: Path) -> None:
 
 
 def find_processes(mark: str) -> list[int]:
-    """Find processes by their environment.
-
-    Args:
-        mark: How the value of `VARIABLE` begins.
-
-    Returns:
-        Their process ids.
-    """
+    """Return the ids of processes whose `VARIABLE` begins with a mark."""
     wanted = f"\0{VARIABLE}={mark}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -59,11 +52,7 @@ def find_processes(mark: str) -> list[int]:
 
 
 def end_processes(mark: str) -> None:
-    """Kill processes, and wait until they are gone.
-
-    Args:
-        mark: How the value of `VARIABLE` in their environment begins.
-    """
+    """Kill the processes whose `VARIABLE` begins with a mark, and wait for their end."""
     deadline = time.monotonic() + END_SECONDS
     while (found := find_processes(mark)) and time.monotonic() < deadline:
         for pid in found:

@@ -1,4 +1,4 @@
-"""Folders in which other users could change what the emulator reads and runs."""
+"""Check that other users cannot change what the emulator reads and runs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from azureml_emulator.errors import EmulatorError
 
 
 def refuse_writable_by_others(folder: Path) -> None:
-    """Refuse a folder that other users can write into.
-
-    Args:
-        folder: An existing folder.
+    """Refuse a folder that other users can write to.
 
     Raises:
-        EmulatorError: If everybody can write into it, or it belongs to another user. The superuser may use anybody's.
+        EmulatorError: If everyone can write to it, or another user owns it. The superuser can use any user's.
     """
     status = folder.stat()
     if status.st_mode & stat.S_IWOTH:

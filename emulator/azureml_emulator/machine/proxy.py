@@ -1,4 +1,4 @@
-"""The CONNECT proxy: clients ask for Azure's host names and get the emulator; everything else is refused."""
+"""The CONNECT proxy: emulated hosts lead to the emulator, all others are refused."""
 
 from __future__ import annotations
 
@@ -29,16 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def route(target: str, *, app_port: int, blob_port: int) -> int | None:
-    """Say which local port plays a host.
-
-    Args:
-        target: What a client wants to CONNECT to, `host:port`.
-        app_port: Where the emulator's web app listens.
-        blob_port: Where blob requests go.
-
-    Returns:
-        The port, or None when the host must not be reached.
-    """
+    """Return the local port for a CONNECT to `host:port`; None if it is not emulated."""
     host, _, port = target.lower().rpartition(":")
     if port != "443":
         return None
@@ -51,12 +42,12 @@ def route(target: str, *, app_port: int, blob_port: int) -> int | None:
 async def running_proxy(*, app_port: int, blob_port: int, limits: Limits | None = None) -> AsyncIterator[int]:
     """Run the proxy for the time of the block.
 
-    The servers behind it have the deadlines for what comes in a tunnel.
+    The servers behind it have the deadlines for data in a tunnel.
 
     Args:
-        app_port: Where the emulator's web app listens.
-        blob_port: Where blob requests go.
-        limits: Deadlines and cap for connections that ask for nothing.
+        app_port: Port of the web app.
+        blob_port: Port for blob requests.
+        limits: Deadlines and maximum number of silent connections.
 
     Yields:
         The proxy's port on 127.0.0.1.
@@ -98,7 +89,7 @@ async def running_proxy(*, app_port: int, blob_port: int, limits: Limits | None 
 async def _read_connect(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app_port: int, blob_port: int
 ) -> int | None:
-    """Read what a client asks for, and refuse it unless a local port plays that host."""
+    """Read a CONNECT request; return its local port, or refuse it and return None."""
     head = await reader.readuntil(b"\r\n\r\n")
     method, _, rest = head.decode("latin-1").partition(" ")
     target = rest.partition(" ")[0]
@@ -157,7 +148,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sour
 
 
 def _acknowledge(source: socket.socket) -> None:
-    """Acknowledge what came at once: towards proxies urllib3 holds a request's body back until its head is."""
+    """Send the TCP ACK at once; urllib3 holds bodies back until headers are acked."""
     if hasattr(socket, "TCP_QUICKACK"):
         with contextlib.suppress(OSError):  # it may have ended
             source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

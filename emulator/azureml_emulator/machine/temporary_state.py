@@ -1,4 +1,4 @@
-"""The state folder of an emulator that keeps nothing: gone with it, or, if all was killed, at the next start."""
+"""Temporary state folders: removed with their emulator, or at the next start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARK = crash_cleanup.TEMPORARY_MARK
 
 @contextmanager
 def temporary_state_folder() -> Iterator[Path]:
-    """Yield a new folder for the time of the block; those that killed emulators left are removed first."""
+    """Yield a new folder for the block; first remove those that killed emulators left."""
     _remove_left()
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         (Path(folder) / MARK).touch()

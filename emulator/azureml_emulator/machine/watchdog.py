@@ -1,8 +1,8 @@
-"""Run a command and end it, with everything it started, when the process that holds our stdin is gone.
+"""Watchdog: run a command and end it, and all it started, when our parent is gone.
 
-The emulator starts each of its child processes through this file. The kernel closes the pipe when the emulator ends,
-however it ends, kill -9 included, so nothing it started outlives it. If this process is killed itself, the kernel kills
-the command. Standard library only: it is run as a script.
+The emulator starts each child process through this file. The kernel closes our stdin when the emulator ends, kill -9
+included, so nothing outlives it. If this process itself is killed, the kernel kills the command. Standard library
+only: it is run as a script.
 """
 
 import contextlib
@@ -23,11 +23,8 @@ PR_SET_CHILD_SUBREAPER = 36
 def main(command: list[str]) -> int:
     """Run the command until it exits or stdin ends.
 
-    Args:
-        command: The program and its arguments.
-
     Returns:
-        The command's exit code; 128 + n when signal n ended it, 127 when it could not be started.
+        The command's exit code; 128 + n if signal n ended it, 127 if it could not be started.
     """
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
@@ -87,7 +84,7 @@ def _reap(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _end_strays() -> None:
-    """End what left the group, with setsid for one: it is our child when its parent is gone, and then its children."""
+    """End processes that left the group, for example with setsid: we inherit them."""
     while any(_end(pid) for pid in _children()):
         pass
 

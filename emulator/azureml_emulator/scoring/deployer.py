@@ -32,7 +32,7 @@ class Deployer:
     instant: bool
 
     async def deploy(self, deployment_id: str) -> None:
-        """Start a deployment's server; the one before it serves until the new one is ready.
+        """Start a deployment's server; the old one serves until the new one is ready.
 
         Raises:
             ArmError: If the environment, code or model is missing or broken, or the server does not become ready.
@@ -108,7 +108,7 @@ class Deployer:
         )
 
     async def _fetch_model(self, properties: Document, folder: Path) -> Path:
-        """Copy the model to AZUREML_MODEL_DIR/<name of the uploaded folder or file>, as the service does."""
+        """Copy the model to AZUREML_MODEL_DIR/<name of the uploaded folder or file>."""
         models = folder / "azureml-models"
         reference = properties["model"]
         if not reference:

@@ -1,4 +1,4 @@
-"""From a conda file to a virtual environment: what the service's image build is to a deployment."""
+"""Build a virtual environment from a conda file, in place of the image build."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 
 @dataclass(frozen=True)
 class CondaSpec:
-    """What the emulator can build of a conda file.
+    """The part of a conda file that the emulator can build.
 
     Attributes:
         requirements: The lines of its `pip` list.
@@ -39,13 +39,10 @@ def parse_conda_file(text: str) -> CondaSpec:
 
     Args:
         text: Its YAML: `dependencies` with `python` (a minor version; by default this interpreter's), `pip` and a
-            `pip:` list. Name, channels and prefix do not matter here.
-
-    Returns:
-        What to build.
+            `pip:` list. Name, channels and prefix are ignored.
 
     Raises:
-        ArmError: ImageBuildFailure, if it is not a conda file or asks for anything else.
+        ArmError: ImageBuildFailure, if it is not a conda file or has other dependencies.
     """
     try:
         document = yaml.safe_load(text)
@@ -67,7 +64,7 @@ def parse_conda_file(text: str) -> CondaSpec:
 
 
 def _python_version(dependency: str) -> str | None:
-    """Read a conda package; return the minor version of Python where it names one."""
+    """Read a conda package; return Python's minor version if it names one."""
     parsed = re.fullmatch(r"(?:[\w.-]+::)?([\w.-]+)\s*(.*)", dependency.strip())
     name, version = parsed.groups() if parsed else (dependency, "")
     if name == "pip" or (name == "python" and not version):
@@ -87,13 +84,7 @@ def _python_version(dependency: str) -> str | None:
 
 
 async def build_environment(spec: CondaSpec) -> Path:
-    """Build the virtual environment, or find it in the cache.
-
-    Args:
-        spec: What to install.
-
-    Returns:
-        The environment's folder. It must not be changed.
+    """Build a virtual environment, or find it in the cache; it must not be changed.
 
     Raises:
         ArmError: ImageBuildFailure, with the end of the installer's output.
@@ -128,7 +119,7 @@ class ImageBuildError(ArmError):
 
     Attributes:
         reason: Why, in one line.
-        log: The installer's output; if it did not come so far, the reason.
+        log: The installer's output; the reason, if it did not run.
     """
 
     def __init__(self, reason: str, message: str, log: str) -> None:
@@ -138,11 +129,11 @@ class ImageBuildError(ArmError):
 
 
 def image_build_failure(reason: str, log: Path | None = None) -> ImageBuildError:
-    """An environment that cannot be built.
+    """Build the error of an environment that cannot be built.
 
     Args:
         reason: Why.
-        log: The installer's output, if it came so far; the message has its end.
+        log: The installer's output, if it ran; the message has its end.
     """
     if log is None:
         return ImageBuildError(reason, reason, f"{reason}\n")

@@ -1,4 +1,4 @@
-"""Inference servers: one `azureml-inference-server-http` a deployment, in the deployment's own environment."""
+"""Inference servers: one `azureml-inference-server-http` per deployment."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class ScoringApp:
     """What an inference server serves.
 
     Attributes:
-        environment: The virtual environment that has the server and what the entry script imports.
-        code: The folder with the entry script.
+        environment: Virtual environment with the server and what the entry script imports.
+        code: Folder of the entry script.
         entry_script: The script's path in that folder.
-        model: What the script finds in AZUREML_MODEL_DIR.
+        model: AZUREML_MODEL_DIR.
         variables: The deployment's own environment variables.
     """
 
@@ -60,7 +60,7 @@ class Server(Protocol):
 
 
 class InferenceServer:
-    """A running server, reached over a Unix socket: it has no port that could collide or be seen by others.
+    """A running server, reached over a Unix socket: no port that others can see.
 
     Attributes:
         client: An HTTP client whose requests go to the server, whatever host they name.
@@ -74,11 +74,8 @@ class InferenceServer:
     async def wait_until_ready(self, seconds: float) -> None:
         """Wait until the entry script's init() is done and the server answers.
 
-        Args:
-            seconds: How long to wait.
-
         Raises:
-            ArmError: ResourceNotReady with the log's end, if it does not come up.
+            ArmError: ResourceNotReady with the end of the log, if it is not ready in time.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -95,7 +92,7 @@ class InferenceServer:
         )
 
     async def stop(self) -> None:
-        """End the server and remove the code and model it was given."""
+        """End the server and remove its code and model."""
         # The process first: it finishes what it was asked.
         await self._process.stop()
         await self.client.aclose()
@@ -109,7 +106,7 @@ class InferenceServer:
 
 
 class _Serving:
-    """A server that answers for a deployment, and who waits for its answers."""
+    """A server and the number of requests it is answering."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -129,7 +126,7 @@ class _Serving:
                 self._idle.set()
 
     async def end(self) -> None:
-        """End the server once it has answered; nobody new asks it."""
+        """End the server once it has answered its requests."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._idle.wait()
@@ -137,7 +134,7 @@ class _Serving:
 
 
 def _socket_folder(state_dir: Path) -> Path:
-    """Make an empty folder for sockets that only this user can enter."""
+    """Create an empty folder for sockets that only this user can enter."""
     folder = state_dir / "sockets"
     if len(str(folder)) > SOCKET_FOLDER_LENGTH:
         return Path(tempfile.mkdtemp(prefix="azureml-", dir="/tmp"))
@@ -158,65 +155,34 @@ class InferenceServers:
         self._sockets = _socket_folder(state_dir)
 
     def find(self, deployment_id: str) -> Server | None:
-        """Find the server that answers for a deployment.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-
-        Returns:
-            The server, or None when none is up.
-        """
+        """Return the server of a deployment, or None if none is up."""
         serving = self._servers.get(deployment_id.lower())
         return serving.server if serving else None
 
     @contextmanager
     def asking(self, deployment_id: str) -> Iterator[Server | None]:
-        """Hold the server that answers for a deployment: it ends after the block, if it has to.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-
-        Yields:
-            The server, or None when none is up.
-        """
+        """Hold a deployment's server during the block; yield None if none is up."""
         serving = self._servers.get(deployment_id.lower())
         with serving.asked() if serving else contextlib.nullcontext():
             yield serving.server if serving else None
 
     def log(self, deployment_id: str) -> Path:
-        """Where the output of a deployment's newest server goes.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-
-        Returns:
-            The file; it stays when the server crashes.
-        """
+        """Return the log file of a deployment's newest server."""
         return self._folder(deployment_id) / "server.log"
 
     def new_folder(self, deployment_id: str) -> Path:
-        """Make a folder for the code and model of a deployment's next server.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-
-        Returns:
-            An empty folder.
-        """
+        """Create a folder for the code and model of a deployment's next server."""
         folder = self._folder(deployment_id) / uuid.uuid4().hex
         folder.mkdir(parents=True)
         return folder
 
     async def start(self, deployment_id: str, app: ScoringApp, folder: Path) -> InferenceServer:
-        """Start a server beside the one that may be serving; `replace` puts it in place.
+        """Start a server beside the one that serves; `replace` puts it in place.
 
         Args:
             deployment_id: The deployment's ARM id.
             app: What to serve.
-            folder: What `new_folder` gave, which the server now owns.
-
-        Returns:
-            The server, perhaps not ready yet.
+            folder: From `new_folder`; the server owns it.
 
         Raises:
             ArmError: If the environment has no inference server.
@@ -252,29 +218,20 @@ class InferenceServers:
         return InferenceServer(process, httpx.AsyncClient(transport=transport, base_url="http://inference"), folder)
 
     async def replace(self, deployment_id: str, server: Server) -> None:
-        """Let a server answer for a deployment from now on, and end the one before it.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-            server: A server that is ready.
-        """
+        """Serve a deployment with a server that is ready; end the one before it."""
         previous = self._servers.get(deployment_id.lower())
         self._servers[deployment_id.lower()] = _Serving(server)
         if previous:
             await previous.end()
 
     async def stop(self, deployment_id: str) -> None:
-        """End a deployment's server and forget its log.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-        """
+        """End a deployment's server and remove its log."""
         if serving := self._servers.pop(deployment_id.lower(), None):
             await serving.end()
         shutil.rmtree(self._folder(deployment_id), ignore_errors=True)
 
     async def clear(self) -> None:
-        """End all servers, and forget their logs."""
+        """End all servers and remove their logs."""
         servers = [serving.server for serving in self._servers.values()]
         self._servers.clear()
         await asyncio.gather(*(server.stop() for server in servers))

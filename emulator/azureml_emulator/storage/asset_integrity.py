@@ -1,4 +1,4 @@
-"""What is run is what was registered: the files of code and models are compared with what they were."""
+"""Check that the files of code and models are those that were registered."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ CHUNK_BYTES = 1 << 20
 
 
 async def fetch(store: Store, blobs: Blobs, asset: Document, uri: str, parent: Path) -> Path:
-    """Copy the files of a registered code asset or model.
+    """Copy the files of a registered code asset or model, and check them.
 
     Args:
-        store: Knows how the files were when the asset was registered.
-        blobs: Where the files are.
-        asset: A version of a code asset or of a model.
-        uri: Where its files are.
-        parent: The folder that gets the copy; made if needed.
+        store: Holds the fingerprints from registration.
+        blobs: Holds the files.
+        asset: A version of a code asset or model.
+        uri: Location of its files.
+        parent: Folder of the copy; created if needed.
 
     Returns:
         The copy; see `Blobs.download`.
 
     Raises:
-        ArmError: If nothing is there, or the files have changed since the asset was registered.
+        ArmError: If nothing is there, or the files have changed since registration.
     """
     registered = asset["properties"]["properties"]
     if registered.get("hash_sha256") and str(registered.get("hash_version")) == HASH_VERSION:
@@ -47,26 +47,19 @@ async def fetch(store: Store, blobs: Blobs, asset: Document, uri: str, parent: P
 
 
 async def record(store: Store, blobs: Blobs, asset_id: str, uri: str) -> None:
-    """Record how the files of an asset are while it is registered.
+    """Record the fingerprint of an asset's files at registration.
 
-    Args:
-        store: Keeps it.
-        blobs: Where the files are.
-        asset_id: The new version's ARM id.
-        uri: Where its files are. Elsewhere than in the workspace's blob store it cannot be run, and nothing is kept.
+    Nothing is recorded for files outside the workspace's blob store: they cannot be run.
     """
     with contextlib.suppress(ArmError):
         store.put_fingerprint(asset_id, await _fingerprint(blobs, uri))
 
 
 def content_hash(folder: Path) -> str:
-    """Hash a folder as azure-ai-ml does for the `hash_sha256` of a code asset.
-
-    Args:
-        folder: The folder, or a single file.
+    """Hash a folder or file as azure-ai-ml does for `hash_sha256` of a code asset.
 
     Returns:
-        The hash in hexadecimal: of the number of files, their names and sizes, and their content.
+        Hex SHA-256 of the number of files, their names and sizes, and their content.
     """
     files = {folder.name: folder} if folder.is_file() else dict(_files_below(folder))
     names = sorted(files, key=str.lower)
@@ -87,7 +80,7 @@ async def _compare(blobs: Blobs, asset: Document, uri: str, recorded: str | None
 
 
 async def _fingerprint(blobs: Blobs, uri: str) -> str:
-    """Condense names and ETags: every write makes another ETag, which no client can set."""
+    """Hash names and ETags; each write gives a new ETag, which clients cannot choose."""
     etags = await blobs.etags(uri)
     return hashlib.sha256(json.dumps(etags, sort_keys=True).encode()).hexdigest()
 

@@ -42,8 +42,8 @@ class StorageAccount:
 
     Attributes:
         name: The account's name.
-        key: The account's key, base64; another one at each start.
-        port: Where Azurite listens on 127.0.0.1, with TLS.
+        key: The account's key, base64; new at each start.
+        port: Azurite's TLS port on 127.0.0.1.
     """
 
     name: str
@@ -57,19 +57,19 @@ async def running_azurite(
 ) -> AsyncIterator[StorageAccount]:
     """Run Azurite's blob service for the time of the block.
 
-    It answers only requests that are signed with the account's key. If it ends by itself, the block is cancelled.
+    It accepts only requests signed with the account's key. If it ends unexpectedly, the block is cancelled.
 
     Args:
         state_dir: Blobs go to `blobs` in it, output to `azurite.log`.
         certificates: The server certificate to use.
-        lock: Held until Azurite has ended, so that there are never two on one folder.
-        limits: Deadlines and cap for connections that ask for nothing.
+        lock: Held until Azurite has ended, so that never two use one folder.
+        limits: Deadlines and maximum number of silent connections.
 
     Yields:
         The account it serves.
 
     Raises:
-        EmulatorError: If Azurite cannot be installed or started, or ended by itself.
+        EmulatorError: If Azurite cannot be installed or started, or ended unexpectedly.
     """
     limits = limits or Limits()
     program = await _installed()
@@ -132,7 +132,7 @@ def _reason_of_end(process: ChildProcess) -> str:
 
 
 async def _port(process: ChildProcess) -> int:
-    """Wait until Azurite says which free port it took."""
+    """Wait until Azurite prints its port."""
     try:
         async with asyncio.timeout(START_SECONDS):
             while process.exit_code is None:
@@ -145,7 +145,7 @@ async def _port(process: ChildProcess) -> int:
 
 
 async def _installed() -> Path:
-    """The folder with Azurite's `node_modules`, in the versions of our lock file."""
+    """Return the folder of Azurite's `node_modules`, in the versions of our lock file."""
     lock = (PACKAGE / "package-lock.json").read_bytes()
 
     async def install(folder: Path) -> None:
@@ -160,6 +160,6 @@ async def _installed() -> Path:
 
 
 def _npm() -> list[str | Path]:
-    """The machine's own npm knows its registry and proxy settings; without one, ours."""
+    """Prefer the machine's npm, which knows its registry and proxy settings."""
     found = shutil.which("npm")
     return [found] if found else [NODE, NODE_HOME / "lib/node_modules/npm/bin/npm-cli.js"]

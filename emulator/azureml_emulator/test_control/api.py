@@ -1,7 +1,7 @@
-"""The control API: tests reset the emulator, see what was asked of it, and order faults.
+"""The control API: reset the emulator, list recorded requests, inject faults.
 
-It has a host of its own behind the same proxy and certificate, is off unless `--control` is given, and wants a bearer
-token that is made at each start; see `control_client` for the operations.
+It has its own host behind the same proxy and certificate. It needs `--control` and the bearer token of this start; see
+`client` for the operations.
 """
 
 from __future__ import annotations
@@ -29,14 +29,7 @@ Item = TypeVar("Item")
 
 
 def control_app(token: str) -> Router:
-    """Make the control API.
-
-    Args:
-        token: The bearer token it wants.
-
-    Returns:
-        Its app.
-    """
+    """Build the control API."""
     return Router(
         [
             Route("/reset", reset_state, methods=["POST"]),
@@ -52,14 +45,14 @@ def control_app(token: str) -> Router:
 
 
 class RequireControlToken:
-    """Middleware: nobody gets past without the control API's token."""
+    """Middleware: require the control API's token."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
         self._expected = f"Bearer {token}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on if its token is good."""
+        """Pass the request on if its token is valid."""
         given = Request(scope).headers.get("authorization", "")
         if not secrets.compare_digest(given.encode(), self._expected.encode()):
             raise ArmError(401, "Unauthorized", "The control API wants the token of this start.")
@@ -67,11 +60,7 @@ class RequireControlToken:
 
 
 async def reset(context: Context) -> None:
-    """Leave a fresh workspace, with no blobs: as after a start with a new state folder, but for tokens and ports.
-
-    Args:
-        context: The emulator.
-    """
+    """Restore a fresh workspace without blobs; tokens and ports stay."""
     context.faults.set([])
     context.behaviours.set([])
     context.tokens.reset()
@@ -90,18 +79,18 @@ async def reset(context: Context) -> None:
 
 
 async def reset_state(request: Request) -> Response:
-    """Start anew."""
+    """Reset the emulator."""
     await reset(context_of(request))
     return Response(status_code=204)
 
 
 async def list_requests(request: Request) -> Response:
-    """Tell which requests came."""
+    """List the recorded requests."""
     return JSONResponse({"value": [recorded.to_dict() for recorded in context_of(request).recorder.requests]})
 
 
 async def clear_requests(request: Request) -> Response:
-    """Forget which requests came."""
+    """Forget the recorded requests."""
     context_of(request).recorder.clear()
     return Response(status_code=204)
 
@@ -113,19 +102,19 @@ async def set_faults(request: Request) -> Response:
 
 
 async def set_behaviours(request: Request) -> Response:
-    """Replace how deployments answer in place of their models."""
+    """Replace the forced behaviours of deployments."""
     context_of(request).behaviours.set(await _read_list(request, behaviour_from_dict))
     return Response(status_code=204)
 
 
 async def release_operations(request: Request) -> Response:
-    """Let the operations go on that a fault holds in progress."""
+    """Let operations continue that a fault holds in progress."""
     context_of(request).operations.release()
     return Response(status_code=204)
 
 
 async def set_client_secret(request: Request) -> Response:
-    """Let the client secret expire, or be good again."""
+    """Make the client secret expired or valid."""
     context_of(request).tokens.secret_expired = bool((await read_body(request)).get("expired"))
     return Response(status_code=204)
 

@@ -1,4 +1,4 @@
-"""The data plane's host: MLflow's API and the artifact services of the workspace."""
+"""The MLflow and artifact APIs of the data plane."""
 
 from __future__ import annotations
 
@@ -18,14 +18,7 @@ VERSIONS = ("v1.0", "v2.0")
 
 
 def routes(context: Context) -> list[BaseRoute]:
-    """The routes for clients with a token.
-
-    Args:
-        context: The emulator.
-
-    Returns:
-        The routes.
-    """
+    """Return the routes for clients with a token."""
     mlflow = [*experiments.routes, *runs.routes, *registered_models.routes, *model_versions.routes]
     api = [Mount("/api/2.0/mlflow", routes=mlflow), Mount("/api/2.0/preview/mlflow", routes=runs.preview_routes)]
     only = [Middleware(OnlyWorkspace, workspace_id=context.settings.workspace_id)]
@@ -36,14 +29,14 @@ def routes(context: Context) -> list[BaseRoute]:
 
 
 class OnlyWorkspace:
-    """Middleware: there is one workspace, whatever the case of its names."""
+    """Middleware: accept only the emulator's workspace, in any case."""
 
     def __init__(self, app: ASGIApp, workspace_id: str) -> None:
         self._app = app
         self._workspace_id = workspace_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on if it is for that one."""
+        """Pass the request on if it names this workspace."""
         names = scope["path_params"]
         if names.get("api", VERSIONS[0]) not in VERSIONS:
             raise HTTPException(404)

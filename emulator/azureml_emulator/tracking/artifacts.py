@@ -1,6 +1,6 @@
-"""The artifact services that the MLflow plugin asks where to put files and where they are.
+"""The artifact services: where the MLflow plugin stores and finds files.
 
-A file is known by its origin, its container and its path: `ExperimentRun/dcid.RUN/PATH`, or `LocalUpload/NAME/PATH`.
+A file has an origin, a container and a path: `ExperimentRun/dcid.RUN/PATH`, or `LocalUpload/NAME/PATH`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ DATASTORES = {RUNS: ARTIFACT_STORE, UPLOADS: BLOB_STORE}
 
 @dataclass(frozen=True)
 class Place:
-    """Where the artifacts of one run or one upload are.
+    """Location of the artifacts of one run or upload.
 
     Attributes:
         origin: `ExperimentRun` or `LocalUpload`.
-        container: The run or upload in it.
+        container: The run or upload.
     """
 
     origin: str
@@ -44,16 +44,10 @@ class Place:
         return CONTAINERS[DATASTORES[self.origin]]
 
     def blob(self, path: str) -> str:
-        """Say which blob an artifact is.
-
-        Args:
-            path: The artifact's path.
-
-        Returns:
-            The blob's name.
+        """Return the blob name of an artifact's path.
 
         Raises:
-            ArmError: 400, if the path points elsewhere.
+            ArmError: 400, if the path leads elsewhere.
         """
         parts = PurePosixPath(path).parts
         if not parts or ".." in parts or parts[0] == "/":
@@ -62,14 +56,7 @@ class Place:
 
 
 def place_of_run(run_id: str) -> Place:
-    """Say where a run's artifacts are.
-
-    Args:
-        run_id: The run's id.
-
-    Returns:
-        The place.
-    """
+    """Return the location of a run's artifacts."""
     return Place(RUNS, f"dcid.{run_id}")
 
 
@@ -80,7 +67,7 @@ async def list_artifacts(request: Request) -> Response:
 
 
 async def content_info(request: Request) -> Response:
-    """Say where an artifact's content is, with a signature."""
+    """Return the signed address of an artifact."""
     context, place = context_of(request), _place(request)
     path = request.query_params.get("path", "")
     if path not in await list_paths(context, place):
@@ -89,7 +76,7 @@ async def content_info(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """Say where the content of new artifacts goes, with a signature."""
+    """Return signed addresses for new artifacts."""
     context, place = context_of(request), _place(request)
     asked = (await read_body(request)).get("paths")
     if not isinstance(asked, list) or not all(
@@ -108,15 +95,7 @@ async def create(request: Request) -> Response:
 
 
 async def list_paths(context: Context, place: Place) -> list[str]:
-    """List the paths of all artifacts in a place.
-
-    Args:
-        context: The emulator.
-        place: The place.
-
-    Returns:
-        The paths, sorted.
-    """
+    """List the paths of all artifacts at a location, sorted."""
     datastore = f"azureml://datastores/{DATASTORES[place.origin]}/paths"
     return sorted(await context.blobs.list_below(f"{datastore}/{place.origin}/{place.container}"))
 

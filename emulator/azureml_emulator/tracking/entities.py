@@ -1,4 +1,4 @@
-"""Experiments, runs and metrics as MLflow shows them."""
+"""Experiments, runs and metrics in MLflow's form."""
 
 from __future__ import annotations
 
@@ -36,15 +36,7 @@ NAME_TAG, USER_TAG = "mlflow.runName", "mlflow.user"
 
 
 def show_experiment(experiment: Experiment, settings: Settings) -> Document:
-    """Show an experiment.
-
-    Args:
-        experiment: The experiment.
-        settings: Its workspace.
-
-    Returns:
-        MLflow's JSON.
-    """
+    """Return an experiment in MLflow's form."""
     return {
         "experiment_id": experiment.id,
         "name": experiment.name,
@@ -57,15 +49,7 @@ def show_experiment(experiment: Experiment, settings: Settings) -> Document:
 
 
 def show_run(context: Context, run: Run) -> Document:
-    """Show a run with all that was logged.
-
-    Args:
-        context: The emulator.
-        run: The run.
-
-    Returns:
-        MLflow's JSON.
-    """
+    """Return a run with all that was logged, in MLflow's form."""
     return {
         "info": {**_info(context, run), "run_uuid": run.id},
         "data": {
@@ -78,15 +62,7 @@ def show_run(context: Context, run: Run) -> Document:
 
 
 def searchable(context: Context, run: Run) -> dict[str, Document]:
-    """Say by what a run is found.
-
-    Args:
-        context: The emulator.
-        run: The run.
-
-    Returns:
-        Its metrics, params, tags and attributes, by name.
-    """
+    """Return the metrics, params, tags and attributes that a run is searched by."""
     return {
         "metrics": {metric.name: metric.value for metric in context.records.latest_metrics(run.id)},
         "params": dict(context.records.params(run.id)),
@@ -96,65 +72,29 @@ def searchable(context: Context, run: Run) -> dict[str, Document]:
 
 
 def run_uri(settings: Settings, run: Run) -> str:
-    """Write where a run's artifacts are.
-
-    Args:
-        settings: The workspace.
-        run: The run.
-
-    Returns:
-        An address for the MLflow plugin.
-    """
+    """Return the address of a run's artifacts for the MLflow plugin."""
     experiment = experiment_id(settings.workspace_id, run.experiment)
     return f"{_experiment_uri(settings, experiment)}/runs/{run.id}/artifacts"
 
 
 def show_metric(metric: Metric) -> Document:
-    """Show a value of a metric.
-
-    Args:
-        metric: The value.
-
-    Returns:
-        MLflow's JSON, in which NaN and infinities are texts.
-    """
+    """Return a metric value in MLflow's form; NaN and infinities are strings."""
     value = metric.value if math.isfinite(metric.value) else _not_finite(metric.value)
     return {"key": metric.name, "value": value, "timestamp": metric.timestamp, "step": metric.step}
 
 
 def show_labels(labels: Mapping[str, str]) -> list[Document]:
-    """Show tags or params.
-
-    Args:
-        labels: The values by key.
-
-    Returns:
-        MLflow's JSON.
-    """
+    """Return tags or params in MLflow's form."""
     return [{"key": key, "value": value} for key, value in labels.items()]
 
 
 def as_milliseconds(moment: str | None) -> int | None:
-    """Turn a time as ARM writes it into MLflow's.
-
-    Args:
-        moment: An ISO 8601 time, or None.
-
-    Returns:
-        Milliseconds since 1970, or None.
-    """
+    """Convert ARM's ISO 8601 time, or None, to MLflow's milliseconds since 1970."""
     return None if moment is None else round(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def as_moment(milliseconds: int) -> str:
-    """Turn a time as MLflow writes it into ARM's.
-
-    Args:
-        milliseconds: Since 1970.
-
-    Returns:
-        An ISO 8601 time.
-    """
+    """Convert MLflow's milliseconds since 1970 to ARM's ISO 8601 time."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="microseconds")
 
 

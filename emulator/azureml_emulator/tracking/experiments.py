@@ -47,7 +47,7 @@ async def get_by_name(request: Request) -> Response:
 
 
 async def search(request: Request) -> Response:
-    """Search experiments: a filter, an order, a view, pages."""
+    """Search experiments by filter, order and view; paged."""
     asked = await fields.read(request)
     clauses = filters.parse_filter(fields.optional_text(asked, "filter") or "", ATTRIBUTES)
     shown = fields.view(asked, "view_type")
@@ -71,12 +71,12 @@ async def search(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """Put an experiment into the bin."""
+    """Delete an experiment; it can be restored."""
     return await _change(request, deleted=True)
 
 
 async def restore(request: Request) -> Response:
-    """Take an experiment out of the bin."""
+    """Restore a deleted experiment."""
     return await _change(request, deleted=False)
 
 

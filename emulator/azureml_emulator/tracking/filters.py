@@ -1,4 +1,4 @@
-"""MLflow's search language: `metrics.accuracy > 0.9 and tags.team LIKE 'vis%' and attributes.run_id IN ('a', 'b')`."""
+"""MLflow's search language: `metrics.accuracy > 0.9 and tags.team LIKE 'a%'`."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class Clause:
 
     Attributes:
         kind: `metrics`, `params`, `tags` or `attributes`.
-        name: The name of what is compared.
-        compare: Says whether its value and the one in the filter fit.
-        value: The value in the filter.
+        name: The name of the compared value.
+        compare: Compares the record's value with the filter's.
+        value: The filter's value.
     """
 
     kind: str
@@ -66,14 +66,11 @@ class Clause:
 
 
 def parse_filter(text: str, attributes: Mapping[str, type]) -> list[Clause]:
-    """Read a filter.
+    """Read a filter: comparisons joined by AND, or nothing.
 
     Args:
-        text: Comparisons joined by AND; empty for none.
-        attributes: The attributes there are, and the type of each.
-
-    Returns:
-        The comparisons, all of which must hold.
+        text: The filter.
+        attributes: The known attributes and their types.
 
     Raises:
         MlflowError: 400, if it cannot be read.
@@ -93,15 +90,7 @@ def parse_filter(text: str, attributes: Mapping[str, type]) -> list[Clause]:
 
 
 def matches(clauses: list[Clause], record: Record) -> bool:
-    """Say whether something is what a filter looks for.
-
-    Args:
-        clauses: The filter.
-        record: What to look at.
-
-    Returns:
-        Whether all comparisons hold; what is not there fits nothing.
-    """
+    """Return whether all comparisons hold; missing values match nothing."""
     return all(
         (value := record[clause.kind].get(clause.name)) is not None and clause.compare(value, clause.value)
         for clause in clauses
@@ -109,16 +98,13 @@ def matches(clauses: list[Clause], record: Record) -> bool:
 
 
 def sort(records: list[Record], order_by: list[str], attributes: Mapping[str, type], last: list[str]) -> list[Record]:
-    """Sort as a client asks.
+    """Sort records; those without a value come last.
 
     Args:
-        records: What to sort.
-        order_by: Names, each with ASC or DESC or neither; the first counts most.
-        attributes: The attributes there are, and the type of each.
-        last: More of these, for what is equal so far.
-
-    Returns:
-        The records in order; what has no value of that name comes last.
+        records: The records.
+        order_by: Names, each with ASC, DESC or neither; the first is the primary key.
+        attributes: The known attributes and their types.
+        last: More of `order_by`, for ties.
 
     Raises:
         MlflowError: 400, if an order cannot be read.

@@ -40,7 +40,7 @@ PAGE_SIZE = 100
 
 
 async def create(request: Request) -> Response:
-    """Register what a run or an upload left as a model's next version."""
+    """Register artifacts of a run or an upload as a model's next version."""
     context = context_of(request)
     asked = await fields.read(request)
     model = find_model(context, asked)
@@ -90,7 +90,7 @@ async def delete(request: Request) -> Response:
 
 
 async def transition_stage(request: Request) -> Response:
-    """Move a version to a stage, perhaps in place of those that are there."""
+    """Move a version to a stage; optionally archive the versions in that stage."""
     context = context_of(request)
     asked = await fields.read(request)
     version = find_version(context, asked)
@@ -106,7 +106,7 @@ async def transition_stage(request: Request) -> Response:
 
 
 async def download_uri(request: Request) -> Response:
-    """Say where a version's files are."""
+    """Return the location of a version's files."""
     context = context_of(request)
     version = find_version(context, await fields.read(request))
     uri = artifact_uri(version)
@@ -117,7 +117,7 @@ async def download_uri(request: Request) -> Response:
 
 
 async def search(request: Request) -> Response:
-    """Search versions: a filter, an order, pages."""
+    """Search versions by filter and order; paged."""
     context = context_of(request)
     asked = await fields.read(request)
     clauses = filters.parse_filter(fields.optional_text(asked, "filter") or "", ATTRIBUTES)

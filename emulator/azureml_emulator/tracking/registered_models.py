@@ -69,7 +69,7 @@ async def delete(request: Request) -> Response:
 
 
 async def search(request: Request) -> Response:
-    """Search models: a filter, an order, pages."""
+    """Search models by filter and order; paged."""
     context = context_of(request)
     asked = await fields.read(request)
     clauses = filters.parse_filter(fields.optional_text(asked, "filter") or "", ATTRIBUTES)

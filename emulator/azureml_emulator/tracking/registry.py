@@ -1,4 +1,4 @@
-"""Registered models and their versions, as MLflow shows them: the workspace's models are the same to ARM."""
+"""The workspace's models and versions in MLflow's form."""
 
 from __future__ import annotations
 
@@ -19,17 +19,10 @@ RUN_CONTAINER = "dcid."
 
 
 def find_model(context: Context, asked: Document) -> Document:
-    """Find the model that a request names.
-
-    Args:
-        context: The emulator.
-        asked: The request's fields.
-
-    Returns:
-        The model's container in ARM.
+    """Return the container of the model that a request names.
 
     Raises:
-        MlflowError: 404, if it is not there.
+        MlflowError: 404, if it does not exist.
     """
     name = fields.text(asked, "name")
     model = context.store.get(model_id(context, name))
@@ -39,17 +32,10 @@ def find_model(context: Context, asked: Document) -> Document:
 
 
 def find_version(context: Context, asked: Document) -> Document:
-    """Find the version of a model that a request names.
-
-    Args:
-        context: The emulator.
-        asked: The request's fields.
-
-    Returns:
-        The version in ARM.
+    """Return the model version that a request names.
 
     Raises:
-        MlflowError: 404, if it is not there.
+        MlflowError: 404, if it does not exist.
     """
     name, number = fields.text(asked, "name"), fields.text(asked, "version")
     version = context.store.get(f"{model_id(context, name)}/versions/{number}")
@@ -59,39 +45,22 @@ def find_version(context: Context, asked: Document) -> Document:
 
 
 def model_id(context: Context, name: str) -> str:
-    """Say what a model is called in ARM.
-
-    Args:
-        context: The emulator.
-        name: The model's name.
-
-    Returns:
-        Its ARM id.
-    """
+    """Return the ARM id of a model."""
     return f"{context.settings.workspace_id}/models/{name}"
 
 
 def change(context: Context, resource: Document, **properties: object) -> None:
-    """Change some properties of a model or a version.
-
-    Args:
-        context: The emulator.
-        resource: The model or version.
-        properties: The new values.
-    """
+    """Change properties of a model or version."""
     changed = {**resource["properties"], **properties}
     context.store.put(new_resource(resource["id"], changed, previous=resource))
 
 
 def locate(context: Context, source: str) -> tuple[Place, str]:
-    """Find what a client wants to register.
+    """Return the location and path of a source to register.
 
     Args:
-        context: The emulator.
+        context: The request context.
         source: The address of a run's artifact or of an upload.
-
-    Returns:
-        Where it is, and its path there.
 
     Raises:
         MlflowError: 400, if it is another address; 404, if there is no such run.
@@ -109,16 +78,7 @@ def locate(context: Context, source: str) -> tuple[Place, str]:
 
 
 def datastore_uri(context: Context, place: Place, path: str) -> str:
-    """Write an artifact's address as ARM does.
-
-    Args:
-        context: The emulator.
-        place: Where it is.
-        path: Its path there.
-
-    Returns:
-        The azureml:// address.
-    """
+    """Return an artifact's azureml:// address as ARM writes it."""
     settings = context.settings
     workspace = (
         f"subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
@@ -129,14 +89,7 @@ def datastore_uri(context: Context, place: Place, path: str) -> str:
 
 
 def artifact_uri(version: Document) -> str | None:
-    """Say where a version's files are, in words that the MLflow plugin understands.
-
-    Args:
-        version: The version in ARM.
-
-    Returns:
-        The address; None if they are in none of the two datastores that artifacts are in.
-    """
+    """Return the address of a version's files for the MLflow plugin; None elsewhere."""
     found = DATASTORE_PATH.fullmatch(version["properties"]["modelUri"])
     if found is None or DATASTORES.get(found[2].split("/")[0]) != found[1]:
         return None
@@ -144,15 +97,7 @@ def artifact_uri(version: Document) -> str | None:
 
 
 def show_version(context: Context, version: Document) -> Document:
-    """Show a version.
-
-    Args:
-        context: The emulator.
-        version: The version in ARM.
-
-    Returns:
-        MLflow's JSON.
-    """
+    """Return a version in MLflow's form."""
     properties = version["properties"]
     return {
         "name": name_of(version),
@@ -169,15 +114,7 @@ def show_version(context: Context, version: Document) -> Document:
 
 
 def show_model(context: Context, model: Document) -> Document:
-    """Show a model with the newest version of each stage.
-
-    Args:
-        context: The emulator.
-        model: The model's container in ARM.
-
-    Returns:
-        MLflow's JSON.
-    """
+    """Return a model with the newest version of each stage, in MLflow's form."""
     return {
         "name": model["name"],
         "creation_timestamp": as_milliseconds(model["systemData"]["createdAt"]),
@@ -189,45 +126,23 @@ def show_model(context: Context, model: Document) -> Document:
 
 
 def latest_versions(context: Context, model: Document) -> list[Document]:
-    """List the newest version of each stage.
-
-    Args:
-        context: The emulator.
-        model: The model's container in ARM.
-
-    Returns:
-        The versions in ARM.
-    """
+    """List the newest version of each stage."""
     versions = context.store.list_collection(f"{model['id']}/versions")
     return list({stage_of(version): version for version in versions}.values())
 
 
 def stage_of(version: Document) -> str:
-    """Say in which stage a version is.
-
-    Args:
-        version: The version in ARM.
-
-    Returns:
-        MLflow's word for it.
-    """
+    """Return the stage of a version."""
     return str(version["properties"].get("stage") or "None")
 
 
 def name_of(version: Document) -> str:
-    """Say of which model a version is.
-
-    Args:
-        version: The version in ARM.
-
-    Returns:
-        The model's name.
-    """
+    """Return the model's name of a version."""
     return str(version["id"].split("/")[-3])
 
 
 def _source(context: Context, version: Document) -> str:
-    """Write where a version came from: of a run's artifact, as the run itself does."""
+    """Return where a version came from; for a run's artifact, in the run's own form."""
     uri = artifact_uri(version) or str(version["properties"]["modelUri"])
     found = UPLOAD_SOURCE.fullmatch(uri)
     run = context.runs.get(found[2].removeprefix(RUN_CONTAINER)) if found and found[1] == RUNS else None

@@ -1,4 +1,4 @@
-"""MLflow's runs: they are in the run history beside those of jobs, and a job's own run is logged to in the same way."""
+"""MLflow's runs: they share the run history with the runs of jobs."""
 
 from __future__ import annotations
 
@@ -86,17 +86,17 @@ async def update(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """Put a run into the bin."""
+    """Delete a run; it can be restored."""
     return await _hide(request, hidden=True)
 
 
 async def restore(request: Request) -> Response:
-    """Take a run out of the bin."""
+    """Restore a deleted run."""
     return await _hide(request, hidden=False)
 
 
 async def search(request: Request) -> Response:
-    """Search runs: experiments, a filter, an order, a view, pages."""
+    """Search runs by experiments, filter, order and view; paged."""
     context = context_of(request)
     asked = await fields.read(request)
     clauses = filters.parse_filter(fields.optional_text(asked, "filter") or "", RUN_ATTRIBUTES)
@@ -135,7 +135,7 @@ async def log_batch(request: Request) -> Response:
 
 
 async def run_data_status(request: Request) -> Response:
-    """Say whether a batch that was logged without waiting is there: it always is."""
+    """Return whether an asynchronous batch was logged: always."""
     _find(context_of(request), await fields.read(request))
     return JSONResponse({"is_complete": True})
 
@@ -170,7 +170,7 @@ async def metric_history(request: Request) -> Response:
 
 
 async def refuse_logged_models(_request: Request) -> Response:
-    """Refuse as the service does what MLflow 3 asks for, and 2.17 and later when models are logged."""
+    """Answer 404 like the service: MLflow 2.17 and later ask for logged models."""
     return Response(status_code=404)
 
 
