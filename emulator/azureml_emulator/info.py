@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "emulator.json"
 LOCK_NAME = "lock"
-"""In the state folder: held as long as anything of an emulator runs on it."""
+"""In the state folder; held while any process of an emulator uses it."""
 LOOPBACK = "localhost,127.0.0.1,::1"
 
 
@@ -64,7 +64,7 @@ def client_environment(settings: Settings, certificates: Certificates, proxy_url
         "AZ_TENANT_ID": settings.tenant_id,
         "AZ_CLIENT_ID": settings.client_id,
         "AZ_CLIENT_SECRET": settings.client_secret,
-        # What azure-identity's DefaultAzureCredential reads.
+        # Read by azure-identity's DefaultAzureCredential.
         "AZURE_TENANT_ID": settings.tenant_id,
         "AZURE_CLIENT_ID": settings.client_id,
         "AZURE_CLIENT_SECRET": settings.client_secret,
@@ -73,8 +73,8 @@ def client_environment(settings: Settings, certificates: Certificates, proxy_url
         "SSL_CERT_FILE": str(certificates.bundle),
         "CURL_CA_BUNDLE": str(certificates.bundle),
     }
-    # Some clients read the names in capitals, others those in small letters, and the caller may have set either.
-    # Only this machine is reached directly: a caller's NO_PROXY could hold Azure's hosts.
+    # Clients read upper or lower case names, and the caller may have set either.
+    # A caller's NO_PROXY could list Azure's hosts.
     for name, value in (("HTTPS_PROXY", proxy_url), ("NO_PROXY", LOOPBACK)):
         environment[name] = environment[name.lower()] = value
     return environment

@@ -57,7 +57,7 @@ from azureml_emulator.tracking.records import Records
 
 PARENT_POLL_SECONDS = 0.25
 LOCK_SECONDS = 5.0
-"""A little longer than the watchdog of a killed emulator's Azurite takes."""
+"""Longer than the watchdog of a killed emulator needs to end Azurite."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ async def _run_until_stopped(
 
     def stop() -> None:
         for number in STOP_SIGNALS:
-            # A second signal must not cut the cleaning up short.
+            # A second signal must not interrupt the cleanup.
             loop.add_signal_handler(number, lambda: None)
         task.cancel()
 
@@ -119,7 +119,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         with report_os_errors(access_file):
             access_log = stack.enter_context(access_file.open("a"))
         certificates = make_certificates(settings.state_dir / "certificates", settings.location)
-        # Half a second of imports, while Azurite starts.
+        # Half a second of imports while Azurite starts.
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
         limits = Limits(silent_seconds=settings.client_seconds, connections=affordable_connections())
         storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock, limits))
@@ -206,8 +206,10 @@ async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
         try:
             lock = await stack.enter_async_context(locked(state_dir / LOCK_NAME, LOCK_SECONDS))
         except TimeoutError:
-            raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder") from None
-        # Left by an emulator that was killed: its process id may be somebody else's by now.
+            raise EmulatorError(
+                f"another emulator is running on {state_dir}: stop it or choose another --state-dir"
+            ) from None
+        # Left by a killed emulator; its process id may belong to another process now.
         (state_dir / FILE_NAME).unlink(missing_ok=True)
         yield lock
 
@@ -225,14 +227,14 @@ async def _web_server(app: ASGIApp, certificates: Certificates, limits: Limits) 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.chain, certificates.key)
     gate = partial(TlsGate, limits=limits, table=ConnectionTable(limits.connections), context=context)
-    # asyncio switches Nagle's algorithm off only where the protocol is named: with it, each answer takes 40 ms.
+    # asyncio sets TCP_NODELAY only if the protocol is named; without it each response takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", gate),
         ws="none",
-        # Azurite's answers have one of their own.
+        # Azurite's responses have their own.
         server_header=False,
         access_log=False,
         log_config=None,

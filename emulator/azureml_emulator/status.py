@@ -71,7 +71,7 @@ def read_status(state_dir: Path) -> Status:
         EmulatorError: If its database cannot be read.
     """
     file = state_dir / FILE_NAME
-    # The lock, not the file, says that it runs: after kill -9 the file is still there.
+    # Check the lock, not the file: after kill -9 the file still exists.
     running = is_locked(state_dir / LOCK_NAME)
     info = EmulatorInfo.from_json(file.read_text()) if running and file.exists() else None
     state = "running" if info else "starting" if running else "stopped"
@@ -80,7 +80,7 @@ def read_status(state_dir: Path) -> Status:
         return Status(state, state_dir, info)
     try:
         with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            # One that is just starting has no tables yet.
+            # An emulator that is just starting has no tables yet.
             if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'operations'").fetchone() == (0,):
                 return Status(state, state_dir, info)
             types = connection.execute("SELECT type, count(*) FROM resources GROUP BY type ORDER BY type").fetchall()

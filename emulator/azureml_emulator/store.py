@@ -11,7 +11,7 @@ from typing import Any
 FILE_NAME = "state.sqlite"
 """In the state folder."""
 Document = dict[str, Any]
-"""A resource as ARM shows it: id, name, type, properties, systemData ..."""
+"""A resource in ARM's form: id, name, type, properties, systemData ..."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
@@ -64,7 +64,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
-        # A crash of the emulator loses nothing; a crash of the machine may lose the last moments.
+        # A crash of the emulator loses nothing; a crash of the machine can lose the last writes.
         self.connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
 
     def close(self) -> None:

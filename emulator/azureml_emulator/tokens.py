@@ -17,7 +17,7 @@ MANAGEMENT_AUDIENCES = ("https://management.azure.com", "https://management.core
 SCORING_AUDIENCES = ("https://ml.azure.com",)
 DATA_PLANE_AUDIENCES = (*SCORING_AUDIENCES, *MANAGEMENT_AUDIENCES)
 STORAGE_AUDIENCE = "https://storage.azure.com"
-"""Of every storage account; each account also has its own address as an audience."""
+"""For every storage account; each account's own address is an audience, too."""
 
 
 def is_bearer(authorization: str) -> bool:
@@ -66,7 +66,7 @@ class Tokens:
             "appid": self._settings.client_id,
             "oid": self._settings.client_id,
             "tid": self._settings.tenant_id,
-            # No two tokens are alike, not even of one second.
+            # Tokens issued in the same second still differ.
             "uti": str(uuid.uuid4()),
             "ver": "1.0",
         }
@@ -103,7 +103,7 @@ class Tokens:
             raise self._refusal("InvalidAuthenticationToken", f"The access token is invalid: {error}.") from None
         if claims["tid"] != self._settings.tenant_id:
             raise self._refusal("InvalidAuthenticationTokenTenant", "The access token is from another tenant.")
-        # Time and audience by ourselves: the clock is ours, and an audience may end in a slash.
+        # Checked here: the clock can be a test's, and an audience may end in a slash.
         if claims["exp"] <= self._clock() or token in self._revoked:
             raise self._refusal(
                 "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time."

@@ -202,7 +202,7 @@ def test_detached_it_lives_until_it_is_stopped(tmp_path: Path) -> None:
         second = CliRunner().invoke(main, ["start", *options, "--state-dir", str(tmp_path)])
         assert (second.exit_code, second.output) == (
             1,
-            f"Error: another emulator is running on {tmp_path}: stop it or name another folder\n",
+            f"Error: another emulator is running on {tmp_path}: stop it or choose another --state-dir\n",
         )
     assert (tmp_path / "emulator.log").read_text() == log
 

@@ -65,4 +65,4 @@ def conflict(message: str, target: str | None = None) -> ArmError:
 
 def not_emulated(what: str) -> ArmError:
     """A feature of the real service that is not emulated."""
-    return ArmError(501, "NotImplementedByEmulator", f"The emulator does not have this: {what}.")
+    return ArmError(501, "NotImplementedByEmulator", f"Not emulated: {what}.")

@@ -19,9 +19,9 @@ from azureml_emulator.store import Document, Store
 logger = logging.getLogger(__name__)
 
 Work = Callable[[str], Awaitable[None]]
-"""What an operation does with the resource whose id it gets; it must bear being run again after a crash."""
+"""Work of an operation on the resource with the given id; it must be idempotent, as it runs again after a crash."""
 Explain = Callable[[ArmError], Awaitable[ArmError]]
-"""What a failed operation says, for what it failed of."""
+"""Maps the error of a failed operation to the one to show."""
 
 
 async def _as_it_is(error: ArmError) -> ArmError:
@@ -53,7 +53,7 @@ class Outcome:
 
 
 intended_outcome: ContextVar[Outcome | None] = ContextVar("intended_outcome", default=None)
-"""Set while a request is handled: what becomes of the operation that it starts."""
+"""Forced outcome of the operation that the present request starts."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Operations:
         operation = Operation(str(uuid.uuid4()), kind, resource, Status.IN_PROGRESS, now())
         self._save(operation)
         outcome = intended_outcome.get()
-        # Of one operation only: neither of a second one of the request, nor of those that its work starts.
+        # For one operation only, not for those that its work starts.
         intended_outcome.set(None)
         self._run(operation, outcome)
         return operation
@@ -208,7 +208,7 @@ class Operations:
 
     def _end(self, operation: Operation, status: Status, error: Document | None = None) -> None:
         self._save(operation, status, error)
-        # An operation may leave its resource as it is, as new keys do, or take it away.
+        # Some operations do not change the state (new keys) or delete the resource.
         if self._transitions.is_busy(operation.resource):
             self._transitions.move(operation.resource, State(status))
 

@@ -24,7 +24,7 @@ class State(StrEnum):
 BUSY = (State.CREATING, State.UPDATING, State.DELETING)
 UNSUCCESSFUL = (State.FAILED, State.CANCELED)
 ENDS = (State.SUCCEEDED, State.FAILED, State.CANCELED)
-# A deletion takes a resource from any state, and is the only thing that changes a busy one but its own operation.
+# A deletion is possible in any state; only it and the resource's own operation change a busy resource.
 FOLLOW: dict[State, tuple[State, ...]] = {
     State.CREATING: (*ENDS, State.DELETING),
     State.UPDATING: (*ENDS, State.DELETING),
@@ -66,10 +66,10 @@ class Transitions:
             return
         state = State(resource["properties"]["provisioningState"])
         if state in BUSY:
-            raise conflict(f"{resource['id']} is in state {state}: it can be changed when the operation has ended.")
-        # Real clients meet this: Succeeded, and still refused as Updating (Azure/azure-sdk-for-net#36961).
+            raise conflict(f"{resource['id']} is in state {state}; wait until the operation has ended.")
+        # As on the service: Succeeded, but still refused as Updating (Azure/azure-sdk-for-net#36961).
         if self._clock() < self._settled.get(resource["id"].lower(), 0.0) + self._settle_seconds:
-            raise conflict(f"{resource['id']} is in state Updating: it can be changed when the operation has ended.")
+            raise conflict(f"{resource['id']} is in state Updating; wait until the operation has ended.")
 
     def move(self, resource_id: str, state: State) -> None:
         """Move a resource to a state; do nothing if it is gone.

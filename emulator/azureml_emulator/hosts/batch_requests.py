@@ -29,9 +29,9 @@ from azureml_emulator.tokens import SCORING_AUDIENCES
 
 DRIVER = Path(__file__).parents[1] / "scoring" / "batch_entry" / "drive.py"
 NODE, OUTPUT = "batchscoring", "score"
-"""Clients find the predictions at this output of this node."""
+"""The node and output where clients look for the predictions."""
 TYPES = {theirs.lower(): ours for ours, theirs in DATA_TYPES.items()}
-"""Batch requests write types as the run history does."""
+"""Batch requests use the run history's names of types."""
 OVERRIDES = ("miniBatchSize", "errorThreshold", "outputFileName", "retrySettings")
 
 
@@ -49,7 +49,7 @@ async def invoke(request: Request) -> Response:
     job_name = str(asked.get("name") or f"batchjob-{uuid.uuid4()}")
     check_name("a job", job_name, NAME_PATTERN, NAME_RULE)
     if context.runs.get(job_name):
-        raise conflict(f"There is a job {job_name!r} already.")
+        raise conflict(f"A job {job_name!r} already exists.")
     properties, spec = _read_job(context, deployment, asked)
     properties |= {
         "experimentName": object_in(asked, "properties").get("experimentName") or endpoint["name"],
@@ -62,7 +62,9 @@ async def invoke(request: Request) -> Response:
 def _deployment(context: Context, endpoint: Document, asked: str | None) -> Document:
     name = asked or endpoint["properties"]["defaults"]["deploymentName"]
     if not name:
-        raise bad_request(f"The endpoint {endpoint['name']} has no default deployment: name one, or set one.")
+        raise bad_request(
+            f"The endpoint {endpoint['name']} has no default deployment; name a deployment or set the default."
+        )
     deployment = context.store.get(f"{endpoint['id']}/deployments/{name}")
     if deployment is None:
         raise ArmError(404, "ResourceNotFound", f"The endpoint {endpoint['name']} has no deployment {name!r}.")

@@ -23,7 +23,7 @@ from azureml_emulator.storage.azurite import StorageAccount
 from azureml_emulator.tokens import STORAGE_AUDIENCE, Tokens, is_bearer
 
 SECONDS = 60.0
-# Of one connection each.
+# Headers of a single connection.
 HOP_BY_HOP = {
     "connection",
     "expect",
@@ -51,7 +51,7 @@ class BlobRelay:
         self._storage = storage
         self._tokens = tokens
         self._audiences = (STORAGE_AUDIENCE, f"https://{storage.name}{BLOB_HOST_SUFFIX}")
-        # azure-storage-blob reads in it which token to get.
+        # azure-storage-blob reads from it which token to get.
         self._challenge = (
             f"Bearer authorization_uri=https://{LOGIN_HOST}/{tenant_id}/oauth2/authorize resource_id={STORAGE_AUDIENCE}"
         )
@@ -70,7 +70,7 @@ class BlobRelay:
         except ArmError as refusal:
             await _error_response(request, refusal)(scope, receive, send)
         except ClientDisconnect:
-            pass  # nobody is there to be answered
+            pass  # no client to answer
 
     async def close(self) -> None:
         """Close the connections to Azurite."""
@@ -111,7 +111,7 @@ class BlobRelay:
     async def _pass_on(
         self, request: Request, headers: Mapping[str, str], content: AsyncIterator[bytes] | bytes | None, send: Send
     ) -> None:
-        # The names of metadata are those of headers, and keep their case.
+        # Metadata names are header names and keep their case.
         spelling = spelling_of(request.scope)
         passed_on = httpx.Request(
             request.method,
@@ -120,7 +120,7 @@ class BlobRelay:
                 (spelling.get(name, name).encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
             ],
             content=content,
-            # As it came: a signature covers it.
+            # Unchanged: a signature covers it.
             extensions={"target": _target(request).encode("latin-1")},
         )
         try:
@@ -156,9 +156,9 @@ def _refuse_ambiguity(request: Request) -> None:
         name for name, count in counts.items() if count > 1 and (name == "authorization" or shared_key.is_signed(name))
     ]
     if repeated:
-        problem = f"The header {repeated[0]} is there more than once."
+        problem = f"The header {repeated[0]} is repeated."
     elif {"content-length", "transfer-encoding"} <= counts.keys():
-        problem = "There are both Content-Length and Transfer-Encoding."
+        problem = "The request has both Content-Length and Transfer-Encoding."
     elif not request.scope["raw_path"].startswith(b"/"):
         problem = "The request's target is not a path."
     else:

@@ -20,7 +20,7 @@ BLOB_CODES = {
     500: "InternalError",
     503: "ServerBusy",
 }
-# Entra ID's error numbers: a missing parameter, an expired client secret, throttling, and a passing fault of its own.
+# Entra ID's error numbers: missing parameter, expired client secret, throttling, transient error.
 LOGIN_ERRORS = {
     400: ("invalid_request", 900144),
     401: ("invalid_client", 7000222),

@@ -30,8 +30,8 @@ from azureml_emulator.test_control.faults import (
 from azureml_emulator.test_control.recording import Recorder
 from azureml_emulator.tokens import Tokens
 
-EXPIRED = "It has expired."
-NOT_SHOWN = "It is not found in the workspace."
+EXPIRED = "The token has expired."
+NOT_SHOWN = "The resource was not found in the workspace."
 
 
 class FaultInjection:
@@ -115,7 +115,7 @@ class FaultInjection:
                 body.extend(message.get("body", b""))
 
         await self._app(scope, receive, keep)
-        # An answer with no body promises one, too. HEAD's cannot be cut: only its connection ends.
+        # An empty body is announced as longer, too. HEAD has no body: only its connection closes.
         if scope["method"] != "HEAD":
             MutableHeaders(scope=start)["content-length"] = str(max(len(body), 1))
         await send(start)

@@ -17,7 +17,7 @@ from azureml_emulator.tokens import Tokens
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SIGN_IN_BYTES = 64 * 1024
-"""Size limit of a sign-in request, which anybody may send."""
+"""Maximum size of a sign-in request, which needs no authentication."""
 
 
 class RequireToken:

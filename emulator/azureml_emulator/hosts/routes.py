@@ -67,7 +67,7 @@ WORKSPACE_KINDS = (
     request_metrics,
 )
 OPERATED_KINDS = (online_endpoints, online_deployments, batch_endpoints, batch_deployments, computes, jobs)
-"""Those with long-running operations."""
+"""Modules with long-running operations."""
 ABOVE_WORKSPACE = (*long_running.routes, *vm_sizes.routes, *autoscale_settings.routes)
 
 

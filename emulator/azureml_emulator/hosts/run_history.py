@@ -164,7 +164,7 @@ def _document(context: Context, run: Run) -> Document:
         "error": {"error": run.error} if run.error and run.status == "Failed" else None,
         "cancelationReason": run.error["message"] if run.error and run.status == "Canceled" else None,
         "outputs": {
-            # In the words of the run history: clients that compare them with those of jobs find nothing.
+            # The run history's spelling, which differs from that of jobs.
             name: {"assetId": _asset_id(settings, workspace, run, name), "type": DATA_TYPES[output["type"]]}
             for name, output in run.outputs.items()
         },

@@ -29,7 +29,7 @@ async def score(request: Request) -> Response:
     endpoint = _find_endpoint(request)
     if isinstance(endpoint, Response):
         return endpoint
-    # Only of who may ask, and before anything is chosen: the endpoint may go while a slow client is still sending.
+    # Read the body only of authorized clients, and look again after it: the endpoint may be gone by then.
     await request.body()
     endpoint = _find_endpoint(request)
     if isinstance(endpoint, Response):
@@ -38,7 +38,7 @@ async def score(request: Request) -> Response:
     aimed_at = request.headers.get(DEPLOYMENT_HEADER)
     name = aimed_at or choose_deployment(endpoint["properties"]["traffic"])
     if name is None:
-        return _refusal(404, "no_traffic", "The endpoint has no deployment that gets traffic.")
+        return _refusal(404, "no_traffic", "The endpoint has no deployment with traffic.")
     deployment = context.store.get(f"{endpoint_id}/deployments/{name}")
     if deployment is None:
         return _refusal(404, "deployment_not_found", f"The endpoint has no deployment {name!r}.")
@@ -52,9 +52,9 @@ def _find_endpoint(request: Request) -> Document | Response:
     """Return the endpoint, or a response that needs none of its deployments."""
     context = context_of(request)
     endpoint = context.store.get(f"{context.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}")
-    # An endpoint on Kubernetes is found at its cluster's host only, and the others at their own.
+    # Endpoints on Kubernetes are served at their cluster's host only.
     if endpoint is None or urlsplit(endpoint["properties"]["scoringUri"] or "").hostname != request.url.hostname:
-        return _refusal(404, "not_found", "There is no such endpoint.")
+        return _refusal(404, "not_found", "The endpoint does not exist.")
     if request.path_params["path"] == "" and request.method == "GET":
         return PlainTextResponse("Healthy")
     if not _may_ask(context, endpoint, request.headers.get("authorization", "")):
@@ -117,9 +117,9 @@ async def _forward(context: Context, request: Request, deployment: Document, *, 
     if answer.is_success:
         return Response(answer.content, answer.status_code, headers)
     if on_kubernetes:
-        # The cluster's router passes on what the model says; a crash in run() is a bad gateway.
+        # The cluster's router passes the model's status on; a crash in run() is a 502.
         return Response(answer.content, 502 if answer.status_code == 500 else answer.status_code, headers)
-    # What is not a success of the model is a failed dependency of a managed endpoint.
+    # Managed endpoints answer 424 (failed dependency) for errors of the model.
     headers[MODEL_STATUS_HEADER] = str(answer.status_code)
     headers["ms-azureml-model-error-reason"] = "model_error"
     return Response(answer.content, 424, headers)

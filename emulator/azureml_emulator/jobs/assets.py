@@ -7,7 +7,7 @@ from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.store import Document, Store
 
 DEFAULT_VERSION = "azureml_default"
-"""How clients ask for a component's default version."""
+"""The version clients name for a component's default version."""
 
 
 def find_asset(store: Store, reference: str, *collections: str) -> Document:
@@ -27,7 +27,7 @@ def find_asset(store: Store, reference: str, *collections: str) -> Document:
     kinds = [f"{PROVIDER}/workspaces/{collection}/versions" for collection in collections]
     if asset is None or asset["type"] not in kinds:
         raise ArmError(
-            400, "UserError", f"The asset {reference} was not found among the workspace's {' and '.join(collections)}."
+            400, "UserError", f"The asset {reference} was not found in the workspace's {' or '.join(collections)}."
         )
     return asset
 

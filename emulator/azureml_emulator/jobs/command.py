@@ -25,7 +25,7 @@ from azureml_emulator.storage import asset_integrity
 LOG_TAIL_LINES = 20
 SHELL = shutil.which("bash") or "/bin/bash"
 ARTIFACT_FOLDERS = ("outputs", "logs")
-"""What a command writes into these folders of its working directory is kept with its logs."""
+"""Folders of the working directory that are stored with the logs."""
 
 
 class TimedOut(Exception):  # noqa: N818 - a run that is cancelled, no fault
@@ -59,7 +59,7 @@ async def run_command(
     outputs = delivery.prepare_outputs(context, run, spec.outputs, folder / "outputs")
     values = {f"inputs.{name}": value for name, value in inputs.items()}
     values |= {f"outputs.{name}": str(path) for name, path in outputs.items()}
-    # A script, because everybody can see a process's arguments.
+    # A script, because all users can see a process's arguments.
     script = folder / "command.sh"
     script.write_text(render_command(spec.command, values))
     variables = {
@@ -69,7 +69,7 @@ async def run_command(
         "PYTHONUNBUFFERED": "1",
         **environment,
         **{f"AZURE_ML_{_environment_name(name)}": value for name, value in values.items()},
-        # As azure-ai-ml's CommandJob documents it, and as Microsoft's own components read their values.
+        # As azure-ai-ml's CommandJob documents, and as Microsoft's components read their values.
         **{f"AZUREML_PARAMETER_{name}": inputs[name] for name, value in spec.inputs.items() if isinstance(value, str)},
         **spec.variables,
     }
@@ -95,7 +95,7 @@ async def _find_python(context: JobContext, run: Run, environment_id: str) -> Pa
     try:
         return await find_python(context.store, context.settings.environment_pythons, environment_id)
     except ArmError as error:
-        # Where clients look for the output of an image build.
+        # Clients look here for the log of an image build.
         await context.blobs.append(run.artifact(IMAGE_LOG), f"{error.message}\n".encode())
         raise
 
@@ -111,7 +111,7 @@ async def _run_script(
 ) -> int:
     try:
         process = await ChildProcess.start([SHELL, script], log=log, env=variables, cwd=code)
-    except OSError as error:  # a value that is too long for an environment variable
+    except OSError as error:  # a value too long for an environment variable
         raise ArmError(400, "UserError", f"The command cannot be started: {error.strerror}.") from None
     context.runs.advance(run.id, Status.RUNNING)
     try:

@@ -20,7 +20,7 @@ DEFAULT_PLACE = "azureml://datastores/${{default_datastore}}/paths/azureml/${{na
 FILE = "uri_file"
 FOLDERS = ("uri_folder", "mltable")
 DIRECT = ("Direct", "EvalMount")
-"""The modes in which a command gets the URI itself."""
+"""Modes in which a command gets the URI itself."""
 
 
 def locate_input(context: JobContext, uri: str) -> str:
@@ -38,7 +38,7 @@ def locate_input(context: JobContext, uri: str) -> str:
     if of_job := re.fullmatch(r"azureml://(?:.+/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths)?(/.*)?", uri):
         run = context.runs.get(of_job[1])
         if run is None or of_job[2] not in {**run.outputs, "artifacts": None}:
-            raise bad_request(f"There is no output {of_job[2]!r} of a job {of_job[1]!r}.")
+            raise bad_request(f"The output {of_job[2]!r} of job {of_job[1]!r} does not exist.")
         place = run.artifact() if of_job[2] == "artifacts" else run.outputs[of_job[2]]["uri"]
         return f"{place.rstrip('/')}{of_job[3] or ''}"
     context.blobs.locate(uri)
@@ -67,17 +67,17 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
     uri = locate_input(context, value.uri or "")
     if value.mode in DIRECT:
         return uri
-    # Nothing of the URI is in a folder's path, as on the service's computes: the path becomes a part of the command.
-    # A model keeps its name, by which scoring scripts find it.
+    # As on the service a folder's path has nothing of the URI, because it becomes part of the command.
+    # A model keeps its name: scoring scripts look for it.
     target = folder / f"INPUT_{folder.name}"
     try:
         if asset := _asset_of(context, value.uri or ""):
-            # A model may be a program: many kinds are unpickled.
+            # Models can contain code: many kinds are unpickled.
             copied = await asset_integrity.fetch(context.store, context.blobs, asset, uri, folder / "copied")
         else:
             copied = await context.blobs.download(uri, folder / "copied")
     except ArmError as error:
-        # A folder that a node left empty: in a blob store it is not there at all.
+        # An empty folder of another node: the blob store has no folders.
         if error.status != 404 or not value.of_node:
             raise
         target.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def place_of(run: Run, name: str, output: Data) -> str:
     def find(expression: str) -> str:
         if expression not in known:
             raise bad_request(
-                f"The path of the output {name!r} has ${{{{{expression}}}}}: known are {', '.join(known)}."
+                f"The path of the output {name!r} has an unknown ${{{{{expression}}}}}; known are {', '.join(known)}."
             )
         return known[expression]
 

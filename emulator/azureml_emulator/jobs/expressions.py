@@ -34,7 +34,7 @@ def render_command(command: str, values: Mapping[str, str]) -> str:
 
     def find(expression: str) -> str:
         if expression not in values:
-            raise bad_request(f"The command refers to ${{{{{expression}}}}}, which the job was not given.")
+            raise bad_request(f"The command refers to ${{{{{expression}}}}}, which the job does not set.")
         return values[expression]
 
     def group(match: re.Match[str]) -> str:

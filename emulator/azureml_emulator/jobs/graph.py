@@ -117,7 +117,7 @@ def read_graph(store: Store, jobs: Document, outputs: Mapping[str, object]) -> G
     try:
         TopologicalSorter({item.name: item.waits_for for item in graph.items}).prepare()
     except CycleError as error:
-        raise bad_request(f"The pipeline's jobs wait for each other in a circle: {', '.join(error.args[1])}.") from None
+        raise bad_request(f"The pipeline's jobs have a dependency cycle: {', '.join(error.args[1])}.") from None
     return graph
 
 
@@ -150,7 +150,7 @@ def complete_inputs(name: str, component: Document, given: Mapping[str, Value]) 
     """
     declared = object_in(component, "inputs")
     if unknown := set(given) - set(declared):
-        raise bad_request(f"{name!r} is given an input that its component does not have: {min(unknown)!r}.")
+        raise bad_request(f"{name!r} sets an unknown input of its component: {min(unknown)!r}.")
     values = dict(given)
     for input_name, declaration in declared.items():
         if input_name in values:
@@ -158,7 +158,7 @@ def complete_inputs(name: str, component: Document, given: Mapping[str, Value]) 
         if declaration.get("default") is not None:
             values[input_name] = str(declaration["default"])
         elif not _is_true(declaration.get("optional")):
-            raise bad_request(f"{name!r} is not given the input {input_name!r} of its component.")
+            raise bad_request(f"{name!r} does not set the required input {input_name!r} of its component.")
     return values
 
 
@@ -186,7 +186,7 @@ def _read_conditions(jobs: Document) -> tuple[dict[str, Condition], dict[str, di
 def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, bool]) -> Node:
     kind = settings.get("type") or "command"
     if kind not in ("command", "pipeline"):
-        raise not_emulated(f"a pipeline's job of type {kind!r}, which {name!r} is: only command, pipeline and if_else")
+        raise not_emulated(f"type {kind!r} of the pipeline's job {name!r}; only command, pipeline and if_else")
     reference = settings.get("componentId")
     if not isinstance(reference, str):
         raise bad_request(f"The job {name!r} of the pipeline has no 'componentId'.")
@@ -197,7 +197,7 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
     complete_inputs(name, component, bound)
     outputs, promoted = _read_outputs(name, component, object_in(settings, "outputs"))
     if kind == "command":
-        # What would otherwise be found out when the pipeline runs.
+        # Otherwise these errors would show only when the pipeline runs.
         find_asset(store, component["environment"], "environments")
         if component.get("code"):
             find_asset(store, component["code"], "codes")
@@ -232,7 +232,7 @@ def read_component_graph(store: Store, component: Document) -> Graph:
 def _read_outputs(name: str, component: Document, given: Document) -> tuple[dict[str, Data], dict[str, str]]:
     declared = object_in(component, "outputs")
     if unknown := set(given) - set(declared):
-        raise bad_request(f"{name!r} is given an output that its component does not have: {min(unknown)!r}.")
+        raise bad_request(f"{name!r} sets an unknown output of its component: {min(unknown)!r}.")
     outputs, promoted = {}, {}
     for output_name, declaration in declared.items():
         settings = object_in(given, output_name)
@@ -259,7 +259,7 @@ def _check_expressions(name: str, text: str, nodes: Mapping[str, Node]) -> None:
         of_node = NODE_OUTPUT.fullmatch(expression)
         known = of_node[2] in nodes[of_node[1]].outputs if of_node else BOUND_INPUT.fullmatch(expression)
         if not known:
-            raise bad_request(f"{name!r} refers to ${{{{{expression}}}}}, which is nothing in the pipeline.")
+            raise bad_request(f"{name!r} refers to ${{{{{expression}}}}}, which the pipeline does not have.")
 
 
 def _nodes_in(text: str) -> set[str]:
@@ -286,13 +286,13 @@ def resolve(
             return inputs.get(of_pipeline[1])
         of_node = NODE_OUTPUT.fullmatch(expression)
         if of_node is None or of_node[2] not in outputs.get(of_node[1], {}):
-            raise bad_request(f"{where} needs ${{{{{expression}}}}}, which its job did not make.")
+            raise bad_request(f"{where} needs ${{{{{expression}}}}}, which its job did not write.")
         return outputs[of_node[1]][of_node[2]]
 
     def find_text(expression: str) -> str:
         value = find(expression)
         if isinstance(value, Data):
-            raise bad_request(f"{where} has ${{{{{expression}}}}} in a text, and it is data.")
+            raise bad_request(f"{where} has ${{{{{expression}}}}} within a text, but it is data.")
         return value or ""
 
     whole = EXPRESSION.fullmatch(text.strip())

@@ -44,7 +44,7 @@ async def shipped(blobs: Blobs, log: Path, uri: str) -> AsyncIterator[None]:
     async def ship_until_the_end() -> None:
         while not ended.is_set():
             await ship()
-            # A blob has 50,000 blocks: a log of many days must not use them up.
+            # A blob has at most 50,000 blocks: write long logs less often.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), SHIP_SECONDS + blocks / 2000)
         await ship()

@@ -35,10 +35,10 @@ from azureml_emulator.jobs.specs import DATA_TYPES, CommandSpec, Data, Value, re
 from azureml_emulator.store import Document, Store
 
 CONTROL_OUTPUTS = "azureml.pipeline.control"
-"""The run property in which a run writes the values of its control outputs, as JSON."""
+"""The run property with the values of control outputs, as JSON."""
 
 RunCommand = Callable[[Run, CommandSpec], Awaitable[None]]
-"""Runs a command to its end; a failure is the run's status."""
+"""Runs a command to its end; a failure shows in the run's status."""
 
 
 class Outcome(Enum):
@@ -85,7 +85,7 @@ def read_pipeline_job(store: Store, properties: Document) -> PipelineSpec:
     else:
         graph = read_graph(store, object_in(properties, "jobs"), outputs)
     compute = settings.get("default_compute") or properties.get("computeId")
-    # As the service does when nothing is said.
+    # The service's default.
     continues = settings.get("continue_on_step_failure") is not False
     return PipelineSpec(graph, inputs, outputs, None if compute is None else str(compute), continues)
 
@@ -180,7 +180,7 @@ class _Pipeline:
         if isinstance(item, Condition):
             return await self._decide(item)
         if any(self._results[gate] is not wanted for gate, wanted in item.gates.items()):
-            await self._log(f"{item.name} is not chosen by its condition")
+            await self._log(f"{item.name} is skipped by its condition")
             return self._leave_out(item)
         return await self._run_node(item)
 
@@ -195,7 +195,7 @@ class _Pipeline:
             value = resolve(condition.expression, self._spec.inputs, self._outputs, where=condition.name)
             self._results[condition.name] = is_true(value)
         except ArmError as error:
-            await self._log(f"{condition.name} cannot be decided: {error.message}")
+            await self._log(f"{condition.name} cannot be evaluated: {error.message}")
             return Outcome.FAILED
         await self._log(f"{condition.name} is {self._results[condition.name]}")
         return Outcome.COMPLETED

@@ -87,7 +87,7 @@ class JobRunner:
         try:
             await run_pipeline(self.context, run, spec, self._run_command)
         except ArmError as error:
-            # What a failure has kept from running.
+            # Nodes that the failure kept from running.
             for child in self.context.runs.children(run.id):
                 self.context.runs.end_tree(child.id, Status.CANCELED)
             self.context.runs.end(run.id, Status.FAILED, error.document())
@@ -103,7 +103,7 @@ class JobRunner:
                 folder.mkdir()
                 await run_command(self.context, run, spec, self._variables(run), folder)
         except TimedOut:
-            message = f"The job ran longer than its limit of {spec.timeout:g} seconds."
+            message = f"The job exceeded its timeout of {spec.timeout:g} s."
             runs.end(run.id, Status.CANCELED, ArmError(400, "JobTimeout", message).document())
         except ArmError as error:
             runs.end(run.id, Status.FAILED, error.document())
@@ -141,7 +141,7 @@ class JobRunner:
             "AZUREML_SERVICE_ENDPOINT": api,
             "AZUREML_RUN_HISTORY_SERVICE_ENDPOINT": api,
             "AZUREML_DISCOVERY_SERVICE_ENDPOINT": f"{api}/discovery",
-            # What MLflow logs belongs to the job's own run.
+            # MLflow logs to the job's own run.
             "MLFLOW_TRACKING_URI": settings.tracking_uri,
             "MLFLOW_TRACKING_TOKEN": token,
             "MLFLOW_EXPERIMENT_NAME": run.experiment,
@@ -151,7 +151,7 @@ class JobRunner:
 
     def _new_folder(self, folder: Path) -> Path:
         """Create the folder of all jobs; its path needs no quoting in a shell."""
-        # Left by an emulator that was killed.
+        # Left by a killed emulator.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         if re.fullmatch(r"[\w@%+=:,./-]+", str(folder)):

@@ -28,7 +28,7 @@ CREATE INDEX IF NOT EXISTS runs_by_end ON runs (ended);
 
 
 MLFLOW = "MLflow"
-"""The kind of a run that no job made: it ends when its client says so."""
+"""The kind of a run that a client created and ends."""
 
 
 class Status(StrEnum):

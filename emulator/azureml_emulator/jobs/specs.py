@@ -19,9 +19,9 @@ DATA_TYPES = {
     "mlflow_model": "MLFlowModel",
     "triton_model": "TritonModel",
 }
-"""The types of data, as jobs write them and as the run history does."""
+"""Data types, in the spelling of jobs and of the run history."""
 ASSET_NAMES = ("assetName", "name")
-"""In jobs, and in pipelines' nodes."""
+"""In jobs, and in pipeline nodes."""
 IO_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,254}")
 
 
@@ -109,7 +109,9 @@ def check_io_name(name: str) -> None:
         ArmError: 400, if it is invalid.
     """
     if not IO_NAME.fullmatch(name):
-        raise bad_request(f"{name!r} is no name for an input or output: letters, digits, '_' and '.', a letter first.")
+        raise bad_request(
+            f"{name!r} is not a valid name for an input or output: use letters, digits, '_' and '.', a letter first."
+        )
 
 
 def _read_input(name: str, given: Document) -> Value | None:
@@ -132,9 +134,7 @@ def read_output(name: str, output: object) -> Data:
     check_io_name(name)
     given = output if isinstance(output, dict) else {}
     if any(given.get(field) for field in ASSET_NAMES):
-        raise not_emulated(
-            f"the output {name!r} as an asset; register azureml://jobs/JOB/outputs/{name} when the job has ended"
-        )
+        raise not_emulated(f"the output {name!r} as an asset; register azureml://jobs/JOB/outputs/{name} after the job")
     kind = given.get("jobOutputType") or given.get("job_output_type") or "uri_folder"
     uri = given.get("uri")
     if kind not in DATA_TYPES or not (uri is None or isinstance(uri, str)):
@@ -149,7 +149,7 @@ def read_variables(variables: Document) -> dict[str, str]:
         ArmError: 400, if one cannot be set.
     """
     if odd := [name for name in variables if not name or "=" in name]:
-        raise bad_request(f"{odd[0]!r} is no name for an environment variable.")
+        raise bad_request(f"{odd[0]!r} is not a valid name for an environment variable.")
     return {check_text(name): check_text(str(value)) for name, value in variables.items() if value is not None}
 
 

@@ -47,7 +47,7 @@ async def cached_folder(folder: Path, make: Callable[[Path], Awaitable[None]]) -
         if folder.exists():
             return folder
         part = folder.with_name(f"{folder.name}.part")
-        # Left by an emulator that was killed while it held the lock.
+        # Left by an emulator that was killed holding the lock.
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         try:

@@ -49,7 +49,7 @@ def make_certificates(folder: Path, location: str, environment: Mapping[str, str
     folder.mkdir(exist_ok=True)
     files = Certificates(folder / "ca.pem", folder / "bundle.pem", folder / "server.pem", folder / "server.key")
     authority = trustme.CA()
-    # A wildcard covers one label: the names of endpoints and of clusters have the region as a second one.
+    # A wildcard covers one label; names of endpoints and clusters have the region as a second one.
     regional = (f"*.{location}.inference.ml.azure.com", f"*.{location}.cloudapp.azure.com")
     server = authority.issue_cert(*HOSTS, *regional)
     files.authority.write_bytes(authority.cert_pem.bytes())

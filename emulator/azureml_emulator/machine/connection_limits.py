@@ -11,9 +11,9 @@ from azureml_emulator.errors import EmulatorError
 
 MOST_CONNECTIONS = 1000
 OWN_FILES = 100
-"""Open files for all but connections: the database, logs, children."""
+"""Open files besides connections: the database, logs, child processes."""
 FILES_PER_CONNECTION = 6
-"""A tunnel's two ends, the app's end, one to Azurite or an inference server, and two for those that still close."""
+"""Both ends of a tunnel, the app's end, Azurite or an inference server, and two in closing."""
 LEAST_CONNECTIONS = 25
 
 
@@ -47,16 +47,16 @@ def affordable_connections() -> int:
     connections = (files - OWN_FILES) // FILES_PER_CONNECTION
     if connections < LEAST_CONNECTIONS:
         least = OWN_FILES + FILES_PER_CONNECTION * LEAST_CONNECTIONS
-        raise EmulatorError(f"the limit on open files is {files}; raise it to {least} or more with ulimit -n")
+        raise EmulatorError(f"limit on open files too low ({files}); raise it to at least {least} with ulimit -n")
     return connections
 
 
 class Activity(Enum):
     """What a connection is doing; the first are closed first when there are too many."""
 
-    SILENT = "nobody asked for anything"
-    SENDING = "a request is under way"
-    BUSY = "a request is being answered"
+    SILENT = "no request yet"
+    SENDING = "a request is being sent"
+    BUSY = "a request is being handled"
 
 
 class ConnectionTable:
@@ -64,7 +64,7 @@ class ConnectionTable:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        # Dicts, as sets that keep an order.
+        # Dicts as ordered sets.
         self._transports: dict[Activity, dict[asyncio.WriteTransport, None]] = {kind: {} for kind in Activity}
 
     def __len__(self) -> int:

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 VARIABLE = "AZUREML_EMULATOR_CHILD"
-"""In the environment of whatever an emulator starts: which emulator, and which of its children."""
+"""Environment variable of child processes: RUN/CHILD, ids of the emulator and of the child."""
 TEMPORARY_MARK = "temporary"
-"""A file that tells the folder of an emulator that keeps nothing from a state folder that somebody wants to keep."""
+"""File that marks a temporary state folder, which can be deleted."""
 WATCHDOG_SECONDS = 6.0
-"""How long watchdogs have to end their process groups; they kill after three seconds."""
+"""Time for watchdogs to end their process groups; they kill after 3 s."""
 END_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
@@ -44,7 +44,7 @@ def find_processes(mark: str) -> list[int]:
     wanted = f"\0{VARIABLE}={mark}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        # A process that has just ended, or of another user.
+        # A process that has just ended, or is another user's.
         with contextlib.suppress(OSError):
             if wanted in b"\0" + (folder / "environ").read_bytes():
                 found.append(int(folder.name))

@@ -17,6 +17,6 @@ def refuse_writable_by_others(folder: Path) -> None:
     """
     status = folder.stat()
     if status.st_mode & stat.S_IWOTH:
-        raise EmulatorError(f"every user can write into {folder}: run chmod o-w on it, or name another folder")
+        raise EmulatorError(f"{folder}: every user can write to it; run chmod o-w on it or choose another folder")
     if os.getuid() not in (0, status.st_uid) and status.st_uid != 0:
-        raise EmulatorError(f"{folder} belongs to another user: name another folder")
+        raise EmulatorError(f"{folder}: belongs to another user; choose another folder")

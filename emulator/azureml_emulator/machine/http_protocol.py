@@ -88,7 +88,7 @@ class ConnectionProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Continue with the next request."""
         super().on_response_complete()
-        # uvicorn has a deadline for the beginning of the next request.
+        # uvicorn has its own deadline for the next request.
         if not self.transport.is_closing() and _awaited(self.conn.their_state) is Activity.SILENT:
             self._table.set(self._raw, Activity.SILENT)
 
@@ -115,7 +115,7 @@ class ConnectionProtocol(H11Protocol):
             return
         before, self._awaited = self._awaited, _awaited(self.conn.their_state)
         if self._awaited is before is Activity.SILENT:
-            return  # a request's head has one deadline, however slowly it comes
+            return  # headers have one deadline, however slowly they come
         self._table.set(self._raw, self._awaited)
         _cancel(self._deadline)
         if self._awaited is Activity.SILENT:
@@ -124,7 +124,7 @@ class ConnectionProtocol(H11Protocol):
             self._deadline = self.loop.call_later(self._limits.idle_seconds, self._end_pause)
 
     def _end_pause(self) -> None:
-        if self.flow.read_paused:  # it is we who pause
+        if self.flow.read_paused:  # the server pauses, not the client
             self._await_client()
         else:
             self.transport.abort()
@@ -155,7 +155,7 @@ class TlsGate(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start TLS, with a deadline for silent clients."""
-        transport.pause_reading()  # the first bytes are for TLS
+        transport.pause_reading()  # TLS reads the first bytes
         self._table.enter(transport)
         self._handshake = asyncio.create_task(self._start_tls(transport))
 
@@ -174,7 +174,7 @@ class TlsGate(asyncio.Protocol):
                 ssl_handshake_timeout=self._limits.silent_seconds,
                 ssl_shutdown_timeout=self._limits.silent_seconds,
             )
-        except OSError:  # a client that went away, or speaks no TLS
+        except OSError:  # a client that disconnected or does not speak TLS
             secure = None
         if secure is None or secure.is_closing():
             self._table.leave(transport)
@@ -201,6 +201,6 @@ def reset(transport: asyncio.BaseTransport) -> None:
     assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - a connection can be written to
     if transport.is_closing():
         return
-    # A socket that is closed while it may not linger sends RST in place of FIN.
+    # With SO_LINGER 0 a closed socket sends RST instead of FIN.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
     transport.abort()

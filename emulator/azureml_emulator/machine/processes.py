@@ -16,7 +16,7 @@ from azureml_emulator.machine.child_environment import package_environment
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 CRASH_CLEANUP = Path(crash_cleanup.__file__)
 RUN = uuid.uuid4().hex
-"""How the marks of this emulator's processes begin; see crash_cleanup.py."""
+"""Prefix of the marks of this emulator's processes; see crash_cleanup.py."""
 
 
 class ChildProcess:
@@ -66,7 +66,7 @@ class ChildProcess:
                 cwd=cwd,
                 # The watchdog keeps it open; the command does not inherit it.
                 pass_fds=(lock.fileno(),) if lock else (),
-                # Whoever kills the emulator's process group must not kill the watchdog before it has done its work.
+                # A signal to the emulator's process group must not reach the watchdog.
                 start_new_session=True,
             )
         return cls(process, mark, log)
@@ -106,7 +106,7 @@ async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", CRASH_CLEANUP, RUN, state_dir),
             stdin=asyncio.subprocess.PIPE,
-            # Whoever reads the emulator's output must not wait for the end of this.
+            # Readers of the emulator's output must not wait for this process.
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
@@ -120,7 +120,7 @@ async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
-            process = await start()  # somebody killed it
+            process = await start()  # it was killed
 
     keeper = asyncio.create_task(keep(await start()))
     try:

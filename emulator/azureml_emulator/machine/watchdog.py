@@ -29,23 +29,23 @@ def main(command: list[str]) -> int:
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer)
-    # Only the pipe stops us: Ctrl-C in a terminal is the emulator's to handle. A handler, unlike SIG_IGN, is not
-    # passed on to the command.
+    # Only the pipe stops us: the emulator handles Ctrl-C. A handler, unlike SIG_IGN, is not
+    # inherited by the command.
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     die_with_us = None
     if sys.platform == "linux":
         prctl, ourselves = ctypes.CDLL(None).prctl, os.getpid()
-        # Workers whose parent ended become our children, so that we can reap them and see that they are gone.
+        # We inherit workers whose parent ended, so that we can reap them and see their end.
         prctl(PR_SET_CHILD_SUBREAPER, 1)
 
         def die_with_us() -> None:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != ourselves:  # killed before that
+            if os.getppid() != ourselves:  # already killed
                 os._exit(128 + signal.SIGKILL)
 
     try:
-        # The signal comes with the end of the thread that starts the command: it is our only one.
+        # PDEATHSIG is sent when the thread that started the command ends: our only one.
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=die_with_us)
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
@@ -96,7 +96,7 @@ def _children() -> list[int]:
 def _end(pid: int) -> bool:
     try:
         os.kill(pid, signal.SIGKILL)
-    except PermissionError:  # somebody else's by now: there is no use in waiting for it
+    except PermissionError:  # another user's by now: not ours to wait for
         return False
     os.waitpid(pid, 0)
     return True

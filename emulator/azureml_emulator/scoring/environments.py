@@ -18,7 +18,7 @@ IMAGE_BUILD_FAILURE = "ImageBuildFailure"
 LOG_TAIL_LINES = 30
 PYTHON_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
-"""Versions that azureml-inference-server-http runs on; its metadata sets no upper bound, and 3.13 is tested."""
+"""Versions that azureml-inference-server-http supports; it sets no upper bound, 3.13 is tested."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ def _python_version(dependency: str) -> str | None:
         return None
     if name != "python":
         raise image_build_failure(
-            f"The emulator cannot install the conda package {dependency!r}, it knows 'python' and 'pip' only:"
-            " name it in the 'pip:' list if PyPI has it."
+            f"The emulator cannot install the conda package {dependency!r}, only 'python' and 'pip';"
+            " move it to the 'pip:' list if PyPI has it."
         )
     asked = re.fullmatch(r"={1,2}\s*(\d+\.\d+)(\.[\d*]+)?", version)
     if asked is None or asked[1] not in PYTHONS:
         raise image_build_failure(
-            f"The conda file asks for {dependency!r}: ask for one of the versions that the inference server runs on,"
+            f"The inference server does not support {dependency!r} of the conda file; choose a version,"
             f" as 'python=X.Y': {', '.join(PYTHONS)}."
         )
     return asked[1]
@@ -97,9 +97,9 @@ async def build_environment(spec: CondaSpec) -> Path:
         requirements.write_text("".join(f"{line}\n" for line in spec.requirements))
         python = folder / "venv" / "bin" / "python"
         uv = [sys.executable, "-m", "uv"]
-        # Another version than our own is what uv finds on this machine, or can download.
+        # For other versions uv finds an interpreter on this machine or downloads it.
         interpreter = sys.executable if is_own else spec.python
-        # Relocatable, because the folder gets its name when it is done.
+        # Relocatable, because the folder is renamed when complete.
         await _install_step([*uv, "venv", "--relocatable", "--python", interpreter, folder / "venv"], folder)
         await _install_step([*uv, "pip", "install", "--python", python, "--requirement", requirements], folder)
 
@@ -109,7 +109,7 @@ async def build_environment(spec: CondaSpec) -> Path:
 
 async def _install_step(command: list[str | Path], folder: Path) -> None:
     log = folder / "build.log"
-    # In the folder itself: uv reads the settings of a project it is started in.
+    # In this folder: uv reads the settings of the project it is started in.
     if await processes.run(command, log=log, cwd=folder) != 0:
         raise image_build_failure("The environment could not be built.", log)
 
@@ -138,4 +138,4 @@ def image_build_failure(reason: str, log: Path | None = None) -> ImageBuildError
     if log is None:
         return ImageBuildError(reason, reason, f"{reason}\n")
     tail = processes.log_tail(log, LOG_TAIL_LINES)
-    return ImageBuildError(reason, f"{reason} The end of the log:\n{tail}", log.read_text(errors="replace"))
+    return ImageBuildError(reason, f"{reason} End of the log:\n{tail}", log.read_text(errors="replace"))

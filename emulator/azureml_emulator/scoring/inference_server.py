@@ -21,10 +21,10 @@ from azureml_emulator.machine.processes import ChildProcess
 
 HEALTH_POLL_SECONDS = 0.1
 DRAIN_SECONDS = 30.0
-"""How long a server that has to end is waited for while it still answers."""
+"""Time for a server to finish its requests before it is ended."""
 LOG_TAIL_LINES = 30
 SOCKET_FOLDER_LENGTH = 80
-"""The path of a socket in it is limited to about a hundred bytes."""
+"""Socket paths are limited to about 100 bytes."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,11 @@ class InferenceServer:
             problem = f"The readiness probe did not succeed within {seconds:g} seconds."
         else:
             problem = f"User container has crashed or terminated: exit code {self._process.exit_code}."
-        raise ArmError(
-            400, "ResourceNotReady", f"{problem} The end of its log:\n{self._process.log_tail(LOG_TAIL_LINES)}"
-        )
+        raise ArmError(400, "ResourceNotReady", f"{problem} End of its log:\n{self._process.log_tail(LOG_TAIL_LINES)}")
 
     async def stop(self) -> None:
         """End the server and remove its code and model."""
-        # The process first: it finishes what it was asked.
+        # The process first: it finishes its requests.
         await self._process.stop()
         await self.client.aclose()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -148,7 +146,7 @@ class InferenceServers:
 
     def __init__(self, state_dir: Path) -> None:
         self._root = state_dir / "deployments"
-        # Code and models of servers that an emulator, killed, could not clear away. Logs are files and stay.
+        # Code and models left by a killed emulator. Logs are files and stay.
         for folder in self._root.glob("*/*/*/"):
             shutil.rmtree(folder)
         self._servers: dict[str, _Serving] = {}
@@ -190,10 +188,12 @@ class InferenceServers:
         python = app.environment / "bin" / "python"
         if not (app.environment / "bin" / "azmlinfsrv").exists():
             raise ArmError(
-                400, "ResourceNotReady", "The environment has no inference server: add azureml-inference-server-http."
+                400,
+                "ResourceNotReady",
+                "The environment has no inference server; add azureml-inference-server-http to it.",
             )
         socket = self._sockets / f"{uuid.uuid4().hex[:8]}.sock"
-        # What the command azmlinfsrv does, but for its address: it would listen on 0.0.0.0.
+        # Like the command azmlinfsrv, which would listen on 0.0.0.0.
         process = await ChildProcess.start(
             [
                 *(python, "-m", "gunicorn", "--bind", f"unix:{socket}", "--workers", "1", "--timeout", "300"),
@@ -202,7 +202,7 @@ class InferenceServers:
             ],
             log=self.log(deployment_id),
             env={
-                # A container sees nothing of its host's environment.
+                # Containers do not inherit the host's environment.
                 "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
                 "HOME": str(folder),
                 "LANG": "C.UTF-8",
@@ -243,6 +243,6 @@ class InferenceServers:
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _folder(self, deployment_id: str) -> Path:
-        # Names of endpoints and deployments are checked when they are created: they cannot point elsewhere.
+        # Names are validated on creation: they cannot lead elsewhere.
         _, _, endpoint, _, deployment = deployment_id.lower().rsplit("/", 4)
         return self._root / endpoint / deployment

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 SAMPLE_FILE = "sample.json"
-"""In a model's folder: `images`, and `predicted`, the index of each image's class."""
-LOG = "The emulator answers by itself (--scoring instant): no environment is built and no inference server runs.\n"
+"""In a model's folder: `images`, and `predicted`, each image's class index."""
+LOG = "The emulator answers itself (--scoring instant); no environment is built, no inference server runs.\n"
 
 
 class InstantServer:

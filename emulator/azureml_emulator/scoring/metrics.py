@@ -123,7 +123,7 @@ class RequestMetrics:
             "deployment": deployment,
             "statusCode": str(status),
             "statusCodeClass": f"{status // 100}xx",
-            # Of a container that did not answer the service's documentation does not say what it has here.
+            # The service's documentation does not say what it has without a response.
             "modelStatusCode": str(model_status or 0),
         }
         requests = self._requests.setdefault(endpoint_id.lower(), [])

@@ -12,9 +12,9 @@ from azureml_emulator.scoring.environments import CondaSpec, image_build_failure
 ENTRY_FOLDER = Path(__file__).parent / "mlflow_entry"
 ENTRY_SCRIPT = "score.py"
 FOLDER_VARIABLE = "MLFLOW_MODEL_FOLDER"
-"""Tells the entry script the name of the model's folder in AZUREML_MODEL_DIR."""
+"""Gives the entry script the name of the model's folder in AZUREML_MODEL_DIR."""
 ALSO_NEEDED = ("azureml-inference-server-http~=1.5", "mlflow-skinny>=2", "pandas")
-"""What the entry script runs in, beside what the model asks for."""
+"""Requirements of the entry script, in addition to the model's."""
 
 
 def read_environment(model: Path) -> CondaSpec:

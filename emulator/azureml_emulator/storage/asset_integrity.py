@@ -13,7 +13,7 @@ from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import Document, Store
 
 HASH_VERSION = "202208"
-"""The version of `content_hash`, as azure-ai-ml sends it with a code asset."""
+"""The version of `content_hash` in azure-ai-ml."""
 CHUNK_BYTES = 1 << 20
 
 
@@ -42,7 +42,7 @@ async def fetch(store: Store, blobs: Blobs, asset: Document, uri: str, parent: P
     recorded = store.get_fingerprint(asset["id"])
     await _compare(blobs, asset, uri, recorded)
     copy = await blobs.download(uri, parent)
-    await _compare(blobs, asset, uri, recorded)  # nobody wrote while they were copied
+    await _compare(blobs, asset, uri, recorded)  # unchanged during the copy
     return copy
 
 
@@ -74,7 +74,7 @@ def content_hash(folder: Path) -> str:
 
 
 async def _compare(blobs: Blobs, asset: Document, uri: str, recorded: str | None) -> None:
-    # A state folder of an earlier release has no fingerprints.
+    # State folders of earlier releases have no fingerprints.
     if recorded is not None and recorded != await _fingerprint(blobs, uri):
         raise _changed(asset, uri)
 
@@ -90,8 +90,8 @@ def _changed(asset: Document, uri: str) -> ArmError:
     return ArmError(
         400,
         "AssetChanged",
-        f"AssetChanged: the files of {kind} {name}:{version} at {uri} were changed after the registration. "
-        "None of them was run; register a new version.",
+        f"AssetChanged: the files of {kind} {name}:{version} at {uri} were changed after registration. "
+        "None of them was run. Register a new version.",
         target=asset["id"],
     )
 

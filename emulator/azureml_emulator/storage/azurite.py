@@ -84,9 +84,9 @@ async def running_azurite(
         log=state_dir / "azurite.log",
         env={
             **bare_environment(),
-            # Azurite sorts the headers of a signature by the rules of a language.
+            # Azurite sorts the headers of a signature by locale.
             "LANG": "C.UTF-8",
-            # Keys go by the environment: arguments can be seen by everybody.
+            # Keys in the environment: all users can see arguments.
             "AZURITE_ACCOUNTS": f"{ACCOUNT}:{account.key}",
             "AZURITE_USER_DELEGATION_KEY": secrets.token_hex(),
             "AZURITE_SILENT_SECONDS": str(limits.silent_seconds),
@@ -126,8 +126,8 @@ async def _cancelled_by_end(process: ChildProcess) -> AsyncIterator[None]:
 def _reason_of_end(process: ChildProcess) -> str:
     last = " ".join(process.log_tail(3).split())
     return (
-        f"the blob store (Azurite) ended with exit code {process.exit_code}, so the emulator stops; start it again. "
-        f"The end of {process.log}: {last or 'empty'}"
+        f"the blob store (Azurite) ended with exit code {process.exit_code}; start the emulator again. "
+        f"End of {process.log}: {last or 'empty'}"
     )
 
 
@@ -149,7 +149,7 @@ async def _installed() -> Path:
     lock = (PACKAGE / "package-lock.json").read_bytes()
 
     async def install(folder: Path) -> None:
-        logger.info("Installing Azurite into %s, this once ...", cache_root())
+        logger.info("Installing Azurite into %s (once) ...", cache_root())
         for name in ("package.json", "package-lock.json"):
             shutil.copy(PACKAGE / name, folder)
         log = folder / "npm.log"

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 SAS_HOURS = 1
 APPEND_BYTES = 4 * 1024 * 1024
-"""What one request may add to a blob."""
+"""Maximum size of one append request."""
 BLOB_STORE, ARTIFACT_STORE = "workspaceblobstore", "workspaceartifactstore"
 DATASTORES = {BLOB_STORE: "azureml-blobstore", ARTIFACT_STORE: "azureml"}
-"""The containers of the blob datastores that every workspace has."""
-# The service writes some paths, those of jobs artifacts, without `paths`.
+"""Container of each default blob datastore."""
+# The service writes the paths of job artifacts without `paths`.
 DATASTORE_PATH = re.compile(r"azureml://(?:.+/)?datastores/([^/]+)/(?:paths/)?(.*)")
 
 
@@ -64,7 +64,7 @@ class Blobs:
         return BlobServiceClient(
             f"https://127.0.0.1:{self._storage.port}/{self.account}",
             credential={"account_name": self.account, "account_key": self.key},
-            # Straight to Azurite, whatever proxy the caller uses.
+            # Directly to Azurite, ignoring the caller's proxy.
             transport=RequestsTransport(use_env_settings=False, connection_verify=str(self._certificates.authority)),
         )
 
@@ -170,14 +170,14 @@ class Blobs:
         """
         container, path = self._locate(uri)
         if ".." in PurePosixPath(path).parts:
-            raise ArmError(400, "UserError", f"The path {path!r} points out of its folder.")
+            raise ArmError(400, "UserError", f"The path {path!r} leads outside its folder.")
         return container, path
 
     def _locate(self, uri: str) -> tuple[str, str]:
         try:
             parts = urlsplit(uri)
         except ValueError:
-            raise ArmError(400, "UserError", f"{uri!r} is no URI.") from None
+            raise ArmError(400, "UserError", f"{uri!r} is not a URI.") from None
         found = DATASTORE_PATH.fullmatch(uri)
         datastore_container = self._find_container(found[1]) if found else None
         if found and datastore_container:
@@ -204,7 +204,7 @@ class Blobs:
         found = self._client.get_container_client(container).list_blobs(name_starts_with=path)
         try:
             return {blob.name: blob.etag for blob in found if _is_at_or_below(blob.name, path)}
-        except ResourceNotFoundError:  # there is no such container
+        except ResourceNotFoundError:  # the container does not exist
             return {}
 
     def _upload(self, source: Path, container: str, path: str) -> None:
@@ -220,7 +220,7 @@ class Blobs:
         from azure.core.exceptions import ResourceExistsError
 
         client = self._client.get_container_client(container).get_blob_client(path)
-        # Not `exists` first: whoever creates it a second time empties it.
+        # No check with `exists` first: creating it a second time would empty it.
         with contextlib.suppress(ResourceExistsError):
             client.create_append_blob(match_condition=MatchConditions.IfMissing)
         for start in range(0, len(content), APPEND_BYTES):
@@ -235,13 +235,13 @@ class Blobs:
             below = name.removeprefix(path)
             file = target / below.strip("/") if below else target
             if not file.resolve().is_relative_to(target.resolve()):
-                raise ArmError(400, "UserError", f"The blob name {name!r} points out of its folder.")
+                raise ArmError(400, "UserError", f"The blob name {name!r} leads outside its folder.")
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("wb") as content:
                 client.download_blob(name).readinto(content)
             found = True
         if not found:
-            raise ArmError(404, "UserError", f"There is nothing at {path!r} in container {container!r}.")
+            raise ArmError(404, "UserError", f"No blob at {path!r} in container {container!r}.")
 
 
 def _is_at_or_below(name: str, path: str) -> bool:

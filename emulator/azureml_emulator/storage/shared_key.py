@@ -62,7 +62,7 @@ def _order(name: str) -> str:
 
 
 def _canonical_query(query: str) -> list[str]:
-    # Like Azurite: what is not exactly one name and one value does not count, and the last of a name wins.
+    # Like Azurite: skip all but name=value pairs; the last of a name wins.
     pairs = [part.split("=") for part in query.split("&")]
     values = {pair[0].lower(): pair[1] for pair in pairs if len(pair) == 2 and pair[0]}
     return [f"{name}:{unquote(values[name].replace('+', '%20'))}" for name in sorted(values)]

@@ -55,7 +55,7 @@ class RequireControlToken:
         """Pass the request on if its token is valid."""
         given = Request(scope).headers.get("authorization", "")
         if not secrets.compare_digest(given.encode(), self._expected.encode()):
-            raise ArmError(401, "Unauthorized", "The control API wants the token of this start.")
+            raise ArmError(401, "Unauthorized", "The control API needs the bearer token of this start.")
         await self._app(scope, receive, send)
 
 
@@ -68,7 +68,7 @@ async def reset(context: Context) -> None:
     await context.operations.clear()
     await context.servers.clear()
     await context.jobs.clear()
-    # At once: nobody must find no workspace.
+    # Without an await in between: clients must always find the workspace.
     context.store.clear()
     context.records.clear()
     workspaces.create(context.store, context.settings, context.blobs.account)

@@ -33,7 +33,7 @@ class Behaviour:
 
     def __post_init__(self) -> None:
         if self.from_request < 1 or self.every < 1:
-            raise ValueError(f"from_request and every count from 1, not {self.from_request} and {self.every}")
+            raise ValueError(f"from_request and every must be at least 1, not {self.from_request} and {self.every}")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError(f"status must be from 200 to 599, not {self.status}")
         if self.delay_seconds < 0:

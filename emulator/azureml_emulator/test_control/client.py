@@ -29,7 +29,7 @@ class Control:
 
     def __init__(self, emulator: EmulatorInfo) -> None:
         if not emulator.control_url:
-            raise EmulatorError("the emulator has no control API: start it with --control")
+            raise EmulatorError("the emulator has no control API; start it with --control")
         self._http = httpx.Client(
             base_url=emulator.control_url,
             headers={"authorization": f"Bearer {emulator.control_token}"},
@@ -37,7 +37,7 @@ class Control:
             verify=ssl.create_default_context(cafile=emulator.ca_file),
             trust_env=False,
             timeout=SECONDS,
-            # The server ends idle connections after 5 s: one that ends just now must not be used again.
+            # The server closes idle connections after 5 s: do not reuse older ones.
             limits=httpx.Limits(keepalive_expiry=1.0),
         )
 

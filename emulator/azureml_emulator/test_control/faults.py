@@ -29,7 +29,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.nth < 1 or (self.times is not None and self.times < 1):
-            raise ValueError(f"nth and times count from 1, not {self.nth} and {self.times}")
+            raise ValueError(f"nth and times must be at least 1, not {self.nth} and {self.times}")
 
     def matches(self, method: str, target: str) -> bool:
         """Return whether a request counts for this fault."""
@@ -61,7 +61,7 @@ class Answer(Fault):
 
     status: int = 500
     code: str = ""
-    message: str = "A fault on order."
+    message: str = "Injected fault."
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     after_effect: bool = False
@@ -134,7 +134,7 @@ class EndOperation(Fault):
 
     status: Literal["Failed", "Canceled"] = "Failed"
     code: str = "InternalServerError"
-    message: str = "A fault on order."
+    message: str = "Injected fault."
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -167,7 +167,7 @@ class Hide(Fault):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.reads < 1:
-            raise ValueError(f"reads counts from 1, not {self.reads}")
+            raise ValueError(f"reads must be at least 1, not {self.reads}")
 
 
 KINDS: dict[str, type[Fault]] = {
@@ -184,7 +184,7 @@ def fault_from_dict(document: Mapping[str, Any]) -> Fault:
     fields = dict(document)
     kind = fields.pop("kind", None)
     if kind not in KINDS:
-        raise ValueError(f"there is no fault {kind!r}, but {', '.join(KINDS)}")
+        raise ValueError(f"unknown fault {kind!r}; known are {', '.join(KINDS)}")
     try:
         return KINDS[kind](**fields)
     except TypeError as error:

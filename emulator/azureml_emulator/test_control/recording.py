@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from azureml_emulator.host_names import BLOB_HOST_SUFFIX
 
 MOST_REQUESTS = 100_000
-# What a blob request does is said in its query; the rest of queries is left out: there are signatures in it.
+# The query tells which blob operation it is; the rest of it can hold signatures.
 KEPT_QUERY = ("comp", "restype")
 GENERATED_NAME = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 GLOB_SPECIAL = re.compile(r"([*?[])")

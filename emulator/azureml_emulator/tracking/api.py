@@ -14,7 +14,7 @@ from azureml_emulator.tracking import artifacts, experiments, model_versions, re
 
 WORKSPACE = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces/{{workspace}}"
 VERSIONS = ("v1.0", "v2.0")
-"""Those of Azure ML's MLflow API, which do not differ: clients of MLflow 1 take the first, the others the second."""
+"""Equal versions of Azure ML's MLflow API: MLflow 1 clients use the first, later ones the second."""
 
 
 def routes(context: Context) -> list[BaseRoute]:

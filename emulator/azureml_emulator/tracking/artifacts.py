@@ -51,7 +51,7 @@ class Place:
         """
         parts = PurePosixPath(path).parts
         if not parts or ".." in parts or parts[0] == "/":
-            raise bad_request(f"{path!r} is not a path of an artifact.", "path")
+            raise bad_request(f"{path!r} is not an artifact path.", "path")
         return f"{self.origin}/{self.container}/{path}"
 
 
@@ -139,6 +139,6 @@ history_routes = [
     *_routes("/experiments/{experiment}/runs/{run}/artifacts"),
     *_routes("/experimentids/{experiment}/runs/{run}/artifacts"),
 ]
-"""Below the workspace in the run history's API."""
+"""Below the workspace's path in the run history API."""
 routes = _routes("/artifacts/{origin}/{container}")
-"""Below the workspace in the artifact service's API."""
+"""Below the workspace's path in the artifact API."""

@@ -20,7 +20,7 @@ STATUSES = {
     Status.FAILED: "FAILED",
     Status.CANCELED: "KILLED",
 }
-"""The others are RUNNING."""
+"""All others are RUNNING."""
 RUN_ATTRIBUTES = {
     "run_id": str,
     "run_name": str,

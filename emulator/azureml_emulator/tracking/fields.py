@@ -81,7 +81,7 @@ def integer(fields: Document, name: str, default: int) -> int:
     """
     value = fields.get(name, default)
     try:
-        # Not by way of a float: it would round large numbers.
+        # Not through a float, which would round large numbers.
         whole = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
     except ValueError:
         whole = None
@@ -152,6 +152,6 @@ def page(asked: Document, found: list[Item], size: int) -> tuple[list[Item], dic
     begin = integer({"page_token": asked.get("page_token") or 0}, "page_token", 0)
     length = integer(asked, "max_results", size)
     if begin < 0 or length < 1:
-        raise invalid("'max_results' must be positive, and 'page_token' what the page before said.")
+        raise invalid("'max_results' must be positive, and 'page_token' a token of a previous page.")
     end = begin + length
     return found[begin:end], {"next_page_token": str(end)} if end < len(found) else {}

@@ -11,7 +11,7 @@ from typing import Any
 from azureml_emulator.tracking.errors import invalid
 
 Record = Mapping[str, Mapping[str, Any]]
-"""What is searched: `metrics`, `params`, `tags` and `attributes`, each by name."""
+"""A searched record: `metrics`, `params`, `tags` and `attributes`, each by name."""
 
 KINDS = {
     **dict.fromkeys(("metrics", "metric"), "metrics"),
@@ -83,7 +83,7 @@ def parse_filter(text: str, attributes: Mapping[str, type]) -> list[Clause]:
             position = joint.end() if joint else position
         found = CLAUSE.match(text, position)
         if found is None or (clauses and not joint):
-            raise invalid(f"The filter {text!r} cannot be read from {text[position:]!r} on.")
+            raise invalid(f"The filter {text!r} is invalid from {text[position:]!r} on.")
         clauses.append(_clause(found, attributes))
         position = found.end()
     return clauses
@@ -113,9 +113,9 @@ def sort(records: list[Record], order_by: list[str], attributes: Mapping[str, ty
     for text in reversed([*order_by, *last]):
         found = ORDER.fullmatch(text)
         if found is None:
-            raise invalid(f"The order {text!r} cannot be read: it is a name, and ASC or DESC.")
+            raise invalid(f"The order {text!r} is invalid: use a name, then ASC or DESC.")
         kind, name = _what(found, attributes)
-        # NaN has no place among numbers: with what is missing, then.
+        # NaN cannot be ordered: it goes with missing values.
         there = [record for record in ordered if _is_ordered(record[kind].get(name))]
         missing = [record for record in ordered if not _is_ordered(record[kind].get(name))]
         descending = (found["direction"] or "ASC").upper() == "DESC"
@@ -130,18 +130,18 @@ def _clause(found: re.Match[str], attributes: Mapping[str, type]) -> Clause:
     comparison = " ".join(found["comparison"].upper().split())
     comparisons = NUMBER_COMPARISONS if is_number else TEXT_COMPARISONS
     if comparison not in comparisons or (kind in ("params", "tags") and comparison.endswith("IN")):
-        raise invalid(f"{found['comparison']!r} is no comparison for {kind}.{name}.")
+        raise invalid(f"{found['comparison']!r} is not a comparison for {kind}.{name}.")
     value: Any = found["value"]
     if is_number:
         if value[0] in "'\"(":
-            raise invalid(f"{kind}.{name} is compared with a number, not {value}.")
+            raise invalid(f"{kind}.{name} must be compared with a number, not {value}.")
         value = float(value)
     elif comparison.endswith("IN"):
         if value[0] != "(":
             raise invalid(f"{comparison} needs a list such as ('a', 'b'), not {value}.")
         value = [text[1:-1] for text in re.findall(TEXT, value)]
     elif value[0] not in "'\"":
-        raise invalid(f"{kind}.{name} is compared with a text in quotes, not {value}.")
+        raise invalid(f"{kind}.{name} must be compared with a quoted string, not {value}.")
     else:
         value = value[1:-1]
     return Clause(kind, name, comparisons[comparison], value)
@@ -151,11 +151,11 @@ def _what(found: re.Match[str], attributes: Mapping[str, type]) -> tuple[str, st
     kind = KINDS.get((found["kind"] or "attributes").lower())
     name = found["name"][1:-1] if found["name"][0] in '`"' else found["name"]
     if kind is None:
-        raise invalid(f"{found['kind']!r} is none of {', '.join(sorted(set(KINDS.values())))}.")
+        raise invalid(f"{found['kind']!r} is not one of {', '.join(sorted(set(KINDS.values())))}.")
     if kind == "attributes":
         name = ALIASES.get(name.lower(), name)
         if name not in attributes:
-            raise invalid(f"{name!r} is none of the attributes {', '.join(attributes)}.")
+            raise invalid(f"{name!r} is not one of the attributes {', '.join(attributes)}.")
     return kind, name
 
 

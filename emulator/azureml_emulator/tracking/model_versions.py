@@ -45,9 +45,9 @@ async def create(request: Request) -> Response:
     asked = await fields.read(request)
     model = find_model(context, asked)
     place, path = locate(context, fields.text(asked, "source"))
-    # The path may be a folder or a file.
+    # The path can be a folder or a file.
     if not any(f"{name}/".startswith(f"{path}/" if path else "") for name in await list_paths(context, place)):
-        raise invalid(f"There is nothing at {asked['source']}.")
+        raise invalid(f"No artifact at {asked['source']}.")
     run_of_source = place.container.removeprefix(RUN_CONTAINER) if place.origin == RUNS else None
     uri = datastore_uri(context, place, path)
     properties = {
@@ -62,7 +62,7 @@ async def create(request: Request) -> Response:
         "isArchived": False,
         "provisioningState": "Succeeded",
     }
-    # Looked up again: somebody may have registered another one while the files were listed.
+    # Looked up again: another request may have registered a version meanwhile.
     number = find_model(context, asked)["properties"]["nextVersion"]
     version = add_version(context.store, f"{model['id']}/versions/{number}", properties)
     await asset_integrity.record(context.store, context.blobs, version["id"], uri)
@@ -112,7 +112,7 @@ async def download_uri(request: Request) -> Response:
     uri = artifact_uri(version)
     if uri is None:
         where = version["properties"]["modelUri"]
-        raise MlflowError(501, "NOT_IMPLEMENTED", f"The emulator hands MLflow no model that is at {where}.")
+        raise MlflowError(501, "NOT_IMPLEMENTED", f"The emulator cannot give MLflow a model at {where}.")
     return JSONResponse({"artifact_uri": uri})
 
 

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS run_inputs (
 );
 """
 DEFAULT_EXPERIMENT = "Default"
-"""Where runs go that name none; MLflow clients call it by the id `0`."""
+"""Experiment of runs that name none; MLflow clients use the id `0`."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Records:
 
     def log_metrics(self, run: str, metrics: Iterable[Metric]) -> None:
         """Add metric values to a run."""
-        # One transaction: else each value is one.
+        # One transaction instead of one per value.
         self._connection.execute("BEGIN")
         with self._connection:
             self._connection.executemany(

@@ -72,7 +72,7 @@ def locate(context: Context, source: str) -> tuple[Place, str]:
     found = UPLOAD_SOURCE.fullmatch(source)
     if found is None or found[1] not in DATASTORES:
         raise invalid(
-            f"A model's source is an artifact of a run, or an upload to azureml://artifacts/, not {source!r}."
+            f"A model's source must be an artifact of a run or an upload to azureml://artifacts/, not {source!r}."
         )
     return Place(found[1], found[2]), found[3].strip("/")
 

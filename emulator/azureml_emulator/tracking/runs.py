@@ -43,7 +43,7 @@ async def create(request: Request) -> Response:
     tags = fields.labels(asked, "tags")
     experiment = context.records.experiment(fields.optional_text(asked, "experiment_id") or "0")
     if experiment.deleted:
-        raise invalid(f"The experiment {experiment.name!r} is in the bin: restore it first.")
+        raise invalid(f"The experiment {experiment.name!r} is deleted; restore it first.")
     name = fields.optional_text(asked, "run_name") or tags.get(NAME_TAG)
     user = fields.optional_text(asked, "user_id")
     run = Run(
@@ -73,7 +73,7 @@ async def update(request: Request) -> Response:
     if status := fields.optional_text(asked, "status"):
         if status not in CHANGES:
             raise invalid(f"'status' must be {', '.join(CHANGES)}, not {status!r}.")
-        # How a job ended is for those to say who ran it.
+        # Only the job runner sets the status of jobs.
         if run.kind == MLFLOW:
             changes["status"] = CHANGES[status]
     if run.kind == MLFLOW and asked.get(END):
@@ -233,7 +233,7 @@ preview_routes: list[BaseRoute] = [
     Route("/runs/log-batch-async", log_batch, methods=["POST"]),
     Route("/runs/get-run-data-status", run_data_status),
 ]
-"""What only Azure ML's plugin asks for."""
+"""Routes that only Azure ML's MLflow plugin uses."""
 routes: list[BaseRoute] = [
     Route("/runs/create", create, methods=["POST"]),
     Route("/runs/get", get),

@@ -64,7 +64,7 @@ async def test_changed_code_is_refused(app: App, tmp_path: Path, with_hash: bool
 
     change(app, how)
 
-    with pytest.raises(ArmError, match=r"the files of codes c:1 at .* were changed after the registration"):
+    with pytest.raises(ArmError, match=r"the files of codes c:1 at .* were changed after registration"):
         await fetch(app, code, CODE, tmp_path / "after")
 
 

@@ -182,7 +182,7 @@ async def test_what_was_changed_after_the_registration_is_not_run(app: App, file
     job, scoring = await score(app)
 
     assert (job["status"], scoring["status"]) == ("Failed", "Failed")
-    assert "were changed after the registration" in str(scoring["error"])
+    assert "were changed after registration" in str(scoring["error"])
     assert "mallory" not in str(app.blobs.contents["azureml"])
 
 

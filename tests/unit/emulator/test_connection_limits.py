@@ -227,5 +227,5 @@ def test_too_few_open_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(resource, "getrlimit", lambda _: (32, 32))
     monkeypatch.delattr(resource, "setrlimit")
 
-    with pytest.raises(EmulatorError, match="the limit on open files is 32; raise it to 250 or more with ulimit -n"):
+    with pytest.raises(EmulatorError, match=r"open files too low \(32\); raise it to at least 250 with ulimit -n"):
         affordable_connections()

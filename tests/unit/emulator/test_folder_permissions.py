@@ -24,7 +24,7 @@ async def test_a_cache_that_everybody_can_write_into_is_refused(tmp_path: Path, 
     folder = await cached_folder(tmp_path / "cache" / "tool", make)
     (tmp_path / open_one).chmod(0o777)
 
-    with pytest.raises(EmulatorError, match=r"every user can write into .*: run chmod o-w on it"):
+    with pytest.raises(EmulatorError, match=r": every user can write to it; run chmod o-w on it"):
         await cached_folder(folder, make)
 
 
@@ -34,7 +34,7 @@ def test_a_state_folder_that_everybody_can_write_into_is_refused(tmp_path: Path)
     result = CliRunner().invoke(main, ["start", "--state-dir", str(tmp_path)])
 
     assert result.exit_code == 1
-    assert result.output.startswith(f"Error: every user can write into {tmp_path}")
+    assert result.output.startswith(f"Error: {tmp_path}: every user can write to it")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -45,6 +45,6 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest
     refuse_writable_by_others(tmp_path)  # the superuser's own business
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
 
-    with pytest.raises(EmulatorError, match="belongs to another user: name another folder"):
+    with pytest.raises(EmulatorError, match="belongs to another user; choose another folder"):
         refuse_writable_by_others(tmp_path)
     refuse_writable_by_others(Path("/"))

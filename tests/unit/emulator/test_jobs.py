@@ -152,7 +152,7 @@ async def test_a_command_that_takes_too_long_is_cancelled(app: App, settings: Se
     ended = await run(app, "job1", command="sleep 60 & sleep 60", limits={"timeout": "PT0.3S"})
 
     assert ended["status"] == "Canceled"
-    assert "0.3 seconds" in ended["cancelationReason"]
+    assert "timeout of 0.3 s" in ended["cancelationReason"]
     assert not processes_of(settings.state_dir)
 
 

@@ -360,7 +360,7 @@ def bad_jobs(write: str, show: str) -> list[tuple[Document, str]]:
         ({"a": node(write) | {"inputs": {"text": {"job_input_type": "odd"}}}}, "'text'"),
         ({"a": node(write), "c": condition | {"true_block": "${{parent.jobs.odd}}"}}, "true_block"),
         ({"a": node(write), "c": condition, "d": condition | {"true_block": "${{parent.jobs.c}}"}}, "'c'"),
-        ({"a": node(write, {"text": "${{parent.jobs.a.outputs.made}}"})}, "circle"),
+        ({"a": node(write, {"text": "${{parent.jobs.a.outputs.made}}"})}, "dependency cycle"),
         ({"a": "x"}, "'a'"),
         ({"l": {"type": "parallel_for", "body": "${{parent.jobs.a}}"}, "a": node(write)}, "parallel_for"),
     ]

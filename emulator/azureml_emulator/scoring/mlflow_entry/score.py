@@ -47,7 +47,7 @@ def run(data: str) -> object:
     except BadRequestError as error:
         return AMLResponse({"error": str(error)}, 400, json_str=True)
     except MlflowException as error:
-        # What does not fit the signature is one of these too.
+        # Also raised for inputs that do not match the signature.
         return AMLResponse({"error": error.message}, error.get_http_status_code(), json_str=True)
 
 
