@@ -25,7 +25,7 @@ from azureml_emulator.context import Context
 from azureml_emulator.control_plane import datastores, online_deployments, workspaces
 from azureml_emulator.errors import EmulatorError, report_os_errors
 from azureml_emulator.hosts.blob_relay import BlobRelay
-from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
+from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app
 from azureml_emulator.info import (
     FILE_NAME,
     LOCK_NAME,
@@ -39,7 +39,7 @@ from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.machine import processes
 from azureml_emulator.machine.certificates import Certificates, make_certificates
-from azureml_emulator.machine.connection_limits import ConnectionTable, Limits, affordable_connections
+from azureml_emulator.machine.connection_limits import ConnectionTable, Limits, raise_file_limit
 from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 from azureml_emulator.machine.http_protocol import TlsGate
 from azureml_emulator.machine.locks import locked
@@ -113,15 +113,15 @@ async def _watch_parent(parent: int, stop: Callable[[], None]) -> None:
 @asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
     async with AsyncExitStack() as stack:
-        lock = await stack.enter_async_context(_owned(settings.state_dir))
-        await stack.enter_async_context(processes.cleaned_up_after(settings.state_dir))
+        lock = await stack.enter_async_context(_locked_state_dir(settings.state_dir))
+        await stack.enter_async_context(processes.crash_cleanup_running(settings.state_dir))
         access_file = settings.access_log or settings.state_dir / "access.log"
         with report_os_errors(access_file):
             access_log = stack.enter_context(access_file.open("a"))
         certificates = make_certificates(settings.state_dir / "certificates", settings.location)
         # Half a second of imports while Azurite starts.
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
-        limits = Limits(silent_seconds=settings.client_seconds, connections=affordable_connections())
+        limits = Limits(silent_seconds=settings.client_seconds, connections=raise_file_limit())
         storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock, limits))
         await imports
         store = stack.enter_context(contextlib.closing(Store(settings.state_dir / STORE_NAME)))
@@ -154,10 +154,10 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             metrics=RequestMetrics(settings.metrics_lag_seconds),
         )
         stack.push_async_callback(context.mirror.close)
-        for kind in OPERATED_KINDS:
+        for kind in MODULES_WITH_OPERATIONS:
             kind.define_operations(context)
         operations.resume()
-        await _bring_up_deployments(context)
+        await _restart_deployments(context)
 
         relay = BlobRelay(storage, certificates, tokens, settings.tenant_id)
         stack.push_async_callback(relay.close)
@@ -184,7 +184,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         yield info
 
 
-async def _bring_up_deployments(context: Context) -> None:
+async def _restart_deployments(context: Context) -> None:
     """Serve the deployments again that were served before the emulator stopped."""
     operations = []
     for deployment in context.store.list_type(online_deployments.TYPE):
@@ -196,7 +196,7 @@ async def _bring_up_deployments(context: Context) -> None:
 
 
 @asynccontextmanager
-async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
+async def _locked_state_dir(state_dir: Path) -> AsyncIterator[IO[str]]:
     """Create the state folder and lock it: one emulator per folder."""
     with report_os_errors(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)

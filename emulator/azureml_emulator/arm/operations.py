@@ -24,7 +24,7 @@ Explain = Callable[[ArmError], Awaitable[ArmError]]
 """Maps the error of a failed operation to the one to show."""
 
 
-async def _as_it_is(error: ArmError) -> ArmError:
+async def _unchanged(error: ArmError) -> ArmError:
     return error
 
 
@@ -52,7 +52,7 @@ class Outcome:
     message: str = ""
 
 
-intended_outcome: ContextVar[Outcome | None] = ContextVar("intended_outcome", default=None)
+forced_outcome: ContextVar[Outcome | None] = ContextVar("forced_outcome", default=None)
 """Forced outcome of the operation that the present request starts."""
 
 
@@ -88,7 +88,7 @@ class Operation:
         return document if self.error is None else {**document, "error": self.error}
 
 
-async def _obey(outcome: Outcome | None, released: asyncio.Event) -> None:
+async def _force_outcome(outcome: Outcome | None, released: asyncio.Event) -> None:
     """Apply a forced failure, or wait until the operation is released."""
     if outcome and outcome.status is Status.FAILED:
         raise ArmError(400, outcome.code, outcome.message)
@@ -107,7 +107,7 @@ class Operations:
         self._unwinding: set[asyncio.Task[Status]] = set()
         self._released = asyncio.Event()
 
-    def define(self, kind: str, work: Work, explain: Explain = _as_it_is) -> None:
+    def define(self, kind: str, work: Work, explain: Explain = _unchanged) -> None:
         """Define what operations of a kind do.
 
         Args:
@@ -121,9 +121,9 @@ class Operations:
         """Start an operation on a resource."""
         operation = Operation(str(uuid.uuid4()), kind, resource, Status.IN_PROGRESS, now())
         self._save(operation)
-        outcome = intended_outcome.get()
+        outcome = forced_outcome.get()
         # For one operation only, not for those that its work starts.
-        intended_outcome.set(None)
+        forced_outcome.set(None)
         self._run(operation, outcome)
         return operation
 
@@ -184,7 +184,7 @@ class Operations:
             if outcome and outcome.status is Status.CANCELED:
                 return Status.CANCELED
             try:
-                await _obey(outcome, released)
+                await _force_outcome(outcome, released)
                 await work(operation.resource)
             except ArmError as error:
                 raise await explain(error) from None

@@ -16,7 +16,7 @@ from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
-from azureml_emulator.jobs.delivery import locate_input, place_of
+from azureml_emulator.jobs.delivery import locate_input, output_uri
 from azureml_emulator.jobs.expressions import expressions_in
 from azureml_emulator.jobs.graph import Graph
 from azureml_emulator.jobs.pipeline import PipelineSpec, read_pipeline_job
@@ -119,7 +119,7 @@ def _checked(context: Context, run: Run, spec: CommandSpec | PipelineSpec, prope
         _check_nodes(context, spec.graph)
     _check_data(context, spec.inputs)
     for output_name, output in spec.outputs.items():
-        context.blobs.locate(place_of(run, output_name, output))
+        context.blobs.locate(output_uri(run, output_name, output))
     return Run(**{**vars(run), "compute": name})
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.tokens import is_bearer
 
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """The service's size limit of a batch."""
 LINE_END = "\r\n"
 
@@ -51,8 +51,8 @@ async def _read(request: Request) -> bytes:
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > MOST_BYTES:
-            raise ArmError(413, "RequestBodyTooLarge", f"A batch has at most {MOST_BYTES} bytes.")
+        if len(content) > MAX_BYTES:
+            raise ArmError(413, "RequestBodyTooLarge", f"A batch has at most {MAX_BYTES} bytes.")
     return bytes(content)
 
 

@@ -17,7 +17,7 @@ from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST
 from azureml_emulator.hosts import blob_batches
 from azureml_emulator.hosts.errors import host_error
 from azureml_emulator.machine.certificates import Certificates
-from azureml_emulator.machine.http_protocol import spelling_of
+from azureml_emulator.machine.http_protocol import header_names_of
 from azureml_emulator.storage import shared_key
 from azureml_emulator.storage.azurite import StorageAccount
 from azureml_emulator.tokens import STORAGE_AUDIENCE, Tokens, is_bearer
@@ -112,7 +112,7 @@ class BlobRelay:
         self, request: Request, headers: Mapping[str, str], content: AsyncIterator[bytes] | bytes | None, send: Send
     ) -> None:
         # Metadata names are header names and keep their case.
-        spelling = spelling_of(request.scope)
+        spelling = header_names_of(request.scope)
         passed_on = httpx.Request(
             request.method,
             f"https://127.0.0.1:{self._storage.port}",

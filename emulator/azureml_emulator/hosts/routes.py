@@ -3,7 +3,7 @@
 To find a route: a resource under management.azure.com is declared in its module of control_plane/, at the end, as
 `routes`; MLflow and artifacts in tracking/api.py and the modules it lists; scoring, batch scoring, run history and
 sign-in in the modules of hosts/; the control API in test_control/api.py. A new control plane module is added to
-`WORKSPACE_KINDS`.
+`WORKSPACE_MODULES`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from azureml_emulator.tracking import api as tracking_api
 from azureml_emulator.tracking import errors as tracking_errors
 from azureml_emulator.tracking.errors import MlflowError
 
-WORKSPACE_KINDS = (
+WORKSPACE_MODULES = (
     datastores,
     computes,
     data,
@@ -66,9 +66,9 @@ WORKSPACE_KINDS = (
     batch_deployments,
     request_metrics,
 )
-OPERATED_KINDS = (online_endpoints, online_deployments, batch_endpoints, batch_deployments, computes, jobs)
+MODULES_WITH_OPERATIONS = (online_endpoints, online_deployments, batch_endpoints, batch_deployments, computes, jobs)
 """Modules with long-running operations."""
-ABOVE_WORKSPACE = (*long_running.routes, *vm_sizes.routes, *autoscale_settings.routes)
+OUTSIDE_WORKSPACE = (*long_running.routes, *vm_sizes.routes, *autoscale_settings.routes)
 
 
 def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None = None) -> Starlette:
@@ -80,8 +80,8 @@ def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None =
         blob_relay: Answers for the blob host; without it the host is not emulated.
     """
     settings = context.settings
-    in_workspace = [route for kind in WORKSPACE_KINDS for route in kind.routes]
-    management = [*ABOVE_WORKSPACE, *workspaces.routes(settings.workspace_id, in_workspace)]
+    in_workspace = [route for kind in WORKSPACE_MODULES for route in kind.routes]
+    management = [*OUTSIDE_WORKSPACE, *workspaces.routes(settings.workspace_id, in_workspace)]
     middleware = [Middleware(CanonicalPath, workspace_id=settings.workspace_id, routes=management)]
     middleware.append(Middleware(AccessLog, file=access_log))
     hosts: list[BaseRoute] = [
@@ -100,7 +100,11 @@ def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None =
         hosts.append(Host(api.HOST, api.control_app(settings.control_token)))
         middleware.append(
             Middleware(
-                FaultInjection, recorder=context.recorder, plan=context.faults, tokens=context.tokens, spared=api.HOST
+                FaultInjection,
+                recorder=context.recorder,
+                plan=context.faults,
+                tokens=context.tokens,
+                skipped_host=api.HOST,
             )
         )
     app = Starlette(

@@ -35,14 +35,14 @@ async def score(request: Request) -> Response:
     if isinstance(endpoint, Response):
         return endpoint
     context, endpoint_id = context_of(request), endpoint["id"]
-    aimed_at = request.headers.get(DEPLOYMENT_HEADER)
-    name = aimed_at or choose_deployment(endpoint["properties"]["traffic"])
+    requested = request.headers.get(DEPLOYMENT_HEADER)
+    name = requested or choose_deployment(endpoint["properties"]["traffic"])
     if name is None:
         return _refusal(404, "no_traffic", "The endpoint has no deployment with traffic.")
     deployment = context.store.get(f"{endpoint_id}/deployments/{name}")
     if deployment is None:
         return _refusal(404, "deployment_not_found", f"The endpoint has no deployment {name!r}.")
-    mirrored_to = None if aimed_at else choose_mirror(endpoint["properties"]["mirrorTraffic"])
+    mirrored_to = None if requested else choose_mirror(endpoint["properties"]["mirrorTraffic"])
     if mirrored_to and (shadow := context.store.get(f"{endpoint_id}/deployments/{mirrored_to}")):
         context.mirror.send(_ask_and_record(context, request, endpoint, shadow))
     return await _ask_and_record(context, request, endpoint, deployment)
@@ -57,7 +57,7 @@ def _find_endpoint(request: Request) -> Document | Response:
         return _refusal(404, "not_found", "The endpoint does not exist.")
     if request.path_params["path"] == "" and request.method == "GET":
         return PlainTextResponse("Healthy")
-    if not _may_ask(context, endpoint, request.headers.get("authorization", "")):
+    if not _is_authorized(context, endpoint, request.headers.get("authorization", "")):
         return _refusal(401, "key_auth_access_denied", "Access denied.")
     return endpoint
 
@@ -73,7 +73,7 @@ def choose_deployment(traffic: dict[str, int]) -> str | None:
     return random.choices(list(traffic), list(traffic.values()))[0]  # noqa: S311 - a load balancer's dice
 
 
-def _may_ask(context: Context, endpoint: Document, authorization: str) -> bool:
+def _is_authorized(context: Context, endpoint: Document, authorization: str) -> bool:
     scheme, _, credential = authorization.partition(" ")
     if scheme.lower() != "bearer":
         return False

@@ -15,7 +15,7 @@ from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.environments import find_python
 from azureml_emulator.jobs.expressions import render_command
 from azureml_emulator.jobs.job_context import JobContext
-from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, shipped
+from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, uploading_log
 from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import CommandSpec
 from azureml_emulator.machine import processes
@@ -76,15 +76,15 @@ async def run_command(
     context.runs.advance(run.id, Status.STARTING)
     log = folder / "std_log.txt"
     try:
-        async with shipped(context.blobs, log, run.artifact(STD_LOG)):
-            code_of_exit = await _run_script(context, run, script, log, variables, code, spec.timeout)
+        async with uploading_log(context.blobs, log, run.artifact(STD_LOG)):
+            exit_code = await _run_script(context, run, script, log, variables, code, spec.timeout)
     finally:
         await _keep_artifacts(context, run, code)
-    if code_of_exit != 0:
+    if exit_code != 0:
         raise ArmError(
             400,
             "UserError",
-            f"Execution failed. User process '{SHELL}' exited with status code {code_of_exit}. Please check log file"
+            f"Execution failed. User process '{SHELL}' exited with status code {exit_code}. Please check log file"
             f" '{STD_LOG}' for error details. Error: {processes.log_tail(log, LOG_TAIL_LINES)}",
         )
     context.runs.advance(run.id, Status.FINALIZING)

@@ -95,7 +95,7 @@ def prepare_outputs(context: JobContext, run: Run, outputs: Mapping[str, Data], 
     """
     paths = {}
     for name, output in outputs.items():
-        context.blobs.locate(place_of(run, name, output))
+        context.blobs.locate(output_uri(run, name, output))
         path = folder / name
         (path.parent if is_file(output) else path).mkdir(parents=True, exist_ok=True)
         paths[name] = path
@@ -112,14 +112,14 @@ async def collect_outputs(
     """
     collected = {}
     for name, output in outputs.items():
-        uri = place_of(run, name, output)
+        uri = output_uri(run, name, output)
         if paths[name].exists():
             await context.blobs.upload(paths[name], uri)
             collected[name] = {"uri": uri, "type": output.type}
     return {name: output for name, output in collected.items() if output["type"] in DATA_TYPES}
 
 
-def place_of(run: Run, name: str, output: Data) -> str:
+def output_uri(run: Run, name: str, output: Data) -> str:
     """Return the URI where an output of a run goes.
 
     Raises:

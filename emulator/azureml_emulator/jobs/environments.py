@@ -10,12 +10,12 @@ from azureml_emulator.scoring import environments
 from azureml_emulator.store import Document, Store
 
 
-async def find_python(store: Store, stand_ins: Mapping[str, Path], environment_id: str) -> Path:
+async def find_python(store: Store, local_pythons: Mapping[str, Path], environment_id: str) -> Path:
     """Find or build the interpreter of an environment.
 
     Args:
         store: Holds the environment.
-        stand_ins: Local interpreters by the name of the environment (`name` or `name:version`) or image (with or
+        local_pythons: Local interpreters by the name of the environment (`name` or `name:version`) or image (with or
             without its tag or digest) that they replace.
         environment_id: The environment's ARM id.
 
@@ -24,8 +24,8 @@ async def find_python(store: Store, stand_ins: Mapping[str, Path], environment_i
     """
     environment = find_asset(store, environment_id, "environments")
     for name in _names(environment):
-        if name in stand_ins:
-            return stand_ins[name]
+        if name in local_pythons:
+            return local_pythons[name]
     properties = environment["properties"]
     if not properties.get("condaFile"):
         name, version = environment["id"].split("/")[-3::2]

@@ -18,7 +18,7 @@ LOG_FOLDERS = ("user_logs/", "logs/azureml/", "azureml-logs/")
 
 
 @asynccontextmanager
-async def shipped(blobs: Blobs, log: Path, uri: str) -> AsyncIterator[None]:
+async def uploading_log(blobs: Blobs, log: Path, uri: str) -> AsyncIterator[None]:
     """Copy a growing file into the blob store during the block.
 
     Args:

@@ -16,7 +16,7 @@ from azureml_emulator.arm.errors import ArmError, bad_request
 from azureml_emulator.arm.resources import now, object_in
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
-from azureml_emulator.jobs.delivery import place_of
+from azureml_emulator.jobs.delivery import output_uri
 from azureml_emulator.jobs.graph import (
     Condition,
     Graph,
@@ -46,7 +46,7 @@ class Outcome(Enum):
 
     COMPLETED = auto()
     FAILED = auto()
-    LEFT_OUT = auto()
+    SKIPPED = auto()
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class _Pipeline:
                 f" details and logs, please go to the job detail page and check the child jobs. {self._first_error()}",
             )
         runs.advance(self._run.id, Status.FINALIZING)
-        runs.change(self._run.id, outputs=self._collected())
+        runs.change(self._run.id, outputs=self._pipeline_outputs())
         await self._log("Completed")
 
     async def _wait(self) -> list[str]:
@@ -176,19 +176,19 @@ class _Pipeline:
             await asyncio.wait([self._tasks[name] for name in item.waits_for])
         outcomes = {self._tasks[name].result() for name in item.waits_for}
         if outcomes - {Outcome.COMPLETED}:
-            return self._leave_out(item)
+            return self._skip(item)
         if isinstance(item, Condition):
             return await self._decide(item)
         if any(self._results[gate] is not wanted for gate, wanted in item.gates.items()):
             await self._log(f"{item.name} is skipped by its condition")
-            return self._leave_out(item)
+            return self._skip(item)
         return await self._run_node(item)
 
-    def _leave_out(self, item: Node | Condition) -> Outcome:
+    def _skip(self, item: Node | Condition) -> Outcome:
         """Delete the run of a node that never starts."""
         if isinstance(item, Node):
             self._context.runs.delete_tree(self._runs[item.name].id)
-        return Outcome.LEFT_OUT
+        return Outcome.SKIPPED
 
     async def _decide(self, condition: Condition) -> Outcome:
         try:
@@ -214,7 +214,7 @@ class _Pipeline:
                 await self._run_command(run, command_spec(node, inputs, outputs))
             ended = self._context.runs.get(run.id)
             if ended is not None and ended.status is Status.COMPLETED:
-                self._outputs[node.name] = await self._made_by(node, ended)
+                self._outputs[node.name] = await self._node_outputs(node, ended)
         except ArmError as error:
             self._context.runs.end(run.id, Status.FAILED, error.document())
         ended = self._context.runs.get(run.id)
@@ -257,9 +257,9 @@ class _Pipeline:
         promoted = self._spec.outputs.get(node.promoted.get(name, ""))
         if promoted is None or promoted.uri is None:
             return output
-        return replace(output, uri=place_of(self._run, node.promoted[name], promoted))
+        return replace(output, uri=output_uri(self._run, node.promoted[name], promoted))
 
-    async def _made_by(self, node: Node, run: Run) -> dict[str, Value]:
+    async def _node_outputs(self, node: Node, run: Run) -> dict[str, Value]:
         """Return the values of a node's outputs."""
         made: dict[str, Value] = {
             name: Data(node.outputs[name].type, output["uri"], of_node=True) for name, output in run.outputs.items()
@@ -270,21 +270,21 @@ class _Pipeline:
             raise bad_request(f"The property {CONTROL_OUTPUTS} of {node.name!r} is not JSON.") from None
         made |= {name: str(control[name]) for name in node.outputs if name in control}
         if node.graph is None:
-            made |= await self._written(node, run, {*node.outputs} - {*made})
+            made |= await self._control_outputs(node, run, {*node.outputs} - {*made})
         return made
 
-    async def _written(self, node: Node, run: Run, names: set[str]) -> dict[str, Value]:
+    async def _control_outputs(self, node: Node, run: Run, names: set[str]) -> dict[str, Value]:
         """Return the control outputs that a command wrote to files."""
         values: dict[str, Value] = {}
         for name in sorted(names):
             output = self._place(node, name)
             if output.type not in DATA_TYPES:
                 with tempfile.TemporaryDirectory() as folder, suppress(ArmError):
-                    path = await self._context.blobs.download(place_of(run, name, output), Path(folder))
+                    path = await self._context.blobs.download(output_uri(run, name, output), Path(folder))
                     values[name] = path.read_text()
         return values
 
-    def _collected(self) -> dict[str, dict[str, str]]:
+    def _pipeline_outputs(self) -> dict[str, dict[str, str]]:
         """Return the pipeline's outputs."""
         collected = {}
         for name, node in self._spec.graph.nodes.items():

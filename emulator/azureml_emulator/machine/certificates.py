@@ -53,13 +53,13 @@ def make_certificates(folder: Path, location: str, environment: Mapping[str, str
     regional = (f"*.{location}.inference.ml.azure.com", f"*.{location}.cloudapp.azure.com")
     server = authority.issue_cert(*HOSTS, *regional)
     files.authority.write_bytes(authority.cert_pem.bytes())
-    files.bundle.write_bytes(_trusted_anyway(environment) + b"\n" + authority.cert_pem.bytes())
+    files.bundle.write_bytes(_caller_bundle(environment) + b"\n" + authority.cert_pem.bytes())
     files.chain.write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))
     files.key.write_bytes(server.private_key_pem.bytes())
     return files
 
 
-def _trusted_anyway(environment: Mapping[str, str]) -> bytes:
+def _caller_bundle(environment: Mapping[str, str]) -> bytes:
     """Read the caller's bundle: from the variable of requests, else from OpenSSL's."""
     for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         path = Path(environment.get(variable, ""))

@@ -9,12 +9,12 @@ from enum import Enum
 
 from azureml_emulator.errors import EmulatorError
 
-MOST_CONNECTIONS = 1000
-OWN_FILES = 100
+MAX_CONNECTIONS = 1000
+RESERVED_FILES = 100
 """Open files besides connections: the database, logs, child processes."""
 FILES_PER_CONNECTION = 6
 """Both ends of a tunnel, the app's end, Azurite or an inference server, and two in closing."""
-LEAST_CONNECTIONS = 25
+MIN_CONNECTIONS = 25
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,23 @@ class Limits:
 
     silent_seconds: float = 20.0
     idle_seconds: float = 120.0
-    connections: int = MOST_CONNECTIONS
+    connections: int = MAX_CONNECTIONS
 
 
-def affordable_connections() -> int:
+def raise_file_limit() -> int:
     """Raise the limit on open files and return how many connections it allows.
 
     Raises:
         EmulatorError: If the limit is too low.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OWN_FILES + FILES_PER_CONNECTION * MOST_CONNECTIONS
+    wanted = RESERVED_FILES + FILES_PER_CONNECTION * MAX_CONNECTIONS
     files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if resource.RLIM_INFINITY != soft < files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    connections = (files - OWN_FILES) // FILES_PER_CONNECTION
-    if connections < LEAST_CONNECTIONS:
-        least = OWN_FILES + FILES_PER_CONNECTION * LEAST_CONNECTIONS
+    connections = (files - RESERVED_FILES) // FILES_PER_CONNECTION
+    if connections < MIN_CONNECTIONS:
+        least = RESERVED_FILES + FILES_PER_CONNECTION * MIN_CONNECTIONS
         raise EmulatorError(f"limit on open files too low ({files}); raise it to at least {least} with ulimit -n")
     return connections
 

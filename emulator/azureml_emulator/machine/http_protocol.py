@@ -191,7 +191,7 @@ def connection_of(scope: Scope) -> Connection:
     return cast(Connection, scope["extensions"][EXTENSION])
 
 
-def spelling_of(scope: Scope) -> dict[str, str]:
+def header_names_of(scope: Scope) -> dict[str, str]:
     """Return a request's header names in original case, by lower-case name."""
     return cast("dict[str, str]", scope.get("extensions", {}).get(SPELLING, {}))
 

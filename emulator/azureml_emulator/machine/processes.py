@@ -99,7 +99,7 @@ class ChildProcess:
 
 
 @asynccontextmanager
-async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
+async def crash_cleanup_running(state_dir: Path) -> AsyncIterator[None]:
     """Clean up if this process is killed within the block; see crash_cleanup.py."""
 
     async def start() -> asyncio.subprocess.Process:

@@ -21,13 +21,13 @@ MARK = crash_cleanup.TEMPORARY_MARK
 @contextmanager
 def temporary_state_folder() -> Iterator[Path]:
     """Yield a new folder for the block; first remove those that killed emulators left."""
-    _remove_left()
+    _remove_leftovers()
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         (Path(folder) / MARK).touch()
         yield Path(folder)
 
 
-def _remove_left() -> None:
+def _remove_leftovers() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         # Skip links and other users' folders.
         with contextlib.suppress(FileNotFoundError):  # removed at this moment

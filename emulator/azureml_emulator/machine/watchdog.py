@@ -58,7 +58,7 @@ def main(command: list[str]) -> int:
             break
     _end_group(child)
     code = child.wait()
-    _end_strays()
+    _kill_escaped()
     return code if code >= 0 else 128 - code
 
 
@@ -83,7 +83,7 @@ def _reap(child: "subprocess.Popen[bytes]") -> None:
                 pass
 
 
-def _end_strays() -> None:
+def _kill_escaped() -> None:
     """End processes that left the group, for example with setsid: we inherit them."""
     while any(_end(pid) for pid in _children()):
         pass

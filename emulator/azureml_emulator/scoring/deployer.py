@@ -44,7 +44,7 @@ class Deployer:
         if self.instant:
             await self._deploy_instant(deployment_id, properties)
             return
-        prepare = self._own_app if properties["codeConfiguration"] else self._mlflow_app
+        prepare = self._custom_app if properties["codeConfiguration"] else self._mlflow_app
         folder = self.servers.new_folder(deployment_id)
         try:
             app = await prepare(properties, folder)
@@ -70,7 +70,7 @@ class Deployer:
         log.write_text(instant.LOG)
         await self.servers.replace(deployment_id, instant.InstantServer(sample))
 
-    async def _own_app(self, properties: Document, folder: Path) -> ScoringApp:
+    async def _custom_app(self, properties: Document, folder: Path) -> ScoringApp:
         """Serve the deployment's own code, in an environment of the workspace."""
         environment = find_asset(self.store, properties["environmentId"])
         conda_file = environment["properties"].get("condaFile")

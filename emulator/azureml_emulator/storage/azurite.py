@@ -96,14 +96,14 @@ async def running_azurite(
     )
     try:
         port = await _port(process)
-        async with _cancelled_by_end(process):
+        async with _cancelled_on_exit(process):
             yield dataclasses.replace(account, port=port)
     finally:
         await process.stop()
 
 
 @asynccontextmanager
-async def _cancelled_by_end(process: ChildProcess) -> AsyncIterator[None]:
+async def _cancelled_on_exit(process: ChildProcess) -> AsyncIterator[None]:
     """Cancel the block when Azurite ends: without blobs there is no workspace."""
     block = asyncio.current_task()
     assert block is not None  # noqa: S101 - we run in one
@@ -118,12 +118,12 @@ async def _cancelled_by_end(process: ChildProcess) -> AsyncIterator[None]:
     except asyncio.CancelledError:
         if process.exit_code is None:
             raise
-        raise EmulatorError(_reason_of_end(process)) from None
+        raise EmulatorError(_exit_message(process)) from None
     finally:
         watcher.cancel()
 
 
-def _reason_of_end(process: ChildProcess) -> str:
+def _exit_message(process: ChildProcess) -> str:
     last = " ".join(process.log_tail(3).split())
     return (
         f"the blob store (Azurite) ended with exit code {process.exit_code}; start the emulator again. "

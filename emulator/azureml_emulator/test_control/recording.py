@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from azureml_emulator.host_names import BLOB_HOST_SUFFIX
 
-MOST_REQUESTS = 100_000
+MAX_REQUESTS = 100_000
 # The query tells which blob operation it is; the rest of it can hold signatures.
 KEPT_QUERY = ("comp", "restype")
 GENERATED_NAME = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
@@ -44,7 +44,7 @@ class RecordedRequest:
 
 
 class Recorder:
-    """Records requests; drops the oldest above `MOST_REQUESTS`."""
+    """Records requests; drops the oldest above `MAX_REQUESTS`."""
 
     def __init__(self) -> None:
         self._requests: list[RecordedRequest] = []
@@ -58,8 +58,8 @@ class Recorder:
         """Record a request; return the record for the response to complete."""
         request = RecordedRequest(method, f"{host}{path}{_kept(host, query)}")
         self._requests.append(request)
-        if len(self._requests) > MOST_REQUESTS:
-            del self._requests[: MOST_REQUESTS // 10]
+        if len(self._requests) > MAX_REQUESTS:
+            del self._requests[: MAX_REQUESTS // 10]
         return request
 
     def clear(self) -> None:

@@ -132,7 +132,7 @@ class Records:
 
     def experiments(self) -> list[Experiment]:
         """List all experiments, deleted ones included."""
-        self._adopt()
+        self._create_named_by_jobs()
         return [_experiment(row[0]) for row in self._connection.execute("SELECT document FROM experiments")]
 
     def change_experiment(self, experiment_id: str, **changes: object) -> None:
@@ -220,11 +220,11 @@ class Records:
     def _find(self, column: str, value: str) -> Experiment | None:
         query = f"SELECT document FROM experiments WHERE {column} = ?"  # noqa: S608 - our own words
         row = self._connection.execute(query, (value,)).fetchone()
-        if row is None and self._adopt():
+        if row is None and self._create_named_by_jobs():
             row = self._connection.execute(query, (value,)).fetchone()
         return None if row is None else _experiment(row[0])
 
-    def _adopt(self) -> bool:
+    def _create_named_by_jobs(self) -> bool:
         """Create the experiments that jobs named; return whether there were any."""
         named = self._connection.execute(
             "SELECT DISTINCT json_extract(document, '$.experiment') FROM runs"

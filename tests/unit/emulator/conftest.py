@@ -19,7 +19,7 @@ from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.context import Context
 from azureml_emulator.control_plane import workspaces
-from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
+from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app
 from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
@@ -215,7 +215,7 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
         metrics=RequestMetrics(settings.metrics_lag_seconds, clock),
     )
     workspaces.create(store, settings, "account")
-    for kind in OPERATED_KINDS:
+    for kind in MODULES_WITH_OPERATIONS:
         kind.define_operations(context)
     runner.open({"HTTPS_PROXY": "http://127.0.0.1:1"})
     access_log = StringIO()

@@ -222,7 +222,7 @@ async def send_through(fault: Fault, settings: Settings, method: str, answer: Re
     plan = FaultPlan()
     plan.set([fault])
     recorder = Recorder()
-    app = FaultInjection(answer, recorder, plan, Tokens(settings), spared="control")
+    app = FaultInjection(answer, recorder, plan, Tokens(settings), skipped_host="control")
     connection = FakeConnection()
     body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 

@@ -48,7 +48,7 @@ def test_a_pattern_keeps_what_content_and_users_say() -> None:
 
 
 def test_requests_are_kept_in_order_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "MOST_REQUESTS", 10)
+    monkeypatch.setattr(recording, "MAX_REQUESTS", 10)
     recorder = Recorder()
     for number in range(25):
         recorder.record("GET", "h", f"/{number}", "")
