@@ -128,7 +128,7 @@ async def _forward(context: Context, request: Request, deployment: Document, *, 
 async def _ask(context: Context, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:
     """Return the container's response or a forced one; None if no server is up."""
     content = await request.body()
-    with context.servers.asking(deployment["id"]) as server:
+    with context.servers.in_use(deployment["id"]) as server:
         if server is None:
             return None
         behaviour = context.behaviours.next(request.path_params["endpoint"], deployment["name"])

@@ -103,24 +103,24 @@ class InferenceServer:
             return False
 
 
-class _Serving:
+class _ActiveServer:
     """A server and the number of requests it is answering."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._asking = 0
+        self._requests = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     @contextmanager
-    def asked(self) -> Iterator[None]:
-        self._asking += 1
+    def request(self) -> Iterator[None]:
+        self._requests += 1
         self._idle.clear()
         try:
             yield
         finally:
-            self._asking -= 1
-            if not self._asking:
+            self._requests -= 1
+            if not self._requests:
                 self._idle.set()
 
     async def end(self) -> None:
@@ -149,20 +149,20 @@ class InferenceServers:
         # Code and models left by a killed emulator. Logs are files and stay.
         for folder in self._root.glob("*/*/*/"):
             shutil.rmtree(folder)
-        self._servers: dict[str, _Serving] = {}
+        self._servers: dict[str, _ActiveServer] = {}
         self._sockets = _socket_folder(state_dir)
 
     def find(self, deployment_id: str) -> Server | None:
         """Return the server of a deployment, or None if none is up."""
-        serving = self._servers.get(deployment_id.lower())
-        return serving.server if serving else None
+        active = self._servers.get(deployment_id.lower())
+        return active.server if active else None
 
     @contextmanager
-    def asking(self, deployment_id: str) -> Iterator[Server | None]:
+    def in_use(self, deployment_id: str) -> Iterator[Server | None]:
         """Hold a deployment's server during the block; yield None if none is up."""
-        serving = self._servers.get(deployment_id.lower())
-        with serving.asked() if serving else contextlib.nullcontext():
-            yield serving.server if serving else None
+        active = self._servers.get(deployment_id.lower())
+        with active.request() if active else contextlib.nullcontext():
+            yield active.server if active else None
 
     def log(self, deployment_id: str) -> Path:
         """Return the log file of a deployment's newest server."""
@@ -220,26 +220,26 @@ class InferenceServers:
     async def replace(self, deployment_id: str, server: Server) -> None:
         """Serve a deployment with a server that is ready; end the one before it."""
         previous = self._servers.get(deployment_id.lower())
-        self._servers[deployment_id.lower()] = _Serving(server)
+        self._servers[deployment_id.lower()] = _ActiveServer(server)
         if previous:
             await previous.end()
 
     async def stop(self, deployment_id: str) -> None:
         """End a deployment's server and remove its log."""
-        if serving := self._servers.pop(deployment_id.lower(), None):
-            await serving.end()
+        if active := self._servers.pop(deployment_id.lower(), None):
+            await active.end()
         shutil.rmtree(self._folder(deployment_id), ignore_errors=True)
 
     async def clear(self) -> None:
         """End all servers and remove their logs."""
-        servers = [serving.server for serving in self._servers.values()]
+        servers = [active.server for active in self._servers.values()]
         self._servers.clear()
         await asyncio.gather(*(server.stop() for server in servers))
         shutil.rmtree(self._root, ignore_errors=True)
 
     async def close(self) -> None:
         """End all servers."""
-        await asyncio.gather(*(serving.server.stop() for serving in self._servers.values()))
+        await asyncio.gather(*(active.server.stop() for active in self._servers.values()))
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _folder(self, deployment_id: str) -> Path:
