@@ -11,17 +11,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from azureml_emulator.errors import EmulatorError, making
+from azureml_emulator.errors import EmulatorError, report_os_errors
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.machine.locks import is_locked
-from azureml_emulator.machine.temporary_state import throw_away_folder
+from azureml_emulator.machine.temporary_state import temporary_state_folder
 
+KEPT_STATE = "~/.local/state/azureml-emulator"
 STOP_SECONDS = 30.0
 STOP_POLL_SECONDS = 0.05
 
@@ -37,75 +38,110 @@ class _Cli(click.Group):
 
 
 def default_state_dir() -> Path:
-    """Where an emulator keeps its state when nobody says otherwise."""
+    """Return the default state folder of a detached emulator."""
     shared = os.environ.get("XDG_STATE_HOME")
     return (Path(shared) if shared else Path.home() / ".local" / "state") / "azureml-emulator"
 
 
-state_dir_option = click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the emulator keeps its state.",
-)
+def _state_dir_option(default: str) -> Callable[[Any], Any]:
+    kind = click.Path(file_okay=False, path_type=Path)
+    return click.option("--state-dir", type=kind, help="State folder.", show_default=default)
+
+
+kept_state_option = _state_dir_option(KEPT_STATE)
 
 
 @click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """A local Azure Machine Learning for unmodified clients."""
-    # All that is written here, by child processes too, is for its owner only: keys, secrets, data.
+    """Run a local Azure Machine Learning for unmodified clients."""
+    # Files hold keys, secrets and data: only their owner can read them. Child processes inherit the mask.
     os.umask(0o077)
 
 
 @main.command()
-@state_dir_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready, instead of text.")
-@click.option("--detach", is_flag=True, help="Return when ready, and leave the emulator running.")
-@click.option("--outlive-parent", is_flag=True, help="Go on when the process that started the emulator is gone.")
-@click.option("--token-seconds", type=click.IntRange(1), default=3600, show_default=True, help="Life of access tokens.")
-@click.option("--retry-after", type=click.IntRange(1), default=1, show_default=True, help="Seconds between polls.")
-@click.option("--endpoint-seconds", type=click.FloatRange(0), default=0, help="How long endpoint operations take.")
+@_state_dir_option(f"temporary; {KEPT_STATE} with --detach")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of text when ready.")
+@click.option("--detach", is_flag=True, help="Run in the background; return when ready.")
+@click.option("--outlive-parent", is_flag=True, help="Keep running when the parent process exits.")
 @click.option(
-    "--settle-seconds", type=click.FloatRange(0), default=0, help="How long changes are refused after a success."
+    "--token-seconds",
+    type=click.IntRange(1),
+    default=3600,
+    show_default=True,
+    help="Lifetime of access tokens in seconds.",
+)
+@click.option(
+    "--retry-after",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Seconds between polls of an operation (Retry-After).",
+)
+@click.option(
+    "--endpoint-seconds",
+    type=click.FloatRange(0),
+    default=0,
+    show_default=True,
+    help="Duration of endpoint operations in seconds.",
+)
+@click.option(
+    "--settle-seconds",
+    type=click.FloatRange(0),
+    default=0,
+    show_default=True,
+    help="Seconds after an operation in which changes are refused.",
 )
 @click.option(
     "--scoring",
     type=click.Choice(["real", "instant"]),
     default="real",
     show_default=True,
-    help="instant: the emulator itself answers, no inference server runs.",
+    help="real: run inference servers; instant: the emulator answers itself.",
 )
 @click.option(
-    "--metrics-lag-seconds", type=click.FloatRange(0), default=0, help="How long Azure Monitor lags behind requests."
+    "--metrics-lag-seconds",
+    type=click.FloatRange(0),
+    default=0,
+    show_default=True,
+    help="Delay of Azure Monitor metrics in seconds.",
 )
-@click.option("--quota-cores", type=click.IntRange(0), help="Cores a family of machines that deployments may have.")
-@click.option("--job-slots", type=click.IntRange(1), default=2, show_default=True, help="Commands of jobs at once.")
+@click.option(
+    "--quota-cores", type=click.IntRange(0), help="Core quota per VM family for deployments; unlimited by default."
+)
+@click.option(
+    "--job-slots",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Maximum number of concurrent job commands.",
+)
 @click.option(
     "--environment-python",
     "environment_pythons",
     metavar="NAME=PYTHON",
     multiple=True,
-    help="An interpreter that stands in for an environment or image of this name. May be given several times.",
+    help="Local interpreter that replaces the environment or image NAME; repeatable.",
 )
-@click.option("--keyless-storage", is_flag=True, help="Blobs are opened with an identity only, not with keys.")
+@click.option("--keyless-storage", is_flag=True, help="Refuse storage account keys; clients need an identity.")
 @click.option(
     "--access-log",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="AZUREML_EMULATOR_ACCESS_LOG",
     show_envvar=True,
-    help="Gets a JSON line a request, instead of access.log in the state folder; several emulators may share it.",
+    help="Access log, one JSON line per request; default access.log in the state folder. Emulators can share it.",
 )
 @click.option(
     "--client-seconds",
     type=click.FloatRange(0, min_open=True),
     default=20,
     show_default=True,
-    help="Deadline for a client's TLS handshake, and for the head of its request.",
+    help="Deadline in seconds for a TLS handshake and for request headers.",
 )
-@click.option("--control", is_flag=True, help="Offer the control API: reset, recorded requests, faults.")
+@click.option("--control", is_flag=True, help="Enable the control API: reset, recorded requests, injected faults.")
 def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: bool, **settings: Any) -> None:
-    """Start an emulator and stay in the foreground until Ctrl-C, SIGTERM or the end of the parent process.
+    """Run an emulator until Ctrl-C, SIGTERM or the parent's exit.
 
-    Without --state-dir nothing is kept, unless --detach is given.
+    State is temporary unless --state-dir or --detach is given.
     """
     if settings["access_log"]:
         settings["access_log"] = settings["access_log"].resolve()
@@ -124,34 +160,34 @@ def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: b
         click.echo(info.to_json() if as_json else _ready_text(info))
         sys.stdout.flush()
 
-    with throw_away_folder() if not state_dir else contextlib.nullcontext(state_dir.resolve()) as folder:
+    with temporary_state_folder() if not state_dir else contextlib.nullcontext(state_dir.resolve()) as folder:
         settings["environment_pythons"] = dict(_environment_python(given) for given in settings["environment_pythons"])
         startup.run(Settings(state_dir=folder, **settings), announce, outlive_parent=outlive_parent)
 
 
 @main.command()
-@state_dir_option
+@kept_state_option
 def stop(state_dir: Path | None) -> None:
-    """Stop the emulator of a state folder and wait until it is gone."""
+    """Stop the emulator of a state folder and wait until it has ended."""
     state_dir = state_dir or default_state_dir()
     info = _running(state_dir)
     try:
         os.kill(info.pid, signal.SIGTERM)
     except ProcessLookupError:
-        # Killed a moment ago: what it started is still ending, and holds the lock.
+        # Just killed: its child processes are still ending and hold the lock.
         raise EmulatorError(f"no emulator is running on {state_dir}") from None
     deadline = time.monotonic() + STOP_SECONDS
     while is_locked(state_dir / LOCK_NAME):
         if time.monotonic() > deadline:
-            raise EmulatorError(f"the emulator, process {info.pid}, did not stop within {STOP_SECONDS:g} seconds")
+            raise EmulatorError(f"the emulator (process {info.pid}) did not stop within {STOP_SECONDS:g} s")
         time.sleep(STOP_POLL_SECONDS)
 
 
 @main.command()
-@state_dir_option
+@kept_state_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of text.")
 def status(state_dir: Path | None, as_json: bool) -> None:
-    """Show whether an emulator is running, where it is and what it holds; the exit code is 1 when it is not."""
+    """Show an emulator's state; the exit code is 1 unless it is running."""
     from azureml_emulator.status import read_status
 
     found = read_status(state_dir or default_state_dir())
@@ -160,9 +196,12 @@ def status(state_dir: Path | None, as_json: bool) -> None:
 
 
 @main.command()
-@state_dir_option
+@kept_state_option
 def env(state_dir: Path | None) -> None:
-    """Print the environment for clients, as shell commands: eval "$(azureml-emulator env)"."""
+    """Print the client environment as shell commands.
+
+    Use: eval "$(azureml-emulator env)"
+    """
     for name, value in _running(state_dir or default_state_dir()).environment.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
@@ -182,20 +221,20 @@ def _as_options(settings: Mapping[str, Any]) -> list[str]:
 def _environment_python(given: str) -> tuple[str, Path]:
     name, _, python = given.rpartition("=")
     if not name or not os.access(python, os.X_OK):
-        raise EmulatorError(f"--environment-python {given}: it must be NAME=PYTHON, and PYTHON a program")
-    # Not resolved: a virtual environment is known by the path of its interpreter.
+        raise EmulatorError(f"--environment-python {given}: must be NAME=PYTHON, where PYTHON is an executable")
+    # Not resolved: a virtual environment is found by its interpreter's path.
     return name, Path(python).absolute()
 
 
 def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> None:
     from azureml_emulator.emulator import READY_SECONDS, ready_line, stop_process
 
-    with making(state_dir):
+    with report_os_errors(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)
     if is_locked(state_dir / LOCK_NAME):
-        raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder")
+        raise EmulatorError(f"another emulator is running on {state_dir}: stop it or choose another --state-dir")
     log = state_dir / "emulator.log"
-    with making(log):
+    with report_os_errors(log):
         output = log.open("wb")
     with output:
         process = subprocess.Popen(
@@ -212,7 +251,7 @@ def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> N
     line = ready_line(process, READY_SECONDS)
     if not line:
         stop_process(process)
-        # It is the one line of the process itself, which begins as ours is going to.
+        # The child's one-line error already has click's prefix.
         raise EmulatorError(log.read_text().strip().removeprefix("Error: ") or "the emulator did not start")
     click.echo(line.rstrip() if as_json else _ready_text(EmulatorInfo.from_json(line)))
 
@@ -226,7 +265,7 @@ def _ready_text(info: EmulatorInfo) -> str:
 
 def _running(state_dir: Path) -> EmulatorInfo:
     file = state_dir / FILE_NAME
-    # The lock, not the file, says that it runs: after kill -9 the file is still there.
+    # Check the lock, not the file: after kill -9 the file still exists.
     if not is_locked(state_dir / LOCK_NAME) or not file.exists():
         raise EmulatorError(f"no emulator is running on {state_dir}")
     return EmulatorInfo.from_json(file.read_text())

@@ -1,4 +1,4 @@
-"""What the request handlers work with."""
+"""The request context: the parts of the running emulator that handlers use."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import cast
 
 from starlette.requests import Request
 
-from azureml_emulator.control_plane.operations import Operations
-from azureml_emulator.control_plane.transitions import Transitions
-from azureml_emulator.hosts.identity import Tokens
+from azureml_emulator.arm.operations import Operations
+from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.scoring.inference_server import InferenceServers
@@ -21,11 +20,12 @@ from azureml_emulator.store import Store
 from azureml_emulator.test_control.behaviours import Behaviours
 from azureml_emulator.test_control.faults import FaultPlan
 from azureml_emulator.test_control.recording import Recorder
+from azureml_emulator.tokens import Tokens
 from azureml_emulator.tracking.records import Records
 
 
 @dataclass(frozen=True)
-class Services:
+class Context:
     """The parts of one running emulator."""
 
     settings: Settings
@@ -45,13 +45,6 @@ class Services:
     mirror: Mirror = field(default_factory=Mirror)
 
 
-def services(request: Request) -> Services:
-    """Find the emulator a request came to.
-
-    Args:
-        request: Any request to its app.
-
-    Returns:
-        Its parts.
-    """
-    return cast(Services, request.app.state.services)
+def context_of(request: Request) -> Context:
+    """Return the context of the emulator that got a request."""
+    return cast(Context, request.app.state.context)

@@ -23,15 +23,15 @@ def running_emulator(
 ) -> Iterator[EmulatorInfo]:
     """Run an emulator as a child process for the time of the block.
 
-    It ends with the block, and with this process however that ends.
+    It also ends when this process ends in any way.
 
     Args:
-        state_dir: Where its state is kept; by default nothing is kept.
+        state_dir: State folder; None for a temporary one.
         arguments: More arguments for `azureml-emulator start`.
-        ready_seconds: How long the start may take. The first one on a machine installs Azurite.
+        ready_seconds: Start timeout. The first start on a machine installs Azurite.
 
     Yields:
-        How to reach it; give `environment` to client processes.
+        How to reach it; pass `environment` to client processes.
 
     Raises:
         EmulatorError: If it does not start.
@@ -58,26 +58,14 @@ def running_emulator(
 
 
 def ready_line(process: subprocess.Popen[bytes], seconds: float) -> str:
-    """Wait for the line with which an emulator says that it is ready.
-
-    Args:
-        process: A starting emulator, its stdout a pipe.
-        seconds: How long to wait.
-
-    Returns:
-        The line; empty if the process ended or the time is over.
-    """
+    """Wait for an emulator's ready line; return "" if it ended or the timeout passed."""
     assert process.stdout is not None  # noqa: S101 - it was started with a pipe
     ready, _, _ = select.select([process.stdout], [], [], seconds)
     return process.stdout.readline().decode() if ready else ""
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:
-    """End an emulator that this process started, and wait for its end.
-
-    Args:
-        process: The emulator.
-    """
+    """Stop an emulator that this process started, and wait until it has ended."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

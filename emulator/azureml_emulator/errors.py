@@ -1,4 +1,4 @@
-"""What can go wrong for the person who starts the emulator."""
+"""Errors for the person who starts the emulator."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ from pathlib import Path
 
 
 class EmulatorError(Exception):
-    """The emulator cannot start or cannot be found; the message is one line that says why and what to do."""
+    """The emulator cannot start or be found; the message is one line."""
 
 
 @contextmanager
-def making(path: Path) -> Iterator[None]:
-    """Turn what the system says about a file or folder that cannot be made inside the block into one line.
-
-    Args:
-        path: The file or folder.
-
-    Raises:
-        EmulatorError: In place of an OSError.
-    """
+def report_os_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError in the block into an EmulatorError that names the path."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a client needs to know of a running emulator."""
+"""What a client needs to know about a running emulator."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 FILE_NAME = "emulator.json"
 LOCK_NAME = "lock"
-"""In the state folder: held as long as anything of an emulator runs on it."""
+"""In the state folder; held while any process of an emulator uses it."""
 LOOPBACK = "localhost,127.0.0.1,::1"
 
 
 @dataclass(frozen=True)
 class EmulatorInfo:
-    """A running emulator, as its ready line and `emulator.json` in its state folder tell.
+    """A running emulator, as in its ready line and in `emulator.json`.
 
     Attributes:
-        pid: The emulator's process.
-        state_dir: Where its state and logs are.
-        proxy_url: The proxy that clients of Azure must use.
+        pid: The emulator's process id.
+        state_dir: Folder with its state and logs.
+        proxy_url: The proxy that Azure clients must use.
         ca_file: Certificate of the authority that signed its certificates.
-        environment: All variables that a client process needs, credentials included.
+        environment: All variables a client process needs, credentials included.
         resource_group: Name of its resource group.
         workspace: Name of its workspace.
-        control_url: Where its control API is; empty when it was started without.
+        control_url: Address of the control API; empty without --control.
         control_token: The control API's bearer token.
-        federated_token_file: A token that signs in in place of the client secret, as with workload identity. No
-            variable of `environment` names it: AZURE_FEDERATED_TOKEN_FILE is what clients look for.
+        federated_token_file: A token that replaces the client secret, as with workload identity. `environment` does
+            not name it: azure-identity looks for AZURE_FEDERATED_TOKEN_FILE.
     """
 
     pid: int
@@ -53,34 +53,18 @@ class EmulatorInfo:
 
     @classmethod
     def from_json(cls, text: str) -> EmulatorInfo:
-        """Read what `to_json` wrote.
-
-        Args:
-            text: The JSON.
-
-        Returns:
-            The same information.
-        """
+        """Read what `to_json` wrote."""
         return cls(**json.loads(text))
 
 
 def client_environment(settings: Settings, certificates: Certificates, proxy_url: str) -> dict[str, str]:
-    """Say which environment makes unmodified Azure clients talk to the emulator.
-
-    Args:
-        settings: Names and credentials.
-        certificates: Whom to trust.
-        proxy_url: Where the proxy is.
-
-    Returns:
-        Environment variables.
-    """
+    """Return the environment that sends unmodified Azure clients to the emulator."""
     environment = {
         "AZ_SUBSCRIPTION_ID": settings.subscription_id,
         "AZ_TENANT_ID": settings.tenant_id,
         "AZ_CLIENT_ID": settings.client_id,
         "AZ_CLIENT_SECRET": settings.client_secret,
-        # What azure-identity's DefaultAzureCredential reads.
+        # Read by azure-identity's DefaultAzureCredential.
         "AZURE_TENANT_ID": settings.tenant_id,
         "AZURE_CLIENT_ID": settings.client_id,
         "AZURE_CLIENT_SECRET": settings.client_secret,
@@ -89,22 +73,15 @@ def client_environment(settings: Settings, certificates: Certificates, proxy_url
         "SSL_CERT_FILE": str(certificates.bundle),
         "CURL_CA_BUNDLE": str(certificates.bundle),
     }
-    # Some clients read the names in capitals, others those in small letters, and the caller may have set either.
-    # Only this machine is reached directly: a caller's NO_PROXY could hold Azure's hosts.
+    # Clients read upper or lower case names, and the caller may have set either.
+    # A caller's NO_PROXY could list Azure's hosts.
     for name, value in (("HTTPS_PROXY", proxy_url), ("NO_PROXY", LOOPBACK)):
         environment[name] = environment[name.lower()] = value
     return environment
 
 
 def write_federated_token(settings: Settings) -> Path:
-    """Write the federated token into the state folder, as a cluster mounts it into a pod.
-
-    Args:
-        settings: The token.
-
-    Returns:
-        The file.
-    """
+    """Write the federated token into the state folder, as clusters mount it in pods."""
     path = settings.state_dir / "federated-token"
     path.touch(mode=0o600)
     path.write_text(settings.federated_token)
@@ -112,14 +89,7 @@ def write_federated_token(settings: Settings) -> Path:
 
 
 def write_info(info: EmulatorInfo) -> Path:
-    """Write `emulator.json` into the state folder.
-
-    Args:
-        info: The running emulator.
-
-    Returns:
-        The file.
-    """
+    """Write `emulator.json` into the state folder."""
     path = Path(info.state_dir) / FILE_NAME
     path.write_text(info.to_json())
     return path

@@ -1,6 +1,6 @@
-"""Fixtures for projects that are tested against the emulator: `azureml_emulator` and `ml_client`.
+"""Fixtures for projects that test against the emulator.
 
-One emulator runs for a test session, from the first test that asks for it. Each test that does finds a fresh workspace.
+One emulator runs per test session, from the first test that uses it. Each such test gets a fresh workspace.
 """
 
 from __future__ import annotations
@@ -20,11 +20,7 @@ ARGUMENTS = "azureml_emulator_arguments"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what `pyproject.toml` or `pytest.ini` may say.
-
-    Args:
-        parser: pytest's.
-    """
+    """Add the ini option `azureml_emulator_arguments`."""
     parser.addini(ARGUMENTS, "More arguments for `azureml-emulator start`, such as --scoring=instant.", type="args")
 
 
@@ -40,7 +36,7 @@ def _azureml_emulator(pytestconfig: pytest.Config) -> Iterator[tuple[EmulatorInf
 
 @pytest.fixture
 def azureml_emulator(_azureml_emulator: tuple[EmulatorInfo, Control], monkeypatch: pytest.MonkeyPatch) -> EmulatorInfo:
-    """A fresh workspace, with this process's environment leading to it for the time of the test."""
+    """A fresh workspace; the test's environment leads to it."""
     info, control = _azureml_emulator
     control.reset()
     for name, value in info.environment.items():
@@ -53,13 +49,13 @@ def azureml_control(
     azureml_emulator: EmulatorInfo,  # noqa: ARG001 - it makes the workspace fresh
     _azureml_emulator: tuple[EmulatorInfo, Control],
 ) -> Control:
-    """The control API: the requests of the test, faults, behaviours of deployments."""
+    """The control API: recorded requests, injected faults, forced behaviours."""
     return _azureml_emulator[1]
 
 
 @pytest.fixture
 def ml_client(azureml_emulator: EmulatorInfo) -> MLClient:
-    """The real azure-ai-ml, signed in to the emulator's workspace; the test is skipped where it is not installed."""
+    """The real azure-ai-ml client of the emulator's workspace; skips if not installed."""
     ml = pytest.importorskip("azure.ai.ml", reason="azure-ai-ml is not installed")
     identity = pytest.importorskip("azure.identity", reason="azure-identity is not installed")
     names = azureml_emulator.environment

@@ -1,4 +1,4 @@
-"""What one run of the emulator is: its names, identities and paces."""
+"""Settings of one run of the emulator: names, credentials, durations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jwt
 
 
 def _new_federated_token() -> str:
-    """A token as a cluster gives it to a pod; nobody looks into it."""
+    """A token in the form a cluster gives to a pod; its claims are not checked."""
     claims = {"aud": "api://AzureADTokenExchange", "sub": "system:serviceaccount:kubeflow:pipeline-runner"}
     return jwt.encode(claims, secrets.token_bytes(32), "HS256")
 
@@ -22,29 +22,29 @@ class Settings:
     """One local Azure: a subscription with one resource group and one workspace.
 
     Attributes:
-        state_dir: Where everything it knows is kept.
+        state_dir: Folder of all state.
         resource_group: Name of the only resource group.
         workspace: Name of the only workspace.
-        location: The Azure region it plays.
+        location: The emulated Azure region.
         subscription_id: The only subscription.
         tenant_id: The only directory.
-        client_id: The only application that may sign in.
-        client_secret: Its secret, another one at each start.
-        token_seconds: How long an access token is valid.
-        retry_after: Seconds between polls of a long-running operation, as `Retry-After` tells clients.
-        keyless_storage: Whether the storage account forbids keys: clients need an identity of their own.
-        endpoint_seconds: How long creating, updating or deleting an endpoint takes at least.
-        settle_seconds: How long endpoints and deployments still refuse changes after they succeeded.
-        metrics_lag_seconds: How long Azure Monitor does not know of a request to a deployment.
-        quota_cores: How many cores of each family of machines managed deployments may have; None for no limit.
-        scoring: `real`: environments are built and inference servers run. `instant`: the emulator itself answers.
-        control: Whether the control API is there.
-        control_token: Its token, another one at each start.
-        federated_token: What signs the application in as a Kubernetes service account, another one at each start.
-        job_slots: How many commands of jobs run at once.
-        environment_pythons: Interpreters of this machine that stand in for environments or images, by their names.
-        access_log: Gets a line a request; None for a file in the state folder.
-        client_seconds: Deadline for a client's TLS handshake, and for the head of its request.
+        client_id: The only application that can sign in.
+        client_secret: Its secret; new at each start.
+        token_seconds: Lifetime of access tokens.
+        retry_after: Seconds between polls of a long-running operation (`Retry-After`).
+        keyless_storage: Whether the storage account refuses keys, so that clients need an identity.
+        endpoint_seconds: Minimum duration of creating, updating or deleting an endpoint.
+        settle_seconds: How long endpoints and deployments refuse changes after an operation succeeded.
+        metrics_lag_seconds: Delay before a request shows in Azure Monitor.
+        quota_cores: Cores per VM family for managed deployments; None for no limit.
+        scoring: `real` builds environments and runs inference servers; with `instant` the emulator itself answers.
+        control: Whether the control API is enabled.
+        control_token: Its token; new at each start.
+        federated_token: Signs the application in as a Kubernetes service account; new at each start.
+        job_slots: How many job commands run at once.
+        environment_pythons: Local interpreters that replace environments or images, by name.
+        access_log: Gets one line per request; None for a file in the state folder.
+        client_seconds: Deadline for a client's TLS handshake and for a request's headers.
     """
 
     state_dir: Path
@@ -73,7 +73,7 @@ class Settings:
 
     @property
     def workspace_id(self) -> str:
-        """The workspace's ARM resource id."""
+        """The workspace's ARM id."""
         return (
             f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
@@ -86,5 +86,5 @@ class Settings:
 
     @property
     def tracking_uri(self) -> str:
-        """The address of the workspace's MLflow, for clients with the azureml plugin."""
+        """The workspace's MLflow tracking URI, for clients with azureml-mlflow."""
         return f"azureml://{self.api_host}/mlflow/v1.0{self.workspace_id}"

@@ -1,4 +1,4 @@
-"""One running emulator: every part started in order, and stopped in reverse, whatever happens."""
+"""Start all parts of an emulator in order, and stop them in reverse order."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from typing import IO, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from azureml_emulator.context import Services
+from azureml_emulator.arm.operations import Operations
+from azureml_emulator.arm.transitions import State, Transitions
+from azureml_emulator.context import Context
 from azureml_emulator.control_plane import datastores, online_deployments, workspaces
-from azureml_emulator.control_plane.operations import Operations
-from azureml_emulator.control_plane.transitions import State, Transitions
-from azureml_emulator.errors import EmulatorError, making
-from azureml_emulator.hosts.identity import Tokens
-from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
+from azureml_emulator.errors import EmulatorError, report_os_errors
+from azureml_emulator.hosts.blob_relay import BlobRelay
+from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app
 from azureml_emulator.info import (
     FILE_NAME,
     LOCK_NAME,
@@ -34,42 +34,42 @@ from azureml_emulator.info import (
     write_federated_token,
     write_info,
 )
-from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.machine import processes
 from azureml_emulator.machine.certificates import Certificates, make_certificates
-from azureml_emulator.machine.connection_limits import Connections, Limits, affordable_connections
-from azureml_emulator.machine.connections import TlsGate
+from azureml_emulator.machine.connection_limits import ConnectionTable, Limits, raise_file_limit
+from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
+from azureml_emulator.machine.http_protocol import TlsGate
 from azureml_emulator.machine.locks import locked
-from azureml_emulator.machine.ownership import refuse_foreign
 from azureml_emulator.machine.proxy import running_proxy
 from azureml_emulator.scoring.inference_server import InferenceServers
 from azureml_emulator.scoring.metrics import RequestMetrics
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage.azurite import running_azurite
 from azureml_emulator.storage.blobs import Blobs
-from azureml_emulator.storage.relay import BlobRelay
 from azureml_emulator.store import FILE_NAME as STORE_NAME
 from azureml_emulator.store import Store
 from azureml_emulator.test_control import api
+from azureml_emulator.tokens import Tokens
 from azureml_emulator.tracking.records import Records
 
 PARENT_POLL_SECONDS = 0.25
 LOCK_SECONDS = 5.0
-"""A little longer than the leash of a killed emulator's Azurite takes."""
+"""Longer than the watchdog of a killed emulator needs to end Azurite."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
 
 
 def run(settings: Settings, on_ready: Callable[[EmulatorInfo], None], *, outlive_parent: bool) -> None:
-    """Run the emulator until SIGINT, SIGTERM or SIGHUP, or until the process that started it is gone.
+    """Run the emulator until SIGINT, SIGTERM or SIGHUP, or until its parent exits.
 
     Args:
-        settings: What to run. Its state folder is made if needed.
-        on_ready: Called once everything answers.
-        outlive_parent: Go on without the process that started it.
+        settings: What to run; its state folder is created if needed.
+        on_ready: Called once all hosts answer.
+        outlive_parent: Keep running when the parent exits.
 
     Raises:
         EmulatorError: If it cannot start.
@@ -81,14 +81,14 @@ def run(settings: Settings, on_ready: Callable[[EmulatorInfo], None], *, outlive
 async def _run_until_stopped(
     settings: Settings, on_ready: Callable[[EmulatorInfo], None], outlive_parent: bool
 ) -> None:
-    """To stop is to cancel this task, at any moment: each part cleans up on its way out."""
+    """Stop by cancelling this task: each part cleans up on its way out."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - we run in one
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         for number in STOP_SIGNALS:
-            # A second signal must not cut the cleaning up short.
+            # A second signal must not interrupt the cleanup.
             loop.add_signal_handler(number, lambda: None)
         task.cancel()
 
@@ -113,15 +113,15 @@ async def _watch_parent(parent: int, stop: Callable[[], None]) -> None:
 @asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
     async with AsyncExitStack() as stack:
-        lock = await stack.enter_async_context(_owned(settings.state_dir))
-        await stack.enter_async_context(processes.cleaned_up_after(settings.state_dir))
+        lock = await stack.enter_async_context(_locked_state_dir(settings.state_dir))
+        await stack.enter_async_context(processes.crash_cleanup_running(settings.state_dir))
         access_file = settings.access_log or settings.state_dir / "access.log"
-        with making(access_file):
+        with report_os_errors(access_file):
             access_log = stack.enter_context(access_file.open("a"))
         certificates = make_certificates(settings.state_dir / "certificates", settings.location)
-        # Half a second of imports, while Azurite starts.
+        # Half a second of imports while Azurite starts.
         imports = asyncio.create_task(asyncio.to_thread(importlib.import_module, "azure.storage.blob"))
-        limits = Limits(silent_seconds=settings.client_seconds, connections=affordable_connections())
+        limits = Limits(silent_seconds=settings.client_seconds, connections=raise_file_limit())
         storage = await stack.enter_async_context(running_azurite(settings.state_dir, certificates, lock, limits))
         await imports
         store = stack.enter_context(contextlib.closing(Store(settings.state_dir / STORE_NAME)))
@@ -140,7 +140,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         tokens, runs = Tokens(settings), Runs(store.connection)
         runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
         stack.push_async_callback(runner.close)
-        parts = Services(
+        context = Context(
             settings,
             store,
             transitions,
@@ -153,15 +153,15 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             Records(store.connection, settings.workspace_id),
             metrics=RequestMetrics(settings.metrics_lag_seconds),
         )
-        stack.push_async_callback(parts.mirror.close)
-        for kind in OPERATED_KINDS:
-            kind.define_operations(parts)
+        stack.push_async_callback(context.mirror.close)
+        for kind in MODULES_WITH_OPERATIONS:
+            kind.define_operations(context)
         operations.resume()
-        await _bring_up_deployments(parts)
+        await _restart_deployments(context)
 
         relay = BlobRelay(storage, certificates, tokens, settings.tenant_id)
         stack.push_async_callback(relay.close)
-        app = build_app(parts, access_log, relay)
+        app = build_app(context, access_log, relay)
         app_port = await stack.enter_async_context(_web_server(app, certificates, limits))
         proxy = running_proxy(app_port=app_port, blob_port=app_port, limits=limits)
         proxy_port = await stack.enter_async_context(proxy)
@@ -184,30 +184,32 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         yield info
 
 
-async def _bring_up_deployments(parts: Services) -> None:
-    """Serve again what was being served when the emulator was stopped."""
+async def _restart_deployments(context: Context) -> None:
+    """Serve the deployments again that were served before the emulator stopped."""
     operations = []
-    for deployment in parts.store.list_type(online_deployments.TYPE):
+    for deployment in context.store.list_type(online_deployments.TYPE):
         if deployment["properties"]["provisioningState"] == State.SUCCEEDED:
-            parts.transitions.move(deployment["id"], State.UPDATING)
-            operations.append(parts.operations.start(online_deployments.PUT, deployment["id"]))
+            context.transitions.move(deployment["id"], State.UPDATING)
+            operations.append(context.operations.start(online_deployments.PUT, deployment["id"]))
     for operation in operations:
-        await parts.operations.wait(operation.id)
+        await context.operations.wait(operation.id)
 
 
 @asynccontextmanager
-async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
-    """Make the state folder and hold it: one emulator each."""
-    with making(state_dir):
+async def _locked_state_dir(state_dir: Path) -> AsyncIterator[IO[str]]:
+    """Create the state folder and lock it: one emulator per folder."""
+    with report_os_errors(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)
-        refuse_foreign(state_dir)
+        refuse_writable_by_others(state_dir)
         (state_dir / LOCK_NAME).touch()
     async with AsyncExitStack() as stack:
         try:
             lock = await stack.enter_async_context(locked(state_dir / LOCK_NAME, LOCK_SECONDS))
         except TimeoutError:
-            raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder") from None
-        # Left by an emulator that was killed: its process id may be somebody else's by now.
+            raise EmulatorError(
+                f"another emulator is running on {state_dir}: stop it or choose another --state-dir"
+            ) from None
+        # Left by a killed emulator; its process id may belong to another process now.
         (state_dir / FILE_NAME).unlink(missing_ok=True)
         yield lock
 
@@ -215,7 +217,7 @@ async def _owned(state_dir: Path) -> AsyncIterator[IO[str]]:
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone: they are for the emulator as a whole."""
+        """Leave signals to the emulator as a whole."""
         yield
 
 
@@ -224,15 +226,15 @@ async def _web_server(app: ASGIApp, certificates: Certificates, limits: Limits) 
     """Serve the app with TLS on a free port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.chain, certificates.key)
-    gate = partial(TlsGate, limits=limits, table=Connections(limits.connections), context=context)
-    # asyncio switches Nagle's algorithm off only where the protocol is named: with it, each answer takes 40 ms.
+    gate = partial(TlsGate, limits=limits, table=ConnectionTable(limits.connections), context=context)
+    # asyncio sets TCP_NODELAY only if the protocol is named; without it each response takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", gate),
         ws="none",
-        # Azurite's answers have one of their own.
+        # Azurite's responses have their own.
         server_header=False,
         access_log=False,
         log_config=None,

@@ -1,4 +1,4 @@
-"""What an emulator is doing and what it holds, read from its state folder."""
+"""The status of an emulator, read from its state folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PROVIDER = "Microsoft.MachineLearningServices/workspaces"
 
 @dataclass(frozen=True)
 class Status:
-    """An emulator as its state folder shows it.
+    """An emulator's status.
 
     Attributes:
         state: `running`, `starting` (or stopping), or `stopped`.
-        state_dir: The folder.
-        info: How to reach it, while it is running.
-        resources: How many resources of each type it holds, such as `models/versions`.
-        operations: How many long-running operations are in progress.
+        state_dir: The state folder.
+        info: How to reach it while it runs.
+        resources: Number of resources by type, such as `models/versions`.
+        operations: Number of long-running operations in progress.
     """
 
     state: str
@@ -34,7 +34,7 @@ class Status:
     operations: int = 0
 
     def to_dict(self) -> dict[str, object]:
-        """Write it for a program, without secrets."""
+        """Write it for programs, without secrets."""
         shown: dict[str, object] = {"state": self.state, "state_dir": str(self.state_dir)}
         if self.info:
             shown |= {
@@ -48,7 +48,7 @@ class Status:
         return {**shown, "resources": self.resources, "operations": self.operations}
 
     def to_text(self) -> str:
-        """Write it for a person, without secrets."""
+        """Write it for people, without secrets."""
         lines = [f"Azure ML emulator: {self.state}", f"  state folder  {self.state_dir}"]
         if self.info:
             subscription = self.info.environment["AZ_SUBSCRIPTION_ID"]
@@ -65,19 +65,13 @@ class Status:
 
 
 def read_status(state_dir: Path) -> Status:
-    """Look at an emulator.
-
-    Args:
-        state_dir: Its state folder.
-
-    Returns:
-        What it is doing, and what it holds; that is known of a stopped one, too.
+    """Read the status of a running or stopped emulator.
 
     Raises:
         EmulatorError: If its database cannot be read.
     """
     file = state_dir / FILE_NAME
-    # The lock, not the file, says that it runs: after kill -9 the file is still there.
+    # Check the lock, not the file: after kill -9 the file still exists.
     running = is_locked(state_dir / LOCK_NAME)
     info = EmulatorInfo.from_json(file.read_text()) if running and file.exists() else None
     state = "running" if info else "starting" if running else "stopped"
@@ -86,7 +80,7 @@ def read_status(state_dir: Path) -> Status:
         return Status(state, state_dir, info)
     try:
         with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            # One that is just starting has no tables yet.
+            # An emulator that is just starting has no tables yet.
             if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'operations'").fetchone() == (0,):
                 return Status(state, state_dir, info)
             types = connection.execute("SELECT type, count(*) FROM resources GROUP BY type ORDER BY type").fetchall()

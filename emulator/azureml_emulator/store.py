@@ -1,4 +1,4 @@
-"""Everything the emulator must still know after a restart, in one SQLite file."""
+"""All state that survives a restart, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 FILE_NAME = "state.sqlite"
 """In the state folder."""
 Document = dict[str, Any]
-"""A resource as ARM shows it: id, name, type, properties, systemData ..."""
+"""A resource in ARM's form: id, name, type, properties, systemData ..."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
@@ -56,15 +56,15 @@ class EndpointKeys:
 
 
 class Store:
-    """Resources by their ARM id, in which case does not matter, and the secrets of some of them.
+    """Resources by ARM id, case-insensitive, with the secrets of some of them.
 
     Attributes:
-        connection: The database, for the long-running operations' own table.
+        connection: The database, for tables of other modules.
     """
 
     def __init__(self, path: Path) -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
-        # A crash of the emulator loses nothing; a crash of the machine may lose the last moments.
+        # A crash of the emulator loses nothing; a crash of the machine can lose the last writes.
         self.connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
 
     def close(self) -> None:
@@ -72,23 +72,12 @@ class Store:
         self.connection.close()
 
     def get(self, resource_id: str) -> Document | None:
-        """Look a resource up.
-
-        Args:
-            resource_id: Its ARM id.
-
-        Returns:
-            The resource, or None.
-        """
+        """Return a resource, or None."""
         row = self.connection.execute("SELECT document FROM resources WHERE id = ?", (resource_id,)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def put(self, document: Document) -> None:
-        """Add or replace a resource; a replaced one keeps its place in the order of creation.
-
-        Args:
-            document: The resource; its `id` and `type` say where it belongs.
-        """
+        """Add or replace a resource; a replaced one keeps its place in creation order."""
         collection = document["id"].rsplit("/", 1)[0]
         self.connection.execute(
             "INSERT INTO resources (id, collection, type, document) VALUES (?, ?, ?, ?) "
@@ -97,23 +86,14 @@ class Store:
         )
 
     def set_properties(self, resource_id: str, **properties: object) -> None:
-        """Change some of a resource's properties; nothing happens when it is gone.
-
-        Args:
-            resource_id: Its ARM id.
-            properties: The new values.
-        """
+        """Change properties of a resource; do nothing if it is gone."""
         document = self.get(resource_id)
         if document is not None:
             document["properties"].update(properties)
             self.put(document)
 
     def delete(self, resource_id: str) -> None:
-        """Remove a resource and everything below it.
-
-        Args:
-            resource_id: Its ARM id.
-        """
+        """Remove a resource and everything below it."""
         # From "id/" up to, not including, "id0": "0" is the character after "/".
         self.connection.execute(
             "DELETE FROM resources WHERE id = :id OR (id >= :id || '/' AND id < :id || '0')", {"id": resource_id}
@@ -133,25 +113,11 @@ class Store:
         self.connection.execute("DELETE FROM fingerprints")
 
     def list_collection(self, collection: str) -> list[Document]:
-        """List the resources directly below a path.
-
-        Args:
-            collection: The path, such as `{workspace id}/models`.
-
-        Returns:
-            The resources, in the order they were created.
-        """
+        """List the resources directly below a path, in creation order."""
         return self._list("collection", collection)
 
     def list_type(self, resource_type: str) -> list[Document]:
-        """List all resources of a type.
-
-        Args:
-            resource_type: Such as `Microsoft.MachineLearningServices/workspaces/codes/versions`.
-
-        Returns:
-            The resources, in the order they were created.
-        """
+        """List all resources of an ARM type, in creation order."""
         return self._list("type", resource_type)
 
     def _list(self, column: str, value: str) -> list[Document]:
@@ -159,68 +125,32 @@ class Store:
         return [json.loads(row[0]) for row in self.connection.execute(query, (value,))]
 
     def get_keys(self, endpoint_id: str) -> EndpointKeys | None:
-        """Look an endpoint's keys up.
-
-        Args:
-            endpoint_id: The endpoint's ARM id.
-
-        Returns:
-            Its keys, or None.
-        """
+        """Return an endpoint's keys, or None."""
         row = self.connection.execute(
             "SELECT primary_key, secondary_key FROM endpoint_keys WHERE endpoint = ?", (endpoint_id,)
         ).fetchone()
         return None if row is None else EndpointKeys(*row)
 
     def put_keys(self, endpoint_id: str, keys: EndpointKeys) -> None:
-        """Set an endpoint's keys.
-
-        Args:
-            endpoint_id: The endpoint's ARM id.
-            keys: The new keys.
-        """
+        """Set an endpoint's keys."""
         self.connection.execute(
             "INSERT OR REPLACE INTO endpoint_keys VALUES (?, ?, ?)", (endpoint_id, keys.primary, keys.secondary)
         )
 
     def get_secret(self, resource_id: str) -> str | None:
-        """Look up what a resource's `GET` does not show.
-
-        Args:
-            resource_id: The resource's ARM id.
-
-        Returns:
-            Its secret, or None.
-        """
+        """Return a resource's secret, which its `GET` does not show, or None."""
         row = self.connection.execute("SELECT secret FROM secrets WHERE resource = ?", (resource_id,)).fetchone()
         return None if row is None else row[0]
 
     def put_secret(self, resource_id: str, secret: str | None) -> None:
-        """Set a resource's secret.
-
-        Args:
-            resource_id: The resource's ARM id.
-            secret: The secret, None when it has none any more.
-        """
+        """Set or remove a resource's secret."""
         self.connection.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?)", (resource_id, secret))
 
     def get_fingerprint(self, asset_id: str) -> str | None:
-        """Look up how an asset's files were when it was registered.
-
-        Args:
-            asset_id: The version's ARM id.
-
-        Returns:
-            Their fingerprint, or None if none was taken.
-        """
+        """Return the fingerprint of an asset's files at registration, or None."""
         row = self.connection.execute("SELECT fingerprint FROM fingerprints WHERE asset = ?", (asset_id,)).fetchone()
         return None if row is None else row[0]
 
     def put_fingerprint(self, asset_id: str, fingerprint: str) -> None:
-        """Keep how an asset's files are.
-
-        Args:
-            asset_id: The version's ARM id.
-            fingerprint: Their fingerprint.
-        """
+        """Set the fingerprint of an asset's files."""
         self.connection.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", (asset_id, fingerprint))

@@ -1,4 +1,4 @@
-"""JSON from strangers: only what can be stored and sent again."""
+"""Read JSON from clients: only values that can be stored and sent again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,10 @@ MAX_DEPTH = 64
 
 
 def loads(content: bytes) -> Any:
-    """Read JSON.
-
-    Args:
-        content: The JSON, in UTF-8, UTF-16 or UTF-32.
-
-    Returns:
-        The value.
+    """Read JSON in UTF-8, UTF-16 or UTF-32.
 
     Raises:
-        ValueError: If it is none, or has NaN or infinities, half a surrogate pair, or more than `MAX_DEPTH` levels.
+        ValueError: If it is not JSON, or has NaN, infinities, half a surrogate pair, or more than `MAX_DEPTH` levels.
     """
     try:
         value = json.loads(content, parse_constant=_refuse)

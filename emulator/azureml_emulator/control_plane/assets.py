@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import ArmError, new_resource, object_in, read_resource, text_in
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import new_resource, object_in, text_in
+from azureml_emulator.context import context_of
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.listing import in_view, matching, ordered, page
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
-from azureml_emulator.scoring import integrity
+from azureml_emulator.storage import asset_integrity
 from azureml_emulator.store import Document, Store
 
 NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}"
@@ -53,8 +55,8 @@ class AssetKind:
 
     async def put_version(self, request: Request) -> Response:
         """Create a version, or change its description, tags, properties or archived state."""
-        parts, version_id = services(request), arm_path(request)
-        store = parts.store
+        context, version_id = context_of(request), arm_path(request)
+        store = context.store
         _, properties = await read_resource(request)
         self._check_name(request.path_params["name"])
         self._check_name(request.path_params["version"])
@@ -64,7 +66,7 @@ class AssetKind:
         if previous:
             self._refuse_changes(previous, completed)
         elif self.files:
-            await integrity.record(store, parts.blobs, version_id, completed[self.files])
+            await asset_integrity.record(store, context.blobs, version_id, completed[self.files])
             previous = store.get(version_id)
             if previous:  # another request was faster
                 self._refuse_changes(previous, completed)
@@ -73,7 +75,7 @@ class AssetKind:
 
     async def put_container(self, request: Request) -> Response:
         """Create a container, or change it; this archives a whole asset."""
-        store = services(request).store
+        store = context_of(request).store
         _, properties = await read_resource(request)
         self._check_name(request.path_params["name"])
         previous = store.get(arm_path(request))
@@ -113,18 +115,18 @@ async def get(request: Request) -> Response:
 
 async def list_containers(request: Request) -> Response:
     """List containers, by `listViewType`, `$skip` and `count`."""
-    return page(request, in_view(request, services(request).store.list_collection(arm_path(request))))
+    return page(request, in_view(request, context_of(request).store.list_collection(arm_path(request))))
 
 
 async def list_versions(request: Request) -> Response:
     """List versions: ordered, filtered, in pages."""
-    found = in_view(request, services(request).store.list_collection(arm_path(request)))
+    found = in_view(request, context_of(request).store.list_collection(arm_path(request)))
     return page(request, matching(request, ordered(request, found)))
 
 
 async def delete_container(request: Request) -> Response:
     """DELETE a container with all its versions."""
-    store = services(request).store
+    store = context_of(request).store
     if store.get(arm_path(request)) is None:
         return Response(status_code=204)
     store.delete(arm_path(request))
@@ -133,7 +135,7 @@ async def delete_container(request: Request) -> Response:
 
 async def delete_version(request: Request) -> Response:
     """DELETE a version."""
-    store = services(request).store
+    store = context_of(request).store
     if store.get(arm_path(request)) is None:
         return Response(status_code=204)
     remove_version(store, arm_path(request))

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import ArmError, bad_request, object_in, read_resource
+from azureml_emulator.arm.errors import ArmError, bad_request
+from azureml_emulator.arm.resources import object_in
+from azureml_emulator.context import context_of
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.lookup import arm_path, get_resource
 
 COLLECTION = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Insights/autoscalesettings"
@@ -19,7 +21,7 @@ COLLECTION = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Mic
 async def list_settings(request: Request) -> Response:
     """List the settings of the resource group."""
     _check_group(request)
-    return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
+    return JSONResponse({"value": context_of(request).store.list_collection(arm_path(request))})
 
 
 async def get(request: Request) -> Response:
@@ -31,7 +33,7 @@ async def get(request: Request) -> Response:
 async def put(request: Request) -> Response:
     """Create or replace a setting."""
     _check_group(request)
-    store = services(request).store
+    store = context_of(request).store
     body, properties = await read_resource(request)
     name = request.path_params["name"]
     if not isinstance(body.get("location"), str):
@@ -54,14 +56,14 @@ async def put(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     """DELETE a setting."""
     _check_group(request)
-    store = services(request).store
+    store = context_of(request).store
     was_there = store.get(arm_path(request)) is not None
     store.delete(arm_path(request))
     return Response(status_code=200 if was_there else 204)
 
 
 def _check_group(request: Request) -> None:
-    settings, names = services(request).settings, request.path_params
+    settings, names = context_of(request).settings, request.path_params
     if names["subscription"] != settings.subscription_id or names["group"].lower() != settings.resource_group.lower():
         raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{names['group']}' could not be found.")
 

@@ -9,14 +9,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import bad_request, new_resource, not_emulated, object_in, read_resource
-from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import bad_request, not_emulated
+from azureml_emulator.arm.resources import new_resource, object_in
+from azureml_emulator.context import Context, context_of
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.control_plane.online_endpoints import NAME_PATTERN, NAME_RULE
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
-from azureml_emulator.jobs.context import find_asset
 from azureml_emulator.jobs.specs import read_variables
 from azureml_emulator.store import Document
 
@@ -33,41 +35,41 @@ OUTPUT_ACTIONS = ("AppendRow", "SummaryOnly")
 RETRIES = {"maxRetries": 3, "timeout": "PT30S"}
 
 
-def define_operations(parts: Services) -> None:
+def define_operations(context: Context) -> None:
     """Define the long-running operations on batch deployments."""
 
     async def finish_put(deployment_id: str) -> None:
-        parts.store.set_properties(deployment_id, provisioningState="Succeeded")
+        context.store.set_properties(deployment_id, provisioningState="Succeeded")
 
     async def finish_delete(deployment_id: str) -> None:
-        parts.store.delete(deployment_id)
+        context.store.delete(deployment_id)
 
-    parts.operations.define(PUT, finish_put)
-    parts.operations.define(DELETE, finish_delete)
+    context.operations.define(PUT, finish_put)
+    context.operations.define(DELETE, finish_delete)
 
 
 async def put(request: Request) -> Response:
     """Create or replace a deployment; its environment is built when it first scores."""
-    parts = services(request)
+    context = context_of(request)
     deployment_id = arm_path(request)
     check_name("a batch deployment", request.path_params["deployment"], NAME_PATTERN, NAME_RULE)
     get_resource(request, parent(parent(deployment_id)))
     body, properties = await read_resource(request)
-    previous = parts.store.get(deployment_id)
-    parts.transitions.refuse_if_busy(previous)
-    completed = _completed(parts, properties)
+    previous = context.store.get(deployment_id)
+    context.transitions.refuse_if_busy(previous)
+    completed = _completed(context, properties)
     resource = new_resource(
         deployment_id,
         {**completed, "provisioningState": "Updating" if previous else "Creating"},
         previous=previous,
-        location=body.get("location") or parts.settings.location,
+        location=body.get("location") or context.settings.location,
         tags=object_in(body, "tags"),
     )
-    parts.store.put(resource)
-    return accepted(request, parts.operations.start(PUT, deployment_id), resource, 200 if previous else 201)
+    context.store.put(resource)
+    return accepted(request, context.operations.start(PUT, deployment_id), resource, 200 if previous else 201)
 
 
-def _completed(parts: Services, properties: Document) -> Document:
+def _completed(context: Context, properties: Document) -> Document:
     """Validate a deployment's properties and apply the service's defaults."""
     given = {name: value for name, value in properties.items() if value is not None}
     completed = {
@@ -84,8 +86,8 @@ def _completed(parts: Services, properties: Document) -> Document:
     }
     check_scoring(completed)
     read_variables(object_in(completed, "environmentVariables"))
-    check_compute(parts.store, parts.settings.workspace_id, completed.get("compute"))
-    _check_assets(parts, completed)
+    check_compute(context.store, context.settings.workspace_id, completed.get("compute"))
+    _check_assets(context, completed)
     return completed
 
 
@@ -112,20 +114,20 @@ def check_scoring(settings: Document) -> None:
     duration_seconds(retries.get("timeout"))
 
 
-def _check_assets(parts: Services, properties: Document) -> None:
+def _check_assets(context: Context, properties: Document) -> None:
     if configuration := object_in(properties, "deploymentConfiguration"):
-        component = find_asset(parts.store, str(object_in(configuration, "componentId").get("assetId")), "components")
+        component = find_asset(context.store, str(object_in(configuration, "componentId").get("assetId")), "components")
         if component["properties"]["componentSpec"]["type"] != "pipeline":
             raise bad_request(f"The component {component['id']} is not a pipeline.")
         return
     model, code = object_in(properties, "model"), object_in(properties, "codeConfiguration")
     if not model:
         raise bad_request("A batch deployment needs a 'model', or a pipeline component.")
-    find_asset(parts.store, str(model.get("assetId")), "models")
+    find_asset(context.store, str(model.get("assetId")), "models")
     if not code or not properties["environmentId"]:
         raise not_emulated("a batch deployment without code and environment, which MLflow models can have")
-    find_asset(parts.store, str(code.get("codeId")), "codes")
-    find_asset(parts.store, str(properties["environmentId"]), "environments")
+    find_asset(context.store, str(code.get("codeId")), "codes")
+    find_asset(context.store, str(properties["environmentId"]), "environments")
     script = PurePosixPath(str(code.get("scoringScript") or ""))
     if not script.name or ".." in script.parts or script.is_absolute():
         raise bad_request(f"The scoring script '{script}' must be a path in the code folder.")
@@ -138,7 +140,7 @@ def _set(given: Document) -> Document:
 async def list_deployments(request: Request) -> Response:
     """List the deployments of an endpoint."""
     get_resource(request, parent(arm_path(request)))
-    return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
+    return JSONResponse({"value": context_of(request).store.list_collection(arm_path(request))})
 
 
 async def get(request: Request) -> Response:
@@ -148,16 +150,16 @@ async def get(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """DELETE a deployment; the default deployment is refused."""
-    parts = services(request)
+    context = context_of(request)
     deployment_id = arm_path(request)
-    deployment = parts.store.get(deployment_id)
+    deployment = context.store.get(deployment_id)
     if deployment is None:
         return Response(status_code=204)
     endpoint = get_resource(request, parent(parent(deployment_id)))
     if endpoint["properties"]["defaults"]["deploymentName"] == deployment["name"]:
         raise bad_request(f"{deployment['name']} is the endpoint's default deployment: choose another one first.")
-    parts.store.set_properties(deployment_id, provisioningState="Deleting")
-    return accepted(request, parts.operations.start(DELETE, deployment_id), None, 202)
+    context.store.set_properties(deployment_id, provisioningState="Deleting")
+    return accepted(request, context.operations.start(DELETE, deployment_id), None, 202)
 
 
 DEPLOYMENT = "/batchEndpoints/{endpoint}/deployments/{deployment}"

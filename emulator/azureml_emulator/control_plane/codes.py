@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import PROVIDER, bad_request
+from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.arm.resources import PROVIDER
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.assets import AssetKind, list_versions
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.store import Document
@@ -31,18 +32,18 @@ async def find_by_hash(request: Request) -> Response:
     wanted = request.query_params.get("hash")
     if not wanted:
         return await list_versions(request)
-    found = services(request).store.list_type(VERSION_TYPE)
+    found = context_of(request).store.list_type(VERSION_TYPE)
     return page(request, [code for code in found if code["properties"]["properties"].get("hash_sha256") == wanted])
 
 
 async def start_pending_upload(request: Request) -> Response:
     """Create a container for one upload and return its signed URL."""
-    parts = services(request)
+    context = context_of(request)
     container = f"code-{uuid.uuid4().hex}"
-    await parts.blobs.create_container(container)
-    workspace = parts.store.get(parts.settings.workspace_id)
+    await context.blobs.create_container(container)
+    workspace = context.store.get(context.settings.workspace_id)
     assert workspace is not None  # noqa: S101 - made at the start
-    url = parts.blobs.url(container)
+    url = context.blobs.url(container)
     return JSONResponse(
         {
             "pendingUploadId": str(uuid.uuid4()),
@@ -50,7 +51,7 @@ async def start_pending_upload(request: Request) -> Response:
             "blobReferenceForConsumption": {
                 "blobUri": url,
                 "storageAccountArmId": workspace["properties"]["storageAccount"],
-                "credential": {"credentialType": "SAS", "sasUri": f"{url}?{parts.blobs.sign(container)}"},
+                "credential": {"credentialType": "SAS", "sasUri": f"{url}?{context.blobs.sign(container)}"},
             },
         }
     )

@@ -9,11 +9,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import bad_request, not_emulated, not_found, object_in, read_resource
+from azureml_emulator.arm.errors import bad_request, not_emulated, not_found
+from azureml_emulator.arm.resources import object_in
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.assets import AssetKind
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.lookup import arm_path, parent
-from azureml_emulator.jobs.context import DEFAULT_VERSION, newest_version
+from azureml_emulator.jobs.assets import DEFAULT_VERSION, newest_version
 from azureml_emulator.jobs.graph import read_component_graph
 from azureml_emulator.jobs.specs import check_io_name, check_text, read_variables
 from azureml_emulator.store import Document
@@ -52,7 +54,7 @@ async def put_version(request: Request) -> Response:
 
     Clients name anonymous components after their content.
     """
-    store = services(request).store
+    store = context_of(request).store
     body, properties = await read_resource(request)
     version_id, anonymous = arm_path(request), bool(properties.get("isAnonymous"))
     if anonymous and (previous := store.get(version_id)):
@@ -86,7 +88,7 @@ def _with_body(request: Request, body: Document) -> Request:
 
 async def get_version(request: Request) -> Response:
     """GET a version; `azureml_default` selects the default one."""
-    store = services(request).store
+    store = context_of(request).store
     path = arm_path(request)
     default = request.path_params["version"] == DEFAULT_VERSION
     version = newest_version(store, parent(parent(path))) if default else store.get(path)

@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import Services, services
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import bad_request, not_emulated
+from azureml_emulator.arm.resources import new_resource, object_in
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import kubernetes
-from azureml_emulator.control_plane.arm import bad_request, new_resource, not_emulated, object_in, read_resource
-from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
@@ -36,39 +38,39 @@ def create_cluster(store: Store, compute_id: str, location: str) -> None:
     store.put(new_resource(compute_id, properties, location=location, tags={}))
 
 
-def define_operations(parts: Services) -> None:
+def define_operations(context: Context) -> None:
     """Define the long-running operations on computes."""
 
     async def finish_put(compute_id: str) -> None:
-        parts.store.set_properties(compute_id, provisioningState="Succeeded")
+        context.store.set_properties(compute_id, provisioningState="Succeeded")
 
     async def finish_delete(compute_id: str) -> None:
-        parts.store.delete(compute_id)
+        context.store.delete(compute_id)
 
     def finish_action(state: str) -> Callable[[str], Awaitable[None]]:
         async def finish(compute_id: str) -> None:
-            if compute := parts.store.get(compute_id):
+            if compute := context.store.get(compute_id):
                 settings = {**compute["properties"]["properties"], "state": state}
-                parts.store.set_properties(compute_id, properties=settings)
+                context.store.set_properties(compute_id, properties=settings)
 
         return finish
 
-    parts.operations.define(PUT, finish_put)
-    parts.operations.define(DELETE, finish_delete)
+    context.operations.define(PUT, finish_put)
+    context.operations.define(DELETE, finish_delete)
     for action, state in ACTIONS.items():
-        parts.operations.define(f"{action}-compute", finish_action(state))
+        context.operations.define(f"{action}-compute", finish_action(state))
 
 
 async def put(request: Request) -> Response:
     """Create a compute, or change its scale and tags."""
-    parts = services(request)
+    context = context_of(request)
     compute_id = arm_path(request)
     check_name("a compute", request.path_params["name"], NAME_PATTERN, NAME_RULE)
     body, properties = await read_resource(request)
-    previous = parts.store.get(compute_id)
-    parts.transitions.refuse_if_busy(previous)
+    previous = context.store.get(compute_id)
+    context.transitions.refuse_if_busy(previous)
     kind = properties.get("computeType")
-    location = str(body.get("location") or parts.settings.location)
+    location = str(body.get("location") or context.settings.location)
     match str(kind).lower():
         case "amlcompute":
             completed = _cluster(properties)
@@ -88,8 +90,8 @@ async def put(request: Request) -> Response:
         tags=object_in(body, "tags"),
         identity=body.get("identity"),
     )
-    parts.store.put(resource)
-    return accepted(request, parts.operations.start(PUT, compute_id), resource, 200 if previous else 201)
+    context.store.put(resource)
+    return accepted(request, context.operations.start(PUT, compute_id), resource, 200 if previous else 201)
 
 
 def _common(properties: Document, location: str) -> Document:
@@ -155,7 +157,7 @@ def _set(given: Document) -> Document:
 
 async def list_computes(request: Request) -> Response:
     """List computes."""
-    return page(request, services(request).store.list_collection(arm_path(request)))
+    return page(request, context_of(request).store.list_collection(arm_path(request)))
 
 
 async def get(request: Request) -> Response:
@@ -165,12 +167,12 @@ async def get(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """DELETE or detach a compute."""
-    parts = services(request)
+    context = context_of(request)
     compute_id = arm_path(request)
-    if parts.store.get(compute_id) is None:
+    if context.store.get(compute_id) is None:
         return Response(status_code=204)
-    parts.store.set_properties(compute_id, provisioningState="Deleting")
-    return accepted(request, parts.operations.start(DELETE, compute_id), None, 202)
+    context.store.set_properties(compute_id, provisioningState="Deleting")
+    return accepted(request, context.operations.start(DELETE, compute_id), None, 202)
 
 
 async def list_nodes(request: Request) -> Response:
@@ -189,7 +191,7 @@ async def act(request: Request) -> Response:
     if compute["properties"]["computeType"] != "ComputeInstance":
         raise bad_request(f"The compute {compute['name']} is not an instance; only instances start and stop.")
     action = arm_path(request).rsplit("/", 1)[-1]
-    operation = services(request).operations.start(f"{action}-compute", compute["id"])
+    operation = context_of(request).operations.start(f"{action}-compute", compute["id"])
     return accepted(request, operation, None, 202)
 
 

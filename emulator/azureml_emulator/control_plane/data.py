@@ -6,9 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import bad_request, read_resource
+from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.assets import AssetKind
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.lookup import arm_path, parent
 from azureml_emulator.store import Document
 
@@ -30,7 +31,7 @@ async def put_version(request: Request) -> Response:
     """Create or change a version; its container has the same type."""
     _, properties = await read_resource(request)
     response = await _KIND.put_version(request)
-    services(request).store.set_properties(parent(parent(arm_path(request))), dataType=properties["dataType"])
+    context_of(request).store.set_properties(parent(parent(arm_path(request))), dataType=properties["dataType"])
     return response
 
 

@@ -8,17 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import (
-    bad_request,
-    conflict,
-    new_resource,
-    not_emulated,
-    object_in,
-    read_body,
-    read_resource,
-    text_in,
-)
+from azureml_emulator.arm.errors import bad_request, conflict, not_emulated
+from azureml_emulator.arm.resources import new_resource, object_in, text_in
+from azureml_emulator.context import context_of
+from azureml_emulator.control_plane.http import read_body, read_resource
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.settings import Settings
@@ -86,7 +79,7 @@ def find_container(store: Store, datastore_id: str, account: str) -> str | None:
 async def list_datastores(request: Request) -> Response:
     """List datastores: the default one, by name, or by part of the name; ordered."""
     query = request.query_params
-    found = services(request).store.list_collection(arm_path(request))
+    found = context_of(request).store.list_collection(arm_path(request))
     if query.get("isDefault", "").lower() == "true":
         found = [datastore for datastore in found if datastore["properties"]["isDefault"]]
     if names := [name for value in query.getlist("names") for name in value.split(",")]:
@@ -107,28 +100,28 @@ async def get(request: Request) -> Response:
 
 async def put(request: Request) -> Response:
     """Create or replace a datastore; `isDefault` makes it the default one."""
-    parts = services(request)
+    context = context_of(request)
     datastore_id = arm_path(request)
     check_name("a datastore", request.path_params["name"], NAME_PATTERN, NAME_RULE)
     _, properties = await read_resource(request)
     completed, secret = _completed(properties), _secret(properties)
-    previous = parts.store.get(datastore_id)
+    previous = context.store.get(datastore_id)
     completed["isDefault"] = bool(properties.get("isDefault")) or bool(previous and previous["properties"]["isDefault"])
     if completed["isDefault"] and completed["datastoreType"] != "AzureBlob":
         raise bad_request("The default datastore must be an AzureBlob.", "isDefault")
     if completed["isDefault"]:
-        for other in parts.store.list_collection(parent(datastore_id)):
+        for other in context.store.list_collection(parent(datastore_id)):
             if other["properties"]["isDefault"]:
-                parts.store.set_properties(other["id"], isDefault=False)
+                context.store.set_properties(other["id"], isDefault=False)
     resource = new_resource(datastore_id, completed, previous=previous)
-    parts.store.put(resource)
-    parts.store.put_secret(datastore_id, secret)
+    context.store.put(resource)
+    context.store.put_secret(datastore_id, secret)
     return JSONResponse(resource, 200 if previous else 201)
 
 
 async def delete(request: Request) -> Response:
     """DELETE a datastore; its data stays."""
-    store = services(request).store
+    store = context_of(request).store
     datastore = store.get(arm_path(request))
     if datastore is None:
         return Response(status_code=204)
@@ -140,19 +133,19 @@ async def delete(request: Request) -> Response:
 
 async def list_secrets(request: Request) -> Response:
     """Return a datastore's secrets, or a signature that expires if requested."""
-    parts = services(request)
+    context = context_of(request)
     datastore = get_resource(request, parent(arm_path(request)))
     options = await read_body(request)
     properties = datastore["properties"]
     kind = properties["credentials"]["credentialsType"]
     if kind == "None":
         raise bad_request(f"The datastore {datastore['name']} has no credentials: use your own identity.")
-    if kind == "AccountKey" and _is_in(parts.blobs.account, properties) and options.get("expirableSecret"):
-        return JSONResponse({"secretsType": "Sas", "sasToken": parts.blobs.sign(properties["containerName"])})
-    secret = parts.store.get_secret(datastore["id"])
+    if kind == "AccountKey" and _is_in(context.blobs.account, properties) and options.get("expirableSecret"):
+        return JSONResponse({"secretsType": "Sas", "sasToken": context.blobs.sign(properties["containerName"])})
+    secret = context.store.get_secret(datastore["id"])
     # The workspace's own account has new keys at each start.
-    if kind == "AccountKey" and properties["accountName"] == parts.blobs.account:
-        secret = parts.blobs.key
+    if kind == "AccountKey" and properties["accountName"] == context.blobs.account:
+        secret = context.blobs.key
     return JSONResponse({"secretsType": kind, CREDENTIALS[kind][1]: secret})
 
 

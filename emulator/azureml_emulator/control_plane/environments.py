@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azureml_emulator.control_plane.arm import bad_request
+from azureml_emulator.arm.errors import bad_request
 from azureml_emulator.control_plane.assets import AssetKind
 from azureml_emulator.store import Document
 

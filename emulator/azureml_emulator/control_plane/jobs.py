@@ -8,21 +8,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import (
-    bad_request,
-    conflict,
-    new_resource,
-    not_emulated,
-    not_found,
-    object_in,
-    read_resource,
-)
+from azureml_emulator.arm.errors import bad_request, conflict, not_emulated, not_found
+from azureml_emulator.arm.resources import new_resource, object_in
+from azureml_emulator.context import Context, context_of
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
-from azureml_emulator.jobs.context import find_asset
-from azureml_emulator.jobs.delivery import locate_input, place_of
+from azureml_emulator.jobs.delivery import locate_input, output_uri
 from azureml_emulator.jobs.expressions import expressions_in
 from azureml_emulator.jobs.graph import Graph
 from azureml_emulator.jobs.pipeline import PipelineSpec, read_pipeline_job
@@ -37,45 +31,45 @@ CANCEL = "cancel-job"
 CHANGEABLE = {"displayName": "display_name", "description": "description"}
 
 
-def define_operations(parts: Services) -> None:
+def define_operations(context: Context) -> None:
     """Define the long-running operations on jobs."""
 
     async def cancel_job(job_id: str) -> None:
-        await parts.jobs.cancel(job_id.rsplit("/", 1)[-1])
+        await context.jobs.cancel(job_id.rsplit("/", 1)[-1])
 
-    parts.operations.define(CANCEL, cancel_job)
+    context.operations.define(CANCEL, cancel_job)
 
 
 async def put(request: Request) -> Response:
     """Submit a job, or change the names and tags of an existing one."""
-    parts = services(request)
+    context = context_of(request)
     job_id = arm_path(request)
     name = request.path_params["job"]
     check_name("a job", name, NAME_PATTERN, NAME_RULE)
     _, properties = await read_resource(request)
-    if previous := parts.store.get(job_id):
-        return JSONResponse(_show(parts, previous, _update(parts, name, properties)))
-    if parts.runs.get(name):
+    if previous := context.store.get(job_id):
+        return JSONResponse(_show(context, previous, _update(context, name, properties)))
+    if context.runs.get(name):
         raise conflict(f"A pipeline already has a run {name!r}: choose another name.")
-    return JSONResponse(submit_job(parts, job_id, properties, _read_spec(parts, properties)), 201)
+    return JSONResponse(submit_job(context, job_id, properties, _read_spec(context, properties)), 201)
 
 
-def _read_spec(parts: Services, properties: Document) -> CommandSpec | PipelineSpec:
+def _read_spec(context: Context, properties: Document) -> CommandSpec | PipelineSpec:
     kind = str(properties.get("jobType"))
     match kind.lower():
         case "command":
             return read_command_job(properties)
         case "pipeline":
-            return read_pipeline_job(parts.store, properties)
+            return read_pipeline_job(context.store, properties)
         case _:
             raise not_emulated(f"a job of type {kind!r}: only Command and Pipeline")
 
 
-def submit_job(parts: Services, job_id: str, properties: Document, spec: CommandSpec | PipelineSpec) -> Document:
+def submit_job(context: Context, job_id: str, properties: Document, spec: CommandSpec | PipelineSpec) -> Document:
     """Validate a job and run it in the background.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
         job_id: The job's ARM id.
         properties: The job in the client's format.
         spec: The job to run.
@@ -98,62 +92,62 @@ def submit_job(parts: Services, job_id: str, properties: Document, spec: Command
         tags=object_in(properties, "tags"),
         properties=object_in(properties, "properties"),
     )
-    run = _checked(parts, run, spec, properties)
+    run = _checked(context, run, spec, properties)
     job = new_resource(job_id, {"jobType": run.kind, **properties})
-    parts.store.put(job)
-    parts.jobs.submit(parts.runs.put(run), spec)
-    return _show(parts, job, run)
+    context.store.put(job)
+    context.jobs.submit(context.runs.put(run), spec)
+    return _show(context, job, run)
 
 
-def _checked(parts: Services, run: Run, spec: CommandSpec | PipelineSpec, properties: Document) -> Run:
+def _checked(context: Context, run: Run, spec: CommandSpec | PipelineSpec, properties: Document) -> Run:
     """Refuse a job that is certain to fail."""
-    settings = parts.settings
+    settings = context.settings
     compute = spec.compute if isinstance(spec, PipelineSpec) else properties.get("computeId")
-    name = check_compute(parts.store, settings.workspace_id, compute)
+    name = check_compute(context.store, settings.workspace_id, compute)
     if isinstance(spec, CommandSpec):
-        find_asset(parts.store, spec.environment, "environments")
+        find_asset(context.store, spec.environment, "environments")
         if spec.code:
-            find_asset(parts.store, spec.code, "codes")
+            find_asset(context.store, spec.code, "codes")
     else:
-        _check_nodes(parts, spec.graph)
-    _check_data(parts, spec.inputs)
+        _check_nodes(context, spec.graph)
+    _check_data(context, spec.inputs)
     for output_name, output in spec.outputs.items():
-        parts.blobs.locate(place_of(run, output_name, output))
+        context.blobs.locate(output_uri(run, output_name, output))
     return Run(**{**vars(run), "compute": name})
 
 
-def _check_nodes(parts: Services, graph: Graph) -> None:
+def _check_nodes(context: Context, graph: Graph) -> None:
     for node in graph.nodes.values():
         if node.compute and not expressions_in(node.compute):
-            check_compute(parts.store, parts.settings.workspace_id, node.compute)
-        _check_data(parts, node.inputs)
+            check_compute(context.store, context.settings.workspace_id, node.compute)
+        _check_data(context, node.inputs)
         if node.graph:
-            _check_nodes(parts, node.graph)
+            _check_nodes(context, node.graph)
 
 
-def _check_data(parts: Services, inputs: Mapping[str, Value]) -> None:
+def _check_data(context: Context, inputs: Mapping[str, Value]) -> None:
     for value in inputs.values():
         if isinstance(value, Data):
-            locate_input(parts.jobs.context, value.uri or "")
+            locate_input(context.jobs.context, value.uri or "")
 
 
-def _update(parts: Services, name: str, properties: Document) -> Run:
+def _update(context: Context, name: str, properties: Document) -> Run:
     changes = {ours: properties[theirs] for theirs, ours in CHANGEABLE.items() if theirs in properties}
     if "isArchived" in properties:
         changes["hidden"] = bool(properties["isArchived"])
     for field in ("tags", "properties"):
         if properties.get(field) is not None:
             changes[field] = object_in(properties, field)
-    run = parts.runs.change(name, **changes)
+    run = context.runs.change(name, **changes)
     assert run is not None  # noqa: S101 - made with the job
     return run
 
 
-def _show(parts: Services, job: Document, run: Run) -> Document:
+def _show(context: Context, job: Document, run: Run) -> Document:
     """Return a job in the client's format: the submitted properties and its status."""
-    workspace = parts.settings.workspace_id
+    workspace = context.settings.workspace_id
     studio = f"https://ml.azure.com/runs/{run.id}?wsid={workspace}"
-    tracking = f"azureml://{parts.settings.location}.api.azureml.ms/mlflow/v1.0{workspace}?"
+    tracking = f"azureml://{context.settings.location}.api.azureml.ms/mlflow/v1.0{workspace}?"
     properties = {
         **job["properties"],
         "displayName": run.display_name,
@@ -191,59 +185,59 @@ def _artifacts(run: Run) -> Document:
 
 async def get(request: Request) -> Response:
     """GET a job; a pipeline's node has no content, clients ask the run history."""
-    parts = services(request)
+    context = context_of(request)
     run = _find_run(request)
-    job = parts.store.get(arm_path(request))
+    job = context.store.get(arm_path(request))
     if job is None:
         child = new_resource(arm_path(request), {})
         return JSONResponse(
             {**child, "properties": None, "systemData": {**child["systemData"], "createdAt": run.created}}
         )
-    return JSONResponse(_show(parts, job, run))
+    return JSONResponse(_show(context, job, run))
 
 
 async def list_jobs(request: Request) -> Response:
     """List jobs, newest first, by `listViewType`, `jobType` and `tag`."""
-    parts = services(request)
+    context = context_of(request)
     view = request.query_params.get("listViewType", "ActiveOnly")
     kind, tag = request.query_params.get("jobType"), request.query_params.get("tag")
     shown = []
-    for job in reversed(parts.store.list_collection(arm_path(request))):
-        run = parts.runs.get(job["name"])
+    for job in reversed(context.store.list_collection(arm_path(request))):
+        run = context.runs.get(job["name"])
         if run is None or (view != "All" and run.hidden != (view == "ArchivedOnly")):
             continue
         if (kind and kind.lower() != run.kind.lower()) or (tag and tag not in run.tags):
             continue
-        shown.append(_show(parts, job, run))
+        shown.append(_show(context, job, run))
     return JSONResponse({"value": shown})
 
 
 async def cancel(request: Request) -> Response:
     """Cancel a job and end its processes."""
-    parts = services(request)
+    context = context_of(request)
     job = get_resource(request, parent(arm_path(request)))
-    run = parts.runs.get(job["name"])
+    run = context.runs.get(job["name"])
     if run and run.has_ended:
         raise bad_request(f"The job {run.id} is {run.status}: only an unfinished job can be cancelled.")
-    parts.runs.change(job["name"], status=Status.CANCEL_REQUESTED)
-    return accepted(request, parts.operations.start(CANCEL, job["id"]), None, 202)
+    context.runs.change(job["name"], status=Status.CANCEL_REQUESTED)
+    return accepted(request, context.operations.start(CANCEL, job["id"]), None, 202)
 
 
 async def delete(request: Request) -> Response:
     """DELETE a job that has ended."""
-    parts = services(request)
+    context = context_of(request)
     run = _find_run(request)
-    if parts.store.get(arm_path(request)) is None:
+    if context.store.get(arm_path(request)) is None:
         raise bad_request(f"{run.id} is a node of a pipeline: delete the pipeline's job {run.root}.")
     if not run.has_ended:
         raise conflict(f"The job {run.id} is {run.status}: cancel it first.")
-    parts.store.delete(arm_path(request))
-    parts.runs.delete_tree(run.id)
+    context.store.delete(arm_path(request))
+    context.runs.delete_tree(run.id)
     return Response(status_code=200)
 
 
 def _find_run(request: Request) -> Run:
-    run = services(request).runs.get(request.path_params["job"])
+    run = context_of(request).runs.get(request.path_params["job"])
     if run is None:
         raise not_found(arm_path(request))
     return run

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from azureml_emulator.control_plane.arm import bad_request, new_resource, not_found, object_in
-from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import bad_request, not_found
+from azureml_emulator.arm.resources import new_resource, object_in
 from azureml_emulator.store import Document, Store
 
 # Azure ML creates this instance type, with these resources, when a cluster is attached.

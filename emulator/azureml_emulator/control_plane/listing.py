@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from azureml_emulator.control_plane.arm import bad_request, not_emulated
+from azureml_emulator.arm.errors import bad_request, not_emulated
 from azureml_emulator.store import Document
 
 PAGE_SIZE = 100

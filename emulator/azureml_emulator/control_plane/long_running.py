@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.control_plane.operations import Operation, Status
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.operations import Operation, Status
+from azureml_emulator.context import context_of
 from azureml_emulator.store import Document
 
 API_VERSION = "2023-04-01-preview"
@@ -24,7 +24,7 @@ def accepted(request: Request, operation: Operation, document: Document | None, 
         document: The response body; None for an empty one.
         status: 200, 201 or 202.
     """
-    settings = services(request).settings
+    settings = context_of(request).settings
     location = LOCATIONS.format(subscription=settings.subscription_id, location=settings.location)
     base = f"https://management.azure.com{location}"
     headers = {
@@ -49,12 +49,12 @@ async def get_result(request: Request) -> Response:
     operation = _find(request)
     if operation.status is Status.IN_PROGRESS:
         return Response(status_code=202, headers={**_pace(request, operation), "Location": str(request.url)})
-    resource = services(request).store.get(operation.resource)
+    resource = context_of(request).store.get(operation.resource)
     return Response(status_code=204) if resource is None else JSONResponse(resource)
 
 
 def _find(request: Request) -> Operation:
-    operation = services(request).operations.get(request.path_params["operation"])
+    operation = context_of(request).operations.get(request.path_params["operation"])
     if operation is None:
         raise ArmError(404, "OperationNotFound", f"Operation {request.path_params['operation']!r} does not exist.")
     return operation
@@ -63,7 +63,7 @@ def _find(request: Request) -> Operation:
 def _pace(request: Request, operation: Operation) -> dict[str, str]:
     if operation.status is not Status.IN_PROGRESS:
         return {}
-    return {"Retry-After": str(services(request).settings.retry_after)}
+    return {"Retry-After": str(context_of(request).settings.retry_after)}
 
 
 routes = [

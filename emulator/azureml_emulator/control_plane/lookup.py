@@ -6,8 +6,8 @@ import re
 
 from starlette.requests import Request
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import bad_request, not_found
+from azureml_emulator.arm.errors import bad_request, not_found
+from azureml_emulator.context import context_of
 from azureml_emulator.store import Document
 
 
@@ -30,7 +30,7 @@ def get_resource(request: Request, resource_id: str) -> Document:
     Raises:
         ArmError: 404, if it does not exist.
     """
-    resource = services(request).store.get(resource_id)
+    resource = context_of(request).store.get(resource_id)
     if resource is None:
         raise not_found(resource_id)
     return resource

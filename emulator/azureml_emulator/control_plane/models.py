@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from azureml_emulator.context import services
+from azureml_emulator.arm.errors import ArmError, bad_request
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane import assets
-from azureml_emulator.control_plane.arm import ArmError, bad_request
 from azureml_emulator.control_plane.lookup import arm_path, parent
 from azureml_emulator.store import Document
 
@@ -32,7 +32,7 @@ async def list_versions(request: Request) -> Response:
 
 
 def _check_container(request: Request, container_id: str) -> None:
-    if services(request).store.get(container_id) is None:
+    if context_of(request).store.get(container_id) is None:
         name = request.path_params["name"]
         below = ArmError(404, "ModelNotFound", f"Model container with name: {name} not found.")
         raise ArmError(404, "UserError", "The specified resource was not found.", details=[below])

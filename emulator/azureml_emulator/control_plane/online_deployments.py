@@ -9,19 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import Services, services
+from azureml_emulator.arm.durations import duration_seconds, probe_seconds
+from azureml_emulator.arm.errors import ArmError, bad_request, not_emulated
+from azureml_emulator.arm.resources import PROVIDER, new_resource, object_in
+from azureml_emulator.arm.transitions import State
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import kubernetes
-from azureml_emulator.control_plane.arm import (
-    PROVIDER,
-    ArmError,
-    bad_request,
-    new_resource,
-    not_emulated,
-    object_in,
-    read_body,
-    read_resource,
-)
-from azureml_emulator.control_plane.durations import duration_seconds, probe_seconds
+from azureml_emulator.control_plane.http import read_body, read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.control_plane.online_endpoints import NAME_PATTERN, NAME_RULE
@@ -33,10 +27,9 @@ from azureml_emulator.control_plane.provisioning import (
     without_code,
 )
 from azureml_emulator.control_plane.quota import check_quota
-from azureml_emulator.control_plane.transitions import State
 from azureml_emulator.machine import processes
 from azureml_emulator.scoring.build_logs import keep_build_log
-from azureml_emulator.scoring.deployments import bring_up, find_asset
+from azureml_emulator.scoring.deployer import Deployer, find_asset
 from azureml_emulator.store import Document
 
 TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
@@ -45,58 +38,58 @@ PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failure
 REQUEST_SETTINGS = {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1, "maxQueueWait": "PT0.5S"}
 
 
-def define_operations(parts: Services) -> None:
+def define_operations(context: Context) -> None:
     """Define the long-running operations on online deployments."""
-
-    async def finish_put(deployment_id: str) -> None:
-        await bring_up(parts, deployment_id)
+    deployer = Deployer(context.store, context.blobs, context.servers, instant=context.settings.scoring == "instant")
 
     async def finish_delete(deployment_id: str) -> None:
-        _refuse_with_traffic(parts, deployment_id)
-        await parts.servers.stop(deployment_id)
-        parts.store.delete(deployment_id)
+        _refuse_with_traffic(context, deployment_id)
+        await context.servers.stop(deployment_id)
+        context.store.delete(deployment_id)
 
     async def explain(error: ArmError) -> ArmError:
-        return without_code(await keep_build_log(parts.blobs, error))
+        return without_code(await keep_build_log(context.blobs, error))
 
-    parts.operations.define(PUT, finish_put, explain)
-    parts.operations.define(DELETE, finish_delete)
+    context.operations.define(PUT, deployer.deploy, explain)
+    context.operations.define(DELETE, finish_delete)
 
 
 async def put(request: Request) -> Response:
     """Create or replace a deployment."""
-    parts = services(request)
+    context = context_of(request)
     deployment_id = arm_path(request)
     check_name("an online deployment", request.path_params["deployment"], NAME_PATTERN, NAME_RULE)
     endpoint = get_resource(request, parent(parent(deployment_id)))
     body, properties = await read_resource(request)
-    previous = parts.store.get(deployment_id)
-    state = parts.transitions.begin_put(previous)
-    refuse_unprovisioned_deployment(parts, previous, PUT)
-    refuse_deployment_on(parts, endpoint, PUT_ENDPOINT)
-    parts.transitions.refuse_if_busy(endpoint)
+    previous = context.store.get(deployment_id)
+    state = context.transitions.begin_put(previous)
+    refuse_unprovisioned_deployment(context, previous, PUT)
+    refuse_deployment_on(context, endpoint, PUT_ENDPOINT)
+    context.transitions.refuse_if_busy(endpoint)
     compute_id = endpoint["properties"]["compute"]
     completed = _completed(properties, get_resource(request, compute_id) if compute_id else None)
-    _check_assets(parts, completed)
+    _check_assets(context, completed)
     resource = new_resource(
         deployment_id,
         {**completed, "provisioningState": state},
         previous=previous,
-        location=body.get("location") or parts.settings.location,
+        location=body.get("location") or context.settings.location,
         tags=object_in(body, "tags"),
         kind=body.get("kind") or endpoint["kind"],
         sku=body.get("sku") or {"name": "Default", "capacity": 1},
         identity=body.get("identity"),
     )
-    if parts.settings.quota_cores is not None and not compute_id:
-        check_quota(resource, _managed_deployments(parts), parts.settings.quota_cores, parts.settings.subscription_id)
-    parts.store.put(resource)
-    operation = parts.operations.start(PUT, deployment_id)
+    if context.settings.quota_cores is not None and not compute_id:
+        check_quota(
+            resource, _managed_deployments(context), context.settings.quota_cores, context.settings.subscription_id
+        )
+    context.store.put(resource)
+    operation = context.operations.start(PUT, deployment_id)
     return accepted(request, operation, resource, 200 if previous else 201)
 
 
-def _managed_deployments(parts: Services) -> list[Document]:
-    deployments = parts.store.list_type(TYPE)
+def _managed_deployments(context: Context) -> list[Document]:
+    deployments = context.store.list_type(TYPE)
     return [one for one in deployments if one["properties"]["endpointComputeType"] == "Managed"]
 
 
@@ -150,12 +143,12 @@ def _references(properties: Document) -> Document:
     }
 
 
-def _check_assets(parts: Services, properties: Document) -> None:
+def _check_assets(context: Context, properties: Document) -> None:
     """Check that a deployment's assets exist; only an MLflow model needs no code."""
-    model = find_asset(parts, properties["model"]) if properties["model"] else None
+    model = find_asset(context.store, properties["model"]) if properties["model"] else None
     if properties["codeConfiguration"]:
-        find_asset(parts, properties["environmentId"])
-        find_asset(parts, properties["codeConfiguration"]["codeId"])
+        find_asset(context.store, properties["environmentId"])
+        find_asset(context.store, properties["codeConfiguration"]["codeId"])
         return
     model_type = model["properties"]["modelType"] if model else None
     if model_type == "triton_model":
@@ -171,7 +164,7 @@ def _given(properties: Document, name: str) -> Document:
 async def list_deployments(request: Request) -> Response:
     """List the deployments of an endpoint."""
     get_resource(request, parent(arm_path(request)))
-    return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
+    return JSONResponse({"value": context_of(request).store.list_collection(arm_path(request))})
 
 
 async def get(request: Request) -> Response:
@@ -181,27 +174,27 @@ async def get(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """DELETE a deployment and cancel its operations; with traffic, the deletion fails."""
-    parts = services(request)
+    context = context_of(request)
     deployment_id = arm_path(request)
-    deployment = parts.store.get(deployment_id)
+    deployment = context.store.get(deployment_id)
     if deployment is None:
         return Response(status_code=204)
-    if not _traffic_of(parts, deployment_id):
-        parts.operations.cancel(deployment_id)
-        parts.transitions.move(deployment_id, State.DELETING)
-    return accepted(request, parts.operations.start(DELETE, deployment_id), None, 202)
+    if not _traffic_of(context, deployment_id):
+        context.operations.cancel(deployment_id)
+        context.transitions.move(deployment_id, State.DELETING)
+    return accepted(request, context.operations.start(DELETE, deployment_id), None, 202)
 
 
-def _traffic_of(parts: Services, deployment_id: str) -> int:
+def _traffic_of(context: Context, deployment_id: str) -> int:
     """Return a deployment's live or mirrored traffic in percent."""
-    endpoint = parts.store.get(parent(parent(deployment_id)))
+    endpoint = context.store.get(parent(parent(deployment_id)))
     name = deployment_id.rsplit("/", 1)[1].lower()
     shares = [endpoint["properties"][kind] for kind in ("traffic", "mirrorTraffic")] if endpoint else []
     return sum(share for kind in shares for one, share in kind.items() if one.lower() == name)
 
 
-def _refuse_with_traffic(parts: Services, deployment_id: str) -> None:
-    if percent := _traffic_of(parts, deployment_id):
+def _refuse_with_traffic(context: Context, deployment_id: str) -> None:
+    if percent := _traffic_of(context, deployment_id):
         name = deployment_id.rsplit("/", 1)[1]
         problem = f"Can't delete deployment [{name}] with non-zero traffic weight, Current traffic [{percent}]."
         raise ArmError(400, CALL_FAILED, json.dumps(problem))
@@ -216,7 +209,7 @@ async def get_logs(request: Request) -> Response:
     lines = body.get("tail") or 50
     if not isinstance(lines, int) or lines < 1:
         raise bad_request(f"'tail' must be a number of lines, not {lines!r}.")
-    return JSONResponse({"content": processes.log_tail(services(request).servers.log(deployment["id"]), lines)})
+    return JSONResponse({"content": processes.log_tail(context_of(request).servers.log(deployment["id"]), lines)})
 
 
 async def list_skus(request: Request) -> Response:

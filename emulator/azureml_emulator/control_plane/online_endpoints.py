@@ -11,13 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import Services, services
+from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.arm.resources import new_resource, object_in, text_in
+from azureml_emulator.arm.transitions import State
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import kubernetes
-from azureml_emulator.control_plane.arm import bad_request, new_resource, object_in, read_body, read_resource, text_in
+from azureml_emulator.control_plane.http import read_body, read_resource
 from azureml_emulator.control_plane.long_running import accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.control_plane.provisioning import refuse_unprovisioned_endpoint
-from azureml_emulator.control_plane.transitions import State
 from azureml_emulator.store import Document, EndpointKeys
 
 NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]"
@@ -27,37 +29,37 @@ MOST_MIRRORED = 50
 PUT, DELETE, REGENERATE_KEYS = "put-online-endpoint", "delete-online-endpoint", "regenerate-keys"
 
 
-def define_operations(parts: Services) -> None:
+def define_operations(context: Context) -> None:
     """Define the long-running operations on online endpoints."""
 
     async def finish_put(endpoint_id: str) -> None:
-        await asyncio.sleep(parts.settings.endpoint_seconds)
-        _give_address(parts, endpoint_id)
+        await asyncio.sleep(context.settings.endpoint_seconds)
+        _give_address(context, endpoint_id)
 
     async def finish_delete(endpoint_id: str) -> None:
-        await asyncio.sleep(parts.settings.endpoint_seconds)
-        for deployment in parts.store.list_collection(f"{endpoint_id}/deployments"):
-            await parts.servers.stop(deployment["id"])
-        parts.store.delete(endpoint_id)
+        await asyncio.sleep(context.settings.endpoint_seconds)
+        for deployment in context.store.list_collection(f"{endpoint_id}/deployments"):
+            await context.servers.stop(deployment["id"])
+        context.store.delete(endpoint_id)
 
     async def nothing_more(_endpoint_id: str) -> None:
         pass
 
-    parts.operations.define(PUT, finish_put)
-    parts.operations.define(DELETE, finish_delete)
-    parts.operations.define(REGENERATE_KEYS, nothing_more)
+    context.operations.define(PUT, finish_put)
+    context.operations.define(DELETE, finish_delete)
+    context.operations.define(REGENERATE_KEYS, nothing_more)
 
 
 async def put(request: Request) -> Response:
     """Create or replace an endpoint; whatever the body omits is reset, traffic too."""
-    parts = services(request)
+    context = context_of(request)
     endpoint_id = arm_path(request)
     name = request.path_params["endpoint"]
     check_name("an online endpoint", name, NAME_PATTERN, NAME_RULE)
     body, properties = await read_resource(request)
-    previous = parts.store.get(endpoint_id)
-    state = parts.transitions.begin_put(previous)
-    refuse_unprovisioned_endpoint(parts, previous, PUT)
+    previous = context.store.get(endpoint_id)
+    state = context.transitions.begin_put(previous)
+    refuse_unprovisioned_endpoint(context, previous, PUT)
     auth_mode = AUTH_MODES.get(str(properties.get("authMode")).lower())
     if auth_mode is None:
         raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
@@ -66,10 +68,10 @@ async def put(request: Request) -> Response:
         raise bad_request("An endpoint's identity needs a 'type'.", "identity")
     if previous and previous["identity"]["type"].lower() != identity["type"].lower():
         raise bad_request("The identity of an endpoint cannot change after its creation.")
-    deployments = [deployment["name"] for deployment in parts.store.list_collection(f"{endpoint_id}/deployments")]
+    deployments = [deployment["name"] for deployment in context.store.list_collection(f"{endpoint_id}/deployments")]
     traffic = checked_traffic(object_in(properties, "traffic"), deployments)
     asked = properties.get("compute")
-    compute = kubernetes.checked_compute(parts.store, asked) if asked else None
+    compute = kubernetes.checked_compute(context.store, asked) if asked else None
     compute_id = compute["id"] if compute else None
     if previous and previous["properties"]["compute"] != compute_id:
         raise bad_request("The compute of an endpoint cannot change after its creation.")
@@ -95,17 +97,17 @@ async def put(request: Request) -> Response:
             "provisioningState": state,
         },
         previous=previous,
-        location=body.get("location") or parts.settings.location,
+        location=body.get("location") or context.settings.location,
         tags=object_in(body, "tags"),
         kind=body.get("kind") or ("K8S" if compute else "Managed"),
-        identity=previous["identity"] if previous else _new_identity(identity, parts),
+        identity=previous["identity"] if previous else _new_identity(identity, context),
     )
     given = object_in(properties, "keys")
     keys = EndpointKeys(_key(given, "primaryKey"), _key(given, "secondaryKey"))
-    parts.store.put(resource)
+    context.store.put(resource)
     if previous is None:
-        parts.store.put_keys(endpoint_id, keys)
-    operation = parts.operations.start(PUT, endpoint_id)
+        context.store.put_keys(endpoint_id, keys)
+    operation = context.operations.start(PUT, endpoint_id)
     return accepted(request, operation, resource, 200 if previous else 201)
 
 
@@ -161,7 +163,7 @@ def _percentages(what: str, shares: Document, deployments: list[str]) -> dict[st
 
 async def list_endpoints(request: Request) -> Response:
     """List endpoints."""
-    return JSONResponse({"value": services(request).store.list_collection(arm_path(request))})
+    return JSONResponse({"value": context_of(request).store.list_collection(arm_path(request))})
 
 
 async def get(request: Request) -> Response:
@@ -171,13 +173,13 @@ async def get(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """DELETE an endpoint with its deployments and cancel their operations."""
-    parts = services(request)
+    context = context_of(request)
     endpoint_id = arm_path(request)
-    if parts.store.get(endpoint_id) is None:
+    if context.store.get(endpoint_id) is None:
         return Response(status_code=204)
-    parts.operations.cancel(endpoint_id)
-    parts.transitions.move(endpoint_id, State.DELETING)
-    return accepted(request, parts.operations.start(DELETE, endpoint_id), None, 202)
+    context.operations.cancel(endpoint_id)
+    context.transitions.move(endpoint_id, State.DELETING)
+    return accepted(request, context.operations.start(DELETE, endpoint_id), None, 202)
 
 
 async def list_keys(request: Request) -> Response:
@@ -188,7 +190,7 @@ async def list_keys(request: Request) -> Response:
 
 async def regenerate_keys(request: Request) -> Response:
     """Replace one key; the old one is invalid at once."""
-    parts = services(request)
+    context = context_of(request)
     keys = _keys(request)
     body = await read_body(request)
     # The SDK sends the old key along; a request for a new key cannot mean to keep it.
@@ -202,35 +204,35 @@ async def regenerate_keys(request: Request) -> Response:
         case _:
             raise bad_request("'keyType' must be Primary or Secondary.")
     endpoint_id = parent(arm_path(request))
-    parts.store.put_keys(endpoint_id, keys)
-    return accepted(request, parts.operations.start(REGENERATE_KEYS, endpoint_id), None, 202)
+    context.store.put_keys(endpoint_id, keys)
+    return accepted(request, context.operations.start(REGENERATE_KEYS, endpoint_id), None, 202)
 
 
 async def issue_token(request: Request) -> Response:
     """Return a token for an endpoint with authMode AMLToken."""
-    parts = services(request)
+    context = context_of(request)
     endpoint = get_resource(request, parent(arm_path(request)))
     if endpoint["properties"]["authMode"] != "AMLToken":
         raise bad_request("Tokens are for endpoints with authMode AMLToken.")
-    expiry = int(time.time()) + parts.settings.token_seconds
+    expiry = int(time.time()) + context.settings.token_seconds
     return JSONResponse(
         {
-            "accessToken": parts.tokens.issue(endpoint["properties"]["scoringUri"]),
+            "accessToken": context.tokens.issue(endpoint["properties"]["scoringUri"]),
             "expiryTimeUtc": expiry,
-            "refreshAfterTimeUtc": expiry - parts.settings.token_seconds // 2,
+            "refreshAfterTimeUtc": expiry - context.settings.token_seconds // 2,
             "tokenType": "Bearer",
         }
     )
 
 
-def _give_address(parts: Services, endpoint_id: str) -> None:
-    endpoint = parts.store.get(endpoint_id)
+def _give_address(context: Context, endpoint_id: str) -> None:
+    endpoint = context.store.get(endpoint_id)
     if endpoint is None:
         return
     compute_id = endpoint["properties"]["compute"]
-    compute = parts.store.get(compute_id) if compute_id else None
-    address = _address(endpoint["name"].lower(), compute, parts.settings.location)
-    parts.store.set_properties(endpoint_id, scoringUri=f"{address}/score", swaggerUri=f"{address}/swagger.json")
+    compute = context.store.get(compute_id) if compute_id else None
+    address = _address(endpoint["name"].lower(), compute, context.settings.location)
+    context.store.set_properties(endpoint_id, scoringUri=f"{address}/score", swaggerUri=f"{address}/swagger.json")
 
 
 def _address(endpoint: str, compute: Document | None, location: str) -> str:
@@ -244,14 +246,14 @@ def _keys(request: Request) -> EndpointKeys:
     endpoint = get_resource(request, parent(arm_path(request)))
     if endpoint["properties"]["authMode"] != "Key":
         raise bad_request("Keys are for endpoints with authMode Key.")
-    keys = services(request).store.get_keys(endpoint["id"])
+    keys = context_of(request).store.get_keys(endpoint["id"])
     assert keys is not None  # noqa: S101 - made with the endpoint
     return keys
 
 
-def _new_identity(identity: Document, parts: Services) -> Document:
+def _new_identity(identity: Document, context: Context) -> Document:
     if "SystemAssigned" in identity["type"]:
-        return {**identity, "principalId": str(uuid.uuid4()), "tenantId": parts.settings.tenant_id}
+        return {**identity, "principalId": str(uuid.uuid4()), "tenantId": context.settings.tenant_id}
     return identity
 
 

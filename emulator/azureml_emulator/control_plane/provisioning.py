@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 
-from azureml_emulator.context import Services
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.control_plane.transitions import UNSUCCESSFUL, State
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.transitions import UNSUCCESSFUL, State
+from azureml_emulator.context import Context
 from azureml_emulator.store import Document
 
 CALL_FAILED = "InferencingClientCallFailed"
@@ -24,28 +24,28 @@ def without_code(error: ArmError) -> ArmError:
     return ArmError(error.status, "", f"{error.code}: {error.message}", details=error.details)
 
 
-def refuse_unprovisioned_endpoint(parts: Services, endpoint: Document | None, kind: str) -> None:
+def refuse_unprovisioned_endpoint(context: Context, endpoint: Document | None, kind: str) -> None:
     """Refuse to update an endpoint whose creation failed.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
         endpoint: The endpoint, if it exists.
         kind: The operation that creates it.
 
     Raises:
         ArmError: 400, if its creation failed.
     """
-    if endpoint is not None and not _was_provisioned(parts, endpoint, kind):
+    if endpoint is not None and not _was_provisioned(context, endpoint, kind):
         raise _refusal(
             f"Specified endpoint [{endpoint['name']}] has not been created successfully. Please recreate the endpoint."
         )
 
 
-def refuse_deployment_on(parts: Services, endpoint: Document, kind: str) -> None:
+def refuse_deployment_on(context: Context, endpoint: Document, kind: str) -> None:
     """Refuse a deployment on an endpoint that failed or is being deleted.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
         endpoint: The endpoint.
         kind: The operation that creates it.
 
@@ -53,35 +53,35 @@ def refuse_deployment_on(parts: Services, endpoint: Document, kind: str) -> None
         ArmError: 400, if its creation failed or it is being deleted.
     """
     is_going = endpoint["properties"]["provisioningState"] == State.DELETING
-    if is_going or not _was_provisioned(parts, endpoint, kind):
+    if is_going or not _was_provisioned(context, endpoint, kind):
         raise _refusal(
             "This endpoint has not been created successfully or is in deleting provisioning state. "
             "Please recreate endpoint and then try again to create deployment."
         )
 
 
-def refuse_unprovisioned_deployment(parts: Services, deployment: Document | None, kind: str) -> None:
+def refuse_unprovisioned_deployment(context: Context, deployment: Document | None, kind: str) -> None:
     """Refuse to update a deployment whose first provisioning failed.
 
     Args:
-        parts: The emulator.
+        context: The emulator.
         deployment: The deployment, if it exists.
         kind: The operation that provisions it.
 
     Raises:
         ArmError: 400, if it was never provisioned.
     """
-    if deployment is not None and not _was_provisioned(parts, deployment, kind):
+    if deployment is not None and not _was_provisioned(context, deployment, kind):
         raise _refusal(
             f"Specified deployment [{deployment['name']}] failed during initial provisioning and is in an "
             "unrecoverable state. Delete and re-create."
         )
 
 
-def _was_provisioned(parts: Services, resource: Document, kind: str) -> bool:
+def _was_provisioned(context: Context, resource: Document, kind: str) -> bool:
     """Return whether a resource was provisioned once, or is being provisioned."""
     is_unsuccessful = resource["properties"]["provisioningState"] in UNSUCCESSFUL
-    return not is_unsuccessful or parts.operations.has_succeeded(kind, resource)
+    return not is_unsuccessful or context.operations.has_succeeded(kind, resource)
 
 
 def _refusal(problem: str) -> ArmError:

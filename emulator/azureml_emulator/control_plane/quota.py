@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from azureml_emulator.control_plane.arm import ArmError, bad_request
+from azureml_emulator.arm.errors import ArmError, bad_request
 from azureml_emulator.store import Document
 
 # In these older families the number in a size's name is not its cores.

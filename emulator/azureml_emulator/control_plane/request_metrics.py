@@ -17,9 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import PROVIDER, bad_request
-from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.arm.resources import PROVIDER
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.lookup import arm_path, get_resource
 from azureml_emulator.scoring.metrics import METRICS, MINUTE, Metric, ScoredRequest, measure_minutes
 from azureml_emulator.store import Document
@@ -56,11 +57,11 @@ class Condition:
 async def list_metrics(request: Request) -> Response:
     """GET an endpoint's metrics."""
     query = request.query_params
-    parts = services(request)
+    context = context_of(request)
     endpoint = get_resource(request, arm_path(request).removesuffix(SUFFIX))
     metrics = [_metric(name) for name in query.get("metricnames", METRICS[0].name).split(",")]
     aggregations = [_aggregation(name) for name in query.get("aggregation", "Average").split(",")]
-    begin, end = _timespan(query.get("timespan"), parts.metrics.now)
+    begin, end = _timespan(query.get("timespan"), context.metrics.now)
     interval = query.get("interval", "PT1M")
     seconds = max(1, int(end - begin)) if interval.upper() == "FULL" else _interval_seconds(interval)
     if (end - begin) / seconds > MOST_POINTS:
@@ -71,7 +72,7 @@ async def list_metrics(request: Request) -> Response:
     top = query.get("top", "10")
     if not top.isdecimal():
         raise bad_request(f"top must be a number, not {top!r}.")
-    requests = parts.metrics.visible(endpoint["id"], begin, end)
+    requests = context.metrics.visible(endpoint["id"], begin, end)
     starts = range(int(begin), int(end), seconds)
     return JSONResponse(
         {

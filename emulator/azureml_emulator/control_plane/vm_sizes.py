@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_emulator.context import services
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.long_running import LOCATIONS
 from azureml_emulator.store import Document
 
@@ -56,9 +56,9 @@ async def list_sizes(_request: Request) -> Response:
 
 async def list_usages(request: Request) -> Response:
     """List the cores of each family that computes use."""
-    settings = services(request).settings
+    settings = context_of(request).settings
     used: dict[str, int] = {str(size["family"]): 0 for size in VM_SIZES}
-    for compute in services(request).store.list_collection(f"{settings.workspace_id}/computes"):
+    for compute in context_of(request).store.list_collection(f"{settings.workspace_id}/computes"):
         family, cores = _cores(compute["properties"])
         if family:
             used[family] += cores

@@ -8,18 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from azureml_emulator.context import services
+from azureml_emulator.arm.errors import ArmError, not_emulated
+from azureml_emulator.arm.resources import PROVIDER, new_resource, now, object_in, text_in
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane import computes, datastores, kubernetes
-from azureml_emulator.control_plane.arm import (
-    PROVIDER,
-    ArmError,
-    new_resource,
-    not_emulated,
-    now,
-    object_in,
-    read_body,
-    text_in,
-)
+from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.control_plane.lookup import get_resource
 from azureml_emulator.settings import Settings
@@ -99,11 +92,11 @@ def routes(workspace_id: str, below: list[BaseRoute]) -> list[BaseRoute]:
 
 async def list_workspaces(request: Request) -> Response:
     """List the workspaces of the subscription or a resource group: one or none."""
-    parts = services(request)
+    context = context_of(request)
     workspace = _workspace(request)
     names = request.path_params
-    asked = (names["subscription"], names.get("group", parts.settings.resource_group).lower())
-    ours = asked == (parts.settings.subscription_id, parts.settings.resource_group.lower())
+    asked = (names["subscription"], names.get("group", context.settings.resource_group).lower())
+    ours = asked == (context.settings.subscription_id, context.settings.resource_group.lower())
     kind = request.query_params.get("kind")
     return page(request, [workspace] if ours and kind in (None, workspace["kind"]) else [])
 
@@ -124,7 +117,7 @@ async def update(request: Request) -> Response:
     if "tags" in body:
         workspace["tags"] = object_in(body, "tags")
     workspace["systemData"]["lastModifiedAt"] = now()
-    services(request).store.put(workspace)
+    context_of(request).store.put(workspace)
     return JSONResponse(workspace)
 
 
@@ -152,14 +145,14 @@ async def refuse_unknown(request: Request) -> Response:
         404,
         "ResourceNotFound",
         f"Workspace {names['workspace']!r} does not exist in resource group {names['group']!r} of subscription"
-        f" {names['subscription']}; the emulator has only {services(request).settings.workspace_id}.",
+        f" {names['subscription']}; the emulator has only {context_of(request).settings.workspace_id}.",
     )
 
 
 def _workspace(request: Request) -> Document:
-    return get_resource(request, services(request).settings.workspace_id)
+    return get_resource(request, context_of(request).settings.workspace_id)
 
 
 def _storage_key(request: Request) -> str | None:
-    parts = services(request)
-    return None if parts.settings.keyless_storage else parts.blobs.key
+    context = context_of(request)
+    return None if context.settings.keyless_storage else context.blobs.key

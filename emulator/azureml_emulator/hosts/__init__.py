@@ -1,1 +1,1 @@
-"""The hosts that the emulator plays, each with its routes."""
+"""The emulated hosts: their routes, sign-in, scoring and run history."""

@@ -1,4 +1,4 @@
-"""Batch scoring: a request to a batch endpoint becomes a job that scores a folder, or runs a pipeline component."""
+"""Batch scoring: a request to a batch endpoint becomes a job."""
 
 from __future__ import annotations
 
@@ -10,65 +10,69 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import ArmError, bad_request, conflict, object_in, read_resource
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import ArmError, bad_request, conflict
+from azureml_emulator.arm.resources import object_in
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.batch_deployments import check_scoring
-from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.jobs import NAME_PATTERN, NAME_RULE, submit_job
 from azureml_emulator.control_plane.lookup import check_name
 from azureml_emulator.hosts import scoring_requests
-from azureml_emulator.hosts.identity import SCORING_AUDIENCES
-from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.graph import Graph, Node
 from azureml_emulator.jobs.pipeline import PipelineSpec, read_pipeline_job
 from azureml_emulator.jobs.specs import DATA_TYPES, Data, read_inputs, read_output, read_variables
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document
+from azureml_emulator.tokens import SCORING_AUDIENCES
 
 DRIVER = Path(__file__).parents[1] / "scoring" / "batch_entry" / "drive.py"
 NODE, OUTPUT = "batchscoring", "score"
-"""Clients find the predictions at this output of this node."""
+"""The node and output where clients look for the predictions."""
 TYPES = {theirs.lower(): ours for ours, theirs in DATA_TYPES.items()}
-"""Batch requests write types as the run history does."""
+"""Batch requests use the run history's names of types."""
 OVERRIDES = ("miniBatchSize", "errorThreshold", "outputFileName", "retrySettings")
 
 
 async def invoke(request: Request) -> Response:
-    """POST a job to a batch endpoint; other endpoints have no such address of their own."""
-    parts = services(request)
+    """POST a job to a batch endpoint; for online endpoints it is a scoring path."""
+    context = context_of(request)
     name = request.path_params["endpoint"]
-    endpoint = parts.store.get(f"{parts.settings.workspace_id}/batchEndpoints/{name}")
+    endpoint = context.store.get(f"{context.settings.workspace_id}/batchEndpoints/{name}")
     if endpoint is None:
         request.path_params["path"] = "jobs"
         return await scoring_requests.score(request)
-    parts.tokens.check(request.headers.get("authorization", ""), SCORING_AUDIENCES)
-    deployment = _deployment(parts, endpoint, request.headers.get(scoring_requests.DEPLOYMENT_HEADER))
+    context.tokens.check(request.headers.get("authorization", ""), SCORING_AUDIENCES)
+    deployment = _deployment(context, endpoint, request.headers.get(scoring_requests.DEPLOYMENT_HEADER))
     _, asked = await read_resource(request)
     job_name = str(asked.get("name") or f"batchjob-{uuid.uuid4()}")
     check_name("a job", job_name, NAME_PATTERN, NAME_RULE)
-    if parts.runs.get(job_name):
-        raise conflict(f"There is a job {job_name!r} already.")
-    properties, spec = _read_job(parts, deployment, asked)
+    if context.runs.get(job_name):
+        raise conflict(f"A job {job_name!r} already exists.")
+    properties, spec = _read_job(context, deployment, asked)
     properties |= {
         "experimentName": object_in(asked, "properties").get("experimentName") or endpoint["name"],
         "properties": {"azureml.endpointname": endpoint["name"], "azureml.deploymentname": deployment["name"]},
     }
-    job = submit_job(parts, f"{parts.settings.workspace_id}/jobs/{job_name}", properties, spec)
+    job = submit_job(context, f"{context.settings.workspace_id}/jobs/{job_name}", properties, spec)
     return JSONResponse(job, 201)
 
 
-def _deployment(parts: Services, endpoint: Document, asked: str | None) -> Document:
+def _deployment(context: Context, endpoint: Document, asked: str | None) -> Document:
     name = asked or endpoint["properties"]["defaults"]["deploymentName"]
     if not name:
-        raise bad_request(f"The endpoint {endpoint['name']} has no default deployment: name one, or set one.")
-    deployment = parts.store.get(f"{endpoint['id']}/deployments/{name}")
+        raise bad_request(
+            f"The endpoint {endpoint['name']} has no default deployment; name a deployment or set the default."
+        )
+    deployment = context.store.get(f"{endpoint['id']}/deployments/{name}")
     if deployment is None:
         raise ArmError(404, "ResourceNotFound", f"The endpoint {endpoint['name']} has no deployment {name!r}.")
     return deployment
 
 
-def _read_job(parts: Services, deployment: Document, asked: Document) -> tuple[Document, PipelineSpec]:
-    """Say what a request asks of a deployment: the job's properties, and what to run."""
+def _read_job(context: Context, deployment: Document, asked: Document) -> tuple[Document, PipelineSpec]:
+    """Return the properties and the pipeline of the job a request asks for."""
     settings = deployment["properties"]
     inputs = {name: _camel(object_in(object_in(asked, "inputData"), name)) for name in object_in(asked, "inputData")}
     if configuration := object_in(settings, "deploymentConfiguration"):
@@ -81,7 +85,7 @@ def _read_job(parts: Services, deployment: Document, asked: Document) -> tuple[D
             "settings": object_in(configuration, "settings"),
             "tags": {"azureml.batchrun": "true", "azureml.jobtype": "azureml.pipelinejob"},
         }
-        return properties, read_pipeline_job(parts.store, properties)
+        return properties, read_pipeline_job(context.store, properties)
     data = [value for value in read_inputs(inputs).values() if isinstance(value, Data)]
     if len(data) != 1 or data[0].type not in ("uri_file", "uri_folder"):
         raise bad_request("The request must have one input, of type UriFolder or UriFile.")
@@ -90,15 +94,15 @@ def _read_job(parts: Services, deployment: Document, asked: Document) -> tuple[D
     settings = {**settings, **changed, "retrySettings": retries}
     place, settings["outputFileName"] = _output(object_in(asked, "outputData"), settings["outputFileName"])
     check_scoring(settings)
-    graph = Graph({NODE: _node(parts, settings, data[0], place)}, {})
+    graph = Graph({NODE: _node(context, settings, data[0], place)}, {})
     outputs = {OUTPUT: Data("uri_folder", place)}
     properties = {"jobType": "Pipeline", "jobs": {}, "inputs": inputs, "tags": {"azureml.batchrun": "true"}}
     return properties, PipelineSpec(graph, {}, outputs, settings.get("compute"), continue_on_step_failure=True)
 
 
-def _node(parts: Services, settings: Document, data: Data, place: str | None) -> Node:
-    """The only node of a job that scores: the driver, with the deployment's script, model and environment."""
-    model = find_asset(parts.store, settings["model"]["assetId"], "models")
+def _node(context: Context, settings: Document, data: Data, place: str | None) -> Node:
+    """Build the scoring node: the driver with the deployment's script and model."""
+    model = find_asset(context.store, settings["model"]["assetId"], "models")
     code = settings["codeConfiguration"]
     options = {
         "--script": shlex.quote(code["scoringScript"]),
@@ -138,7 +142,7 @@ def _node(parts: Services, settings: Document, data: Data, place: str | None) ->
 
 
 def _output(given: Document, file: str) -> tuple[str | None, str]:
-    """Read where the predictions shall go: a folder, and a file in it."""
+    """Return the folder and file name for the predictions."""
     if not given:
         return None, file
     name = next(iter(given))
@@ -152,34 +156,27 @@ def _output(given: Document, file: str) -> tuple[str | None, str]:
 
 
 def _camel(given: Document) -> Document:
-    """Write the type of an input or output as jobs do."""
+    """Rewrite input and output types as jobs write them."""
     kinds = {name: str(given[name]).lower() for name in ("jobInputType", "jobOutputType") if given.get(name)}
     return {**given, **{name: TYPES.get(kind, kind) for name, kind in kinds.items()}}
 
 
 async def list_jobs(request: Request) -> Response:
-    """List the jobs of an endpoint or of a deployment, the newest first."""
-    parts = services(request)
+    """List the jobs of an endpoint or deployment, newest first."""
+    context = context_of(request)
     wanted = {"azureml.endpointname": request.path_params["endpoint"]}
     if "deployment" in request.path_params:
         wanted["azureml.deploymentname"] = request.path_params["deployment"]
     jobs = []
-    for job in reversed(parts.store.list_collection(f"{parts.settings.workspace_id}/jobs")):
-        run = parts.runs.get(job["name"])
+    for job in reversed(context.store.list_collection(f"{context.settings.workspace_id}/jobs")):
+        run = context.runs.get(job["name"])
         if run and wanted.items() <= run.properties.items():
             jobs.append({**job, "properties": {**job["properties"], "status": run.status}})
     return JSONResponse({"value": jobs})
 
 
 def data_plane_routes(settings: Settings) -> list[BaseRoute]:
-    """The routes of the region's data plane.
-
-    Args:
-        settings: The workspace.
-
-    Returns:
-        Routes for requests with a token.
-    """
+    """Return the routes of the data plane, for requests with a token."""
     jobs: list[BaseRoute] = [
         Route("/batchEndpoints/{endpoint}/jobs", list_jobs),
         Route("/batchEndpoints/{endpoint}/deployments/{deployment}/jobs", list_jobs),

@@ -1,11 +1,11 @@
-"""Which clouds there are, as Azure Resource Manager tells everybody who asks."""
+"""Azure Resource Manager's list of clouds, which needs no token."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from azureml_emulator.hosts.identity import LOGIN_HOST
+from azureml_emulator.host_names import LOGIN_HOST
 
 PATH = "/metadata/endpoints"
 PUBLIC_CLOUD = {
@@ -37,5 +37,5 @@ PUBLIC_CLOUD = {
 
 
 async def get(_request: Request) -> Response:
-    """List the clouds: there is the public one."""
+    """List the clouds: only the public one."""
     return JSONResponse([PUBLIC_CLOUD])

@@ -1,4 +1,4 @@
-"""How each kind of host says that something went wrong: Resource Manager, sign-in, blobs, scoring."""
+"""Error responses in the form of each kind of host."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.hosts.identity import LOGIN_HOST, login_error
-from azureml_emulator.test_control.recording import BLOB_HOST
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST, MANAGEMENT_HOST
+from azureml_emulator.hosts.identity import login_error
 
-MANAGEMENT_HOST = "management.azure.com"
 ARM_CODES = {401: "ExpiredAuthenticationToken", 403: "AuthorizationFailed", 404: "ResourceNotFound"}
 BLOB_CODES = {
     401: "InvalidAuthenticationInfo",
@@ -21,7 +20,7 @@ BLOB_CODES = {
     500: "InternalError",
     503: "ServerBusy",
 }
-# Entra ID's error numbers: a missing parameter, an expired client secret, throttling, and a passing fault of its own.
+# Entra ID's error numbers: missing parameter, expired client secret, throttling, transient error.
 LOGIN_ERRORS = {
     400: ("invalid_request", 900144),
     401: ("invalid_client", 7000222),
@@ -31,17 +30,14 @@ LOGIN_FAULT = ("temporarily_unavailable", 90033)
 
 
 def host_error(host: str, status: int, code: str, message: str, headers: Mapping[str, str]) -> Response:
-    """Make an error that looks like one of a host's own.
+    """Build an error response in the form of a host's own errors.
 
     Args:
-        host: The host that was asked.
+        host: The host name.
         status: The HTTP status.
-        code: The error's code; empty for the one that goes with the status at this host.
-        message: What is wrong.
+        code: The error code; "" selects the host's usual one for the status.
+        message: The message.
         headers: More response headers.
-
-    Returns:
-        The response.
     """
     standard = HTTPStatus(status).phrase.replace(" ", "") if status in set(HTTPStatus) else "Error"
     if host == LOGIN_HOST:
@@ -50,7 +46,7 @@ def host_error(host: str, status: int, code: str, message: str, headers: Mapping
     elif host == MANAGEMENT_HOST:
         refusal = ArmError(status, code or ARM_CODES.get(status, standard), message)
         response = JSONResponse({"error": refusal.document()}, status)
-    elif host.endswith(BLOB_HOST):
+    elif host.endswith(BLOB_HOST_SUFFIX):
         code = code or BLOB_CODES.get(status, standard)
         content = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
         response = Response(

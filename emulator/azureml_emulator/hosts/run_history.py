@@ -1,4 +1,4 @@
-"""The workspace's data plane: discovery, the run history, and where the outputs of jobs are."""
+"""The data plane: discovery, run history, and the location of job outputs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import bad_request, not_found, object_in, read_body
+from azureml_emulator.arm.errors import bad_request, not_found
+from azureml_emulator.arm.resources import object_in
+from azureml_emulator.context import Context, context_of
+from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.jobs.logs import LOG_FOLDERS
 from azureml_emulator.jobs.runs import Run, experiment_id
@@ -24,22 +26,22 @@ MERGED_FIELDS = ("tags", "properties")
 
 
 async def discover(request: Request) -> Response:
-    """Say where the services of the region are; nobody has to sign in for it."""
-    api = f"https://{services(request).settings.location}.api.azureml.ms"
+    """Return the addresses of the region's services; needs no token."""
+    api = f"https://{context_of(request).settings.location}.api.azureml.ms"
     return JSONResponse(dict.fromkeys(("api", "history", "experimentation", "modelmanagement", "mlflow"), api))
 
 
 async def get_run(request: Request) -> Response:
     """GET a run."""
-    return JSONResponse(_document(services(request), _find(request)))
+    return JSONResponse(_document(context_of(request), _find(request)))
 
 
 async def get_details(request: Request) -> Response:
     """GET a run with the addresses of its logs."""
-    parts, run = services(request), _find(request)
-    names = await parts.blobs.list_below(run.artifact())
-    logs = {name: parts.blobs.signed_url(run.artifact(name)) for name in names if name.startswith(LOG_FOLDERS)}
-    document = _document(parts, run)
+    context, run = context_of(request), _find(request)
+    names = await context.blobs.list_below(run.artifact())
+    logs = {name: context.blobs.signed_url(run.artifact(name)) for name in names if name.startswith(LOG_FOLDERS)}
+    document = _document(context, run)
     details = {
         "runId": run.id,
         "runUuid": document["runUuid"],
@@ -60,36 +62,36 @@ async def get_details(request: Request) -> Response:
 
 
 async def list_children(request: Request) -> Response:
-    """List the nodes of a pipeline's run."""
-    parts, run = services(request), _find(request)
-    return page(request, [_document(parts, child) for child in parts.runs.children(run.id)])
+    """List the node runs of a pipeline run."""
+    context, run = context_of(request), _find(request)
+    return page(request, [_document(context, child) for child in context.runs.children(run.id)])
 
 
 async def get_run_data(request: Request) -> Response:
-    """POST the id of a run and get it with its outputs."""
-    parts = services(request)
+    """POST a run id; return the run with its outputs."""
+    context = context_of(request)
     run_id = (await read_body(request)).get("runId")
-    run = parts.runs.get(str(run_id))
+    run = context.runs.get(str(run_id))
     if run is None:
         raise not_found(f"run {run_id}")
-    return JSONResponse({"runMetadata": _document(parts, run)})
+    return JSONResponse({"runMetadata": _document(context, run)})
 
 
 async def change_run(request: Request) -> Response:
-    """PATCH a run: its names, whether it is archived, and more tags and properties."""
-    parts, run = services(request), _find(request)
+    """PATCH a run: display name, description, archived, more tags and properties."""
+    context, run = context_of(request), _find(request)
     body = await read_body(request)
     changes: dict[str, Any] = {ours: body[theirs] for theirs, ours in FIELDS.items() if body.get(theirs) is not None}
     for field in MERGED_FIELDS:
         more = {name: str(value) for name, value in object_in(body, field).items() if value is not None}
         changes[field] = {**getattr(run, field), **more}
-    changed = parts.runs.change(run.id, **changes)
+    changed = context.runs.change(run.id, **changes)
     assert changed is not None  # noqa: S101 - found above
-    return JSONResponse(_document(parts, changed))
+    return JSONResponse(_document(context, changed))
 
 
 async def resolve_data(request: Request) -> Response:
-    """Say where the data of outputs is."""
+    """Return the location of data outputs."""
     outputs = await _outputs(request)
     return JSONResponse(
         {"values": {asset: {"uri": output["uri"], "type": DATA_TYPES[output["type"]]} for asset, output in outputs}}
@@ -97,7 +99,7 @@ async def resolve_data(request: Request) -> Response:
 
 
 async def resolve_models(request: Request) -> Response:
-    """Say where the models of outputs are."""
+    """Return the location of model outputs."""
     outputs = await _outputs(request)
     return JSONResponse(
         {"values": {asset: {"path": output["uri"], "type": DATA_TYPES[output["type"]]} for asset, output in outputs}}
@@ -105,8 +107,8 @@ async def resolve_models(request: Request) -> Response:
 
 
 async def _outputs(request: Request) -> list[tuple[str, Document]]:
-    """Find the outputs whose ids are asked for; ids that are nobody's are left out."""
-    runs = services(request).runs
+    """Return the outputs with the given ids; unknown ids are left out."""
+    runs = context_of(request).runs
     asked = (await read_body(request)).get("values")
     if not isinstance(asked, list):
         raise bad_request("'values' must be a list of ids.")
@@ -120,15 +122,15 @@ async def _outputs(request: Request) -> list[tuple[str, Document]]:
 
 
 def _find(request: Request) -> Run:
-    run = services(request).runs.get(request.path_params["run"])
+    run = context_of(request).runs.get(request.path_params["run"])
     if run is None:
         raise not_found(f"run {request.path_params['run']}")
     return run
 
 
-def _document(parts: Services, run: Run) -> Document:
-    """Write a run as the run history does."""
-    settings, resource = parts.settings, parts.store.get(parts.settings.workspace_id)
+def _document(context: Context, run: Run) -> Document:
+    """Return a run in the run history's form."""
+    settings, resource = context.settings, context.store.get(context.settings.workspace_id)
     assert resource is not None  # noqa: S101 - made at the start
     workspace = resource["properties"]["workspaceId"]
     api = f"https://{settings.location}.api.azureml.ms"
@@ -162,7 +164,7 @@ def _document(parts: Services, run: Run) -> Document:
         "error": {"error": run.error} if run.error and run.status == "Failed" else None,
         "cancelationReason": run.error["message"] if run.error and run.status == "Canceled" else None,
         "outputs": {
-            # In the words of the run history: clients that compare them with those of jobs find nothing.
+            # The run history's spelling, which differs from that of jobs.
             name: {"assetId": _asset_id(settings, workspace, run, name), "type": DATA_TYPES[output["type"]]}
             for name, output in run.outputs.items()
         },
@@ -191,14 +193,7 @@ history_routes: list[BaseRoute] = [
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
-    """The routes of the region's data plane, below the workspace of each service.
-
-    Args:
-        settings: The workspace.
-
-    Returns:
-        Routes for requests with a token.
-    """
+    """Return the routes of the data plane, for requests with a token."""
     workspace = settings.workspace_id
     return [
         Mount(f"/history/v1.0{workspace}", routes=history_routes),

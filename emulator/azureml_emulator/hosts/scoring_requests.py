@@ -1,4 +1,4 @@
-"""The scoring hosts: who may ask, which deployment answers, and how failures of the model are passed on."""
+"""The scoring hosts: authentication, traffic split, and errors of the model."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.durations import duration_seconds
-from azureml_emulator.hosts.identity import SCORING_AUDIENCES
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.scoring.mirroring import choose_mirror
 from azureml_emulator.store import Document
+from azureml_emulator.tokens import SCORING_AUDIENCES
 
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 MODEL_STATUS_HEADER = "ms-azureml-model-error-statuscode"
@@ -25,88 +25,85 @@ FORWARDED_HEADERS = ("content-type", "accept", "x-ms-client-request-id", "x-requ
 
 
 async def score(request: Request) -> Response:
-    """Pass a request on to a deployment."""
+    """Send a request to a deployment."""
     endpoint = _find_endpoint(request)
     if isinstance(endpoint, Response):
         return endpoint
-    # Only of who may ask, and before anything is chosen: the endpoint may go while a slow client is still sending.
+    # Read the body only of authorized clients, and look again after it: the endpoint may be gone by then.
     await request.body()
     endpoint = _find_endpoint(request)
     if isinstance(endpoint, Response):
         return endpoint
-    parts, endpoint_id = services(request), endpoint["id"]
-    aimed_at = request.headers.get(DEPLOYMENT_HEADER)
-    name = aimed_at or choose_deployment(endpoint["properties"]["traffic"])
+    context, endpoint_id = context_of(request), endpoint["id"]
+    requested = request.headers.get(DEPLOYMENT_HEADER)
+    name = requested or choose_deployment(endpoint["properties"]["traffic"])
     if name is None:
-        return _refusal(404, "no_traffic", "The endpoint has no deployment that gets traffic.")
-    deployment = parts.store.get(f"{endpoint_id}/deployments/{name}")
+        return _refusal(404, "no_traffic", "The endpoint has no deployment with traffic.")
+    deployment = context.store.get(f"{endpoint_id}/deployments/{name}")
     if deployment is None:
         return _refusal(404, "deployment_not_found", f"The endpoint has no deployment {name!r}.")
-    mirrored_to = None if aimed_at else choose_mirror(endpoint["properties"]["mirrorTraffic"])
-    if mirrored_to and (shadow := parts.store.get(f"{endpoint_id}/deployments/{mirrored_to}")):
-        parts.mirror.send(_ask_and_record(parts, request, endpoint, shadow))
-    return await _ask_and_record(parts, request, endpoint, deployment)
+    mirrored_to = None if requested else choose_mirror(endpoint["properties"]["mirrorTraffic"])
+    if mirrored_to and (shadow := context.store.get(f"{endpoint_id}/deployments/{mirrored_to}")):
+        context.mirror.send(_ask_and_record(context, request, endpoint, shadow))
+    return await _ask_and_record(context, request, endpoint, deployment)
 
 
 def _find_endpoint(request: Request) -> Document | Response:
-    """Find the endpoint that is asked, or the answer that needs none of its deployments."""
-    parts = services(request)
-    endpoint = parts.store.get(f"{parts.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}")
-    # An endpoint on Kubernetes is found at its cluster's host only, and the others at their own.
+    """Return the endpoint, or a response that needs none of its deployments."""
+    context = context_of(request)
+    endpoint = context.store.get(f"{context.settings.workspace_id}/onlineEndpoints/{request.path_params['endpoint']}")
+    # Endpoints on Kubernetes are served at their cluster's host only.
     if endpoint is None or urlsplit(endpoint["properties"]["scoringUri"] or "").hostname != request.url.hostname:
-        return _refusal(404, "not_found", "There is no such endpoint.")
+        return _refusal(404, "not_found", "The endpoint does not exist.")
     if request.path_params["path"] == "" and request.method == "GET":
         return PlainTextResponse("Healthy")
-    if not _may_ask(parts, endpoint, request.headers.get("authorization", "")):
+    if not _is_authorized(context, endpoint, request.headers.get("authorization", "")):
         return _refusal(401, "key_auth_access_denied", "Access denied.")
     return endpoint
 
 
 def choose_deployment(traffic: dict[str, int]) -> str | None:
-    """Choose who answers a request that names no deployment.
+    """Choose a deployment at random by its share; None if there is no traffic.
 
     Args:
         traffic: Percent by deployment.
-
-    Returns:
-        A deployment, at random by its share; None when there is no traffic.
     """
     if not any(traffic.values()):
         return None
     return random.choices(list(traffic), list(traffic.values()))[0]  # noqa: S311 - a load balancer's dice
 
 
-def _may_ask(parts: Services, endpoint: Document, authorization: str) -> bool:
+def _is_authorized(context: Context, endpoint: Document, authorization: str) -> bool:
     scheme, _, credential = authorization.partition(" ")
     if scheme.lower() != "bearer":
         return False
     properties = endpoint["properties"]
     if properties["authMode"] == "Key":
-        keys = parts.store.get_keys(endpoint["id"])
+        keys = context.store.get_keys(endpoint["id"])
         assert keys is not None  # noqa: S101 - made with the endpoint
         return any(secrets.compare_digest(credential.encode(), key.encode()) for key in (keys.primary, keys.secondary))
     audiences = SCORING_AUDIENCES if properties["authMode"] == "AADToken" else (properties["scoringUri"],)
-    return parts.tokens.is_valid(credential, audiences)
+    return context.tokens.is_valid(credential, audiences)
 
 
-async def _ask_and_record(parts: Services, request: Request, endpoint: Document, deployment: Document) -> Response:
-    """Ask a deployment; of managed endpoints Azure Monitor is told."""
+async def _ask_and_record(context: Context, request: Request, endpoint: Document, deployment: Document) -> Response:
+    """Ask a deployment; record requests of managed endpoints for Azure Monitor."""
     if endpoint["properties"]["compute"]:
-        return await _forward(parts, request, deployment, on_kubernetes=True)
+        return await _forward(context, request, deployment, on_kubernetes=True)
     started = time.perf_counter()
-    response = await _forward(parts, request, deployment, on_kubernetes=False)
+    response = await _forward(context, request, deployment, on_kubernetes=False)
     answered = DEPLOYMENT_HEADER in response.headers
     model_status = int(response.headers.get(MODEL_STATUS_HEADER, response.status_code)) if answered else None
     seconds = time.perf_counter() - started
-    parts.metrics.record(endpoint["id"], deployment["name"], response.status_code, model_status, seconds)
+    context.metrics.record(endpoint["id"], deployment["name"], response.status_code, model_status, seconds)
     return response
 
 
-async def _forward(parts: Services, request: Request, deployment: Document, *, on_kubernetes: bool) -> Response:
+async def _forward(context: Context, request: Request, deployment: Document, *, on_kubernetes: bool) -> Response:
     seconds = duration_seconds(deployment["properties"]["requestSettings"]["requestTimeout"])
     try:
         async with asyncio.timeout(seconds):
-            answer = await _ask(parts, request, deployment, seconds)
+            answer = await _ask(context, request, deployment, seconds)
     except (TimeoutError, httpx.TimeoutException):
         status = 504 if on_kubernetes else 408
         return _refusal(status, "request_timeout", "The model took longer than the deployment's requestTimeout.")
@@ -120,21 +117,21 @@ async def _forward(parts: Services, request: Request, deployment: Document, *, o
     if answer.is_success:
         return Response(answer.content, answer.status_code, headers)
     if on_kubernetes:
-        # The cluster's router passes on what the model says; a crash in run() is a bad gateway.
+        # The cluster's router passes the model's status on; a crash in run() is a 502.
         return Response(answer.content, 502 if answer.status_code == 500 else answer.status_code, headers)
-    # What is not a success of the model is a failed dependency of a managed endpoint.
+    # Managed endpoints answer 424 (failed dependency) for errors of the model.
     headers[MODEL_STATUS_HEADER] = str(answer.status_code)
     headers["ms-azureml-model-error-reason"] = "model_error"
     return Response(answer.content, 424, headers)
 
 
-async def _ask(parts: Services, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:
-    """Let a deployment's container answer, or what was ordered in its place; None if there is no container."""
+async def _ask(context: Context, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:
+    """Return the container's response or a forced one; None if no server is up."""
     content = await request.body()
-    with parts.servers.asking(deployment["id"]) as server:
+    with context.servers.in_use(deployment["id"]) as server:
         if server is None:
             return None
-        behaviour = parts.behaviours.next(request.path_params["endpoint"], deployment["name"])
+        behaviour = context.behaviours.next(request.path_params["endpoint"], deployment["name"])
         if behaviour:
             await asyncio.sleep(behaviour.delay_seconds)
             if behaviour.status is not None:

@@ -1,1 +1,1 @@
-"""Jobs that really run: commands as processes in their environments, pipelines of them, and their history."""
+"""Jobs: commands, pipelines and their runs."""

@@ -1,4 +1,4 @@
-"""Running one command: its environment, code and inputs, a process, its log and its outputs."""
+"""Run one command: environment, code and inputs, process, log and outputs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.jobs import delivery
-from azureml_emulator.jobs.context import JobContext, find_asset
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.environments import find_python
 from azureml_emulator.jobs.expressions import render_command
-from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, shipped
+from azureml_emulator.jobs.job_context import JobContext
+from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, uploading_log
 from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import CommandSpec
 from azureml_emulator.machine import processes
 from azureml_emulator.machine.processes import ChildProcess
-from azureml_emulator.scoring import integrity
+from azureml_emulator.storage import asset_integrity
 
 LOG_TAIL_LINES = 20
 SHELL = shutil.which("bash") or "/bin/bash"
 ARTIFACT_FOLDERS = ("outputs", "logs")
-"""What a command writes into these folders of its working directory is kept with its logs."""
+"""Folders of the working directory that are stored with the logs."""
 
 
 class TimedOut(Exception):  # noqa: N818 - a run that is cancelled, no fault
@@ -34,31 +35,31 @@ class TimedOut(Exception):  # noqa: N818 - a run that is cancelled, no fault
 async def run_command(
     context: JobContext, run: Run, spec: CommandSpec, environment: Mapping[str, str], folder: Path
 ) -> None:
-    """Run a command to its end; its run's status and outputs say how far it is.
+    """Run a command to its end; report progress in its run.
 
     Args:
-        context: The emulator.
-        run: Its run.
+        context: The parts of the emulator to use.
+        run: The command's run.
         spec: What to run.
         environment: The environment variables of every job.
-        folder: An empty folder for what it needs, whose path a shell takes as one word.
+        folder: An empty folder, whose path is one word for a shell.
 
     Raises:
-        ArmError: If it cannot be run, or fails.
-        TimedOut: If it takes too long.
+        ArmError: If it cannot run, or fails.
+        TimedOut: If it exceeds its timeout.
     """
     context.runs.advance(run.id, Status.PREPARING)
     python = await _find_python(context, run, spec.environment)
     code = folder / "code"
     if spec.code:
         asset = find_asset(context.store, spec.code, "codes")
-        code = await integrity.fetch(context.store, context.blobs, asset, asset["properties"]["codeUri"], code)
+        code = await asset_integrity.fetch(context.store, context.blobs, asset, asset["properties"]["codeUri"], code)
     code.mkdir(parents=True, exist_ok=True)
     inputs = await delivery.deliver_inputs(context, spec.inputs, folder / "inputs")
     outputs = delivery.prepare_outputs(context, run, spec.outputs, folder / "outputs")
     values = {f"inputs.{name}": value for name, value in inputs.items()}
     values |= {f"outputs.{name}": str(path) for name, path in outputs.items()}
-    # A script, because everybody can see a process's arguments.
+    # A script, because all users can see a process's arguments.
     script = folder / "command.sh"
     script.write_text(render_command(spec.command, values))
     variables = {
@@ -68,22 +69,22 @@ async def run_command(
         "PYTHONUNBUFFERED": "1",
         **environment,
         **{f"AZURE_ML_{_environment_name(name)}": value for name, value in values.items()},
-        # As azure-ai-ml's CommandJob documents it, and as Microsoft's own components read their values.
+        # As azure-ai-ml's CommandJob documents, and as Microsoft's components read their values.
         **{f"AZUREML_PARAMETER_{name}": inputs[name] for name, value in spec.inputs.items() if isinstance(value, str)},
         **spec.variables,
     }
     context.runs.advance(run.id, Status.STARTING)
     log = folder / "std_log.txt"
     try:
-        async with shipped(context.blobs, log, run.artifact(STD_LOG)):
-            code_of_exit = await _run_script(context, run, script, log, variables, code, spec.timeout)
+        async with uploading_log(context.blobs, log, run.artifact(STD_LOG)):
+            exit_code = await _run_script(context, run, script, log, variables, code, spec.timeout)
     finally:
         await _keep_artifacts(context, run, code)
-    if code_of_exit != 0:
+    if exit_code != 0:
         raise ArmError(
             400,
             "UserError",
-            f"Execution failed. User process '{SHELL}' exited with status code {code_of_exit}. Please check log file"
+            f"Execution failed. User process '{SHELL}' exited with status code {exit_code}. Please check log file"
             f" '{STD_LOG}' for error details. Error: {processes.log_tail(log, LOG_TAIL_LINES)}",
         )
     context.runs.advance(run.id, Status.FINALIZING)
@@ -94,7 +95,7 @@ async def _find_python(context: JobContext, run: Run, environment_id: str) -> Pa
     try:
         return await find_python(context.store, context.settings.environment_pythons, environment_id)
     except ArmError as error:
-        # Where clients look for the output of an image build.
+        # Clients look here for the log of an image build.
         await context.blobs.append(run.artifact(IMAGE_LOG), f"{error.message}\n".encode())
         raise
 
@@ -110,7 +111,7 @@ async def _run_script(
 ) -> int:
     try:
         process = await ChildProcess.start([SHELL, script], log=log, env=variables, cwd=code)
-    except OSError as error:  # a value that is too long for an environment variable
+    except OSError as error:  # a value too long for an environment variable
         raise ArmError(400, "UserError", f"The command cannot be started: {error.strerror}.") from None
     context.runs.advance(run.id, Status.RUNNING)
     try:

@@ -1,26 +1,23 @@
-"""Where jobs run. All run on this machine; the compute they name has to be there all the same."""
+"""Computes of jobs: all jobs run on this machine, but their compute must exist."""
 
 from __future__ import annotations
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.store import Store
 
 SERVERLESS = "serverless"
 
 
 def check_compute(store: Store, workspace_id: str, compute: object) -> str | None:
-    """Check that a job's compute is there.
+    """Return the name of a job's compute; None for serverless.
 
     Args:
-        store: Where the computes are.
+        store: Holds the computes.
         workspace_id: ARM id of their workspace.
-        compute: The compute's ARM id or name; nothing or `serverless` is what Azure ML finds by itself.
-
-    Returns:
-        The compute's name, or None for serverless.
+        compute: The compute's ARM id or name; nothing or `serverless` for serverless.
 
     Raises:
-        ArmError: 400, if it is not there.
+        ArmError: 400, if it does not exist.
     """
     name = str(compute or SERVERLESS).removeprefix("azureml:").rsplit("/", 1)[-1]
     if name.lower() == SERVERLESS:

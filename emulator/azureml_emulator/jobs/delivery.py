@@ -1,4 +1,4 @@
-"""Bringing a job's inputs to it, and its outputs to the blob store."""
+"""Copy a job's inputs to it, and its outputs to the blob store."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import ArmError, bad_request
-from azureml_emulator.jobs.context import JobContext, find_asset
+from azureml_emulator.arm.errors import ArmError, bad_request
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.expressions import substitute
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runs import Run
 from azureml_emulator.jobs.specs import DATA_TYPES, Data, Value
-from azureml_emulator.scoring import integrity
+from azureml_emulator.storage import asset_integrity
 from azureml_emulator.storage.blobs import BLOB_STORE
 from azureml_emulator.store import Document
 
@@ -19,28 +20,25 @@ DEFAULT_PLACE = "azureml://datastores/${{default_datastore}}/paths/azureml/${{na
 FILE = "uri_file"
 FOLDERS = ("uri_folder", "mltable")
 DIRECT = ("Direct", "EvalMount")
-"""The modes in which a command gets the URI itself."""
+"""Modes in which a command gets the URI itself."""
 
 
 def locate_input(context: JobContext, uri: str) -> str:
-    """Find where an input really is.
+    """Resolve an input to a URI in the blob store.
 
     Args:
-        context: The emulator.
+        context: The parts of the emulator to use.
         uri: A URI, the id of a data asset or model, or an output of another job: `azureml://jobs/NAME/outputs/OUTPUT`.
 
-    Returns:
-        A URI in the blob store.
-
     Raises:
-        ArmError: 400, if it leads nowhere.
+        ArmError: 400, if it does not exist.
     """
     if asset := _asset_of(context, uri):
         uri = asset["properties"].get("dataUri") or asset["properties"]["modelUri"]
     if of_job := re.fullmatch(r"azureml://(?:.+/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths)?(/.*)?", uri):
         run = context.runs.get(of_job[1])
         if run is None or of_job[2] not in {**run.outputs, "artifacts": None}:
-            raise bad_request(f"There is no output {of_job[2]!r} of a job {of_job[1]!r}.")
+            raise bad_request(f"The output {of_job[2]!r} of job {of_job[1]!r} does not exist.")
         place = run.artifact() if of_job[2] == "artifacts" else run.outputs[of_job[2]]["uri"]
         return f"{place.rstrip('/')}{of_job[3] or ''}"
     context.blobs.locate(uri)
@@ -52,18 +50,13 @@ def _asset_of(context: JobContext, uri: str) -> Document | None:
 
 
 async def deliver_inputs(context: JobContext, inputs: Mapping[str, Value], folder: Path) -> dict[str, str]:
-    """Copy the inputs that are data, unless the command wants their URIs.
-
-    Args:
-        context: The emulator.
-        inputs: Values by name.
-        folder: Gets a folder for each copy.
+    """Copy data inputs to a folder each, unless the command wants their URIs.
 
     Returns:
-        What the command finds in the place of each input: the literal, the copy's path, or the URI.
+        What the command gets for each input: the literal, the copy's path, or the URI.
 
     Raises:
-        ArmError: If something is not there.
+        ArmError: If an input does not exist.
     """
     return {name: await _deliver(context, value, folder / name) for name, value in inputs.items()}
 
@@ -74,17 +67,17 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
     uri = locate_input(context, value.uri or "")
     if value.mode in DIRECT:
         return uri
-    # Nothing of the URI is in a folder's path, as on the service's computes: the path becomes a part of the command.
-    # A model keeps its name, by which scoring scripts find it.
+    # As on the service a folder's path has nothing of the URI, because it becomes part of the command.
+    # A model keeps its name: scoring scripts look for it.
     target = folder / f"INPUT_{folder.name}"
     try:
         if asset := _asset_of(context, value.uri or ""):
-            # A model may be a program: many kinds are unpickled.
-            copied = await integrity.fetch(context.store, context.blobs, asset, uri, folder / "copied")
+            # Models can contain code: many kinds are unpickled.
+            copied = await asset_integrity.fetch(context.store, context.blobs, asset, uri, folder / "copied")
         else:
             copied = await context.blobs.download(uri, folder / "copied")
     except ArmError as error:
-        # A folder that a node left empty: in a blob store it is not there at all.
+        # An empty folder of another node: the blob store has no folders.
         if error.status != 404 or not value.of_node:
             raise
         target.mkdir(parents=True, exist_ok=True)
@@ -93,23 +86,16 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
 
 
 def prepare_outputs(context: JobContext, run: Run, outputs: Mapping[str, Data], folder: Path) -> dict[str, Path]:
-    """Make the places where a command writes its outputs.
+    """Create the folders for a command's outputs; return the path of each output.
 
-    Args:
-        context: The emulator.
-        run: The command's run.
-        outputs: Its outputs by name.
-        folder: Gets them.
-
-    Returns:
-        The path of each: a folder, or a file that the command has to make.
+    A path is a folder, or a file that the command has to write.
 
     Raises:
-        ArmError: 400, if an output shall go to a place that is not in the blob store.
+        ArmError: 400, if an output's URI is not in the blob store.
     """
     paths = {}
     for name, output in outputs.items():
-        context.blobs.locate(place_of(run, name, output))
+        context.blobs.locate(output_uri(run, name, output))
         path = folder / name
         (path.parent if is_file(output) else path).mkdir(parents=True, exist_ok=True)
         paths[name] = path
@@ -119,46 +105,32 @@ def prepare_outputs(context: JobContext, run: Run, outputs: Mapping[str, Data], 
 async def collect_outputs(
     context: JobContext, run: Run, outputs: Mapping[str, Data], paths: Mapping[str, Path]
 ) -> dict[str, dict[str, str]]:
-    """Copy what a command wrote into the blob store.
-
-    Args:
-        context: The emulator.
-        run: The command's run.
-        outputs: Its outputs by name.
-        paths: Where it wrote them.
+    """Copy a command's outputs into the blob store.
 
     Returns:
-        The `uri` and `type` of each that is there.
+        The `uri` and `type` of each output that exists.
     """
     collected = {}
     for name, output in outputs.items():
-        uri = place_of(run, name, output)
+        uri = output_uri(run, name, output)
         if paths[name].exists():
             await context.blobs.upload(paths[name], uri)
             collected[name] = {"uri": uri, "type": output.type}
     return {name: output for name, output in collected.items() if output["type"] in DATA_TYPES}
 
 
-def place_of(run: Run, name: str, output: Data) -> str:
-    """Say where an output goes.
-
-    Args:
-        run: The run that makes it.
-        name: Its name.
-        output: What was asked for.
-
-    Returns:
-        A URI in the blob store.
+def output_uri(run: Run, name: str, output: Data) -> str:
+    """Return the URI where an output of a run goes.
 
     Raises:
-        ArmError: 400, if the place that was asked for has an unknown expression.
+        ArmError: 400, if the requested path has an unknown expression.
     """
     known = {"name": run.id, "output_name": name, "default_datastore": BLOB_STORE}
 
     def find(expression: str) -> str:
         if expression not in known:
             raise bad_request(
-                f"The path of the output {name!r} has ${{{{{expression}}}}}: known are {', '.join(known)}."
+                f"The path of the output {name!r} has an unknown ${{{{{expression}}}}}; known are {', '.join(known)}."
             )
         return known[expression]
 
@@ -167,5 +139,5 @@ def place_of(run: Run, name: str, output: Data) -> str:
 
 
 def is_file(output: Data) -> bool:
-    """Say whether an output is one file: `uri_file`, or the file with the value of a control output."""
+    """Return whether an output is one file: `uri_file` or a control output."""
     return output.type == FILE or output.type not in DATA_TYPES

@@ -1,34 +1,31 @@
-"""Which Python runs a job: one that stands in for an image, or one built from a conda file."""
+"""The Python of a job: a local interpreter given for it, or one built from conda."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.scoring import environments
 from azureml_emulator.store import Document, Store
 
 
-async def find_python(store: Store, stand_ins: Mapping[str, Path], environment_id: str) -> Path:
+async def find_python(store: Store, local_pythons: Mapping[str, Path], environment_id: str) -> Path:
     """Find or build the interpreter of an environment.
 
     Args:
-        store: Where the environment is.
-        stand_ins: Interpreters of this machine by the name of the environment (`name` or `name:version`) or image (with
-            or without its tag or digest) that they stand in for.
+        store: Holds the environment.
+        local_pythons: Local interpreters by the name of the environment (`name` or `name:version`) or image (with or
+            without its tag or digest) that they replace.
         environment_id: The environment's ARM id.
 
-    Returns:
-        The interpreter.
-
     Raises:
-        ArmError: ImageBuildFailure, if it is an image nobody stands in for, or cannot be built.
+        ArmError: ImageBuildFailure, if it is an image without a local interpreter, or cannot be built.
     """
     environment = find_asset(store, environment_id, "environments")
     for name in _names(environment):
-        if name in stand_ins:
-            return stand_ins[name]
+        if name in local_pythons:
+            return local_pythons[name]
     properties = environment["properties"]
     if not properties.get("condaFile"):
         name, version = environment["id"].split("/")[-3::2]
@@ -43,7 +40,7 @@ async def find_python(store: Store, stand_ins: Mapping[str, Path], environment_i
 
 
 def _names(environment: Document) -> list[str]:
-    """List the names an environment may be known by, the most precise first."""
+    """List the names of an environment, the most specific first."""
     name, version = environment["id"].split("/")[-3::2]
     image = environment["properties"].get("image") or ""
     untagged = image.partition("@")[0]

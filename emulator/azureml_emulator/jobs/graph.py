@@ -1,4 +1,4 @@
-"""From a pipeline job to its graph: nodes, what each waits for, and the conditions that choose between them."""
+"""Read the graph of a pipeline job: nodes, dependencies and conditions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
-from azureml_emulator.control_plane.arm import bad_request, not_emulated, object_in
-from azureml_emulator.jobs.context import find_asset
+from azureml_emulator.arm.errors import bad_request, not_emulated
+from azureml_emulator.arm.resources import object_in
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.expressions import EXPRESSION, expressions_in, substitute
 from azureml_emulator.jobs.specs import (
     CommandSpec,
@@ -29,20 +30,20 @@ NODE = re.compile(r"parent\.jobs\.([\w-]+)")
 
 @dataclass(frozen=True)
 class Node:
-    """A command or a pipeline in a pipeline.
+    """A command or pipeline in a pipeline.
 
     Attributes:
         name: Its name in the pipeline.
-        display_name: What people see.
+        display_name: Its display name.
         component: The `componentSpec` of its component.
-        inputs: What its inputs are bound to, by name: expressions, literals or data.
-        outputs: Where its outputs go, by name; their `uri` may be an expression of the pipeline's output.
-        promoted: The pipeline's outputs that its outputs are, by the names of its own.
-        compute: Where it shall run, as the client wrote it.
-        settings: The node as the client wrote it.
-        gates: The conditions that choose it, by name, and the result each has to have.
-        waits_for: The nodes and conditions that end before it begins.
-        graph: What is in it, if it is a pipeline.
+        inputs: Its inputs by name: expressions, literals or data.
+        outputs: Its outputs by name; their `uri` can be an expression of the pipeline's output.
+        promoted: The pipeline's outputs that its outputs are, by its own names.
+        compute: The compute, as the client wrote it.
+        settings: The node, as the client wrote it.
+        gates: The result that each condition must have for it to run.
+        waits_for: The nodes and conditions that must end first.
+        graph: Its own graph, if it is a pipeline.
     """
 
     name: str
@@ -64,8 +65,8 @@ class Condition:
 
     Attributes:
         name: Its name in the pipeline.
-        expression: What decides: a literal, a pipeline's input or a node's control output.
-        waits_for: The node whose output decides.
+        expression: A literal, a pipeline input or a node's control output.
+        waits_for: The node whose output it uses.
     """
 
     name: str
@@ -75,35 +76,27 @@ class Condition:
 
 @dataclass(frozen=True)
 class Graph:
-    """What is in a pipeline.
-
-    Attributes:
-        nodes: Its nodes by name.
-        conditions: Its conditions by name.
-    """
+    """The nodes and conditions of a pipeline, by name."""
 
     nodes: Mapping[str, Node]
     conditions: Mapping[str, Condition]
 
     @property
     def items(self) -> tuple[Node | Condition, ...]:
-        """All that has its turn when the pipeline runs."""
+        """All nodes and conditions."""
         return *self.nodes.values(), *self.conditions.values()
 
 
 def read_graph(store: Store, jobs: Document, outputs: Mapping[str, object]) -> Graph:
-    """Read the nodes of a pipeline job or pipeline component.
+    """Read the nodes of a pipeline job or component.
 
     Args:
-        store: Where the components are.
-        jobs: The nodes as the client wrote them.
-        outputs: The pipeline's outputs; only their names count.
-
-    Returns:
-        The graph.
+        store: Holds the components.
+        jobs: The nodes, as the client wrote them.
+        outputs: The pipeline's outputs, by name.
 
     Raises:
-        ArmError: 400 or 501, if it cannot be run: an unknown component, a binding to nothing, a circle ...
+        ArmError: 400 or 501, for an unknown component, an invalid binding, a cycle ...
     """
     if not jobs:
         raise bad_request("The pipeline has no jobs.")
@@ -124,21 +117,12 @@ def read_graph(store: Store, jobs: Document, outputs: Mapping[str, object]) -> G
     try:
         TopologicalSorter({item.name: item.waits_for for item in graph.items}).prepare()
     except CycleError as error:
-        raise bad_request(f"The pipeline's jobs wait for each other in a circle: {', '.join(error.args[1])}.") from None
+        raise bad_request(f"The pipeline's jobs have a dependency cycle: {', '.join(error.args[1])}.") from None
     return graph
 
 
 def command_spec(node: Node, inputs: Mapping[str, Value], outputs: Mapping[str, Data]) -> CommandSpec:
-    """Say what a node that is a command has to run.
-
-    Args:
-        node: The node.
-        inputs: The values of its inputs.
-        outputs: Where its outputs go.
-
-    Returns:
-        What to run.
-    """
+    """Return what a command node runs."""
     return CommandSpec(
         command=node.component["command"],
         environment=node.component["environment"],
@@ -154,22 +138,19 @@ def command_spec(node: Node, inputs: Mapping[str, Value], outputs: Mapping[str, 
 
 
 def complete_inputs(name: str, component: Document, given: Mapping[str, Value]) -> dict[str, Value]:
-    """Add the defaults of a component's inputs.
+    """Add the defaults of a component's inputs; optional ones can stay missing.
 
     Args:
         name: The node or job, for errors.
         component: The `componentSpec`.
-        given: The values that were given.
-
-    Returns:
-        The values; an optional input without one is missing.
+        given: The given values.
 
     Raises:
-        ArmError: 400, if one is unknown or missing.
+        ArmError: 400, if an input is unknown or missing.
     """
     declared = object_in(component, "inputs")
     if unknown := set(given) - set(declared):
-        raise bad_request(f"{name!r} is given an input that its component does not have: {min(unknown)!r}.")
+        raise bad_request(f"{name!r} sets an unknown input of its component: {min(unknown)!r}.")
     values = dict(given)
     for input_name, declaration in declared.items():
         if input_name in values:
@@ -177,7 +158,7 @@ def complete_inputs(name: str, component: Document, given: Mapping[str, Value]) 
         if declaration.get("default") is not None:
             values[input_name] = str(declaration["default"])
         elif not _is_true(declaration.get("optional")):
-            raise bad_request(f"{name!r} is not given the input {input_name!r} of its component.")
+            raise bad_request(f"{name!r} does not set the required input {input_name!r} of its component.")
     return values
 
 
@@ -205,7 +186,7 @@ def _read_conditions(jobs: Document) -> tuple[dict[str, Condition], dict[str, di
 def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, bool]) -> Node:
     kind = settings.get("type") or "command"
     if kind not in ("command", "pipeline"):
-        raise not_emulated(f"a pipeline's job of type {kind!r}, which {name!r} is: only command, pipeline and if_else")
+        raise not_emulated(f"type {kind!r} of the pipeline's job {name!r}; only command, pipeline and if_else")
     reference = settings.get("componentId")
     if not isinstance(reference, str):
         raise bad_request(f"The job {name!r} of the pipeline has no 'componentId'.")
@@ -216,7 +197,7 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
     complete_inputs(name, component, bound)
     outputs, promoted = _read_outputs(name, component, object_in(settings, "outputs"))
     if kind == "command":
-        # What would otherwise be found out when the pipeline runs.
+        # Otherwise these errors would show only when the pipeline runs.
         find_asset(store, component["environment"], "environments")
         if component.get("code"):
             find_asset(store, component["code"], "codes")
@@ -240,17 +221,10 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
 
 
 def read_component_graph(store: Store, component: Document) -> Graph:
-    """Read the nodes of a pipeline component.
-
-    Args:
-        store: Where the components are.
-        component: Its `componentSpec`.
-
-    Returns:
-        The graph.
+    """Read the nodes of a pipeline component from its `componentSpec`.
 
     Raises:
-        ArmError: 400 or 501, if it cannot be run.
+        ArmError: 400 or 501, if it cannot run.
     """
     return read_graph(store, object_in(component, "jobs"), object_in(component, "outputs"))
 
@@ -258,7 +232,7 @@ def read_component_graph(store: Store, component: Document) -> Graph:
 def _read_outputs(name: str, component: Document, given: Document) -> tuple[dict[str, Data], dict[str, str]]:
     declared = object_in(component, "outputs")
     if unknown := set(given) - set(declared):
-        raise bad_request(f"{name!r} is given an output that its component does not have: {min(unknown)!r}.")
+        raise bad_request(f"{name!r} sets an unknown output of its component: {min(unknown)!r}.")
     outputs, promoted = {}, {}
     for output_name, declaration in declared.items():
         settings = object_in(given, output_name)
@@ -285,7 +259,7 @@ def _check_expressions(name: str, text: str, nodes: Mapping[str, Node]) -> None:
         of_node = NODE_OUTPUT.fullmatch(expression)
         known = of_node[2] in nodes[of_node[1]].outputs if of_node else BOUND_INPUT.fullmatch(expression)
         if not known:
-            raise bad_request(f"{name!r} refers to ${{{{{expression}}}}}, which is nothing in the pipeline.")
+            raise bad_request(f"{name!r} refers to ${{{{{expression}}}}}, which the pipeline does not have.")
 
 
 def _nodes_in(text: str) -> set[str]:
@@ -295,19 +269,16 @@ def _nodes_in(text: str) -> set[str]:
 def resolve(
     text: str, inputs: Mapping[str, Value], outputs: Mapping[str, Mapping[str, Value]], *, where: str
 ) -> Value | None:
-    """Find the value of an input that is bound to something.
+    """Resolve the binding of an input; None for a missing optional input.
 
     Args:
         text: A literal, a single expression, or expressions within a text.
         inputs: The values of the pipeline's inputs.
-        outputs: The values of the outputs of the nodes that have ended, by node and name.
+        outputs: The outputs of ended nodes, by node and name.
         where: Who needs it, for errors.
 
-    Returns:
-        The value; None, if it is bound to an optional input that was not given.
-
     Raises:
-        ArmError: 400, if an output is not there, or data is put into a text.
+        ArmError: 400, if an output does not exist, or data is used in a text.
     """
 
     def find(expression: str) -> Value | None:
@@ -315,13 +286,13 @@ def resolve(
             return inputs.get(of_pipeline[1])
         of_node = NODE_OUTPUT.fullmatch(expression)
         if of_node is None or of_node[2] not in outputs.get(of_node[1], {}):
-            raise bad_request(f"{where} needs ${{{{{expression}}}}}, which its job did not make.")
+            raise bad_request(f"{where} needs ${{{{{expression}}}}}, which its job did not write.")
         return outputs[of_node[1]][of_node[2]]
 
     def find_text(expression: str) -> str:
         value = find(expression)
         if isinstance(value, Data):
-            raise bad_request(f"{where} has ${{{{{expression}}}}} in a text, and it is data.")
+            raise bad_request(f"{where} has ${{{{{expression}}}}} within a text, but it is data.")
         return value or ""
 
     whole = EXPRESSION.fullmatch(text.strip())
@@ -329,13 +300,7 @@ def resolve(
 
 
 def is_true(value: object) -> bool:
-    """Read a condition's value.
-
-    Args:
-        value: A control output or an input, such as `True` or `false`.
-
-    Returns:
-        Whether it is true.
+    """Read the value of a condition, such as `True` or `false`.
 
     Raises:
         ArmError: 400, if it is neither true nor false.

@@ -18,13 +18,13 @@ LOG_FOLDERS = ("user_logs/", "logs/azureml/", "azureml-logs/")
 
 
 @asynccontextmanager
-async def shipped(blobs: Blobs, log: Path, uri: str) -> AsyncIterator[None]:
-    """Copy a growing file into the blob store for the time of the block, and what is left at its end.
+async def uploading_log(blobs: Blobs, log: Path, uri: str) -> AsyncIterator[None]:
+    """Copy a growing file into the blob store during the block.
 
     Args:
         blobs: The blob store.
-        log: The file; it may not be there yet.
-        uri: Where the copy goes.
+        log: The file; it need not exist yet.
+        uri: Location of the copy.
     """
     position = blocks = 0
     ended = asyncio.Event()
@@ -44,7 +44,7 @@ async def shipped(blobs: Blobs, log: Path, uri: str) -> AsyncIterator[None]:
     async def ship_until_the_end() -> None:
         while not ended.is_set():
             await ship()
-            # A blob has 50,000 blocks: a log of many days must not use them up.
+            # A blob has at most 50,000 blocks: write long logs less often.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), SHIP_SECONDS + blocks / 2000)
         await ship()

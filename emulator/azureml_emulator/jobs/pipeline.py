@@ -1,4 +1,4 @@
-"""Running a pipeline: its nodes as soon as what they wait for has ended, and as many at once as there are slots."""
+"""Run a pipeline: each node once its dependencies have ended."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import ArmError, bad_request, now, object_in
+from azureml_emulator.arm.errors import ArmError, bad_request
+from azureml_emulator.arm.resources import now, object_in
+from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
-from azureml_emulator.jobs.context import JobContext, find_asset
-from azureml_emulator.jobs.delivery import place_of
+from azureml_emulator.jobs.delivery import output_uri
 from azureml_emulator.jobs.graph import (
     Condition,
     Graph,
@@ -27,32 +28,33 @@ from azureml_emulator.jobs.graph import (
     read_graph,
     resolve,
 )
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.logs import PIPELINE_LOG
 from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import DATA_TYPES, CommandSpec, Data, Value, read_inputs, read_output
 from azureml_emulator.store import Document, Store
 
 CONTROL_OUTPUTS = "azureml.pipeline.control"
-"""The run property in which a run writes the values of its control outputs, as JSON."""
+"""The run property with the values of control outputs, as JSON."""
 
 RunCommand = Callable[[Run, CommandSpec], Awaitable[None]]
-"""Runs a command to its end; a failure is the run's status."""
+"""Runs a command to its end; a failure shows in the run's status."""
 
 
 class Outcome(Enum):
-    """How it went with a node or a condition."""
+    """The outcome of a node or condition."""
 
     COMPLETED = auto()
     FAILED = auto()
-    LEFT_OUT = auto()
+    SKIPPED = auto()
 
 
 @dataclass(frozen=True)
 class PipelineSpec:
-    """A pipeline with all that it needs.
+    """What a pipeline job runs.
 
     Attributes:
-        graph: What is in it.
+        graph: Its nodes and conditions.
         inputs: The values of its inputs.
         outputs: Where its outputs go.
         compute: The default compute of its nodes.
@@ -67,17 +69,10 @@ class PipelineSpec:
 
 
 def read_pipeline_job(store: Store, properties: Document) -> PipelineSpec:
-    """Read a pipeline job.
-
-    Args:
-        store: Where its components are.
-        properties: The `properties` of a job resource.
-
-    Returns:
-        What to run.
+    """Read a pipeline job from its `properties`.
 
     Raises:
-        ArmError: 400 or 501, if it cannot be run.
+        ArmError: 400 or 501, if it cannot run.
     """
     inputs: Mapping[str, Value] = read_inputs(object_in(properties, "inputs"))
     outputs = {name: read_output(name, output) for name, output in object_in(properties, "outputs").items()}
@@ -90,19 +85,13 @@ def read_pipeline_job(store: Store, properties: Document) -> PipelineSpec:
     else:
         graph = read_graph(store, object_in(properties, "jobs"), outputs)
     compute = settings.get("default_compute") or properties.get("computeId")
-    # As the service does when nothing is said.
+    # The service's default.
     continues = settings.get("continue_on_step_failure") is not False
     return PipelineSpec(graph, inputs, outputs, None if compute is None else str(compute), continues)
 
 
 async def run_pipeline(context: JobContext, run: Run, spec: PipelineSpec, run_command: RunCommand) -> None:
-    """Run a pipeline to its end.
-
-    Args:
-        context: The emulator.
-        run: Its run.
-        spec: What to run.
-        run_command: Runs its commands.
+    """Run a pipeline to its end; `run_command` runs its commands.
 
     Raises:
         ArmError: If one of its nodes fails.
@@ -144,11 +133,15 @@ class _Pipeline:
                 f" details and logs, please go to the job detail page and check the child jobs. {self._first_error()}",
             )
         runs.advance(self._run.id, Status.FINALIZING)
-        runs.change(self._run.id, outputs=self._collected())
+        runs.change(self._run.id, outputs=self._pipeline_outputs())
         await self._log("Completed")
 
     async def _wait(self) -> list[str]:
-        """Wait for all nodes, or for the first failure if that ends the pipeline; return the names of the failed."""
+        """Wait for all nodes, or for the failure that ends the pipeline.
+
+        Returns:
+            The names of the failed nodes.
+        """
         waiting = set(self._tasks.values())
         while waiting:
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -178,31 +171,31 @@ class _Pipeline:
         )
 
     async def _work(self, item: Node | Condition) -> Outcome:
-        """Wait for what comes before, and do it."""
+        """Wait for the dependencies of a node or condition, then run it."""
         if item.waits_for:
             await asyncio.wait([self._tasks[name] for name in item.waits_for])
         outcomes = {self._tasks[name].result() for name in item.waits_for}
         if outcomes - {Outcome.COMPLETED}:
-            return self._leave_out(item)
+            return self._skip(item)
         if isinstance(item, Condition):
             return await self._decide(item)
         if any(self._results[gate] is not wanted for gate, wanted in item.gates.items()):
-            await self._log(f"{item.name} is not chosen by its condition")
-            return self._leave_out(item)
+            await self._log(f"{item.name} is skipped by its condition")
+            return self._skip(item)
         return await self._run_node(item)
 
-    def _leave_out(self, item: Node | Condition) -> Outcome:
-        """A node that never begins has no run."""
+    def _skip(self, item: Node | Condition) -> Outcome:
+        """Delete the run of a node that never starts."""
         if isinstance(item, Node):
             self._context.runs.delete_tree(self._runs[item.name].id)
-        return Outcome.LEFT_OUT
+        return Outcome.SKIPPED
 
     async def _decide(self, condition: Condition) -> Outcome:
         try:
             value = resolve(condition.expression, self._spec.inputs, self._outputs, where=condition.name)
             self._results[condition.name] = is_true(value)
         except ArmError as error:
-            await self._log(f"{condition.name} cannot be decided: {error.message}")
+            await self._log(f"{condition.name} cannot be evaluated: {error.message}")
             return Outcome.FAILED
         await self._log(f"{condition.name} is {self._results[condition.name]}")
         return Outcome.COMPLETED
@@ -221,7 +214,7 @@ class _Pipeline:
                 await self._run_command(run, command_spec(node, inputs, outputs))
             ended = self._context.runs.get(run.id)
             if ended is not None and ended.status is Status.COMPLETED:
-                self._outputs[node.name] = await self._made_by(node, ended)
+                self._outputs[node.name] = await self._node_outputs(node, ended)
         except ArmError as error:
             self._context.runs.end(run.id, Status.FAILED, error.document())
         ended = self._context.runs.get(run.id)
@@ -259,15 +252,15 @@ class _Pipeline:
         return check_compute(self._context.store, self._context.settings.workspace_id, compute)
 
     def _place(self, node: Node, name: str) -> Data:
-        """Say where a node's output goes: where the pipeline's output goes, if it is one."""
+        """Return where a node's output goes: for a pipeline's output, where that goes."""
         output = node.outputs[name]
         promoted = self._spec.outputs.get(node.promoted.get(name, ""))
         if promoted is None or promoted.uri is None:
             return output
-        return replace(output, uri=place_of(self._run, node.promoted[name], promoted))
+        return replace(output, uri=output_uri(self._run, node.promoted[name], promoted))
 
-    async def _made_by(self, node: Node, run: Run) -> dict[str, Value]:
-        """The values of a node's outputs, for those who wait for them."""
+    async def _node_outputs(self, node: Node, run: Run) -> dict[str, Value]:
+        """Return the values of a node's outputs."""
         made: dict[str, Value] = {
             name: Data(node.outputs[name].type, output["uri"], of_node=True) for name, output in run.outputs.items()
         }
@@ -277,22 +270,22 @@ class _Pipeline:
             raise bad_request(f"The property {CONTROL_OUTPUTS} of {node.name!r} is not JSON.") from None
         made |= {name: str(control[name]) for name in node.outputs if name in control}
         if node.graph is None:
-            made |= await self._written(node, run, {*node.outputs} - {*made})
+            made |= await self._control_outputs(node, run, {*node.outputs} - {*made})
         return made
 
-    async def _written(self, node: Node, run: Run, names: set[str]) -> dict[str, Value]:
-        """The control outputs that a command wrote into their files, the other way to say them."""
+    async def _control_outputs(self, node: Node, run: Run, names: set[str]) -> dict[str, Value]:
+        """Return the control outputs that a command wrote to files."""
         values: dict[str, Value] = {}
         for name in sorted(names):
             output = self._place(node, name)
             if output.type not in DATA_TYPES:
                 with tempfile.TemporaryDirectory() as folder, suppress(ArmError):
-                    path = await self._context.blobs.download(place_of(run, name, output), Path(folder))
+                    path = await self._context.blobs.download(output_uri(run, name, output), Path(folder))
                     values[name] = path.read_text()
         return values
 
-    def _collected(self) -> dict[str, dict[str, str]]:
-        """The pipeline's outputs, as its nodes made them."""
+    def _pipeline_outputs(self) -> dict[str, dict[str, str]]:
+        """Return the pipeline's outputs."""
         collected = {}
         for name, node in self._spec.graph.nodes.items():
             for output, promoted in node.promoted.items():

@@ -1,4 +1,4 @@
-"""All jobs under way: a few commands at once, and an end to each."""
+"""Run all submitted jobs, a few commands at a time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.jobs.command import TimedOut, run_command
-from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.pipeline import PipelineSpec, run_pipeline
 from azureml_emulator.jobs.runs import Run, Status, experiment_id
 from azureml_emulator.jobs.specs import CommandSpec
@@ -24,10 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 class JobRunner:
-    """Runs jobs, and ends them.
+    """Runs and cancels jobs.
 
     Attributes:
-        context: What jobs work with.
+        context: The parts of the emulator that jobs use.
     """
 
     def __init__(self, context: JobContext) -> None:
@@ -39,55 +39,38 @@ class JobRunner:
         self._folder = self._new_folder(context.settings.state_dir / "jobs")
 
     def open(self, environment: Mapping[str, str]) -> None:
-        """Say how jobs reach the emulator, and give up what a previous emulator was running.
-
-        Args:
-            environment: The environment variables of a client.
-        """
+        """Set the client environment of jobs; fail the jobs of a previous emulator."""
         self._environment = environment
         error = ArmError(500, "RunInterrupted", "The emulator was stopped while the job was running: submit it again.")
         for run in self.context.runs.unfinished():
             self.context.runs.end(run.id, Status.FAILED, error.document())
 
     def submit(self, run: Run, spec: CommandSpec | PipelineSpec) -> None:
-        """Run a job in the background.
-
-        Args:
-            run: Its run, not started.
-            spec: What to run.
-        """
+        """Run a job in the background."""
         task = asyncio.create_task(self._run_job(run, spec))
         self._tasks[run.id] = task
         task.add_done_callback(lambda task: self._finished(run, task))
 
     async def cancel(self, run_id: str) -> None:
-        """Cancel a job; returns when all its processes have ended.
-
-        Args:
-            run_id: The job's run.
-        """
+        """Cancel a job and wait until its processes have ended."""
         if task := self._tasks.get(run_id):
             task.cancel()
             await asyncio.wait([task])
         self.context.runs.end_tree(run_id, Status.CANCELED)
 
     async def wait(self, run_id: str) -> None:
-        """Wait until a job has ended.
-
-        Args:
-            run_id: The job's run.
-        """
+        """Wait until a job has ended."""
         if task := self._tasks.get(run_id):
             await asyncio.wait([task])
 
     async def clear(self) -> None:
-        """End all jobs and forget them: for a workspace that starts anew."""
+        """Cancel all jobs and forget them."""
         for run_id in list(self._tasks):
             await self.cancel(run_id)
         self.context.runs.clear()
 
     async def close(self) -> None:
-        """End all processes; what was running is given up at the next start."""
+        """End all processes; unfinished jobs fail at the next start."""
         tasks = list(self._tasks.values())
         self._tasks.clear()
         for task in tasks:
@@ -104,7 +87,7 @@ class JobRunner:
         try:
             await run_pipeline(self.context, run, spec, self._run_command)
         except ArmError as error:
-            # What a failure has kept from running.
+            # Nodes that the failure kept from running.
             for child in self.context.runs.children(run.id):
                 self.context.runs.end_tree(child.id, Status.CANCELED)
             self.context.runs.end(run.id, Status.FAILED, error.document())
@@ -120,7 +103,7 @@ class JobRunner:
                 folder.mkdir()
                 await run_command(self.context, run, spec, self._variables(run), folder)
         except TimedOut:
-            message = f"The job ran longer than its limit of {spec.timeout:g} seconds."
+            message = f"The job exceeded its timeout of {spec.timeout:g} s."
             runs.end(run.id, Status.CANCELED, ArmError(400, "JobTimeout", message).document())
         except ArmError as error:
             runs.end(run.id, Status.FAILED, error.document())
@@ -158,7 +141,7 @@ class JobRunner:
             "AZUREML_SERVICE_ENDPOINT": api,
             "AZUREML_RUN_HISTORY_SERVICE_ENDPOINT": api,
             "AZUREML_DISCOVERY_SERVICE_ENDPOINT": f"{api}/discovery",
-            # What MLflow logs belongs to the job's own run.
+            # MLflow logs to the job's own run.
             "MLFLOW_TRACKING_URI": settings.tracking_uri,
             "MLFLOW_TRACKING_TOKEN": token,
             "MLFLOW_EXPERIMENT_NAME": run.experiment,
@@ -167,8 +150,8 @@ class JobRunner:
         }
 
     def _new_folder(self, folder: Path) -> Path:
-        """Make the folder of all jobs; one that a shell takes as one word, because the service quotes nothing."""
-        # Left by an emulator that was killed.
+        """Create the folder of all jobs; its path needs no quoting in a shell."""
+        # Left by a killed emulator.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         if re.fullmatch(r"[\w@%+=:,./-]+", str(folder)):

@@ -1,4 +1,4 @@
-"""Runs: what became of each job and of each node of a pipeline. They survive a restart."""
+"""Runs of jobs and pipeline nodes; they survive a restart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from azureml_emulator.control_plane.arm import now
+from azureml_emulator.arm.resources import now
 from azureml_emulator.storage.blobs import ARTIFACT_STORE
 from azureml_emulator.store import Document
 
@@ -28,11 +28,11 @@ CREATE INDEX IF NOT EXISTS runs_by_end ON runs (ended);
 
 
 MLFLOW = "MLflow"
-"""The kind of a run that no job made: it ends when its client says so."""
+"""The kind of a run that a client created and ends."""
 
 
 class Status(StrEnum):
-    """Where a run is, in the words of the run history."""
+    """The status of a run, as the run history names it."""
 
     NOT_STARTED = "NotStarted"
     QUEUED = "Queued"
@@ -51,26 +51,26 @@ ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELED)
 
 @dataclass(frozen=True)
 class Run:
-    """What became of a job, or of a pipeline's node.
+    """A run of a job or of a pipeline node.
 
     Attributes:
-        id: The job's name; of a node, a random one.
-        kind: `Command` or `Pipeline`; `MLflow` of one that a client made to log to.
+        id: The job's name; random for a node.
+        kind: `Command` or `Pipeline`; `MLflow` for one that a client created.
         experiment: The experiment's name.
-        parent: The pipeline's run that it belongs to.
-        root: The job it belongs to; its own id where it has no parent.
-        display_name: What people see.
-        description: What it is for.
-        compute: Where it runs; None is serverless.
-        status: Where it is.
-        created: When it was asked for, as ARM writes times.
-        started: When its command, or the first node, began.
+        parent: The id of the pipeline's run.
+        root: The id of the job's run; its own without a parent.
+        display_name: Its display name.
+        description: Its description.
+        compute: Its compute; None for serverless.
+        status: Its status.
+        created: Creation time, as ARM writes it.
+        started: When its command or first node started.
         ended: When it ended.
-        error: The error that ended it, in ARM's shape.
+        error: The error that ended it, in ARM's form.
         hidden: Whether it is archived.
-        tags: The user's.
-        properties: What the service and the run itself wrote down.
-        outputs: The named outputs that are there: `uri` and `type` of each.
+        tags: The user's tags.
+        properties: Properties set by the service and the run itself.
+        outputs: `uri` and `type` of each output that exists.
     """
 
     id: str
@@ -93,24 +93,16 @@ class Run:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether its status is final."""
         return self.status in ENDED
 
     def artifact(self, path: str = "") -> str:
-        """The URI of an artifact of this run, such as a log; without a path, of the folder of all of them."""
+        """Return the URI of an artifact, such as a log; without a path, of their folder."""
         return f"azureml://datastores/{ARTIFACT_STORE}/paths/ExperimentRun/dcid.{self.id}/{path}"
 
 
 def experiment_id(workspace_id: str, experiment: str) -> str:
-    """Name an experiment as the run history does.
-
-    Args:
-        workspace_id: ARM id of its workspace.
-        experiment: Its name.
-
-    Returns:
-        The same id for the same name, always.
-    """
+    """Return the id of an experiment; it depends on workspace and name only."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{workspace_id.lower()}/experiments/{experiment.lower()}"))
 
 
@@ -122,14 +114,7 @@ class Runs:
         connection.executescript(SCHEMA)
 
     def put(self, run: Run) -> Run:
-        """Add or replace a run.
-
-        Args:
-            run: The run.
-
-        Returns:
-            The same run.
-        """
+        """Add or replace a run and return it."""
         self._connection.execute(
             "INSERT INTO runs (id, parent, ended, document) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (id) DO UPDATE SET ended = excluded.ended, document = excluded.document",
@@ -138,55 +123,28 @@ class Runs:
         return run
 
     def get(self, run_id: str) -> Run | None:
-        """Look a run up.
-
-        Args:
-            run_id: Its id.
-
-        Returns:
-            The run, or None.
-        """
+        """Return a run, or None."""
         return next(iter(self._select("id = ?", run_id)), None)
 
     def all(self) -> list[Run]:
-        """List all runs, in the order they were created."""
+        """List all runs, in creation order."""
         return self._select("sequence > ?", 0)
 
     def children(self, run_id: str) -> list[Run]:
-        """List the nodes of a pipeline's run.
-
-        Args:
-            run_id: The pipeline's run.
-
-        Returns:
-            Their runs, in the order they were created.
-        """
+        """List the node runs of a pipeline run, in creation order."""
         return self._select("parent = ?", run_id)
 
     def unfinished(self) -> list[Run]:
-        """List all runs of jobs that have not ended, in the order they were created."""
+        """List all job runs that have not ended, in creation order."""
         return [run for run in self._select("ended = ?", 0) if run.kind != MLFLOW]
 
     def change(self, run_id: str, **changes: Any) -> Run | None:
-        """Change some fields of a run.
-
-        Args:
-            run_id: Its id.
-            changes: The new values.
-
-        Returns:
-            The run as it is now, or None if it is gone.
-        """
+        """Change fields of a run; return the changed run, or None if it is gone."""
         run = self.get(run_id)
         return None if run is None else self.put(replace(run, **changes))
 
     def advance(self, run_id: str, status: Status) -> None:
-        """Say that a run is a step further, unless somebody wants it to end or it has ended.
-
-        Args:
-            run_id: Its id.
-            status: Where it is now.
-        """
+        """Set a run's status, unless it has ended or is being cancelled."""
         run = self.get(run_id)
         if run is None or run.has_ended or run.status is Status.CANCEL_REQUESTED:
             return
@@ -194,12 +152,12 @@ class Runs:
         self.put(replace(run, status=status, started=started))
 
     def end(self, run_id: str, status: Status, error: Document | None = None, **changes: Any) -> None:
-        """Say how a run ended; an end is for ever.
+        """Set a run's final status, unless it has one.
 
         Args:
-            run_id: Its id.
+            run_id: The run's id.
             status: One of `ENDED`.
-            error: What ended it.
+            error: The error that ended it.
             changes: More fields to set.
         """
         run = self.get(run_id)
@@ -207,29 +165,19 @@ class Runs:
             self.put(replace(run, status=status, ended=now(), error=error, **changes))
 
     def end_tree(self, run_id: str, status: Status, error: Document | None = None) -> None:
-        """End a run and all runs below it that have not ended.
-
-        Args:
-            run_id: The upmost run.
-            status: One of `ENDED`.
-            error: What ended them.
-        """
+        """End a run and all unfinished runs below it; see `end`."""
         for child in self.children(run_id):
             self.end_tree(child.id, status, error)
         self.end(run_id, status, error)
 
     def delete_tree(self, run_id: str) -> None:
-        """Forget a run and all runs below it.
-
-        Args:
-            run_id: The upmost run.
-        """
+        """Delete a run and all runs below it."""
         for child in self.children(run_id):
             self.delete_tree(child.id)
         self._connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
     def clear(self) -> None:
-        """Forget all runs."""
+        """Delete all runs."""
         self._connection.execute("DELETE FROM runs")
 
     def _select(self, condition: str, value: object) -> list[Run]:

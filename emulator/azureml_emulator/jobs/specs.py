@@ -1,4 +1,4 @@
-"""What a command job is told to do, whether it was submitted by itself or as a node of a pipeline."""
+"""What a command job runs, submitted by itself or as a pipeline node."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from azureml_emulator.control_plane.arm import bad_request, not_emulated, object_in
-from azureml_emulator.control_plane.durations import duration_seconds
+from azureml_emulator.arm.durations import duration_seconds
+from azureml_emulator.arm.errors import bad_request, not_emulated
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.store import Document
 
 DATA_TYPES = {
@@ -18,21 +19,21 @@ DATA_TYPES = {
     "mlflow_model": "MLFlowModel",
     "triton_model": "TritonModel",
 }
-"""The types of data, as jobs write them and as the run history does."""
+"""Data types, in the spelling of jobs and of the run history."""
 ASSET_NAMES = ("assetName", "name")
-"""In jobs, and in pipelines' nodes."""
+"""In jobs, and in pipeline nodes."""
 IO_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,254}")
 
 
 @dataclass(frozen=True)
 class Data:
-    """An input or output that is data.
+    """A data input or output.
 
     Attributes:
         type: One of `DATA_TYPES`.
-        uri: Where it is, or the id of a data asset or model. Of an output: where it shall go, None being the default.
+        uri: Its location, or the id of a data asset or model; None for an output's default location.
         mode: How it is delivered, such as `ReadOnlyMount`, `Download` or `Direct`.
-        of_node: Whether a node of the same pipeline made it: then it may be empty.
+        of_node: Whether a node of the same pipeline made it; it can then be empty.
     """
 
     type: str
@@ -47,16 +48,16 @@ Value = str | Data
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """A command with all that it needs.
+    """What a command job runs.
 
     Attributes:
         command: The command line, with its expressions.
         environment: The environment's id.
         code: The code asset's id.
-        inputs: Values by name; an optional input that was not given is missing.
-        outputs: Where each output goes, by name; one of another type than `DATA_TYPES` is a control output.
+        inputs: Values by name; missing optional inputs are left out.
+        outputs: Outputs by name; types other than `DATA_TYPES` are control outputs.
         variables: The job's own environment variables.
-        timeout: Seconds the command may run.
+        timeout: Timeout in seconds.
     """
 
     command: str
@@ -69,16 +70,10 @@ class CommandSpec:
 
 
 def read_command_job(properties: Document) -> CommandSpec:
-    """Read a command job.
-
-    Args:
-        properties: The `properties` of a job resource.
-
-    Returns:
-        What to run.
+    """Read a command job from its `properties`.
 
     Raises:
-        ArmError: 400, if something is missing or of the wrong kind.
+        ArmError: 400, if something is missing or invalid.
     """
     command, environment, code = (properties.get(name) for name in ("command", "environmentId", "codeId"))
     if not isinstance(command, str) or not check_text(command).strip():
@@ -99,31 +94,24 @@ def read_command_job(properties: Document) -> CommandSpec:
 
 
 def read_inputs(inputs: Document) -> dict[str, Value]:
-    """Read the inputs of a job or of a pipeline's node.
-
-    Args:
-        inputs: As the client wrote them, in camel case or, in a node, in snake case.
-
-    Returns:
-        The values; null literals are left out.
+    """Read the inputs of a job (camel case) or node (snake case); skip null literals.
 
     Raises:
-        ArmError: 400, if one is of an unknown kind.
+        ArmError: 400, if one is invalid.
     """
     return {name: value for name in inputs if (value := _read_input(name, object_in(inputs, name))) is not None}
 
 
 def check_io_name(name: str) -> None:
-    """Check the name of an input or output.
-
-    Args:
-        name: The name.
+    """Check the name of an input or output, which also names a folder.
 
     Raises:
-        ArmError: 400, if it is not one: it also names a folder.
+        ArmError: 400, if it is invalid.
     """
     if not IO_NAME.fullmatch(name):
-        raise bad_request(f"{name!r} is no name for an input or output: letters, digits, '_' and '.', a letter first.")
+        raise bad_request(
+            f"{name!r} is not a valid name for an input or output: use letters, digits, '_' and '.', a letter first."
+        )
 
 
 def _read_input(name: str, given: Document) -> Value | None:
@@ -138,24 +126,15 @@ def _read_input(name: str, given: Document) -> Value | None:
 
 
 def read_output(name: str, output: object) -> Data:
-    """Read an output of a job.
-
-    Args:
-        name: Its name, for errors.
-        output: As the client wrote it, in camel case or, in a node, in snake case.
-
-    Returns:
-        Its type and, where the client gave one, its place.
+    """Read an output of a job (camel case) or node (snake case).
 
     Raises:
-        ArmError: 400, if it is of an unknown kind; 501, if it shall become an asset.
+        ArmError: 400, if it is invalid; 501, if it is to become an asset.
     """
     check_io_name(name)
     given = output if isinstance(output, dict) else {}
     if any(given.get(field) for field in ASSET_NAMES):
-        raise not_emulated(
-            f"the output {name!r} as an asset; register azureml://jobs/JOB/outputs/{name} when the job has ended"
-        )
+        raise not_emulated(f"the output {name!r} as an asset; register azureml://jobs/JOB/outputs/{name} after the job")
     kind = given.get("jobOutputType") or given.get("job_output_type") or "uri_folder"
     uri = given.get("uri")
     if kind not in DATA_TYPES or not (uri is None or isinstance(uri, str)):
@@ -164,30 +143,18 @@ def read_output(name: str, output: object) -> Data:
 
 
 def read_variables(variables: Document) -> dict[str, str]:
-    """Read environment variables.
-
-    Args:
-        variables: As the client wrote them.
-
-    Returns:
-        The same, as strings.
+    """Read environment variables as strings.
 
     Raises:
         ArmError: 400, if one cannot be set.
     """
     if odd := [name for name in variables if not name or "=" in name]:
-        raise bad_request(f"{odd[0]!r} is no name for an environment variable.")
+        raise bad_request(f"{odd[0]!r} is not a valid name for an environment variable.")
     return {check_text(name): check_text(str(value)) for name, value in variables.items() if value is not None}
 
 
 def check_text(text: str) -> str:
-    """Check a text that a process gets.
-
-    Args:
-        text: The text.
-
-    Returns:
-        The same.
+    """Return a text that is passed to a process.
 
     Raises:
         ArmError: 400, if it has a null character.
@@ -198,16 +165,10 @@ def check_text(text: str) -> str:
 
 
 def read_timeout(limits: Document) -> float | None:
-    """Read how long a command may run.
-
-    Args:
-        limits: The job's limits.
-
-    Returns:
-        Seconds, or None for no limit.
+    """Return the timeout of a job's limits in seconds; None for no limit.
 
     Raises:
-        ArmError: 400, if the timeout is not an ISO 8601 duration.
+        ArmError: 400, if it is not an ISO 8601 duration.
     """
     timeout = limits.get("timeout")
     return None if timeout is None else duration_seconds(timeout)

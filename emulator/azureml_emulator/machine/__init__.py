@@ -1,1 +1,1 @@
-"""The machine the emulator runs on: processes, locks, caches, certificates, connections."""
+"""The machine the emulator runs on: processes, locks, cache, connections."""

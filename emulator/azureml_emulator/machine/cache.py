@@ -1,4 +1,4 @@
-"""The cache folder: what is expensive to make and the same for every emulator on this machine."""
+"""The cache folder that all emulators of this user share."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from azureml_emulator.errors import making
+from azureml_emulator.errors import report_os_errors
+from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 from azureml_emulator.machine.locks import locked
-from azureml_emulator.machine.ownership import refuse_foreign
 
 
 def cache_root() -> Path:
-    """Find the cache folder.
+    """Return the cache folder.
 
     Returns:
         `$AZUREML_EMULATOR_CACHE`, else `azureml-emulator` in `$XDG_CACHE_HOME`, else in `~/.cache`.
@@ -25,32 +25,29 @@ def cache_root() -> Path:
 
 
 async def cached_folder(folder: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
-    """Return a folder of the cache, made first if it is not there.
+    """Return a folder of the cache; build it first if it is missing.
 
-    Several emulators may ask for the same folder: one makes it, the others wait. It appears whole or not at all.
+    If several emulators need the same folder, one builds it and the others wait. It appears whole or not at all.
 
     Args:
         folder: The folder's path inside the cache.
         make: Fills the empty folder it is given.
 
-    Returns:
-        `folder`.
-
     Raises:
-        EmulatorError: If another user could have made or changed it: programs in it are run.
+        EmulatorError: If another user could have changed it: programs in it are run.
     """
     if folder.exists():
-        refuse_foreign(folder.parent)
-        refuse_foreign(folder)
+        refuse_writable_by_others(folder.parent)
+        refuse_writable_by_others(folder)
         return folder
-    with making(folder.parent):
+    with report_os_errors(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    refuse_foreign(folder.parent)
+    refuse_writable_by_others(folder.parent)
     async with locked(folder.with_name(f"{folder.name}.lock")):
         if folder.exists():
             return folder
         part = folder.with_name(f"{folder.name}.part")
-        # Left by an emulator that was killed while it held the lock.
+        # Left by an emulator that was killed holding the lock.
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         try:

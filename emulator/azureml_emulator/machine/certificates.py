@@ -1,4 +1,4 @@
-"""A throw-away certificate authority: made at each start, its key never leaves the process."""
+"""A temporary certificate authority: new at each start, its key stays in memory."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Certificates:
     """PEM files.
 
     Attributes:
-        authority: The throw-away authority's certificate.
-        bundle: The certificates the caller trusts anyway, and the authority's.
-        chain: The server's certificate chain, for every host name the emulator plays.
+        authority: The authority's certificate.
+        bundle: The caller's trusted certificates and the authority's.
+        chain: The server's certificate chain, for all emulated host names.
         key: The server's private key.
     """
 
@@ -39,31 +39,28 @@ class Certificates:
 
 
 def make_certificates(folder: Path, location: str, environment: Mapping[str, str] = os.environ) -> Certificates:
-    """Make an authority and one server certificate.
+    """Create an authority and one server certificate.
 
     Args:
-        folder: Where the files go; made if needed.
-        location: The Azure region of the host names of endpoints and clusters.
-        environment: Where the caller may name a certificate bundle of his own.
-
-    Returns:
-        The files.
+        folder: Folder of the files; created if needed.
+        location: The Azure region in the host names of endpoints and clusters.
+        environment: May name the caller's own certificate bundle.
     """
     folder.mkdir(exist_ok=True)
     files = Certificates(folder / "ca.pem", folder / "bundle.pem", folder / "server.pem", folder / "server.key")
     authority = trustme.CA()
-    # A wildcard covers one label: the names of endpoints and of clusters have the region as a second one.
+    # A wildcard covers one label; names of endpoints and clusters have the region as a second one.
     regional = (f"*.{location}.inference.ml.azure.com", f"*.{location}.cloudapp.azure.com")
     server = authority.issue_cert(*HOSTS, *regional)
     files.authority.write_bytes(authority.cert_pem.bytes())
-    files.bundle.write_bytes(_trusted_anyway(environment) + b"\n" + authority.cert_pem.bytes())
+    files.bundle.write_bytes(_caller_bundle(environment) + b"\n" + authority.cert_pem.bytes())
     files.chain.write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))
     files.key.write_bytes(server.private_key_pem.bytes())
     return files
 
 
-def _trusted_anyway(environment: Mapping[str, str]) -> bytes:
-    """The bundle the caller's own clients read: requests' variable first, then OpenSSL's."""
+def _caller_bundle(environment: Mapping[str, str]) -> bytes:
+    """Read the caller's bundle: from the variable of requests, else from OpenSSL's."""
     for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         path = Path(environment.get(variable, ""))
         if path.is_file():

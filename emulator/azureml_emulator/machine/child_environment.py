@@ -1,4 +1,4 @@
-"""What the emulator's child processes see of its own environment: by name what they need, and no credentials."""
+"""The environment of child processes: what they need by name, and no credentials."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PACKAGES = ("pip_", "uv_", "npm_config_")
 
 
 def bare_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return what any program needs."""
+    """Return the variables that any program needs."""
     return {name: value for name, value in environ.items() if name in _ANY}
 
 
 def package_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return what a package manager needs besides: the network, and its settings, which may name private indexes."""
+    """Add the network and package index settings that package managers need."""
     wanted = {
         name: value for name, value in environ.items() if name.lower() in _NETWORK or name.lower().startswith(_PACKAGES)
     }

@@ -1,4 +1,4 @@
-"""Limits on connections: deadlines for clients that say nothing, and a cap."""
+"""Limits on connections: deadlines for silent clients and a maximum number."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from enum import Enum
 
 from azureml_emulator.errors import EmulatorError
 
-MOST_CONNECTIONS = 1000
-OWN_FILES = 100
-"""Open files for all but connections: the database, logs, children."""
+MAX_CONNECTIONS = 1000
+RESERVED_FILES = 100
+"""Open files besides connections: the database, logs, child processes."""
 FILES_PER_CONNECTION = 6
-"""A tunnel's two ends, the app's end, one to Azurite or an inference server, and two for those that still close."""
-LEAST_CONNECTIONS = 25
+"""Both ends of a tunnel, the app's end, Azurite or an inference server, and two in closing."""
+MIN_CONNECTIONS = 25
 
 
 @dataclass(frozen=True)
@@ -22,60 +22,57 @@ class Limits:
     """Limits on clients that keep a server waiting.
 
     Attributes:
-        silent_seconds: Deadline for each of: a CONNECT, the first byte in a tunnel, a TLS handshake, a request's head.
-        idle_seconds: How long a client may pause within a request's body, or take no part of an answer.
-        connections: How many connections a server has at most. The proxy has twice as many.
+        silent_seconds: Deadline for each of: a CONNECT, the first byte in a tunnel, a TLS handshake, a request's
+            headers.
+        idle_seconds: Longest pause within a request's body, or in taking a response.
+        connections: Maximum number of connections of a server. The proxy has twice as many.
     """
 
     silent_seconds: float = 20.0
     idle_seconds: float = 120.0
-    connections: int = MOST_CONNECTIONS
+    connections: int = MAX_CONNECTIONS
 
 
-def affordable_connections() -> int:
-    """Raise the limit on open files as far as allowed, and return how many connections it leaves room for.
+def raise_file_limit() -> int:
+    """Raise the limit on open files and return how many connections it allows.
 
     Raises:
-        EmulatorError: If these are too few to work with.
+        EmulatorError: If the limit is too low.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OWN_FILES + FILES_PER_CONNECTION * MOST_CONNECTIONS
+    wanted = RESERVED_FILES + FILES_PER_CONNECTION * MAX_CONNECTIONS
     files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if resource.RLIM_INFINITY != soft < files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    connections = (files - OWN_FILES) // FILES_PER_CONNECTION
-    if connections < LEAST_CONNECTIONS:
-        least = OWN_FILES + FILES_PER_CONNECTION * LEAST_CONNECTIONS
-        raise EmulatorError(f"the limit on open files is {files}; raise it to {least} or more with ulimit -n")
+    connections = (files - RESERVED_FILES) // FILES_PER_CONNECTION
+    if connections < MIN_CONNECTIONS:
+        least = RESERVED_FILES + FILES_PER_CONNECTION * MIN_CONNECTIONS
+        raise EmulatorError(f"limit on open files too low ({files}); raise it to at least {least} with ulimit -n")
     return connections
 
 
 class Activity(Enum):
-    """What a connection is doing, those that give way first at the top."""
+    """What a connection is doing; the first are closed first when there are too many."""
 
-    SILENT = "nobody asked for anything"
-    SENDING = "a request is under way"
-    BUSY = "a request is being answered"
+    SILENT = "no request yet"
+    SENDING = "a request is being sent"
+    BUSY = "a request is being handled"
 
 
-class Connections:
-    """The connections of one server; when there are too many, the one that was silent longest gives way."""
+class ConnectionTable:
+    """The connections of one server; above the limit the longest silent one is closed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        # Dicts, as sets that keep an order.
+        # Dicts as ordered sets.
         self._transports: dict[Activity, dict[asyncio.WriteTransport, None]] = {kind: {} for kind in Activity}
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of connections."""
         return sum(map(len, self._transports.values()))
 
     def enter(self, transport: asyncio.WriteTransport) -> None:
-        """Add a new connection; if there are too many, end one: of those that are all busy, the new one.
-
-        Args:
-            transport: The connection.
-        """
+        """Add a connection; above the limit close one: the new one if all are busy."""
         self.set(transport, Activity.SILENT)
         if len(self) > self._most:
             yielding = next(iter(self._transports[Activity.SILENT]))
@@ -85,20 +82,11 @@ class Connections:
             yielding.abort()
 
     def set(self, transport: asyncio.WriteTransport, activity: Activity) -> None:
-        """Say what a connection does from now on.
-
-        Args:
-            transport: The connection.
-            activity: What it does.
-        """
+        """Set what a connection is doing."""
         self.leave(transport)
         self._transports[activity][transport] = None
 
     def leave(self, transport: asyncio.WriteTransport) -> None:
-        """Forget a connection that has ended.
-
-        Args:
-            transport: The connection.
-        """
+        """Remove a connection that has ended."""
         for transports in self._transports.values():
             transports.pop(transport, None)

@@ -1,4 +1,4 @@
-"""Locks on files: they end with the processes that hold them, however those end."""
+"""File locks; they end with the processes that hold them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ async def locked(path: Path, seconds: float | None = None) -> AsyncIterator[IO[s
     """Hold a lock for the time of the block.
 
     Args:
-        path: The lock's file; made if needed, and never removed.
-        seconds: How long to wait for it; without end by default.
+        path: The lock file; created if needed, never removed.
+        seconds: Timeout; None waits forever.
 
     Yields:
-        The open file. A process that inherits it holds the lock, too.
+        The open file. A process that inherits it also holds the lock.
 
     Raises:
-        TimeoutError: If somebody else holds the lock all the time.
+        TimeoutError: If another process still holds the lock.
     """
     with path.open("w") as file:
         async with asyncio.timeout(seconds):
@@ -34,14 +34,7 @@ async def locked(path: Path, seconds: float | None = None) -> AsyncIterator[IO[s
 
 
 def is_locked(path: Path) -> bool:
-    """Say whether anybody holds a lock.
-
-    Args:
-        path: The lock's file.
-
-    Returns:
-        Whether it is held now.
-    """
+    """Return whether any process holds a lock."""
     if not path.exists():
         return False
     with path.open() as file:

@@ -10,20 +10,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
-from azureml_emulator.machine import janitor
+from azureml_emulator.machine import crash_cleanup
 from azureml_emulator.machine.child_environment import package_environment
 
-LEASH = Path(__file__).with_name("watchdog.py")
-JANITOR = Path(janitor.__file__)
+WATCHDOG = Path(__file__).with_name("watchdog.py")
+CRASH_CLEANUP = Path(crash_cleanup.__file__)
 RUN = uuid.uuid4().hex
-"""How the marks of this emulator's processes begin; see janitor.py."""
+"""Prefix of the marks of this emulator's processes; see crash_cleanup.py."""
 
 
 class ChildProcess:
-    """A running command with all the processes it starts.
+    """A running command and all processes it starts.
 
     Attributes:
-        log: The file its stdout and stderr go to.
+        log: The file of its stdout and stderr.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, mark: str, log: Path) -> None:
@@ -41,17 +41,14 @@ class ChildProcess:
         cwd: Path | None = None,
         lock: IO[str] | None = None,
     ) -> ChildProcess:
-        """Start a command on a leash (see leash.py).
+        """Start a command under a watchdog (see watchdog.py).
 
         Args:
             command: The program and its arguments.
-            log: Written anew with the command's stdout and stderr.
-            env: The command's environment; that of a package manager by default.
-            cwd: The command's working directory; the emulator's own by default.
+            log: Overwritten with the command's stdout and stderr.
+            env: The command's environment; a package manager's by default.
+            cwd: The command's working directory.
             lock: A file whose lock is held until the command has ended.
-
-        Returns:
-            The running command.
         """
         mark = f"{RUN}/{uuid.uuid4().hex}"
         log.unlink(missing_ok=True)
@@ -60,67 +57,56 @@ class ChildProcess:
                 sys.executable,
                 "-I",
                 "-S",
-                LEASH,
+                WATCHDOG,
                 *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env={**(package_environment() if env is None else env), janitor.VARIABLE: mark},
+                env={**(package_environment() if env is None else env), crash_cleanup.VARIABLE: mark},
                 cwd=cwd,
-                # The leash keeps it open; the command does not inherit it.
+                # The watchdog keeps it open; the command does not inherit it.
                 pass_fds=(lock.fileno(),) if lock else (),
-                # Whoever kills the emulator's process group must not kill the leash before it has done its work.
+                # A signal to the emulator's process group must not reach the watchdog.
                 start_new_session=True,
             )
         return cls(process, mark, log)
 
     @property
     def exit_code(self) -> int | None:
-        """The command's exit code, None while it runs."""
+        """The command's exit code; None while it runs."""
         return self._process.returncode
 
     async def wait(self) -> int:
-        """Wait until the command has ended, and everything it started.
+        """Wait until the command and everything it started have ended.
 
         Returns:
-            Its exit code; negative if its leash was killed, and the command with it.
+            Its exit code; negative if its watchdog was killed, and the command with it.
         """
         code = await self._process.wait()
         if code < 0:
-            await asyncio.to_thread(janitor.end_processes, self._mark)
+            await asyncio.to_thread(crash_cleanup.end_processes, self._mark)
         return code
 
     async def stop(self) -> None:
-        """End the command and everything it started; returns when all of it is gone."""
+        """End the command and everything it started, and wait until they are gone."""
         assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
         self._process.stdin.close()
         await self.wait()
 
     def log_tail(self, lines: int) -> str:
-        """Read the end of the log.
-
-        Args:
-            lines: How many lines at most.
-
-        Returns:
-            The last lines, without a newline at the end.
-        """
+        """Return the last lines of the log."""
         return log_tail(self.log, lines)
 
 
 @asynccontextmanager
-async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
-    """Have somebody clean up if this process is killed within the block; see janitor.py.
-
-    Args:
-        state_dir: The emulator's state folder.
-    """
+async def crash_cleanup_running(state_dir: Path) -> AsyncIterator[None]:
+    """Clean up if this process is killed within the block; see crash_cleanup.py."""
 
     async def start() -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", JANITOR, RUN, state_dir),
+            *(sys.executable, "-I", "-S", CRASH_CLEANUP, RUN, state_dir),
             stdin=asyncio.subprocess.PIPE,
-            # Whoever reads the emulator's output must not wait for the end of this.
+            # Readers of the emulator's output must not wait for this process.
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
@@ -134,7 +120,7 @@ async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
-            process = await start()  # somebody killed it
+            process = await start()  # it was killed
 
     keeper = asyncio.create_task(keep(await start()))
     try:
@@ -147,16 +133,13 @@ async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
 async def run(
     command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> int:
-    """Run a command to its end; a cancelled wait ends the command too.
+    """Run a command to its end and return its exit code; cancelling ends the command.
 
     Args:
         command: The program and its arguments.
-        log: Written anew with the command's stdout and stderr.
-        env: The command's environment; that of a package manager by default.
-        cwd: The command's working directory; the emulator's own by default.
-
-    Returns:
-        The command's exit code.
+        log: Overwritten with the command's stdout and stderr.
+        env: The command's environment; a package manager's by default.
+        cwd: The command's working directory.
     """
     process = await ChildProcess.start(command, log=log, env=env, cwd=cwd)
     try:
@@ -166,15 +149,7 @@ async def run(
 
 
 def log_tail(log: Path, lines: int) -> str:
-    """Read the end of a log file.
-
-    Args:
-        log: The file; one that is not there counts as empty.
-        lines: How many lines at most.
-
-    Returns:
-        The last lines, without a newline at the end.
-    """
+    """Return the last lines of a log file; "" if it is missing."""
     if not log.exists():
         return ""
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

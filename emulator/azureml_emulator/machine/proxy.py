@@ -1,4 +1,4 @@
-"""The CONNECT proxy: clients ask for Azure's host names and get the emulator; everything else is refused."""
+"""The CONNECT proxy: emulated hosts lead to the emulator, all others are refused."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from azureml_emulator.machine.connection_limits import Activity, Connections, Limits
-from azureml_emulator.machine.connections import reset
+from azureml_emulator.machine.connection_limits import Activity, ConnectionTable, Limits
+from azureml_emulator.machine.http_protocol import reset
 
 LINGER_SECONDS = 2.0
-"""How long a client may still take what it was sent when the server has ended the connection."""
+"""Time for a client to read the rest after the server closed the connection."""
 BACKLOG = 1024
 HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024
 EMULATED_HOSTS = re.compile(
     r"management\.azure\.com|login\.microsoftonline\.com|[\w.-]+\.azureml\.ms|[\w.-]+\.inference\.ml\.azure\.com"
-    # Kubernetes clusters: what a load balancer with a DNS label is called.
+    # Kubernetes clusters: the name of a load balancer with a DNS label.
     r"|[\w-]+\.[\w-]+\.cloudapp\.azure\.com"
 )
 BLOB_HOSTS = re.compile(r"[\w-]+\.blob\.core\.windows\.net")
@@ -29,16 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def route(target: str, *, app_port: int, blob_port: int) -> int | None:
-    """Say which local port plays a host.
-
-    Args:
-        target: What a client wants to CONNECT to, `host:port`.
-        app_port: Where the emulator's web app listens.
-        blob_port: Where blob requests go.
-
-    Returns:
-        The port, or None when the host must not be reached.
-    """
+    """Return the local port for a CONNECT to `host:port`; None if it is not emulated."""
     host, _, port = target.lower().rpartition(":")
     if port != "443":
         return None
@@ -51,19 +42,19 @@ def route(target: str, *, app_port: int, blob_port: int) -> int | None:
 async def running_proxy(*, app_port: int, blob_port: int, limits: Limits | None = None) -> AsyncIterator[int]:
     """Run the proxy for the time of the block.
 
-    The servers behind it have the deadlines for what comes in a tunnel.
+    The servers behind it have the deadlines for data in a tunnel.
 
     Args:
-        app_port: Where the emulator's web app listens.
-        blob_port: Where blob requests go.
-        limits: Deadlines and cap for connections that ask for nothing.
+        app_port: Port of the web app.
+        blob_port: Port for blob requests.
+        limits: Deadlines and maximum number of silent connections.
 
     Yields:
         The proxy's port on 127.0.0.1.
     """
     limits = limits or Limits()
-    # More than the servers behind it: those that opened a tunnel and say nothing give way first.
-    table = Connections(2 * limits.connections)
+    # More than the servers behind it: silent tunnels are closed first.
+    table = ConnectionTable(2 * limits.connections)
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,7 +70,7 @@ async def running_proxy(*, app_port: int, blob_port: int, limits: Limits | None 
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a client that went away or does not speak HTTP
         except asyncio.CancelledError:
-            pass  # the proxy closes; asyncio's streams would report a cancelled task as a fault
+            pass  # the proxy closes; asyncio's streams would log the cancellation as an error
         finally:
             connections.discard(task)
             table.leave(writer.transport)
@@ -98,7 +89,7 @@ async def running_proxy(*, app_port: int, blob_port: int, limits: Limits | None 
 async def _read_connect(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app_port: int, blob_port: int
 ) -> int | None:
-    """Read what a client asks for, and refuse it unless a local port plays that host."""
+    """Read a CONNECT request; return its local port, or refuse it and return None."""
     head = await reader.readuntil(b"\r\n\r\n")
     method, _, rest = head.decode("latin-1").partition(" ")
     target = rest.partition(" ")[0]
@@ -106,8 +97,8 @@ async def _read_connect(
     if port is not None:
         return port
     host = target.partition("?")[0]
-    logger.warning("Refused %s %s: the emulator lets nobody through to other hosts", method, host)
-    message = f"The Azure ML emulator does not play {host} and lets nobody through.\n".encode()
+    logger.warning("Refused %s %s: not emulated", method, host)
+    message = f"{host} is not emulated; connection refused\n".encode()
     writer.write(
         b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\n"
         b"Content-Length: %d\r\n\r\n%s" % (len(message), message)
@@ -117,10 +108,10 @@ async def _read_connect(
 
 
 async def _tunnel(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, table: Connections, limits: Limits
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, table: ConnectionTable, limits: Limits
 ) -> None:
     writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-    # A tunnel in which nothing was said yet costs no connection behind it.
+    # Connect to the server only once the tunnel is used.
     async with asyncio.timeout(limits.silent_seconds):
         first = await reader.read(CHUNK_BYTES)
     if not first:
@@ -134,7 +125,7 @@ async def _tunnel(
             _pump_answers(inner_reader, writer, inner_writer.get_extra_info("socket")),
         )
     except ConnectionResetError:
-        # A reset of one side is one of the other: neither may take it for an orderly end.
+        # Pass a reset on, so that neither side sees an orderly end.
         reset(writer.transport)
         reset(inner_writer.transport)
     finally:
@@ -143,7 +134,7 @@ async def _tunnel(
 
 async def _pump_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: socket.socket) -> None:
     await _pump(reader, writer, source)
-    # The server has closed: nobody reads what the client still sends, and it may send nothing for ever.
+    # The server has closed: do not wait for the client forever.
     asyncio.get_running_loop().call_later(LINGER_SECONDS, writer.close)
 
 
@@ -157,7 +148,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sour
 
 
 def _acknowledge(source: socket.socket) -> None:
-    """Acknowledge what came at once: towards proxies urllib3 holds a request's body back until its head is."""
+    """Send the TCP ACK at once; urllib3 holds bodies back until headers are acked."""
     if hasattr(socket, "TCP_QUICKACK"):
         with contextlib.suppress(OSError):  # it may have ended
             source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

@@ -1,4 +1,4 @@
-"""The state folder of an emulator that keeps nothing: gone with it, or, if all was killed, at the next start."""
+"""Temporary state folders: removed with their emulator, or at the next start."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from azureml_emulator.info import LOCK_NAME
-from azureml_emulator.machine import janitor
+from azureml_emulator.machine import crash_cleanup
 
 PREFIX = "azureml-emulator-"
-MARK = janitor.THROW_AWAY_MARK
+MARK = crash_cleanup.TEMPORARY_MARK
 
 
 @contextmanager
-def throw_away_folder() -> Iterator[Path]:
-    """Yield a new folder for the time of the block; those that killed emulators left are removed first."""
-    _remove_left()
+def temporary_state_folder() -> Iterator[Path]:
+    """Yield a new folder for the block; first remove those that killed emulators left."""
+    _remove_leftovers()
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         (Path(folder) / MARK).touch()
         yield Path(folder)
 
 
-def _remove_left() -> None:
+def _remove_leftovers() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        # A link, or what somebody else may have put there, is none of ours.
-        with contextlib.suppress(FileNotFoundError):  # it ends at this moment
+        # Skip links and other users' folders.
+        with contextlib.suppress(FileNotFoundError):  # removed at this moment
             if folder.lstat().st_uid == os.getuid() and not folder.is_symlink() and (folder / MARK).is_file():
                 _remove_unless_locked(folder)
 
@@ -39,12 +39,12 @@ def _remove_unless_locked(folder: Path) -> None:
     try:
         file = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
-        return  # it is just being made
+        return  # just being created
     with os.fdopen(file) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        # Between making the lock and taking it there is a moment: whoever took it has made more.
+        # An emulator between creating and taking its lock has created nothing else.
         if {entry.name for entry in folder.iterdir()} - {MARK, LOCK_NAME}:
             shutil.rmtree(folder, ignore_errors=True)

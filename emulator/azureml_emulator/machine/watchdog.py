@@ -1,8 +1,8 @@
-"""Run a command and end it, with everything it started, when the process that holds our stdin is gone.
+"""Watchdog: run a command and end it, and all it started, when our parent is gone.
 
-The emulator starts each of its child processes through this file. The kernel closes the pipe when the emulator ends,
-however it ends, kill -9 included, so nothing it started outlives it. If this process is killed itself, the kernel kills
-the command. Standard library only: it is run as a script.
+The emulator starts each child process through this file. The kernel closes our stdin when the emulator ends, kill -9
+included, so nothing outlives it. If this process itself is killed, the kernel kills the command. Standard library
+only: it is run as a script.
 """
 
 import contextlib
@@ -23,32 +23,29 @@ PR_SET_CHILD_SUBREAPER = 36
 def main(command: list[str]) -> int:
     """Run the command until it exits or stdin ends.
 
-    Args:
-        command: The program and its arguments.
-
     Returns:
-        The command's exit code; 128 + n when signal n ended it, 127 when it could not be started.
+        The command's exit code; 128 + n if signal n ended it, 127 if it could not be started.
     """
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer)
-    # Only the pipe stops us: Ctrl-C in a terminal is the emulator's to handle. A handler, unlike SIG_IGN, is not
-    # passed on to the command.
+    # Only the pipe stops us: the emulator handles Ctrl-C. A handler, unlike SIG_IGN, is not
+    # inherited by the command.
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     die_with_us = None
     if sys.platform == "linux":
         prctl, ourselves = ctypes.CDLL(None).prctl, os.getpid()
-        # Workers whose parent ended become our children, so that we can reap them and see that they are gone.
+        # We inherit workers whose parent ended, so that we can reap them and see their end.
         prctl(PR_SET_CHILD_SUBREAPER, 1)
 
         def die_with_us() -> None:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != ourselves:  # killed before that
+            if os.getppid() != ourselves:  # already killed
                 os._exit(128 + signal.SIGKILL)
 
     try:
-        # The signal comes with the end of the thread that starts the command: it is our only one.
+        # PDEATHSIG is sent when the thread that started the command ends: our only one.
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=die_with_us)
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
@@ -61,7 +58,7 @@ def main(command: list[str]) -> int:
             break
     _end_group(child)
     code = child.wait()
-    _end_strays()
+    _kill_escaped()
     return code if code >= 0 else 128 - code
 
 
@@ -86,8 +83,8 @@ def _reap(child: "subprocess.Popen[bytes]") -> None:
                 pass
 
 
-def _end_strays() -> None:
-    """End what left the group, with setsid for one: it is our child when its parent is gone, and then its children."""
+def _kill_escaped() -> None:
+    """End processes that left the group, for example with setsid: we inherit them."""
     while any(_end(pid) for pid in _children()):
         pass
 
@@ -99,7 +96,7 @@ def _children() -> list[int]:
 def _end(pid: int) -> bool:
     try:
         os.kill(pid, signal.SIGKILL)
-    except PermissionError:  # somebody else's by now: there is no use in waiting for it
+    except PermissionError:  # another user's by now: not ours to wait for
         return False
     os.waitpid(pid, 0)
     return True

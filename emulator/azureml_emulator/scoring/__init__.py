@@ -1,1 +1,1 @@
-"""Deployments that answer: environments, inference servers, mirroring, metrics."""
+"""Scoring: environments, inference servers, mirroring, request metrics."""

@@ -1,10 +1,10 @@
-"""The logs of environments that could not be built: where the service leaves them, and how it says so."""
+"""Logs of failed environment builds, stored where the service stores them."""
 
 from __future__ import annotations
 
 import uuid
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.scoring.environments import IMAGE_BUILD_FAILURE, ImageBuildError
 from azureml_emulator.storage.blobs import Blobs
 
@@ -12,15 +12,10 @@ CONTAINER = "azureml"
 
 
 async def keep_build_log(blobs: Blobs, error: ArmError) -> ArmError:
-    """Leave the log of a failed build in the workspace's storage.
+    """Store the log of a failed build; return an error that names its location.
 
-    Args:
-        blobs: The storage.
-        error: Why an operation failed.
-
-    Returns:
-        The same error; of a build, one that tells where its log is and not what is in it, as the service does:
-        https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#error-imagebuildfailure
+    Errors of other operations are returned unchanged. The service does the same:
+    https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#error-imagebuildfailure
     """
     if error.code != IMAGE_BUILD_FAILURE:
         return error

@@ -1,4 +1,4 @@
-"""From a conda file to a virtual environment: what the service's image build is to a deployment."""
+"""Build a virtual environment from a conda file, in place of the image build."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.machine import processes
 from azureml_emulator.machine.cache import cache_root, cached_folder
 
@@ -18,12 +18,12 @@ IMAGE_BUILD_FAILURE = "ImageBuildFailure"
 LOG_TAIL_LINES = 30
 PYTHON_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
-"""Versions that azureml-inference-server-http runs on; its metadata sets no upper bound, and 3.13 is tested."""
+"""Versions that azureml-inference-server-http supports; it sets no upper bound, 3.13 is tested."""
 
 
 @dataclass(frozen=True)
 class CondaSpec:
-    """What the emulator can build of a conda file.
+    """The part of a conda file that the emulator can build.
 
     Attributes:
         requirements: The lines of its `pip` list.
@@ -39,13 +39,10 @@ def parse_conda_file(text: str) -> CondaSpec:
 
     Args:
         text: Its YAML: `dependencies` with `python` (a minor version; by default this interpreter's), `pip` and a
-            `pip:` list. Name, channels and prefix do not matter here.
-
-    Returns:
-        What to build.
+            `pip:` list. Name, channels and prefix are ignored.
 
     Raises:
-        ArmError: ImageBuildFailure, if it is not a conda file or asks for anything else.
+        ArmError: ImageBuildFailure, if it is not a conda file or has other dependencies.
     """
     try:
         document = yaml.safe_load(text)
@@ -67,33 +64,27 @@ def parse_conda_file(text: str) -> CondaSpec:
 
 
 def _python_version(dependency: str) -> str | None:
-    """Read a conda package; return the minor version of Python where it names one."""
+    """Read a conda package; return Python's minor version if it names one."""
     parsed = re.fullmatch(r"(?:[\w.-]+::)?([\w.-]+)\s*(.*)", dependency.strip())
     name, version = parsed.groups() if parsed else (dependency, "")
     if name == "pip" or (name == "python" and not version):
         return None
     if name != "python":
         raise image_build_failure(
-            f"The emulator cannot install the conda package {dependency!r}, it knows 'python' and 'pip' only:"
-            " name it in the 'pip:' list if PyPI has it."
+            f"The emulator cannot install the conda package {dependency!r}, only 'python' and 'pip';"
+            " move it to the 'pip:' list if PyPI has it."
         )
     asked = re.fullmatch(r"={1,2}\s*(\d+\.\d+)(\.[\d*]+)?", version)
     if asked is None or asked[1] not in PYTHONS:
         raise image_build_failure(
-            f"The conda file asks for {dependency!r}: ask for one of the versions that the inference server runs on,"
+            f"The inference server does not support {dependency!r} of the conda file; choose a version,"
             f" as 'python=X.Y': {', '.join(PYTHONS)}."
         )
     return asked[1]
 
 
 async def build_environment(spec: CondaSpec) -> Path:
-    """Build the virtual environment, or find it in the cache.
-
-    Args:
-        spec: What to install.
-
-    Returns:
-        The environment's folder. It must not be changed.
+    """Build a virtual environment, or find it in the cache; it must not be changed.
 
     Raises:
         ArmError: ImageBuildFailure, with the end of the installer's output.
@@ -106,9 +97,9 @@ async def build_environment(spec: CondaSpec) -> Path:
         requirements.write_text("".join(f"{line}\n" for line in spec.requirements))
         python = folder / "venv" / "bin" / "python"
         uv = [sys.executable, "-m", "uv"]
-        # Another version than our own is what uv finds on this machine, or can download.
+        # For other versions uv finds an interpreter on this machine or downloads it.
         interpreter = sys.executable if is_own else spec.python
-        # Relocatable, because the folder gets its name when it is done.
+        # Relocatable, because the folder is renamed when complete.
         await _install_step([*uv, "venv", "--relocatable", "--python", interpreter, folder / "venv"], folder)
         await _install_step([*uv, "pip", "install", "--python", python, "--requirement", requirements], folder)
 
@@ -118,7 +109,7 @@ async def build_environment(spec: CondaSpec) -> Path:
 
 async def _install_step(command: list[str | Path], folder: Path) -> None:
     log = folder / "build.log"
-    # In the folder itself: uv reads the settings of a project it is started in.
+    # In this folder: uv reads the settings of the project it is started in.
     if await processes.run(command, log=log, cwd=folder) != 0:
         raise image_build_failure("The environment could not be built.", log)
 
@@ -128,7 +119,7 @@ class ImageBuildError(ArmError):
 
     Attributes:
         reason: Why, in one line.
-        log: The installer's output; if it did not come so far, the reason.
+        log: The installer's output; the reason, if it did not run.
     """
 
     def __init__(self, reason: str, message: str, log: str) -> None:
@@ -138,13 +129,13 @@ class ImageBuildError(ArmError):
 
 
 def image_build_failure(reason: str, log: Path | None = None) -> ImageBuildError:
-    """An environment that cannot be built.
+    """Build the error of an environment that cannot be built.
 
     Args:
         reason: Why.
-        log: The installer's output, if it came so far; the message has its end.
+        log: The installer's output, if it ran; the message has its end.
     """
     if log is None:
         return ImageBuildError(reason, reason, f"{reason}\n")
     tail = processes.log_tail(log, LOG_TAIL_LINES)
-    return ImageBuildError(reason, f"{reason} The end of the log:\n{tail}", log.read_text(errors="replace"))
+    return ImageBuildError(reason, f"{reason} End of the log:\n{tail}", log.read_text(errors="replace"))

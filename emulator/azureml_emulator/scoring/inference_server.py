@@ -1,4 +1,4 @@
-"""Inference servers: one `azureml-inference-server-http` a deployment, in the deployment's own environment."""
+"""Inference servers: one `azureml-inference-server-http` per deployment."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Protocol
 
 import httpx
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.machine.processes import ChildProcess
 
 HEALTH_POLL_SECONDS = 0.1
 DRAIN_SECONDS = 30.0
-"""How long a server that has to end is waited for while it still answers."""
+"""Time for a server to finish its requests before it is ended."""
 LOG_TAIL_LINES = 30
 SOCKET_FOLDER_LENGTH = 80
-"""The path of a socket in it is limited to about a hundred bytes."""
+"""Socket paths are limited to about 100 bytes."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class ScoringApp:
     """What an inference server serves.
 
     Attributes:
-        environment: The virtual environment that has the server and what the entry script imports.
-        code: The folder with the entry script.
+        environment: Virtual environment with the server and what the entry script imports.
+        code: Folder of the entry script.
         entry_script: The script's path in that folder.
-        model: What the script finds in AZUREML_MODEL_DIR.
+        model: AZUREML_MODEL_DIR.
         variables: The deployment's own environment variables.
     """
 
@@ -60,7 +60,7 @@ class Server(Protocol):
 
 
 class InferenceServer:
-    """A running server, reached over a Unix socket: it has no port that could collide or be seen by others.
+    """A running server, reached over a Unix socket: no port that others can see.
 
     Attributes:
         client: An HTTP client whose requests go to the server, whatever host they name.
@@ -74,11 +74,8 @@ class InferenceServer:
     async def wait_until_ready(self, seconds: float) -> None:
         """Wait until the entry script's init() is done and the server answers.
 
-        Args:
-            seconds: How long to wait.
-
         Raises:
-            ArmError: ResourceNotReady with the log's end, if it does not come up.
+            ArmError: ResourceNotReady with the end of the log, if it is not ready in time.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -90,13 +87,11 @@ class InferenceServer:
             problem = f"The readiness probe did not succeed within {seconds:g} seconds."
         else:
             problem = f"User container has crashed or terminated: exit code {self._process.exit_code}."
-        raise ArmError(
-            400, "ResourceNotReady", f"{problem} The end of its log:\n{self._process.log_tail(LOG_TAIL_LINES)}"
-        )
+        raise ArmError(400, "ResourceNotReady", f"{problem} End of its log:\n{self._process.log_tail(LOG_TAIL_LINES)}")
 
     async def stop(self) -> None:
-        """End the server and remove the code and model it was given."""
-        # The process first: it finishes what it was asked.
+        """End the server and remove its code and model."""
+        # The process first: it finishes its requests.
         await self._process.stop()
         await self.client.aclose()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -108,28 +103,28 @@ class InferenceServer:
             return False
 
 
-class _Serving:
-    """A server that answers for a deployment, and who waits for its answers."""
+class _ActiveServer:
+    """A server and the number of requests it is answering."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._asking = 0
+        self._requests = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     @contextmanager
-    def asked(self) -> Iterator[None]:
-        self._asking += 1
+    def request(self) -> Iterator[None]:
+        self._requests += 1
         self._idle.clear()
         try:
             yield
         finally:
-            self._asking -= 1
-            if not self._asking:
+            self._requests -= 1
+            if not self._requests:
                 self._idle.set()
 
     async def end(self) -> None:
-        """End the server once it has answered; nobody new asks it."""
+        """End the server once it has answered its requests."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._idle.wait()
@@ -137,7 +132,7 @@ class _Serving:
 
 
 def _socket_folder(state_dir: Path) -> Path:
-    """Make an empty folder for sockets that only this user can enter."""
+    """Create an empty folder for sockets that only this user can enter."""
     folder = state_dir / "sockets"
     if len(str(folder)) > SOCKET_FOLDER_LENGTH:
         return Path(tempfile.mkdtemp(prefix="azureml-", dir="/tmp"))
@@ -151,72 +146,41 @@ class InferenceServers:
 
     def __init__(self, state_dir: Path) -> None:
         self._root = state_dir / "deployments"
-        # Code and models of servers that an emulator, killed, could not clear away. Logs are files and stay.
+        # Code and models left by a killed emulator. Logs are files and stay.
         for folder in self._root.glob("*/*/*/"):
             shutil.rmtree(folder)
-        self._servers: dict[str, _Serving] = {}
+        self._servers: dict[str, _ActiveServer] = {}
         self._sockets = _socket_folder(state_dir)
 
     def find(self, deployment_id: str) -> Server | None:
-        """Find the server that answers for a deployment.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-
-        Returns:
-            The server, or None when none is up.
-        """
-        serving = self._servers.get(deployment_id.lower())
-        return serving.server if serving else None
+        """Return the server of a deployment, or None if none is up."""
+        active = self._servers.get(deployment_id.lower())
+        return active.server if active else None
 
     @contextmanager
-    def asking(self, deployment_id: str) -> Iterator[Server | None]:
-        """Hold the server that answers for a deployment: it ends after the block, if it has to.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-
-        Yields:
-            The server, or None when none is up.
-        """
-        serving = self._servers.get(deployment_id.lower())
-        with serving.asked() if serving else contextlib.nullcontext():
-            yield serving.server if serving else None
+    def in_use(self, deployment_id: str) -> Iterator[Server | None]:
+        """Hold a deployment's server during the block; yield None if none is up."""
+        active = self._servers.get(deployment_id.lower())
+        with active.request() if active else contextlib.nullcontext():
+            yield active.server if active else None
 
     def log(self, deployment_id: str) -> Path:
-        """Where the output of a deployment's newest server goes.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-
-        Returns:
-            The file; it stays when the server crashes.
-        """
+        """Return the log file of a deployment's newest server."""
         return self._folder(deployment_id) / "server.log"
 
     def new_folder(self, deployment_id: str) -> Path:
-        """Make a folder for the code and model of a deployment's next server.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-
-        Returns:
-            An empty folder.
-        """
+        """Create a folder for the code and model of a deployment's next server."""
         folder = self._folder(deployment_id) / uuid.uuid4().hex
         folder.mkdir(parents=True)
         return folder
 
     async def start(self, deployment_id: str, app: ScoringApp, folder: Path) -> InferenceServer:
-        """Start a server beside the one that may be serving; `replace` puts it in place.
+        """Start a server beside the one that serves; `replace` puts it in place.
 
         Args:
             deployment_id: The deployment's ARM id.
             app: What to serve.
-            folder: What `new_folder` gave, which the server now owns.
-
-        Returns:
-            The server, perhaps not ready yet.
+            folder: From `new_folder`; the server owns it.
 
         Raises:
             ArmError: If the environment has no inference server.
@@ -224,10 +188,12 @@ class InferenceServers:
         python = app.environment / "bin" / "python"
         if not (app.environment / "bin" / "azmlinfsrv").exists():
             raise ArmError(
-                400, "ResourceNotReady", "The environment has no inference server: add azureml-inference-server-http."
+                400,
+                "ResourceNotReady",
+                "The environment has no inference server; add azureml-inference-server-http to it.",
             )
         socket = self._sockets / f"{uuid.uuid4().hex[:8]}.sock"
-        # What the command azmlinfsrv does, but for its address: it would listen on 0.0.0.0.
+        # Like the command azmlinfsrv, which would listen on 0.0.0.0.
         process = await ChildProcess.start(
             [
                 *(python, "-m", "gunicorn", "--bind", f"unix:{socket}", "--workers", "1", "--timeout", "300"),
@@ -236,7 +202,7 @@ class InferenceServers:
             ],
             log=self.log(deployment_id),
             env={
-                # A container sees nothing of its host's environment.
+                # Containers do not inherit the host's environment.
                 "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
                 "HOME": str(folder),
                 "LANG": "C.UTF-8",
@@ -252,40 +218,31 @@ class InferenceServers:
         return InferenceServer(process, httpx.AsyncClient(transport=transport, base_url="http://inference"), folder)
 
     async def replace(self, deployment_id: str, server: Server) -> None:
-        """Let a server answer for a deployment from now on, and end the one before it.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-            server: A server that is ready.
-        """
+        """Serve a deployment with a server that is ready; end the one before it."""
         previous = self._servers.get(deployment_id.lower())
-        self._servers[deployment_id.lower()] = _Serving(server)
+        self._servers[deployment_id.lower()] = _ActiveServer(server)
         if previous:
             await previous.end()
 
     async def stop(self, deployment_id: str) -> None:
-        """End a deployment's server and forget its log.
-
-        Args:
-            deployment_id: The deployment's ARM id.
-        """
-        if serving := self._servers.pop(deployment_id.lower(), None):
-            await serving.end()
+        """End a deployment's server and remove its log."""
+        if active := self._servers.pop(deployment_id.lower(), None):
+            await active.end()
         shutil.rmtree(self._folder(deployment_id), ignore_errors=True)
 
     async def clear(self) -> None:
-        """End all servers, and forget their logs."""
-        servers = [serving.server for serving in self._servers.values()]
+        """End all servers and remove their logs."""
+        servers = [active.server for active in self._servers.values()]
         self._servers.clear()
         await asyncio.gather(*(server.stop() for server in servers))
         shutil.rmtree(self._root, ignore_errors=True)
 
     async def close(self) -> None:
         """End all servers."""
-        await asyncio.gather(*(serving.server.stop() for serving in self._servers.values()))
+        await asyncio.gather(*(active.server.stop() for active in self._servers.values()))
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _folder(self, deployment_id: str) -> Path:
-        # Names of endpoints and deployments are checked when they are created: they cannot point elsewhere.
+        # Names are validated on creation: they cannot lead elsewhere.
         _, _, endpoint, _, deployment = deployment_id.lower().rsplit("/", 4)
         return self._root / endpoint / deployment

@@ -1,7 +1,6 @@
-"""What scoring really saw, a minute at a time: the numbers behind Azure Monitor's request metrics.
+"""Request metrics per minute, as Azure Monitor has them.
 
-Names, units and dimensions are those that Azure Monitor supports for
-`Microsoft.MachineLearningServices/workspaces/onlineEndpoints`:
+Names, units and dimensions are those of `Microsoft.MachineLearningServices/workspaces/onlineEndpoints`:
 https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-machinelearningservices-workspaces-onlineendpoints-metrics
 """
 
@@ -21,12 +20,12 @@ DIMENSIONS = ("deployment", "statusCode", "statusCodeClass", "modelStatusCode")
 
 @dataclass(frozen=True)
 class ScoredRequest:
-    """A request that a deployment of a managed endpoint was asked, by a client or by mirroring.
+    """A client's or mirrored request to a deployment of a managed endpoint.
 
     Attributes:
-        time: When it was answered, in seconds since 1970.
-        seconds: How long that took.
-        dimensions: What it can be told apart by, see `DIMENSIONS`.
+        time: Time of the response, in seconds since 1970.
+        seconds: Its latency.
+        dimensions: Values of `DIMENSIONS`.
     """
 
     time: float
@@ -36,15 +35,15 @@ class ScoredRequest:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric that Azure Monitor knows.
+    """A metric of Azure Monitor.
 
     Attributes:
         name: Its name in the API.
-        title: Its name for people.
+        title: Its display name.
         description: What it measures.
-        unit: Of its values.
+        unit: The unit of its values.
         dimensions: What its values can be filtered and split by.
-        measure: Makes the value of one minute from that minute's requests.
+        measure: Computes the value of one minute from that minute's requests.
     """
 
     name: str
@@ -60,7 +59,7 @@ def _average_milliseconds(requests: Sequence[ScoredRequest]) -> float:
 
 
 def _percentile_milliseconds(percent: int, requests: Sequence[ScoredRequest]) -> float:
-    """The nearest rank: the smallest latency that `percent` of the requests do not exceed."""
+    """Nearest rank: the smallest latency that `percent` of requests do not exceed."""
     ordered = sorted(request.seconds for request in requests)
     return 1000 * ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
@@ -111,20 +110,20 @@ class RequestMetrics:
         return self._clock()
 
     def record(self, endpoint_id: str, deployment: str, status: int, model_status: int | None, seconds: float) -> None:
-        """Take a request down.
+        """Record a request.
 
         Args:
             endpoint_id: The endpoint's ARM id.
-            deployment: The deployment that was asked.
-            status: The status the client got, or would have got.
-            model_status: The status the container answered with; None if it did not.
-            seconds: How long it took.
+            deployment: The deployment's name.
+            status: The response status, also of mirrored requests.
+            model_status: The container's status; None without a response.
+            seconds: The latency.
         """
         dimensions = {
             "deployment": deployment,
             "statusCode": str(status),
             "statusCodeClass": f"{status // 100}xx",
-            # Of a container that did not answer the service's documentation does not say what it has here.
+            # The service's documentation does not say what it has without a response.
             "modelStatusCode": str(model_status or 0),
         }
         requests = self._requests.setdefault(endpoint_id.lower(), [])
@@ -133,15 +132,9 @@ class RequestMetrics:
             requests[:] = [request for request in requests if request.time >= self._clock() - KEPT_SECONDS]
 
     def visible(self, endpoint_id: str, begin: float, end: float) -> list[ScoredRequest]:
-        """Find an endpoint's requests in a time, those of the last moments not included.
+        """Return an endpoint's requests in [begin, end), without those of the lag.
 
-        Args:
-            endpoint_id: The endpoint's ARM id.
-            begin: From when on, in seconds since 1970.
-            end: Until when, that moment not included.
-
-        Returns:
-            The requests, in the order in which they were answered.
+        Times are in seconds since 1970.
         """
         known = self._clock() - self._lag_seconds
         requests = self._requests.get(endpoint_id.lower(), [])
@@ -153,15 +146,7 @@ class RequestMetrics:
 
 
 def measure_minutes(metric: Metric, requests: Iterable[ScoredRequest]) -> dict[int, float]:
-    """Make a metric's values of single minutes.
-
-    Args:
-        metric: The metric.
-        requests: What it is made from.
-
-    Returns:
-        The value of each minute in which there was a request, by the minute's first second since 1970.
-    """
+    """Return the value of each minute with requests, by its start since 1970."""
     minutes: dict[int, list[ScoredRequest]] = {}
     for request in requests:
         minutes.setdefault(int(request.time // MINUTE) * MINUTE, []).append(request)

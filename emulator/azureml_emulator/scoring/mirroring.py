@@ -1,4 +1,4 @@
-"""Mirrored traffic: copies of requests that nobody waits for."""
+"""Mirrored traffic: copies of requests whose responses are dropped."""
 
 from __future__ import annotations
 
@@ -18,17 +18,13 @@ class Mirror:
         self._copies: set[asyncio.Task[Any]] = set()
 
     def send(self, copy: Coroutine[Any, Any, object]) -> None:
-        """Send a copy; what comes of it is dropped.
-
-        Args:
-            copy: Sends it.
-        """
+        """Send a copy and drop its result."""
         task = asyncio.create_task(copy)
         self._copies.add(task)
         task.add_done_callback(self._done)
 
     async def close(self) -> None:
-        """Give up the copies that are under way."""
+        """Cancel the copies in progress."""
         for task in self._copies:
             task.cancel()
         await asyncio.gather(*self._copies, return_exceptions=True)
@@ -40,13 +36,10 @@ class Mirror:
 
 
 def choose_mirror(mirror_traffic: Mapping[str, int]) -> str | None:
-    """Throw the dice for one request.
+    """Choose at random which deployment gets a copy of a request, or None.
 
     Args:
         mirror_traffic: Percent by deployment; at most one has any.
-
-    Returns:
-        The deployment that gets a copy of it, or None.
     """
     for name, percent in mirror_traffic.items():
         if random.random() * 100 < percent:  # noqa: S311 - a load balancer's dice

@@ -1,4 +1,4 @@
-"""MLflow models without code or environment: what the service makes of the files in the model's folder."""
+"""MLflow models without code or environment: what their folder defines."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from azureml_emulator.scoring.environments import CondaSpec, image_build_failure
 ENTRY_FOLDER = Path(__file__).parent / "mlflow_entry"
 ENTRY_SCRIPT = "score.py"
 FOLDER_VARIABLE = "MLFLOW_MODEL_FOLDER"
-"""Tells the entry script the name of the model's folder in AZUREML_MODEL_DIR."""
+"""Gives the entry script the name of the model's folder in AZUREML_MODEL_DIR."""
 ALSO_NEEDED = ("azureml-inference-server-http~=1.5", "mlflow-skinny>=2", "pandas")
-"""What the entry script runs in, beside what the model asks for."""
+"""Requirements of the entry script, in addition to the model's."""
 
 
 def read_environment(model: Path) -> CondaSpec:
-    """Read which environment a model runs in.
+    """Read a model's environment, with what the entry script needs added.
 
     Args:
-        model: Its folder, with its MLmodel file. The conda file this names counts, else `requirements.txt`.
-
-    Returns:
-        What to build: the model's own requirements, and what the entry script needs.
+        model: Its folder. The conda file that MLmodel names takes precedence over `requirements.txt`.
 
     Raises:
-        ArmError: ImageBuildFailure, if a file is missing or is not what it should be.
+        ArmError: ImageBuildFailure, if a file is missing or invalid.
     """
     conda_file = model / str(_conda_file(_read_flavor(model)) or "")
     pip_file = model / "requirements.txt"

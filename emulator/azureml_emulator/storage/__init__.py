@@ -1,1 +1,1 @@
-"""Blob storage: Azurite, the relay in front of it, and the emulator's own client."""
+"""Blob storage: Azurite, the emulator's own client, and checks of asset files."""

@@ -42,8 +42,8 @@ class StorageAccount:
 
     Attributes:
         name: The account's name.
-        key: The account's key, base64; another one at each start.
-        port: Where Azurite listens on 127.0.0.1, with TLS.
+        key: The account's key, base64; new at each start.
+        port: Azurite's TLS port on 127.0.0.1.
     """
 
     name: str
@@ -57,19 +57,19 @@ async def running_azurite(
 ) -> AsyncIterator[StorageAccount]:
     """Run Azurite's blob service for the time of the block.
 
-    It answers only requests that are signed with the account's key. If it ends by itself, the block is cancelled.
+    It accepts only requests signed with the account's key. If it ends unexpectedly, the block is cancelled.
 
     Args:
         state_dir: Blobs go to `blobs` in it, output to `azurite.log`.
         certificates: The server certificate to use.
-        lock: Held until Azurite has ended, so that there are never two on one folder.
-        limits: Deadlines and cap for connections that ask for nothing.
+        lock: Held until Azurite has ended, so that never two use one folder.
+        limits: Deadlines and maximum number of silent connections.
 
     Yields:
         The account it serves.
 
     Raises:
-        EmulatorError: If Azurite cannot be installed or started, or ended by itself.
+        EmulatorError: If Azurite cannot be installed or started, or ended unexpectedly.
     """
     limits = limits or Limits()
     program = await _installed()
@@ -84,9 +84,9 @@ async def running_azurite(
         log=state_dir / "azurite.log",
         env={
             **bare_environment(),
-            # Azurite sorts the headers of a signature by the rules of a language.
+            # Azurite sorts the headers of a signature by locale.
             "LANG": "C.UTF-8",
-            # Keys go by the environment: arguments can be seen by everybody.
+            # Keys in the environment: all users can see arguments.
             "AZURITE_ACCOUNTS": f"{ACCOUNT}:{account.key}",
             "AZURITE_USER_DELEGATION_KEY": secrets.token_hex(),
             "AZURITE_SILENT_SECONDS": str(limits.silent_seconds),
@@ -96,14 +96,14 @@ async def running_azurite(
     )
     try:
         port = await _port(process)
-        async with _cancelled_by_end(process):
+        async with _cancelled_on_exit(process):
             yield dataclasses.replace(account, port=port)
     finally:
         await process.stop()
 
 
 @asynccontextmanager
-async def _cancelled_by_end(process: ChildProcess) -> AsyncIterator[None]:
+async def _cancelled_on_exit(process: ChildProcess) -> AsyncIterator[None]:
     """Cancel the block when Azurite ends: without blobs there is no workspace."""
     block = asyncio.current_task()
     assert block is not None  # noqa: S101 - we run in one
@@ -118,21 +118,21 @@ async def _cancelled_by_end(process: ChildProcess) -> AsyncIterator[None]:
     except asyncio.CancelledError:
         if process.exit_code is None:
             raise
-        raise EmulatorError(_reason_of_end(process)) from None
+        raise EmulatorError(_exit_message(process)) from None
     finally:
         watcher.cancel()
 
 
-def _reason_of_end(process: ChildProcess) -> str:
+def _exit_message(process: ChildProcess) -> str:
     last = " ".join(process.log_tail(3).split())
     return (
-        f"the blob store (Azurite) ended with exit code {process.exit_code}, so the emulator stops; start it again. "
-        f"The end of {process.log}: {last or 'empty'}"
+        f"the blob store (Azurite) ended with exit code {process.exit_code}; start the emulator again. "
+        f"End of {process.log}: {last or 'empty'}"
     )
 
 
 async def _port(process: ChildProcess) -> int:
-    """Wait until Azurite says which free port it took."""
+    """Wait until Azurite prints its port."""
     try:
         async with asyncio.timeout(START_SECONDS):
             while process.exit_code is None:
@@ -145,11 +145,11 @@ async def _port(process: ChildProcess) -> int:
 
 
 async def _installed() -> Path:
-    """The folder with Azurite's `node_modules`, in the versions of our lock file."""
+    """Return the folder of Azurite's `node_modules`, in the versions of our lock file."""
     lock = (PACKAGE / "package-lock.json").read_bytes()
 
     async def install(folder: Path) -> None:
-        logger.info("Installing Azurite into %s, this once ...", cache_root())
+        logger.info("Installing Azurite into %s (once) ...", cache_root())
         for name in ("package.json", "package-lock.json"):
             shutil.copy(PACKAGE / name, folder)
         log = folder / "npm.log"
@@ -160,6 +160,6 @@ async def _installed() -> Path:
 
 
 def _npm() -> list[str | Path]:
-    """The machine's own npm knows its registry and proxy settings; without one, ours."""
+    """Prefer the machine's npm, which knows its registry and proxy settings."""
     found = shutil.which("npm")
     return [found] if found else [NODE, NODE_HOME / "lib/node_modules/npm/bin/npm-cli.js"]

@@ -1,4 +1,4 @@
-"""The workspace's blob store as the service itself uses it."""
+"""The emulator's own client of the workspace's blob store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.machine.certificates import Certificates
 from azureml_emulator.storage.azurite import StorageAccount
 
@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 
 SAS_HOURS = 1
 APPEND_BYTES = 4 * 1024 * 1024
-"""What one request may add to a blob."""
+"""Maximum size of one append request."""
 BLOB_STORE, ARTIFACT_STORE = "workspaceblobstore", "workspaceartifactstore"
 DATASTORES = {BLOB_STORE: "azureml-blobstore", ARTIFACT_STORE: "azureml"}
-"""The containers of the blob datastores that every workspace has."""
-# The service writes some paths, those of jobs artifacts, without `paths`.
+"""Container of each default blob datastore."""
+# The service writes the paths of job artifacts without `paths`.
 DATASTORE_PATH = re.compile(r"azureml://(?:.+/)?datastores/([^/]+)/(?:paths/)?(.*)")
 
 
 class Blobs:
-    """Containers, signatures and downloads in one storage account.
+    """Containers, signatures and transfers in one storage account.
+
+    A `uri` is a path in a datastore or an https blob address; see `locate`.
 
     Args:
         storage: The account.
-        certificates: Whom to trust.
-        find_container: Says which container a datastore is; None if it is not in this account.
+        certificates: Holds the authority to trust.
+        find_container: Maps a datastore's name to its container; None if it is not in this account.
 
     Attributes:
         account: The storage account's name.
@@ -62,40 +64,22 @@ class Blobs:
         return BlobServiceClient(
             f"https://127.0.0.1:{self._storage.port}/{self.account}",
             credential={"account_name": self.account, "account_key": self.key},
-            # Straight to Azurite, whatever proxy the caller uses.
+            # Directly to Azurite, ignoring the caller's proxy.
             transport=RequestsTransport(use_env_settings=False, connection_verify=str(self._certificates.authority)),
         )
 
     def url(self, container: str) -> str:
-        """A container's address as clients know it.
-
-        Args:
-            container: The container's name.
-
-        Returns:
-            The https address.
-        """
+        """Return a container's https address for clients."""
         return f"https://{self.account}.blob.core.windows.net/{container}"
 
     async def create_container(self, container: str) -> None:
-        """Create a container unless it is there.
-
-        Args:
-            container: Its name.
-        """
+        """Create a container unless it exists."""
         client = self._client.get_container_client(container)
         if not await asyncio.to_thread(client.exists):
             await asyncio.to_thread(client.create_container)
 
     def sign(self, container: str) -> str:
-        """Make a shared access signature for a container.
-
-        Args:
-            container: Its name.
-
-        Returns:
-            The query string that allows to read, write and list for an hour.
-        """
+        """Return a shared access signature (query string) for a container, for one hour."""
         from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
         return generate_container_sas(
@@ -107,17 +91,13 @@ class Blobs:
         )
 
     async def download(self, uri: str, parent: Path) -> Path:
-        """Copy a folder or a single blob.
-
-        Args:
-            uri: An azureml:// datastore path or an https blob address; see `locate`.
-            parent: The folder that gets it; made if needed.
+        """Copy a folder or a single blob into a folder.
 
         Returns:
-            The copy: it has its last name in `parent`. Of a whole container, it is `parent` itself.
+            The copy: the last name of the URI in `parent`; `parent` itself for a whole container.
 
         Raises:
-            ArmError: If nothing is there, or a blob's name points out of the folder.
+            ArmError: If nothing is there, or a blob's name leads outside the folder.
         """
         container, path = self.locate(uri)
         target = parent / PurePosixPath(path).name
@@ -125,87 +105,44 @@ class Blobs:
         return target
 
     async def read(self, uri: str) -> bytes | None:
-        """Read a single blob.
-
-        Args:
-            uri: An azureml:// datastore path or an https blob address; see `locate`.
-
-        Returns:
-            Its content; None if it is not there.
-        """
+        """Read a single blob; None if it is missing."""
         container, path = self.locate(uri)
         return await asyncio.to_thread(self._read, container, path)
 
     async def write(self, uri: str, content: bytes) -> None:
-        """Write a single blob.
-
-        Args:
-            uri: An azureml:// datastore path or an https blob address; see `locate`. Its container must be there.
-            content: The content.
-        """
+        """Write a single blob; its container must exist."""
         container, path = self.locate(uri)
         client = self._client.get_blob_client(container, path)
         await asyncio.to_thread(client.upload_blob, content, overwrite=True)
 
     async def clear(self) -> None:
-        """Delete all containers with their blobs."""
+        """Delete all containers and their blobs."""
         for container in await asyncio.to_thread(lambda: list(self._client.list_containers())):
             await asyncio.to_thread(self._client.delete_container, container.name)
 
     async def upload(self, source: Path, uri: str) -> None:
-        """Copy a file, or all files of a folder, into the store.
-
-        Args:
-            source: The file or folder; a link in it is followed, and an empty folder leaves nothing.
-            uri: Where the file or the folder's content goes; see `locate`.
-        """
+        """Copy a file or a folder's files; links are followed, empty folders are lost."""
         container, path = self.locate(uri)
         await asyncio.to_thread(self._upload, source, container, path)
 
     async def append(self, uri: str, content: bytes) -> None:
-        """Add to the end of a blob that only grows, such as a log.
-
-        Args:
-            uri: The blob; made if needed. See `locate`.
-            content: What to add.
-        """
+        """Append to a blob, such as a log; create it if needed."""
         container, path = self.locate(uri)
         await asyncio.to_thread(self._append, container, path, content)
 
     async def list_below(self, uri: str) -> list[str]:
-        """List the blobs in a folder.
-
-        Args:
-            uri: The folder; see `locate`.
-
-        Returns:
-            Their paths below the folder.
-        """
+        """List the blobs in a folder by their path in it."""
         container, path = self.locate(uri)
         names = await asyncio.to_thread(lambda: list(self._names(container, f"{path}/")))
         return [name.removeprefix(f"{path}/") for name in names]
 
     async def etags(self, uri: str) -> dict[str, str]:
-        """Ask for the ETags of a single blob, or of all in a folder.
-
-        Args:
-            uri: The blob or folder; see `locate`.
-
-        Returns:
-            ETags by the blobs' names in their container; empty if nothing is there.
-        """
+        """Return the ETags of a blob, or of all blobs in a folder, by blob name."""
         container, path = self.locate(uri)
         return await asyncio.to_thread(self._etags, container, path)
 
     def signed_url(self, uri: str) -> str:
-        """Write an address where anybody can read a blob for an hour.
-
-        Args:
-            uri: The blob; see `locate`.
-
-        Returns:
-            The https address with its signature.
-        """
+        """Return an https address that can read a blob for one hour."""
         from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
         container, path = self.locate(uri)
@@ -220,28 +157,27 @@ class Blobs:
         return f"{self.url(container)}/{quote(path)}?{signature}"
 
     def locate(self, uri: str) -> tuple[str, str]:
-        """Find where a URI points to.
+        """Return the container and path of a URI.
 
         Args:
             uri: `azureml://.../datastores/NAME/paths/PATH`, or `https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH`.
-                NAME is one of `DATASTORES`.
 
         Returns:
-            The container, and the path in it without a slash at the end.
+            The container, and the path without a trailing slash.
 
         Raises:
-            ArmError: If it is of another form, or points out of its folder.
+            ArmError: If it has another form, or leads outside its folder.
         """
         container, path = self._locate(uri)
         if ".." in PurePosixPath(path).parts:
-            raise ArmError(400, "UserError", f"The path {path!r} points out of its folder.")
+            raise ArmError(400, "UserError", f"The path {path!r} leads outside its folder.")
         return container, path
 
     def _locate(self, uri: str) -> tuple[str, str]:
         try:
             parts = urlsplit(uri)
         except ValueError:
-            raise ArmError(400, "UserError", f"{uri!r} is no URI.") from None
+            raise ArmError(400, "UserError", f"{uri!r} is not a URI.") from None
         found = DATASTORE_PATH.fullmatch(uri)
         datastore_container = self._find_container(found[1]) if found else None
         if found and datastore_container:
@@ -268,7 +204,7 @@ class Blobs:
         found = self._client.get_container_client(container).list_blobs(name_starts_with=path)
         try:
             return {blob.name: blob.etag for blob in found if _is_at_or_below(blob.name, path)}
-        except ResourceNotFoundError:  # there is no such container
+        except ResourceNotFoundError:  # the container does not exist
             return {}
 
     def _upload(self, source: Path, container: str, path: str) -> None:
@@ -284,7 +220,7 @@ class Blobs:
         from azure.core.exceptions import ResourceExistsError
 
         client = self._client.get_container_client(container).get_blob_client(path)
-        # Not `exists` first: whoever creates it a second time empties it.
+        # No check with `exists` first: creating it a second time would empty it.
         with contextlib.suppress(ResourceExistsError):
             client.create_append_blob(match_condition=MatchConditions.IfMissing)
         for start in range(0, len(content), APPEND_BYTES):
@@ -299,15 +235,15 @@ class Blobs:
             below = name.removeprefix(path)
             file = target / below.strip("/") if below else target
             if not file.resolve().is_relative_to(target.resolve()):
-                raise ArmError(400, "UserError", f"The blob name {name!r} points out of its folder.")
+                raise ArmError(400, "UserError", f"The blob name {name!r} leads outside its folder.")
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("wb") as content:
                 client.download_blob(name).readinto(content)
             found = True
         if not found:
-            raise ArmError(404, "UserError", f"There is nothing at {path!r} in container {container!r}.")
+            raise ArmError(404, "UserError", f"No blob at {path!r} in container {container!r}.")
 
 
 def _is_at_or_below(name: str, path: str) -> bool:
-    """Return whether a blob is meant, not a neighbour whose name begins alike."""
+    """Return whether a blob is at or below a path, not just a common prefix."""
     return not path or name == path or name.startswith(f"{path}/")

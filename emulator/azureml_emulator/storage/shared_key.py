@@ -28,11 +28,7 @@ SERVICE_PREFIX = "x-ms-"
 
 
 def is_signed(header: str) -> bool:
-    """Return whether a header is part of the signature.
-
-    Args:
-        header: The header's name in lower case.
-    """
+    """Return whether a header (lower case) is part of the signature."""
     return header in STANDARD_HEADERS or header.startswith(SERVICE_PREFIX)
 
 
@@ -43,12 +39,9 @@ def sign(account: str, key: str, method: str, path: str, query: str, headers: Ma
         account: The storage account's name.
         key: Its key, base64.
         method: The HTTP method.
-        path: The URL's path, encoded as it is sent.
-        query: The URL's query, encoded as it is sent.
-        headers: All headers as they are sent, with names in lower case.
-
-    Returns:
-        The header's value.
+        path: The URL's path, encoded as sent.
+        query: The URL's query, encoded as sent.
+        headers: All headers as sent, with names in lower case.
     """
     length = headers.get("content-length")
     standard = {**headers, "content-length": "" if length == "0" else length or ""}
@@ -69,7 +62,7 @@ def _order(name: str) -> str:
 
 
 def _canonical_query(query: str) -> list[str]:
-    # Like Azurite: what is not exactly one name and one value does not count, and the last of a name wins.
+    # Like Azurite: skip all but name=value pairs; the last of a name wins.
     pairs = [part.split("=") for part in query.split("&")]
     values = {pair[0].lower(): pair[1] for pair in pairs if len(pair) == 2 and pair[0]}
     return [f"{name}:{unquote(values[name].replace('+', '%20'))}" for name in sorted(values)]

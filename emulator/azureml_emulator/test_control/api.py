@@ -1,7 +1,7 @@
-"""The control API: tests reset the emulator, see what was asked of it, and order faults.
+"""The control API: reset the emulator, list recorded requests, inject faults.
 
-It has a host of its own behind the same proxy and certificate, is off unless `--control` is given, and wants a bearer
-token that is made at each start; see `control_client` for the operations.
+It has its own host behind the same proxy and certificate. It needs `--control` and the bearer token of this start; see
+`client` for the operations.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from azureml_emulator.context import Services, services
+from azureml_emulator.arm.errors import ArmError, bad_request
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import datastores, workspaces
-from azureml_emulator.control_plane.arm import ArmError, bad_request, read_body
+from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.test_control.behaviours import behaviour_from_dict
 from azureml_emulator.test_control.faults import fault_from_dict
 
@@ -28,14 +29,7 @@ Item = TypeVar("Item")
 
 
 def control_app(token: str) -> Router:
-    """Make the control API.
-
-    Args:
-        token: The bearer token it wants.
-
-    Returns:
-        Its app.
-    """
+    """Build the control API."""
     return Router(
         [
             Route("/reset", reset_state, methods=["POST"]),
@@ -51,81 +45,77 @@ def control_app(token: str) -> Router:
 
 
 class RequireControlToken:
-    """Middleware: nobody gets past without the control API's token."""
+    """Middleware: require the control API's token."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
         self._expected = f"Bearer {token}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on if its token is good."""
+        """Pass the request on if its token is valid."""
         given = Request(scope).headers.get("authorization", "")
         if not secrets.compare_digest(given.encode(), self._expected.encode()):
-            raise ArmError(401, "Unauthorized", "The control API wants the token of this start.")
+            raise ArmError(401, "Unauthorized", "The control API needs the bearer token of this start.")
         await self._app(scope, receive, send)
 
 
-async def reset(parts: Services) -> None:
-    """Leave a fresh workspace, with no blobs: as after a start with a new state folder, but for tokens and ports.
-
-    Args:
-        parts: The emulator.
-    """
-    parts.faults.set([])
-    parts.behaviours.set([])
-    parts.tokens.reset()
-    await parts.mirror.close()
-    await parts.operations.clear()
-    await parts.servers.clear()
-    await parts.jobs.clear()
-    # At once: nobody must find no workspace.
-    parts.store.clear()
-    parts.records.clear()
-    workspaces.create(parts.store, parts.settings, parts.blobs.account)
-    await parts.blobs.clear()
-    await datastores.create_containers(parts.blobs)
-    parts.metrics.clear()
-    parts.recorder.clear()
+async def reset(context: Context) -> None:
+    """Restore a fresh workspace without blobs; tokens and ports stay."""
+    context.faults.set([])
+    context.behaviours.set([])
+    context.tokens.reset()
+    await context.mirror.close()
+    await context.operations.clear()
+    await context.servers.clear()
+    await context.jobs.clear()
+    # Without an await in between: clients must always find the workspace.
+    context.store.clear()
+    context.records.clear()
+    workspaces.create(context.store, context.settings, context.blobs.account)
+    await context.blobs.clear()
+    await datastores.create_containers(context.blobs)
+    context.metrics.clear()
+    context.recorder.clear()
 
 
 async def reset_state(request: Request) -> Response:
-    """Start anew."""
-    await reset(services(request))
+    """Reset the emulator."""
+    await reset(context_of(request))
     return Response(status_code=204)
 
 
 async def list_requests(request: Request) -> Response:
-    """Tell which requests came."""
-    return JSONResponse({"value": [recorded.to_dict() for recorded in services(request).recorder.requests]})
+    """List the recorded requests."""
+    return JSONResponse({"value": [recorded.to_dict() for recorded in context_of(request).recorder.requests]})
 
 
 async def clear_requests(request: Request) -> Response:
-    """Forget which requests came."""
-    services(request).recorder.clear()
+    """Forget the recorded requests."""
+    context_of(request).recorder.clear()
     return Response(status_code=204)
 
 
 async def set_faults(request: Request) -> Response:
     """Replace the fault plan."""
-    services(request).faults.set(await _read_list(request, fault_from_dict))
+    context_of(request).faults.set(await _read_list(request, fault_from_dict))
     return Response(status_code=204)
 
 
 async def set_behaviours(request: Request) -> Response:
-    """Replace how deployments answer in place of their models."""
-    services(request).behaviours.set(await _read_list(request, behaviour_from_dict))
+    """Replace the forced behaviours of deployments."""
+    context_of(request).behaviours.set(await _read_list(request, behaviour_from_dict))
     return Response(status_code=204)
 
 
 async def release_operations(request: Request) -> Response:
-    """Let the operations go on that a fault holds in progress."""
-    services(request).operations.release()
+    """Let operations continue that a fault holds in progress."""
+    context_of(request).operations.release()
     return Response(status_code=204)
 
 
 async def set_client_secret(request: Request) -> Response:
-    """Let the client secret expire, or be good again."""
-    services(request).tokens.secret_expired = bool((await read_body(request)).get("expired"))
+    """Make the client secret expired or valid."""
+    context_of(request).tokens.secret_expired = bool((await read_body(request)).get("expired"))
     return Response(status_code=204)
 
 

@@ -19,18 +19,17 @@ SECONDS = 60.0
 
 
 class Control:
-    """Controls a running emulator that was started with `--control`; a context manager.
+    """Controls a running emulator that was started with `--control`.
 
-    Args:
-        emulator: The emulator.
+    It is a context manager.
 
     Raises:
-        EmulatorError: If it was started without `--control`.
+        EmulatorError: If the emulator was started without `--control`.
     """
 
     def __init__(self, emulator: EmulatorInfo) -> None:
         if not emulator.control_url:
-            raise EmulatorError("the emulator has no control API: start it with --control")
+            raise EmulatorError("the emulator has no control API; start it with --control")
         self._http = httpx.Client(
             base_url=emulator.control_url,
             headers={"authorization": f"Bearer {emulator.control_token}"},
@@ -38,7 +37,7 @@ class Control:
             verify=ssl.create_default_context(cafile=emulator.ca_file),
             trust_env=False,
             timeout=SECONDS,
-            # The server ends idle connections after 5 s: one that ends just now must not be used again.
+            # The server closes idle connections after 5 s: do not reuse older ones.
             limits=httpx.Limits(keepalive_expiry=1.0),
         )
 
@@ -51,15 +50,15 @@ class Control:
         self.close()
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._http.close()
 
     def reset(self) -> None:
-        """Start anew: a fresh workspace without blobs; no operation, server, fault, behaviour or recorded request."""
+        """Restore a fresh workspace; clear faults, behaviours and recorded requests."""
         self._send("POST", "/reset")
 
     def requests(self) -> list[RecordedRequest]:
-        """Tell which requests came to the emulated hosts, in their order, those to the blob store included.
+        """List the recorded requests in order, blob requests included.
 
         Returns:
             The requests since the start, the last `reset` or the last `clear_requests`.
@@ -67,43 +66,31 @@ class Control:
         return [RecordedRequest(**recorded) for recorded in self._send("GET", "/requests").json()["value"]]
 
     def clear_requests(self) -> None:
-        """Forget which requests came."""
+        """Forget the recorded requests."""
         self._send("DELETE", "/requests")
 
     def set_faults(self, faults: Iterable[Fault]) -> None:
-        """Replace the fault plan; requests are counted from now on.
-
-        Args:
-            faults: The new plan. Of several faults that hit a request the first one counts.
-        """
+        """Replace the fault plan and restart counting; the first fault that hits counts."""
         self._send("PUT", "/faults", {"value": [fault.to_dict() for fault in faults]})
 
     def clear_faults(self) -> None:
-        """Leave all requests alone again."""
+        """Remove all faults."""
         self.set_faults([])
 
     def set_behaviours(self, behaviours: Iterable[Behaviour]) -> None:
-        """Replace how deployments answer in place of their models; requests are counted from now on.
-
-        Args:
-            behaviours: The new ones. Of several that apply to a request the first one counts.
-        """
+        """Replace the behaviours and restart counting; the first that applies counts."""
         self._send("PUT", "/behaviours", {"value": [behaviour.to_dict() for behaviour in behaviours]})
 
     def clear_behaviours(self) -> None:
-        """Let all models answer themselves again."""
+        """Remove all behaviours."""
         self.set_behaviours([])
 
     def release_operations(self) -> None:
-        """Let the operations go on that a `HoldOperation` holds in progress."""
+        """Let operations continue that a `HoldOperation` holds in progress."""
         self._send("POST", "/operations/release")
 
     def expire_client_secret(self, *, expired: bool = True) -> None:
-        """Let nobody sign in with the client secret, because it has expired.
-
-        Args:
-            expired: Or let it be good again.
-        """
+        """Make the client secret expired, or valid again."""
         self._send("PUT", "/client-secret", {"expired": expired})
 
     def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:

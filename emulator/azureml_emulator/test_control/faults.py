@@ -1,4 +1,4 @@
-"""Faults on order: which requests they hit. What they do to these is in interference.py."""
+"""Injected faults: which requests they hit; hosts/fault_injection.py applies them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Which requests a fault hits: some of those that match, counted from when the plan was set.
+    """Which matching requests a fault hits, counted since the plan was set.
 
     Attributes:
         kind: Its name in the control API and in recorded requests.
-        method: The HTTP method, `*` for any.
-        path: A glob over the request's target, as recorded: host and path, and of a blob request `?comp=...`.
-        nth: The first matching request that is hit.
-        times: How many in a row are; None for all from there on.
+        method: The HTTP method; `*` for any.
+        path: Glob for the recorded target: host and path, for blob requests with `?comp=...`.
+        nth: The first matching request that is hit, from 1.
+        times: How many in a row are hit; None for all from there on.
     """
 
     kind: ClassVar[str]
@@ -29,54 +29,39 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.nth < 1 or (self.times is not None and self.times < 1):
-            raise ValueError(f"nth and times count from 1, not {self.nth} and {self.times}")
+            raise ValueError(f"nth and times must be at least 1, not {self.nth} and {self.times}")
 
     def matches(self, method: str, target: str) -> bool:
-        """Say whether a request counts for this fault.
-
-        Args:
-            method: Its HTTP method.
-            target: Its target.
-
-        Returns:
-            Whether it does.
-        """
+        """Return whether a request counts for this fault."""
         return self.method in ("*", method) and fnmatchcase(target, self.path)
 
     def hits(self, number: int) -> bool:
-        """Say whether a matching request is hit.
-
-        Args:
-            number: The how many'th matching request it is.
-
-        Returns:
-            Whether it is hit.
-        """
+        """Return whether the n-th matching request is hit."""
         return self.nth <= number and (self.times is None or number < self.nth + self.times)
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it as the control API has it."""
+        """Write it in the control API's form."""
         return {"kind": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer(Fault):
-    """Another answer than the emulator's own, which looks like one of the host's own errors unless a body is given.
+    """An error response in the host's own form, or another given response.
 
     Attributes:
-        status: The HTTP status. 409 is what a client gets while another operation is in progress.
-        code: The error's code; by default one that goes with the status.
-        message: The error's message.
+        status: The HTTP status. Use 409 for an operation in progress.
+        code: The error code; by default the usual one for the status.
+        message: The error message.
         headers: More headers, such as `Retry-After`.
-        body: A body in place of an error's.
-        after_effect: Do first what was asked.
+        body: Replaces the error body.
+        after_effect: Perform the request first.
     """
 
     kind = "answer"
 
     status: int = 500
     code: str = ""
-    message: str = "A fault on order."
+    message: str = "Injected fault."
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     after_effect: bool = False
@@ -89,10 +74,10 @@ class Answer(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Reset(Fault):
-    """No answer: a TCP reset once the request has come, or the end of the connection when it has had its effect.
+    """No response.
 
     Attributes:
-        after_effect: The latter.
+        after_effect: Perform the request, then close the connection; else send a TCP reset once the request was read.
     """
 
     kind = "reset"
@@ -102,17 +87,17 @@ class Reset(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Truncate(Fault):
-    """The emulator's own answer, half its body: then the connection ends."""
+    """The response with half its body; then the connection closes."""
 
     kind = "truncate"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delay(Fault):
-    """The emulator's own answer, late.
+    """A delayed response.
 
     Attributes:
-        seconds: How long the request lies before anything is done.
+        seconds: Delay before the request is handled.
     """
 
     kind = "delay"
@@ -127,9 +112,9 @@ class Delay(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpireToken(Fault):
-    """The request's token is refused as expired (401), now and later; one that is issued after that works.
+    """The request's token expires (401), also for later requests.
 
-    An endpoint's key, a SAS and a client secret are refused this once.
+    An endpoint's key, a SAS and a client secret are refused only this once.
     """
 
     kind = "expire-token"
@@ -137,19 +122,19 @@ class ExpireToken(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class EndOperation(Fault):
-    """The long-running operation that the request starts ends badly, and its work is not done.
+    """The long-running operation of the request fails without doing its work.
 
     Attributes:
         status: `Failed` or `Canceled`.
-        code: The failure's code, such as `ImageBuildFailure`, `ResourceNotReady` or `OutOfQuota`.
-        message: Its message.
+        code: The error code, such as `ImageBuildFailure`, `ResourceNotReady` or `OutOfQuota`.
+        message: The error message.
     """
 
     kind = "end-operation"
 
     status: Literal["Failed", "Canceled"] = "Failed"
     code: str = "InternalServerError"
-    message: str = "A fault on order."
+    message: str = "Injected fault."
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -159,9 +144,9 @@ class EndOperation(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class HoldOperation(Fault):
-    """The long-running operation that the request starts goes on until it is released: by itself, never.
+    """The operation of the request stays in progress until it is released.
 
-    The control API releases it, and then its work is done; a deletion of its resource or a reset cancels it.
+    The control API releases it, and then its work is done; deleting its resource or a reset cancels it.
     """
 
     kind = "hold-operation"
@@ -169,10 +154,10 @@ class HoldOperation(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Hide(Fault):
-    """What the request puts does not show at once: reading it is answered with 404 for a while.
+    """What the request puts stays invisible: the next reads get 404.
 
     Attributes:
-        reads: How many reads it takes.
+        reads: Number of such reads.
     """
 
     kind = "hide"
@@ -182,7 +167,7 @@ class Hide(Fault):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.reads < 1:
-            raise ValueError(f"reads counts from 1, not {self.reads}")
+            raise ValueError(f"reads must be at least 1, not {self.reads}")
 
 
 KINDS: dict[str, type[Fault]] = {
@@ -193,19 +178,13 @@ KINDS: dict[str, type[Fault]] = {
 def fault_from_dict(document: Mapping[str, Any]) -> Fault:
     """Read what `to_dict` wrote.
 
-    Args:
-        document: The fault as the control API has it.
-
-    Returns:
-        The fault.
-
     Raises:
-        ValueError: If there is no such fault.
+        ValueError: If the kind or a field is unknown or invalid.
     """
     fields = dict(document)
     kind = fields.pop("kind", None)
     if kind not in KINDS:
-        raise ValueError(f"there is no fault {kind!r}, but {', '.join(KINDS)}")
+        raise ValueError(f"unknown fault {kind!r}; known are {', '.join(KINDS)}")
     try:
         return KINDS[kind](**fields)
     except TypeError as error:
@@ -213,7 +192,7 @@ def fault_from_dict(document: Mapping[str, Any]) -> Fault:
 
 
 class FaultPlan:
-    """The faults on order, and how many requests each has counted."""
+    """The faults, and the number of matching requests of each."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -226,25 +205,13 @@ class FaultPlan:
         return list(self._faults)
 
     def set(self, faults: Iterable[Fault]) -> None:
-        """Replace the plan, and begin to count.
-
-        Args:
-            faults: The new plan; an empty one leaves all requests alone.
-        """
+        """Replace the plan and restart counting."""
         self._faults = list(faults)
         self._counts = [0] * len(self._faults)
         self._hidden.clear()
 
     def next(self, method: str, target: str) -> Fault | None:
-        """Count a request, and say what hits it.
-
-        Args:
-            method: Its HTTP method.
-            target: Its target.
-
-        Returns:
-            The first fault of the plan that hits it, or None.
-        """
+        """Count a request; return the first fault that hits it, or None."""
         hit: Fault | None = None
         for index, fault in enumerate(self._faults):
             if fault.matches(method, target):
@@ -254,24 +221,11 @@ class FaultPlan:
         return hit
 
     def hide(self, target: str, reads: int) -> None:
-        """Keep a resource from being read.
-
-        Args:
-            target: Its target, as recorded.
-            reads: How many reads find nothing.
-        """
+        """Answer the next reads of a target with 404."""
         self._hidden[target.lower()] = reads
 
     def hides(self, method: str, target: str) -> bool:
-        """Count a read of what is hidden.
-
-        Args:
-            method: The request's HTTP method.
-            target: Its target.
-
-        Returns:
-            Whether the request finds nothing.
-        """
+        """Return whether a request reads a hidden target, and count it."""
         left = self._hidden.get(target.lower(), 0)
         if method != "GET" or not left:
             return False

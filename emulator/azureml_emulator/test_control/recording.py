@@ -1,4 +1,4 @@
-"""The requests that came to the emulated hosts, in their order."""
+"""Recorded requests to the emulated hosts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-MOST_REQUESTS = 100_000
-# What a blob request does is said in its query; the rest of queries is left out: there are signatures in it.
-BLOB_HOST = ".blob.core.windows.net"
+from azureml_emulator.host_names import BLOB_HOST_SUFFIX
+
+MAX_REQUESTS = 100_000
+# The query tells which blob operation it is; the rest of it can hold signatures.
 KEPT_QUERY = ("comp", "restype")
 GENERATED_NAME = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 GLOB_SPECIAL = re.compile(r"([*?[])")
@@ -18,13 +19,13 @@ GLOB_SPECIAL = re.compile(r"([*?[])")
 
 @dataclass
 class RecordedRequest:
-    """A request to one of the emulated hosts.
+    """A request to an emulated host.
 
     Attributes:
         method: The HTTP method.
-        target: Host and path, an ARM path in the emulator's own spelling; of a blob request also `?comp=...`.
-        status: The status it was answered with; None while it is not, and when it never was.
-        fault: The kind of fault that hit it, or None.
+        target: Host and path, ARM paths in canonical case; for blob requests with `?comp=...`.
+        status: The response status; None until there is one.
+        fault: The kind of the fault that hit it, or None.
     """
 
     method: str
@@ -34,41 +35,31 @@ class RecordedRequest:
 
     @property
     def pattern(self) -> str:
-        """A glob for the same request of another run: `*` in place of ids that are made anew each time."""
+        """A glob for the same request in other runs: `*` replaces generated ids."""
         return GENERATED_NAME.sub("*", GLOB_SPECIAL.sub(r"[\1]", self.target))
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it as the control API has it."""
+        """Write it in the control API's form."""
         return asdict(self)
 
 
 class Recorder:
-    """Records requests: the newest ones, if there are very many."""
+    """Records requests; drops the oldest above `MAX_REQUESTS`."""
 
     def __init__(self) -> None:
         self._requests: list[RecordedRequest] = []
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
-        """The requests, in the order in which they came."""
+        """The requests, in order."""
         return self._requests
 
     def record(self, method: str, host: str, path: str, query: str) -> RecordedRequest:
-        """Take a request down.
-
-        Args:
-            method: Its HTTP method.
-            host: The host it came to.
-            path: Its path.
-            query: Its query.
-
-        Returns:
-            The record, to be completed.
-        """
+        """Record a request; return the record for the response to complete."""
         request = RecordedRequest(method, f"{host}{path}{_kept(host, query)}")
         self._requests.append(request)
-        if len(self._requests) > MOST_REQUESTS:
-            del self._requests[: MOST_REQUESTS // 10]
+        if len(self._requests) > MAX_REQUESTS:
+            del self._requests[: MAX_REQUESTS // 10]
         return request
 
     def clear(self) -> None:
@@ -77,7 +68,7 @@ class Recorder:
 
 
 def _kept(host: str, query: str) -> str:
-    if not host.endswith(BLOB_HOST):
+    if not host.endswith(BLOB_HOST_SUFFIX):
         return ""
     kept = sorted((name, value) for name, value in parse_qsl(query) if name in KEPT_QUERY)
     return f"?{urlencode(kept)}" if kept else ""

@@ -1,1 +1,1 @@
-"""MLflow as Azure ML serves it: tracking, artifacts and the model registry."""
+"""MLflow tracking: experiments, runs, artifacts and the model registry."""

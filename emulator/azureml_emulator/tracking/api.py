@@ -1,4 +1,4 @@
-"""The data plane's host: MLflow's API and the artifact services of the workspace."""
+"""The MLflow and artifact APIs of the data plane."""
 
 from __future__ import annotations
 
@@ -7,27 +7,21 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from azureml_emulator.context import Services
-from azureml_emulator.control_plane.arm import PROVIDER, ArmError
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import PROVIDER
+from azureml_emulator.context import Context
 from azureml_emulator.tracking import artifacts, experiments, model_versions, registered_models, runs
 
 WORKSPACE = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces/{{workspace}}"
 VERSIONS = ("v1.0", "v2.0")
-"""Those of Azure ML's MLflow API, which do not differ: clients of MLflow 1 take the first, the others the second."""
+"""Equal versions of Azure ML's MLflow API: MLflow 1 clients use the first, later ones the second."""
 
 
-def routes(parts: Services) -> list[BaseRoute]:
-    """The routes for clients with a token.
-
-    Args:
-        parts: The emulator.
-
-    Returns:
-        The routes.
-    """
+def routes(context: Context) -> list[BaseRoute]:
+    """Return the routes for clients with a token."""
     mlflow = [*experiments.routes, *runs.routes, *registered_models.routes, *model_versions.routes]
     api = [Mount("/api/2.0/mlflow", routes=mlflow), Mount("/api/2.0/preview/mlflow", routes=runs.preview_routes)]
-    only = [Middleware(OnlyWorkspace, workspace_id=parts.settings.workspace_id)]
+    only = [Middleware(OnlyWorkspace, workspace_id=context.settings.workspace_id)]
     return [
         Mount(f"/mlflow/{{api}}{WORKSPACE}", routes=api, middleware=only),
         Mount(f"/artifact/v2.0{WORKSPACE}", routes=artifacts.routes, middleware=only),
@@ -35,14 +29,14 @@ def routes(parts: Services) -> list[BaseRoute]:
 
 
 class OnlyWorkspace:
-    """Middleware: there is one workspace, whatever the case of its names."""
+    """Middleware: accept only the emulator's workspace, in any case."""
 
     def __init__(self, app: ASGIApp, workspace_id: str) -> None:
         self._app = app
         self._workspace_id = workspace_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on if it is for that one."""
+        """Pass the request on if it names this workspace."""
         names = scope["path_params"]
         if names.get("api", VERSIONS[0]) not in VERSIONS:
             raise HTTPException(404)

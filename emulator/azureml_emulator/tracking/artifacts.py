@@ -1,6 +1,6 @@
-"""The artifact services that the MLflow plugin asks where to put files and where they are.
+"""The artifact services: where the MLflow plugin stores and finds files.
 
-A file is known by its origin, its container and its path: `ExperimentRun/dcid.RUN/PATH`, or `LocalUpload/NAME/PATH`.
+A file has an origin, a container and a path: `ExperimentRun/dcid.RUN/PATH`, or `LocalUpload/NAME/PATH`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import bad_request, not_found, now, read_body
+from azureml_emulator.arm.errors import bad_request, not_found
+from azureml_emulator.arm.resources import now
+from azureml_emulator.context import Context, context_of
+from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.storage.blobs import ARTIFACT_STORE, BLOB_STORE
 from azureml_emulator.storage.blobs import DATASTORES as CONTAINERS
 from azureml_emulator.store import Document
@@ -26,11 +28,11 @@ DATASTORES = {RUNS: ARTIFACT_STORE, UPLOADS: BLOB_STORE}
 
 @dataclass(frozen=True)
 class Place:
-    """Where the artifacts of one run or one upload are.
+    """Location of the artifacts of one run or upload.
 
     Attributes:
         origin: `ExperimentRun` or `LocalUpload`.
-        container: The run or upload in it.
+        container: The run or upload.
     """
 
     origin: str
@@ -42,87 +44,66 @@ class Place:
         return CONTAINERS[DATASTORES[self.origin]]
 
     def blob(self, path: str) -> str:
-        """Say which blob an artifact is.
-
-        Args:
-            path: The artifact's path.
-
-        Returns:
-            The blob's name.
+        """Return the blob name of an artifact's path.
 
         Raises:
-            ArmError: 400, if the path points elsewhere.
+            ArmError: 400, if the path leads elsewhere.
         """
         parts = PurePosixPath(path).parts
         if not parts or ".." in parts or parts[0] == "/":
-            raise bad_request(f"{path!r} is not a path of an artifact.", "path")
+            raise bad_request(f"{path!r} is not an artifact path.", "path")
         return f"{self.origin}/{self.container}/{path}"
 
 
 def place_of_run(run_id: str) -> Place:
-    """Say where a run's artifacts are.
-
-    Args:
-        run_id: The run's id.
-
-    Returns:
-        The place.
-    """
+    """Return the location of a run's artifacts."""
     return Place(RUNS, f"dcid.{run_id}")
 
 
 async def list_artifacts(request: Request) -> Response:
     """List all artifacts of a run or upload."""
-    parts, place = services(request), _place(request)
-    return JSONResponse({"value": [_show(place, path) for path in await list_paths(parts, place)]})
+    context, place = context_of(request), _place(request)
+    return JSONResponse({"value": [_show(place, path) for path in await list_paths(context, place)]})
 
 
 async def content_info(request: Request) -> Response:
-    """Say where an artifact's content is, with a signature."""
-    parts, place = services(request), _place(request)
+    """Return the signed address of an artifact."""
+    context, place = context_of(request), _place(request)
     path = request.query_params.get("path", "")
-    if path not in await list_paths(parts, place):
+    if path not in await list_paths(context, place):
         raise not_found(f"{place.origin}/{place.container}/{path}")
-    return JSONResponse(_address(parts, place, path, parts.blobs.sign(place.blob_container)))
+    return JSONResponse(_address(context, place, path, context.blobs.sign(place.blob_container)))
 
 
 async def create(request: Request) -> Response:
-    """Say where the content of new artifacts goes, with a signature."""
-    parts, place = services(request), _place(request)
+    """Return signed addresses for new artifacts."""
+    context, place = context_of(request), _place(request)
     asked = (await read_body(request)).get("paths")
     if not isinstance(asked, list) or not all(
         isinstance(item, dict) and isinstance(item.get("path"), str) for item in asked
     ):
         raise bad_request("'paths' must be a list of objects with a 'path'.", "paths")
     paths = [item["path"] for item in asked]
-    signature = parts.blobs.sign(place.blob_container)
+    signature = context.blobs.sign(place.blob_container)
     return JSONResponse(
         {
             "artifacts": {path: _show(place, path) for path in paths},
-            "artifactContentInformation": {path: _address(parts, place, path, signature) for path in paths},
+            "artifactContentInformation": {path: _address(context, place, path, signature) for path in paths},
             "errors": {},
         }
     )
 
 
-async def list_paths(parts: Services, place: Place) -> list[str]:
-    """List the paths of all artifacts in a place.
-
-    Args:
-        parts: The emulator.
-        place: The place.
-
-    Returns:
-        The paths, sorted.
-    """
+async def list_paths(context: Context, place: Place) -> list[str]:
+    """List the paths of all artifacts at a location, sorted."""
     datastore = f"azureml://datastores/{DATASTORES[place.origin]}/paths"
-    return sorted(await parts.blobs.list_below(f"{datastore}/{place.origin}/{place.container}"))
+    return sorted(await context.blobs.list_below(f"{datastore}/{place.origin}/{place.container}"))
 
 
 def _place(request: Request) -> Place:
     names = request.path_params
     if run_id := names.get("run"):
-        if services(request).runs.get(run_id) is None:
+        if context_of(request).runs.get(run_id) is None:
             raise not_found(f"runs/{run_id}")
         return place_of_run(run_id)
     if names["origin"] not in DATASTORES or names["container"] in (".", ".."):
@@ -141,8 +122,8 @@ def _show(place: Place, path: str) -> Document:
     }
 
 
-def _address(parts: Services, place: Place, path: str, signature: str) -> Document:
-    url = f"{parts.blobs.url(place.blob_container)}/{quote(place.blob(path))}"
+def _address(context: Context, place: Place, path: str, signature: str) -> Document:
+    url = f"{context.blobs.url(place.blob_container)}/{quote(place.blob(path))}"
     return {"contentUri": f"{url}?{signature}", "origin": place.origin, "container": place.container, "path": path}
 
 
@@ -158,6 +139,6 @@ history_routes = [
     *_routes("/experiments/{experiment}/runs/{run}/artifacts"),
     *_routes("/experimentids/{experiment}/runs/{run}/artifacts"),
 ]
-"""Below the workspace in the run history's API."""
+"""Below the workspace's path in the run history API."""
 routes = _routes("/artifacts/{origin}/{container}")
-"""Below the workspace in the artifact service's API."""
+"""Below the workspace's path in the artifact API."""

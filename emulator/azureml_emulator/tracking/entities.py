@@ -1,4 +1,4 @@
-"""Experiments, runs and metrics as MLflow shows them."""
+"""Experiments, runs and metrics in MLflow's form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from azureml_emulator.context import Services
+from azureml_emulator.context import Context
 from azureml_emulator.jobs.runs import Run, Status, experiment_id
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document
@@ -20,7 +20,7 @@ STATUSES = {
     Status.FAILED: "FAILED",
     Status.CANCELED: "KILLED",
 }
-"""The others are RUNNING."""
+"""All others are RUNNING."""
 RUN_ATTRIBUTES = {
     "run_id": str,
     "run_name": str,
@@ -36,15 +36,7 @@ NAME_TAG, USER_TAG = "mlflow.runName", "mlflow.user"
 
 
 def show_experiment(experiment: Experiment, settings: Settings) -> Document:
-    """Show an experiment.
-
-    Args:
-        experiment: The experiment.
-        settings: Its workspace.
-
-    Returns:
-        MLflow's JSON.
-    """
+    """Return an experiment in MLflow's form."""
     return {
         "experiment_id": experiment.id,
         "name": experiment.name,
@@ -56,118 +48,66 @@ def show_experiment(experiment: Experiment, settings: Settings) -> Document:
     }
 
 
-def show_run(parts: Services, run: Run) -> Document:
-    """Show a run with all that was logged.
-
-    Args:
-        parts: The emulator.
-        run: The run.
-
-    Returns:
-        MLflow's JSON.
-    """
+def show_run(context: Context, run: Run) -> Document:
+    """Return a run with all that was logged, in MLflow's form."""
     return {
-        "info": {**_info(parts, run), "run_uuid": run.id},
+        "info": {**_info(context, run), "run_uuid": run.id},
         "data": {
-            "metrics": [show_metric(metric) for metric in parts.records.latest_metrics(run.id)],
-            "params": show_labels(parts.records.params(run.id)),
+            "metrics": [show_metric(metric) for metric in context.records.latest_metrics(run.id)],
+            "params": show_labels(context.records.params(run.id)),
             "tags": show_labels(_tags(run)),
         },
-        "inputs": {"dataset_inputs": parts.records.inputs(run.id)},
+        "inputs": {"dataset_inputs": context.records.inputs(run.id)},
     }
 
 
-def searchable(parts: Services, run: Run) -> dict[str, Document]:
-    """Say by what a run is found.
-
-    Args:
-        parts: The emulator.
-        run: The run.
-
-    Returns:
-        Its metrics, params, tags and attributes, by name.
-    """
+def searchable(context: Context, run: Run) -> dict[str, Document]:
+    """Return the metrics, params, tags and attributes that a run is searched by."""
     return {
-        "metrics": {metric.name: metric.value for metric in parts.records.latest_metrics(run.id)},
-        "params": dict(parts.records.params(run.id)),
+        "metrics": {metric.name: metric.value for metric in context.records.latest_metrics(run.id)},
+        "params": dict(context.records.params(run.id)),
         "tags": dict(_tags(run)),
-        "attributes": _info(parts, run),
+        "attributes": _info(context, run),
     }
 
 
 def run_uri(settings: Settings, run: Run) -> str:
-    """Write where a run's artifacts are.
-
-    Args:
-        settings: The workspace.
-        run: The run.
-
-    Returns:
-        An address for the MLflow plugin.
-    """
+    """Return the address of a run's artifacts for the MLflow plugin."""
     experiment = experiment_id(settings.workspace_id, run.experiment)
     return f"{_experiment_uri(settings, experiment)}/runs/{run.id}/artifacts"
 
 
 def show_metric(metric: Metric) -> Document:
-    """Show a value of a metric.
-
-    Args:
-        metric: The value.
-
-    Returns:
-        MLflow's JSON, in which NaN and infinities are texts.
-    """
+    """Return a metric value in MLflow's form; NaN and infinities are strings."""
     value = metric.value if math.isfinite(metric.value) else _not_finite(metric.value)
     return {"key": metric.name, "value": value, "timestamp": metric.timestamp, "step": metric.step}
 
 
 def show_labels(labels: Mapping[str, str]) -> list[Document]:
-    """Show tags or params.
-
-    Args:
-        labels: The values by key.
-
-    Returns:
-        MLflow's JSON.
-    """
+    """Return tags or params in MLflow's form."""
     return [{"key": key, "value": value} for key, value in labels.items()]
 
 
 def as_milliseconds(moment: str | None) -> int | None:
-    """Turn a time as ARM writes it into MLflow's.
-
-    Args:
-        moment: An ISO 8601 time, or None.
-
-    Returns:
-        Milliseconds since 1970, or None.
-    """
+    """Convert ARM's ISO 8601 time, or None, to MLflow's milliseconds since 1970."""
     return None if moment is None else round(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def as_moment(milliseconds: int) -> str:
-    """Turn a time as MLflow writes it into ARM's.
-
-    Args:
-        milliseconds: Since 1970.
-
-    Returns:
-        An ISO 8601 time.
-    """
+    """Convert MLflow's milliseconds since 1970 to ARM's ISO 8601 time."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="microseconds")
 
 
-def _info(parts: Services, run: Run) -> Document:
+def _info(context: Context, run: Run) -> Document:
     return {
         "run_id": run.id,
         "run_name": run.display_name or run.id,
-        "experiment_id": parts.records.ensure_experiment(run.experiment).id,
+        "experiment_id": context.records.ensure_experiment(run.experiment).id,
         "user_id": run.tags.get(USER_TAG, "azureml-emulator"),
         "status": STATUSES.get(run.status, RUNNING),
         "start_time": as_milliseconds(run.started or run.created),
         "end_time": as_milliseconds(run.ended),
-        "artifact_uri": run_uri(parts.settings, run),
+        "artifact_uri": run_uri(context.settings, run),
         "lifecycle_stage": _stage(run.hidden),
     }
 

@@ -1,4 +1,4 @@
-"""How MLflow's REST API refuses."""
+"""Errors in the form of MLflow's REST API."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from starlette.responses import JSONResponse, Response
 
 
 class MlflowError(Exception):
-    """A refusal in MLflow's shape.
+    """An error response in MLflow's form.
 
     Attributes:
         status: The HTTP status.
         code: MLflow's error code, such as `RESOURCE_DOES_NOT_EXIST`.
-        message: What is wrong, for a person.
+        message: The message for people.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -23,21 +23,21 @@ class MlflowError(Exception):
 
 
 def invalid(message: str) -> MlflowError:
-    """A request that cannot be right."""
+    """An invalid request."""
     return MlflowError(400, "INVALID_PARAMETER_VALUE", message)
 
 
 def does_not_exist(what: str) -> MlflowError:
-    """Something that is not there."""
+    """A missing resource."""
     return MlflowError(404, "RESOURCE_DOES_NOT_EXIST", f"{what} does not exist.")
 
 
 def already_exists(what: str) -> MlflowError:
-    """Something that is there already."""
+    """A resource that exists already."""
     return MlflowError(400, "RESOURCE_ALREADY_EXISTS", f"{what} already exists.")
 
 
 def error_response(_request: Request, error: Exception) -> Response:
-    """Show an MlflowError to the client."""
+    """Answer with an MlflowError."""
     assert isinstance(error, MlflowError)  # noqa: S101 - registered for this class
     return JSONResponse({"error_code": error.code, "message": error.message}, error.status)

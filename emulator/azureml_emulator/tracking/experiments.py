@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.context import services
+from azureml_emulator.context import context_of
 from azureml_emulator.tracking import fields, filters
 from azureml_emulator.tracking.entities import show_experiment
 from azureml_emulator.tracking.errors import does_not_exist, invalid
@@ -26,34 +26,34 @@ async def create(request: Request) -> Response:
     name = fields.text(asked, "name")
     if not NAME.fullmatch(name):
         raise invalid(f"{name!r} is not a valid name for an experiment: {NAME_RULE}.")
-    experiment = services(request).records.create_experiment(name, fields.labels(asked, "tags"))
+    experiment = context_of(request).records.create_experiment(name, fields.labels(asked, "tags"))
     return JSONResponse({"experiment_id": experiment.id})
 
 
 async def get(request: Request) -> Response:
     """Get an experiment by its id."""
     asked = await fields.read(request)
-    return _show(request, services(request).records.experiment(fields.text(asked, "experiment_id")))
+    return _show(request, context_of(request).records.experiment(fields.text(asked, "experiment_id")))
 
 
 async def get_by_name(request: Request) -> Response:
     """Get an experiment by its name."""
     asked = await fields.read(request)
     name = fields.text(asked, "experiment_name")
-    experiment = services(request).records.experiment_named(name)
+    experiment = context_of(request).records.experiment_named(name)
     if experiment is None:
         raise does_not_exist(f"The experiment {name!r}")
     return _show(request, experiment)
 
 
 async def search(request: Request) -> Response:
-    """Search experiments: a filter, an order, a view, pages."""
+    """Search experiments by filter, order and view; paged."""
     asked = await fields.read(request)
     clauses = filters.parse_filter(fields.optional_text(asked, "filter") or "", ATTRIBUTES)
     shown = fields.view(asked, "view_type")
     records = [
         {"metrics": {}, "params": {}, "tags": experiment.tags, "attributes": _attributes(experiment)}
-        for experiment in services(request).records.experiments()
+        for experiment in context_of(request).records.experiments()
         if experiment.deleted in shown
     ]
     found = filters.sort(
@@ -63,27 +63,27 @@ async def search(request: Request) -> Response:
         ["creation_time DESC", "experiment_id ASC"],
     )
     items, token = fields.page(asked, found, PAGE_SIZE)
-    parts = services(request)
-    experiments = [parts.records.experiment(record["attributes"]["experiment_id"]) for record in items]
+    context = context_of(request)
+    experiments = [context.records.experiment(record["attributes"]["experiment_id"]) for record in items]
     return JSONResponse(
-        {"experiments": [show_experiment(experiment, parts.settings) for experiment in experiments], **token}
+        {"experiments": [show_experiment(experiment, context.settings) for experiment in experiments], **token}
     )
 
 
 async def delete(request: Request) -> Response:
-    """Put an experiment into the bin."""
+    """Delete an experiment; it can be restored."""
     return await _change(request, deleted=True)
 
 
 async def restore(request: Request) -> Response:
-    """Take an experiment out of the bin."""
+    """Restore a deleted experiment."""
     return await _change(request, deleted=False)
 
 
 async def set_tag(request: Request) -> Response:
     """Set a tag of an experiment."""
     asked = await fields.read(request)
-    records = services(request).records
+    records = context_of(request).records
     experiment = records.experiment(fields.text(asked, "experiment_id"))
     tag = {fields.text(asked, "key"): fields.optional_text(asked, "value") or ""}
     records.change_experiment(experiment.id, tags={**experiment.tags, **tag})
@@ -101,12 +101,12 @@ def _attributes(experiment: Experiment) -> dict[str, object]:
 
 async def _change(request: Request, **changes: object) -> Response:
     asked = await fields.read(request)
-    services(request).records.change_experiment(fields.text(asked, "experiment_id"), **changes)
+    context_of(request).records.change_experiment(fields.text(asked, "experiment_id"), **changes)
     return JSONResponse({})
 
 
 def _show(request: Request, experiment: Experiment) -> Response:
-    return JSONResponse({"experiment": show_experiment(experiment, services(request).settings)})
+    return JSONResponse({"experiment": show_experiment(experiment, context_of(request).settings)})
 
 
 routes: list[BaseRoute] = [

@@ -1,4 +1,4 @@
-"""Reading MLflow's requests: JSON as protobuf writes it, where numbers may be texts."""
+"""Read MLflow requests: protobuf's JSON, in which numbers can be strings."""
 
 from __future__ import annotations
 
@@ -16,16 +16,13 @@ Item = TypeVar("Item")
 
 
 async def read(request: Request) -> Document:
-    """Read a request's fields.
-
-    Args:
-        request: A GET, with its fields in the query, or a request with a JSON object.
+    """Read a request's fields from the query of a GET or the JSON body.
 
     Returns:
-        The fields; a query's are texts, or lists of texts where there are several.
+        The fields; those of a query are strings, or lists of repeated ones.
 
     Raises:
-        MlflowError: 400, if the body is anything else.
+        MlflowError: 400, if the body is not a JSON object.
     """
     if request.method == "GET":
         names = dict.fromkeys(request.query_params)
@@ -40,14 +37,7 @@ async def read(request: Request) -> Document:
 
 
 def optional_text(fields: Document, name: str) -> str | None:
-    """Read a text that may be missing.
-
-    Args:
-        fields: The request's fields.
-        name: The field's name.
-
-    Returns:
-        The text, or None.
+    """Read an optional string.
 
     Raises:
         MlflowError: 400, if it is anything else.
@@ -59,14 +49,7 @@ def optional_text(fields: Document, name: str) -> str | None:
 
 
 def text(fields: Document, name: str) -> str:
-    """Read a text that must be there.
-
-    Args:
-        fields: The request's fields.
-        name: The field's name.
-
-    Returns:
-        The text.
+    """Read a required string.
 
     Raises:
         MlflowError: 400, if it is missing, empty, or anything else.
@@ -78,14 +61,7 @@ def text(fields: Document, name: str) -> str:
 
 
 def texts(fields: Document, name: str) -> list[str]:
-    """Read a list of texts; one alone counts as a list.
-
-    Args:
-        fields: The request's fields.
-        name: The field's name.
-
-    Returns:
-        The texts; none when it is missing.
+    """Read a list of strings; a single one is a list, a missing one is empty.
 
     Raises:
         MlflowError: 400, if it is anything else.
@@ -98,22 +74,14 @@ def texts(fields: Document, name: str) -> list[str]:
 
 
 def integer(fields: Document, name: str, default: int) -> int:
-    """Read a whole number of 64 bits.
-
-    Args:
-        fields: The request's fields.
-        name: The field's name.
-        default: What it is when it is missing.
-
-    Returns:
-        The number.
+    """Read a 64-bit integer, or the default if it is missing.
 
     Raises:
         MlflowError: 400, if it is anything else.
     """
     value = fields.get(name, default)
     try:
-        # Not by way of a float: it would round large numbers.
+        # Not through a float, which would round large numbers.
         whole = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
     except ValueError:
         whole = None
@@ -123,15 +91,7 @@ def integer(fields: Document, name: str, default: int) -> int:
 
 
 def number(fields: Document, name: str, default: float | None = None) -> float:
-    """Read a number; `NaN`, `Infinity` and `-Infinity` are numbers.
-
-    Args:
-        fields: The request's fields.
-        name: The field's name.
-        default: What it is when it is missing; without, it must be there.
-
-    Returns:
-        The number.
+    """Read a number, `NaN` and infinities included; required without a default.
 
     Raises:
         MlflowError: 400, if it is missing or anything else.
@@ -146,14 +106,7 @@ def number(fields: Document, name: str, default: float | None = None) -> float:
 
 
 def objects(fields: Document, name: str) -> list[Document]:
-    """Read a list of objects.
-
-    Args:
-        fields: The request's fields.
-        name: The field's name.
-
-    Returns:
-        The objects; none when it is missing.
+    """Read a list of objects; a missing one is empty.
 
     Raises:
         MlflowError: 400, if it is anything else.
@@ -165,14 +118,7 @@ def objects(fields: Document, name: str) -> list[Document]:
 
 
 def labels(fields: Document, name: str) -> dict[str, str]:
-    """Read a list of `{key, value}`.
-
-    Args:
-        fields: The request's fields.
-        name: The field's name.
-
-    Returns:
-        The values by key.
+    """Read a list of `{key, value}` as values by key.
 
     Raises:
         MlflowError: 400, if it is anything else.
@@ -181,17 +127,10 @@ def labels(fields: Document, name: str) -> dict[str, str]:
 
 
 def view(asked: Document, name: str) -> tuple[bool, ...]:
-    """Read which of the deleted and the others are wanted.
-
-    Args:
-        asked: The request's fields.
-        name: The field's name.
-
-    Returns:
-        What `deleted` may be.
+    """Read a view type; return the accepted values of `deleted`.
 
     Raises:
-        MlflowError: 400, if there is no such view.
+        MlflowError: 400, if it is unknown.
     """
     shown = VIEWS.get(optional_text(asked, name) or "ACTIVE_ONLY")
     if shown is None:
@@ -200,22 +139,19 @@ def view(asked: Document, name: str) -> tuple[bool, ...]:
 
 
 def page(asked: Document, found: list[Item], size: int) -> tuple[list[Item], dict[str, str]]:
-    """Cut a page out of what was found.
+    """Return a page of results, and the token of the next page if there is one.
 
     Args:
         asked: The request's fields, with `max_results` and `page_token`.
-        found: All of it.
-        size: The page's length when the client does not say.
-
-    Returns:
-        The page, and the token of the next one if there is more.
+        found: All results.
+        size: The default page size.
 
     Raises:
-        MlflowError: 400, if the length or the token cannot be.
+        MlflowError: 400, if `max_results` or `page_token` is invalid.
     """
     begin = integer({"page_token": asked.get("page_token") or 0}, "page_token", 0)
     length = integer(asked, "max_results", size)
     if begin < 0 or length < 1:
-        raise invalid("'max_results' must be positive, and 'page_token' what the page before said.")
+        raise invalid("'max_results' must be positive, and 'page_token' a token of a previous page.")
     end = begin + length
     return found[begin:end], {"next_page_token": str(end)} if end < len(found) else {}

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import PROVIDER
+from azureml_emulator.arm.resources import PROVIDER
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.assets import add_version, remove_version
-from azureml_emulator.scoring import integrity
+from azureml_emulator.storage import asset_integrity
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters
 from azureml_emulator.tracking.artifacts import RUNS, list_paths
@@ -40,16 +40,16 @@ PAGE_SIZE = 100
 
 
 async def create(request: Request) -> Response:
-    """Register what a run or an upload left as a model's next version."""
-    parts = services(request)
+    """Register artifacts of a run or an upload as a model's next version."""
+    context = context_of(request)
     asked = await fields.read(request)
-    model = find_model(parts, asked)
-    place, path = locate(parts, fields.text(asked, "source"))
-    # The path may be a folder or a file.
-    if not any(f"{name}/".startswith(f"{path}/" if path else "") for name in await list_paths(parts, place)):
-        raise invalid(f"There is nothing at {asked['source']}.")
+    model = find_model(context, asked)
+    place, path = locate(context, fields.text(asked, "source"))
+    # The path can be a folder or a file.
+    if not any(f"{name}/".startswith(f"{path}/" if path else "") for name in await list_paths(context, place)):
+        raise invalid(f"No artifact at {asked['source']}.")
     run_of_source = place.container.removeprefix(RUN_CONTAINER) if place.origin == RUNS else None
-    uri = datastore_uri(parts, place, path)
+    uri = datastore_uri(context, place, path)
     properties = {
         "modelUri": uri,
         "modelType": "mlflow_model",
@@ -62,11 +62,11 @@ async def create(request: Request) -> Response:
         "isArchived": False,
         "provisioningState": "Succeeded",
     }
-    # Looked up again: somebody may have registered another one while the files were listed.
-    number = find_model(parts, asked)["properties"]["nextVersion"]
-    version = add_version(parts.store, f"{model['id']}/versions/{number}", properties)
-    await integrity.record(parts.store, parts.blobs, version["id"], uri)
-    return JSONResponse({"model_version": show_version(parts, version)})
+    # Looked up again: another request may have registered a version meanwhile.
+    number = find_model(context, asked)["properties"]["nextVersion"]
+    version = add_version(context.store, f"{model['id']}/versions/{number}", properties)
+    await asset_integrity.record(context.store, context.blobs, version["id"], uri)
+    return JSONResponse({"model_version": show_version(context, version)})
 
 
 async def get(request: Request) -> Response:
@@ -76,52 +76,52 @@ async def get(request: Request) -> Response:
 
 async def update(request: Request) -> Response:
     """Change a version's description."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    change(parts, find_version(parts, asked), description=fields.optional_text(asked, "description"))
+    change(context, find_version(context, asked), description=fields.optional_text(asked, "description"))
     return _show(request, asked)
 
 
 async def delete(request: Request) -> Response:
     """Delete a version."""
-    parts = services(request)
-    remove_version(parts.store, find_version(parts, await fields.read(request))["id"])
+    context = context_of(request)
+    remove_version(context.store, find_version(context, await fields.read(request))["id"])
     return JSONResponse({})
 
 
 async def transition_stage(request: Request) -> Response:
-    """Move a version to a stage, perhaps in place of those that are there."""
-    parts = services(request)
+    """Move a version to a stage; optionally archive the versions in that stage."""
+    context = context_of(request)
     asked = await fields.read(request)
-    version = find_version(parts, asked)
+    version = find_version(context, asked)
     stage = {stage.lower(): stage for stage in STAGES}.get(fields.text(asked, "stage").lower())
     if stage is None:
         raise invalid(f"'stage' must be {', '.join(STAGES)}, not {asked['stage']!r}.")
     if asked.get("archive_existing_versions") is True:
-        for other in parts.store.list_collection(version["id"].rsplit("/", 1)[0]):
+        for other in context.store.list_collection(version["id"].rsplit("/", 1)[0]):
             if other["properties"].get("stage") == stage:
-                change(parts, other, stage="Archived")
-    change(parts, version, stage=stage)
+                change(context, other, stage="Archived")
+    change(context, version, stage=stage)
     return _show(request, asked)
 
 
 async def download_uri(request: Request) -> Response:
-    """Say where a version's files are."""
-    parts = services(request)
-    version = find_version(parts, await fields.read(request))
+    """Return the location of a version's files."""
+    context = context_of(request)
+    version = find_version(context, await fields.read(request))
     uri = artifact_uri(version)
     if uri is None:
         where = version["properties"]["modelUri"]
-        raise MlflowError(501, "NOT_IMPLEMENTED", f"The emulator hands MLflow no model that is at {where}.")
+        raise MlflowError(501, "NOT_IMPLEMENTED", f"The emulator cannot give MLflow a model at {where}.")
     return JSONResponse({"artifact_uri": uri})
 
 
 async def search(request: Request) -> Response:
-    """Search versions: a filter, an order, pages."""
-    parts = services(request)
+    """Search versions by filter and order; paged."""
+    context = context_of(request)
     asked = await fields.read(request)
     clauses = filters.parse_filter(fields.optional_text(asked, "filter") or "", ATTRIBUTES)
-    versions = {(name_of(version), version["name"]): version for version in parts.store.list_type(TYPE)}
+    versions = {(name_of(version), version["name"]): version for version in context.store.list_type(TYPE)}
     found = filters.sort(
         [record for record in map(_searchable, versions.values()) if filters.matches(clauses, record)],
         fields.texts(asked, "order_by"),
@@ -130,28 +130,28 @@ async def search(request: Request) -> Response:
     )
     items, token = fields.page(asked, found, PAGE_SIZE)
     shown = [versions[item["attributes"]["name"], item["attributes"]["version"]] for item in items]
-    return JSONResponse({"model_versions": [show_version(parts, version) for version in shown], **token})
+    return JSONResponse({"model_versions": [show_version(context, version) for version in shown], **token})
 
 
 async def set_tag(request: Request) -> Response:
     """Set a tag of a version."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    version = find_version(parts, asked)
+    version = find_version(context, asked)
     tag = {fields.text(asked, "key"): fields.optional_text(asked, "value") or ""}
-    change(parts, version, tags={**version["properties"]["tags"], **tag})
+    change(context, version, tags={**version["properties"]["tags"], **tag})
     return JSONResponse({})
 
 
 async def delete_tag(request: Request) -> Response:
     """Remove a tag of a version."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    version = find_version(parts, asked)
+    version = find_version(context, asked)
     tags = dict(version["properties"]["tags"])
     if tags.pop(fields.text(asked, "key"), None) is None:
         raise does_not_exist(f"The tag {asked['key']!r}")
-    change(parts, version, tags=tags)
+    change(context, version, tags=tags)
     return JSONResponse({})
 
 
@@ -169,8 +169,8 @@ def _searchable(version: Document) -> dict[str, Document]:
 
 
 def _show(request: Request, asked: Document) -> Response:
-    parts = services(request)
-    return JSONResponse({"model_version": show_version(parts, find_version(parts, asked))})
+    context = context_of(request)
+    return JSONResponse({"model_version": show_version(context, find_version(context, asked))})
 
 
 routes: list[BaseRoute] = [

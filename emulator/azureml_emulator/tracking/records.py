@@ -1,4 +1,7 @@
-"""What MLflow clients log: experiments, and the parameters and metrics of runs. The runs are the run history's."""
+"""Experiments, and the params, metrics and datasets of runs.
+
+The runs themselves are those of the run history, in jobs/runs.py.
+"""
 
 from __future__ import annotations
 
@@ -42,20 +45,20 @@ CREATE TABLE IF NOT EXISTS run_inputs (
 );
 """
 DEFAULT_EXPERIMENT = "Default"
-"""Where runs go that name none; MLflow clients call it by the id `0`."""
+"""Experiment of runs that name none; MLflow clients use the id `0`."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A name that runs are grouped by.
+    """A named group of runs.
 
     Attributes:
-        id: Its id, which follows from the workspace and the name.
+        id: Its id, derived from workspace and name.
         name: Its name.
-        created: When it was created, in milliseconds.
-        updated: When it was changed, in milliseconds.
-        deleted: Whether it is in the bin.
-        tags: The user's.
+        created: Creation time in milliseconds.
+        updated: Time of the last change in milliseconds.
+        deleted: Whether it is deleted.
+        tags: The user's tags.
     """
 
     id: str
@@ -72,9 +75,9 @@ class Metric:
 
     Attributes:
         name: The metric's name.
-        value: The value; NaN and infinities count.
-        timestamp: When it was, in milliseconds.
-        step: The step of the training.
+        value: The value; can be NaN or infinite.
+        timestamp: Time in milliseconds.
+        step: The training step.
     """
 
     name: str
@@ -84,7 +87,7 @@ class Metric:
 
 
 class Records:
-    """Experiments, parameters and metrics, in the emulator's database."""
+    """Experiments, params, metrics and datasets, in the emulator's database."""
 
     def __init__(self, connection: sqlite3.Connection, workspace_id: str) -> None:
         self._connection = connection
@@ -92,60 +95,33 @@ class Records:
         connection.executescript(SCHEMA)
 
     def clear(self) -> None:
-        """Remove all experiments, and what runs logged."""
+        """Delete all experiments and everything runs logged."""
         for table in ("experiments", "run_params", "run_metrics", "run_inputs"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
 
     def create_experiment(self, name: str, tags: Mapping[str, str]) -> Experiment:
         """Create an experiment.
 
-        Args:
-            name: Its name.
-            tags: Its tags.
-
-        Returns:
-            The experiment.
-
         Raises:
-            MlflowError: 400, if there is one of this name.
+            MlflowError: 400, if the name exists.
         """
         if self.experiment_named(name):
             raise already_exists(f"The experiment {name!r}")
         return self._put(self._new(name, tags))
 
     def ensure_experiment(self, name: str) -> Experiment:
-        """Find an experiment, or create it.
-
-        Args:
-            name: Its name.
-
-        Returns:
-            The experiment.
-        """
+        """Return an experiment by name; create it if it is missing."""
         return self.experiment_named(name) or self._put(self._new(name, {}))
 
     def experiment_named(self, name: str) -> Experiment | None:
-        """Look an experiment up by its name.
-
-        Args:
-            name: The name.
-
-        Returns:
-            The experiment, or None.
-        """
+        """Return an experiment by name, or None."""
         return self._find("name", name)
 
     def experiment(self, experiment_id: str) -> Experiment:
-        """Look an experiment up by its id.
-
-        Args:
-            experiment_id: The id.
-
-        Returns:
-            The experiment.
+        """Return an experiment by id.
 
         Raises:
-            MlflowError: 404, if it is not there.
+            MlflowError: 404, if it does not exist.
         """
         if experiment_id == "0":
             return self.ensure_experiment(DEFAULT_EXPERIMENT)
@@ -155,39 +131,24 @@ class Records:
         return found
 
     def experiments(self) -> list[Experiment]:
-        """List all experiments, those in the bin, too."""
-        self._adopt()
+        """List all experiments, deleted ones included."""
+        self._create_named_by_jobs()
         return [_experiment(row[0]) for row in self._connection.execute("SELECT document FROM experiments")]
 
     def change_experiment(self, experiment_id: str, **changes: object) -> None:
-        """Change an experiment.
-
-        Args:
-            experiment_id: Its id.
-            changes: The new values of some of its fields.
+        """Change fields of an experiment.
 
         Raises:
-            MlflowError: 404, if it is not there.
+            MlflowError: 404, if it does not exist.
         """
         self._put(replace(self.experiment(experiment_id), **changes, updated=milliseconds()))  # type: ignore[arg-type]
 
     def params(self, run: str) -> dict[str, str]:
-        """List a run's parameters.
-
-        Args:
-            run: The run's id.
-
-        Returns:
-            The values by name.
-        """
+        """Return a run's params by name."""
         return dict(self._connection.execute("SELECT name, value FROM run_params WHERE run = ? ORDER BY name", (run,)))
 
     def log_params(self, run: str, params: Mapping[str, str]) -> None:
-        """Add parameters; they never change.
-
-        Args:
-            run: The run's id.
-            params: The values by name.
+        """Add params to a run; a param never changes.
 
         Raises:
             MlflowError: 400, if one has another value already.
@@ -203,14 +164,7 @@ class Records:
         )
 
     def latest_metrics(self, run: str) -> list[Metric]:
-        """List the last value of each of a run's metrics: of the highest step, then time, then value.
-
-        Args:
-            run: The run's id.
-
-        Returns:
-            The metrics.
-        """
+        """List each metric's last value: highest step, then timestamp, then value."""
         return self._metrics(
             "SELECT name, value, timestamp, step FROM (SELECT *, row_number() OVER (PARTITION BY name"
             " ORDER BY step DESC, timestamp DESC, value DESC) AS place FROM run_metrics WHERE run = ?)"
@@ -219,15 +173,7 @@ class Records:
         )
 
     def metric_history(self, run: str, name: str) -> list[Metric]:
-        """List all values of one metric, in the order they were logged.
-
-        Args:
-            run: The run's id.
-            name: The metric's name.
-
-        Returns:
-            The values.
-        """
+        """List all values of one metric, in the order they were logged."""
         return self._metrics(
             "SELECT name, value, timestamp, step FROM run_metrics WHERE run = ? AND name = ? ORDER BY sequence",
             run,
@@ -235,13 +181,8 @@ class Records:
         )
 
     def log_metrics(self, run: str, metrics: Iterable[Metric]) -> None:
-        """Add values of metrics.
-
-        Args:
-            run: The run's id.
-            metrics: The values.
-        """
-        # One transaction: else each value is one.
+        """Add metric values to a run."""
+        # One transaction instead of one per value.
         self._connection.execute("BEGIN")
         with self._connection:
             self._connection.executemany(
@@ -259,24 +200,12 @@ class Records:
             )
 
     def inputs(self, run: str) -> list[Document]:
-        """List the datasets that a run said it uses.
-
-        Args:
-            run: The run's id.
-
-        Returns:
-            The datasets, as MLflow shows them.
-        """
+        """List a run's input datasets in MLflow's form."""
         rows = self._connection.execute("SELECT document FROM run_inputs WHERE run = ? ORDER BY rowid", (run,))
         return [json.loads(row[0]) for row in rows]
 
     def log_inputs(self, run: str, datasets: Iterable[Document]) -> None:
-        """Add datasets that a run uses.
-
-        Args:
-            run: The run's id.
-            datasets: As MLflow shows them.
-        """
+        """Add input datasets, in MLflow's form, to a run."""
         self._connection.executemany(
             "INSERT OR IGNORE INTO run_inputs VALUES (?, ?)",
             [(run, json.dumps(dataset, sort_keys=True)) for dataset in datasets],
@@ -291,12 +220,12 @@ class Records:
     def _find(self, column: str, value: str) -> Experiment | None:
         query = f"SELECT document FROM experiments WHERE {column} = ?"  # noqa: S608 - our own words
         row = self._connection.execute(query, (value,)).fetchone()
-        if row is None and self._adopt():
+        if row is None and self._create_named_by_jobs():
             row = self._connection.execute(query, (value,)).fetchone()
         return None if row is None else _experiment(row[0])
 
-    def _adopt(self) -> bool:
-        """Make experiments of those that jobs named; say whether there were any."""
+    def _create_named_by_jobs(self) -> bool:
+        """Create the experiments that jobs named; return whether there were any."""
         named = self._connection.execute(
             "SELECT DISTINCT json_extract(document, '$.experiment') FROM runs"
             " WHERE json_extract(document, '$.experiment') COLLATE NOCASE NOT IN (SELECT name FROM experiments)"
@@ -318,7 +247,7 @@ class Records:
 
 
 def milliseconds() -> int:
-    """The current time as MLflow writes it."""
+    """Return the current time as MLflow writes it."""
     return time.time_ns() // 1_000_000
 
 

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.context import services
-from azureml_emulator.control_plane.arm import new_resource
+from azureml_emulator.arm.resources import new_resource
+from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.assets import NAME_PATTERN, NAME_RULE, NEW_CONTAINER
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters
@@ -31,12 +31,12 @@ PAGE_SIZE = 100
 
 async def create(request: Request) -> Response:
     """Create a model without versions."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
     name = fields.text(asked, "name")
     if not re.fullmatch(NAME_PATTERN, name):
         raise invalid(f"{name!r} is not a valid name for a model: {NAME_RULE}.")
-    if parts.store.get(model_id(parts, name)):
+    if context.store.get(model_id(context, name)):
         raise already_exists(f"The model {name!r}")
     properties = {
         "description": fields.optional_text(asked, "description"),
@@ -44,7 +44,7 @@ async def create(request: Request) -> Response:
         "properties": {},
         **NEW_CONTAINER,
     }
-    parts.store.put(new_resource(model_id(parts, name), properties))
+    context.store.put(new_resource(model_id(context, name), properties))
     return _show(request, asked)
 
 
@@ -55,25 +55,27 @@ async def get(request: Request) -> Response:
 
 async def update(request: Request) -> Response:
     """Change a model's description."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    change(parts, find_model(parts, asked), description=fields.optional_text(asked, "description"))
+    change(context, find_model(context, asked), description=fields.optional_text(asked, "description"))
     return _show(request, asked)
 
 
 async def delete(request: Request) -> Response:
     """Delete a model with all its versions."""
-    parts = services(request)
-    parts.store.delete(find_model(parts, await fields.read(request))["id"])
+    context = context_of(request)
+    context.store.delete(find_model(context, await fields.read(request))["id"])
     return JSONResponse({})
 
 
 async def search(request: Request) -> Response:
-    """Search models: a filter, an order, pages."""
-    parts = services(request)
+    """Search models by filter and order; paged."""
+    context = context_of(request)
     asked = await fields.read(request)
     clauses = filters.parse_filter(fields.optional_text(asked, "filter") or "", ATTRIBUTES)
-    models = {model["name"]: model for model in parts.store.list_collection(f"{parts.settings.workspace_id}/models")}
+    models = {
+        model["name"]: model for model in context.store.list_collection(f"{context.settings.workspace_id}/models")
+    }
     found = filters.sort(
         [record for record in map(_searchable, models.values()) if filters.matches(clauses, record)],
         fields.texts(asked, "order_by"),
@@ -81,39 +83,39 @@ async def search(request: Request) -> Response:
         ["name ASC"],
     )
     items, token = fields.page(asked, found, PAGE_SIZE)
-    shown = [show_model(parts, models[record["attributes"]["name"]]) for record in items]
+    shown = [show_model(context, models[record["attributes"]["name"]]) for record in items]
     return JSONResponse({"registered_models": shown, **token})
 
 
 async def set_tag(request: Request) -> Response:
     """Set a tag of a model."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    model = find_model(parts, asked)
+    model = find_model(context, asked)
     tag = {fields.text(asked, "key"): fields.optional_text(asked, "value") or ""}
-    change(parts, model, tags={**model["properties"]["tags"], **tag})
+    change(context, model, tags={**model["properties"]["tags"], **tag})
     return JSONResponse({})
 
 
 async def delete_tag(request: Request) -> Response:
     """Remove a tag of a model."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    model = find_model(parts, asked)
+    model = find_model(context, asked)
     tags = dict(model["properties"]["tags"])
     if tags.pop(fields.text(asked, "key"), None) is None:
         raise does_not_exist(f"The tag {asked['key']!r} of the model {model['name']!r}")
-    change(parts, model, tags=tags)
+    change(context, model, tags=tags)
     return JSONResponse({})
 
 
 async def get_latest_versions(request: Request) -> Response:
     """List the newest version of each stage."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
     wanted = fields.texts(asked, "stages")
-    versions = latest_versions(parts, find_model(parts, asked))
-    shown = [show_version(parts, version) for version in versions if not wanted or stage_of(version) in wanted]
+    versions = latest_versions(context, find_model(context, asked))
+    shown = [show_version(context, version) for version in versions if not wanted or stage_of(version) in wanted]
     return JSONResponse({"model_versions": shown})
 
 
@@ -127,8 +129,8 @@ def _searchable(model: Document) -> dict[str, Document]:
 
 
 def _show(request: Request, asked: Document) -> Response:
-    parts = services(request)
-    return JSONResponse({"registered_model": show_model(parts, find_model(parts, asked))})
+    context = context_of(request)
+    return JSONResponse({"registered_model": show_model(context, find_model(context, asked))})
 
 
 routes: list[BaseRoute] = [

@@ -1,11 +1,11 @@
-"""Registered models and their versions, as MLflow shows them: the workspace's models are the same to ARM."""
+"""The workspace's models and versions in MLflow's form."""
 
 from __future__ import annotations
 
 import re
 
-from azureml_emulator.context import Services
-from azureml_emulator.control_plane.arm import new_resource
+from azureml_emulator.arm.resources import new_resource
+from azureml_emulator.context import Context
 from azureml_emulator.storage.blobs import DATASTORE_PATH
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields
@@ -18,108 +18,68 @@ UPLOAD_SOURCE = re.compile(r"azureml://artifacts/([^/]+)/([^/]+)/(.+)")
 RUN_CONTAINER = "dcid."
 
 
-def find_model(parts: Services, asked: Document) -> Document:
-    """Find the model that a request names.
-
-    Args:
-        parts: The emulator.
-        asked: The request's fields.
-
-    Returns:
-        The model's container in ARM.
+def find_model(context: Context, asked: Document) -> Document:
+    """Return the container of the model that a request names.
 
     Raises:
-        MlflowError: 404, if it is not there.
+        MlflowError: 404, if it does not exist.
     """
     name = fields.text(asked, "name")
-    model = parts.store.get(model_id(parts, name))
+    model = context.store.get(model_id(context, name))
     if model is None:
         raise does_not_exist(f"The model {name!r}")
     return model
 
 
-def find_version(parts: Services, asked: Document) -> Document:
-    """Find the version of a model that a request names.
-
-    Args:
-        parts: The emulator.
-        asked: The request's fields.
-
-    Returns:
-        The version in ARM.
+def find_version(context: Context, asked: Document) -> Document:
+    """Return the model version that a request names.
 
     Raises:
-        MlflowError: 404, if it is not there.
+        MlflowError: 404, if it does not exist.
     """
     name, number = fields.text(asked, "name"), fields.text(asked, "version")
-    version = parts.store.get(f"{model_id(parts, name)}/versions/{number}")
+    version = context.store.get(f"{model_id(context, name)}/versions/{number}")
     if version is None:
         raise does_not_exist(f"Version {number!r} of the model {name!r}")
     return version
 
 
-def model_id(parts: Services, name: str) -> str:
-    """Say what a model is called in ARM.
-
-    Args:
-        parts: The emulator.
-        name: The model's name.
-
-    Returns:
-        Its ARM id.
-    """
-    return f"{parts.settings.workspace_id}/models/{name}"
+def model_id(context: Context, name: str) -> str:
+    """Return the ARM id of a model."""
+    return f"{context.settings.workspace_id}/models/{name}"
 
 
-def change(parts: Services, resource: Document, **properties: object) -> None:
-    """Change some properties of a model or a version.
-
-    Args:
-        parts: The emulator.
-        resource: The model or version.
-        properties: The new values.
-    """
+def change(context: Context, resource: Document, **properties: object) -> None:
+    """Change properties of a model or version."""
     changed = {**resource["properties"], **properties}
-    parts.store.put(new_resource(resource["id"], changed, previous=resource))
+    context.store.put(new_resource(resource["id"], changed, previous=resource))
 
 
-def locate(parts: Services, source: str) -> tuple[Place, str]:
-    """Find what a client wants to register.
+def locate(context: Context, source: str) -> tuple[Place, str]:
+    """Return the location and path of a source to register.
 
     Args:
-        parts: The emulator.
+        context: The request context.
         source: The address of a run's artifact or of an upload.
-
-    Returns:
-        Where it is, and its path there.
 
     Raises:
         MlflowError: 400, if it is another address; 404, if there is no such run.
     """
     if of_run := RUN_SOURCE.fullmatch(source):
-        if parts.runs.get(of_run[1]) is None:
+        if context.runs.get(of_run[1]) is None:
             raise does_not_exist(f"The run {of_run[1]!r}")
         return place_of_run(of_run[1]), (of_run[2] or "").strip("/")
     found = UPLOAD_SOURCE.fullmatch(source)
     if found is None or found[1] not in DATASTORES:
         raise invalid(
-            f"A model's source is an artifact of a run, or an upload to azureml://artifacts/, not {source!r}."
+            f"A model's source must be an artifact of a run or an upload to azureml://artifacts/, not {source!r}."
         )
     return Place(found[1], found[2]), found[3].strip("/")
 
 
-def datastore_uri(parts: Services, place: Place, path: str) -> str:
-    """Write an artifact's address as ARM does.
-
-    Args:
-        parts: The emulator.
-        place: Where it is.
-        path: Its path there.
-
-    Returns:
-        The azureml:// address.
-    """
-    settings = parts.settings
+def datastore_uri(context: Context, place: Place, path: str) -> str:
+    """Return an artifact's azureml:// address as ARM writes it."""
+    settings = context.settings
     workspace = (
         f"subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
         f"/workspaces/{settings.workspace}"
@@ -129,30 +89,15 @@ def datastore_uri(parts: Services, place: Place, path: str) -> str:
 
 
 def artifact_uri(version: Document) -> str | None:
-    """Say where a version's files are, in words that the MLflow plugin understands.
-
-    Args:
-        version: The version in ARM.
-
-    Returns:
-        The address; None if they are in none of the two datastores that artifacts are in.
-    """
+    """Return the address of a version's files for the MLflow plugin; None elsewhere."""
     found = DATASTORE_PATH.fullmatch(version["properties"]["modelUri"])
     if found is None or DATASTORES.get(found[2].split("/")[0]) != found[1]:
         return None
     return f"azureml://artifacts/{found[2].strip('/')}"
 
 
-def show_version(parts: Services, version: Document) -> Document:
-    """Show a version.
-
-    Args:
-        parts: The emulator.
-        version: The version in ARM.
-
-    Returns:
-        MLflow's JSON.
-    """
+def show_version(context: Context, version: Document) -> Document:
+    """Return a version in MLflow's form."""
     properties = version["properties"]
     return {
         "name": name_of(version),
@@ -161,74 +106,44 @@ def show_version(parts: Services, version: Document) -> Document:
         "last_updated_timestamp": as_milliseconds(version["systemData"]["lastModifiedAt"]),
         "current_stage": stage_of(version),
         "description": properties["description"],
-        "source": _source(parts, version),
+        "source": _source(context, version),
         "run_id": properties.get("jobName") or "",
         "status": "READY",
         "tags": show_labels(properties["tags"]),
     }
 
 
-def show_model(parts: Services, model: Document) -> Document:
-    """Show a model with the newest version of each stage.
-
-    Args:
-        parts: The emulator.
-        model: The model's container in ARM.
-
-    Returns:
-        MLflow's JSON.
-    """
+def show_model(context: Context, model: Document) -> Document:
+    """Return a model with the newest version of each stage, in MLflow's form."""
     return {
         "name": model["name"],
         "creation_timestamp": as_milliseconds(model["systemData"]["createdAt"]),
         "last_updated_timestamp": as_milliseconds(model["systemData"]["lastModifiedAt"]),
         "description": model["properties"]["description"],
         "tags": show_labels(model["properties"]["tags"]),
-        "latest_versions": [show_version(parts, version) for version in latest_versions(parts, model)],
+        "latest_versions": [show_version(context, version) for version in latest_versions(context, model)],
     }
 
 
-def latest_versions(parts: Services, model: Document) -> list[Document]:
-    """List the newest version of each stage.
-
-    Args:
-        parts: The emulator.
-        model: The model's container in ARM.
-
-    Returns:
-        The versions in ARM.
-    """
-    versions = parts.store.list_collection(f"{model['id']}/versions")
+def latest_versions(context: Context, model: Document) -> list[Document]:
+    """List the newest version of each stage."""
+    versions = context.store.list_collection(f"{model['id']}/versions")
     return list({stage_of(version): version for version in versions}.values())
 
 
 def stage_of(version: Document) -> str:
-    """Say in which stage a version is.
-
-    Args:
-        version: The version in ARM.
-
-    Returns:
-        MLflow's word for it.
-    """
+    """Return the stage of a version."""
     return str(version["properties"].get("stage") or "None")
 
 
 def name_of(version: Document) -> str:
-    """Say of which model a version is.
-
-    Args:
-        version: The version in ARM.
-
-    Returns:
-        The model's name.
-    """
+    """Return the model's name of a version."""
     return str(version["id"].split("/")[-3])
 
 
-def _source(parts: Services, version: Document) -> str:
-    """Write where a version came from: of a run's artifact, as the run itself does."""
+def _source(context: Context, version: Document) -> str:
+    """Return where a version came from; for a run's artifact, in the run's own form."""
     uri = artifact_uri(version) or str(version["properties"]["modelUri"])
     found = UPLOAD_SOURCE.fullmatch(uri)
-    run = parts.runs.get(found[2].removeprefix(RUN_CONTAINER)) if found and found[1] == RUNS else None
-    return f"{run_uri(parts.settings, run)}/{found[3]}" if found and run else uri
+    run = context.runs.get(found[2].removeprefix(RUN_CONTAINER)) if found and found[1] == RUNS else None
+    return f"{run_uri(context.settings, run)}/{found[3]}" if found and run else uri

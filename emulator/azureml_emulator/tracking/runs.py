@@ -1,4 +1,4 @@
-"""MLflow's runs: they are in the run history beside those of jobs, and a job's own run is logged to in the same way."""
+"""MLflow's runs: they share the run history with the runs of jobs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.context import Services, services
-from azureml_emulator.control_plane.arm import now
+from azureml_emulator.arm.resources import now
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.jobs.runs import MLFLOW, Run, Status
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters
@@ -38,12 +38,12 @@ CHANGES["SCHEDULED"] = Status.NOT_STARTED
 
 async def create(request: Request) -> Response:
     """Create a run."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
     tags = fields.labels(asked, "tags")
-    experiment = parts.records.experiment(fields.optional_text(asked, "experiment_id") or "0")
+    experiment = context.records.experiment(fields.optional_text(asked, "experiment_id") or "0")
     if experiment.deleted:
-        raise invalid(f"The experiment {experiment.name!r} is in the bin: restore it first.")
+        raise invalid(f"The experiment {experiment.name!r} is deleted; restore it first.")
     name = fields.optional_text(asked, "run_name") or tags.get(NAME_TAG)
     user = fields.optional_text(asked, "user_id")
     run = Run(
@@ -55,25 +55,25 @@ async def create(request: Request) -> Response:
         started=_moment(asked, BEGIN),
         tags={**({USER_TAG: user} if user else {}), **tags},
     )
-    parts.runs.put(run)
-    return _show(parts, run.id)
+    context.runs.put(run)
+    return _show(context, run.id)
 
 
 async def get(request: Request) -> Response:
     """Get a run with all that was logged."""
-    return _show(services(request), _run_id(await fields.read(request)))
+    return _show(context_of(request), _run_id(await fields.read(request)))
 
 
 async def update(request: Request) -> Response:
     """Change a run's status, end or name."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    run = _find(parts, asked)
+    run = _find(context, asked)
     changes: Document = {}
     if status := fields.optional_text(asked, "status"):
         if status not in CHANGES:
             raise invalid(f"'status' must be {', '.join(CHANGES)}, not {status!r}.")
-        # How a job ended is for those to say who ran it.
+        # Only the job runner sets the status of jobs.
         if run.kind == MLFLOW:
             changes["status"] = CHANGES[status]
     if run.kind == MLFLOW and asked.get(END):
@@ -81,29 +81,29 @@ async def update(request: Request) -> Response:
     if name := fields.optional_text(asked, "run_name"):
         changes["display_name"] = name
         changes["tags"] = {**run.tags, NAME_TAG: name}
-    parts.runs.change(run.id, **changes)
-    return JSONResponse({"run_info": _shown(parts, run.id)["info"]})
+    context.runs.change(run.id, **changes)
+    return JSONResponse({"run_info": _shown(context, run.id)["info"]})
 
 
 async def delete(request: Request) -> Response:
-    """Put a run into the bin."""
+    """Delete a run; it can be restored."""
     return await _hide(request, hidden=True)
 
 
 async def restore(request: Request) -> Response:
-    """Take a run out of the bin."""
+    """Restore a deleted run."""
     return await _hide(request, hidden=False)
 
 
 async def search(request: Request) -> Response:
-    """Search runs: experiments, a filter, an order, a view, pages."""
-    parts = services(request)
+    """Search runs by experiments, filter, order and view; paged."""
+    context = context_of(request)
     asked = await fields.read(request)
     clauses = filters.parse_filter(fields.optional_text(asked, "filter") or "", RUN_ATTRIBUTES)
     shown = fields.view(asked, "run_view_type")
-    wanted = {parts.records.experiment(each).name.lower() for each in fields.texts(asked, "experiment_ids")}
-    runs = {run.id: run for run in parts.runs.all() if run.experiment.lower() in wanted and run.hidden in shown}
-    records = [searchable(parts, run) for run in runs.values()]
+    wanted = {context.records.experiment(each).name.lower() for each in fields.texts(asked, "experiment_ids")}
+    runs = {run.id: run for run in context.runs.all() if run.experiment.lower() in wanted and run.hidden in shown}
+    records = [searchable(context, run) for run in runs.values()]
     found = filters.sort(
         [record for record in records if filters.matches(clauses, record)],
         fields.texts(asked, "order_by"),
@@ -111,7 +111,7 @@ async def search(request: Request) -> Response:
         ["start_time DESC", "run_id ASC"],
     )
     items, token = fields.page(asked, found, PAGE_SIZE)
-    return JSONResponse({"runs": [show_run(parts, runs[item["attributes"]["run_id"]]) for item in items], **token})
+    return JSONResponse({"runs": [show_run(context, runs[item["attributes"]["run_id"]]) for item in items], **token})
 
 
 async def log_metric(request: Request) -> Response:
@@ -135,49 +135,49 @@ async def log_batch(request: Request) -> Response:
 
 
 async def run_data_status(request: Request) -> Response:
-    """Say whether a batch that was logged without waiting is there: it always is."""
-    _find(services(request), await fields.read(request))
+    """Return whether an asynchronous batch was logged: always."""
+    _find(context_of(request), await fields.read(request))
     return JSONResponse({"is_complete": True})
 
 
 async def delete_tag(request: Request) -> Response:
     """Remove a tag."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    run = _find(parts, asked)
+    run = _find(context, asked)
     key = fields.text(asked, "key")
     if key not in run.tags:
         raise does_not_exist(f"The tag {key!r} of run {run.id}")
-    parts.runs.change(run.id, tags={name: value for name, value in run.tags.items() if name != key})
+    context.runs.change(run.id, tags={name: value for name, value in run.tags.items() if name != key})
     return JSONResponse({})
 
 
 async def log_inputs(request: Request) -> Response:
     """Log which datasets a run uses."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    parts.records.log_inputs(_find(parts, asked).id, fields.objects(asked, "datasets"))
+    context.records.log_inputs(_find(context, asked).id, fields.objects(asked, "datasets"))
     return JSONResponse({})
 
 
 async def metric_history(request: Request) -> Response:
     """List all values of one metric."""
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    history = parts.records.metric_history(_find(parts, asked).id, fields.text(asked, "metric_key"))
+    history = context.records.metric_history(_find(context, asked).id, fields.text(asked, "metric_key"))
     metrics, token = fields.page(asked, history, HISTORY_SIZE)
     return JSONResponse({"metrics": [show_metric(metric) for metric in metrics], **token})
 
 
 async def refuse_logged_models(_request: Request) -> Response:
-    """Refuse as the service does what MLflow 3 asks for, and 2.17 and later when models are logged."""
+    """Answer 404 like the service: MLflow 2.17 and later ask for logged models."""
     return Response(status_code=404)
 
 
 async def _log(request: Request, batch: Callable[[Document], Document]) -> Response:
-    parts = services(request)
+    context = context_of(request)
     asked = await fields.read(request)
-    run = _find(parts, asked)
+    run = _find(context, asked)
     logged = batch(asked)
     metrics = [
         Metric(
@@ -189,17 +189,17 @@ async def _log(request: Request, batch: Callable[[Document], Document]) -> Respo
         for metric in fields.objects(logged, "metrics")
     ]
     params, tags = fields.labels(logged, "params"), fields.labels(logged, "tags")
-    parts.records.log_params(run.id, params)
-    parts.records.log_metrics(run.id, metrics)
+    context.records.log_params(run.id, params)
+    context.records.log_metrics(run.id, metrics)
     if tags:
         names = {"display_name": tags[NAME_TAG]} if NAME_TAG in tags else {}
-        parts.runs.change(run.id, tags={**run.tags, **tags}, **names)
+        context.runs.change(run.id, tags={**run.tags, **tags}, **names)
     return JSONResponse({})
 
 
 async def _hide(request: Request, *, hidden: bool) -> Response:
-    parts = services(request)
-    parts.runs.change(_find(parts, await fields.read(request)).id, hidden=hidden)
+    context = context_of(request)
+    context.runs.change(_find(context, await fields.read(request)).id, hidden=hidden)
     return JSONResponse({})
 
 
@@ -207,8 +207,8 @@ def _run_id(asked: Document) -> str:
     return fields.text({"run_id": asked.get("run_id") or asked.get("run_uuid")}, "run_id")
 
 
-def _find(parts: Services, asked: Document) -> Run:
-    run = parts.runs.get(_run_id(asked))
+def _find(context: Context, asked: Document) -> Run:
+    run = context.runs.get(_run_id(asked))
     if run is None:
         raise does_not_exist(f"The run {_run_id(asked)!r}")
     return run
@@ -221,19 +221,19 @@ def _moment(asked: Document, name: str) -> str:
     return as_moment(when) if when else now()
 
 
-def _shown(parts: Services, run_id: str) -> Document:
-    return show_run(parts, _find(parts, {"run_id": run_id}))
+def _shown(context: Context, run_id: str) -> Document:
+    return show_run(context, _find(context, {"run_id": run_id}))
 
 
-def _show(parts: Services, run_id: str) -> Response:
-    return JSONResponse({"run": _shown(parts, run_id)})
+def _show(context: Context, run_id: str) -> Response:
+    return JSONResponse({"run": _shown(context, run_id)})
 
 
 preview_routes: list[BaseRoute] = [
     Route("/runs/log-batch-async", log_batch, methods=["POST"]),
     Route("/runs/get-run-data-status", run_data_status),
 ]
-"""What only Azure ML's plugin asks for."""
+"""Routes that only Azure ML's MLflow plugin uses."""
 routes: list[BaseRoute] = [
     Route("/runs/create", create, methods=["POST"]),
     Route("/runs/get", get),

@@ -82,8 +82,8 @@ def forged_token(algorithm: str = "none") -> str:
     now = int(time.time())
     claims = {"aud": STORAGE_AUDIENCE, "iss": "https://sts.windows.net/x/", "iat": now, "nbf": now, "exp": now + 600}
     header = {"alg": algorithm, "typ": "JWT"}
-    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in (header, claims)]
-    return ".".join([*parts, "c2lnbmF0dXJl"])
+    context = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in (header, claims)]
+    return ".".join([*context, "c2lnbmF0dXJl"])
 
 
 def forged_delegation_query(key_of_keys: str) -> str:

@@ -95,10 +95,16 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
         assert not (tmp_path / "emulator.json").exists()
 
 
-# Azurite, a server and a job each have a watchdog: watchdog.py. The last one, janitor.py, is the emulator's own.
+# Azurite, a server and a job each have a watchdog: watchdog.py. The last one, crash_cleanup.py, is the emulator's own.
 @pytest.mark.parametrize(
     "killed",
-    [["self"], ["watchdog.py", "self"], ["janitor.py", "self"], ["self", "janitor.py"], ["self", "watchdog.py"]],
+    [
+        ["self"],
+        ["watchdog.py", "self"],
+        ["crash_cleanup.py", "self"],
+        ["self", "crash_cleanup.py"],
+        ["self", "watchdog.py"],
+    ],
 )
 def test_nothing_is_left_whichever_process_is_killed(killed: list[str]) -> None:
     process, info = start_keeping_nothing()
@@ -113,16 +119,16 @@ def test_nothing_is_left_whichever_process_is_killed(killed: list[str]) -> None:
 
     # Of those that watch over an emulator some must be left: with all of them killed at once the next start removes it.
     assert_nothing_is_left(info)
-    if "janitor.py" in killed:
+    if "crash_cleanup.py" in killed:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         wait_until(lambda: not folder.exists())
 
 
-def test_a_killed_janitor_is_replaced() -> None:
+def test_a_killed_crash_cleanup_is_replaced() -> None:
     process, info = start_keeping_nothing()
-    kill(started_by("janitor.py", info))
-    wait_until(lambda: started_by("janitor.py", info))
+    kill(started_by("crash_cleanup.py", info))
+    wait_until(lambda: started_by("crash_cleanup.py", info))
 
     process.kill()
     process.wait(30)
@@ -132,7 +138,7 @@ def test_a_killed_janitor_is_replaced() -> None:
 
 def test_the_next_start_removes_the_folder_if_all_were_killed() -> None:
     process, info = start_keeping_nothing()
-    kill([psutil.Process(info.pid), *started_by("janitor.py", info), *started_by("watchdog.py", info)])
+    kill([psutil.Process(info.pid), *started_by("crash_cleanup.py", info), *started_by("watchdog.py", info)])
     process.wait(30)
     assert_nothing_is_left(info)
     assert Path(info.state_dir).exists()
@@ -196,7 +202,7 @@ def test_detached_it_lives_until_it_is_stopped(tmp_path: Path) -> None:
         second = CliRunner().invoke(main, ["start", *options, "--state-dir", str(tmp_path)])
         assert (second.exit_code, second.output) == (
             1,
-            f"Error: another emulator is running on {tmp_path}: stop it or name another folder\n",
+            f"Error: another emulator is running on {tmp_path}: stop it or choose another --state-dir\n",
         )
     assert (tmp_path / "emulator.log").read_text() == log
 

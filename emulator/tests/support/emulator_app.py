@@ -12,7 +12,7 @@ import httpx
 from azure.core import MatchConditions
 from azure.storage.blob import BlobProperties
 
-from azureml_emulator.context import Services
+from azureml_emulator.context import Context
 from azureml_emulator.machine.certificates import Certificates
 from azureml_emulator.storage.azurite import StorageAccount
 from azureml_emulator.storage.blobs import Blobs
@@ -140,7 +140,7 @@ class App:
     """The app under test.
 
     Attributes:
-        parts: What its handlers work with.
+        context: What its handlers work with.
         http: A client without any token.
         arm: A client for the workspace, signed in.
         clock: The time the tokens see.
@@ -149,7 +149,7 @@ class App:
         data_plane: A client for the workspace at the run history, signed in.
     """
 
-    parts: Services
+    context: Context
     http: httpx.AsyncClient
     arm: httpx.AsyncClient
     clock: Clock

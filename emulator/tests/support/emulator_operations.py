@@ -13,9 +13,9 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
 
-from azureml_emulator.hosts.identity import Tokens
 from azureml_emulator.hosts.routes import build_app
 from azureml_emulator.settings import Settings
+from azureml_emulator.tokens import Tokens
 
 
 @dataclass(frozen=True, order=True)
@@ -42,16 +42,16 @@ class Operation:
 def list_operations() -> list[Operation]:
     """Return all operations, in the order of the routes."""
     settings = Settings(state_dir=Path("nowhere"))
-    parts: Any = SimpleNamespace(settings=settings, tokens=Tokens(settings))
-    return list(dict.fromkeys(_walk(build_app(parts, StringIO()).routes, "", "")))
+    context: Any = SimpleNamespace(settings=settings, tokens=Tokens(settings))
+    return list(dict.fromkeys(_walk(build_app(context, StringIO()).routes, "", "")))
 
 
 @cache
 def _regex(template: str) -> re.Pattern[str]:
     separator = "/" if template.startswith("/") else "."
-    parts = re.split(r"(\{\w+(?::path)?\})", template)
+    context = re.split(r"(\{\w+(?::path)?\})", template)
     patterns = {True: ".*", False: f"[^{separator}]+"}
-    pattern = "".join(patterns[":path" in part] if part[:1] == "{" else re.escape(part) for part in parts)
+    pattern = "".join(patterns[":path" in part] if part[:1] == "{" else re.escape(part) for part in context)
     return re.compile(pattern, re.IGNORECASE)  # as in ARM's paths
 
 

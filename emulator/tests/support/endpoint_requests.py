@@ -30,7 +30,7 @@ async def operation_of(app: App, answer: httpx.Response) -> dict[str, Any]:
 
 async def deploy(app: App, name: str = "blue", **changed: Any) -> httpx.Response:
     """PUT a deployment with all the assets it needs."""
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     for path, properties in {
         "models/echo/versions/1": {"modelUri": "azureml://datastores/workspaceblobstore/paths/a"},
         "codes/score/versions/1": {"codeUri": "https://account.blob.core.windows.net/code/src"},
@@ -50,6 +50,6 @@ def serve_at_once(app: App) -> None:
     """Let deployments come up with no server behind them."""
 
     async def come_up(deployment_id: str) -> None:
-        app.parts.store.set_properties(deployment_id, provisioningState="Succeeded")
+        app.context.store.set_properties(deployment_id, provisioningState="Succeeded")
 
-    app.parts.operations.define(online_deployments.PUT, come_up)
+    app.context.operations.define(online_deployments.PUT, come_up)

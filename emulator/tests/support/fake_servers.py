@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 
-from azureml_emulator.control_plane.arm import new_resource
+from azureml_emulator.arm.resources import new_resource
 from azureml_emulator.store import EndpointKeys
 from emulator_app import App
 
@@ -31,7 +31,7 @@ async def serve(
     mirror_traffic: dict[str, int] | None = None,
     url: str = URL,
 ) -> None:
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     endpoint = f"{workspace}/onlineEndpoints/digits"
     compute = f"{workspace}/computes/k8s" if url == CLUSTER_URL else None
     properties = {
@@ -41,12 +41,12 @@ async def serve(
         "mirrorTraffic": mirror_traffic or {},
         "scoringUri": f"{url}/score",
     }
-    app.parts.store.put(new_resource(endpoint, properties))
-    app.parts.store.put_keys(endpoint, EndpointKeys("first", "second"))
+    app.context.store.put(new_resource(endpoint, properties))
+    app.context.store.put_keys(endpoint, EndpointKeys("first", "second"))
     for name in ("blue", "silent"):
         settings = {"requestSettings": {"requestTimeout": "PT5S"}}
-        app.parts.store.put(new_resource(f"{endpoint}/deployments/{name}", settings))
-    await app.parts.servers.replace(f"{endpoint}/deployments/blue", FakeServer(answer))  # type: ignore[arg-type]
+        app.context.store.put(new_resource(f"{endpoint}/deployments/{name}", settings))
+    await app.context.servers.replace(f"{endpoint}/deployments/blue", FakeServer(answer))  # type: ignore[arg-type]
 
 
 def echo(request: httpx.Request) -> httpx.Response:

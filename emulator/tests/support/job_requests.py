@@ -32,7 +32,7 @@ async def run(app: App, name: str, **properties: Any) -> Document:
     """Run a job to its end and return its run."""
     answer = await submit(app, name, **properties)
     assert answer.status_code == 201, answer.text
-    await app.parts.jobs.wait(name)
+    await app.context.jobs.wait(name)
     return await get_run(app, name)
 
 

@@ -14,7 +14,7 @@ class Mlflow:
 
     def __init__(self, app: App, version: str = "v2.0") -> None:
         self.app = app
-        settings = app.parts.settings
+        settings = app.context.settings
         self.url = f"https://eastus.api.azureml.ms/mlflow/{version}{settings.workspace_id}/api/2.0/mlflow"
         self.headers = {"authorization": app.arm.headers["authorization"]}
 

@@ -10,19 +10,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from azureml_emulator.context import Services
+from azureml_emulator.arm.operations import Operations
+from azureml_emulator.arm.transitions import Transitions
+from azureml_emulator.context import Context
 from azureml_emulator.control_plane import workspaces
-from azureml_emulator.control_plane.operations import Operations
-from azureml_emulator.control_plane.transitions import Transitions
-from azureml_emulator.hosts.identity import Tokens
-from azureml_emulator.hosts.routes import OPERATED_KINDS, build_app
-from azureml_emulator.jobs.context import JobContext
+from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app
+from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.scoring.inference_server import InferenceServers
 from azureml_emulator.scoring.metrics import RequestMetrics
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
+from azureml_emulator.tokens import Tokens
 from azureml_emulator.tracking.records import Records
 from emulator_app import App, Clock, MemoryBlobs
 
@@ -54,7 +54,7 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     runs = Runs(store.connection)
     runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
     transitions = Transitions(store, settings.settle_seconds)
-    parts = Services(
+    context = Context(
         settings,
         store,
         transitions,
@@ -68,11 +68,11 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
         metrics=RequestMetrics(settings.metrics_lag_seconds, clock),
     )
     workspaces.create(store, settings, "account")
-    for kind in OPERATED_KINDS:
-        kind.define_operations(parts)
+    for kind in MODULES_WITH_OPERATIONS:
+        kind.define_operations(context)
     runner.open({"HTTPS_PROXY": "http://127.0.0.1:1"})
     access_log = StringIO()
-    transport = httpx.ASGITransport(build_app(parts, access_log), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(build_app(context, access_log), raise_app_exceptions=False)
     signed_in = {"authorization": f"Bearer {tokens.issue('https://management.azure.com')}"}
     base = f"https://management.azure.com{settings.workspace_id}/"
     history = f"https://eastus.api.azureml.ms/history/v1.0{settings.workspace_id}/"
@@ -82,8 +82,8 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
         httpx.AsyncClient(transport=transport, base_url=base, headers=signed_in) as arm,
         httpx.AsyncClient(transport=transport, base_url=history, headers=for_data_plane) as data_plane,
     ):
-        yield App(parts, http, arm, clock, access_log, blobs, data_plane)
-    await parts.mirror.close()
-    await parts.operations.close()
+        yield App(context, http, arm, clock, access_log, blobs, data_plane)
+    await context.mirror.close()
+    await context.operations.close()
     await runner.close()
     await servers.close()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import new_resource
+from azureml_emulator.arm.resources import new_resource
 from azureml_emulator.store import EndpointKeys, Store
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"

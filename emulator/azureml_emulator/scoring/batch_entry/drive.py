@@ -1,7 +1,7 @@
-"""Score a folder with a batch deployment's script: what the service's driver does in a deployment's environment.
+"""Score a folder with a batch deployment's script, as the service's driver does.
 
-It runs in that environment, with Python 3.9 or later, and imports nothing of the emulator and nothing but the standard
-library: a DataFrame is known by what it can do.
+It runs in the deployment's environment, with Python 3.9 or later, and imports only the standard library: a DataFrame
+is known by its methods.
 """
 
 from __future__ import annotations
@@ -21,13 +21,10 @@ logger = logging.getLogger("batch")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Call the script's init() once and its run() with each mini-batch; write what run() returns.
-
-    Args:
-        arguments: The command line.
+    """Call the script's init() once, its run() per mini-batch; write the results.
 
     Returns:
-        The exit code: 1, when more inputs failed than may fail.
+        The exit code: 1, if more inputs failed than the error threshold.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     asked = _parse(arguments)
@@ -74,7 +71,7 @@ def _load(path: Path) -> ModuleType:
 
 
 def _score(script: ModuleType, mini_batch: list[str], rows: TextIO, asked: argparse.Namespace) -> int:
-    """Score a mini-batch, as often as it may be tried; return how many of its inputs failed."""
+    """Score a mini-batch with retries; return how many of its inputs failed."""
     for attempt in range(1 + asked.retries):
         try:
             results = _run(script, mini_batch, asked.timeout)

@@ -1,12 +1,13 @@
-"""The entry script for MLflow models that were deployed without one, run by azureml-inference-server-http.
+"""Entry script of MLflow models without code, for azureml-inference-server-http.
 
 It runs in the model's environment, with MLflow 2 or later, and imports nothing of the emulator.
 
-Request:   {"input_data": DATA, "params": {...}}; `params` may be left out. DATA is a table {"columns": [...],
-           "index": [...], "data": [[...], ...]} without the first two if they do not matter; or, for a model whose
-           signature has tensors or that has none, a nested list, or one for each named tensor.
-Answer:    what the model's predict() returned, as JSON: a data frame is a list of records.
-A request that does not fit gets status 400.
+Request: {"input_data": DATA, "params": {...}}; `params` is optional. DATA is a table {"columns": [...], "index":
+[...], "data": [[...], ...]}, where columns and index are optional; or, for a model with a tensor signature or without
+a signature, a nested list, or one per named tensor.
+
+Response: what the model's predict() returned, as JSON; a data frame is a list of records. An invalid request gets
+status 400.
 """
 
 import json
@@ -27,7 +28,7 @@ model: mlflow.pyfunc.PyFuncModel
 
 
 class BadRequestError(ValueError):
-    """The caller's fault; the message is for the caller."""
+    """An invalid request; the message is for the client."""
 
 
 def init() -> None:
@@ -37,11 +38,7 @@ def init() -> None:
 
 
 def run(data: str) -> object:
-    """Answer one request.
-
-    Args:
-        data: The request's body.
-    """
+    """Answer a request with the given body."""
     try:
         body = parse(data)
         inputs = decode(body["input_data"], model.metadata.get_input_schema())
@@ -50,18 +47,12 @@ def run(data: str) -> object:
     except BadRequestError as error:
         return AMLResponse({"error": str(error)}, 400, json_str=True)
     except MlflowException as error:
-        # What does not fit the signature is one of these too.
+        # Also raised for inputs that do not match the signature.
         return AMLResponse({"error": error.message}, error.get_http_status_code(), json_str=True)
 
 
 def parse(data: str) -> dict[str, object]:
-    """Read a request's body.
-
-    Args:
-        data: JSON.
-
-    Returns:
-        The body, an object with `input_data`.
+    """Read a request's body, an object with `input_data`.
 
     Raises:
         BadRequestError: If it is anything else.
@@ -76,17 +67,17 @@ def parse(data: str) -> dict[str, object]:
 
 
 def decode(data: object, schema: Schema | None) -> Inputs:
-    """Make of a request's data what models take.
+    """Convert a request's data to the model's input.
 
     Args:
         data: See the module's docstring.
-        schema: The inputs in the model's signature; None if it has none.
+        schema: The inputs of the model's signature, or None.
 
     Returns:
         A data frame, an array, or arrays by name.
 
     Raises:
-        BadRequestError: If the data is of another form.
+        BadRequestError: If the data has another form.
     """
     try:
         if schema is not None and schema.is_tensor_spec():
@@ -103,14 +94,7 @@ def decode(data: object, schema: Schema | None) -> Inputs:
 
 
 def encode(answer: object) -> object:
-    """Make JSON of what a model returned.
-
-    Args:
-        answer: A data frame, series, array, or anything that is JSON already.
-
-    Returns:
-        Lists, objects and plain values.
-    """
+    """Convert a model's result to JSON: a data frame, series, array, or JSON already."""
     if isinstance(answer, pd.DataFrame):
         return json.loads(answer.to_json(orient="records"))
     if isinstance(answer, pd.Series):

@@ -1,4 +1,4 @@
-// Start Azurite with its user delegation key replaced, and with deadlines and a cap for silent connections.
+// Start Azurite with a secret user delegation key, and with deadlines and a limit for silent connections.
 // Arguments: Azurite's own main.js, then Azurite's arguments.
 "use strict";
 
@@ -11,7 +11,7 @@ const main = process.argv[1];
 const silentMilliseconds = Number(process.env.AZURITE_SILENT_SECONDS) * 1000;
 const mostSilent = Number(process.env.AZURITE_MOST_SILENT);
 
-// In Azurite it is a constant that everybody knows, so that everybody could sign for any blob.
+// Azurite uses a public constant, with which anyone could sign for any blob.
 const constants = require(path.join(path.dirname(main), "utils", "constants.js"));
 constants.USERDELEGATIONKEY_BASIC_KEY = process.env.AZURITE_USER_DELEGATION_KEY;
 

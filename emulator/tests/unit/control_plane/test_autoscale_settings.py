@@ -12,7 +12,7 @@ PROFILE = {"name": "night", "capacity": {"minimum": "1", "maximum": "3", "defaul
 
 
 def url(app: App, name: str = "") -> str:
-    group = app.parts.settings.workspace_id.split("/providers/")[0]
+    group = app.context.settings.workspace_id.split("/providers/")[0]
     return f"https://management.azure.com{group}/providers/Microsoft.Insights/autoscalesettings{name and f'/{name}'}"
 
 

@@ -18,7 +18,7 @@ async def put(app: App, name: str, kind: str, **settings: Any) -> httpx.Response
 
 async def finish(app: App, answer: httpx.Response) -> None:
     assert answer.is_success, answer.text
-    await app.parts.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
+    await app.context.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
 
 
 async def test_a_cluster_is_created_changed_and_deleted(app: App) -> None:
@@ -93,7 +93,7 @@ async def test_only_instances_are_stopped(app: App, action: str) -> None:
 
 
 async def test_sizes_and_usage_are_listed(app: App) -> None:
-    subscription = app.parts.settings.subscription_id
+    subscription = app.context.settings.subscription_id
     base = f"https://management.azure.com/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices"
     await finish(app, await put(app, "big", "AmlCompute", scaleSettings={"minNodeCount": 3, "maxNodeCount": 3}))
     await finish(app, await put(app, "mine", "ComputeInstance", vmSize="Standard_D2s_v3"))

@@ -97,7 +97,7 @@ async def test_another_datastore_can_be_the_default(app: App) -> None:
     await put(app, "workspaceblobstore", **BLOB, isDefault=True)
     assert (await app.arm.delete("datastores/mine")).status_code == 200
     assert (await app.arm.delete("datastores/mine")).status_code == 204
-    assert app.parts.store.get_secret(f"{app.parts.settings.workspace_id}/datastores/mine") is None
+    assert app.context.store.get_secret(f"{app.context.settings.workspace_id}/datastores/mine") is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.control_plane.kubernetes import attach_cluster, deployment_settings
 from azureml_emulator.store import Document, Store
 from emulator_app import App
@@ -24,7 +24,7 @@ def cluster(store: Store) -> Document:
 
 
 async def put_endpoint(app: App, on: str | None, **properties: Any) -> httpx.Response:
-    compute = on and f"{app.parts.settings.workspace_id}/computes/{on}"
+    compute = on and f"{app.context.settings.workspace_id}/computes/{on}"
     body = {"properties": {"authMode": "Key", "compute": compute, **properties}}
     return await app.arm.put("onlineEndpoints/digits", json=body)
 
@@ -35,7 +35,7 @@ async def test_an_endpoint_is_asked_at_its_cluster(app: App) -> None:
 
     assert answer.status_code == 201
     properties = answer.json()["properties"]
-    assert properties["compute"] == f"{app.parts.settings.workspace_id}/computes/k8s"
+    assert properties["compute"] == f"{app.context.settings.workspace_id}/computes/k8s"
     await operation_of(app, answer)
     endpoint = (await app.arm.get("onlineEndpoints/digits")).json()
     assert endpoint["properties"]["scoringUri"] == "https://k8s.eastus.cloudapp.azure.com/api/v1/endpoint/digits/score"
@@ -66,7 +66,7 @@ async def test_invalid_endpoints_are_refused(
 @pytest.mark.parametrize(("first", "then"), [("k8s", None), (None, "k8s")])
 async def test_an_endpoints_compute_cannot_change(app: App, first: str | None, then: str | None) -> None:
     operation = (await put_endpoint(app, first)).headers["azure-asyncoperation"]
-    await app.parts.operations.wait(operation.split("/")[-1].split("?")[0])
+    await app.context.operations.wait(operation.split("/")[-1].split("?")[0])
 
     answer = await put_endpoint(app, then)
 

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from azureml_emulator.arm.durations import duration_seconds, probe_seconds
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.control_plane import online_deployments, online_endpoints
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.control_plane.durations import duration_seconds, probe_seconds
 from azureml_emulator.control_plane.online_endpoints import checked_mirror_traffic, checked_traffic
 from emulator_app import App
 from endpoint_requests import deploy, operation_of, put_endpoint, serve_at_once
@@ -37,7 +37,7 @@ async def test_an_endpoint_is_busy_until_its_operation_ends(app: App) -> None:
     async def wait(_endpoint: str) -> None:
         await hold.wait()
 
-    app.parts.operations.define("put-online-endpoint", wait)
+    app.context.operations.define("put-online-endpoint", wait)
     first = await put_endpoint(app)
 
     second = await put_endpoint(app)
@@ -145,7 +145,7 @@ async def test_nothing_is_deployed_to_an_endpoint_that_is_being_changed(app: App
     async def wait(_endpoint: str) -> None:
         await hold.wait()
 
-    app.parts.operations.define("put-online-endpoint", wait)
+    app.context.operations.define("put-online-endpoint", wait)
     creating = await put_endpoint(app)
 
     refused = await deploy(app)
@@ -233,7 +233,7 @@ async def test_deleting_an_endpoint_cancels_and_removes_its_deployments(app: App
     async def never(_deployment: str) -> None:
         await asyncio.Event().wait()
 
-    app.parts.operations.define(online_deployments.PUT, never)
+    app.context.operations.define(online_deployments.PUT, never)
     await operation_of(app, await put_endpoint(app))
     creating = await deploy(app)
     assert (await deploy(app)).status_code == 409
@@ -297,7 +297,7 @@ async def test_invalid_deployments_are_refused(app: App, changed: dict[str, Any]
 @pytest.mark.parametrize("script", ["../score.py", "/score.py"])
 async def test_the_scoring_script_is_in_the_code_folder(app: App, script: str) -> None:
     await operation_of(app, await put_endpoint(app))
-    code = f"{app.parts.settings.workspace_id}/codes/score/versions/1"
+    code = f"{app.context.settings.workspace_id}/codes/score/versions/1"
 
     answer = await deploy(app, codeConfiguration={"codeId": code, "scoringScript": script})
 
@@ -311,7 +311,7 @@ async def test_a_deployment_that_cannot_be_built_fails_with_the_reason(app: App)
         "environments/gpu/versions/1",
         json={"properties": {"image": "an/image", "condaFile": "dependencies: [cudatoolkit=11]"}},
     )
-    environment = f"{app.parts.settings.workspace_id}/environments/gpu/versions/1"
+    environment = f"{app.context.settings.workspace_id}/environments/gpu/versions/1"
 
     operation = await operation_of(app, await deploy(app, environmentId=environment))
 
@@ -321,7 +321,7 @@ async def test_a_deployment_that_cannot_be_built_fails_with_the_reason(app: App)
     assert "cudatoolkit=11" in operation["error"]["message"]
     path = operation["error"]["message"].rpartition("under the path '")[2].removesuffix("'.")
     assert path.startswith("/azureml/ImageLogs/")
-    log = await app.parts.blobs.read(f"https://account.blob.core.windows.net{path}")
+    log = await app.context.blobs.read(f"https://account.blob.core.windows.net{path}")
     assert log is not None
     assert b"cudatoolkit=11" in log
     deployment = (await app.arm.get("onlineEndpoints/digits/deployments/blue")).json()
@@ -340,7 +340,7 @@ async def test_logs_are_the_end_of_the_servers_output(app: App) -> None:
     await operation_of(app, await deploy(app))
     url = "onlineEndpoints/digits/deployments/blue/getLogs"
     assert (await app.arm.post(url, json={})).json() == {"content": ""}
-    log = app.parts.servers.log(f"{app.parts.settings.workspace_id}/onlineEndpoints/digits/deployments/blue")
+    log = app.context.servers.log(f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/blue")
     log.parent.mkdir(parents=True)
     log.write_text("one\ntwo\nthree\n")
 
@@ -373,7 +373,7 @@ def fail_first(app: App, kind: str) -> None:
         for error in outcomes:
             raise error
 
-    app.parts.operations.define(kind, work)
+    app.context.operations.define(kind, work)
 
 
 def refusal(answer: httpx.Response) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.control_plane.quota import check_quota, reserved_cores
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document
@@ -81,7 +81,7 @@ class TestEndpoints:
 
     async def test_a_cluster_has_no_quota(self, app: App) -> None:
         serve_at_once(app)
-        compute = f"{app.parts.settings.workspace_id}/computes/k8s"
+        compute = f"{app.context.settings.workspace_id}/computes/k8s"
         await operation_of(app, await put_endpoint(app, compute=compute))
         kind: dict[str, Any] = {"endpointComputeType": "Kubernetes"}
 

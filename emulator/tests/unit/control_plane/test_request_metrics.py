@@ -32,12 +32,12 @@ def moment(seconds: float) -> str:
 
 async def fill(app: App) -> None:
     await serve(app, echo)
-    endpoint = app.parts.store.get(f"{app.parts.settings.workspace_id}/onlineEndpoints/digits")
+    endpoint = app.context.store.get(f"{app.context.settings.workspace_id}/onlineEndpoints/digits")
     assert endpoint is not None
-    app.parts.store.put({**endpoint, "location": "eastus"})
+    app.context.store.put({**endpoint, "location": "eastus"})
     for second, deployment, status, model_status, seconds in REQUESTS:
         app.clock.now = MINUTE + second
-        app.parts.metrics.record(endpoint["id"], deployment, status, model_status, seconds)
+        app.context.metrics.record(endpoint["id"], deployment, status, model_status, seconds)
 
 
 async def query(app: App, begin: float = 0, end: float = 240, **more: str) -> httpx.Response:
@@ -59,7 +59,7 @@ async def series(app: App, **more: Any) -> dict[tuple[str, ...], list[float | No
 
 async def test_the_answer_has_azure_monitors_shape(app: App) -> None:
     await fill(app)
-    endpoint = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits"
+    endpoint = f"{app.context.settings.workspace_id}/onlineEndpoints/digits"
 
     answer = await query(app, end=60, metricnames="requestsperminute", **{"$filter": "Deployment eq 'green'"})
 
@@ -200,9 +200,9 @@ async def test_requests_are_counted_including_mirrored_ones(app: App, monkeypatc
     await ask(app, **{"azureml-model-deployment": "blue"})
     await ask(app, **{"azureml-model-deployment": "nobody"})
     await ask(app, "wrong key")
-    endpoint = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits"
+    endpoint = f"{app.context.settings.workspace_id}/onlineEndpoints/digits"
     async with asyncio.timeout(10):
-        while len(counted := app.parts.metrics.visible(endpoint, 0, 2_000_000)) < 3:
+        while len(counted := app.context.metrics.visible(endpoint, 0, 2_000_000)) < 3:
             await asyncio.sleep(0)
 
     by_deployment = sorted(tuple(request.dimensions.values()) for request in counted)
@@ -213,8 +213,8 @@ async def test_kubernetes_has_no_metric_values(app: App) -> None:
     await serve(app, echo, url=CLUSTER_URL)
     await app.http.post(f"{CLUSTER_URL}/score", headers={"authorization": "Bearer first"})
 
-    endpoint = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits"
-    assert app.parts.metrics.visible(endpoint, 0, 2_000_000) == []
+    endpoint = f"{app.context.settings.workspace_id}/onlineEndpoints/digits"
+    assert app.context.metrics.visible(endpoint, 0, 2_000_000) == []
 
 
 def test_azure_monitor_lags() -> None:

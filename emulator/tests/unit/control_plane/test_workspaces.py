@@ -11,7 +11,7 @@ PROVIDER = "providers/Microsoft.MachineLearningServices/workspaces"
 
 
 async def test_the_workspace_is_listed_in_subscription_and_group(app: App) -> None:
-    settings = app.parts.settings
+    settings = app.context.settings
     subscription = f"{AZURE}/subscriptions/{settings.subscription_id}"
 
     async def listed(url: str) -> list[str]:
@@ -46,7 +46,7 @@ async def test_keys(app: App) -> None:
 
 @pytest.mark.parametrize(("method", "name"), [("PUT", "second"), ("PUT", "local"), ("DELETE", "local")])
 async def test_the_workspace_cannot_be_created_or_deleted(app: App, method: str, name: str) -> None:
-    url = f"{AZURE}{app.parts.settings.workspace_id}".removesuffix("local") + name
+    url = f"{AZURE}{app.context.settings.workspace_id}".removesuffix("local") + name
 
     answer = await app.arm.request(method, url, json={"location": "eastus", "properties": {}})
 

@@ -45,7 +45,7 @@ FOLDER = {"jobInputType": "UriFolder", "uri": f"{BLOBS}/in/"}
 async def put_batch(app: App, path: str, **properties: Any) -> httpx.Response:
     answer = await app.arm.put(f"batchEndpoints/digits{path}", json={"properties": properties, "location": "eastus"})
     if answer.is_success:
-        await app.parts.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
+        await app.context.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
     return answer
 
 
@@ -62,7 +62,7 @@ async def put_assets(app: App, script: str = SCORE) -> Document:
         "model": {"referenceType": "Id", "assetId": model_id},
         "codeConfiguration": {"codeId": code, "scoringScript": "score.py"},
         "environmentId": await put_environment(app),
-        "compute": f"{app.parts.settings.workspace_id}/computes/cpu-cluster",
+        "compute": f"{app.context.settings.workspace_id}/computes/cpu-cluster",
     }
 
 
@@ -86,7 +86,7 @@ async def score(app: App, **properties: Any) -> tuple[Document, Document]:
     answer = await invoke(app, **properties)
     assert answer.status_code == 201, answer.text
     name = answer.json()["name"]
-    await app.parts.jobs.wait(name)
+    await app.context.jobs.wait(name)
     return await get_run(app, name), (await children(app, name))["batchscoring"]
 
 
@@ -181,7 +181,7 @@ async def test_assets_changed_after_registration_are_not_run(app: App, file: str
     job, scoring = await score(app)
 
     assert (job["status"], scoring["status"]) == ("Failed", "Failed")
-    assert "were changed after the registration" in str(scoring["error"])
+    assert "were changed after registration" in str(scoring["error"])
     assert "mallory" not in str(app.blobs.contents["azureml"])
 
 
@@ -201,7 +201,7 @@ async def test_the_header_chooses_a_deployment(app: App) -> None:
 
     answer = await invoke(app, {"azureml-model-deployment": "green"}, name="by-header")
 
-    await app.parts.jobs.wait(answer.json()["name"])
+    await app.context.jobs.wait(answer.json()["name"])
     assert "from init green" in log(app, (await children(app, "by-header"))["batchscoring"]["runId"])
     assert (await invoke(app, {"azureml-model-deployment": "red"})).status_code == 404
 
@@ -220,7 +220,7 @@ async def test_a_pipeline_component_can_be_deployed(app: App) -> None:
     answer = await invoke(app, {"azureml-model-deployment": "blue"}, name="p", inputData={"folder": FOLDER})
 
     assert answer.status_code == 201, answer.text
-    await app.parts.jobs.wait("p")
+    await app.context.jobs.wait("p")
     assert log(app, (await children(app, "p"))["count"]["runId"]).strip() == "3"
 
 
@@ -228,7 +228,7 @@ async def test_jobs_of_endpoints_and_deployments_are_listed(app: App) -> None:
     await deploy(app)
     for name in ("first", "second"):
         await score(app, name=name)
-    base = f"https://eastus.api.azureml.ms/mferp/managementfrontend{app.parts.settings.workspace_id}"
+    base = f"https://eastus.api.azureml.ms/mferp/managementfrontend{app.context.settings.workspace_id}"
 
     async def names(path: str) -> list[str]:
         return [job["name"] for job in (await app.data_plane.get(f"{base}/batchEndpoints/{path}/jobs")).json()["value"]]
@@ -243,7 +243,7 @@ async def test_a_job_that_scores_can_be_cancelled(app: App) -> None:
     name = (await invoke(app)).json()["name"]
     await wait_for_status(app, name, "Running")
 
-    await app.parts.jobs.cancel(name)
+    await app.context.jobs.cancel(name)
 
     assert (await get_run(app, name))["status"] == "Canceled"
 
@@ -330,7 +330,7 @@ async def test_an_endpoint_and_its_deployments_come_and_go(app: App) -> None:
     await put_batch(app, "", authMode="aadToken")
     for path in (blue, "batchEndpoints/digits"):
         answer = await app.arm.delete(path)
-        await app.parts.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
+        await app.context.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
         assert (await app.arm.get(path)).status_code == 404
         assert (await app.arm.delete(path)).status_code in (204, 404)
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import jwt
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.hosts.identity import MANAGEMENT_AUDIENCES, Tokens
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.settings import Settings
+from azureml_emulator.tokens import MANAGEMENT_AUDIENCES, Tokens
 from emulator_app import App, Clock
 
 FEDERATED = {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
@@ -74,7 +74,7 @@ def test_other_tokens_are_refused(settings: Settings) -> None:
     ],
 )
 async def test_sign_in(app: App, changed: dict[str, str], status: int, error: str | None) -> None:
-    settings = app.parts.settings
+    settings = app.context.settings
     form = {
         "grant_type": "client_credentials",
         "client_id": settings.client_id,
@@ -90,7 +90,7 @@ async def test_sign_in(app: App, changed: dict[str, str], status: int, error: st
 
 @pytest.mark.anyio
 async def test_a_federated_token_replaces_the_secret(app: App) -> None:
-    settings = app.parts.settings
+    settings = app.context.settings
     form = {
         **FEDERATED,
         "grant_type": "client_credentials",
@@ -98,7 +98,7 @@ async def test_a_federated_token_replaces_the_secret(app: App) -> None:
         "client_assertion": settings.federated_token,
         "scope": "https://management.azure.com/.default",
     }
-    app.parts.tokens.secret_expired = True  # which it does not need
+    app.context.tokens.secret_expired = True  # which it does not need
 
     answer = await app.http.post(f"https://login.microsoftonline.com/{settings.tenant_id}/oauth2/v2.0/token", data=form)
 
@@ -108,7 +108,7 @@ async def test_a_federated_token_replaces_the_secret(app: App) -> None:
 
 @pytest.mark.anyio
 async def test_discovery_leads_to_the_token_endpoint(app: App) -> None:
-    tenant = app.parts.settings.tenant_id
+    tenant = app.context.settings.tenant_id
     configuration = f"https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration"
 
     found = (await app.http.get("https://login.microsoftonline.com/common/discovery/instance")).json()
@@ -129,7 +129,7 @@ async def test_an_endless_sign_in_body_is_refused_early(app: App) -> None:
             sent += 1
             yield b"x" * 16384
 
-    tenant = app.parts.settings.tenant_id
+    tenant = app.context.settings.tenant_id
     answer = await app.http.post(f"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token", content=endless())
 
     assert (answer.status_code, answer.json()["error"]) == (413, "invalid_request")

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_management_requests_need_a_token(app: App) -> None:
     for path in ("", "/models", "/no/such/route"):
-        answer = await app.http.get(f"https://management.azure.com{app.parts.settings.workspace_id}{path}")
+        answer = await app.http.get(f"https://management.azure.com{app.context.settings.workspace_id}{path}")
         assert answer.status_code == 401
         assert answer.json()["error"]["code"] == "AuthenticationFailed"
         assert "login.microsoftonline.com" in answer.headers["www-authenticate"]
@@ -19,7 +19,7 @@ async def test_management_requests_need_a_token(app: App) -> None:
 
 async def test_an_expired_token_is_refused(app: App) -> None:
     assert (await app.arm.get("models")).status_code == 200
-    app.clock.now += app.parts.settings.token_seconds
+    app.clock.now += app.context.settings.token_seconds
 
     answer = await app.arm.get("models")
 
@@ -27,7 +27,7 @@ async def test_an_expired_token_is_refused(app: App) -> None:
 
 
 async def test_case_does_not_matter_in_paths(app: App) -> None:
-    url = f"https://management.azure.com{app.parts.settings.workspace_id}"
+    url = f"https://management.azure.com{app.context.settings.workspace_id}"
 
     workspace = await app.arm.get(url.replace("resourceGroups/local", "RESOURCEGROUPS/LOCAL"))
     datastore = await app.arm.get(f"{url.lower()}/DataStores/WorkspaceBlobStore")
@@ -78,7 +78,7 @@ async def test_a_broken_body_is_a_bad_request(app: App, body: str) -> None:
 
 
 async def test_another_workspace_does_not_exist(app: App) -> None:
-    url = f"https://management.azure.com{app.parts.settings.workspace_id}"
+    url = f"https://management.azure.com{app.context.settings.workspace_id}"
 
     for other in (f"{url}2", f"{url}2/models", url.replace("resourceGroups/local", "resourceGroups/other")):
         answer = await app.arm.get(other)

@@ -18,7 +18,7 @@ async def test_discovery_needs_no_token(app: App) -> None:
 
 
 async def test_the_run_history_needs_a_token(app: App) -> None:
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     for path in (f"/history/v1.0{workspace}/runs/x", f"/data/v1.0{workspace}/dataversion/batchGetResolvedUris", "/x"):
         assert (await app.http.get(f"{DATA_PLANE}{path}")).status_code == 401
 
@@ -37,7 +37,7 @@ async def test_the_ids_of_outputs_lead_to_their_places(app: App) -> None:
         "the_data": "UriFolder",
         "the_model": "CustomModel",
     }
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     data, model = outputs["the_data"]["assetId"], outputs["the_model"]["assetId"]
 
     async def resolved(path: str, *ids: str) -> dict[str, dict[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from azureml_emulator.control_plane.arm import new_resource
+from azureml_emulator.arm.resources import new_resource
 from azureml_emulator.hosts.scoring_requests import choose_deployment
 from emulator_app import App
 from fake_servers import CLUSTER_URL, URL, FakeServer, ask, echo, serve
@@ -62,7 +62,7 @@ async def test_no_body_is_read_without_authorization(app: App) -> None:
 
 @pytest.mark.anyio
 async def test_tokens_open_endpoints_of_their_mode(app: App) -> None:
-    tokens = app.parts.tokens
+    tokens = app.context.tokens
     await serve(app, echo, auth_mode="AADToken")
     assert (await ask(app, tokens.issue("https://ml.azure.com"))).status_code == 200
     assert (await ask(app, tokens.issue("https://management.azure.com"))).status_code == 401
@@ -71,7 +71,7 @@ async def test_tokens_open_endpoints_of_their_mode(app: App) -> None:
     await serve(app, echo, auth_mode="AMLToken")
     token = (await app.arm.post("onlineEndpoints/digits/token")).json()["accessToken"]
     assert (await ask(app, token)).status_code == 200
-    app.clock.now += app.parts.settings.token_seconds
+    app.clock.now += app.context.settings.token_seconds
     assert (await ask(app, token)).status_code == 401
 
 
@@ -165,12 +165,12 @@ async def test_a_server_that_is_stopped_finishes_its_requests(app: App, goes: st
     await serve(app, echo)
     server = FakeServer(echo)
     server.client = httpx.AsyncClient(transport=Slow(), base_url="http://inference")
-    deployment = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
-    await app.parts.servers.replace(deployment, server)
+    deployment = f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
+    await app.context.servers.replace(deployment, server)
     answer = asyncio.create_task(ask(app))
     async with asyncio.timeout(10):
         await asked.wait()
-        servers = app.parts.servers
+        servers = app.context.servers
         end = servers.stop(deployment) if goes == "deleted" else servers.replace(deployment, FakeServer(echo))
         ending = asyncio.create_task(end)
         await asyncio.sleep(0)
@@ -191,13 +191,13 @@ async def test_traffic_is_read_when_the_body_has_arrived(app: App) -> None:
     async def slowly() -> AsyncIterator[bytes]:
         yield b"[1"
         # While the client is sending, its deployment goes.
-        endpoint = app.parts.store.get(f"{app.parts.settings.workspace_id}/onlineEndpoints/digits")
+        endpoint = app.context.store.get(f"{app.context.settings.workspace_id}/onlineEndpoints/digits")
         assert endpoint is not None
-        app.parts.store.set_properties(endpoint["id"], traffic={"green": 100})
-        app.parts.store.delete(f"{endpoint['id']}/deployments/blue")
+        app.context.store.set_properties(endpoint["id"], traffic={"green": 100})
+        app.context.store.delete(f"{endpoint['id']}/deployments/blue")
         settings = {"requestSettings": {"requestTimeout": "PT5S"}}
-        app.parts.store.put(new_resource(f"{endpoint['id']}/deployments/green", settings))
-        await app.parts.servers.replace(f"{endpoint['id']}/deployments/green", FakeServer(echo))
+        app.context.store.put(new_resource(f"{endpoint['id']}/deployments/green", settings))
+        await app.context.servers.replace(f"{endpoint['id']}/deployments/green", FakeServer(echo))
         yield b"]"
 
     answer = await app.http.post(f"{URL}/score", content=slowly(), headers={"authorization": "Bearer first"})

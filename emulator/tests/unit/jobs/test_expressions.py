@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.jobs.expressions import expressions_in, render_command
 
 VALUES = {"inputs.data": "/in/data", "inputs.n": "3 4", "outputs.model": "/out/model"}

@@ -118,7 +118,7 @@ async def test_a_nodes_settings_apply(app: App) -> None:
             "three": node(component, computeId="${{parent.inputs.where}}"),
         },
         inputs={"where": {"jobInputType": "literal", "value": "k8s"}},
-        settings={"default_compute": f"{app.parts.settings.workspace_id}/computes/cpu-cluster"},
+        settings={"default_compute": f"{app.context.settings.workspace_id}/computes/cpu-cluster"},
     )
 
     nodes = await children(app, "p")
@@ -175,7 +175,7 @@ async def test_a_node_failure_can_end_the_pipeline(app: App) -> None:
         "fail": "Failed",
         "wait": "Canceled",
     }
-    assert not processes_of(app.parts.settings.state_dir)
+    assert not processes_of(app.context.settings.state_dir)
 
 
 async def test_cancelling_a_pipeline_ends_its_nodes(app: App) -> None:
@@ -188,11 +188,11 @@ async def test_cancelling_a_pipeline_ends_its_nodes(app: App) -> None:
     await wait_for_status(app, running["runId"], "Running")
     assert (await children(app, "p"))["show"]["status"] == "NotStarted"
 
-    await app.parts.jobs.cancel("p")
+    await app.context.jobs.cancel("p")
 
     assert (await get_run(app, "p"))["status"] == "Canceled"
     assert {child["status"] for child in (await children(app, "p")).values()} == {"Canceled"}
-    assert not processes_of(app.parts.settings.state_dir)
+    assert not processes_of(app.context.settings.state_dir)
 
 
 async def test_pipelines_may_have_pipelines(app: App) -> None:
@@ -359,7 +359,7 @@ def bad_jobs(write: str, show: str) -> list[tuple[Document, str]]:
         ({"a": node(write) | {"inputs": {"text": {"job_input_type": "odd"}}}}, "'text'"),
         ({"a": node(write), "c": condition | {"true_block": "${{parent.jobs.odd}}"}}, "true_block"),
         ({"a": node(write), "c": condition, "d": condition | {"true_block": "${{parent.jobs.c}}"}}, "'c'"),
-        ({"a": node(write, {"text": "${{parent.jobs.a.outputs.made}}"})}, "circle"),
+        ({"a": node(write, {"text": "${{parent.jobs.a.outputs.made}}"})}, "dependency cycle"),
         ({"a": "x"}, "'a'"),
         ({"l": {"type": "parallel_for", "body": "${{parent.jobs.a}}"}, "a": node(write)}, "parallel_for"),
     ]

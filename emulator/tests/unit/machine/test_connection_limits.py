@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.machine.certificates import Certificates, make_certificates
-from azureml_emulator.machine.connection_limits import Limits, affordable_connections
+from azureml_emulator.machine.connection_limits import Limits, raise_file_limit
 from azureml_emulator.machine.proxy import running_proxy
 from azureml_emulator.startup import _web_server
 
@@ -219,7 +219,7 @@ def test_connections_fit_the_limit_on_open_files(
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.append(wanted))
 
-    assert 100 <= affordable_connections() <= 1000
+    assert 100 <= raise_file_limit() <= 1000
     assert limits[-1] == (raised, hard)
 
 
@@ -227,5 +227,5 @@ def test_too_few_open_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(resource, "getrlimit", lambda _: (32, 32))
     monkeypatch.delattr(resource, "setrlimit")
 
-    with pytest.raises(EmulatorError, match="the limit on open files is 32; raise it to 250 or more with ulimit -n"):
-        affordable_connections()
+    with pytest.raises(EmulatorError, match=r"open files too low \(32\); raise it to at least 250 with ulimit -n"):
+        raise_file_limit()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from azureml_emulator.machine.connections import reset
+from azureml_emulator.machine.http_protocol import reset
 from azureml_emulator.machine.proxy import route, running_proxy
 
 APP, BLOB = 1, 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from azureml_emulator.info import LOCK_NAME
-from azureml_emulator.machine.temporary_state import MARK, throw_away_folder
+from azureml_emulator.machine.temporary_state import MARK, temporary_state_folder
 
 
 def folder(place: Path, name: str, *files: str) -> Path:
@@ -31,7 +31,7 @@ def test_only_unlocked_folders_are_removed(tmp_path: Path, monkeypatch: pytest.M
 
     with (running / LOCK_NAME).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with throw_away_folder() as mine, throw_away_folder():
+        with temporary_state_folder() as mine, temporary_state_folder():
             assert mine.is_dir()
 
     assert not mine.exists()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.scoring.environments import parse_conda_file
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -32,8 +32,8 @@ class Shadow:
             self.came.set()
             return httpx.Response(status)
 
-        deployment = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits/deployments/silent"
-        await app.parts.servers.replace(deployment, FakeServer(answer))
+        deployment = f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/silent"
+        await app.context.servers.replace(deployment, FakeServer(answer))
 
 
 @pytest.mark.anyio
@@ -77,13 +77,13 @@ async def test_requests_do_not_wait_for_the_mirror(app: App, monkeypatch: pytest
     await serve(app, echo, mirror_traffic={"silent": 10})
     server = FakeServer(echo)
     server.client = httpx.AsyncClient(transport=Held(), base_url="http://inference")
-    deployment = f"{app.parts.settings.workspace_id}/onlineEndpoints/digits/deployments/silent"
-    await app.parts.servers.replace(deployment, server)
+    deployment = f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/silent"
+    await app.context.servers.replace(deployment, server)
 
     async with asyncio.timeout(10):
         assert (await ask(app)).status_code == 200
         await held.wait()
-        await app.parts.mirror.close()
+        await app.context.mirror.close()
 
 
 @pytest.mark.anyio

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.scoring.mlflow_models import ALSO_NEEDED, ENTRY_FOLDER, ENTRY_SCRIPT, read_environment
 from tiny_mlflow import COLUMNS, write_mlflow_model
 

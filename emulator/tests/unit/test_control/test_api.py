@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def control(app: App, method: str, path: str, body: Any = None, token: str | None = None) -> httpx.Response:
-    headers = {"authorization": f"Bearer {app.parts.settings.control_token if token is None else token}"}
+    headers = {"authorization": f"Bearer {app.context.settings.control_token if token is None else token}"}
     return await app.http.request(method, f"https://{HOST}{path}", json=body, headers=headers)
 
 
@@ -41,31 +41,31 @@ async def test_the_control_api_needs_its_token(app: App, token: str) -> None:
 
 
 async def test_reset_leaves_a_fresh_workspace(app: App) -> None:
-    parts = app.parts
+    context = app.context
     before = (await app.arm.get("")).json()["properties"]["workspaceId"]
     computes, datastores = (await app.arm.get("computes")).json(), (await app.arm.get("datastores")).json()
     await operation_of(app, await put_endpoint(app))
     deploying = await deploy(app)
     await operation_of(app, deploying)
     await put_endpoint(app, "other")  # still under way
-    blue = f"{parts.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
-    assert parts.servers.find(blue)
-    assert parts.servers.log(blue).exists()
-    parts.behaviours.set([Behaviour(status=500)])
-    parts.faults.set([Reset(nth=100)])
-    parts.tokens.secret_expired = True
-    parts.metrics.record("/endpoint", "blue", 200, 200, 0.1)
-    await parts.blobs.write("https://account.blob.core.windows.net/a/b", b"content")
+    blue = f"{context.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
+    assert context.servers.find(blue)
+    assert context.servers.log(blue).exists()
+    context.behaviours.set([Behaviour(status=500)])
+    context.faults.set([Reset(nth=100)])
+    context.tokens.secret_expired = True
+    context.metrics.record("/endpoint", "blue", 200, 200, 0.1)
+    await context.blobs.write("https://account.blob.core.windows.net/a/b", b"content")
 
     assert (await control(app, "POST", "/reset")).status_code == 204
 
-    assert (await requests(app), parts.faults.faults, parts.behaviours.behaviours) == ([], [], [])
-    assert parts.servers.find(blue) is None
-    assert not parts.servers.log(blue).exists()
-    assert not parts.tokens.secret_expired
-    assert parts.metrics.visible("/endpoint", 0, 2_000_000) == []
-    assert await parts.blobs.read("https://account.blob.core.windows.net/a/b") is None
-    assert parts.store.get_keys(f"{parts.settings.workspace_id}/onlineEndpoints/digits") is None
+    assert (await requests(app), context.faults.faults, context.behaviours.behaviours) == ([], [], [])
+    assert context.servers.find(blue) is None
+    assert not context.servers.log(blue).exists()
+    assert not context.tokens.secret_expired
+    assert context.metrics.visible("/endpoint", 0, 2_000_000) == []
+    assert await context.blobs.read("https://account.blob.core.windows.net/a/b") is None
+    assert context.store.get_keys(f"{context.settings.workspace_id}/onlineEndpoints/digits") is None
     for path in ("models", "environments", "codes/score/versions", "onlineEndpoints"):
         assert (await app.arm.get(path)).json() == {"value": []}
     assert (await app.arm.get(deploying.headers["azure-asyncoperation"])).status_code == 404
@@ -78,10 +78,10 @@ async def test_reset_leaves_a_fresh_workspace(app: App) -> None:
 
 
 async def test_recorded_requests_are_listed_with_their_result(app: App) -> None:
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     await app.arm.get("models/none/versions/1")
     await app.arm.get(f"https://management.azure.com{workspace.upper()}/MODELS?api-version=1")
-    app.parts.faults.set([Answer(status=503)])
+    app.context.faults.set([Answer(status=503)])
     await app.arm.put("models/a/versions/1", json={"properties": {"modelUri": "a"}})
 
     assert await requests(app) == [
@@ -107,7 +107,7 @@ async def test_faults_are_set_and_cleared(app: App) -> None:
     answer = await control(app, "PUT", "/faults", {"value": [fault.to_dict() for fault in faults]})
 
     assert answer.status_code == 204
-    assert app.parts.faults.faults == faults
+    assert app.context.faults.faults == faults
     assert (await app.arm.get("models")).status_code == 429
     await control(app, "PUT", "/faults", {"value": []})
     assert (await app.arm.get("models")).status_code == 200
@@ -116,17 +116,17 @@ async def test_faults_are_set_and_cleared(app: App) -> None:
 @pytest.mark.parametrize("path", ["/faults", "/behaviours"])
 @pytest.mark.parametrize("body", [None, {}, {"value": {}}, {"value": ["reset"]}, {"value": [{"kind": "explosion"}]}])
 async def test_invalid_faults_and_behaviours_are_refused(app: App, path: str, body: Any) -> None:
-    app.parts.faults.set([Reset()])
-    app.parts.behaviours.set([Behaviour()])
+    app.context.faults.set([Reset()])
+    app.context.behaviours.set([Behaviour()])
 
     answer = await control(app, "PUT", path, body)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
-    assert (app.parts.faults.faults, app.parts.behaviours.behaviours) == ([Reset()], [Behaviour()])
+    assert (app.context.faults.faults, app.context.behaviours.behaviours) == ([Reset()], [Behaviour()])
 
 
 async def test_a_held_operation_continues_when_released(app: App) -> None:
-    app.parts.faults.set([HoldOperation(method="PUT")])
+    app.context.faults.set([HoldOperation(method="PUT")])
     creating = await put_endpoint(app)
     for _ in range(3):
         for _ in range(50):
@@ -141,7 +141,7 @@ async def test_a_held_operation_continues_when_released(app: App) -> None:
 
 
 async def test_the_client_secret_expires(app: App) -> None:
-    settings = app.parts.settings
+    settings = app.context.settings
     form = {
         "grant_type": "client_credentials",
         "client_id": settings.client_id,

@@ -47,8 +47,8 @@ def test_a_behaviour_survives_json() -> None:
     ("document", "said"),
     [
         ({"mood": "bad"}, "mood"),
-        ({"from_request": 0}, "count from 1"),
-        ({"every": 0}, "count from 1"),
+        ({"from_request": 0}, "at least 1"),
+        ({"every": 0}, "at least 1"),
         ({"status": 99}, "status must be"),
         ({"delay_seconds": -1}, "negative"),
     ],

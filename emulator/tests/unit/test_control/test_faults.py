@@ -108,12 +108,12 @@ def test_kinds_have_unique_names() -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"kind": "hide", "reads": 0}, "reads counts from 1"),
-        ({}, "no fault None"),
-        ({"kind": "explosion"}, "no fault 'explosion'"),
+        ({"kind": "hide", "reads": 0}, "reads must be at least 1"),
+        ({}, "unknown fault None"),
+        ({"kind": "explosion"}, "unknown fault 'explosion'"),
         ({"kind": "reset", "loud": True}, "loud"),
-        ({"kind": "reset", "nth": 0}, "count from 1"),
-        ({"kind": "reset", "times": 0}, "count from 1"),
+        ({"kind": "reset", "nth": 0}, "at least 1"),
+        ({"kind": "reset", "times": 0}, "at least 1"),
         ({"kind": "answer", "status": 100}, "status must be"),
         ({"kind": "delay", "seconds": -1}, "negative"),
         ({"kind": "end-operation", "status": "Succeeded"}, "Failed or Canceled"),

@@ -48,7 +48,7 @@ def test_a_pattern_keeps_what_content_and_users_say() -> None:
 
 
 def test_recorded_requests_are_ordered_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "MOST_REQUESTS", 10)
+    monkeypatch.setattr(recording, "MAX_REQUESTS", 10)
     recorder = Recorder()
     for number in range(25):
         recorder.record("GET", "h", f"/{number}", "")

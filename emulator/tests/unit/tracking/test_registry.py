@@ -43,7 +43,7 @@ async def test_a_model_of_a_run_is_the_workspaces(app: App, mlflow: Mlflow) -> N
     assert (created["version"], created["status"], created["source"]) == ("1", "READY", source)
     arm = (await app.arm.get("models/digits/versions/1")).json()["properties"]
     assert arm["modelUri"] == (
-        f"azureml://subscriptions/{app.parts.settings.subscription_id}/resourceGroups/local/workspaces/local"
+        f"azureml://subscriptions/{app.context.settings.subscription_id}/resourceGroups/local/workspaces/local"
         f"/datastores/workspaceartifactstore/paths/ExperimentRun/dcid.{run}/model"
     )
     assert (arm["modelType"], arm["jobName"], arm["description"]) == ("mlflow_model", run, "first")
@@ -172,7 +172,7 @@ async def test_refusals(app: App, mlflow: Mlflow) -> None:
 
 async def test_artifacts_of_a_run_and_of_an_upload(app: App, mlflow: Mlflow) -> None:
     run = await mlflow.run()
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     of_run = f"https://eastus.api.azureml.ms/history/v1.0{workspace}/experiments/any/runs/{run}/artifacts"
     of_upload = f"https://eastus.api.azureml.ms/artifact/v2.0{workspace}/artifacts/LocalUpload/x"
 
@@ -210,13 +210,13 @@ async def test_artifacts_of_a_run_and_of_an_upload(app: App, mlflow: Mlflow) -> 
 async def test_artifacts_stay_where_they_belong(
     app: App, mlflow: Mlflow, place: str, body: dict[str, Any], status: int
 ) -> None:
-    host = f"https://eastus.api.azureml.ms/artifact/v2.0{app.parts.settings.workspace_id}"
+    host = f"https://eastus.api.azureml.ms/artifact/v2.0{app.context.settings.workspace_id}"
     url = f"{host}/artifacts/{place.replace('..', '%2E%2E')}/batch/metadata"
 
     assert (await app.http.post(url, json=body, headers=mlflow.headers)).status_code == status
 
 
 async def test_artifacts_of_an_unknown_run(app: App, mlflow: Mlflow) -> None:
-    url = f"https://eastus.api.azureml.ms/history/v1.0{app.parts.settings.workspace_id}/experiments/a/runs/none"
+    url = f"https://eastus.api.azureml.ms/history/v1.0{app.context.settings.workspace_id}/experiments/a/runs/none"
 
     assert (await app.http.get(f"{url}/artifacts", headers=mlflow.headers)).status_code == 404

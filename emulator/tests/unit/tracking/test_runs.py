@@ -144,7 +144,7 @@ async def test_experiments(mlflow: Mlflow) -> None:
 
 
 async def test_a_jobs_run_is_logged_to_in_the_same_way_but_ended_by_the_job(mlflow: Mlflow) -> None:
-    runs = mlflow.app.parts.runs
+    runs = mlflow.app.context.runs
     runs.put(Run("happy_ant", "Command", "training", display_name="train", status=Status.RUNNING))
 
     await mlflow.post("runs/log-metric", run_id="happy_ant", key="accuracy", value=0.5, timestamp=1)

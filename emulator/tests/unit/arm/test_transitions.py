@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError, new_resource
-from azureml_emulator.control_plane.transitions import FOLLOW, State, Transitions
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import new_resource
+from azureml_emulator.arm.transitions import FOLLOW, State, Transitions
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document, Store
 from emulator_app import App, Clock

@@ -1,4 +1,4 @@
-"""Instant scoring: an answerer in this process, in place of an environment and an inference server."""
+"""Instant scoring: the emulator answers itself, without an inference server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 
 SAMPLE_FILE = "sample.json"
-"""In a model's folder: `images`, and `predicted`, the index of each image's class."""
-LOG = "The emulator answers by itself (--scoring instant): no environment is built and no inference server runs.\n"
+"""In a model's folder: `images`, and `predicted`, each image's class index."""
+LOG = "The emulator answers itself (--scoring instant); no environment is built, no inference server runs.\n"
 
 
 class InstantServer:
-    """Answers for a deployment, with no process behind it.
+    """Answers for a deployment, without a process.
 
     Attributes:
         client: An HTTP client whose requests it answers.
@@ -25,7 +25,7 @@ class InstantServer:
         self.client = httpx.AsyncClient(transport=httpx.MockTransport(self._answer), base_url="http://instant")
 
     async def stop(self) -> None:
-        """End it."""
+        """Close it."""
         await self.client.aclose()
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -43,7 +43,7 @@ class InstantServer:
 
 
 def _read_sample(content: bytes | None) -> Mapping[str, Any] | None:
-    """What is predicted for each image of the sample; None if it is not there, or is something else."""
+    """Return the prediction of each sample image; None without a valid sample file."""
     if content is None:
         return None
     try:

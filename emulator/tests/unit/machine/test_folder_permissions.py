@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from azureml_emulator.cli import main
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.machine.cache import cached_folder
-from azureml_emulator.machine.ownership import refuse_foreign
+from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 
 
 async def make(folder: Path) -> None:
@@ -24,7 +24,7 @@ async def test_a_world_writable_cache_is_refused(tmp_path: Path, open_one: str) 
     folder = await cached_folder(tmp_path / "cache" / "tool", make)
     (tmp_path / open_one).chmod(0o777)
 
-    with pytest.raises(EmulatorError, match=r"every user can write into .*: run chmod o-w on it"):
+    with pytest.raises(EmulatorError, match=r": every user can write to it; run chmod o-w on it"):
         await cached_folder(folder, make)
 
 
@@ -34,7 +34,7 @@ def test_a_world_writable_state_folder_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["start", "--state-dir", str(tmp_path)])
 
     assert result.exit_code == 1
-    assert result.output.startswith(f"Error: every user can write into {tmp_path}")
+    assert result.output.startswith(f"Error: {tmp_path}: every user can write to it")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -42,9 +42,9 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest
     if os.getuid() == 0:
         os.chown(tmp_path, 4321, -1)
     owner = tmp_path.stat().st_uid
-    refuse_foreign(tmp_path)  # the superuser's own business
+    refuse_writable_by_others(tmp_path)  # the superuser's own business
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
 
-    with pytest.raises(EmulatorError, match="belongs to another user: name another folder"):
-        refuse_foreign(tmp_path)
-    refuse_foreign(Path("/"))
+    with pytest.raises(EmulatorError, match="belongs to another user; choose another folder"):
+        refuse_writable_by_others(tmp_path)
+    refuse_writable_by_others(Path("/"))

@@ -1,4 +1,4 @@
-"""Blob requests on their way to Azurite: tokens are checked here, signatures by Azurite."""
+"""The blob host: check tokens and pass requests on to Azurite."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST
+from azureml_emulator.hosts import blob_batches
 from azureml_emulator.hosts.errors import host_error
-from azureml_emulator.hosts.identity import LOGIN_HOST, STORAGE_AUDIENCE, Tokens, is_bearer
 from azureml_emulator.machine.certificates import Certificates
-from azureml_emulator.machine.connections import spelling_of
-from azureml_emulator.storage import batch, shared_key
+from azureml_emulator.machine.http_protocol import header_names_of
+from azureml_emulator.storage import shared_key
 from azureml_emulator.storage.azurite import StorageAccount
-from azureml_emulator.test_control.recording import BLOB_HOST
+from azureml_emulator.tokens import STORAGE_AUDIENCE, Tokens, is_bearer
 
 SECONDS = 60.0
-# Of one connection each.
+# Headers of a single connection.
 HOP_BY_HOP = {
     "connection",
     "expect",
@@ -40,17 +41,17 @@ PUBLIC_ACCESS = "x-ms-blob-public-access"
 
 
 class BlobRelay:
-    """An ASGI app: passes requests on to Azurite.
+    """An ASGI app that passes requests on to Azurite.
 
-    A request that is signed, with the account's key or a shared access signature, goes on as it is: Azurite checks it.
-    A bearer token is checked here; then the request is signed with the account's key.
+    A request signed with the account's key or a shared access signature is passed on unchanged: Azurite checks it. A
+    bearer token is checked here, then the request is signed with the account's key.
     """
 
     def __init__(self, storage: StorageAccount, certificates: Certificates, tokens: Tokens, tenant_id: str) -> None:
         self._storage = storage
         self._tokens = tokens
-        self._audiences = (STORAGE_AUDIENCE, f"https://{storage.name}{BLOB_HOST}")
-        # azure-storage-blob reads in it which token to get.
+        self._audiences = (STORAGE_AUDIENCE, f"https://{storage.name}{BLOB_HOST_SUFFIX}")
+        # azure-storage-blob reads from it which token to get.
         self._challenge = (
             f"Bearer authorization_uri=https://{LOGIN_HOST}/{tenant_id}/oauth2/authorize resource_id={STORAGE_AUDIENCE}"
         )
@@ -62,17 +63,17 @@ class BlobRelay:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and its answer back; neither is held in memory."""
+        """Stream a request to Azurite and its response back."""
         request = Request(scope, receive)
         try:
             await self._answer(request, send)
         except ArmError as refusal:
             await _error_response(request, refusal)(scope, receive, send)
         except ClientDisconnect:
-            pass  # nobody is there to be answered
+            pass  # no client to answer
 
     async def close(self) -> None:
-        """End the connections to Azurite."""
+        """Close the connections to Azurite."""
         await self._client.aclose()
 
     async def _answer(self, request: Request, send: Send) -> None:
@@ -84,8 +85,8 @@ class BlobRelay:
         content: AsyncIterator[bytes] | bytes | None = request.stream() if has_body else None
         if "sig" not in request.query_params and is_bearer(request.headers.get("authorization", "")):
             self._check_token(headers["authorization"])
-            if batch.is_batch(request):
-                content = await batch.sign_parts(request, self._sign_part)
+            if blob_batches.is_batch(request):
+                content = await blob_batches.sign_parts(request, self._sign_part)
                 headers["content-length"] = str(len(content))
             headers = self._signed(request.method, _target(request), headers)
         await self._pass_on(request, headers, content, send)
@@ -110,8 +111,8 @@ class BlobRelay:
     async def _pass_on(
         self, request: Request, headers: Mapping[str, str], content: AsyncIterator[bytes] | bytes | None, send: Send
     ) -> None:
-        # The names of metadata are those of headers, and keep their case.
-        spelling = spelling_of(request.scope)
+        # Metadata names are header names and keep their case.
+        spelling = header_names_of(request.scope)
         passed_on = httpx.Request(
             request.method,
             f"https://127.0.0.1:{self._storage.port}",
@@ -119,7 +120,7 @@ class BlobRelay:
                 (spelling.get(name, name).encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
             ],
             content=content,
-            # As it came: a signature covers it.
+            # Unchanged: a signature covers it.
             extensions={"target": _target(request).encode("latin-1")},
         )
         try:
@@ -139,13 +140,13 @@ class BlobRelay:
 
 
 def _target(request: Request) -> str:
-    """The request's path and query, as they were sent."""
+    """Return the request's path and query exactly as sent."""
     raw = request.scope["raw_path"] + (b"?" + request.scope["query_string"] if request.scope["query_string"] else b"")
     return str(raw, "latin-1")
 
 
 def _refuse_ambiguity(request: Request) -> None:
-    """Refuse what this server and Azurite could understand differently.
+    """Refuse requests that this server and Azurite could read differently.
 
     Raises:
         ArmError: 400, with what is ambiguous.
@@ -155,9 +156,9 @@ def _refuse_ambiguity(request: Request) -> None:
         name for name, count in counts.items() if count > 1 and (name == "authorization" or shared_key.is_signed(name))
     ]
     if repeated:
-        problem = f"The header {repeated[0]} is there more than once."
+        problem = f"The header {repeated[0]} is repeated."
     elif {"content-length", "transfer-encoding"} <= counts.keys():
-        problem = "There are both Content-Length and Transfer-Encoding."
+        problem = "The request has both Content-Length and Transfer-Encoding."
     elif not request.scope["raw_path"].startswith(b"/"):
         problem = "The request's target is not a path."
     else:

@@ -11,12 +11,12 @@ import httpx
 import jwt
 import pytest
 
-from azureml_emulator.hosts.identity import STORAGE_AUDIENCE, Tokens
+from azureml_emulator.hosts.blob_relay import BlobRelay
 from azureml_emulator.machine.certificates import make_certificates
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage.azurite import StorageAccount
-from azureml_emulator.storage.relay import BlobRelay
 from azureml_emulator.storage.shared_key import sign
+from azureml_emulator.tokens import STORAGE_AUDIENCE, Tokens
 from emulator_app import Clock
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from azure.ai.ml._utils._asset_utils import get_content_hash
 
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.scoring import integrity
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.storage import asset_integrity
 from emulator_app import App
 
 pytestmark = pytest.mark.anyio
@@ -28,8 +28,8 @@ def lay_out(folder: Path) -> Path:
 def test_the_hash_is_the_sdks(tmp_path: Path) -> None:
     folder = lay_out(tmp_path / "src")
 
-    assert integrity.content_hash(folder) == get_content_hash(folder)
-    assert integrity.content_hash(folder / "score.py") == get_content_hash(folder / "score.py")
+    assert asset_integrity.content_hash(folder) == get_content_hash(folder)
+    assert asset_integrity.content_hash(folder / "score.py") == get_content_hash(folder / "score.py")
 
 
 async def register_code(app: App, **properties: object) -> str:
@@ -40,9 +40,9 @@ async def register_code(app: App, **properties: object) -> str:
 
 
 async def fetch(app: App, asset_id: str, uri: str, folder: Path) -> Path:
-    asset = app.parts.store.get(asset_id)
+    asset = app.context.store.get(asset_id)
     assert asset
-    return await integrity.fetch(app.parts.store, app.blobs, asset, uri, folder)
+    return await asset_integrity.fetch(app.context.store, app.blobs, asset, uri, folder)
 
 
 def change(app: App, how: str) -> None:
@@ -63,7 +63,7 @@ async def test_changed_code_is_refused(app: App, tmp_path: Path, with_hash: bool
 
     change(app, how)
 
-    with pytest.raises(ArmError, match=r"the files of codes c:1 at .* were changed after the registration"):
+    with pytest.raises(ArmError, match=r"the files of codes c:1 at .* were changed after registration"):
         await fetch(app, code, CODE, tmp_path / "after")
 
 
@@ -85,10 +85,10 @@ async def test_a_changed_model_fails_the_deployment_and_is_not_run(app: App) -> 
     environment = {"image": "i", "condaFile": "dependencies: [python, pip]"}
     await put("environments/e/versions/1", json={"properties": environment})
     endpoint = await put("onlineEndpoints/digits", json={"location": "eastus", "properties": {"authMode": "Key"}})
-    await app.parts.operations.wait(operation_id(endpoint.headers["azure-asyncoperation"]))
+    await app.context.operations.wait(operation_id(endpoint.headers["azure-asyncoperation"]))
     app.blobs.put(f"{MODEL}/model.pkl", "evil")
 
-    workspace = app.parts.settings.workspace_id
+    workspace = app.context.settings.workspace_id
     deployment = {
         "codeConfiguration": {"codeId": f"{workspace}/codes/c/versions/1", "scoringScript": "score.py"},
         "environmentId": f"{workspace}/environments/e/versions/1",
@@ -97,12 +97,12 @@ async def test_a_changed_model_fails_the_deployment_and_is_not_run(app: App) -> 
     }
     body = {"location": "eastus", "properties": deployment, "sku": {"name": "Default", "capacity": 1}}
     started = await put("onlineEndpoints/digits/deployments/blue", json=body)
-    await app.parts.operations.wait(operation_id(started.headers["azure-asyncoperation"]))
+    await app.context.operations.wait(operation_id(started.headers["azure-asyncoperation"]))
 
     shown = (await app.arm.get(started.headers["azure-asyncoperation"])).json()
     assert shown["status"] == "Failed"
     assert "the files of models m:1" in shown["error"]["message"]
-    assert list((app.parts.settings.state_dir / "deployments").rglob("model.pkl")) == []
+    assert list((app.context.settings.state_dir / "deployments").rglob("model.pkl")) == []
 
 
 def operation_id(location: str) -> str:

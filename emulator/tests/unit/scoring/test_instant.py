@@ -79,7 +79,7 @@ async def test_nothing_is_built_and_the_log_says_so(app: App) -> None:
 
 async def test_a_behaviour_replaces_a_deployments_response(app: App) -> None:
     await ask(app, None, {})
-    app.parts.behaviours.set([Behaviour(deployment="blue", from_request=2, every=2, status=500, body={"error": "x"})])
+    app.context.behaviours.set([Behaviour(deployment="blue", from_request=2, every=2, status=500, body={"error": "x"})])
 
     answers = [await app.http.post(URL, json={"n": n}, headers=headers()) for n in range(1, 5)]
 
@@ -91,7 +91,7 @@ async def test_a_behaviour_replaces_a_deployments_response(app: App) -> None:
 async def test_a_delayed_deployment_times_out(app: App) -> None:
     await ask(app, None, {})
     await operation_of(app, await deploy(app, requestSettings={"requestTimeout": "PT0.05S"}))
-    app.parts.behaviours.set([Behaviour(delay_seconds=600, every=2), Behaviour(delay_seconds=0.001)])
+    app.context.behaviours.set([Behaviour(delay_seconds=600, every=2), Behaviour(delay_seconds=0.001)])
 
     statuses = [(await app.http.post(URL, json={}, headers=headers())).status_code for _ in range(2)]
 

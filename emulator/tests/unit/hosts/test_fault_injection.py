@@ -12,9 +12,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from azureml_emulator.hosts.errors import host_error
-from azureml_emulator.hosts.identity import Tokens
+from azureml_emulator.hosts.fault_injection import FaultInjection
 from azureml_emulator.hosts.routes import build_app
-from azureml_emulator.machine.connections import EXTENSION
+from azureml_emulator.machine.http_protocol import EXTENSION
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import EndpointKeys
 from azureml_emulator.test_control.faults import (
@@ -28,8 +28,8 @@ from azureml_emulator.test_control.faults import (
     Reset,
     Truncate,
 )
-from azureml_emulator.test_control.interference import Interference
 from azureml_emulator.test_control.recording import Recorder
+from azureml_emulator.tokens import Tokens
 from emulator_app import App
 from endpoint_requests import deploy, operation_of, put_endpoint
 
@@ -46,7 +46,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def test_an_answer_before_the_effect(app: App) -> None:
-    app.parts.faults.set([Answer(method="PUT", status=429, headers={"Retry-After": "7"})])
+    app.context.faults.set([Answer(method="PUT", status=429, headers={"Retry-After": "7"})])
 
     answer = await app.arm.put("models/a/versions/1", json=MODEL)
 
@@ -56,7 +56,7 @@ async def test_an_answer_before_the_effect(app: App) -> None:
 
 
 async def test_an_answer_after_the_effect(app: App) -> None:
-    app.parts.faults.set([Answer(method="PUT", status=500, after_effect=True)])
+    app.context.faults.set([Answer(method="PUT", status=500, after_effect=True)])
 
     answer = await app.arm.put("models/a/versions/1", json=MODEL)
 
@@ -65,7 +65,7 @@ async def test_an_answer_after_the_effect(app: App) -> None:
 
 
 async def test_a_custom_response(app: App) -> None:
-    app.parts.faults.set([Answer(status=200, body="<html>", headers={"Content-Type": "text/html"})])
+    app.context.faults.set([Answer(status=200, body="<html>", headers={"Content-Type": "text/html"})])
 
     answer = await app.arm.get("models")
 
@@ -73,10 +73,10 @@ async def test_a_custom_response(app: App) -> None:
 
 
 async def test_a_delayed_response(app: App) -> None:
-    app.parts.faults.set([Delay(seconds=0.01)])
+    app.context.faults.set([Delay(seconds=0.01)])
     assert (await app.arm.get("models")).status_code == 200
 
-    app.parts.faults.set([Delay(method="PUT", seconds=600)])
+    app.context.faults.set([Delay(method="PUT", seconds=600)])
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await app.arm.put("models/a/versions/1", json=MODEL)
@@ -85,14 +85,14 @@ async def test_a_delayed_response(app: App) -> None:
 
 
 async def test_an_expired_token_stays_expired_and_a_new_one_works(app: App) -> None:
-    app.parts.faults.set([ExpireToken()])
+    app.context.faults.set([ExpireToken()])
 
     for _ in range(2):
         answer = await app.arm.get("models")
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "ExpiredAuthenticationToken")
         assert "login.microsoftonline.com" in answer.headers["www-authenticate"]
 
-    app.arm.headers["authorization"] = f"Bearer {app.parts.tokens.issue('https://management.azure.com')}"
+    app.arm.headers["authorization"] = f"Bearer {app.context.tokens.issue('https://management.azure.com')}"
     assert (await app.arm.get("models")).status_code == 200
 
 
@@ -100,8 +100,10 @@ async def test_a_key_is_refused_once(app: App) -> None:
     await operation_of(app, await put_endpoint(app))
     await operation_of(app, await deploy(app))
     await operation_of(app, await put_endpoint(app, traffic={"blue": 100}))
-    app.parts.store.put_keys(f"{app.parts.settings.workspace_id}/onlineEndpoints/digits", EndpointKeys("one", "two"))
-    app.parts.faults.set([ExpireToken()])
+    app.context.store.put_keys(
+        f"{app.context.settings.workspace_id}/onlineEndpoints/digits", EndpointKeys("one", "two")
+    )
+    app.context.faults.set([ExpireToken()])
 
     statuses = [
         (await app.http.post(SCORING, json=1, headers={"authorization": "Bearer one"})).status_code for _ in range(2)
@@ -123,14 +125,14 @@ async def test_a_key_is_refused_once(app: App) -> None:
 )
 async def test_an_operation_fails_or_is_canceled(app: App, fault: EndOperation, status: str, error: object) -> None:
     await operation_of(app, await put_endpoint(app))
-    app.parts.faults.set([fault])
+    app.context.faults.set([fault])
 
     operation = await operation_of(app, await deploy(app))
 
     assert (operation["status"], operation.get("error")) == (status, error)
     deployment = (await app.arm.get("onlineEndpoints/digits/deployments/blue")).json()
     assert deployment["properties"]["provisioningState"] == status
-    assert app.parts.servers.find(deployment["id"]) is None
+    assert app.context.servers.find(deployment["id"]) is None
     # What has never been provisioned is not updated, but deleted and made anew.
     assert (await deploy(app)).status_code == 400
     await operation_of(app, await app.arm.delete("onlineEndpoints/digits/deployments/blue"))
@@ -138,7 +140,7 @@ async def test_an_operation_fails_or_is_canceled(app: App, fault: EndOperation, 
 
 
 async def test_a_hidden_resource_is_not_found_for_the_next_reads(app: App) -> None:
-    app.parts.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits", reads=2)])
+    app.context.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits", reads=2)])
     await operation_of(app, await put_endpoint(app))
 
     answers = [await app.arm.get("onlineEndpoints/Digits") for _ in range(3)]
@@ -148,15 +150,15 @@ async def test_a_hidden_resource_is_not_found_for_the_next_reads(app: App) -> No
 
 
 async def test_a_new_plan_hides_nothing(app: App) -> None:
-    app.parts.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits")])
+    app.context.faults.set([Hide(method="PUT", path="*/onlineEndpoints/digits")])
     await operation_of(app, await put_endpoint(app))
-    app.parts.faults.set([])
+    app.context.faults.set([])
 
     assert (await app.arm.get("onlineEndpoints/digits")).status_code == 200
 
 
 async def test_an_operation_fault_ignores_requests_that_start_none(app: App) -> None:
-    app.parts.faults.set([EndOperation(method="GET")])
+    app.context.faults.set([EndOperation(method="GET")])
 
     assert (await app.arm.get("models")).status_code == 200
     assert (await operation_of(app, await put_endpoint(app)))["status"] == "Succeeded"
@@ -164,7 +166,7 @@ async def test_an_operation_fault_ignores_requests_that_start_none(app: App) -> 
 
 async def test_an_operation_can_fail_without_changing_its_resource(app: App) -> None:
     await operation_of(app, await put_endpoint(app))
-    app.parts.faults.set([EndOperation(method="POST", path="*/regenerateKeys")])
+    app.context.faults.set([EndOperation(method="POST", path="*/regenerateKeys")])
 
     answer = await app.arm.post("onlineEndpoints/digits/regenerateKeys", json={"keyType": "Primary"})
 
@@ -185,7 +187,7 @@ async def test_an_operation_can_fail_without_changing_its_resource(app: App) -> 
     ],
 )
 async def test_errors_look_like_the_hosts_own(app: App, url: str, status: int, code: str, content_type: str) -> None:
-    app.parts.faults.set([Answer(status=status)])
+    app.context.faults.set([Answer(status=status)])
 
     answer = await app.http.post(url, content=b"x" * 100_000)
 
@@ -219,7 +221,7 @@ async def send_through(fault: Fault, settings: Settings, method: str, answer: Re
     plan = FaultPlan()
     plan.set([fault])
     recorder = Recorder()
-    app = Interference(answer, recorder, plan, Tokens(settings), spared="control")
+    app = FaultInjection(answer, recorder, plan, Tokens(settings), skipped_host="control")
     connection = FakeConnection()
     body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
@@ -281,12 +283,12 @@ async def test_a_reset_gives_no_response(settings: Settings, after_effect: bool,
 
 
 async def test_without_control_nothing_is_recorded_or_hit(app: App, tmp_path: Path) -> None:
-    parts = replace(app.parts, settings=Settings(state_dir=tmp_path))
-    parts.faults.set([Answer(status=503, times=None)])
-    transport = httpx.ASGITransport(build_app(parts, StringIO()))
+    context = replace(app.context, settings=Settings(state_dir=tmp_path))
+    context.faults.set([Answer(status=503, times=None)])
+    transport = httpx.ASGITransport(build_app(context, StringIO()))
     async with httpx.AsyncClient(transport=transport, headers=app.arm.headers) as client:
         answer = await client.get(f"{app.arm.base_url}models")
         control = await client.get("https://control.azureml-emulator.azureml.ms/requests")
 
-    assert (answer.status_code, parts.recorder.requests) == (200, [])
+    assert (answer.status_code, context.recorder.requests) == (200, [])
     assert control.status_code == 501

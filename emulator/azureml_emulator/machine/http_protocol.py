@@ -1,4 +1,4 @@
-"""Connections to the web app: TLS and HTTP with deadlines, and the one a request came by, which some faults break."""
+"""TLS and HTTP/1.1 with deadlines; the app can break a request's connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import h11
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from azureml_emulator.machine.connection_limits import Activity, Connections, Limits
+from azureml_emulator.machine.connection_limits import Activity, ConnectionTable, Limits
 
 if TYPE_CHECKING:
     import ssl
@@ -25,7 +25,7 @@ LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 class Connection:
-    """The connection of a request, to be broken."""
+    """The connection of a request, for faults that break it."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -35,12 +35,12 @@ class Connection:
         reset(self._transport)
 
     def drop(self) -> None:
-        """End it without a word; what was written before still arrives."""
+        """Close it; data written before still arrives."""
         self._transport.close()
 
 
 class _Http(h11.Connection):
-    """h11, which says how a request's header names were written: ASGI has them in small letters."""
+    """h11 that keeps the original case of header names; ASGI has lower case."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER)
@@ -55,9 +55,9 @@ class _Http(h11.Connection):
 
 
 class ConnectionProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 with deadlines, telling the app which connection a request came by; see `connection_of`."""
+    """uvicorn's HTTP/1.1 with deadlines; see also `connection_of`."""
 
-    def __init__(self, *, limits: Limits, table: Connections, raw: asyncio.WriteTransport, **uvicorn: Any) -> None:
+    def __init__(self, *, limits: Limits, table: ConnectionTable, raw: asyncio.WriteTransport, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self.conn: _Http = _Http()
         self._limits = limits
@@ -68,7 +68,7 @@ class ConnectionProtocol(H11Protocol):
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a new connection."""
+        """Start with a new connection."""
         super().connection_made(transport)
         app: Any = self.app
         connection = Connection(transport)
@@ -81,24 +81,24 @@ class ConnectionProtocol(H11Protocol):
         self._await_client()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Handle received data."""
         super().data_received(data)
         self._await_client()
 
     def on_response_complete(self) -> None:
-        """Go on to the next request."""
+        """Continue with the next request."""
         super().on_response_complete()
-        # uvicorn has a deadline for the beginning of the next request.
+        # uvicorn has its own deadline for the next request.
         if not self.transport.is_closing() and _awaited(self.conn.their_state) is Activity.SILENT:
             self._table.set(self._raw, Activity.SILENT)
 
     def pause_writing(self) -> None:
-        """Wait until the client has taken some of the answer."""
+        """Wait until the client has read some of the response."""
         super().pause_writing()
         self._stalled = self.loop.call_later(self._limits.idle_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on with the answer."""
+        """Continue the response."""
         super().resume_writing()
         _cancel(self._stalled)
 
@@ -115,7 +115,7 @@ class ConnectionProtocol(H11Protocol):
             return
         before, self._awaited = self._awaited, _awaited(self.conn.their_state)
         if self._awaited is before is Activity.SILENT:
-            return  # a request's head has one deadline, however slowly it comes
+            return  # headers have one deadline, however slowly they come
         self._table.set(self._raw, self._awaited)
         _cancel(self._deadline)
         if self._awaited is Activity.SILENT:
@@ -124,14 +124,14 @@ class ConnectionProtocol(H11Protocol):
             self._deadline = self.loop.call_later(self._limits.idle_seconds, self._end_pause)
 
     def _end_pause(self) -> None:
-        if self.flow.read_paused:  # it is we who pause
+        if self.flow.read_paused:  # the server pauses, not the client
             self._await_client()
         else:
             self.transport.abort()
 
 
 def _awaited(state: object) -> Activity:
-    """What a client in this state of HTTP has to send next."""
+    """Return what a client in this HTTP state has to send next."""
     if state is h11.IDLE:
         return Activity.SILENT
     return Activity.SENDING if state is h11.SEND_BODY else Activity.BUSY
@@ -143,9 +143,9 @@ def _cancel(timer: asyncio.TimerHandle | None) -> None:
 
 
 class TlsGate(asyncio.Protocol):
-    """Takes a raw connection into the table and does the TLS handshake; `ConnectionProtocol` goes on with it."""
+    """Does the TLS handshake of a connection and hands it to `ConnectionProtocol`."""
 
-    def __init__(self, *, limits: Limits, table: Connections, context: ssl.SSLContext, **uvicorn: Any) -> None:
+    def __init__(self, *, limits: Limits, table: ConnectionTable, context: ssl.SSLContext, **uvicorn: Any) -> None:
         self._limits = limits
         self._table = table
         self._context = context
@@ -154,13 +154,13 @@ class TlsGate(asyncio.Protocol):
         self._handshake: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start TLS; who says nothing is ended by the deadline, or before, if there are too many."""
-        transport.pause_reading()  # the first bytes are for TLS
+        """Start TLS, with a deadline for silent clients."""
+        transport.pause_reading()  # TLS reads the first bytes
         self._table.enter(transport)
         self._handshake = asyncio.create_task(self._start_tls(transport))
 
     def data_received(self, data: bytes) -> None:
-        """Keep what comes right behind the handshake."""
+        """Keep data that follows the handshake at once."""
         self._early += data
 
     async def _start_tls(self, transport: asyncio.Transport) -> None:
@@ -174,7 +174,7 @@ class TlsGate(asyncio.Protocol):
                 ssl_handshake_timeout=self._limits.silent_seconds,
                 ssl_shutdown_timeout=self._limits.silent_seconds,
             )
-        except OSError:  # a client that went away, or speaks no TLS
+        except OSError:  # a client that disconnected or does not speak TLS
             secure = None
         if secure is None or secure.is_closing():
             self._table.leave(transport)
@@ -187,38 +187,20 @@ class TlsGate(asyncio.Protocol):
 
 
 def connection_of(scope: Scope) -> Connection:
-    """Find the connection a request came by.
-
-    Args:
-        scope: The request's ASGI scope.
-
-    Returns:
-        Its connection.
-    """
+    """Return the connection of a request."""
     return cast(Connection, scope["extensions"][EXTENSION])
 
 
-def spelling_of(scope: Scope) -> dict[str, str]:
-    """Find out how a request's header names were written.
-
-    Args:
-        scope: The request's ASGI scope.
-
-    Returns:
-        The names as they were sent, by the names in small letters; empty if nobody knows.
-    """
+def header_names_of(scope: Scope) -> dict[str, str]:
+    """Return a request's header names in original case, by lower-case name."""
     return cast("dict[str, str]", scope.get("extensions", {}).get(SPELLING, {}))
 
 
 def reset(transport: asyncio.BaseTransport) -> None:
-    """End a TCP connection with a reset, not in order; nothing happens if it has ended.
-
-    Args:
-        transport: The connection, with or without TLS.
-    """
+    """End a TCP connection, with or without TLS, with a reset, unless it has ended."""
     assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - a connection can be written to
     if transport.is_closing():
         return
-    # A socket that is closed while it may not linger sends RST in place of FIN.
+    # With SO_LINGER 0 a closed socket sends RST instead of FIN.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
     transport.abort()

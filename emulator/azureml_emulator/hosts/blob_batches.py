@@ -1,4 +1,4 @@
-"""Blob batches: one request that holds up to 256 others, each with an `Authorization` of its own."""
+"""Blob batches: one request with up to 256 others, each with its own credentials."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 
-from azureml_emulator.control_plane.arm import ArmError
-from azureml_emulator.hosts.identity import is_bearer
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.tokens import is_bearer
 
-MOST_BYTES = 4 * 1024 * 1024
-"""The service's limit for a batch."""
+MAX_BYTES = 4 * 1024 * 1024
+"""The service's size limit of a batch."""
 LINE_END = "\r\n"
 
 SignPart = Callable[[str, str, Mapping[str, str]], Mapping[str, str]]
-"""Takes a method, a target and headers with a token; returns the headers with a signature in its place."""
+"""Takes method, target and headers; returns the headers with the token replaced by a signature."""
 
 
 def is_batch(request: Request) -> bool:
@@ -23,17 +23,17 @@ def is_batch(request: Request) -> bool:
 
 
 async def sign_parts(request: Request, sign: SignPart) -> bytes:
-    """Sign the parts of a batch that have a bearer token.
+    """Replace the bearer tokens of a batch's parts by signatures.
 
     Args:
-        request: The batch. It is read in the same way as Azurite reads it.
+        request: The batch, parsed as Azurite does.
         sign: Checks a part's token and signs the part.
 
     Returns:
-        The batch's new body. Parts without a token are as they were: Azurite checks them.
+        The batch's new body. Parts without a token are unchanged: Azurite checks them.
 
     Raises:
-        ArmError: If it is no batch, or a token is refused.
+        ArmError: If it is not a batch, or a token is refused.
     """
     try:
         body = (await _read(request)).decode()
@@ -41,7 +41,7 @@ async def sign_parts(request: Request, sign: SignPart) -> bytes:
         raise _not_a_batch("it is not UTF-8") from None
     boundary = request.headers.get("content-type", "").split("=")[1:2]
     if not boundary:
-        raise _not_a_batch("its Content-Type names no boundary")
+        raise _not_a_batch("its Content-Type has no boundary")
     opening, closing = f"--{boundary[0]}{LINE_END}", f"--{boundary[0]}--"
     preamble, *parts = body.split(closing)[0].split(opening)
     return (opening.join([preamble, *(_sign_part(part, sign) for part in parts)]) + closing + LINE_END).encode()
@@ -51,8 +51,8 @@ async def _read(request: Request) -> bytes:
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > MOST_BYTES:
-            raise ArmError(413, "RequestBodyTooLarge", f"A batch has at most {MOST_BYTES} bytes.")
+        if len(content) > MAX_BYTES:
+            raise ArmError(413, "RequestBodyTooLarge", f"A batch has at most {MAX_BYTES} bytes.")
     return bytes(content)
 
 
@@ -65,9 +65,9 @@ def _sign_part(part: str, sign: SignPart) -> str:
         fields = [line.split(": ", 1) for line in lines[start + 1 : end]]
         headers = {name.lower(): value for name, value in fields}
     except (ValueError, IndexError):
-        raise _not_a_batch("a part of it is no HTTP request") from None
+        raise _not_a_batch("one of its parts is not an HTTP request") from None
     if len(headers) != len(fields):
-        raise _not_a_batch("a part of it has a header twice")
+        raise _not_a_batch("one of its parts has a header twice")
     if not is_bearer(headers.get("authorization", "")):
         return part
     signed = sign(method, target, headers)

@@ -1,4 +1,4 @@
-"""What is run is what was registered: the files of code and models are compared with what they were."""
+"""Check that the files of code and models are those that were registered."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from azureml_emulator.control_plane.arm import ArmError
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import Document, Store
 
 HASH_VERSION = "202208"
-"""The version of `content_hash`, as azure-ai-ml sends it with a code asset."""
+"""The version of `content_hash` in azure-ai-ml."""
 CHUNK_BYTES = 1 << 20
 
 
 async def fetch(store: Store, blobs: Blobs, asset: Document, uri: str, parent: Path) -> Path:
-    """Copy the files of a registered code asset or model.
+    """Copy the files of a registered code asset or model, and check them.
 
     Args:
-        store: Knows how the files were when the asset was registered.
-        blobs: Where the files are.
-        asset: A version of a code asset or of a model.
-        uri: Where its files are.
-        parent: The folder that gets the copy; made if needed.
+        store: Holds the fingerprints from registration.
+        blobs: Holds the files.
+        asset: A version of a code asset or model.
+        uri: Location of its files.
+        parent: Folder of the copy; created if needed.
 
     Returns:
         The copy; see `Blobs.download`.
 
     Raises:
-        ArmError: If nothing is there, or the files have changed since the asset was registered.
+        ArmError: If nothing is there, or the files have changed since registration.
     """
     registered = asset["properties"]["properties"]
     if registered.get("hash_sha256") and str(registered.get("hash_version")) == HASH_VERSION:
@@ -42,31 +42,24 @@ async def fetch(store: Store, blobs: Blobs, asset: Document, uri: str, parent: P
     recorded = store.get_fingerprint(asset["id"])
     await _compare(blobs, asset, uri, recorded)
     copy = await blobs.download(uri, parent)
-    await _compare(blobs, asset, uri, recorded)  # nobody wrote while they were copied
+    await _compare(blobs, asset, uri, recorded)  # unchanged during the copy
     return copy
 
 
 async def record(store: Store, blobs: Blobs, asset_id: str, uri: str) -> None:
-    """Record how the files of an asset are while it is registered.
+    """Record the fingerprint of an asset's files at registration.
 
-    Args:
-        store: Keeps it.
-        blobs: Where the files are.
-        asset_id: The new version's ARM id.
-        uri: Where its files are. Elsewhere than in the workspace's blob store it cannot be run, and nothing is kept.
+    Nothing is recorded for files outside the workspace's blob store: they cannot be run.
     """
     with contextlib.suppress(ArmError):
         store.put_fingerprint(asset_id, await _fingerprint(blobs, uri))
 
 
 def content_hash(folder: Path) -> str:
-    """Hash a folder as azure-ai-ml does for the `hash_sha256` of a code asset.
-
-    Args:
-        folder: The folder, or a single file.
+    """Hash a folder or file as azure-ai-ml does for `hash_sha256` of a code asset.
 
     Returns:
-        The hash in hexadecimal: of the number of files, their names and sizes, and their content.
+        Hex SHA-256 of the number of files, their names and sizes, and their content.
     """
     files = {folder.name: folder} if folder.is_file() else dict(_files_below(folder))
     names = sorted(files, key=str.lower)
@@ -81,13 +74,13 @@ def content_hash(folder: Path) -> str:
 
 
 async def _compare(blobs: Blobs, asset: Document, uri: str, recorded: str | None) -> None:
-    # A state folder of an earlier release has no fingerprints.
+    # State folders of earlier releases have no fingerprints.
     if recorded is not None and recorded != await _fingerprint(blobs, uri):
         raise _changed(asset, uri)
 
 
 async def _fingerprint(blobs: Blobs, uri: str) -> str:
-    """Condense names and ETags: every write makes another ETag, which no client can set."""
+    """Hash names and ETags; each write gives a new ETag, which clients cannot choose."""
     etags = await blobs.etags(uri)
     return hashlib.sha256(json.dumps(etags, sort_keys=True).encode()).hexdigest()
 
@@ -97,8 +90,8 @@ def _changed(asset: Document, uri: str) -> ArmError:
     return ArmError(
         400,
         "AssetChanged",
-        f"AssetChanged: the files of {kind} {name}:{version} at {uri} were changed after the registration. "
-        "None of them was run; register a new version.",
+        f"AssetChanged: the files of {kind} {name}:{version} at {uri} were changed after registration. "
+        "None of them was run. Register a new version.",
         target=asset["id"],
     )
 

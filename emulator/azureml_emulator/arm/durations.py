@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from azureml_emulator.control_plane.arm import bad_request
+from azureml_emulator.arm.errors import bad_request
 from azureml_emulator.store import Document
 
 
 def duration_seconds(duration: object) -> float:
-    """Convert an ISO 8601 duration of days to seconds, such as `PT1M30S`, to seconds.
+    """Read an ISO 8601 duration of days to seconds, such as `PT1M30S`.
 
     Raises:
-        ArmError: 400, if it is not one.
+        ArmError: 400, if it is anything else.
     """
     number = r"(?:(\d+(?:\.\d+)?){})?"
     found = isinstance(duration, str) and re.fullmatch(
@@ -25,13 +25,16 @@ def duration_seconds(duration: object) -> float:
 
 
 def probe_seconds(probe: Document) -> float:
-    """Return how many seconds a readiness probe may fail before the service gives up.
+    """How long a readiness probe may fail before the service gives up.
 
     Args:
         probe: `initialDelay` and `period` as ISO 8601 durations, and `failureThreshold`.
 
+    Returns:
+        Seconds.
+
     Raises:
-        ArmError: 400, if one is invalid.
+        ArmError: 400, if they are anything else.
     """
     failures = probe["failureThreshold"]
     if not isinstance(failures, int):

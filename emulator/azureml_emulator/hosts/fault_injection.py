@@ -1,4 +1,4 @@
-"""Middleware of an emulator under control: it records each request, and does to it what the fault plan says."""
+"""Middleware that records requests and injects faults."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azureml_emulator.control_plane.operations import Outcome, Status, intended_outcome
-from azureml_emulator.hosts.errors import MANAGEMENT_HOST, host_error
-from azureml_emulator.hosts.identity import Tokens
-from azureml_emulator.machine.connections import connection_of
+from azureml_emulator.arm.operations import Outcome, Status, forced_outcome
+from azureml_emulator.host_names import MANAGEMENT_HOST
+from azureml_emulator.hosts.errors import host_error
+from azureml_emulator.machine.http_protocol import connection_of
 from azureml_emulator.test_control.faults import (
     Answer,
     Delay,
@@ -28,24 +28,25 @@ from azureml_emulator.test_control.faults import (
     Truncate,
 )
 from azureml_emulator.test_control.recording import Recorder
+from azureml_emulator.tokens import Tokens
 
-EXPIRED = "It has expired."
-NOT_SHOWN = "It is not found in the workspace."
+EXPIRED = "The token has expired."
+NOT_SHOWN = "The resource was not found in the workspace."
 
 
-class Interference:
-    """Middleware: records requests and applies the fault plan."""
+class FaultInjection:
+    """Middleware: record each request and apply the fault plan."""
 
-    def __init__(self, app: ASGIApp, recorder: Recorder, plan: FaultPlan, tokens: Tokens, spared: str) -> None:
+    def __init__(self, app: ASGIApp, recorder: Recorder, plan: FaultPlan, tokens: Tokens, skipped_host: str) -> None:
         self._app = app
         self._recorder = recorder
         self._plan = plan
         self._tokens = tokens
-        self._spared = spared
+        self._skipped_host = skipped_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, unless a fault hits it; the control API's own host is left alone."""
-        if scope["type"] != "http" or Request(scope).url.hostname == self._spared:
+        """Pass the request on, unless a fault hits it; skip the control API's own host."""
+        if scope["type"] != "http" or Request(scope).url.hostname == self._skipped_host:
             await self._app(scope, receive, send)
             return
         url = Request(scope).url
@@ -67,15 +68,15 @@ class Interference:
     async def _answer(self, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
         match fault:
             case Answer():
-                await self._answer_otherwise(fault, scope, receive, send)
+                await self._send_answer(fault, scope, receive, send)
             case Reset(after_effect=False):
-                await _read_all(receive)
+                await _read_to_end(receive)
                 connection_of(scope).reset()
-                await _disconnected(receive)
+                await _wait_for_disconnect(receive)
             case Reset():
-                await self._app(scope, receive, _nowhere)
+                await self._app(scope, receive, _discard)
                 connection_of(scope).drop()
-                await _disconnected(receive)
+                await _wait_for_disconnect(receive)
             case Truncate():
                 await self._truncate(scope, receive, send)
             case Delay():
@@ -91,11 +92,11 @@ class Interference:
             case _:
                 await self._app(scope, receive, send)
 
-    async def _answer_otherwise(self, fault: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _send_answer(self, fault: Answer, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.after_effect:
-            await self._app(scope, receive, _nowhere)
+            await self._app(scope, receive, _discard)
         else:
-            await _read_all(receive)
+            await _read_to_end(receive)
         if fault.body is None:
             host = Request(scope).url.hostname or ""
             response = host_error(host, fault.status, fault.code, fault.message, fault.headers)
@@ -114,13 +115,13 @@ class Interference:
                 body.extend(message.get("body", b""))
 
         await self._app(scope, receive, keep)
-        # An answer with no body promises one, too. HEAD's cannot be cut: only its connection ends.
+        # An empty body is announced as longer, too. HEAD has no body: only its connection closes.
         if scope["method"] != "HEAD":
             MutableHeaders(scope=start)["content-length"] = str(max(len(body), 1))
         await send(start)
         await send({"type": "http.response.body", "body": bytes(body[: len(body) // 2]), "more_body": True})
         connection_of(scope).drop()
-        await _disconnected(receive)
+        await _wait_for_disconnect(receive)
 
     async def _expire_token(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
@@ -128,29 +129,29 @@ class Interference:
         if request.url.hostname == MANAGEMENT_HOST:
             await self._app(scope, receive, send)
             return
-        await _read_all(receive)
+        await _read_to_end(receive)
         response = host_error(request.url.hostname or "", 401, "", EXPIRED, {"WWW-Authenticate": "Bearer"})
         await response(scope, receive, send)
 
     async def _with_outcome(self, outcome: Outcome, scope: Scope, receive: Receive, send: Send) -> None:
-        reset = intended_outcome.set(outcome)
+        reset = forced_outcome.set(outcome)
         try:
             await self._app(scope, receive, send)
         finally:
-            intended_outcome.reset(reset)
+            forced_outcome.reset(reset)
 
 
-async def _nowhere(_message: Message) -> None:
-    """Drop an answer."""
+async def _discard(_message: Message) -> None:
+    """Drop a response."""
 
 
-async def _read_all(receive: Receive) -> None:
-    """Take the request's body: what a client sees that is still sending is a matter of chance."""
+async def _read_to_end(receive: Receive) -> None:
+    """Read the whole request body; otherwise a client may fail while it is sending."""
     while (await receive()).get("more_body"):
         pass
 
 
-async def _disconnected(receive: Receive) -> None:
-    """Wait for the end of the connection: an app that returns earlier looks broken to the server."""
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Wait for the end of the connection; the server reports an earlier return."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from azureml_emulator.control_plane.arm import ArmError, new_resource
-from azureml_emulator.control_plane.operations import Operation, Operations, Outcome, Status, intended_outcome
-from azureml_emulator.control_plane.transitions import Transitions
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.operations import Operation, Operations, Outcome, Status, forced_outcome
+from azureml_emulator.arm.resources import new_resource
+from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.store import Store
 
 ENDPOINT = "/subscriptions/s/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"
@@ -135,7 +136,7 @@ async def test_a_forced_outcome_applies_to_its_operation_only(store: Store) -> N
     operations = Operations(store, Transitions(store))
     operations.define("work", work)
     operations.define("more work", more_work)
-    intended_outcome.set(Outcome(Status.IN_PROGRESS))
+    forced_outcome.set(Outcome(Status.IN_PROGRESS))
     first = operations.start("work", ENDPOINT)
     beside = operations.start("more work", f"{ENDPOINT}-2")
     async with asyncio.timeout(10):

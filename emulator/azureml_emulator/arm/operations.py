@@ -1,7 +1,4 @@
-"""Long-running operations: InProgress, then Succeeded, Failed or Canceled.
-
-They survive a restart.
-"""
+"""Long-running operations: they survive a restart."""
 
 from __future__ import annotations
 
@@ -14,19 +11,20 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 
-from azureml_emulator.control_plane.arm import ArmError, now
-from azureml_emulator.control_plane.transitions import State, Transitions
+from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import now
+from azureml_emulator.arm.transitions import State, Transitions
 from azureml_emulator.store import Document, Store
 
 logger = logging.getLogger(__name__)
 
 Work = Callable[[str], Awaitable[None]]
-"""The work of an operation on a resource id; idempotent, because it runs again after a crash."""
+"""Work of an operation on the resource with the given id; it must be idempotent, as it runs again after a crash."""
 Explain = Callable[[ArmError], Awaitable[ArmError]]
-"""Turns the error of an operation into the one to show."""
+"""Maps the error of a failed operation to the one to show."""
 
 
-async def _as_it_is(error: ArmError) -> ArmError:
+async def _unchanged(error: ArmError) -> ArmError:
     return error
 
 
@@ -41,11 +39,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A forced result of an operation, for tests.
+    """An outcome forced on an operation.
 
     Attributes:
-        status: Failed or Canceled: its work is not done. InProgress: it waits until it is released.
-        code: The error's code, if it fails.
+        status: Failed or Canceled, without doing the work; InProgress until it is released.
+        code: The error code, if it fails.
         message: The error's message.
     """
 
@@ -54,8 +52,8 @@ class Outcome:
     message: str = ""
 
 
-intended_outcome: ContextVar[Outcome | None] = ContextVar("intended_outcome", default=None)
-"""Set while a request is handled: the forced result of the operation that it starts."""
+forced_outcome: ContextVar[Outcome | None] = ContextVar("forced_outcome", default=None)
+"""Forced outcome of the operation that the present request starts."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,10 @@ class Operation:
 
     Attributes:
         id: Its name in the status URL.
-        kind: The kind of work.
-        resource: ARM id of the resource.
+        kind: The kind of work, see `Operations.define`.
+        resource: ARM id of its resource.
         status: Its status.
-        started: When it began, in ARM's format.
+        started: Start time, as ARM writes it.
         error: ARM's `error` object, if it failed.
     """
 
@@ -79,7 +77,7 @@ class Operation:
     error: Document | None = None
 
     def document(self) -> Document:
-        """Return the body of the status response."""
+        """The body of the status response."""
         document = {
             "id": self.id,
             "name": self.id,
@@ -90,8 +88,8 @@ class Operation:
         return document if self.error is None else {**document, "error": self.error}
 
 
-async def _obey(outcome: Outcome | None, released: asyncio.Event) -> None:
-    """Raise the forced error, or wait for the release."""
+async def _force_outcome(outcome: Outcome | None, released: asyncio.Event) -> None:
+    """Apply a forced failure, or wait until the operation is released."""
     if outcome and outcome.status is Status.FAILED:
         raise ArmError(400, outcome.code, outcome.message)
     if outcome and outcome.status is Status.IN_PROGRESS:
@@ -109,37 +107,37 @@ class Operations:
         self._unwinding: set[asyncio.Task[Status]] = set()
         self._released = asyncio.Event()
 
-    def define(self, kind: str, work: Work, explain: Explain = _as_it_is) -> None:
-        """Define the work of a kind of operation.
+    def define(self, kind: str, work: Work, explain: Explain = _unchanged) -> None:
+        """Define what operations of a kind do.
 
         Args:
             kind: The kind's name.
-            work: Raises ArmError to fail. A resource that is still busy then takes the operation's state.
-            explain: Turns that error, or an injected one, into the error to show.
+            work: Raises ArmError to fail. A busy resource then gets the operation's final state.
+            explain: Maps the error of a failed operation to the one to show.
         """
         self._works[kind] = work, explain
 
     def start(self, kind: str, resource: str) -> Operation:
-        """Start an operation on the resource with an ARM id."""
+        """Start an operation on a resource."""
         operation = Operation(str(uuid.uuid4()), kind, resource, Status.IN_PROGRESS, now())
         self._save(operation)
-        outcome = intended_outcome.get()
-        # For one operation: not for a second one of the request, nor for those that its work starts.
-        intended_outcome.set(None)
+        outcome = forced_outcome.get()
+        # For one operation only, not for those that its work starts.
+        forced_outcome.set(None)
         self._run(operation, outcome)
         return operation
 
     def resume(self) -> None:
-        """Run the operations again that a previous emulator left in progress."""
+        """Run again what a previous emulator left in progress."""
         for operation in self._select("status = ?", Status.IN_PROGRESS):
             self._run(operation)
 
     def get(self, operation_id: str) -> Operation | None:
-        """Return an operation by id, or None."""
+        """Return an operation, or None."""
         return next(iter(self._select("id = ?", operation_id)), None)
 
     def cancel(self, resource: str) -> None:
-        """Cancel the operations on a resource and below it."""
+        """Cancel the operations in progress on a resource or below it."""
         for operation in self._select("status = ?", Status.IN_PROGRESS):
             if f"{operation.resource}/".lower().startswith(f"{resource}/".lower()):
                 self._save(operation, Status.CANCELED)
@@ -149,10 +147,7 @@ class Operations:
                     task.cancel()
 
     def has_succeeded(self, kind: str, resource: Document) -> bool:
-        """Return whether an operation of a kind has succeeded on this resource.
-
-        Operations on an earlier resource of the same id, deleted since, do not count.
-        """
+        """Return whether an operation succeeded since the resource was created."""
         created = resource["systemData"]["createdAt"]
         return any(
             operation.kind == kind and operation.started >= created
@@ -160,17 +155,17 @@ class Operations:
         )
 
     def release(self) -> None:
-        """Continue the operations that are held in progress."""
+        """Let operations continue that a fault holds in progress."""
         self._released.set()
         self._released = asyncio.Event()
 
     async def wait(self, operation_id: str) -> None:
-        """Wait until an operation of this process has ended."""
+        """Wait until an operation of this run has ended."""
         if task := self._tasks.get(operation_id):
             await asyncio.wait([task])
 
     async def close(self) -> None:
-        """Stop working; operations in progress continue after the next start."""
+        """Stop working; operations in progress resume at the next start."""
         tasks = [*self._tasks.values(), *self._unwinding]
         self._tasks.clear()
         for task in tasks:
@@ -189,7 +184,7 @@ class Operations:
             if outcome and outcome.status is Status.CANCELED:
                 return Status.CANCELED
             try:
-                await _obey(outcome, released)
+                await _force_outcome(outcome, released)
                 await work(operation.resource)
             except ArmError as error:
                 raise await explain(error) from None
@@ -201,7 +196,7 @@ class Operations:
 
     def _finished(self, operation: Operation, task: asyncio.Task[Status]) -> None:
         if self._tasks.pop(operation.id, None) is None or task.cancelled():
-            return  # cancelled or closing
+            return  # cancelled by us, or closing down
         error = task.exception()
         if error is None:
             self._end(operation, task.result())
@@ -213,7 +208,7 @@ class Operations:
 
     def _end(self, operation: Operation, status: Status, error: Document | None = None) -> None:
         self._save(operation, status, error)
-        # The resource may be unchanged, as with new keys, or deleted.
+        # Some operations do not change the state (new keys) or delete the resource.
         if self._transitions.is_busy(operation.resource):
             self._transitions.move(operation.resource, State(status))
 

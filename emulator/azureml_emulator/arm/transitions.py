@@ -1,4 +1,4 @@
-"""Provisioning states, and the allowed transitions between them."""
+"""The provisioning states of a resource, and which may follow which."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
-from azureml_emulator.control_plane.arm import conflict
+from azureml_emulator.arm.errors import conflict
 from azureml_emulator.store import Document, Store
 
 
@@ -24,7 +24,7 @@ class State(StrEnum):
 BUSY = (State.CREATING, State.UPDATING, State.DELETING)
 UNSUCCESSFUL = (State.FAILED, State.CANCELED)
 ENDS = (State.SUCCEEDED, State.FAILED, State.CANCELED)
-# A deletion is allowed in any state; otherwise only its own operation changes a busy resource.
+# A deletion is possible in any state; only it and the resource's own operation change a busy resource.
 FOLLOW: dict[State, tuple[State, ...]] = {
     State.CREATING: (*ENDS, State.DELETING),
     State.UPDATING: (*ENDS, State.DELETING),
@@ -36,10 +36,9 @@ FOLLOW: dict[State, tuple[State, ...]] = {
 
 
 class Transitions:
-    """Moves resources between provisioning states.
+    """Moves resources between states.
 
-    A request begins a move (`begin_put`, `move` to Deleting); its operation ends it: at once, after the configured
-    time, or when it is released (see `Operations`).
+    A request begins a move (`begin_put`, or `move` to Deleting); the operation it starts ends it (see `Operations`).
     """
 
     def __init__(self, store: Store, settle_seconds: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,34 +48,34 @@ class Transitions:
         self._settled: dict[str, float] = {}
 
     def begin_put(self, previous: Document | None) -> State:
-        """Return the state of a resource during a PUT: Creating or Updating.
+        """Return the state during a PUT: Creating or Updating.
 
         Raises:
-            ArmError: 409, if it cannot be changed now.
+            ArmError: 409, if the resource cannot be changed now.
         """
         self.refuse_if_busy(previous)
         return State.CREATING if previous is None else State.UPDATING
 
     def refuse_if_busy(self, resource: Document | None) -> None:
-        """Refuse to change a resource during an operation and shortly after one.
+        """Refuse a change during an operation and for the settle time after it.
 
         Raises:
-            ArmError: 409, if it cannot be changed now.
+            ArmError: 409, if the resource cannot be changed now.
         """
         if resource is None:
             return
         state = State(resource["properties"]["provisioningState"])
         if state in BUSY:
-            raise conflict(f"{resource['id']} is in state {state}: retry when the operation has ended.")
-        # As in the service: Succeeded, yet refused as Updating for a moment (Azure/azure-sdk-for-net#36961).
+            raise conflict(f"{resource['id']} is in state {state}; wait until the operation has ended.")
+        # As on the service: Succeeded, but still refused as Updating (Azure/azure-sdk-for-net#36961).
         if self._clock() < self._settled.get(resource["id"].lower(), 0.0) + self._settle_seconds:
-            raise conflict(f"{resource['id']} is in state Updating: retry when the operation has ended.")
+            raise conflict(f"{resource['id']} is in state Updating; wait until the operation has ended.")
 
     def move(self, resource_id: str, state: State) -> None:
-        """Move a resource to a state; ignore a resource that no longer exists.
+        """Move a resource to a state; do nothing if it is gone.
 
         Raises:
-            ValueError: If the state cannot follow its current one.
+            ValueError: If that state cannot follow the present one.
         """
         resource = self._store.get(resource_id)
         if resource is None:
@@ -91,6 +90,6 @@ class Transitions:
             self._settled.pop(resource_id.lower(), None)
 
     def is_busy(self, resource_id: str) -> bool:
-        """Return whether an operation is changing a resource; False if it has no state."""
+        """Return whether an operation is changing a resource; False if it is gone."""
         resource = self._store.get(resource_id)
         return resource is not None and resource["properties"].get("provisioningState") in BUSY

@@ -1,0 +1,1 @@
+"""What Azure Resource Manager defines: errors, resources, states, operations."""

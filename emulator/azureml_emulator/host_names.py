@@ -1,0 +1,5 @@
+"""Azure host names that several rooms use."""
+
+MANAGEMENT_HOST = "management.azure.com"
+LOGIN_HOST = "login.microsoftonline.com"
+BLOB_HOST_SUFFIX = ".blob.core.windows.net"
