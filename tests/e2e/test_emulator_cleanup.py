@@ -83,7 +83,7 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
     process, info = start([*START, tmp_path])
     make_it_serve(info)
     make_it_run_a_job(info)
-    # The emulator, its janitor, Azurite, gunicorn, its worker, the job's shell and its two commands, three leashes.
+    # The emulator, its janitor, Azurite, gunicorn, its worker, the job's shell and its two commands, three watchdogs.
     wait_until(lambda: len(processes_of(tmp_path)) >= 11)
 
     process.send_signal(number)
@@ -95,9 +95,10 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
         assert not (tmp_path / "emulator.json").exists()
 
 
-# Azurite, a server and a job each have a watchdog: leash.py. The last one, janitor.py, is the emulator's own.
+# Azurite, a server and a job each have a watchdog: watchdog.py. The last one, janitor.py, is the emulator's own.
 @pytest.mark.parametrize(
-    "killed", [["self"], ["leash.py", "self"], ["janitor.py", "self"], ["self", "janitor.py"], ["self", "leash.py"]]
+    "killed",
+    [["self"], ["watchdog.py", "self"], ["janitor.py", "self"], ["self", "janitor.py"], ["self", "watchdog.py"]],
 )
 def test_whoever_is_killed_keys_blobs_and_processes_are_gone_at_once(killed: list[str]) -> None:
     process, info = start_keeping_nothing()
@@ -131,7 +132,7 @@ def test_a_killed_janitor_is_replaced() -> None:
 
 def test_with_all_of_them_killed_the_next_start_removes_the_folder() -> None:
     process, info = start_keeping_nothing()
-    kill([psutil.Process(info.pid), *started_by("janitor.py", info), *started_by("leash.py", info)])
+    kill([psutil.Process(info.pid), *started_by("janitor.py", info), *started_by("watchdog.py", info)])
     process.wait(30)
     assert_nothing_is_left(info)
     assert Path(info.state_dir).exists()
@@ -140,7 +141,7 @@ def test_with_all_of_them_killed_the_next_start_removes_the_folder() -> None:
         assert not Path(info.state_dir).exists()
 
 
-@pytest.mark.parametrize("script", ["leash.py", "blob/main.js"])
+@pytest.mark.parametrize("script", ["watchdog.py", "blob/main.js"])
 def test_without_azurite_it_ends_and_says_so(tmp_path: Path, script: str) -> None:
     process = subprocess.Popen([*START, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

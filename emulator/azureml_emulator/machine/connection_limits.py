@@ -23,7 +23,7 @@ class Limits:
 
     Attributes:
         silent_seconds: Deadline for each of: a CONNECT, the first byte in a tunnel, a TLS handshake, a request's head.
-        idle_seconds: How long a client may pause within a request's body, or take no part of an answer.
+        idle_seconds: How long a client may pause between requests or within a body, or take no part of an answer.
         connections: How many connections a server has at most. The proxy has twice as many.
     """
 
