@@ -65,29 +65,20 @@ test-faults: $(READY) ## every request of register and deploy attacked, kills, r
 
 .PHONY: record-faults
 record-faults: $(READY) ## write down again what register and deploy ask of Azure: what the fault matrix is made of
-	@PYTHONPATH=tests/support:tests/faults $(BIN)/python tests/faults/requests_of.py
-
-MLFLOW_CLIENT := .cache/mlflow-client
-$(MLFLOW_CLIENT)/.ready: requirements/mlflow-client.txt | $(UV)
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(MLFLOW_CLIENT)
-	@$(UV) pip sync --quiet --python $(MLFLOW_CLIENT)/bin/python --require-hashes requirements/mlflow-client.txt
-	@touch $@
-
-.PHONY: mlflow-client
-mlflow-client: $(MLFLOW_CLIENT)/.ready
+	@PYTHONPATH=tests/support:tests/faults:emulator/tests/support $(BIN)/python tests/faults/requests_of.py
 
 # Each of Azure ML's clients, and our own requests by hand.
-EMULATOR_CLIENTS := $(foreach client,sdk assets jobs mgmt mlflow service faults,tests/e2e/test_emulator_$(client).py)
+EMULATOR_CLIENTS := $(foreach client,sdk assets jobs mgmt mlflow service faults,emulator/tests/e2e/test_$(client).py)
 EMULATOR_LOG := $(CURDIR)/.cache/emulator-access.log
 .PHONY: emulator-coverage
 emulator-coverage: $(READY) ## which of Azure ML's operations the emulator plays, and who tested it: emulator/COVERAGE.md
 	@rm -f $(EMULATOR_LOG)
 	AZUREML_EMULATOR_ACCESS_LOG=$(EMULATOR_LOG) $(BIN)/pytest --quiet $(EMULATOR_CLIENTS)
-	PYTHONPATH=tests/support $(BIN)/python tests/support/emulator_coverage.py collect $(EMULATOR_LOG)
+	PYTHONPATH=emulator/tests/support $(BIN)/python emulator/tests/support/emulator_coverage.py collect $(EMULATOR_LOG)
 
 .PHONY: fuzz-emulator
 fuzz-emulator: $(READY) ## 10,000 requests that no client sends, to the emulator (FUZZ_REQUESTS=..)
-	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s tests/e2e/test_emulator_fuzz.py $(ARGS)
+	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s emulator/tests/e2e/test_fuzz.py $(ARGS)
 
 BENCH_VENV := .cache/bench/venv
 $(BENCH_VENV)/.ready: requirements/bench.txt | $(UV)
@@ -224,7 +215,7 @@ lock: $(UV) ## resolve the dependencies again and write the hash-locked requirem
 	$(UV_COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV_COMPILE) requirements/sbom.in -o requirements/sbom.txt
 	$(UV_COMPILE) requirements/audit.in -o requirements/audit.txt
-	$(UV_COMPILE) requirements/mlflow-client.in -o requirements/mlflow-client.txt
+	$(UV_COMPILE) emulator/tests/mlflow-client.in -o emulator/tests/mlflow-client.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra azure pyproject.toml -o requirements/azure.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow pyproject.toml -o requirements/ml.txt
 	$(UV_COMPILE) $(WITHOUT_KFP) --extra ml --extra mlflow --overrides requirements/ml-gpu.overrides.txt \

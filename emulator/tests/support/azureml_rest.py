@@ -13,6 +13,7 @@ import httpx
 import yaml
 
 from azureml_emulator import EmulatorInfo
+from processes import wait_until
 
 OPERATION_SECONDS = 300.0
 SCORING_PACKAGE = "azureml-inference-server-http==1.5.1"
@@ -81,6 +82,21 @@ class Workspace:
                 return operation
             assert time.monotonic() < deadline, f"{answer.request.url} takes for ever"
             time.sleep(0.1)
+
+    def run_command(self, name: str, command: str, environment: str) -> Any:
+        """Run a command as a job and an experiment of that name; return its run as MLflow shows it."""
+        self.put(f"environments/{environment}/versions/1", image="an/image")
+        self.put(
+            f"jobs/{name}",
+            jobType="Command",
+            command=command,
+            environmentId=f"{self.id}/environments/{environment}/versions/1",
+            experimentName=name,
+        )
+        ended = ("Completed", "Failed")
+        wait_until(lambda: self.get(f"jobs/{name}")["properties"]["status"] in ended, OPERATION_SECONDS)
+        url = f"https://eastus.api.azureml.ms/mlflow/v2.0{self.id}/api/2.0/mlflow/runs/get"
+        return self.http.get(url, params={"run_id": name}).raise_for_status().json()["run"]
 
     def upload_code(self, name: str, script: str) -> str:
         """Register a code asset that holds one score.py; return its folder's address."""

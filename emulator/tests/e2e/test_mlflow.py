@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_rest import Workspace, signed_in_workspace
-from processes import wait_until
+from mlflow_client import mlflow_client_python
 
-REPOSITORY = Path(__file__).parents[2]
 CLIENT = Path(__file__).with_name("mlflow_client.py")
 CLIENT_SECONDS = 300
 
@@ -24,8 +22,7 @@ CLIENT_SECONDS = 300
 @pytest.fixture(scope="module")
 def python() -> Path:
     """The interpreter of MLflow's own environment."""
-    subprocess.run(["make", "--silent", "mlflow-client"], cwd=REPOSITORY, timeout=CLIENT_SECONDS, check=True)
-    return REPOSITORY / ".cache/mlflow-client/bin/python"
+    return mlflow_client_python()
 
 
 @pytest.fixture
@@ -90,57 +87,27 @@ def test_mlflow_tracks_and_registers(workspace: Workspace, python: Path, tmp_pat
     workspace.http.delete(f"{workspace.url}/models/sdk").raise_for_status()
 
 
-# What a job's command logs with MLflow's azureml plugin, and what our train logs in an environment without it.
-PLUGIN = """
+# What a job's command logs with MLflow's azureml plugin.
+LOGGING = """
 import mlflow
 mlflow.log_param("epochs", 2)
 mlflow.log_metric("accuracy", 0.5, step=7)
 mlflow.log_text("hello", "notes/hello.txt")
 """
-TRAIN = """
-from kfp_azureml.steps.train.history import Epoch
-from kfp_azureml.steps.train.tracking import track
-with track({"epochs": 2}) as log:
-    log(Epoch(1, 0.8, 0.6, 0.5, 0.75, 9.5))
-    log(Epoch(2, 0.4, 0.8, None, None, 9.0))
-"""
 
 
 def test_what_a_job_logs_is_on_its_own_run(python: Path) -> None:
-    pythons = {"plugin": python, "train": Path(sys.executable)}
-    arguments = [f"--environment-python={name}={interpreter}" for name, interpreter in pythons.items()]
+    arguments = [f"--environment-python=plugin={python}"]
     with running_emulator(arguments=arguments) as emulator, signed_in_workspace(emulator) as workspace:
-        for name, script in (("plugin", PLUGIN), ("train", TRAIN)):
-            workspace.put(f"environments/{name}/versions/1", image="an/image")
-            workspace.put(
-                f"jobs/{name}",
-                jobType="Command",
-                command=f"python - <<'END'\n{script}\nEND",
-                environmentId=f"{workspace.id}/environments/{name}/versions/1",
-                experimentName="training",
-            )
+        run = workspace.run_command("logging", f"python - <<'END'\n{LOGGING}\nEND", "plugin")
 
-        plugin, train = (ended_run(workspace, name) for name in ("plugin", "train"))
-
-        assert (plugin["info"]["status"], train["info"]["status"]) == ("FINISHED", "FINISHED")
-        assert plugin["data"]["params"] == train["data"]["params"] == [{"key": "epochs", "value": "2"}]
-        assert [(each["key"], each["value"], each["step"]) for each in plugin["data"]["metrics"]] == [
-            ("accuracy", 0.5, 7)
-        ]
-        assert {each["key"]: each["value"] for each in train["data"]["metrics"]}["Accuracy"] == 0.8
-        assert plugin["info"]["experiment_id"] == train["info"]["experiment_id"]
-        artifacts = (
-            f"https://eastus.api.azureml.ms/history/v1.0{workspace.id}/experiments/training/runs/plugin/artifacts"
-        )
+        assert run["info"]["status"] == "FINISHED"
+        assert run["data"]["params"] == [{"key": "epochs", "value": "2"}]
+        assert [(each["key"], each["value"], each["step"]) for each in run["data"]["metrics"]] == [("accuracy", 0.5, 7)]
+        history = f"https://eastus.api.azureml.ms/history/v1.0{workspace.id}"
+        artifacts = f"{history}/experiments/logging/runs/logging/artifacts"
         paths = [each["path"] for each in workspace.http.get(artifacts).raise_for_status().json()["value"]]
         assert "notes/hello.txt" in paths
-
-
-def ended_run(workspace: Workspace, name: str) -> Any:
-    """Wait for the end of a job and return its run as MLflow shows it."""
-    wait_until(lambda: workspace.get(f"jobs/{name}")["properties"]["status"] in ("Completed", "Failed"), CLIENT_SECONDS)
-    url = f"https://eastus.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow/runs/get"
-    return workspace.http.get(url, params={"run_id": name}).raise_for_status().json()["run"]
 
 
 def test_what_was_logged_survives_a_restart(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from azure.mgmt.machinelearningservices import operations as contract_operations
 from azureml_emulator.settings import Settings
 from emulator_operations import Operation, list_operations
 
-EMULATOR = Path(__file__).parents[2] / "emulator"
+EMULATOR = Path(__file__).parents[2]
 PAGE, DATA = EMULATOR / "COVERAGE.md", EMULATOR / "coverage.json"
 MANAGEMENT = "management.azure.com"
 WORKSPACE_ID = Settings(Path("nowhere")).workspace_id

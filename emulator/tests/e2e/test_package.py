@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -14,9 +14,11 @@ import pytest
 
 from azureml_emulator.machine.cache import cache_root
 
-EMULATOR = Path(__file__).parents[2] / "emulator"
+EMULATOR = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
 SECONDS = 300
+# Not on an index.
+OURS = ("azureml-emulator", "kfp-azureml")
 PROGRAM = """
 import os
 from azure.ai.ml import MLClient
@@ -61,7 +63,10 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(UV, "venv", "--python", sys.executable, folder)
     # What we tested with: a newer release of anything is not this test's business.
     needed = [f"azureml-emulator[pytest] @ {wheel.as_uri()}", f"azure-ai-ml=={version('azure-ai-ml')}"]
-    constraints = EMULATOR.parent / "requirements/dev.txt"
+    constraints = tmp_path_factory.mktemp("constraints") / "constraints.txt"
+    constraints.write_text(
+        "".join(f"{each.name}=={each.version}\n" for each in distributions() if each.name not in OURS)
+    )
     run(UV, "pip", "install", "--python", folder / "bin/python", "--constraint", constraints, *needed)
     return folder / "bin"
 
