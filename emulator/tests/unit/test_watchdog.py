@@ -1,4 +1,4 @@
-"""Child processes end with the process that started them, however it ends. See leash.py."""
+"""Child processes end with the process that started them, however it ends. See machine/watchdog.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ print("up", flush=True)
 time.sleep(600)
 """
 STUBBORN_SERVER = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{SERVER}"
-# What holds the leash: it starts the server as the emulator does, and waits.
+# What holds the watchdog: it starts the server as the emulator does, and waits.
 HOLDER = """
 import asyncio, sys
 from pathlib import Path
@@ -47,7 +47,7 @@ def is_up(folder: Path) -> bool:
 def test_nothing_outlives_its_holder(tmp_path: Path, server: str, number: signal.Signals) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path, server], stderr=subprocess.DEVNULL)
     wait_until(lambda: is_up(tmp_path))
-    assert len(processes_of(tmp_path)) == 5  # holder, leash, server and its two workers
+    assert len(processes_of(tmp_path)) == 5  # holder, watchdog, server and its two workers
 
     holder.send_signal(number)
     holder.wait(120)
@@ -87,7 +87,7 @@ async def test_workers_of_a_server_that_crashed_are_ended(tmp_path: Path) -> Non
     wait_until(lambda: not processes_of(tmp_path))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there the leash inherits them")
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the watchdog inherits them")
 @pytest.mark.anyio
 async def test_what_left_the_commands_group_ends_with_the_command(tmp_path: Path) -> None:
     escaping = SERVER.replace("sys.argv[1]])", "sys.argv[1]], start_new_session=True)")
