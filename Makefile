@@ -71,7 +71,7 @@ record-faults: $(READY) ## write down again what register and deploy ask of Azur
 EMULATOR_CLIENTS := $(foreach client,sdk assets jobs mgmt mlflow service faults,emulator/tests/e2e/test_$(client).py)
 EMULATOR_LOG := $(CURDIR)/.cache/emulator-access.log
 .PHONY: emulator-coverage
-emulator-coverage: $(READY) ## which of Azure ML's operations the emulator plays, and who tested it: emulator/COVERAGE.md
+emulator-coverage: $(READY) ## write emulator/COVERAGE.md: emulated operations and the clients that test them
 	@rm -f $(EMULATOR_LOG)
 	AZUREML_EMULATOR_ACCESS_LOG=$(EMULATOR_LOG) $(BIN)/pytest --quiet $(EMULATOR_CLIENTS)
 	PYTHONPATH=emulator/tests/support $(BIN)/python emulator/tests/support/emulator_coverage.py collect $(EMULATOR_LOG)

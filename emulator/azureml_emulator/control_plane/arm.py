@@ -1,4 +1,4 @@
-"""How Azure Resource Manager speaks: errors, resources, requests."""
+"""Azure Resource Manager's formats: errors, resources, requests."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ PROVIDER = "Microsoft.MachineLearningServices"
 
 
 class ArmError(Exception):
-    """A refusal in ARM's shape.
+    """An error response in ARM's format.
 
     Attributes:
         status: The HTTP status.
-        code: ARM's error code, such as `ResourceNotFound`; empty for none, which clients see as null.
-        message: What is wrong, for a person.
+        code: ARM's error code, such as `ResourceNotFound`; empty for null.
+        message: The message for a person.
         headers: More response headers.
-        target: What is wrong: a property, a query parameter or a resource.
-        details: Errors below this one, as `error` objects.
+        target: The property, query parameter or resource at fault.
+        details: Nested errors.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ArmError(Exception):
         self.details = details
 
     def document(self) -> Document:
-        """The `error` object of a response body or of a failed operation."""
+        """Return the `error` object of a response body or of a failed operation."""
         return {
             "code": self.code or None,
             "message": self.message,
@@ -58,61 +58,58 @@ class ArmError(Exception):
 
 
 def bad_request(message: str, target: str | None = None) -> ArmError:
-    """A request that cannot be right."""
+    """Return a 400: the request is invalid."""
     return ArmError(400, "BadRequest", message, target=target)
 
 
 def not_found(resource_id: str) -> ArmError:
-    """A resource that is not there."""
+    """Return a 404: the resource does not exist."""
     return ArmError(404, "ResourceNotFound", f"The resource {resource_id} was not found.", target=resource_id)
 
 
 def conflict(message: str, target: str | None = None) -> ArmError:
-    """A request that the resource's state forbids."""
+    """Return a 409: the resource's state forbids the request."""
     return ArmError(409, "Conflict", message, target=target)
 
 
 def not_emulated(what: str) -> ArmError:
-    """Something the real service can do and the emulator cannot."""
-    return ArmError(501, "NotImplementedByEmulator", f"The emulator does not have this: {what}.")
+    """Return a 501: the real service has this, the emulator does not."""
+    return ArmError(501, "NotImplementedByEmulator", f"Not emulated: {what}.")
 
 
 def error_response(_request: Request, error: Exception) -> Response:
-    """Show an ArmError to the client."""
+    """Return an ArmError as a response."""
     assert isinstance(error, ArmError)  # noqa: S101 - registered for this class
     return JSONResponse({"error": error.document()}, error.status, headers=error.headers)
 
 
 def routing_error_response(request: Request, error: Exception) -> Response:
-    """Say which route is missing, in ARM's shape."""
+    """Return a 501 that names the missing route."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     route = f"{request.method} https://{request.url.hostname}{request.url.path}"
     return error_response(request, not_emulated(route))
 
 
 def internal_error_response(request: Request, error: Exception) -> Response:
-    """A fault of the emulator's own, in ARM's shape; its traceback is in the emulator's log."""
+    """Return a 500 for a bug in the emulator; its log has the traceback."""
     return error_response(request, ArmError(500, "InternalServerError", f"{type(error).__name__}: {error}"))
 
 
 def now() -> str:
-    """The current time as ARM writes it."""
+    """Return the current time in ARM's format."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def new_resource(
     resource_id: str, properties: Document, *, previous: Document | None = None, **top_level: Any
 ) -> Document:
-    """Build a resource in ARM's shape.
+    """Build a resource in ARM's format.
 
     Args:
         resource_id: Its ARM id; name and type follow from it.
-        properties: What is its own.
-        previous: The resource it replaces: the time of creation stays.
-        top_level: More fields beside `properties`, such as `location`.
-
-    Returns:
-        The resource.
+        properties: Its `properties`.
+        previous: The resource it replaces; the creation time is kept.
+        top_level: Fields beside `properties`, such as `location`.
     """
     below_provider = resource_id.split(f"/providers/{PROVIDER}/")[1].split("/")
     created = previous["systemData"]["createdAt"] if previous else now()
@@ -134,17 +131,10 @@ def new_resource(
 
 
 def object_in(properties: Document, name: str) -> Document:
-    """Read a property that is an object.
-
-    Args:
-        properties: Where it is, or is not.
-        name: Its name.
-
-    Returns:
-        The object; empty when it is missing or null.
+    """Return an object property; empty if it is missing or null.
 
     Raises:
-        ArmError: 400, if it is anything else.
+        ArmError: 400, if it is not an object.
     """
     value = properties.get(name)
     if value is None:
@@ -155,17 +145,10 @@ def object_in(properties: Document, name: str) -> Document:
 
 
 def text_in(properties: Document, name: str) -> str | None:
-    """Read a property that is a string.
-
-    Args:
-        properties: Where it is, or is not.
-        name: Its name.
-
-    Returns:
-        The string; None when it is missing or null.
+    """Return a string property; None if it is missing or null.
 
     Raises:
-        ArmError: 400, if it is anything else.
+        ArmError: 400, if it is not a string.
     """
     value = properties.get(name)
     if value is not None and not isinstance(value, str):
@@ -174,16 +157,10 @@ def text_in(properties: Document, name: str) -> str | None:
 
 
 async def read_body(request: Request) -> Document:
-    """Read a request's JSON object.
-
-    Args:
-        request: The request; an empty body counts as an empty object.
-
-    Returns:
-        The object.
+    """Return a request's JSON object; empty for an empty body.
 
     Raises:
-        ArmError: If the body is anything else.
+        ArmError: 400, if the body is not a JSON object.
     """
     content = await request.body()
     try:
@@ -196,16 +173,10 @@ async def read_body(request: Request) -> Document:
 
 
 async def read_resource(request: Request) -> tuple[Document, Document]:
-    """Read the resource in a request.
-
-    Args:
-        request: A PUT or PATCH.
-
-    Returns:
-        The whole body, and its `properties`.
+    """Return the body of a PUT or PATCH, and its `properties`.
 
     Raises:
-        ArmError: If there is no `properties` object.
+        ArmError: 400, if there is no `properties` object.
     """
     body = await read_body(request)
     properties = body.get("properties")

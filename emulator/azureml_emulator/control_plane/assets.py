@@ -1,4 +1,4 @@
-"""What all versioned assets share: versions that cannot change, and a container that knows the next number."""
+"""Versioned assets: immutable versions in a container that counts them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ NEW_CONTAINER = {"latestVersion": None, "nextVersion": "1", "isArchived": False,
 
 @dataclass(frozen=True)
 class AssetKind:
-    """One kind of versioned asset.
+    """A kind of versioned asset.
 
     Attributes:
         collection: Its segment in ARM paths, such as `models`.
-        immutable: The properties that a version keeps for ever.
-        complete: Adds the properties that the service fills in.
-        files: The property that says where its files are, if they are run: then they must not change.
+        immutable: The properties of a version that cannot change.
+        complete: Adds the service's defaults to the properties.
+        files: The property with the location of files that are run and must not change.
     """
 
     collection: str
@@ -38,7 +38,7 @@ class AssetKind:
     files: str | None = None
 
     def routes(self) -> list[BaseRoute]:
-        """The routes of this kind, below the workspace."""
+        """Return the routes of this kind, relative to the workspace."""
         container, versions = f"/{self.collection}/{{name}}", f"/{self.collection}/{{name}}/versions"
         return [
             Route(f"/{self.collection}", list_containers),
@@ -52,13 +52,13 @@ class AssetKind:
         ]
 
     async def put_version(self, request: Request) -> Response:
-        """Create a version, or change its description, tags, properties and whether it is archived."""
+        """Create a version, or change its description, tags, properties or archived state."""
         parts, version_id = services(request), arm_path(request)
         store = parts.store
         _, properties = await read_resource(request)
         self._check_name(request.path_params["name"])
         self._check_name(request.path_params["version"])
-        # What every asset has was checked, so it wins over what the client sent.
+        # The common properties are validated, so they override the client's.
         completed = {**self.complete(properties), **_common(properties)}
         previous = store.get(version_id)
         if previous:
@@ -66,13 +66,13 @@ class AssetKind:
         elif self.files:
             await integrity.record(store, parts.blobs, version_id, completed[self.files])
             previous = store.get(version_id)
-            if previous:  # somebody was faster
+            if previous:  # another request was faster
                 self._refuse_changes(previous, completed)
         resource = add_version(store, version_id, completed, previous)
         return JSONResponse(resource, 200 if previous else 201)
 
     async def put_container(self, request: Request) -> Response:
-        """Create a container, or change it: this is how a whole asset is archived."""
+        """Create a container, or change it; this archives a whole asset."""
         store = services(request).store
         _, properties = await read_resource(request)
         self._check_name(request.path_params["name"])
@@ -112,12 +112,12 @@ async def get(request: Request) -> Response:
 
 
 async def list_containers(request: Request) -> Response:
-    """List containers: `listViewType`, `$skip` and `count` matter."""
+    """List containers, by `listViewType`, `$skip` and `count`."""
     return page(request, in_view(request, services(request).store.list_collection(arm_path(request))))
 
 
 async def list_versions(request: Request) -> Response:
-    """List versions: an order, a view, filters, pages."""
+    """List versions: ordered, filtered, in pages."""
     found = in_view(request, services(request).store.list_collection(arm_path(request)))
     return page(request, matching(request, ordered(request, found)))
 
@@ -141,17 +141,7 @@ async def delete_version(request: Request) -> Response:
 
 
 def add_version(store: Store, version_id: str, properties: Document, previous: Document | None = None) -> Document:
-    """Add a version, or change it, and let its container know.
-
-    Args:
-        store: Where to.
-        version_id: Its ARM id.
-        properties: All its properties.
-        previous: What it replaces.
-
-    Returns:
-        The version.
-    """
+    """Add or change a version and update its container."""
     resource = new_resource(version_id, properties, previous=previous)
     store.put(resource)
     if previous is None:
@@ -160,12 +150,7 @@ def add_version(store: Store, version_id: str, properties: Document, previous: D
 
 
 def remove_version(store: Store, version_id: str) -> None:
-    """Remove a version; its number is not given again.
-
-    Args:
-        store: Where from.
-        version_id: Its ARM id.
-    """
+    """Remove a version; its number is not reused."""
     store.delete(version_id)
     versions = parent(version_id)
     left = store.list_collection(versions)
@@ -173,7 +158,7 @@ def remove_version(store: Store, version_id: str) -> None:
 
 
 def _common(properties: Document) -> Document:
-    """What every version has."""
+    """Return the properties that every version has."""
     return {
         "description": text_in(properties, "description"),
         "tags": object_in(properties, "tags"),
@@ -185,7 +170,7 @@ def _common(properties: Document) -> Document:
 
 
 def _count_version(store: Store, version_id: str) -> None:
-    """Let the container know its newest version, and the number after the highest."""
+    """Update the container's newest version and next number."""
     container_id, version = parent(parent(version_id)), version_id.rsplit("/", 1)[1]
     previous = store.get(container_id)
     properties = previous["properties"] if previous else {"description": None, "tags": {}, "properties": {}}

@@ -1,4 +1,7 @@
-"""Autoscale settings of Azure Monitor: kept as they come, also when their deployment goes; nothing is scaled."""
+"""Azure Monitor autoscale settings: stored and never applied.
+
+They stay when their deployment is deleted.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch deployments: a model with a scoring script and an environment, or a pipeline component."""
+"""Batch deployments: a model with script and environment, or a pipeline component."""
 
 from __future__ import annotations
 
@@ -34,11 +34,7 @@ RETRIES = {"maxRetries": 3, "timeout": "PT30S"}
 
 
 def define_operations(parts: Services) -> None:
-    """Say what the long-running operations on batch deployments do.
-
-    Args:
-        parts: The emulator.
-    """
+    """Define the long-running operations on batch deployments."""
 
     async def finish_put(deployment_id: str) -> None:
         parts.store.set_properties(deployment_id, provisioningState="Succeeded")
@@ -51,7 +47,7 @@ def define_operations(parts: Services) -> None:
 
 
 async def put(request: Request) -> Response:
-    """Create or replace a deployment. Its environment is built when it first scores."""
+    """Create or replace a deployment; its environment is built when it first scores."""
     parts = services(request)
     deployment_id = arm_path(request)
     check_name("a batch deployment", request.path_params["deployment"], NAME_PATTERN, NAME_RULE)
@@ -72,7 +68,7 @@ async def put(request: Request) -> Response:
 
 
 def _completed(parts: Services, properties: Document) -> Document:
-    """Check a deployment's properties and add the service's defaults."""
+    """Validate a deployment's properties and apply the service's defaults."""
     given = {name: value for name, value in properties.items() if value is not None}
     completed = {
         "description": None,
@@ -94,13 +90,10 @@ def _completed(parts: Services, properties: Document) -> Document:
 
 
 def check_scoring(settings: Document) -> None:
-    """Check how inputs are scored, which a request may change for itself.
-
-    Args:
-        settings: A deployment's properties.
+    """Validate the scoring settings of a deployment, or of a request.
 
     Raises:
-        ArmError: 400, if one is not what it should be.
+        ArmError: 400, if one is invalid.
     """
     retries = object_in(settings, "retrySettings")
     for place, name in (
@@ -115,7 +108,7 @@ def check_scoring(settings: Document) -> None:
         raise bad_request(f"'miniBatchSize' must be 1 or more, 'outputAction' one of {', '.join(OUTPUT_ACTIONS)}.")
     file = settings["outputFileName"]
     if not isinstance(file, str) or not re.fullmatch(r"[\w.-]*\w[\w.-]*", file):
-        raise bad_request(f"'outputFileName' must be a file's name, not {file!r}.")
+        raise bad_request(f"'outputFileName' must be a file name, not {file!r}.")
     duration_seconds(retries.get("timeout"))
 
 
@@ -123,7 +116,7 @@ def _check_assets(parts: Services, properties: Document) -> None:
     if configuration := object_in(properties, "deploymentConfiguration"):
         component = find_asset(parts.store, str(object_in(configuration, "componentId").get("assetId")), "components")
         if component["properties"]["componentSpec"]["type"] != "pipeline":
-            raise bad_request(f"The component {component['id']} is no pipeline.")
+            raise bad_request(f"The component {component['id']} is not a pipeline.")
         return
     model, code = object_in(properties, "model"), object_in(properties, "codeConfiguration")
     if not model:
@@ -154,7 +147,7 @@ async def get(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """DELETE a deployment that is not the default one."""
+    """DELETE a deployment; the default deployment is refused."""
     parts = services(request)
     deployment_id = arm_path(request)
     deployment = parts.store.get(deployment_id)

@@ -1,4 +1,4 @@
-"""Batch endpoints: an address where folders are scored, by a default deployment unless a request names another."""
+"""Batch endpoints: they score folders, with a default or a named deployment."""
 
 from __future__ import annotations
 
@@ -19,11 +19,7 @@ PUT, DELETE = "put-batch-endpoint", "delete-batch-endpoint"
 
 
 def define_operations(parts: Services) -> None:
-    """Say what the long-running operations on batch endpoints do.
-
-    Args:
-        parts: The emulator.
-    """
+    """Define the long-running operations on batch endpoints."""
 
     async def finish_put(endpoint_id: str) -> None:
         parts.store.set_properties(endpoint_id, provisioningState="Succeeded")
@@ -45,7 +41,7 @@ async def put(request: Request) -> Response:
     previous = parts.store.get(endpoint_id)
     parts.transitions.refuse_if_busy(previous)
     if parts.store.get(f"{parts.settings.workspace_id}/onlineEndpoints/{name}"):
-        raise conflict(f"There is an online endpoint {name!r}: endpoints of a region have names of their own.")
+        raise conflict(f"An online endpoint {name!r} exists: endpoint names are unique in a region.")
     if str(properties.get("authMode")).lower() != "aadtoken":
         raise bad_request("The 'authMode' of a batch endpoint must be AADToken.")
     address = f"https://{name.lower()}.{parts.settings.location}.inference.ml.azure.com"
@@ -73,7 +69,7 @@ async def put(request: Request) -> Response:
 def _defaults(parts: Services, endpoint_id: str, properties: Document) -> Document:
     name = object_in(properties, "defaults").get("deploymentName")
     if name and parts.store.get(f"{endpoint_id}/deployments/{name}") is None:
-        raise bad_request(f"The default deployment {name!r} is not there.")
+        raise bad_request(f"The default deployment {name!r} does not exist.")
     return {"deploymentName": name or None}
 
 
@@ -88,7 +84,7 @@ async def get(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """DELETE an endpoint with all its deployments; the jobs they started stay."""
+    """DELETE an endpoint with its deployments; the jobs they started stay."""
     parts = services(request)
     endpoint_id = arm_path(request)
     if parts.store.get(endpoint_id) is None:

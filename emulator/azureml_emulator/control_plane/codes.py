@@ -1,4 +1,4 @@
-"""Code assets: folders that the SDK uploads and finds again by their hash."""
+"""Code assets: folders that the SDK uploads and finds by their hash."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def _complete(properties: Document) -> Document:
 
 
 async def find_by_hash(request: Request) -> Response:
-    """List versions; with `hash`, those of any code asset with that content: clients name their assets at random."""
+    """List versions; with `hash`, versions of any code asset with that content.
+
+    Clients give code assets random names.
+    """
     wanted = request.query_params.get("hash")
     if not wanted:
         return await list_versions(request)
@@ -33,7 +36,7 @@ async def find_by_hash(request: Request) -> Response:
 
 
 async def start_pending_upload(request: Request) -> Response:
-    """Make a container for one upload and sign it."""
+    """Create a container for one upload and return its signed URL."""
     parts = services(request)
     container = f"code-{uuid.uuid4().hex}"
     await parts.blobs.create_container(container)

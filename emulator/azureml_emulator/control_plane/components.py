@@ -1,4 +1,4 @@
-"""Components: commands and pipelines that jobs are put together from."""
+"""Components: the commands and pipelines that jobs are made of."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ _KIND = AssetKind("components", immutable=("componentSpec",), complete=_complete
 
 
 async def put_version(request: Request) -> Response:
-    """Register a version. An anonymous one is named after its content: if it is there, it is the same."""
+    """Register a version; an anonymous one that exists is returned unchanged.
+
+    Clients name anonymous components after their content.
+    """
     store = services(request).store
     body, properties = await read_resource(request)
     version_id, anonymous = arm_path(request), bool(properties.get("isAnonymous"))
@@ -57,17 +60,17 @@ async def put_version(request: Request) -> Response:
     spec = _complete(properties)["componentSpec"]
     if spec["type"] == "pipeline":
         read_component_graph(store, spec)
-    # Clients leave out the version that they want counted, and read it here.
+    # Clients that leave the version to the service read it here.
     properties["componentSpec"] = {**_content(spec), "version": request.path_params["version"]}
     response = await _KIND.put_version(_with_body(request, body))
     if anonymous:
-        # The container of all anonymous components is nothing to look at.
+        # Clients do not show the container of anonymous components.
         store.set_properties(parent(parent(version_id)), isArchived=True)
     return response
 
 
 def _content(spec: Document) -> Document:
-    """Leave out what says where a client has a component from: it is the same component all the same."""
+    """Return a spec without the fields that only say where the client got it."""
     content = {name: value for name, value in spec.items() if name not in ORIGIN}
     if jobs := object_in(content, "jobs"):
         content["jobs"] = {name: _content(object_in(jobs, name)) for name in jobs}
@@ -82,7 +85,7 @@ def _with_body(request: Request, body: Document) -> Request:
 
 
 async def get_version(request: Request) -> Response:
-    """GET a version; `azureml_default` is the default one."""
+    """GET a version; `azureml_default` selects the default one."""
     store = services(request).store
     path = arm_path(request)
     default = request.path_params["version"] == DEFAULT_VERSION

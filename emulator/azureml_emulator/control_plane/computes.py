@@ -1,4 +1,7 @@
-"""Computes: clusters and instances. Jobs name them and run on this machine; see `kubernetes` for attached clusters."""
+"""Computes: clusters and instances. Jobs name them but run on this machine.
+
+Attached Kubernetes clusters are in `kubernetes.py`.
+"""
 
 from __future__ import annotations
 
@@ -22,29 +25,19 @@ NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9-]{0,22}[a-zA-Z0-9]"
 NAME_RULE = "2 to 24 letters, digits and '-', a letter first, no '-' last"
 PUT, DELETE = "put-compute", "delete-compute"
 ACTIONS = {"start": "Running", "stop": "Stopped", "restart": "Running"}
-"""What can be done to a compute instance, and the state it has then."""
+"""Actions on a compute instance, and the resulting state."""
 SCALE = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT2M"}
 
 
 def create_cluster(store: Store, compute_id: str, location: str) -> None:
-    """Create a compute cluster.
-
-    Args:
-        store: Where to.
-        compute_id: Its ARM id.
-        location: Its Azure region.
-    """
+    """Create a compute cluster."""
     given = {"computeType": "AmlCompute", "properties": {"scaleSettings": {"maxNodeCount": 2}}}
     properties = {**_cluster(given), **_common(given, location), "provisioningState": "Succeeded"}
     store.put(new_resource(compute_id, properties, location=location, tags={}))
 
 
 def define_operations(parts: Services) -> None:
-    """Say what the long-running operations on computes do.
-
-    Args:
-        parts: The emulator.
-    """
+    """Define the long-running operations on computes."""
 
     async def finish_put(compute_id: str) -> None:
         parts.store.set_properties(compute_id, provisioningState="Succeeded")
@@ -146,12 +139,12 @@ def _instance(properties: Document, previous: Document) -> Document:
 
 
 def _vm_size(given: Document) -> str:
-    """Check a VM size, in which case does not matter."""
+    """Return a VM size as the service writes it; case does not matter."""
     asked = given.get("vmSize") or "Standard_DS3_v2"
     found = next((size["name"] for size in VM_SIZES if size["name"].lower() == str(asked).lower()), None)
     if found is None:
         raise bad_request(
-            f"There is no VM size {asked!r} here; there are {', '.join(size['name'] for size in VM_SIZES)}."
+            f"VM size {asked!r} is not emulated; choose one of {', '.join(size['name'] for size in VM_SIZES)}."
         )
     return str(found)
 
@@ -181,10 +174,10 @@ async def delete(request: Request) -> Response:
 
 
 async def list_nodes(request: Request) -> Response:
-    """List a cluster's nodes: those that it keeps, all idle."""
+    """List a cluster's nodes; its minimum number of nodes exists, all idle."""
     compute = get_resource(request, parent(arm_path(request)))
     if compute["properties"]["computeType"] != "AmlCompute":
-        raise bad_request(f"The compute {compute['name']} is no cluster.")
+        raise bad_request(f"The compute {compute['name']} is not a cluster.")
     count = compute["properties"]["properties"]["currentNodeCount"]
     nodes = [{"nodeId": f"{compute['name']}-{number}", "nodeState": "idle"} for number in range(count)]
     return JSONResponse({"nodes": nodes})
@@ -194,7 +187,7 @@ async def act(request: Request) -> Response:
     """Start, stop or restart a compute instance."""
     compute = get_resource(request, parent(arm_path(request)))
     if compute["properties"]["computeType"] != "ComputeInstance":
-        raise bad_request(f"The compute {compute['name']} is no instance: only those are started and stopped.")
+        raise bad_request(f"The compute {compute['name']} is not an instance; only instances start and stop.")
     action = arm_path(request).rsplit("/", 1)[-1]
     operation = services(request).operations.start(f"{action}-compute", compute["id"])
     return accepted(request, operation, None, 202)

@@ -1,4 +1,4 @@
-"""Datastores: where the workspace's data lies, and what opens it."""
+"""Datastores: locations of the workspace's data, with their credentials."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from azureml_emulator.store import Document, Store
 NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}"
 NAME_RULE = "it begins with a letter or digit, and has letters, digits, '_' and '-', at most 255"
 PAGE_SIZE = 30
-"""The contract's."""
+"""As in the contract."""
 FILE_SHARES = {"workspacefilestore": "azureml-filestore", "workspaceworkingdirectory": "code-391ff5ac"}
 ORDERS: dict[str, Callable[[Document], str]] = {
     "createdtime": lambda datastore: datastore["systemData"]["createdAt"],
     "modifiedtime": lambda datastore: datastore["systemData"]["lastModifiedAt"],
     "name": lambda datastore: datastore["name"],
 }
-# What each kind must say beside its credentials.
+# The required properties of each kind, besides its credentials.
 KINDS = {
     "AzureBlob": ("accountName", "containerName"),
     "AzureFile": ("accountName", "fileShareName"),
     "AzureDataLakeGen2": ("accountName", "filesystem"),
     "AzureDataLakeGen1": ("storeName",),
 }
-# What each kind of credentials must say, and the secret that only listSecrets shows.
+# The required properties of each kind of credentials, and the secret that only listSecrets returns.
 CREDENTIALS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "None": ((), None),
     "AccountKey": ((), "key"),
@@ -53,13 +53,7 @@ CREDENTIALS: dict[str, tuple[tuple[str, ...], str | None]] = {
 
 
 def create(store: Store, settings: Settings, account: str) -> None:
-    """Create the datastores that every workspace has.
-
-    Args:
-        store: Where to.
-        settings: The workspace, and whether its storage account has keys.
-        account: The storage account's name.
-    """
+    """Create the datastores that every workspace has."""
     credentials = {"credentialsType": "None" if settings.keyless_storage else "AccountKey"}
     common = {"accountName": account, "endpoint": "core.windows.net", "protocol": "https", "credentials": credentials}
     for name, container in DATASTORES.items():
@@ -76,26 +70,13 @@ def create(store: Store, settings: Settings, account: str) -> None:
 
 
 async def create_containers(blobs: Blobs) -> None:
-    """Create the containers behind the blob datastores that every workspace has, unless they are there.
-
-    Args:
-        blobs: The storage account.
-    """
+    """Create the containers behind the workspace's own blob datastores if missing."""
     for container in DATASTORES.values():
         await blobs.create_container(container)
 
 
 def find_container(store: Store, datastore_id: str, account: str) -> str | None:
-    """Say which blob container of a storage account a datastore is.
-
-    Args:
-        store: Where datastores are.
-        datastore_id: The datastore's ARM id.
-        account: The storage account's name.
-
-    Returns:
-        The container; None when there is no such datastore, or it is elsewhere.
-    """
+    """Return a datastore's blob container in the account; None if it has none there."""
     datastore = store.get(datastore_id)
     if datastore is None or not _is_in(account, datastore["properties"]):
         return None
@@ -103,7 +84,7 @@ def find_container(store: Store, datastore_id: str, account: str) -> str | None:
 
 
 async def list_datastores(request: Request) -> Response:
-    """List datastores: the default one only, some names, those with a text in their names; ordered."""
+    """List datastores: the default one, by name, or by part of the name; ordered."""
     query = request.query_params
     found = services(request).store.list_collection(arm_path(request))
     if query.get("isDefault", "").lower() == "true":
@@ -158,32 +139,32 @@ async def delete(request: Request) -> Response:
 
 
 async def list_secrets(request: Request) -> Response:
-    """Hand out what opens a datastore; a signature that expires, in place of the account's key, when asked for one."""
+    """Return a datastore's secrets, or a signature that expires if requested."""
     parts = services(request)
     datastore = get_resource(request, parent(arm_path(request)))
     options = await read_body(request)
     properties = datastore["properties"]
     kind = properties["credentials"]["credentialsType"]
     if kind == "None":
-        raise bad_request(f"The datastore {datastore['name']} has no credentials: use an identity of your own.")
+        raise bad_request(f"The datastore {datastore['name']} has no credentials: use your own identity.")
     if kind == "AccountKey" and _is_in(parts.blobs.account, properties) and options.get("expirableSecret"):
         return JSONResponse({"secretsType": "Sas", "sasToken": parts.blobs.sign(properties["containerName"])})
     secret = parts.store.get_secret(datastore["id"])
-    # Keys of the workspace's own account are others at each start.
+    # The workspace's own account has new keys at each start.
     if kind == "AccountKey" and properties["accountName"] == parts.blobs.account:
         secret = parts.blobs.key
     return JSONResponse({"secretsType": kind, CREDENTIALS[kind][1]: secret})
 
 
 def _completed(properties: Document) -> Document:
-    """Check what a datastore says, and leave its secret out."""
+    """Validate a datastore's properties and remove its secret."""
     kind = text_in(properties, "datastoreType")
     if kind not in KINDS:
-        raise not_emulated(f"datastores of type {kind!r}; there are {', '.join(KINDS)}")
+        raise not_emulated(f"datastores of type {kind!r}; emulated are {', '.join(KINDS)}")
     credentials = object_in(properties, "credentials")
     credentials_kind = text_in(credentials, "credentialsType") or "None"
     if credentials_kind not in CREDENTIALS:
-        raise not_emulated(f"credentials of type {credentials_kind!r}; there are {', '.join(CREDENTIALS)}")
+        raise not_emulated(f"credentials of type {credentials_kind!r}; emulated are {', '.join(CREDENTIALS)}")
     for place, names in ((properties, KINDS[kind]), (credentials, CREDENTIALS[credentials_kind][0])):
         for name in names:
             if not text_in(place, name):

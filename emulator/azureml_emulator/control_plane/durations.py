@@ -1,4 +1,4 @@
-"""Durations as Azure writes them."""
+"""ISO 8601 durations."""
 
 from __future__ import annotations
 
@@ -9,16 +9,10 @@ from azureml_emulator.store import Document
 
 
 def duration_seconds(duration: object) -> float:
-    """Read an ISO 8601 duration of days, hours, minutes and seconds.
-
-    Args:
-        duration: Such as `PT1M30S`.
-
-    Returns:
-        Seconds.
+    """Convert an ISO 8601 duration of days to seconds, such as `PT1M30S`, to seconds.
 
     Raises:
-        ArmError: 400, if it is anything else.
+        ArmError: 400, if it is not one.
     """
     number = r"(?:(\d+(?:\.\d+)?){})?"
     found = isinstance(duration, str) and re.fullmatch(
@@ -31,16 +25,13 @@ def duration_seconds(duration: object) -> float:
 
 
 def probe_seconds(probe: Document) -> float:
-    """How long a readiness probe may fail before the service gives up.
+    """Return how many seconds a readiness probe may fail before the service gives up.
 
     Args:
         probe: `initialDelay` and `period` as ISO 8601 durations, and `failureThreshold`.
 
-    Returns:
-        Seconds.
-
     Raises:
-        ArmError: 400, if they are anything else.
+        ArmError: 400, if one is invalid.
     """
     failures = probe["failureThreshold"]
     if not isinstance(failures, int):

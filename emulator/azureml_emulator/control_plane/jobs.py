@@ -1,4 +1,4 @@
-"""Jobs: commands and pipelines that were submitted, with what became of them."""
+"""Jobs: submitted commands and pipelines, with their status."""
 
 from __future__ import annotations
 
@@ -38,11 +38,7 @@ CHANGEABLE = {"displayName": "display_name", "description": "description"}
 
 
 def define_operations(parts: Services) -> None:
-    """Say what the long-running operations on jobs do.
-
-    Args:
-        parts: The emulator.
-    """
+    """Define the long-running operations on jobs."""
 
     async def cancel_job(job_id: str) -> None:
         await parts.jobs.cancel(job_id.rsplit("/", 1)[-1])
@@ -51,7 +47,7 @@ def define_operations(parts: Services) -> None:
 
 
 async def put(request: Request) -> Response:
-    """Submit a job, or change the names and tags of one that is there."""
+    """Submit a job, or change the names and tags of an existing one."""
     parts = services(request)
     job_id = arm_path(request)
     name = request.path_params["job"]
@@ -60,7 +56,7 @@ async def put(request: Request) -> Response:
     if previous := parts.store.get(job_id):
         return JSONResponse(_show(parts, previous, _update(parts, name, properties)))
     if parts.runs.get(name):
-        raise conflict(f"There is a run {name!r} already, a pipeline's.")
+        raise conflict(f"A pipeline already has a run {name!r}: choose another name.")
     return JSONResponse(submit_job(parts, job_id, properties, _read_spec(parts, properties)), 201)
 
 
@@ -76,16 +72,13 @@ def _read_spec(parts: Services, properties: Document) -> CommandSpec | PipelineS
 
 
 def submit_job(parts: Services, job_id: str, properties: Document, spec: CommandSpec | PipelineSpec) -> Document:
-    """Check a job and run it in the background.
+    """Validate a job and run it in the background.
 
     Args:
         parts: The emulator.
         job_id: The job's ARM id.
-        properties: What clients see of it, as they write it.
-        spec: What to run.
-
-    Returns:
-        The job as clients see it.
+        properties: The job in the client's format.
+        spec: The job to run.
 
     Raises:
         ArmError: 400 or 501, if it cannot be run.
@@ -113,7 +106,7 @@ def submit_job(parts: Services, job_id: str, properties: Document, spec: Command
 
 
 def _checked(parts: Services, run: Run, spec: CommandSpec | PipelineSpec, properties: Document) -> Run:
-    """Refuse what would fail for certain."""
+    """Refuse a job that is certain to fail."""
     settings = parts.settings
     compute = spec.compute if isinstance(spec, PipelineSpec) else properties.get("computeId")
     name = check_compute(parts.store, settings.workspace_id, compute)
@@ -157,7 +150,7 @@ def _update(parts: Services, name: str, properties: Document) -> Run:
 
 
 def _show(parts: Services, job: Document, run: Run) -> Document:
-    """Write a job as clients see it: what was submitted, and what became of it."""
+    """Return a job in the client's format: the submitted properties and its status."""
     workspace = parts.settings.workspace_id
     studio = f"https://ml.azure.com/runs/{run.id}?wsid={workspace}"
     tracking = f"azureml://{parts.settings.location}.api.azureml.ms/mlflow/v1.0{workspace}?"
@@ -184,20 +177,20 @@ def _show(parts: Services, job: Document, run: Run) -> Document:
 
 
 def _artifacts(run: Run) -> Document:
-    """The output `default` that commands have: their logs and artifacts.
+    """Return the output `default` of a command: its logs and artifacts.
 
-    Not before they are all there: where it is shown, azure-ai-ml 1.35 reads a growing log with a key that it does not
-    have, in place of the addresses that the run history gives it.
+    It appears when they are complete: if it is there, azure-ai-ml 1.35 reads a growing log with a key that it does not
+    have, instead of the URLs from the run history.
     """
     if run.kind != "Command" or not run.has_ended:
         return {}
-    # The service leaves `paths` out, and clients read it so.
+    # The service leaves `paths` out, and clients expect that.
     uri = run.artifact().replace("/paths/", "/").rstrip("/")
     return {"default": {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": uri}}
 
 
 async def get(request: Request) -> Response:
-    """GET a job; a pipeline's node is there, and says nothing: clients ask the run history."""
+    """GET a job; a pipeline's node has no content, clients ask the run history."""
     parts = services(request)
     run = _find_run(request)
     job = parts.store.get(arm_path(request))
@@ -210,7 +203,7 @@ async def get(request: Request) -> Response:
 
 
 async def list_jobs(request: Request) -> Response:
-    """List jobs, the newest first: `listViewType`, `jobType` and `tag` count."""
+    """List jobs, newest first, by `listViewType`, `jobType` and `tag`."""
     parts = services(request)
     view = request.query_params.get("listViewType", "ActiveOnly")
     kind, tag = request.query_params.get("jobType"), request.query_params.get("tag")
@@ -226,12 +219,12 @@ async def list_jobs(request: Request) -> Response:
 
 
 async def cancel(request: Request) -> Response:
-    """Cancel a job: its processes are ended."""
+    """Cancel a job and end its processes."""
     parts = services(request)
     job = get_resource(request, parent(arm_path(request)))
     run = parts.runs.get(job["name"])
     if run and run.has_ended:
-        raise bad_request(f"The job {run.id} is {run.status}: only a job that has not ended can be cancelled.")
+        raise bad_request(f"The job {run.id} is {run.status}: only an unfinished job can be cancelled.")
     parts.runs.change(job["name"], status=Status.CANCEL_REQUESTED)
     return accepted(request, parts.operations.start(CANCEL, job["id"]), None, 202)
 
@@ -241,7 +234,7 @@ async def delete(request: Request) -> Response:
     parts = services(request)
     run = _find_run(request)
     if parts.store.get(arm_path(request)) is None:
-        raise bad_request(f"{run.id} is a pipeline's node: delete the pipeline's job {run.root}.")
+        raise bad_request(f"{run.id} is a node of a pipeline: delete the pipeline's job {run.root}.")
     if not run.has_ended:
         raise conflict(f"The job {run.id} is {run.status}: cancel it first.")
     parts.store.delete(arm_path(request))

@@ -1,4 +1,4 @@
-"""What is different on an attached Kubernetes cluster: its computes, instance types and deployment settings."""
+"""Attached Kubernetes clusters: computes, instance types, deployment settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from azureml_emulator.control_plane.arm import bad_request, new_resource, not_fo
 from azureml_emulator.control_plane.durations import duration_seconds
 from azureml_emulator.store import Document, Store
 
-# Azure ML makes this instance type when a cluster is attached, with these resources.
+# Azure ML creates this instance type, with these resources, when a cluster is attached.
 DEFAULT_INSTANCE_TYPE = "defaultinstancetype"
 INSTANCE_TYPES = {
     DEFAULT_INSTANCE_TYPE: {
@@ -26,13 +26,7 @@ TARGET_UTILIZATION = {
 
 
 def attach_cluster(store: Store, compute_id: str, location: str) -> None:
-    """Attach a Kubernetes cluster to the workspace.
-
-    Args:
-        store: Where to.
-        compute_id: ARM id of the compute it becomes.
-        location: Its Azure region.
-    """
+    """Attach a Kubernetes cluster to the workspace."""
     properties = {
         **cluster_properties(compute_id, {}),
         "computeLocation": location,
@@ -45,15 +39,7 @@ def attach_cluster(store: Store, compute_id: str, location: str) -> None:
 
 
 def cluster_properties(compute_id: str, given: Document) -> Document:
-    """Say what an attached cluster is.
-
-    Args:
-        compute_id: ARM id of the compute.
-        given: What the client said of it.
-
-    Returns:
-        Its type, and what is particular to it.
-    """
+    """Return the compute type and properties of an attached cluster."""
     group, _, compute = compute_id.partition("/providers/")
     cluster = f"{group}/providers/Microsoft.ContainerService/managedClusters/{compute.rsplit('/', 1)[-1]}"
     return {
@@ -68,51 +54,29 @@ def cluster_properties(compute_id: str, given: Document) -> Document:
 
 
 def checked_compute(store: Store, asked: object) -> Document:
-    """Find the cluster that an endpoint is to be on.
-
-    Args:
-        store: Where the workspace's computes are.
-        asked: The endpoint's `compute`, an ARM id.
-
-    Returns:
-        The compute.
+    """Return the Kubernetes compute with an ARM id.
 
     Raises:
-        ArmError: 404 or 400, if it is not there or is no Kubernetes cluster.
+        ArmError: 404, if it does not exist; 400, if it is no Kubernetes cluster.
     """
     compute = store.get(asked) if isinstance(asked, str) else None
     if compute is None:
         raise not_found(str(asked))
     if compute["properties"].get("computeType") != "Kubernetes":
-        raise bad_request(f"{asked} is not a Kubernetes compute: online endpoints can be on attached clusters only.")
+        raise bad_request(f"{asked} is not a Kubernetes compute: online endpoints run only on attached clusters.")
     return compute
 
 
 def scoring_host(compute: str, location: str) -> str:
-    """Say under which host name a cluster answers: the one of a load balancer with a DNS label.
-
-    Args:
-        compute: The compute's name.
-        location: Its Azure region.
-
-    Returns:
-        The host name.
-    """
+    """Return a cluster's host name: that of a load balancer with a DNS label."""
     return f"{compute.lower()}.{location}.cloudapp.azure.com"
 
 
 def deployment_settings(properties: Document, compute: Document) -> Document:
-    """Complete what a deployment says about instances, containers and scaling.
-
-    Args:
-        properties: The deployment's properties.
-        compute: The cluster it is on.
-
-    Returns:
-        The properties that the service adds or changes.
+    """Apply the cluster's defaults to a deployment's instances, resources and scaling.
 
     Raises:
-        ArmError: 400, if the cluster has no such instance type or the settings cannot be read.
+        ArmError: 400, if the instance type does not exist or a setting is invalid.
     """
     cluster = compute["properties"]["properties"]
     instance_type = properties.get("instanceType") or cluster["defaultInstanceType"]
@@ -136,6 +100,6 @@ def deployment_settings(properties: Document, compute: Document) -> Document:
 
 
 def _container(instance_type: Document, asked: Document, name: str) -> Document:
-    """One container's resources: what the deployment asks for, else what its instance type has."""
+    """Return one container's resources: the deployment's, else the instance type's."""
     has = {"cpu": instance_type["cpu"], "memory": instance_type["memory"], "gpu": instance_type.get("nvidia.com/gpu")}
     return has | {resource: value for resource, value in object_in(asked, name).items() if value is not None}

@@ -1,4 +1,4 @@
-"""Lists as ARM hands them out: in pages, in an order, and only what was asked for."""
+"""Lists as ARM returns them: in pages, ordered and filtered."""
 
 from __future__ import annotations
 
@@ -12,24 +12,18 @@ from azureml_emulator.control_plane.arm import bad_request, not_emulated
 from azureml_emulator.store import Document
 
 PAGE_SIZE = 100
-"""Ours: the contract leaves it to the service, but for datastores."""
+"""Not in the contract, except for datastores."""
 MAX_PAGE_SIZE = 1000
 VIEWS = {"activeonly": (False,), "archivedonly": (True,), "all": (False, True)}
 
 
 def page(request: Request, found: list[Document], size: int = PAGE_SIZE) -> Response:
-    """Answer with one page: `$skip` says where it begins, `count` how long it is, `$top` how long all pages are.
+    """Return one page of a list, with a `nextLink` if there is more.
 
-    Args:
-        request: The request for a list.
-        found: All that the list has, in its order.
-        size: The page's length when the client does not say.
-
-    Returns:
-        The page, with a `nextLink` when there is more.
+    `$skip` is where it begins, `count` its length (by default `size`), `$top` the length of all pages together.
 
     Raises:
-        ArmError: 400, if `$skip`, `count` or `$top` is no number.
+        ArmError: 400, if `$skip`, `count` or `$top` is not a number.
     """
     begin = number(request, "$skip") or 0
     top = number(request, "$top")
@@ -46,39 +40,25 @@ def page(request: Request, found: list[Document], size: int = PAGE_SIZE) -> Resp
 
 
 def number(request: Request, name: str) -> int | None:
-    """Read a query parameter that is a number.
-
-    Args:
-        request: The request.
-        name: The parameter's name.
-
-    Returns:
-        The number, None when it is not given.
+    """Return a query parameter that is a number; None if it is missing.
 
     Raises:
-        ArmError: 400, if it is anything else, or below zero.
+        ArmError: 400, if it is not a number, or negative.
     """
     text = request.query_params.get(name)
     if not text:
         return None
-    # More digits than any list has entries would only be slow to read.
+    # Longer numbers exceed any list and are slow to parse.
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
         raise bad_request(f"{name} must be a number, not {text[:50]!r}.", name)
     return int(text)
 
 
 def in_view(request: Request, found: Iterable[Document]) -> list[Document]:
-    """Keep what `listViewType` asks for: by default, what is not archived.
-
-    Args:
-        request: The request for a list.
-        found: Resources that can be archived.
-
-    Returns:
-        Those to show.
+    """Filter by `listViewType`; by default, archived resources are left out.
 
     Raises:
-        ArmError: 400, if there is no such view.
+        ArmError: 400, if the view does not exist.
     """
     asked = request.query_params.get("listViewType") or "ActiveOnly"
     shown = VIEWS.get(asked.lower())
@@ -88,17 +68,12 @@ def in_view(request: Request, found: Iterable[Document]) -> list[Document]:
 
 
 def ordered(request: Request, found: list[Document]) -> list[Document]:
-    """Sort as `$orderBy` says: by `createdtime`, `modifiedtime` or `version`, `asc` or `desc`.
+    """Sort by `$orderBy`: `createdtime`, `modifiedtime` or `version`, `asc` or `desc`.
 
-    Args:
-        request: The request for a list.
-        found: The resources, in the order they were created.
-
-    Returns:
-        The resources in the order that was asked for; as they are when none was.
+    Without it, the order of creation is kept.
 
     Raises:
-        ArmError: 400, if there is no such order.
+        ArmError: 400, if the order does not exist.
     """
     asked = request.query_params.get("$orderBy", "").lower().split()
     if not asked:
@@ -107,12 +82,12 @@ def ordered(request: Request, found: list[Document]) -> list[Document]:
     if field not in ORDERS or direction not in ("asc", "desc"):
         raise bad_request(f"$orderBy must be {', '.join(ORDERS)}, with asc or desc.", "$orderBy")
     in_order = sorted(found, key=ORDERS[field])
-    # Not `reverse`: two that were created in one moment turn round, too.
+    # Not `reverse`, which keeps the order of resources created at the same moment.
     return in_order[::-1] if direction == "desc" else in_order
 
 
 def _version(resource: Document) -> tuple[bool, int, str]:
-    """Numbers by value, then names."""
+    """Return a sort key: numbers by value, then names."""
     name = resource["name"]
     is_number = name.isascii() and name.isdecimal()
     return not is_number, int(name) if is_number else 0, name
@@ -127,14 +102,7 @@ ORDERS: dict[str, Callable[[Document], Any]] = {
 
 
 def matching(request: Request, found: Iterable[Document]) -> list[Document]:
-    """Keep what has the tags, properties, version, description and stage that the query names.
-
-    Args:
-        request: The request for a list.
-        found: Versions of an asset.
-
-    Returns:
-        Those that match all of it.
+    """Filter versions by tags, properties, version, description and stage.
 
     Raises:
         ArmError: 501, if the query names a feed.
@@ -154,6 +122,6 @@ def matching(request: Request, found: Iterable[Document]) -> list[Document]:
 
 
 def _has(labels: Document, asked: str) -> bool:
-    """Say whether labels have all of `key1,key2=value2`."""
+    """Return whether labels contain all of `key1,key2=value2`."""
     pairs = [part.strip().partition("=") for part in asked.split(",") if part.strip()]
     return all(key in labels and (not equals or str(labels[key]) == value) for key, equals, value in pairs)

@@ -1,4 +1,4 @@
-"""Answers that start a long-running operation, and the addresses where clients follow it."""
+"""Responses that start a long-running operation, and the URLs to poll it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,13 @@ LOCATIONS = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningSe
 
 
 def accepted(request: Request, operation: Operation, document: Document | None, status: int) -> Response:
-    """Answer a request that goes on in the background.
+    """Return the response to a request that continues in the background.
 
     Args:
         request: The request.
-        operation: What goes on.
-        document: The response body, if there is one.
+        operation: The operation it started.
+        document: The response body; None for an empty one.
         status: 200, 201 or 202.
-
-    Returns:
-        The response, with the headers that tell clients where and when to ask.
     """
     settings = services(request).settings
     location = LOCATIONS.format(subscription=settings.subscription_id, location=settings.location)
@@ -48,7 +45,7 @@ async def get_status(request: Request) -> Response:
 
 
 async def get_result(request: Request) -> Response:
-    """GET the resource an operation worked on, once it has ended."""
+    """GET the resource of an operation that has ended."""
     operation = _find(request)
     if operation.status is Status.IN_PROGRESS:
         return Response(status_code=202, headers={**_pace(request, operation), "Location": str(request.url)})
@@ -59,7 +56,7 @@ async def get_result(request: Request) -> Response:
 def _find(request: Request) -> Operation:
     operation = services(request).operations.get(request.path_params["operation"])
     if operation is None:
-        raise ArmError(404, "OperationNotFound", f"There is no operation {request.path_params['operation']!r}.")
+        raise ArmError(404, "OperationNotFound", f"Operation {request.path_params['operation']!r} does not exist.")
     return operation
 
 

@@ -1,4 +1,4 @@
-"""From a request to the resource it is about."""
+"""Find the resource that a request is about."""
 
 from __future__ import annotations
 
@@ -12,41 +12,23 @@ from azureml_emulator.store import Document
 
 
 def arm_path(request: Request) -> str:
-    """The ARM path of a request: a resource's id, a collection, or an id with an action behind it.
+    """Return a request's ARM path: an id, a collection, or an id with an action.
 
-    Args:
-        request: A request to the management host.
-
-    Returns:
-        The path, as the client wrote the names in it.
+    Names in it are spelled as the client wrote them.
     """
     return str(request.scope["path"])
 
 
 def parent(path: str) -> str:
-    """Take the last segment off an ARM path.
-
-    Args:
-        path: The path.
-
-    Returns:
-        What is before the last slash.
-    """
+    """Return an ARM path without its last segment."""
     return path.rsplit("/", 1)[0]
 
 
 def get_resource(request: Request, resource_id: str) -> Document:
-    """Look up a resource that must be there.
-
-    Args:
-        request: The request that needs it.
-        resource_id: Its ARM id.
-
-    Returns:
-        The resource.
+    """Return the resource with an ARM id.
 
     Raises:
-        ArmError: 404, if it is not there.
+        ArmError: 404, if it does not exist.
     """
     resource = services(request).store.get(resource_id)
     if resource is None:
@@ -55,13 +37,13 @@ def get_resource(request: Request, resource_id: str) -> Document:
 
 
 def check_name(what: str, name: str, pattern: str, rule: str) -> None:
-    """Check a name that a client chose.
+    """Validate a name that a client chose.
 
     Args:
-        what: What it names.
+        what: The kind of thing it names.
         name: The name.
-        pattern: The regular expression it must match as a whole.
-        rule: The same for a person.
+        pattern: The regular expression that the whole name must match.
+        rule: The same in words, for the error.
 
     Raises:
         ArmError: 400, if it does not match.

@@ -26,7 +26,7 @@ async def get_container(request: Request) -> Response:
 
 
 async def list_versions(request: Request) -> Response:
-    """List the versions of a model; of an unknown one there is no empty list."""
+    """List the versions of a model; 404 for an unknown one."""
     _check_container(request, parent(arm_path(request)))
     return await assets.list_versions(request)
 

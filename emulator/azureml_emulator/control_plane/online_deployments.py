@@ -1,4 +1,4 @@
-"""Online deployments: a model, a scoring script and an environment behind an endpoint."""
+"""Online deployments: a model, a scoring script and an environment."""
 
 from __future__ import annotations
 
@@ -46,11 +46,7 @@ REQUEST_SETTINGS = {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance"
 
 
 def define_operations(parts: Services) -> None:
-    """Say what the long-running operations on deployments do.
-
-    Args:
-        parts: The emulator.
-    """
+    """Define the long-running operations on online deployments."""
 
     async def finish_put(deployment_id: str) -> None:
         await bring_up(parts, deployment_id)
@@ -105,7 +101,7 @@ def _managed_deployments(parts: Services) -> list[Document]:
 
 
 def _completed(properties: Document, compute: Document | None) -> Document:
-    """Check a deployment's properties and add the service's defaults."""
+    """Validate a deployment's properties and apply the service's defaults."""
     variables = object_in(properties, "environmentVariables")
     completed = {
         "description": None,
@@ -134,10 +130,10 @@ def _completed(properties: Document, compute: Document | None) -> Document:
 
 
 def _references(properties: Document) -> Document:
-    """Read what a deployment refers to: a model, and code with an environment, or neither of these two."""
+    """Return a deployment's model, and its code and environment if it has both."""
     code = object_in(properties, "codeConfiguration")
     model = properties.get("model")
-    # Clients send the model's id as a string or in a reference object.
+    # Clients send the model's id as a string or as a reference object.
     model = model.get("assetId") if isinstance(model, dict) else model
     serving = (code.get("codeId"), code.get("scoringScript"), properties.get("environmentId"))
     if not all(isinstance(value, str) for value in (model, *serving) if value is not None):
@@ -155,7 +151,7 @@ def _references(properties: Document) -> Document:
 
 
 def _check_assets(parts: Services, properties: Document) -> None:
-    """Look for all that a deployment refers to; without code and environment, the model must bring both."""
+    """Check that a deployment's assets exist; only an MLflow model needs no code."""
     model = find_asset(parts, properties["model"]) if properties["model"] else None
     if properties["codeConfiguration"]:
         find_asset(parts, properties["environmentId"])
@@ -165,7 +161,7 @@ def _check_assets(parts: Services, properties: Document) -> None:
     if model_type == "triton_model":
         raise not_emulated("serving a triton_model")
     if model_type != "mlflow_model":
-        raise bad_request("A deployment needs code and an environment: only MLflow and Triton models bring their own.")
+        raise bad_request("A deployment needs code and an environment: only MLflow and Triton models include both.")
 
 
 def _given(properties: Document, name: str) -> Document:
@@ -184,7 +180,7 @@ async def get(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """DELETE a deployment, cancelling what is under way on it; with traffic, the operation fails and it stays."""
+    """DELETE a deployment and cancel its operations; with traffic, the deletion fails."""
     parts = services(request)
     deployment_id = arm_path(request)
     deployment = parts.store.get(deployment_id)
@@ -197,7 +193,7 @@ async def delete(request: Request) -> Response:
 
 
 def _traffic_of(parts: Services, deployment_id: str) -> int:
-    """How much of the traffic a deployment gets, live or mirrored, in percent."""
+    """Return a deployment's live or mirrored traffic in percent."""
     endpoint = parts.store.get(parent(parent(deployment_id)))
     name = deployment_id.rsplit("/", 1)[1].lower()
     shares = [endpoint["properties"][kind] for kind in ("traffic", "mirrorTraffic")] if endpoint else []
@@ -212,7 +208,7 @@ def _refuse_with_traffic(parts: Services, deployment_id: str) -> None:
 
 
 async def get_logs(request: Request) -> Response:
-    """Hand out the end of the newest server's output; it is there after a crash as well."""
+    """Return the end of the newest server's output, also after a crash."""
     deployment = get_resource(request, parent(arm_path(request)))
     body = await read_body(request)
     if body.get("containerType") == "StorageInitializer":
@@ -224,7 +220,7 @@ async def get_logs(request: Request) -> Response:
 
 
 async def list_skus(request: Request) -> Response:
-    """Say how many instances the deployment may have."""
+    """Return how many instances the deployment may have."""
     deployment = get_resource(request, parent(arm_path(request)))
     capacity = {"minimum": 1, "maximum": 20, "default": 1, "scaleType": "Manual"}
     sku = {"resourceType": deployment["type"], "sku": {"name": "Default", "tier": "Standard"}, "capacity": capacity}

@@ -1,4 +1,4 @@
-"""Online endpoints: an address, keys, and the share of the traffic each deployment gets."""
+"""Online endpoints: an address, keys, and each deployment's share of the traffic."""
 
 from __future__ import annotations
 
@@ -28,11 +28,7 @@ PUT, DELETE, REGENERATE_KEYS = "put-online-endpoint", "delete-online-endpoint", 
 
 
 def define_operations(parts: Services) -> None:
-    """Say what the long-running operations on endpoints do.
-
-    Args:
-        parts: The emulator.
-    """
+    """Define the long-running operations on online endpoints."""
 
     async def finish_put(endpoint_id: str) -> None:
         await asyncio.sleep(parts.settings.endpoint_seconds)
@@ -53,7 +49,7 @@ def define_operations(parts: Services) -> None:
 
 
 async def put(request: Request) -> Response:
-    """Create or replace an endpoint: what the body does not say is gone, traffic included."""
+    """Create or replace an endpoint; whatever the body omits is reset, traffic too."""
     parts = services(request)
     endpoint_id = arm_path(request)
     name = request.path_params["endpoint"]
@@ -81,7 +77,7 @@ async def put(request: Request) -> Response:
         raise bad_request("AADToken is for managed endpoints: on Kubernetes, 'authMode' must be Key or AMLToken.")
     mirror_traffic = object_in(properties, "mirrorTraffic")
     if compute and any(mirror_traffic.values()):
-        raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored: managed endpoints only.")
+        raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored, only that of a managed endpoint.")
     mirror_traffic = checked_mirror_traffic(mirror_traffic, traffic, deployments)
     resource = new_resource(
         endpoint_id,
@@ -93,7 +89,7 @@ async def put(request: Request) -> Response:
             "mirrorTraffic": mirror_traffic,
             "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
             "compute": compute_id,
-            # A new one has no address until it is provisioned.
+            # A new endpoint has no address until it is provisioned.
             "scoringUri": previous["properties"]["scoringUri"] if previous else None,
             "swaggerUri": previous["properties"]["swaggerUri"] if previous else None,
             "provisioningState": state,
@@ -114,17 +110,13 @@ async def put(request: Request) -> Response:
 
 
 def checked_traffic(traffic: Document, deployments: list[str]) -> dict[str, int]:
-    """Check how an endpoint's traffic is split.
-
-    Args:
-        traffic: Percent by deployment name.
-        deployments: The endpoint's deployments.
+    """Validate the traffic split, in percent by deployment name.
 
     Returns:
         The same, with the deployments' names as they were created.
 
     Raises:
-        ArmError: 400, if a deployment is not there, a share is not 0 to 100, or the sum is neither 0 nor 100.
+        ArmError: 400, if a deployment does not exist, a share is not 0 to 100, or the sum is neither 0 nor 100.
     """
     checked = _percentages("Traffic", traffic, deployments)
     if sum(checked.values()) not in (0, 100):
@@ -133,21 +125,16 @@ def checked_traffic(traffic: Document, deployments: list[str]) -> dict[str, int]
 
 
 def checked_mirror_traffic(mirror: Document, traffic: dict[str, int], deployments: list[str]) -> dict[str, int]:
-    """Check to which deployment an endpoint's traffic is mirrored.
+    """Validate the mirrored traffic, in percent by deployment name.
 
     The rules are the service's, see the section on mirrored traffic of
     https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
-
-    Args:
-        mirror: Percent by deployment name.
-        traffic: The live traffic, checked.
-        deployments: The endpoint's deployments.
 
     Returns:
         The same, with the deployments' names as they were created.
 
     Raises:
-        ArmError: 400, if a deployment is not there or gets live traffic, there are several, or it is more than half.
+        ArmError: 400, if there are several, or one does not exist, gets live traffic or more than half.
     """
     checked = _percentages("Mirrored traffic", mirror, deployments)
     mirrored = [name for name, percent in checked.items() if percent]
@@ -156,7 +143,7 @@ def checked_mirror_traffic(mirror: Document, traffic: dict[str, int], deployment
     if sum(checked.values()) > MOST_MIRRORED:
         raise bad_request(f"At most {MOST_MIRRORED} percent can be mirrored, not {sum(checked.values())}.")
     if mirrored and traffic.get(mirrored[0]):
-        raise bad_request(f"The deployment {mirrored[0]} gets live traffic: it cannot get mirrored traffic, too.")
+        raise bad_request(f"The deployment {mirrored[0]} gets live traffic: it cannot get mirrored traffic as well.")
     return checked
 
 
@@ -183,7 +170,7 @@ async def get(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """DELETE an endpoint with all its deployments; what is under way on them is cancelled."""
+    """DELETE an endpoint with its deployments and cancel their operations."""
     parts = services(request)
     endpoint_id = arm_path(request)
     if parts.store.get(endpoint_id) is None:
@@ -194,17 +181,17 @@ async def delete(request: Request) -> Response:
 
 
 async def list_keys(request: Request) -> Response:
-    """Hand out the endpoint's keys."""
+    """Return the endpoint's keys."""
     keys = _keys(request)
     return JSONResponse({"primaryKey": keys.primary, "secondaryKey": keys.secondary})
 
 
 async def regenerate_keys(request: Request) -> Response:
-    """Replace one key: the one before it is worth nothing at once."""
+    """Replace one key; the old one is invalid at once."""
     parts = services(request)
     keys = _keys(request)
     body = await read_body(request)
-    # The SDK sends the key as it is; asking for a new key cannot mean to keep it.
+    # The SDK sends the old key along; a request for a new key cannot mean to keep it.
     asked = _key(body, "keyValue")
     new = _new_key() if asked in (keys.primary, keys.secondary) else asked
     match str(body.get("keyType")).lower():
@@ -220,7 +207,7 @@ async def regenerate_keys(request: Request) -> Response:
 
 
 async def issue_token(request: Request) -> Response:
-    """Hand out a token for an endpoint with authMode AMLToken."""
+    """Return a token for an endpoint with authMode AMLToken."""
     parts = services(request)
     endpoint = get_resource(request, parent(arm_path(request)))
     if endpoint["properties"]["authMode"] != "AMLToken":
@@ -247,7 +234,7 @@ def _give_address(parts: Services, endpoint_id: str) -> None:
 
 
 def _address(endpoint: str, compute: Document | None, location: str) -> str:
-    """Say where an endpoint is asked: under a host name of its own, or of the cluster that several share."""
+    """Return an endpoint's base URL: a host of its own, or the cluster's shared one."""
     if compute is None:
         return f"https://{endpoint}.{location}.inference.ml.azure.com"
     return f"https://{kubernetes.scoring_host(compute['name'], location)}/api/v1/endpoint/{endpoint}"

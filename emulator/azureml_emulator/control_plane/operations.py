@@ -1,4 +1,7 @@
-"""Long-running operations: InProgress, then Succeeded, Failed or Canceled. They survive a restart."""
+"""Long-running operations: InProgress, then Succeeded, Failed or Canceled.
+
+They survive a restart.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from azureml_emulator.store import Document, Store
 logger = logging.getLogger(__name__)
 
 Work = Callable[[str], Awaitable[None]]
-"""What an operation does with the resource whose id it gets; it must bear being run again after a crash."""
+"""The work of an operation on a resource id; idempotent, because it runs again after a crash."""
 Explain = Callable[[ArmError], Awaitable[ArmError]]
-"""What a failed operation says, for what it failed of."""
+"""Turns the error of an operation into the one to show."""
 
 
 async def _as_it_is(error: ArmError) -> ArmError:
@@ -28,7 +31,7 @@ async def _as_it_is(error: ArmError) -> ArmError:
 
 
 class Status(StrEnum):
-    """Where an operation is."""
+    """The status of an operation."""
 
     IN_PROGRESS = "InProgress"
     SUCCEEDED = "Succeeded"
@@ -38,10 +41,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an operation is to end, whatever its work would come to.
+    """A forced result of an operation, for tests.
 
     Attributes:
-        status: Failed or Canceled: its work is not done. InProgress: it is done when somebody releases it.
+        status: Failed or Canceled: its work is not done. InProgress: it waits until it is released.
         code: The error's code, if it fails.
         message: The error's message.
     """
@@ -52,7 +55,7 @@ class Outcome:
 
 
 intended_outcome: ContextVar[Outcome | None] = ContextVar("intended_outcome", default=None)
-"""Set while a request is handled: what becomes of the operation that it starts."""
+"""Set while a request is handled: the forced result of the operation that it starts."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,11 @@ class Operation:
 
     Attributes:
         id: Its name in the status URL.
-        kind: Which work it does.
-        resource: ARM id of the resource it works on.
-        status: Where it is.
-        started: When it began, as ARM writes it.
-        error: ARM's `error` object, once it failed.
+        kind: The kind of work.
+        resource: ARM id of the resource.
+        status: Its status.
+        started: When it began, in ARM's format.
+        error: ARM's `error` object, if it failed.
     """
 
     id: str
@@ -76,7 +79,7 @@ class Operation:
     error: Document | None = None
 
     def document(self) -> Document:
-        """The body of the status response."""
+        """Return the body of the status response."""
         document = {
             "id": self.id,
             "name": self.id,
@@ -88,7 +91,7 @@ class Operation:
 
 
 async def _obey(outcome: Outcome | None, released: asyncio.Event) -> None:
-    """Fail as it is ordered, or wait until that is over."""
+    """Raise the forced error, or wait for the release."""
     if outcome and outcome.status is Status.FAILED:
         raise ArmError(400, outcome.code, outcome.message)
     if outcome and outcome.status is Status.IN_PROGRESS:
@@ -96,7 +99,7 @@ async def _obey(outcome: Outcome | None, released: asyncio.Event) -> None:
 
 
 class Operations:
-    """Starts operations, follows them, and takes up after a restart what was under way."""
+    """Starts operations, tracks them, and resumes unfinished ones after a restart."""
 
     def __init__(self, store: Store, transitions: Transitions) -> None:
         self._store = store
@@ -107,55 +110,36 @@ class Operations:
         self._released = asyncio.Event()
 
     def define(self, kind: str, work: Work, explain: Explain = _as_it_is) -> None:
-        """Say what operations of a kind do.
+        """Define the work of a kind of operation.
 
         Args:
             kind: The kind's name.
-            work: Raises ArmError to fail the operation. The resource, if it is busy, ends in the operation's state.
-            explain: Gets that error, or one on order, and returns the one to show.
+            work: Raises ArmError to fail. A resource that is still busy then takes the operation's state.
+            explain: Turns that error, or an injected one, into the error to show.
         """
         self._works[kind] = work, explain
 
     def start(self, kind: str, resource: str) -> Operation:
-        """Begin an operation.
-
-        Args:
-            kind: Which work to do.
-            resource: ARM id of the resource to do it on.
-
-        Returns:
-            The operation, in progress.
-        """
+        """Start an operation on the resource with an ARM id."""
         operation = Operation(str(uuid.uuid4()), kind, resource, Status.IN_PROGRESS, now())
         self._save(operation)
         outcome = intended_outcome.get()
-        # Of one operation only: neither of a second one of the request, nor of those that its work starts.
+        # For one operation: not for a second one of the request, nor for those that its work starts.
         intended_outcome.set(None)
         self._run(operation, outcome)
         return operation
 
     def resume(self) -> None:
-        """Run again what a previous emulator left in progress."""
+        """Run the operations again that a previous emulator left in progress."""
         for operation in self._select("status = ?", Status.IN_PROGRESS):
             self._run(operation)
 
     def get(self, operation_id: str) -> Operation | None:
-        """Look an operation up.
-
-        Args:
-            operation_id: Its id.
-
-        Returns:
-            The operation, or None.
-        """
+        """Return an operation by id, or None."""
         return next(iter(self._select("id = ?", operation_id)), None)
 
     def cancel(self, resource: str) -> None:
-        """Cancel what is under way on a resource or below it.
-
-        Args:
-            resource: The resource's ARM id.
-        """
+        """Cancel the operations on a resource and below it."""
         for operation in self._select("status = ?", Status.IN_PROGRESS):
             if f"{operation.resource}/".lower().startswith(f"{resource}/".lower()):
                 self._save(operation, Status.CANCELED)
@@ -165,14 +149,9 @@ class Operations:
                     task.cancel()
 
     def has_succeeded(self, kind: str, resource: Document) -> bool:
-        """Say whether an operation of a kind has succeeded since a resource was created.
+        """Return whether an operation of a kind has succeeded on this resource.
 
-        Args:
-            kind: The kind of operation.
-            resource: The resource. An earlier one of the same id, deleted since, does not count.
-
-        Returns:
-            Whether one has.
+        Operations on an earlier resource of the same id, deleted since, do not count.
         """
         created = resource["systemData"]["createdAt"]
         return any(
@@ -181,21 +160,17 @@ class Operations:
         )
 
     def release(self) -> None:
-        """Let operations go on that were held in progress."""
+        """Continue the operations that are held in progress."""
         self._released.set()
         self._released = asyncio.Event()
 
     async def wait(self, operation_id: str) -> None:
-        """Wait until an operation of this run has ended.
-
-        Args:
-            operation_id: Its id.
-        """
+        """Wait until an operation of this process has ended."""
         if task := self._tasks.get(operation_id):
             await asyncio.wait([task])
 
     async def close(self) -> None:
-        """Stop working; what is in progress stays so, for the next start."""
+        """Stop working; operations in progress continue after the next start."""
         tasks = [*self._tasks.values(), *self._unwinding]
         self._tasks.clear()
         for task in tasks:
@@ -226,7 +201,7 @@ class Operations:
 
     def _finished(self, operation: Operation, task: asyncio.Task[Status]) -> None:
         if self._tasks.pop(operation.id, None) is None or task.cancelled():
-            return  # cancelled by us, or closing down
+            return  # cancelled or closing
         error = task.exception()
         if error is None:
             self._end(operation, task.result())
@@ -238,7 +213,7 @@ class Operations:
 
     def _end(self, operation: Operation, status: Status, error: Document | None = None) -> None:
         self._save(operation, status, error)
-        # An operation may leave its resource as it is, as new keys do, or take it away.
+        # The resource may be unchanged, as with new keys, or deleted.
         if self._transitions.is_busy(operation.resource):
             self._transitions.move(operation.resource, State(status))
 

@@ -1,7 +1,7 @@
-"""Failed provisioning of online endpoints and deployments: how the service says it, and what it refuses afterwards.
+"""Errors of failed provisioning of online endpoints and deployments.
 
-The texts are those that users reported. What was never provisioned cannot be updated, only deleted and created again;
-what failed at a later update can be updated.
+The texts are those that users reported. A resource that was never provisioned cannot be updated, only deleted and
+created again; one that failed in a later update can be updated.
 """
 
 from __future__ import annotations
@@ -17,13 +17,9 @@ CALL_FAILED = "InferencingClientCallFailed"
 
 
 def without_code(error: ArmError) -> ArmError:
-    """Put the code of a failed provisioning where the service has it: before the message, with null for the code.
+    """Move the error code to the start of the message, with null for the code.
 
-    Args:
-        error: Why the provisioning failed.
-
-    Returns:
-        What its operation says.
+    The service reports failed provisioning so.
     """
     return ArmError(error.status, "", f"{error.code}: {error.message}", details=error.details)
 
@@ -33,7 +29,7 @@ def refuse_unprovisioned_endpoint(parts: Services, endpoint: Document | None, ki
 
     Args:
         parts: The emulator.
-        endpoint: The endpoint, if it is there.
+        endpoint: The endpoint, if it exists.
         kind: The operation that creates it.
 
     Raises:
@@ -46,7 +42,7 @@ def refuse_unprovisioned_endpoint(parts: Services, endpoint: Document | None, ki
 
 
 def refuse_deployment_on(parts: Services, endpoint: Document, kind: str) -> None:
-    """Refuse a deployment on an endpoint that cannot take one.
+    """Refuse a deployment on an endpoint that failed or is being deleted.
 
     Args:
         parts: The emulator.
@@ -69,11 +65,11 @@ def refuse_unprovisioned_deployment(parts: Services, deployment: Document | None
 
     Args:
         parts: The emulator.
-        deployment: The deployment, if it is there.
+        deployment: The deployment, if it exists.
         kind: The operation that provisions it.
 
     Raises:
-        ArmError: 400, if it has never been provisioned.
+        ArmError: 400, if it was never provisioned.
     """
     if deployment is not None and not _was_provisioned(parts, deployment, kind):
         raise _refusal(
@@ -83,7 +79,7 @@ def refuse_unprovisioned_deployment(parts: Services, deployment: Document | None
 
 
 def _was_provisioned(parts: Services, resource: Document, kind: str) -> bool:
-    """Say whether a resource has been provisioned once, or still is being provisioned."""
+    """Return whether a resource was provisioned once, or is being provisioned."""
     is_unsuccessful = resource["properties"]["provisioningState"] in UNSUCCESSFUL
     return not is_unsuccessful or parts.operations.has_succeeded(kind, resource)
 

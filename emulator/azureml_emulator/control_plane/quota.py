@@ -1,4 +1,4 @@
-"""The quota of cores that deployments of managed endpoints use, by family of virtual machines."""
+"""The core quota of managed deployments, by VM family."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from azureml_emulator.control_plane.arm import ArmError, bad_request
 from azureml_emulator.store import Document
 
-# In these older families the number in a size's name is no count of cores.
+# In these older families the number in a size's name is not its cores.
 NUMBERED_FAMILIES = ("d_v2", "ds_v2")
 CORES_BY_NUMBER = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 11: 2, 12: 4, 13: 8, 14: 16, 15: 20}
 GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-outofquota"
@@ -21,13 +21,13 @@ def check_quota(deployment: Document, others: Iterable[Document], cores: int, su
 
     For upgrades the service reserves a fifth more: ceil(1.2 * instances) times the size's cores. The error is the one
     that users got (MicrosoftLearning/mslearn-azure-ml#30, Azure/mlops-v2#124): code BadRequest, and the word quota
-    only in the message of what is below it.
+    only in the nested error's message.
 
     Args:
-        deployment: The deployment as it is to be.
-        others: All deployments of managed endpoints; one of the same id does not count.
+        deployment: The deployment to create or update.
+        others: All managed deployments; one with the same id does not count.
         cores: The quota of each family.
-        subscription_id: Whose quota it is.
+        subscription_id: The subscription, for the error.
 
     Raises:
         ArmError: 400, if there is not enough.
@@ -52,21 +52,15 @@ def check_quota(deployment: Document, others: Iterable[Document], cores: int, su
 
 
 def reserved_cores(deployment: Document) -> tuple[str, int]:
-    """Say what a deployment takes of the quota.
-
-    Args:
-        deployment: The deployment, with its `sku` and `instanceType`.
-
-    Returns:
-        The family of its size, such as `ds_v2`, and how many cores.
+    """Return a deployment's VM family, such as `ds_v2`, and its cores of the quota.
 
     Raises:
-        ArmError: 400, if its size or number of instances is none.
+        ArmError: 400, if its size or number of instances is invalid.
     """
     size = deployment["properties"]["instanceType"]
     found = re.fullmatch(r"standard_([a-z]+)(\d+)([a-z]*)((?:_[a-z0-9]+)*)", str(size).lower())
     if found is None:
-        raise bad_request(f"{size!r} is not the size of a virtual machine such as Standard_DS3_v2.")
+        raise bad_request(f"{size!r} is not a VM size such as Standard_DS3_v2.")
     family = f"{found[1]}{found[3]}{found[4]}"
     number = int(found[2])
     cores = CORES_BY_NUMBER.get(number, number) if family in NUMBERED_FAMILIES else number

@@ -1,4 +1,4 @@
-"""Azure Monitor's metrics of an online endpoint: what its deployments were asked, with a lag.
+"""Azure Monitor metrics of an online endpoint's requests, with a delay.
 
 The request and the response are those of api-version 2018-01-01, and the parts of newer ones that clients use:
 specification/monitor/resource-manager/Microsoft.Insights/stable/2018-01-01/metrics_API.json in azure-rest-api-specs.
@@ -43,9 +43,9 @@ class Condition:
     """One condition of a filter.
 
     Attributes:
-        dimension: Of which dimension.
-        is_equal: Whether the value has to be this one, or must not.
-        value: The value; `*` for all, each in a series of its own.
+        dimension: The dimension's name.
+        is_equal: Whether it must have the value, or must not.
+        value: The value; `*` for all, each in its own series.
     """
 
     dimension: str
@@ -64,7 +64,9 @@ async def list_metrics(request: Request) -> Response:
     interval = query.get("interval", "PT1M")
     seconds = max(1, int(end - begin)) if interval.upper() == "FULL" else _interval_seconds(interval)
     if (end - begin) / seconds > MOST_POINTS:
-        raise bad_request(f"A timespan of {end - begin:g} seconds has too many points of {seconds} seconds.")
+        raise bad_request(
+            f"A timespan of {end - begin:g} seconds has too many intervals of {seconds} seconds: at most {MOST_POINTS}."
+        )
     conditions = _read_filter(query.get("$filter", ""))
     top = query.get("top", "10")
     if not top.isdecimal():
@@ -113,12 +115,12 @@ def _metric(name: str) -> Metric:
 
 def _aggregation(name: str) -> str:
     if name.strip().lower() not in AGGREGATIONS:
-        raise bad_request(f"The aggregation {name!r} is none of {', '.join(AGGREGATIONS)}.")
+        raise bad_request(f"The aggregation {name!r} is not one of {', '.join(AGGREGATIONS)}.")
     return name.strip().lower()
 
 
 def _timespan(text: str | None, now: float) -> tuple[float, float]:
-    """The whole minutes of a timespan, by default of the last hour."""
+    """Return a timespan in whole minutes; by default the last hour."""
     if text is None:
         begin, end = now - HOUR, now
     else:
@@ -139,12 +141,12 @@ def _utc(moment: datetime) -> datetime:
 def _interval_seconds(text: str) -> int:
     seconds = duration_seconds(text)
     if seconds < MINUTE or seconds % MINUTE:
-        raise bad_request(f"The interval {text!r} is not whole minutes: the grain is PT1M.")
+        raise bad_request(f"The interval {text!r} must be whole minutes, such as PT1M.")
     return int(seconds)
 
 
 def _read_filter(text: str) -> list[Condition]:
-    """Read a filter: conditions with `and` or `or` between them, the latter of one dimension only."""
+    """Parse a filter: conditions joined by `and`, or by `or` within one dimension."""
     conditions = []
     for part in re.split(r"\s+(?:and|or)\s+", text.strip()) if text.strip() else ():
         found = CONDITION.fullmatch(part)
@@ -155,7 +157,7 @@ def _read_filter(text: str) -> list[Condition]:
 
 
 def _of_metric(metric: Metric, conditions: list[Condition]) -> dict[str, list[Condition]]:
-    """The conditions by the metric's dimensions."""
+    """Return the conditions by the metric's dimensions."""
     names = {name.lower(): name for name in metric.dimensions}
     for condition in conditions:
         if condition.dimension not in names:
@@ -167,7 +169,7 @@ def _of_metric(metric: Metric, conditions: list[Condition]) -> dict[str, list[Co
 def _series(
     requests: list[ScoredRequest], conditions: Mapping[str, list[Condition]]
 ) -> list[tuple[Mapping[str, str], list[ScoredRequest]]]:
-    """Split requests by the dimensions of a filter; with none, there is one series, though it may be empty."""
+    """Split requests by the filter's dimensions; without any, into one series."""
     split = [name for name, found in conditions.items() if found]
     series: dict[tuple[str, ...], list[ScoredRequest]] = {} if split else {(): []}
     for request in requests:

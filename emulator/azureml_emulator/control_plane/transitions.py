@@ -1,4 +1,4 @@
-"""The provisioning states of a resource, and which may follow which."""
+"""Provisioning states, and the allowed transitions between them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class State(StrEnum):
 BUSY = (State.CREATING, State.UPDATING, State.DELETING)
 UNSUCCESSFUL = (State.FAILED, State.CANCELED)
 ENDS = (State.SUCCEEDED, State.FAILED, State.CANCELED)
-# A deletion takes a resource from any state, and is the only thing that changes a busy one but its own operation.
+# A deletion is allowed in any state; otherwise only its own operation changes a busy resource.
 FOLLOW: dict[State, tuple[State, ...]] = {
     State.CREATING: (*ENDS, State.DELETING),
     State.UPDATING: (*ENDS, State.DELETING),
@@ -36,10 +36,10 @@ FOLLOW: dict[State, tuple[State, ...]] = {
 
 
 class Transitions:
-    """Moves resources from state to state.
+    """Moves resources between provisioning states.
 
-    A request begins a move (`begin_put`, `move` to Deleting), and the operation it starts ends it: at once, after the
-    time that operations take, or when somebody releases it (see `Operations`).
+    A request begins a move (`begin_put`, `move` to Deleting); its operation ends it: at once, after the configured
+    time, or when it is released (see `Operations`).
     """
 
     def __init__(self, store: Store, settle_seconds: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,13 +49,7 @@ class Transitions:
         self._settled: dict[str, float] = {}
 
     def begin_put(self, previous: Document | None) -> State:
-        """Say in which state a resource is while it is being put.
-
-        Args:
-            previous: The resource as it is, if it is there.
-
-        Returns:
-            Creating or Updating.
+        """Return the state of a resource during a PUT: Creating or Updating.
 
         Raises:
             ArmError: 409, if it cannot be changed now.
@@ -64,10 +58,7 @@ class Transitions:
         return State.CREATING if previous is None else State.UPDATING
 
     def refuse_if_busy(self, resource: Document | None) -> None:
-        """Refuse to change what an operation is changing, and for a moment what one has just changed.
-
-        Args:
-            resource: The resource, if it is there.
+        """Refuse to change a resource during an operation and shortly after one.
 
         Raises:
             ArmError: 409, if it cannot be changed now.
@@ -76,20 +67,16 @@ class Transitions:
             return
         state = State(resource["properties"]["provisioningState"])
         if state in BUSY:
-            raise conflict(f"{resource['id']} is in state {state}: it can be changed when the operation has ended.")
-        # Real clients meet this: Succeeded, and still refused as Updating (Azure/azure-sdk-for-net#36961).
+            raise conflict(f"{resource['id']} is in state {state}: retry when the operation has ended.")
+        # As in the service: Succeeded, yet refused as Updating for a moment (Azure/azure-sdk-for-net#36961).
         if self._clock() < self._settled.get(resource["id"].lower(), 0.0) + self._settle_seconds:
-            raise conflict(f"{resource['id']} is in state Updating: it can be changed when the operation has ended.")
+            raise conflict(f"{resource['id']} is in state Updating: retry when the operation has ended.")
 
     def move(self, resource_id: str, state: State) -> None:
-        """Move a resource to a state; nothing happens when it is gone.
-
-        Args:
-            resource_id: Its ARM id.
-            state: The new state.
+        """Move a resource to a state; ignore a resource that no longer exists.
 
         Raises:
-            ValueError: If that state cannot follow the one it is in.
+            ValueError: If the state cannot follow its current one.
         """
         resource = self._store.get(resource_id)
         if resource is None:
@@ -104,13 +91,6 @@ class Transitions:
             self._settled.pop(resource_id.lower(), None)
 
     def is_busy(self, resource_id: str) -> bool:
-        """Say whether an operation is changing a resource.
-
-        Args:
-            resource_id: Its ARM id.
-
-        Returns:
-            Whether it is; not for a resource that is gone or has no provisioning state.
-        """
+        """Return whether an operation is changing a resource; False if it has no state."""
         resource = self._store.get(resource_id)
         return resource is not None and resource["properties"].get("provisioningState") in BUSY

@@ -1,4 +1,4 @@
-"""The VM sizes of the region, and how much of them is in use."""
+"""VM sizes of the region, and their usage."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _size(name: str, family: str, cores: int, memory: float, gpus: int = 0) -> d
     }
 
 
-# A few that samples use.
+# Those that Azure's samples use.
 VM_SIZES = (
     _size("Standard_DS2_v2", "standardDSv2Family", 2, 7),
     _size("Standard_DS3_v2", "standardDSv2Family", 4, 14),
@@ -55,7 +55,7 @@ async def list_sizes(_request: Request) -> Response:
 
 
 async def list_usages(request: Request) -> Response:
-    """List how many cores of each family computes use."""
+    """List the cores of each family that computes use."""
     settings = services(request).settings
     used: dict[str, int] = {str(size["family"]): 0 for size in VM_SIZES}
     for compute in services(request).store.list_collection(f"{settings.workspace_id}/computes"):
@@ -82,7 +82,7 @@ async def list_usages(request: Request) -> Response:
 
 
 def _cores(compute: Document) -> tuple[str | None, int]:
-    """Say which family a compute is of, and how many cores it has now."""
+    """Return a compute's VM family and its current cores."""
     size = SIZE_BY_NAME.get(compute["properties"].get("vmSize", ""))
     if size is None:
         return None, 0

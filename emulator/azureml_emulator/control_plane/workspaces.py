@@ -1,4 +1,4 @@
-"""The workspace itself."""
+"""The workspace."""
 
 from __future__ import annotations
 
@@ -31,13 +31,7 @@ ANY = f"{GROUP}/providers/{PROVIDER}/workspaces/{{workspace}}"
 
 
 def create(store: Store, settings: Settings, storage_account: str) -> None:
-    """Create the workspace with what every new workspace has, unless it is there.
-
-    Args:
-        store: Where to.
-        settings: Its names.
-        storage_account: Name of its storage account.
-    """
+    """Create the workspace with its default resources, unless it exists."""
     if store.get(settings.workspace_id):
         return
     group = settings.workspace_id.split("/providers/")[0]
@@ -75,14 +69,11 @@ def create(store: Store, settings: Settings, storage_account: str) -> None:
 
 
 def routes(workspace_id: str, below: list[BaseRoute]) -> list[BaseRoute]:
-    """The routes of the one workspace there is, of lists of workspaces, and of workspaces that are not there.
+    """Return the routes of the workspace, of lists, and of unknown workspaces.
 
     Args:
         workspace_id: The workspace's ARM id.
-        below: The routes of what is in it.
-
-    Returns:
-        The routes.
+        below: The routes of the resources in it.
     """
     return [
         Route(f"/subscriptions/{{subscription}}/providers/{PROVIDER}/workspaces", list_workspaces),
@@ -107,7 +98,7 @@ def routes(workspace_id: str, below: list[BaseRoute]) -> list[BaseRoute]:
 
 
 async def list_workspaces(request: Request) -> Response:
-    """List the workspaces of the subscription or of a resource group: it is one, or none."""
+    """List the workspaces of the subscription or a resource group: one or none."""
     parts = services(request)
     workspace = _workspace(request)
     names = request.path_params
@@ -138,29 +129,29 @@ async def update(request: Request) -> Response:
 
 
 async def list_keys(request: Request) -> Response:
-    """Hand out the keys of what belongs to the workspace: there is a storage account only."""
+    """Return the workspace's keys: only that of its storage account."""
     properties = _workspace(request)["properties"]
     key = _storage_key(request)
     return JSONResponse({"userStorageKey": key, "userStorageResourceId": properties["storageAccount"]})
 
 
 async def list_storage_account_keys(request: Request) -> Response:
-    """Hand out the key of the workspace's storage account."""
+    """Return the key of the workspace's storage account."""
     return JSONResponse({"userStorageKey": _storage_key(request)})
 
 
 async def refuse_another(_request: Request) -> Response:
-    """Neither a second workspace nor none at all."""
-    raise not_emulated("creating or deleting a workspace; start another emulator with a --state-dir of its own")
+    """Refuse to create a second workspace or to delete this one."""
+    raise not_emulated("creating or deleting a workspace; start another emulator with its own --state-dir")
 
 
 async def refuse_unknown(request: Request) -> Response:
-    """Say which workspace there is."""
+    """Return a 404 that names the existing workspace."""
     names = request.path_params
     raise ArmError(
         404,
         "ResourceNotFound",
-        f"There is no workspace {names['workspace']!r} in resource group {names['group']!r} of subscription"
+        f"Workspace {names['workspace']!r} does not exist in resource group {names['group']!r} of subscription"
         f" {names['subscription']}; the emulator has only {services(request).settings.workspace_id}.",
     )
 

@@ -1,4 +1,4 @@
-"""All that the emulator's web app answers, read from its routes."""
+"""The operations of the emulator's web app, read from its routes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Operation:
         host: The host's name, with parameters in braces.
         path: The path, with parameters in braces.
         method: The HTTP method.
-        refuses: Whether it is there only to say that the emulator does not have it.
+        refuses: Whether it only says that the operation is not emulated.
     """
 
     host: str
@@ -35,16 +35,12 @@ class Operation:
     refuses: bool = False
 
     def matches(self, method: str, host: str, path: str) -> bool:
-        """Say whether a request is for this operation."""
+        """Return whether a request is for this operation."""
         return method == self.method and bool(_regex(self.host).fullmatch(host) and _regex(self.path).fullmatch(path))
 
 
 def list_operations() -> list[Operation]:
-    """List all operations.
-
-    Returns:
-        The operations, in the order of the routes.
-    """
+    """Return all operations, in the order of the routes."""
     settings = Settings(state_dir=Path("nowhere"))
     parts: Any = SimpleNamespace(settings=settings, tokens=Tokens(settings))
     return list(dict.fromkeys(_walk(build_app(parts, StringIO()).routes, "", "")))

@@ -169,7 +169,7 @@ async def test_without_a_timespan_it_is_the_last_hour(app: App) -> None:
         ({"interval": "soon"}, "soon"),
         ({"timespan": "yesterday"}, "yesterday"),
         ({"timespan": "2020-01-02T00:00:00Z/2020-01-01T00:00:00Z"}, "ends before"),
-        ({"timespan": "2020-01-01T00:00:00Z/2026-01-01T00:00:00Z"}, "too many points"),
+        ({"timespan": "2020-01-01T00:00:00Z/2026-01-01T00:00:00Z"}, "too many intervals"),
         ({"$filter": "deployment is 'blue'"}, "deployment is"),
         ({"$filter": "colour eq 'blue'"}, "colour"),
         ({"metricnames": "RequestLatency", "$filter": "statusCode eq '200'"}, "has no dimension"),
