@@ -59,8 +59,8 @@ def train_model(
         output_history: An HTML page to write, with the curves of loss and accuracy.
         epochs: How often to go through the training images.
         architecture: A key of `architectures.ARCHITECTURES`.
-        batch_size: Images a step; None for the architecture's own.
-        learning_rate: The peak of the learning rate; None for the architecture's own.
+        batch_size: Batch size; None selects the architecture's default.
+        learning_rate: Peak learning rate; None selects the architecture's default.
         validation_fraction: The share of images to hold out and measure on after each epoch; 0 trains on all.
         seed: Of the weights, the split, the order of the images and the augmentation.
 

@@ -123,11 +123,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     assert not np.array_equal(weights(folder / "model")[0], weights(tmp_path / "other")[0])
 
 
-def test_the_seed_architecture_trains_on_all_images_without_a_split(
+def test_the_original_architecture_trains_on_all_images_without_a_split(
     make_set: Callable[..., Path], tmp_path: Path
 ) -> None:
     data = make_set(40, (18, 18, 3))
-    result = train_model(data, tmp_path / "model", architecture="seed", epochs=1, batch_size=64, validation_fraction=0)
+    settings = {"epochs": 1, "batch_size": 64, "validation_fraction": 0}
+    result = train_model(data, tmp_path / "model", architecture="original", **settings)
     assert result.history[0].validation_loss is None
     assert result.manifest.metrics.keys() == {"loss", "accuracy"}
     assert result.manifest.input.shape == (None, 18, 18, 3)
@@ -143,8 +144,8 @@ def test_the_seed_architecture_trains_on_all_images_without_a_split(
         ({"validation_fraction": 1.0}, "validation_fraction is 1.0; 0 or more and less than 1"),
         ({"validation_fraction": -0.1}, "validation_fraction is -0.1"),
         ({"seed": -1}, "seed is -1"),
-        ({"architecture": "resnet"}, "architecture is 'resnet'; there are lean, seed"),
-        ({"architecture": "seed"}, "architecture seed needs images of at least 18x18 pixels; those of .* have 8x8"),
+        ({"architecture": "resnet"}, "architecture is 'resnet'; there are lean, original"),
+        ({"architecture": "original"}, "architecture original needs images of at least 18x18 pixels; .* have 8x8"),
     ],
 )
 def test_wrong_settings_are_one_line(data: Path, tmp_path: Path, settings: dict[str, object], message: str) -> None:
@@ -172,7 +173,7 @@ def test_no_image_set_is_one_line(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_fails_and_leaves_nothing(make_set: Callable[..., Path], tmp_path: Path) -> None:
     data = make_set(40, (18, 18, 1))
     with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 at learning rate 1e\+30: lower learning_rate"):
-        train_model(data, tmp_path / "model", architecture="seed", learning_rate=1e30, batch_size=8)
+        train_model(data, tmp_path / "model", architecture="original", learning_rate=1e30, batch_size=8)
     assert not list(tmp_path.iterdir())
 
 
@@ -203,7 +204,7 @@ def test_a_mistake_costs_no_import_of_tensorflow(data: Path, tmp_path: Path) -> 
     program = (
         "import sys\nfrom pathlib import Path\nfrom kfp_azureml.runtime.errors import TrainingError\n"
         "from kfp_azureml.steps.train.train import train_model\n"
-        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), architecture='seed')\n"
+        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), architecture='original')\n"
         "except TrainingError: print('tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -78,7 +78,7 @@ def test_variables_have_no_say(data: Path, tmp_path: Path, expected: dict[str, f
 
 def test_a_home_of_keras_has_no_say_and_the_other_network_none_either(data: Path, tmp_path: Path) -> None:
     (tmp_path / "keras.json").write_text(json.dumps({"floatx": "float16", **CHANNELS_FIRST}))
-    train(data, tmp_path / "model", architecture="seed", KERAS_HOME=str(tmp_path))
+    train(data, tmp_path / "model", architecture="original", KERAS_HOME=str(tmp_path))
 
 
 IMPORTED_BEFORE = """
