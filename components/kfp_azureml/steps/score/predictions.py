@@ -17,7 +17,7 @@ from kfp_azureml.imagesets.image_set import ImageSetInfo
 from kfp_azureml.models.model_folder import SAMPLE_FILE
 
 if TYPE_CHECKING:
-    from kfp_azureml.steps.score.results import Scored
+    from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 PREDICTIONS_FILE = "predictions.parquet"
 CLASSES_FILE = "predict_result.csv"
@@ -74,7 +74,7 @@ class PredictionFiles:
         if kind is None:
             (self._folder / SAMPLE_FILE).write_text(json.dumps(self._sample) + "\n")
 
-    def write(self, scored: Scored) -> None:
+    def write(self, scored: ScoredBatch) -> None:
         """Append some scored images; batches come in the set's order."""
         end = scored.start + len(scored.batch)
         columns = [

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kfp_azureml.steps.score.results import Scored, ScoreResult
+    from kfp_azureml.steps.score.results import ScoreResult
+    from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 MISTAKES = 24
@@ -45,7 +46,7 @@ class MistakeAlbum:
         self._size = size
         self.mistakes: list[Mistake] = []
 
-    def add(self, scored: Scored) -> None:
+    def add(self, scored: ScoredBatch) -> None:
         """Look through some scored images; `mistakes` is in order of confidence, the highest first."""
         import numpy as np
 

@@ -1,4 +1,4 @@
-"""What scoring gives: batch by batch, and in all."""
+"""The metrics of a scored image set."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from kfp_azureml.imagesets.image_set import Batch
     from kfp_azureml.steps.score.roc import RocCurve
 
 
@@ -32,20 +28,3 @@ class ScoreResult:
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     roc: RocCurve | None = None
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Some images with the model's answers.
-
-    Attributes:
-        start: The first image's index in the set.
-        batch: The images with their labels.
-        probabilities: (n, classes), float32.
-        predicted: (n,), uint8, the most probable class.
-    """
-
-    start: int
-    batch: Batch
-    probabilities: NDArray[np.float32]
-    predicted: NDArray[np.uint8]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from kfp_azureml.steps.score.results import Scored
+    from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 POINTS = 100
 """The curve is kept in a metadata store, and drawn some hundred pixels wide."""
@@ -46,7 +46,7 @@ class RocCounts:
         self._positives = np.zeros(len(THRESHOLDS) + 1, np.int64)
         self._negatives = np.zeros(len(THRESHOLDS) + 1, np.int64)
 
-    def add(self, scored: Scored) -> None:
+    def add(self, scored: ScoredBatch) -> None:
         """Count some scored images."""
         labels, probabilities = scored.batch.labels, scored.probabilities
         if probabilities.shape[1] == 2:

@@ -21,7 +21,8 @@ from kfp_azureml.models.model_folder import (
 from kfp_azureml.runtime.errors import DataError, ModelError
 from kfp_azureml.runtime.outputs import whole_file, whole_folder
 from kfp_azureml.runtime.step import every, progress, report, run_step
-from kfp_azureml.steps.score.results import Scored, ScoreResult
+from kfp_azureml.steps.score.results import ScoreResult
+from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 if TYPE_CHECKING:
     from kfp_azureml.imagesets.image_set import ImageSet, ImageSetInfo
@@ -126,7 +127,7 @@ def _check_fit(input_data: Path, info: ImageSetInfo, manifest: Manifest) -> None
     )
 
 
-def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Iterator[Scored]:
+def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Iterator[ScoredBatch]:
     import numpy as np
 
     from kfp_azureml.imagesets.image_set import images_per_group
@@ -136,7 +137,7 @@ def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Ite
     done, due = 0, every(PROGRESS_SECONDS)
     for batch in images.batches(images_per_group(images.info.shape)):
         probabilities = in_runs(network, batch.images, RUN_IMAGES)
-        yield Scored(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))
+        yield ScoredBatch(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))
         done += len(batch)
         if due():
             progress(f"{done:,} of {images.info.count:,} images", done / images.info.count)

@@ -10,7 +10,8 @@ from PIL import Image
 
 from kfp_azureml.imagesets.image_set import Batch
 from kfp_azureml.steps.score.report import Mistake, MistakeAlbum, figures_by_class, picture, write_report
-from kfp_azureml.steps.score.results import Scored, ScoreResult
+from kfp_azureml.steps.score.results import ScoreResult
+from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 CLASSES = ("a", "<script>alert(1)</script>", "never")
 CONFUSION = ((3, 1, 0), (2, 4, 0), (0, 0, 0))
@@ -52,7 +53,7 @@ def test_the_album_keeps_the_most_confident_mistakes_of_all_batches() -> None:
     album = MistakeAlbum(size=5)
     for start in range(0, 90, 30):
         rows = slice(start, start + 30)
-        album.add(Scored(start, Batch(images[rows], labels[rows]), probabilities[rows], predicted[rows]))
+        album.add(ScoredBatch(start, Batch(images[rows], labels[rows]), probabilities[rows], predicted[rows]))
 
     wrong = [row for row in range(90) if predicted[row] != labels[row]]
     expected = sorted(wrong, key=lambda row: -probabilities[row].max())[:5]

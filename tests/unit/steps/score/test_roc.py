@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kfp_azureml.imagesets.image_set import Batch
-from kfp_azureml.steps.score.results import Scored
 from kfp_azureml.steps.score.roc import POINTS, RocCounts, RocCurve
+from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 
 def curve_of(labels: Sequence[int], probabilities: np.ndarray, batch: int = 100) -> RocCurve | None:
@@ -17,7 +17,7 @@ def curve_of(labels: Sequence[int], probabilities: np.ndarray, batch: int = 100)
         rows = slice(start, start + batch)
         images = np.zeros((len(marks[rows]), 1, 1, 1), np.uint8)
         predicted = answers[rows].argmax(axis=1).astype(np.uint8)
-        counts.add(Scored(start, Batch(images, marks[rows]), answers[rows], predicted))
+        counts.add(ScoredBatch(start, Batch(images, marks[rows]), answers[rows], predicted))
     return counts.curve()
 
 
