@@ -15,7 +15,7 @@ from kfp_azureml.imagesets.image_set import images_per_group
 from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
 from kfp_azureml.runtime.errors import DataError
 from kfp_azureml.runtime.outputs import whole_folder
-from kfp_azureml.runtime.step import every, progress, run_step
+from kfp_azureml.runtime.step import progress, run_step, throttle
 
 Subset = Literal["train", "t10k"]
 
@@ -166,7 +166,7 @@ def _chunks(source: Source, subset: _Subset) -> Iterator[tuple[bytes, bytes]]:
     """Yield pixels and labels of some images at a time, and tell how far that is."""
     size = images_per_group(subset.shape)
     done = 0
-    due = every(PROGRESS_SECONDS)
+    due = throttle(PROGRESS_SECONDS)
     with _open_images(source, subset.name) as images, _open_labels(source, subset.name) as labels:
         for pixels, marks in zip(images.chunks(size), labels.chunks(size), strict=True):
             yield pixels, marks

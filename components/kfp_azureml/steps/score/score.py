@@ -20,7 +20,7 @@ from kfp_azureml.models.model_folder import (
 )
 from kfp_azureml.runtime.errors import DataError, ModelError
 from kfp_azureml.runtime.outputs import whole_file, whole_folder
-from kfp_azureml.runtime.step import every, progress, report, run_step
+from kfp_azureml.runtime.step import progress, report, run_step, throttle
 from kfp_azureml.steps.score.results import ScoreResult
 from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
@@ -134,7 +134,7 @@ def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Ite
     from kfp_azureml.models.onnx_session import in_runs, open_network
 
     network = open_network(onnx_file, manifest)
-    done, due = 0, every(PROGRESS_SECONDS)
+    done, due = 0, throttle(PROGRESS_SECONDS)
     for batch in images.batches(images_per_group(images.info.shape)):
         probabilities = in_runs(network, batch.images, RUN_IMAGES)
         yield ScoredBatch(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))

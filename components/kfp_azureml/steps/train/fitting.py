@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kfp_azureml.runtime.errors import TrainingError
-from kfp_azureml.runtime.step import every, progress
+from kfp_azureml.runtime.step import progress, throttle
 from kfp_azureml.steps.train.architectures import Architecture
 from kfp_azureml.steps.train.augmentation import flip_half, shift
 from kfp_azureml.steps.train.batches import Split
@@ -85,7 +85,7 @@ def fit(
 
     steps = split.count_batches(batch_size)
     for number in range(1, epochs + 1):
-        started, due = time.monotonic(), every(PROGRESS_SECONDS)
+        started, due = time.monotonic(), throttle(PROGRESS_SECONDS)
         mean_loss.reset_state()
         mean_accuracy.reset_state()
         for step, batch in enumerate(split.training_batches(batch_size, rng)):

@@ -102,11 +102,11 @@ def _chart(title: str, epochs: Sequence[Epoch], training: Sequence[float], valid
     def y(value: float) -> float:
         return round(100 * (high - value) / span, 2)
 
-    every = -(-len(epochs) // 10)
+    tick_step = -(-len(epochs) // 10)
     return Chart(
         title=title,
         ticks=tuple((y(value), f"{value:.3f}") for value in (high, (high + low) / 2, low)),
-        epochs=tuple((x(index), str(epoch.number)) for index, epoch in enumerate(epochs) if index % every == 0),
+        epochs=tuple((x(index), str(epoch.number)) for index, epoch in enumerate(epochs) if index % tick_step == 0),
         curves=tuple(
             Curve(kind, tuple((x(index), y(value)) for index, value in enumerate(line)))
             for kind, line in known.items()
