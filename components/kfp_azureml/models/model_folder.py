@@ -19,7 +19,7 @@ from typing import Any
 from kfp_azureml.models import model_json
 from kfp_azureml.models.model_json import member
 from kfp_azureml.runtime.errors import ModelError
-from kfp_azureml.runtime.file_kinds import HEAD_BYTES, POINTERS, stand_in
+from kfp_azureml.runtime.file_kinds import HEAD_BYTES, POINTERS, placeholder_kind
 from kfp_azureml.runtime.folder_files import files_below
 from kfp_azureml.runtime.text_files import read_user_json
 
@@ -153,7 +153,7 @@ def verify_files(folder: str | Path, files: Mapping[str, str], recorded: Mapping
         if name not in files:
             raise ModelError(f"{path}: missing, though it was recorded: train and score again")
         if files[name] != expected:
-            if kind := _stand_in(path):
+            if kind := _placeholder_kind(path):
                 raise ModelError(f"{path}: not what was recorded: it looks like {kind}")
             raise ModelError(f"{path}: the content is not what was recorded (sha256 differs): train and score again")
 
@@ -181,7 +181,7 @@ def read_check(folder: str | Path) -> CheckRecord:
         raise ModelError(f"{Path(folder) / CHECK_FILE}: not a record that score wrote: {error}") from error
 
 
-def refuse_stand_ins(folder: str | Path, files: Mapping[str, str]) -> None:
+def reject_pointer_files(folder: str | Path, files: Mapping[str, str]) -> None:
     """Check that no file is what stands in for one that was not downloaded, such as a Git LFS pointer.
 
     Args:
@@ -193,7 +193,7 @@ def refuse_stand_ins(folder: str | Path, files: Mapping[str, str]) -> None:
     """
     for name in files:
         path = Path(folder) / name
-        if (kind := _stand_in(path)).startswith(POINTERS):
+        if (kind := _placeholder_kind(path)).startswith(POINTERS):
             raise ModelError(f"{path}: it looks like {kind}")
 
 
@@ -231,9 +231,9 @@ def _tensor(raw: Mapping[str, Any], key: str, rank: int) -> Tensor:
     )
 
 
-def _stand_in(path: Path) -> str:
+def _placeholder_kind(path: Path) -> str:
     with path.open("rb") as stream:
-        return stand_in(stream.read(HEAD_BYTES))
+        return placeholder_kind(stream.read(HEAD_BYTES))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.runtime.errors import ModelError, first_line
-from kfp_azureml.runtime.file_kinds import HEAD_BYTES, stand_in
+from kfp_azureml.runtime.file_kinds import HEAD_BYTES, placeholder_kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,7 +121,7 @@ def _refusals(path: Path) -> Iterator[None]:
         yield
     except raised as error:
         with path.open("rb") as stream:
-            kind = stand_in(stream.read(HEAD_BYTES))
+            kind = placeholder_kind(stream.read(HEAD_BYTES))
         reason = f"it looks like {kind}" if kind else first_line(error)
         raise ModelError(f"{path}: ONNX Runtime cannot run it: {reason}") from error
 
