@@ -126,7 +126,7 @@ def _refusals(path: Path) -> Iterator[None]:
         raise ModelError(f"{path}: ONNX Runtime cannot run it: {reason}") from error
 
 
-def in_runs(
+def predict_in_batches(
     network: Callable[[NDArray[np.uint8]], NDArray[np.float32]], images: NDArray[np.uint8], size: int
 ) -> NDArray[np.float32]:
     """Run a network on some images at a time: more gain no speed, and all at once would be a step's peak of memory.

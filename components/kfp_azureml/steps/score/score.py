@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NAME = "score"
 
-RUN_IMAGES = 64
+BATCH_SIZE = 64
 """Images a run of the network: more gain no speed, and cost memory."""
 
 PROGRESS_SECONDS = 5.0
@@ -131,12 +131,12 @@ def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Ite
     import numpy as np
 
     from kfp_azureml.imagesets.image_set import images_per_group
-    from kfp_azureml.models.onnx_session import in_runs, open_network
+    from kfp_azureml.models.onnx_session import open_network, predict_in_batches
 
     network = open_network(onnx_file, manifest)
     done, due = 0, throttle(PROGRESS_SECONDS)
     for batch in images.batches(images_per_group(images.info.shape)):
-        probabilities = in_runs(network, batch.images, RUN_IMAGES)
+        probabilities = predict_in_batches(network, batch.images, BATCH_SIZE)
         yield ScoredBatch(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))
         done += len(batch)
         if due():

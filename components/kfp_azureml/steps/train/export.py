@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kfp_azureml.models.model_folder import KERAS_FILE, ONNX_FILE, Manifest, Tensor, write_manifest
-from kfp_azureml.models.onnx_session import in_runs, open_session
+from kfp_azureml.models.onnx_session import open_session, predict_in_batches
 from kfp_azureml.runtime.errors import ModelError
 from kfp_azureml.steps.train.batch_norm import with_stock_layers
 from kfp_azureml.steps.train.mirroring import with_mirror
@@ -23,7 +23,7 @@ from kfp_azureml.steps.train.mirroring import with_mirror
 TOLERANCE = 1e-4
 """The largest difference of a probability between Keras and ONNX Runtime; measured: below 1e-6."""
 
-RUN_IMAGES = 32
+BATCH_SIZE = 32
 """On how many images the networks run at a time."""
 
 OUTPUT = "probabilities"
@@ -60,14 +60,18 @@ def write_model_folder(
     """
     complete = with_mirror if mirror else lambda network: network
     portable = complete(with_stock_layers(model))
-    expected = in_runs(lambda some: keras.ops.convert_to_numpy(portable(some, training=False)), samples, RUN_IMAGES)
+    expected = predict_in_batches(
+        lambda some: keras.ops.convert_to_numpy(portable(some, training=False)), samples, BATCH_SIZE
+    )
     portable.save(folder / KERAS_FILE)
     # ONNX Runtime fuses what fused layers become better than what Keras' own become.
     _export_onnx(complete(model), folder / ONNX_FILE, samples[:1])
 
     session = open_session(folder / ONNX_FILE)
     (image,), (probabilities,) = session.get_inputs(), session.get_outputs()
-    exported = in_runs(lambda some: session.run([probabilities.name], {image.name: some})[0], samples, RUN_IMAGES)
+    exported = predict_in_batches(
+        lambda some: session.run([probabilities.name], {image.name: some})[0], samples, BATCH_SIZE
+    )
     difference = float(np.abs(exported - expected).max())
     if not difference <= TOLERANCE:
         raise ModelError(
