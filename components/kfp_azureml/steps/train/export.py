@@ -18,7 +18,7 @@ from kfp_azureml.models.model_folder import KERAS_FILE, ONNX_FILE, Manifest, Ten
 from kfp_azureml.models.onnx_session import open_session, predict_in_batches
 from kfp_azureml.runtime.errors import ModelError
 from kfp_azureml.steps.train.batch_norm import with_stock_layers
-from kfp_azureml.steps.train.mirroring import with_mirror
+from kfp_azureml.steps.train.tta import with_flip_tta
 
 TOLERANCE = 1e-4
 """The largest difference of a probability between Keras and ONNX Runtime; measured: below 1e-6."""
@@ -36,7 +36,7 @@ def write_model_folder(
     model: keras.Model,
     *,
     architecture: str,
-    mirror: bool,
+    flip_tta: bool,
     classes: tuple[str, ...],
     metrics: dict[str, float],
     samples: NDArray[np.uint8],
@@ -47,7 +47,7 @@ def write_model_folder(
         folder: An empty folder.
         model: The trained network.
         architecture: Its name.
-        mirror: Whether to answer with the mean over an image and its mirror image.
+        flip_tta: Whether to answer with the mean over an image and its mirror image.
         classes: The class names, in the order of the output.
         metrics: Training's figures, for the manifest.
         samples: Real images, (n, height, width, channels), uint8: on these the export must agree with the network.
@@ -58,7 +58,7 @@ def write_model_folder(
     Raises:
         ModelError: If ONNX Runtime's answers differ from Keras' by more than `TOLERANCE`.
     """
-    complete = with_mirror if mirror else lambda network: network
+    complete = with_flip_tta if flip_tta else lambda network: network
     portable = complete(with_stock_layers(model))
     expected = predict_in_batches(
         lambda some: keras.ops.convert_to_numpy(portable(some, training=False)), samples, BATCH_SIZE

@@ -121,7 +121,7 @@ def train_model(
             folder,
             model,
             architecture=architecture,
-            mirror=recipe.flip and epochs > 1,  # flips begin with the second epoch
+            flip_tta=recipe.flip and epochs > 1,  # flips begin with the second epoch
             classes=images.info.classes,
             metrics=history[-1].metrics(),
             samples=images.read_group(0).images[:CHECKED_IMAGES],

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kfp_azureml.steps.train.mirroring import with_mirror
+from kfp_azureml.steps.train.tta import with_flip_tta
 
 SHAPE = (8, 9, 1)
 IMAGES = np.random.default_rng(3).integers(0, 256, (7, *SHAPE), np.uint8)
@@ -29,11 +29,11 @@ def model() -> keras.Model:
 def test_the_answer_is_the_mean_over_the_image_and_its_mirror_image(model: keras.Model) -> None:
     expected = (model(IMAGES).numpy() + model(IMAGES[:, :, ::-1]).numpy()) / 2
     assert np.abs(model(IMAGES).numpy() - expected).max() > 0.01  # so that the mean is another answer
-    np.testing.assert_allclose(with_mirror(model)(IMAGES).numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(with_flip_tta(model)(IMAGES).numpy(), expected, atol=1e-6)
 
 
 def test_the_signature_stays_as_it_is(model: keras.Model) -> None:
-    mirrored = with_mirror(model)
+    mirrored = with_flip_tta(model)
     assert (mirrored.inputs[0].name, mirrored.inputs[0].dtype, mirrored.input_shape) == (
         "image",
         "uint8",
@@ -43,7 +43,7 @@ def test_the_signature_stays_as_it_is(model: keras.Model) -> None:
 
 
 def test_it_is_loaded_without_this_project(model: keras.Model, tmp_path: Path) -> None:
-    mirrored = with_mirror(model)
+    mirrored = with_flip_tta(model)
     mirrored.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_allclose(loaded(IMAGES).numpy(), mirrored(IMAGES).numpy(), atol=1e-7)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 
-def with_mirror(model: keras.Model) -> keras.Model:
+def with_flip_tta(model: keras.Model) -> keras.Model:
     """Return a network that answers with the mean of a trained network's answers to an image and its mirror image.
 
     Args:
