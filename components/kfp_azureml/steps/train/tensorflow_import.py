@@ -34,7 +34,7 @@ def import_tensorflow() -> None:
     # with a setting that each run measures, the same seed would not give the same model.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(usable_cores()))
-    with stderr_held_back(), _no_user_settings():
+    with buffered_stderr(), _ignored_user_settings():
         import keras
         import tensorflow as tf
 
@@ -52,7 +52,7 @@ def import_tensorflow() -> None:
 
 
 @contextmanager
-def _no_user_settings() -> Iterator[None]:
+def _ignored_user_settings() -> Iterator[None]:
     """Hide the user's Keras settings from the import, and keep its keras.json from being made."""
     for name in [name for name in os.environ if name.startswith("KERAS_") or name in _OTHER_SETTINGS]:
         del os.environ[name]
@@ -66,7 +66,7 @@ def _no_user_settings() -> Iterator[None]:
 
 
 @contextmanager
-def stderr_held_back() -> Iterator[None]:
+def buffered_stderr() -> Iterator[None]:
     """Hold back what anybody, native code too, writes to stderr; it is written after all if the block fails."""
     sys.stderr.flush()
     stderr = os.dup(2)

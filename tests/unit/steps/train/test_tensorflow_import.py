@@ -4,18 +4,18 @@ import os
 
 import pytest
 
-from kfp_azureml.steps.train.quiet_import import stderr_held_back
+from kfp_azureml.steps.train.tensorflow_import import buffered_stderr
 
 
 def test_notes_are_dropped_when_all_is_well(capfd: pytest.CaptureFixture[str]) -> None:
-    with stderr_held_back():
+    with buffered_stderr():
         os.write(2, b"a note\n")
     os.write(2, b"afterwards\n")
     assert capfd.readouterr().err == "afterwards\n"
 
 
 def test_notes_are_shown_when_the_import_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ImportError), stderr_held_back():
+    with pytest.raises(ImportError), buffered_stderr():
         os.write(2, b"the reason\n")
         raise ImportError
     assert capfd.readouterr().err == "the reason\n"
