@@ -87,7 +87,7 @@ def train_model(
 
     from kfp_azureml.steps.train.batches import Split
     from kfp_azureml.steps.train.export import write_model_folder
-    from kfp_azureml.steps.train.fitting import fit
+    from kfp_azureml.steps.train.training_loop import fit
 
     split = Split(images, validation_fraction, seed)
     if not split.training_count or (validation_fraction and not split.validation_count):
