@@ -13,8 +13,8 @@ from kfp_azureml.runtime.outputs import whole_file, whole_folder
 from kfp_azureml.runtime.step import progress, report, run_step
 from kfp_azureml.steps.train.architectures import ARCHITECTURES, DEFAULT_ARCHITECTURE, Architecture
 from kfp_azureml.steps.train.history import Epoch, write_history
+from kfp_azureml.steps.train.mlflow_tracking import track
 from kfp_azureml.steps.train.tensorflow_import import import_tensorflow
-from kfp_azureml.steps.train.tracking import track
 
 if TYPE_CHECKING:
     from kfp_azureml.imagesets.image_set import ImageSet

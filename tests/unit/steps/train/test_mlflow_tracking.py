@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from kfp_azureml.runtime.errors import TrainingError
 from kfp_azureml.steps.train.history import Epoch
-from kfp_azureml.steps.train.tracking import track
+from kfp_azureml.steps.train.mlflow_tracking import track
 
 FIRST = Epoch(1, 0.8, 0.6, 0.5, 0.75, 9.5)
 SECOND = Epoch(2, 0.4, 0.8, None, None, 9.0)
@@ -90,7 +90,7 @@ def test_mlflow_is_not_imported_unless_asked_for() -> None:
 
     program = (
         "import os, sys; os.environ.pop('MLFLOW_TRACKING_URI', None)\n"
-        "from kfp_azureml.steps.train.tracking import track\n"
+        "from kfp_azureml.steps.train.mlflow_tracking import track\n"
         "with track({}): print('mlflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
