@@ -39,7 +39,7 @@ class Mistake:
     image: NDArray[np.uint8]
 
 
-class MistakeAlbum:
+class TopMistakes:
     """Keeps the most confident mistakes of a stream of scored images."""
 
     def __init__(self, size: int = MISTAKES) -> None:
@@ -67,7 +67,7 @@ class MistakeAlbum:
 
 
 @dataclass(frozen=True)
-class ClassFigures:
+class ClassMetrics:
     """How well a model knows one class.
 
     Attributes:
@@ -85,7 +85,7 @@ class ClassFigures:
     row: tuple[int, ...]
 
 
-def figures_by_class(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[ClassFigures]:
+def per_class_metrics(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[ClassMetrics]:
     """Return precision and recall of each class.
 
     Args:
@@ -97,7 +97,7 @@ def figures_by_class(classes: Sequence[str], confusion: Sequence[Sequence[int]])
         right, images = confusion[index][index], sum(confusion[index])
         taken = sum(row[index] for row in confusion)
         figures.append(
-            ClassFigures(
+            ClassMetrics(
                 name,
                 images,
                 precision=right / taken if taken else None,
@@ -113,17 +113,17 @@ def write_report(path: Path, result: ScoreResult, mistakes: Sequence[Mistake]) -
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined)
-    environment.filters["picture"] = picture
+    environment.filters["png_data_uri"] = png_data_uri
     page = environment.from_string(TEMPLATE.read_text()).render(
         result=result,
-        figures=figures_by_class(result.classes, result.confusion),
+        class_metrics=per_class_metrics(result.classes, result.confusion),
         mistakes=mistakes,
-        mistakes_in_all=result.images - sum(row[index] for index, row in enumerate(result.confusion)),
+        mistake_count=result.images - sum(row[index] for index, row in enumerate(result.confusion)),
     )
     path.write_text(page)
 
 
-def picture(image: NDArray[np.uint8]) -> str:
+def png_data_uri(image: NDArray[np.uint8]) -> str:
     """Return an image, (height, width, channels), uint8, as a PNG data URI.
 
     One channel is grey, three are red, green and blue, four have alpha; of any other number the first is shown.

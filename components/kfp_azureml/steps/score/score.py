@@ -61,7 +61,7 @@ def score_model(
 
     from kfp_azureml.imagesets.opening import open_image_set
     from kfp_azureml.steps.score.predictions import PredictionFiles
-    from kfp_azureml.steps.score.report import MistakeAlbum, write_report
+    from kfp_azureml.steps.score.report import TopMistakes, write_report
     from kfp_azureml.steps.score.roc import RocCounts
 
     manifest = read_manifest(input_model)
@@ -75,7 +75,7 @@ def score_model(
     classes = len(manifest.classes)
     confusion = np.zeros((classes, classes), np.int64)
     loss = 0.0
-    album = MistakeAlbum()
+    top_mistakes = TopMistakes()
     roc = RocCounts()
     with whole_folder(output_result) as folder:
         with PredictionFiles(folder, images.info, classes) as files:
@@ -85,7 +85,7 @@ def score_model(
                 loss -= float(np.log(np.clip(of_label, 1e-7, 1 - 1e-7), dtype=np.float64).sum())
                 np.add.at(confusion, (labels, scored.predicted), 1)
                 files.write(scored)
-                album.add(scored)
+                top_mistakes.add(scored)
                 roc.add(scored)
 
         result = ScoreResult(
@@ -107,7 +107,7 @@ def score_model(
         )
         if output_report:
             with whole_file(output_report) as part:
-                write_report(part, result, album.mistakes)
+                write_report(part, result, top_mistakes.mistakes)
     progress(f"{result.images:,} images: accuracy {result.accuracy:.4f}, loss {result.loss:.4f}", 1.0)
     page = str(output_report) if output_report else None
     report(accuracy=result.accuracy, loss=result.loss, sample=str(output_result / SAMPLE_FILE), score_page=page)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kfp_azureml.imagesets.image_set import Batch
-from kfp_azureml.steps.score.report import Mistake, MistakeAlbum, figures_by_class, picture, write_report
+from kfp_azureml.steps.score.report import Mistake, TopMistakes, per_class_metrics, write_report
 from kfp_azureml.steps.score.results import ScoreResult
 from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
@@ -20,7 +20,7 @@ MISTAKE = Mistake(17, label=0, predicted=1, confidence=0.987, image=np.full((2, 
 
 
 def test_precision_and_recall_of_each_class() -> None:
-    first, second, never = figures_by_class(CLASSES, CONFUSION)
+    first, second, never = per_class_metrics(CLASSES, CONFUSION)
     assert (first.images, first.precision, first.recall) == (4, 3 / 5, 3 / 4)
     assert (second.images, second.precision, second.recall) == (6, 4 / 5, 4 / 6)
     assert (never.images, never.precision, never.recall) == (0, None, None)
@@ -50,22 +50,24 @@ def test_the_album_keeps_the_most_confident_mistakes_of_all_batches() -> None:
     predicted = probabilities.argmax(axis=1).astype(np.uint8)
     labels = rng.integers(0, 3, 90).astype(np.uint8)
     images = np.arange(90, dtype=np.uint8).reshape(-1, 1, 1, 1)
-    album = MistakeAlbum(size=5)
+    top_mistakes = TopMistakes(size=5)
     for start in range(0, 90, 30):
         rows = slice(start, start + 30)
-        album.add(ScoredBatch(start, Batch(images[rows], labels[rows]), probabilities[rows], predicted[rows]))
+        top_mistakes.add(ScoredBatch(start, Batch(images[rows], labels[rows]), probabilities[rows], predicted[rows]))
 
     wrong = [row for row in range(90) if predicted[row] != labels[row]]
     expected = sorted(wrong, key=lambda row: -probabilities[row].max())[:5]
-    assert [mistake.index for mistake in album.mistakes] == expected
-    assert [int(mistake.image[0, 0, 0]) for mistake in album.mistakes] == expected
-    assert [(m.label, m.predicted) for m in album.mistakes] == [(labels[row], predicted[row]) for row in expected]
+    assert [mistake.index for mistake in top_mistakes.mistakes] == expected
+    assert [int(mistake.image[0, 0, 0]) for mistake in top_mistakes.mistakes] == expected
+    assert [(m.label, m.predicted) for m in top_mistakes.mistakes] == [
+        (labels[row], predicted[row]) for row in expected
+    ]
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "L"), (3, "RGB"), (4, "RGBA")])
 def test_pictures_hold_the_pixels(channels: int, mode: str) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (3, 5, channels), np.uint8)
-    uri = picture(pixels)
+    uri = png_data_uri(pixels)
     shown = Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,"))))
     assert (shown.mode, shown.size) == (mode, (5, 3))
     assert (np.asarray(shown).reshape(3, 5, -1) == (pixels if channels > 2 else pixels[:, :, :1])).all()
