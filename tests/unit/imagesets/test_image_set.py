@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from kfp_azureml.imagesets import pixel_csv
 from kfp_azureml.imagesets.image_set import ImageSetInfo, images_per_group
-from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.imagesets.parquet import write_parquet
 from kfp_azureml.imagesets.pixel_csv import write_csv
+from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.runtime.errors import DataError
 
 GREY = (4, 4, 1)
@@ -227,7 +227,7 @@ def test_what_has_only_the_name_of_a_parquet_file_is_said(tmp_path, content, kin
 READ_WITH_FEW_FILES = """
 import resource, sys
 import numpy as np
-from kfp_azureml.imagesets.opening import open_image_set
+from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.steps.train.batches import Split
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))

@@ -59,7 +59,7 @@ def score_model(
     """
     import numpy as np
 
-    from kfp_azureml.imagesets.opening import open_image_set
+    from kfp_azureml.imagesets.reader import open_image_set
     from kfp_azureml.steps.score.predictions import PredictionFiles
     from kfp_azureml.steps.score.report import TopMistakes, write_report
     from kfp_azureml.steps.score.roc import RocCounts

@@ -72,7 +72,7 @@ def train_model(
         DataError: If the set is missing, damaged, too small or of one class only.
         ModelError: If the exported network does not answer as Keras does.
     """
-    from kfp_azureml.imagesets.opening import open_image_set
+    from kfp_azureml.imagesets.reader import open_image_set
 
     recipe = _check_settings(epochs, architecture, batch_size, learning_rate, validation_fraction, seed)
     images = open_image_set(input_data)

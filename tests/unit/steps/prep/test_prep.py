@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from kfp_azureml.imagesets import image_set
-from kfp_azureml.imagesets.opening import open_image_set
+from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.imagesets.source import open_source
 from kfp_azureml.runtime.errors import DataError, OutputError
 from kfp_azureml.steps.prep.prep import PrepResult, main, prep_data

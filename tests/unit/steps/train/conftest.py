@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kfp_azureml.imagesets.image_set import ImageSet
-from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.imagesets.parquet import write_parquet
+from kfp_azureml.imagesets.reader import open_image_set
 
 CLASSES = ("dark", "<bright>")
 
