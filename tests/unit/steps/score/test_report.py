@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kfp_azureml.imagesets.image_set import Batch
-from kfp_azureml.steps.score.report import Mistake, TopMistakes, per_class_metrics, write_report
+from kfp_azureml.steps.score.report import Mistake, TopMistakes, per_class_metrics, png_data_uri, write_report
 from kfp_azureml.steps.score.results import ScoreResult
 from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
