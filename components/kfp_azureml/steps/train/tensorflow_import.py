@@ -1,4 +1,4 @@
-"""Importing TensorFlow and Keras: without their start-up notes in the step's log, and with settings of our own."""
+"""Import TensorFlow and Keras with fixed settings and without their start-up messages."""
 
 from __future__ import annotations
 
@@ -11,27 +11,24 @@ from contextlib import contextmanager
 from kfp_azureml.runtime.cpus import usable_cores
 from kfp_azureml.runtime.errors import TrainingError
 
-# Another Keras, and a compiler that these networks are not compiled with: an unknown flag of it ends the process.
+# They select another Keras, or set XLA flags, of which an unknown one ends the process.
 _OTHER_SETTINGS = ("TF_USE_LEGACY_KERAS", "XLA_FLAGS", "TF_XLA_FLAGS")
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and Keras, for later imports to find; takes some seconds.
+    """Import TensorFlow and Keras with fixed settings; takes some seconds.
 
-    The user's Keras settings (keras.json and the KERAS_ variables) are for the user's own programs: with another image
-    format, precision or backend these networks cannot be trained or exported, or would be others.
-
-    TensorFlow 2.21 writes notes on oneDNN to stderr whatever TF_CPP_MIN_LOG_LEVEL says, since it does so before it
-    reads the variable.
+    The user's Keras settings (keras.json and KERAS_ variables) are ignored: another image format, precision or backend
+    would break training or export. stderr is buffered since TensorFlow 2.21 writes messages about oneDNN before it
+    reads TF_CPP_MIN_LOG_LEVEL.
 
     Raises:
-        TrainingError: If Keras was imported before, with another backend.
+        TrainingError: If Keras is already imported with another backend.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # Two operations side by side, each shared by a thread for each core. The hyperthreads of one core share an
-    # operation badly, they mostly wait; on two real cores a step of `lean` with one thread an operation took 64 ms
-    # where two took 22, for the same CPU (on a busy machine). A rule, since results hang on the number of threads:
-    # with a setting that each run measures, the same seed would not give the same model.
+    # Two operations in parallel, each with one thread per physical core: hyperthreads of one core mostly wait for each
+    # other. On two cores a step of `lean` took 64 ms with one thread and 22 ms with two, for the same CPU (on a busy
+    # machine). The number is fixed, not tuned per run, since results depend on it.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(usable_cores()))
     with buffered_stderr(), _ignored_user_settings():
@@ -40,20 +37,20 @@ def import_tensorflow() -> None:
 
         if keras.config.backend() != "tensorflow":
             raise TrainingError(
-                f"Keras was imported with the backend {keras.config.backend()} before: train in a process of its own"
+                f"Keras is already imported with the backend {keras.config.backend()}; train in a new process"
             )
-        # Also where somebody imported Keras before us.
+        # Keras may have been imported before.
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
         keras.config.set_epsilon(1e-7)
         keras.config.set_image_data_format("channels_last")
-        # Brings up what is only loaded with the first operation.
+        # The first operation loads more libraries, which write messages too.
         keras.ops.convert_to_numpy(tf.zeros(1))
 
 
 @contextmanager
 def _ignored_user_settings() -> Iterator[None]:
-    """Hide the user's Keras settings from the import, and keep its keras.json from being made."""
+    """Hide the user's Keras settings, and do not create a keras.json."""
     for name in [name for name in os.environ if name.startswith("KERAS_") or name in _OTHER_SETTINGS]:
         del os.environ[name]
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -67,7 +64,7 @@ def _ignored_user_settings() -> Iterator[None]:
 
 @contextmanager
 def buffered_stderr() -> Iterator[None]:
-    """Hold back what anybody, native code too, writes to stderr; it is written after all if the block fails."""
+    """Buffer stderr, native code's too; write it out only if the block fails."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:

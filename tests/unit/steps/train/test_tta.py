@@ -1,4 +1,4 @@
-"""A network that looks at each image and at its mirror image."""
+"""Test-time augmentation with horizontal flips."""
 
 from pathlib import Path
 
@@ -26,24 +26,24 @@ def model() -> keras.Model:
     )
 
 
-def test_the_answer_is_the_mean_over_the_image_and_its_mirror_image(model: keras.Model) -> None:
+def test_predictions_are_averaged_over_an_image_and_its_flip(model: keras.Model) -> None:
     expected = (model(IMAGES).numpy() + model(IMAGES[:, :, ::-1]).numpy()) / 2
-    assert np.abs(model(IMAGES).numpy() - expected).max() > 0.01  # so that the mean is another answer
+    assert np.abs(model(IMAGES).numpy() - expected).max() > 0.01
     np.testing.assert_allclose(with_flip_tta(model)(IMAGES).numpy(), expected, atol=1e-6)
 
 
-def test_the_signature_stays_as_it_is(model: keras.Model) -> None:
-    mirrored = with_flip_tta(model)
-    assert (mirrored.inputs[0].name, mirrored.inputs[0].dtype, mirrored.input_shape) == (
+def test_the_signature_is_unchanged(model: keras.Model) -> None:
+    augmented = with_flip_tta(model)
+    assert (augmented.inputs[0].name, augmented.inputs[0].dtype, augmented.input_shape) == (
         "image",
         "uint8",
         (None, *SHAPE),
     )
-    assert (mirrored.outputs[0].dtype, mirrored.output_shape) == ("float32", (None, 4))
+    assert (augmented.outputs[0].dtype, augmented.output_shape) == ("float32", (None, 4))
 
 
-def test_it_is_loaded_without_this_project(model: keras.Model, tmp_path: Path) -> None:
-    mirrored = with_flip_tta(model)
-    mirrored.save(tmp_path / "model.keras")
+def test_the_saved_model_loads_without_this_project(model: keras.Model, tmp_path: Path) -> None:
+    augmented = with_flip_tta(model)
+    augmented.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_allclose(loaded(IMAGES).numpy(), mirrored(IMAGES).numpy(), atol=1e-7)
+    np.testing.assert_allclose(loaded(IMAGES).numpy(), augmented(IMAGES).numpy(), atol=1e-7)
