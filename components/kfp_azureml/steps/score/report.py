@@ -1,4 +1,4 @@
-"""The page that shows how well a model did: figures by class, confusion matrix, the most confident mistakes."""
+"""The HTML report: per-class metrics, confusion matrix, most confident mistakes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MISTAKES = 24
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that was classified wrongly.
+    """A misclassified image.
 
     Attributes:
-        index: Its place in the set.
-        label: Its true class.
-        predicted: What the model took it for.
-        confidence: The probability the model gave to that, 0 to 1.
+        index: Index in the set.
+        label: True class.
+        predicted: Predicted class.
+        confidence: Probability of the predicted class, 0 to 1.
         image: (height, width, channels), uint8.
     """
 
@@ -40,14 +40,14 @@ class Mistake:
 
 
 class TopMistakes:
-    """Keeps the most confident mistakes of a stream of scored images."""
+    """The most confident mistakes of a stream of batches."""
 
     def __init__(self, size: int = MISTAKES) -> None:
         self._size = size
         self.mistakes: list[Mistake] = []
 
     def add(self, scored: ScoredBatch) -> None:
-        """Look through some scored images; `mistakes` is in order of confidence, the highest first."""
+        """Add a batch; `mistakes` is sorted by confidence, descending."""
         import numpy as np
 
         confidence = scored.probabilities.max(axis=1)
@@ -68,14 +68,14 @@ class TopMistakes:
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """How well a model knows one class.
+    """Metrics of one class.
 
     Attributes:
-        name: The class.
-        images: How many there were of it.
-        precision: Of those taken for it, the share that is; None if none was.
-        recall: Of those that are, the share taken for it; None if there was none.
-        row: How often its images were taken for each class.
+        name: Class name.
+        images: Number of images of the class.
+        precision: 0 to 1; None if the class was never predicted.
+        recall: 0 to 1; None if there are no images of the class.
+        row: Row of the confusion matrix.
     """
 
     name: str
@@ -89,23 +89,23 @@ def per_class_metrics(classes: Sequence[str], confusion: Sequence[Sequence[int]]
     """Return precision and recall of each class.
 
     Args:
-        classes: The class names.
-        confusion: How many images of class i (the row) were taken for class j (the column).
+        classes: Class names.
+        confusion: Number of images of class i (row) predicted as class j (column).
     """
-    figures = []
+    metrics = []
     for index, name in enumerate(classes):
         right, images = confusion[index][index], sum(confusion[index])
-        taken = sum(row[index] for row in confusion)
-        figures.append(
+        predicted = sum(row[index] for row in confusion)
+        metrics.append(
             ClassMetrics(
                 name,
                 images,
-                precision=right / taken if taken else None,
+                precision=right / predicted if predicted else None,
                 recall=right / images if images else None,
                 row=tuple(confusion[index]),
             )
         )
-    return figures
+    return metrics
 
 
 def write_report(path: Path, result: ScoreResult, mistakes: Sequence[Mistake]) -> None:
@@ -126,7 +126,7 @@ def write_report(path: Path, result: ScoreResult, mistakes: Sequence[Mistake]) -
 def png_data_uri(image: NDArray[np.uint8]) -> str:
     """Return an image, (height, width, channels), uint8, as a PNG data URI.
 
-    One channel is grey, three are red, green and blue, four have alpha; of any other number the first is shown.
+    1 channel is grey, 3 are RGB, 4 are RGBA; of any other number the first channel is shown.
     """
     from PIL import Image
 

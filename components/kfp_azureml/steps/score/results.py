@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """How well a model did.
+    """Metrics of a model on an image set.
 
     Attributes:
-        images: How many images were scored.
-        accuracy: The share of them that was classified rightly, 0 to 1.
-        loss: Mean cross-entropy in nats, of probabilities clipped to [1e-7, 1 - 1e-7] as Keras does.
-        classes: The class names.
-        confusion: How many images of class i (the row) were taken for class j (the column).
-        roc: The ROC curve; None where the set has images of one class only, so that there is none.
+        images: Number of scored images.
+        accuracy: 0 to 1.
+        loss: Mean cross-entropy in nats, with probabilities clipped to [1e-7, 1 - 1e-7] as in Keras.
+        classes: Class names.
+        confusion: Number of images of class i (row) predicted as class j (column).
+        roc: ROC curve; None if the set has images of one class only.
     """
 
     images: int

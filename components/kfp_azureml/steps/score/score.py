@@ -1,4 +1,4 @@
-"""Score a model folder on an image set, with ONNX Runtime and without TensorFlow."""
+"""Score a model folder on an image set with ONNX Runtime, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAME = "score"
 
 BATCH_SIZE = 64
-"""Images a run of the network: more gain no speed, and cost memory."""
+"""Batch size; larger batches are not faster and need more memory."""
 
 PROGRESS_SECONDS = 5.0
 
@@ -40,22 +40,19 @@ def score_model(
 ) -> ScoreResult:
     """Score a model on an image set.
 
-    The result's folder holds predictions.parquet (index, label, predicted, probabilities), predict_result.csv (the
-    predicted class, one a line), sample.json (some images with their answers, to ask a deployment about) and check.json
-    (which files were scored, and how well they did).
+    The output folder holds predictions.parquet (index, label, predicted, probabilities), predict_result.csv (one
+    predicted class per line), sample.json (images with predictions, for the smoke test of a deployment) and check.json
+    (sha256 of the scored files, accuracy and loss).
 
     Args:
-        input_data: A folder with the test set, as prep writes it.
-        input_model: A model folder, as train writes it.
-        output_result: The folder to make.
-        output_report: An HTML page to write, with the confusion matrix and the most confident mistakes.
-
-    Returns:
-        Accuracy, loss, confusion matrix and ROC curve.
+        input_data: Folder with the test set, as written by prep.
+        input_model: Model folder, as written by train.
+        output_result: Folder to create.
+        output_report: HTML report to write.
 
     Raises:
-        ModelError: If the model folder is incomplete or altered.
-        DataError: If the set is missing, damaged, or does not fit the model.
+        ModelError: If the model folder is incomplete or modified.
+        DataError: If the set is missing, damaged or incompatible with the model.
     """
     import numpy as np
 
@@ -66,11 +63,11 @@ def score_model(
 
     manifest = read_manifest(input_model)
     if ONNX_FILE not in manifest.files:
-        raise ModelError(f"{input_model}: the manifest names no {ONNX_FILE}, which score runs")
+        raise ModelError(f"{input_model}: the manifest lists no {ONNX_FILE}; train again")
     model_files = hash_files(input_model)
     verify_files(input_model, model_files, manifest.files)
     images = open_image_set(input_data)
-    _check_fit(input_data, images.info, manifest)
+    _check_compatible(input_data, images.info, manifest)
 
     classes = len(manifest.classes)
     confusion = np.zeros((classes, classes), np.int64)
@@ -114,16 +111,16 @@ def score_model(
     return result
 
 
-def _check_fit(input_data: Path, info: ImageSetInfo, manifest: Manifest) -> None:
-    wanted = manifest.input.shape[1:]
-    if info.shape != wanted:
-        raise DataError(f"{input_data}: images are {_size(info.shape)}; the model takes {_size(wanted)}")
-    # A CSV file names its classes by their numbers, and knows of no class above its largest label.
+def _check_compatible(input_data: Path, info: ImageSetInfo, manifest: Manifest) -> None:
+    expected = manifest.input.shape[1:]
+    if info.shape != expected:
+        raise DataError(f"{input_data}: images are {_size(info.shape)}; the model expects {_size(expected)}")
+    # In a CSV file classes are numbers, up to the highest label that occurs.
     numbers = tuple(str(label) for label in range(len(info.classes)))
     if info.classes == manifest.classes or (info.classes == numbers and len(numbers) <= len(manifest.classes)):
         return
     raise DataError(
-        f"{input_data}: its classes are {', '.join(info.classes)}; the model's are {', '.join(manifest.classes)}"
+        f"{input_data}: classes are {', '.join(info.classes)}; the model expects {', '.join(manifest.classes)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The report: figures by class, escaped names, pictures of the most confident mistakes."""
+"""The report: per-class metrics, escaped names, most confident mistakes."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ def test_precision_and_recall_of_each_class() -> None:
     assert (never.images, never.precision, never.recall) == (0, None, None)
 
 
-def test_the_page_escapes_names_and_stands_alone(tmp_path: Path) -> None:
+def test_the_page_escapes_names_and_is_self_contained(tmp_path: Path) -> None:
     write_report(tmp_path / "report", RESULT, [MISTAKE])
     page = (tmp_path / "report").read_text()
     assert "<script" not in page
@@ -44,7 +44,7 @@ def test_a_perfect_model_has_no_mistakes_to_show(tmp_path: Path) -> None:
     assert "every image was classified rightly" in (tmp_path / "report").read_text()
 
 
-def test_the_album_keeps_the_most_confident_mistakes_of_all_batches() -> None:
+def test_top_mistakes_are_the_most_confident_of_all_batches() -> None:
     rng = np.random.default_rng(3)
     probabilities = rng.dirichlet(np.ones(3), 90).astype(np.float32)
     predicted = probabilities.argmax(axis=1).astype(np.uint8)
@@ -65,7 +65,7 @@ def test_the_album_keeps_the_most_confident_mistakes_of_all_batches() -> None:
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "L"), (3, "RGB"), (4, "RGBA")])
-def test_pictures_hold_the_pixels(channels: int, mode: str) -> None:
+def test_the_png_holds_the_pixels(channels: int, mode: str) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (3, 5, channels), np.uint8)
     uri = png_data_uri(pixels)
     shown = Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,"))))
