@@ -181,8 +181,8 @@ LABELS = np.zeros(TEST, np.uint8)
         (TRAIN_IMAGES, add(b"\0"), "trailing bytes"),
         (TEST_IMAGES, add(b"\0"), "trailing bytes"),
         (TEST_LABELS, add(b"\0"), "trailing bytes"),
-        (TEST_IMAGES, lambda path: path.unlink(), "there (looked for"),
-        (TRAIN_LABELS, lambda path: path.unlink(), "there (looked for"),
+        (TEST_IMAGES, lambda path: path.unlink(), "not found (looked for"),
+        (TRAIN_LABELS, lambda path: path.unlink(), "not found (looked for"),
         (TRAIN_IMAGES, swap_with(TRAIN_LABELS), "swapped"),
         (TEST_IMAGES, swap_with(TEST_LABELS), "swapped"),
         (TEST_LABELS, put(LABELS[1:]), "6 labels for the 7 images"),
@@ -266,7 +266,7 @@ def test_the_command_fails_in_one_line(source, outputs):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"prep: {source}: no {TEST_LABELS} there")
+    assert line.startswith(f"prep: {source}: {TEST_LABELS} not found")
     assert_nothing_left(outputs)
 
 

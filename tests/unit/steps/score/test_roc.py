@@ -74,7 +74,7 @@ def test_points_match_their_thresholds_and_the_area_the_rank_statistic(classes: 
     assert len(wrong) == len(right) == len(curve.thresholds) <= POINTS
 
 
-def test_certain_scores_are_a_curve_too() -> None:
+def test_probabilities_of_0_and_1_have_a_curve() -> None:
     curve = curve_of([0, 1, 1], of_two([0, 1, 1]))
     assert curve == RocCurve((0, 0, 1), (0, 1, 1), (1, 1, 0), 1)
 
