@@ -31,20 +31,26 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_manifest_comes_back_as_it_was_written(folder: Path) -> None:
+def test_a_manifest_round_trip(folder: Path) -> None:
     manifest = read_manifest(folder)
     assert (manifest.input, manifest.output, manifest.classes) == (IMAGE, PROBABILITIES, ("a", "b"))
     assert set(manifest.files) == {"model.onnx", "model.keras"}
     verify_files(folder, hash_files(folder), manifest.files)
 
 
-def test_a_check_record_comes_back_as_it_was_written(folder: Path) -> None:
+def test_an_unknown_architecture_is_read(folder: Path) -> None:
+    manifest = json.loads((folder / "model.json").read_text()) | {"architecture": "seed"}  # the former name of original
+    (folder / "model.json").write_text(json.dumps(manifest))
+    assert read_manifest(folder).architecture == "seed"
+
+
+def test_a_check_record_round_trip(folder: Path) -> None:
     check = CheckRecord(hash_files(folder), 0.9, 0.3, 100)
     write_check(folder, check)
     assert read_check(folder) == check
 
 
-def test_an_altered_file_is_named(folder: Path) -> None:
+def test_a_modified_file_is_named(folder: Path) -> None:
     files = read_manifest(folder).files
     (folder / "model.onnx").write_bytes(b"other")
     with pytest.raises(ModelError, match=r"model\.onnx"):
