@@ -17,11 +17,11 @@ from kfp_azureml.runtime.errors import DataError
 from kfp_azureml.runtime.outputs import whole_folder
 from kfp_azureml.runtime.step import progress, run_step, throttle
 
-Subset = Literal["train", "t10k"]
+SubsetName = Literal["train", "t10k"]
 
 FORMATS = ("parquet", "csv")
 PARQUET_FILE = "images.parquet"
-CSV_FILES: dict[Subset, str] = {"train": "mnist_train.csv", "t10k": "mnist_test.csv"}
+CSV_FILES: dict[SubsetName, str] = {"train": "mnist_train.csv", "t10k": "mnist_test.csv"}
 LABELS_PER_READ = 1 << 16
 PROGRESS_SECONDS = 2.0
 
@@ -114,10 +114,10 @@ def prep_data(
 
 
 @dataclass(frozen=True)
-class _Subset:
+class _SubsetInfo:
     """One of the two subsets, after its header and labels have been read."""
 
-    name: Subset
+    name: SubsetName
     images_file: str
     labels_file: str
     count: int
@@ -136,16 +136,16 @@ def _check_arguments(training_data: Path, test_data: Path, output_format: str, c
         raise DataError(f"training_data {training_data} and test_data {test_data} must be separate folders")
 
 
-def _inspect(source: Source, name: Subset) -> _Subset:
+def _inspect(source: Source, name: SubsetName) -> _SubsetInfo:
     """Read a subset's image header and all its labels."""
     with _open_images(source, name) as images, _open_labels(source, name) as labels:
         if images.count != labels.count:
             raise DataError(f"{labels.name}: {labels.count} labels for the {images.count} images of {images.name}")
         highest = max(max(chunk) for chunk in labels.chunks(LABELS_PER_READ))
-        return _Subset(name, images.name, labels.name, images.count, images.shape, highest)
+        return _SubsetInfo(name, images.name, labels.name, images.count, images.shape, highest)
 
 
-def _write(source: Source, subset: _Subset, classes: Sequence[str], folder: Path, output_format: str) -> None:
+def _write(source: Source, subset: _SubsetInfo, classes: Sequence[str], folder: Path, output_format: str) -> None:
     progress(f"{subset.images_file}: {subset.count} images of {_shape_text(subset.shape)}")
     chunks = _chunks(source, subset)
     if output_format == "parquet":
@@ -158,7 +158,7 @@ def _write(source: Source, subset: _Subset, classes: Sequence[str], folder: Path
         write_csv(folder / CSV_FILES[subset.name], subset.shape, chunks)
 
 
-def _chunks(source: Source, subset: _Subset) -> Iterator[tuple[bytes, bytes]]:
+def _chunks(source: Source, subset: _SubsetInfo) -> Iterator[tuple[bytes, bytes]]:
     """Yield pixels and labels in chunks and report progress."""
     size = images_per_group(subset.shape)
     done = 0
@@ -172,13 +172,13 @@ def _chunks(source: Source, subset: _Subset) -> Iterator[tuple[bytes, bytes]]:
 
 
 @contextmanager
-def _open_images(source: Source, name: Subset) -> Iterator[idx.IdxImages]:
+def _open_images(source: Source, name: SubsetName) -> Iterator[idx.IdxImages]:
     with source.open(idx.file_names(name, "images")) as stream:
         yield idx.open_images(stream, stream.name)
 
 
 @contextmanager
-def _open_labels(source: Source, name: Subset) -> Iterator[idx.IdxFile]:
+def _open_labels(source: Source, name: SubsetName) -> Iterator[idx.IdxFile]:
     with source.open(idx.file_names(name, "labels")) as stream:
         yield idx.open_labels(stream, stream.name)
 
