@@ -84,8 +84,8 @@ def build_pipeline(options: PipelineOptions) -> Any:
             use_azure_credentials: Whether to read input_data with the Azure credentials.
             class_names: The classes' names, in the order of the labels; their numbers when empty.
             epochs: How often to go through the training images.
-            architecture: The network: lean or seed.
-            batch_size: Images a training step; 0 for the architecture's own.
+            architecture: The network: lean or original.
+            batch_size: Batch size; 0 selects the architecture's default.
             seed: The seed of every random choice in training.
             min_accuracy: The least accuracy on the test set with which the model goes on, 0 to 1.
             model_name: The name to register the model under.

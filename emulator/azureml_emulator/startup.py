@@ -239,6 +239,8 @@ async def _web_server(app: ASGIApp, certificates: Certificates, limits: Limits) 
         access_log=False,
         log_config=None,
         lifespan="off",
+        # uvicorn's 5 s close connections that a busy client is about to use again, and a POST is not retried.
+        timeout_keep_alive=int(limits.idle_seconds),
         timeout_graceful_shutdown=1,
     )
     server = _Server(config)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fashion_slice import write_fashion_slice
-from kfp_azureml.imagesets.opening import open_image_set
+from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.local.data import fashion_mnist
 from kfp_azureml.models.onnx_session import open_session
 from kfp_azureml.steps.prep.prep import prep_data

@@ -15,7 +15,7 @@ from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_rest import signed_in_workspace
 from tiny_classifier import write_tiny_model
 
-COMPONENTS = Path(kfp_azureml.__file__).parent
+STEPS = Path(kfp_azureml.__file__).parent / "steps"
 ENDPOINT = "from-the-readme"
 
 
@@ -27,7 +27,7 @@ def instant_emulator():
 
 def example(component: str, pipeline: str, folder: Path) -> Path:
     """Compile a pipeline of a component's README."""
-    readme = (COMPONENTS / component / "README.md").read_text()
+    readme = (STEPS / component / "README.md").read_text()
     for block in re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL):
         names: dict[str, object] = {}
         exec(block, names)  # noqa: S102 - our own README

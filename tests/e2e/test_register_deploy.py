@@ -90,7 +90,7 @@ def test_another_content_is_the_next_version(workspace, live, tmp_path):
 
 def test_an_altered_model_is_refused(workspace, tmp_path, scored):
     altered = write_tiny_model(tmp_path / "model", seed=5)
-    with pytest.raises(ModelError, match=r"model\.json: the content is not what was recorded"):
+    with pytest.raises(ModelError, match=r"model\.json: modified"):
         register_model(altered, model_name="tiny", score_result=scored, **workspace)
 
 

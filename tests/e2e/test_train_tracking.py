@@ -7,7 +7,7 @@ from azureml_rest import signed_in_workspace
 
 TRAIN = """
 from kfp_azureml.steps.train.history import Epoch
-from kfp_azureml.steps.train.tracking import track
+from kfp_azureml.steps.train.mlflow_tracking import track
 with track({"epochs": 2}) as log:
     log(Epoch(1, 0.8, 0.6, 0.5, 0.75, 9.5))
     log(Epoch(2, 0.4, 0.8, None, None, 9.0))

@@ -35,11 +35,20 @@ ARROWS = {
 BESIDE = {"__init__", "azcreds", "cli", "components", "images"}
 
 
-def imported(source: Path, *, top_only: bool = False) -> set[str]:
-    """Return the packages and our own modules that a source imports."""
+def imported(source: Path, *, top_only: bool = False, types: bool = False) -> set[str]:
+    """Return the packages and our own modules that a source imports.
+
+    Args:
+        source: The file.
+        top_only: Leave out imports inside functions and `if` blocks.
+        types: With `top_only`, include those under `if TYPE_CHECKING`.
+    """
     tree = ast.parse(source.read_text())
+    nodes = list(tree.body) if top_only else list(ast.walk(tree))
+    if types:
+        nodes += [inner for node in tree.body if isinstance(node, ast.If) for inner in node.body]
     names = set()
-    for node in tree.body if top_only else ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -79,8 +88,8 @@ def test_nothing_imports_in_a_circle(source: Path) -> None:
 
 
 def modules_of(source: Path) -> set[Path]:
-    """Return the files of our own that a source imports when it is loaded."""
-    candidates = (PACKAGE.parent / Path(*name.split(".")) for name in imported(source, top_only=True))
+    """Return our own files that a source imports at module top, for type checking included."""
+    candidates = (PACKAGE.parent / Path(*name.split(".")) for name in imported(source, top_only=True, types=True))
     return {path.with_suffix(".py") for path in candidates if path.with_suffix(".py").is_file()}
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.blobs import container_of
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.runtime.step import every, progress
+from kfp_azureml.runtime.step import progress, throttle
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -56,7 +56,7 @@ def upload_files(client: MLClient, files: Mapping[str, Path], folder: str) -> st
 
         pool = ThreadPoolExecutor(FILES_AT_ONCE)
         try:
-            total, done, tell = sum(sizes[name] for name in missing), 0, every(REPORT_SECONDS)
+            total, done, tell = sum(sizes[name] for name in missing), 0, throttle(REPORT_SECONDS)
             for future in as_completed([pool.submit(upload, name) for name in missing]):
                 done += sizes[future.result()]
                 if tell():

@@ -1,1 +1,1 @@
-"""Image sets in the formats that go in and out of the steps: idx, Parquet, CSV."""
+"""Read and write image sets: idx, Parquet, CSV."""

@@ -1,4 +1,4 @@
-"""What is known of Fashion-MNIST: where it is published, its classes, and what its files hold."""
+"""Constants of Fashion-MNIST: URL, class names, sha256 of its files."""
 
 ADDRESS = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
 
@@ -15,7 +15,7 @@ CLASSES = (
     "Ankle boot",
 )
 
-# Of the decompressed files: Debian's package compresses them anew.
+# Of the decompressed files: Debian's package has other gzip bytes.
 SHA256 = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",

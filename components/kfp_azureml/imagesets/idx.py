@@ -1,7 +1,7 @@
-"""Reading idx files, the format of MNIST and its kin: big-endian sizes, then one unsigned byte a value.
+"""Read idx files, the format of MNIST: big-endian dimensions, then one unsigned byte per value.
 
-An image file has three dimensions (count, height, width), or four, the last being the channels; a label file has one.
-Files may be gzipped, whatever their name. Everything is streamed.
+An image file has the dimensions (count, height, width) or (count, height, width, channels), a label file (count,).
+Files may be gzipped, whatever their name, and are streamed.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ TYPES = {
     0x0E: "64-bit floats",
 }
 MAX_CHANNELS = 4
-# An Arrow fixed-size binary value counts its bytes in 31 bits.
+# Maximum size of a fixed-size binary value in Arrow.
 MAX_IMAGE_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class IdxFile:
-    """An idx file whose header has been read and checked.
+    """An idx file after its header has been read and validated.
 
     Attributes:
-        name: What messages call the file.
-        count: How many images or labels the header announces.
+        name: Name of the file in messages.
+        count: Number of images or labels according to the header.
     """
 
     name: str
@@ -47,20 +47,20 @@ class IdxFile:
     _data: BufferedReader | gzip.GzipFile
 
     def chunks(self, items: int) -> Iterator[bytes]:
-        """Yield the values of `items` images or labels at a time, to the end of the file; can be done once.
+        """Yield the values of `items` images or labels at a time; can be called once.
 
         Raises:
-            DataError: If the file holds less or more than its header announces, or its gzip data is corrupt.
+            DataError: If the file is truncated, has trailing bytes, or its gzip data is corrupt.
         """
         for start in range(0, self.count, items):
-            wanted = min(items, self.count - start) * self._item_bytes
-            values = _read(self._data, wanted, self.name)
-            if len(values) < wanted:
-                there = start + len(values) // self._item_bytes
-                raise DataError(f"{self.name}: truncated: the header announces {self.count} items, {there} are there")
+            expected = min(items, self.count - start) * self._item_bytes
+            values = _read(self._data, expected, self.name)
+            if len(values) < expected:
+                found = start + len(values) // self._item_bytes
+                raise DataError(f"{self.name}: truncated: {found} items, but {self.count} in the header")
             yield values
         if _read(self._data, 1, self.name):
-            raise DataError(f"{self.name}: trailing bytes after the {self.count} items that the header announces")
+            raise DataError(f"{self.name}: trailing bytes after the {self.count} items of the header")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class IdxImages(IdxFile):
 
 
 def file_names(subset: Literal["train", "t10k"], kind: Literal["images", "labels"]) -> tuple[str, ...]:
-    """Return the names under which the files of a set are published, the usual one first."""
+    """Return the known names of a file, the most common first."""
     ranks = (3, 4) if kind == "images" else (1,)
     return tuple(
         f"{subset}-{kind}{separator}idx{rank}-ubyte{suffix}"
@@ -90,14 +90,14 @@ def open_images(stream: BufferedReader, name: str) -> IdxImages:
 
     Args:
         stream: The file, raw or gzipped.
-        name: What messages call the file.
+        name: Name of the file in messages.
 
     Raises:
-        DataError: If it is no idx file of images that could be used.
+        DataError: If it is not a valid idx image file.
     """
     data, dimensions = _read_header(stream, name)
     if len(dimensions) == 1:
-        raise DataError(f"{name}: holds labels, not images: are the image and label files swapped?")
+        raise DataError(f"{name}: contains labels, not images; are the image and label files swapped?")
     if len(dimensions) not in (3, 4):
         raise DataError(f"{name}: has {len(dimensions)} dimensions; an image file has 3, or 4 with channels")
     count, *shape = dimensions
@@ -106,7 +106,7 @@ def open_images(stream: BufferedReader, name: str) -> IdxImages:
         raise DataError(f"{name}: {channels} channels; the last of 4 dimensions must be 1 to {MAX_CHANNELS} channels")
     item_bytes = height * width * channels
     if item_bytes > MAX_IMAGE_BYTES:
-        raise DataError(f"{name}: images of {height}x{width} are too large: is the header damaged?")
+        raise DataError(f"{name}: images of {height}x{width} are too large; is the header damaged?")
     return IdxImages(name, count, item_bytes, data, (height, width, channels))
 
 
@@ -115,14 +115,14 @@ def open_labels(stream: BufferedReader, name: str) -> IdxFile:
 
     Args:
         stream: The file, raw or gzipped.
-        name: What messages call the file.
+        name: Name of the file in messages.
 
     Raises:
-        DataError: If it is no idx file of labels.
+        DataError: If it is not a valid idx label file.
     """
     data, dimensions = _read_header(stream, name)
     if len(dimensions) in (3, 4):
-        raise DataError(f"{name}: holds images, not labels: are the image and label files swapped?")
+        raise DataError(f"{name}: contains images, not labels; are the image and label files swapped?")
     if len(dimensions) != 1:
         raise DataError(f"{name}: has {len(dimensions)} dimensions; a label file has 1")
     return IdxFile(name, dimensions[0], 1, data)
@@ -141,14 +141,14 @@ def _read_header(stream: BufferedReader, name: str) -> tuple[BufferedReader | gz
             else f"{name}: not an idx file (it starts with the bytes {magic.hex(' ')})"
         )
     if magic[2] != UNSIGNED_BYTE:
-        raise DataError(f"{name}: holds {TYPES[magic[2]]}; only {TYPES[UNSIGNED_BYTE]} can be read")
+        raise DataError(f"{name}: contains {TYPES[magic[2]]}; only {TYPES[UNSIGNED_BYTE]} are supported")
     rank = magic[3]
     sizes = _read(data, 4 * rank, name)
     if len(sizes) < 4 * rank:
         raise DataError(f"{name}: truncated in its header")
     dimensions = struct.unpack(f">{rank}I", sizes)
     if 0 in dimensions:
-        raise DataError(f"{name}: a dimension is zero ({' x '.join(map(str, dimensions))}): there is nothing in it")
+        raise DataError(f"{name}: a dimension is zero ({' x '.join(map(str, dimensions))}); expected at least 1")
     return data, dimensions
 
 

@@ -1,4 +1,4 @@
-"""What an image set is to those who read it, whichever format it is kept in."""
+"""An image set opened for reading, whatever its format."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Groups are what training shuffles, so small ones are good; but each costs the writer about 2 kB until the end.
-# The limit in bytes keeps memory level for large images.
+# Training shuffles groups, so small ones are better, but each costs the writer about 2 kB until the end.
+# The limit in bytes bounds memory for large images.
 GROUP_IMAGES = 2048
 GROUP_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
 class ImageSetInfo:
-    """What is known of an image set before any image is read.
+    """Count, shape and classes of an image set.
 
     Attributes:
-        count: The number of images.
-        shape: Of one image: (height, width, channels); a grey image has one channel.
-        classes: The class names, in the order of the labels.
+        count: Number of images.
+        shape: Image shape, (height, width, channels); a grey image has one channel.
+        classes: Class names in label order.
     """
 
     count: int
@@ -34,10 +34,10 @@ class ImageSetInfo:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some images with their labels.
+    """A batch of images with their labels.
 
     Attributes:
-        images: (n, height, width, channels), uint8. May be a read-only view: copy it before writing into it.
+        images: (n, height, width, channels), uint8. May be a read-only view.
         labels: (n,), uint8, indices into the set's classes.
     """
 
@@ -50,15 +50,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """An image set opened for reading; not to be shared between threads.
+    """An image set opened for reading; not thread-safe.
 
-    Memory holds one group at a time, whatever the size of the set.
+    The set is a sequence of groups, which are read one at a time.
 
     Attributes:
         info: Count, shape and classes.
-        group_sizes: How many images each group holds. Groups in order are the set in order.
-        read_group: Reads one group by its index; any group, in any order, any number of times.
-        read_labels: Reads all labels, (count,), uint8, without the images.
+        group_sizes: Number of images in each group.
+        read_group: Reads a group by its index.
+        read_labels: Reads all labels, (count,), uint8.
     """
 
     info: ImageSetInfo
@@ -67,7 +67,7 @@ class ImageSet:
     read_labels: Callable[[], NDArray[np.uint8]]
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield the whole set in order, `batch_size` images at a time; the last batch may be smaller."""
+        """Yield the set in order, in batches of `batch_size`; the last may be smaller."""
         held: list[Batch] = []
         for group in range(len(self.group_sizes)):
             held.append(self.read_group(group))
@@ -84,7 +84,7 @@ class ImageSet:
 
 
 def images_per_group(shape: tuple[int, int, int]) -> int:
-    """Return how many images of a shape are read and written at a time."""
+    """Return the number of images of a shape in a group."""
     return max(1, min(GROUP_IMAGES, GROUP_BYTES // prod(shape)))
 
 

@@ -1,9 +1,9 @@
-"""Image sets as Parquet: what Spark, pandas, Azure ML and Arrow all read.
+"""Read and write image sets as Parquet.
 
-    image   fixed-size binary   height * width * channels bytes, row by row
-    label   uint8               an index into the class names
+    image   fixed-size binary   height * width * channels bytes, row-major
+    label   uint8               index into the class names
 
-The schema's metadata holds `image_shape`, [height, width, channels], and `classes`, the class names, both as JSON.
+The schema's metadata has `image_shape`, [height, width, channels], and `classes`, the class names, both as JSON.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ CLASSES_KEY = b"classes"
 def write_parquet(
     path: Path, shape: tuple[int, int, int], classes: Sequence[str], chunks: Iterable[tuple[bytes, bytes]]
 ) -> None:
-    """Write an image set to one Parquet file, a row group for each chunk.
+    """Write an image set to a Parquet file, one row group per chunk.
 
-    Pages are not compressed, but carry checksums. For the 60,000 training images of Fashion-MNIST, in user CPU ms:
-    none writes in 25 and reads in 20 (47 MB), lz4 in 85 and 20 (31 MB), snappy in 110 and 65 (30 MB), zstd at level 1
-    in 130 and 55 (27 MB). Training reads the set once an epoch, and the larger file costs less than its compression.
+    Pages have checksums and no compression, since training reads the set in each epoch. Measured on the 60,000
+    training images of Fashion-MNIST, user CPU to write and to read: none 25 and 20 ms (47 MB), lz4 85 and 20 ms
+    (31 MB), snappy 110 and 65 ms (30 MB), zstd level 1 130 and 55 ms (27 MB).
 
     Args:
         path: The file to write.
-        shape: (height, width, channels) of every image.
-        classes: The class names, in the order of the labels.
-        chunks: The images' pixels and their labels, one byte each, some images at a time.
+        shape: Image shape, (height, width, channels).
+        classes: Class names in label order.
+        chunks: Pixels and labels of consecutive images, one byte per value.
     """
     metadata = {SHAPE_KEY: json.dumps(shape), CLASSES_KEY: json.dumps(list(classes))}
     pixels = pa.binary(prod(shape))
@@ -72,27 +72,27 @@ def write_parquet(
 
 
 def open_parquet(paths: Sequence[Path]) -> ImageSet:
-    """Open Parquet files that together are one image set.
+    """Open Parquet files as one image set.
 
-    Only their footers are kept: a file is open while it is read, however many there are.
+    Files are only open while they are read, so their number is not limited.
 
     Args:
-        paths: The files, in order. Files without rows are passed over.
+        paths: The files in order; files without rows are allowed.
 
     Raises:
-        DataError: If a file is not Parquet, has other columns, lacks the metadata or differs from the first file in
-            shape or classes; or if there is no image at all.
+        DataError: If a file is not Parquet, has other columns, lacks the metadata, or differs from the first file in
+            shape or classes, or if there are no images.
     """
     footers = [_read_footer(path) for path in paths]
     shape, classes = _read_metadata(paths[0], footers[0])
     for path, footer in zip(paths, footers, strict=True):
         if _read_metadata(path, footer) != (shape, classes):
-            raise DataError(f"{path}: image shape or classes differ from those of {paths[0].name}: not one image set")
+            raise DataError(f"{path}: image shape or classes differ from those of {paths[0].name}")
     count = sum(footer.num_rows for footer in footers)
     if not count:
         raise DataError(f"{paths[0].parent}: the image set is empty")
 
-    # The first group of each file, as the set counts them.
+    # Index in the set of each file's first group.
     first_groups = list(accumulate((footer.num_row_groups for footer in footers), initial=0))[:-1]
     group_sizes = tuple(
         footer.row_group(group).num_rows for footer in footers for group in range(footer.num_row_groups)
@@ -120,13 +120,13 @@ def open_parquet(paths: Sequence[Path]) -> ImageSet:
 
 @contextmanager
 def _opened(path: Path, footer: Any) -> Iterator[Any]:
-    """Open a file whose footer has been read, for as long as it is read."""
-    with _damage(path), pq.ParquetFile(path, metadata=footer, page_checksum_verification=True) as file:
+    """Open a file whose footer has been read."""
+    with _as_data_error(path), pq.ParquetFile(path, metadata=footer, page_checksum_verification=True) as file:
         yield file
 
 
 def _read_footer(path: Path) -> Any:
-    with _damage(path):
+    with _as_data_error(path):
         footer = pq.read_metadata(path)
         schema = footer.schema.to_arrow_schema()
     if sorted(schema.names) != [IMAGE, LABEL]:
@@ -143,7 +143,7 @@ def _read_metadata(path: Path, footer: Any) -> tuple[tuple[int, int, int], tuple
     metadata = schema.metadata or {}
     for key in (SHAPE_KEY, CLASSES_KEY):
         if key not in metadata:
-            raise DataError(f"{path}: no {key.decode()} in the schema's metadata: not written by prep")
+            raise DataError(f"{path}: no {key.decode()} in the schema's metadata; expected a file written by prep")
     try:
         height, width, channels = (int(size) for size in json.loads(metadata[SHAPE_KEY]))
         classes = tuple(str(name) for name in json.loads(metadata[CLASSES_KEY]))
@@ -152,12 +152,12 @@ def _read_metadata(path: Path, footer: Any) -> tuple[tuple[int, int, int], tuple
     shape = (height, width, channels)
     size = schema.field(IMAGE).type.byte_width
     if min(shape) < 1 or prod(shape) != size:
-        raise DataError(f"{path}: images have {size} bytes, which is not the shape {shape} of the metadata")
+        raise DataError(f"{path}: images have {size} bytes, but image_shape is {shape}")
     return shape, classes
 
 
 def _images(table: pa.Table) -> NDArray[np.uint8]:
-    """Return the pixels of a table, (n * height * width * channels,), without copying them."""
+    """Return a view of the pixels of a table, (n * height * width * channels,)."""
     import numpy as np
 
     column = table.column(IMAGE).combine_chunks()
@@ -168,20 +168,20 @@ def _images(table: pa.Table) -> NDArray[np.uint8]:
 def _labels(path: Path, table: pa.Table, classes: int) -> NDArray[np.uint8]:
     for column in table.columns:
         if column.null_count:
-            raise DataError(f"{path}: some rows have no image or no label")
+            raise DataError(f"{path}: rows without image or label")
     labels: NDArray[np.uint8] = table.column(LABEL).to_numpy()
     if len(labels) and labels.max() >= classes:
-        raise DataError(f"{path}: label {labels.max()}, but the metadata names {classes} classes")
+        raise DataError(f"{path}: label {labels.max()}, but only {classes} classes in the metadata")
     return labels
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Say in one line that a file cannot be read as Parquet."""
+def _as_data_error(path: Path) -> Iterator[None]:
+    """Turn Arrow and system errors into DataError."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        # What the system refuses, such as one more open file, is no fault of the content.
+        # A system error, such as too many open files, does not mean that the file is damaged.
         if isinstance(error, OSError) and error.errno:
             raise DataError(f"{path}: cannot be read ({os.strerror(error.errno)})") from error
         with path.open("rb") as stream:

@@ -1,6 +1,7 @@
-"""Image sets as CSV, the baseline's format: the label, then the pixels; no header, LF line ends.
+"""Read and write image sets as CSV, the baseline's format.
 
-A CSV file says nothing of shape and class names: it is for square grey images, and classes are called by their number.
+Each line is the label and the pixels, without a header. Shape and class names are not stored: images are square and
+grey, and classes are named by their number.
 """
 
 from __future__ import annotations
@@ -26,23 +27,23 @@ BLOCK_BYTES = 2 << 20
 
 
 def write_csv(path: Path, shape: tuple[int, int, int], chunks: Iterable[tuple[bytes, bytes]]) -> None:
-    """Write an image set to one CSV file, byte for byte as the baseline did.
+    """Write an image set to a CSV file, byte-identical to the baseline's.
 
-    Each value is looked up in a table of four-byte texts, padded with zero bytes, which are then taken out: about 30
-    times less user CPU than formatting the values one by one.
+    Values are formatted by a lookup table of zero-padded four-byte strings, whose zero bytes are then removed; about
+    30 times less user CPU than formatting each value.
 
     Args:
         path: The file to write.
-        shape: (height, width, channels) of every image: square and grey.
-        chunks: The images' pixels and their labels, one byte each, some images at a time.
+        shape: Image shape, (height, width, channels).
+        chunks: Pixels and labels of consecutive images, one byte per value.
 
     Raises:
-        DataError: If the shape could not be told from the file again.
+        DataError: If the images are not square and grey.
     """
     height, width, channels = shape
     if height != width or channels != 1:
-        raise DataError(f"CSV can hold square grey images only, not {height}x{width}x{channels}: write Parquet")
-    inner, last = _texts(","), _texts("\n")
+        raise DataError(f"CSV supports square grey images only, not {height}x{width}x{channels}; write Parquet")
+    inner, last = _formatted_values(","), _formatted_values("\n")
     with path.open("wb") as stream:
         for images, labels in chunks:
             values = np.empty((len(labels), 1 + height * width), np.uint8)
@@ -56,10 +57,10 @@ def write_csv(path: Path, shape: tuple[int, int, int], chunks: Iterable[tuple[by
 def open_csv(path: Path) -> ImageSet:
     """Open a CSV file as an image set.
 
-    The file is scanned once for its lines and labels. Its groups are blocks of whole lines, about 2 MiB of text each.
+    The file is scanned once for labels. Groups are blocks of lines of about 2 MiB.
 
     Raises:
-        DataError: If the file is empty, its images are not square, or a line is not numbers from 0 to 255.
+        DataError: If the file is empty, its images are not square, or a value is not a number from 0 to 255.
     """
     with path.open("rb") as stream:
         first_line = stream.readline()
@@ -71,7 +72,7 @@ def open_csv(path: Path) -> ImageSet:
         kind = looks_like(first_line[:HEAD_BYTES])
         if not kind.startswith("text"):
             raise DataError(f"{path}: not a CSV file of pixels" + (f": it looks like {kind}" if kind else ""))
-        raise DataError(f"{path}: {pixels} pixels a line are no square image; other shapes need Parquet")
+        raise DataError(f"{path}: {pixels} pixels per line are not a square image; write Parquet for other shapes")
     blocks = list(_scan(path))
     all_labels = np.frombuffer(b"".join(block.labels for block in blocks), np.uint8)
 
@@ -89,7 +90,7 @@ def open_csv(path: Path) -> ImageSet:
 
 @dataclass(frozen=True)
 class _Block:
-    """Whole lines of the file: where they are, in bytes, and their labels."""
+    """A block of lines: offset and size in bytes, and their labels."""
 
     offset: int
     size: int
@@ -111,7 +112,7 @@ def _scan(path: Path) -> Iterator[_Block]:
 
 
 def _parse(path: Path, text: bytes, columns: int) -> NDArray[np.uint8]:
-    """Return the numbers of some lines, (lines, columns)."""
+    """Parse lines into an array, (lines, columns)."""
     types = {str(column): pa.uint8() for column in range(columns)}
     try:
         table = csv.read_csv(
@@ -125,7 +126,7 @@ def _parse(path: Path, text: bytes, columns: int) -> NDArray[np.uint8]:
     return values
 
 
-def _texts(end: str) -> NDArray[np.uint32]:
-    """Return the texts of 0 to 255, each with its end, as four bytes read as one number: (256,)."""
-    texts = b"".join(f"{value}{end}".encode().ljust(4, b"\0") for value in range(256))
-    return np.frombuffer(texts, np.uint32)
+def _formatted_values(separator: str) -> NDArray[np.uint32]:
+    """Return the strings of 0 to 255 with their separator, each zero-padded to four bytes, (256,)."""
+    formatted = b"".join(f"{value}{separator}".encode().ljust(4, b"\0") for value in range(256))
+    return np.frombuffer(formatted, np.uint32)

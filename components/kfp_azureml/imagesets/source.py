@@ -1,4 +1,4 @@
-"""Where input data lies - a local folder, a web address, an object store - and how its files are opened as streams."""
+"""Open input files from a local folder, a web server or an object store as streams."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ AZURE_SCHEMES = ("abfs", "abfss", "az")
 TIMEOUT_SECONDS = 60
 BLOCK_BYTES = 4 << 20
 ABSENT_STATUSES = (404, 410)
-# S3 answers this for a name it does not have to whoever may not list: so the next name has to be tried.
+# S3 returns this for a missing object if the caller may not list the bucket, so the next name is tried.
 REFUSED_STATUS = 403
-# Of a web server that may answer in a moment; the drivers of object stores repeat such requests by themselves.
+# Retried for web servers; drivers of object stores retry by themselves.
 TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 TRIES = 4
-PAUSE_SECONDS = 2.0  # doubled each time
+PAUSE_SECONDS = 2.0  # doubled after each attempt
 _SHOWN_ENTRIES = 8
-# A query of a web address, or of one that somebody signed: `#` and `?` alone may well be in a folder's name.
+# A query, such as a signature. A folder's name may contain `#` and `?`.
 _QUERY = re.compile(r"\?[\w.-]+=.*", re.DOTALL)
 
 logger = logging.getLogger(__name__)
@@ -41,11 +41,11 @@ class Source:
     """A folder of input data.
 
     Attributes:
-        uri: What messages call it: without query and user, which may hold secrets.
+        uri: Address for messages, with query and user redacted.
         open_raw: Opens a file by its path in the folder, unbuffered; raises IsADirectoryError for a folder.
-        list_folder: Lists a folder in it by its path, `""` for itself: names, and whether each is a folder. Empty where
-            nothing can be listed, as on a web server.
-        failures: What these may raise, and reading.
+        list_folder: Lists a folder by its relative path: names, and whether each is a folder. Empty if listing is not
+            supported, as on web servers.
+        failures: Exceptions raised by these functions and by reading.
     """
 
     uri: str
@@ -54,16 +54,16 @@ class Source:
     failures: tuple[type[Exception], ...]
 
     def open(self, names: Sequence[str]) -> InputStream:
-        """Open the first of some names that is there.
+        """Open the first of several names that exists.
 
-        Where none is, a file whose name differs in case or separators only will do, and one in a folder of such a name:
-        some archives unpack to a folder for each file.
+        Otherwise accept a name that differs in case or separators only, or a file in a folder of such a name, as some
+        archives unpack.
 
         Args:
-            names: File names, the likeliest first.
+            names: File names in order of preference.
 
         Raises:
-            DataError: If none is there, if it is not clear which is meant, or if the source cannot be read.
+            DataError: If none exists, if several match, or if the source cannot be read.
         """
         refusal: Exception | None = None
         folders: list[str] = []
@@ -78,10 +78,10 @@ class Source:
                     refusal = error
                 elif not isinstance(error, FileNotFoundError) and status not in ABSENT_STATUSES:
                     raise _unreadable(self.uri, error) from error
-        raise DataError(self._nothing_there(names, folders, refusal))
+        raise DataError(self._not_found(names, folders, refusal))
 
     def _paths(self, names: Sequence[str], folders: Sequence[str]) -> Iterator[str]:
-        """Yield where to look; `folders` are those paths that proved to be one."""
+        """Yield the paths to try; `folders` collects those that turn out to be folders."""
         yield from names
         listed = self._list("")
         yield from self._spelled(names, [name for name, is_folder in listed.items() if not is_folder])
@@ -90,14 +90,14 @@ class Source:
             inside = self._list(folder)
             files = [name for name, is_folder in inside.items() if not is_folder and not name.startswith(".")]
             found = [name for name in names if name in files] or list(self._spelled(names, files, folder))
-            # What cannot be listed may have it all the same; and what is alone there is meant, whatever its name.
+            # An unlistable folder may contain the file; a single file is accepted whatever its name.
             for name in found or (files if len(files) == 1 else names if not inside else []):
                 yield f"{folder}/{name}"
 
-    def _spelled(self, names: Sequence[str], there: Iterable[str], folder: str = "") -> Iterator[str]:
-        """Yield those that are there under another spelling of the names, in the names' order."""
+    def _spelled(self, names: Sequence[str], existing: Iterable[str], folder: str = "") -> Iterator[str]:
+        """Yield existing names that match under another spelling, in the order of `names`."""
         spelled: dict[str, list[str]] = {}
-        for name in there:
+        for name in existing:
             spelled.setdefault(_spelling(name), []).append(name)
         for name in names:
             found = spelled.pop(_spelling(name), [])
@@ -105,7 +105,7 @@ class Source:
                 yield name
             elif len(found) > 1:
                 where = f"{self.uri}/{folder}" if folder else self.uri
-                raise DataError(f"{where}: which one is {name}: {', '.join(sorted(found))}? Keep one")
+                raise DataError(f"{where}: {', '.join(sorted(found))} all match {name}; keep one")
             else:
                 yield from found
 
@@ -113,25 +113,25 @@ class Source:
         try:
             return self.list_folder(folder)
         except self.failures:
-            # Some storage may be read and not listed.
+            # Permission to read does not imply permission to list.
             return {}
 
-    def _nothing_there(self, names: Sequence[str], folders: Sequence[str], refusal: Exception | None) -> str:
-        said = f"{self.uri}: no {names[0]} there (looked for {', '.join(names)})"
+    def _not_found(self, names: Sequence[str], folders: Sequence[str], refusal: Exception | None) -> str:
+        message = f"{self.uri}: {names[0]} not found (looked for {', '.join(names)})"
         if refusal:
-            return f"{said}: {first_line(refusal)}"
+            return f"{message}: {first_line(refusal)}"
         for folder in folders:
-            said += f"; {folder} is a folder with {_enumeration(self._list(folder))} in it"
-        if not folders and (there := self._list("")):
-            said += f"; there is {_enumeration(there)}"
-        return said
+            message += f"; {folder} is a folder containing {_enumeration(self._list(folder))}"
+        if not folders and (entries := self._list("")):
+            message += f"; found {_enumeration(entries)}"
+        return message
 
 
 class InputStream(io.BufferedReader):
-    """A file of a source, read forwards once; failing to read it is one line that names it.
+    """A file of a source, read sequentially; errors are raised as DataError with its name.
 
     Attributes:
-        name: The file's address.
+        name: Address of the file.
     """
 
     def __init__(self, raw: Any, name: str, failures: tuple[type[Exception], ...]) -> None:
@@ -160,33 +160,33 @@ class _Readable(io.RawIOBase):
 
 
 def is_azureml_name(input_data: str) -> bool:
-    """Say whether a folder is named as in Azure ML, where its address has to be looked up first."""
+    """Return whether an input is an Azure ML name, which must be resolved to an address."""
     return input_data.startswith("azureml:")
 
 
 def open_source(input_data: str, *, use_azure_credentials: bool = False) -> Source:
-    """Find out how the files of a folder are opened.
+    """Open a folder of input data.
 
     Args:
-        input_data: The folder: a local path, or a URI with the scheme file, http, https, wasbs, or any that fsspec has
-            a driver for, such as abfss, az and s3. File names are appended to its path.
-        use_azure_credentials: Read Azure storage with the service principal of AZ_TENANT_ID, AZ_CLIENT_ID and
-            AZ_CLIENT_SECRET, or where none of these is set, with workload identity or whatever else Azure's default
-            chain finds. Otherwise Azure storage is read anonymously or as adlfs' own AZURE_STORAGE_... variables say.
+        input_data: A local path, or a URI with the scheme file, http, https, wasbs, or one that fsspec has a driver
+            for, such as abfss, az and s3. File names are appended to its path.
+        use_azure_credentials: Read Azure storage with the service principal in AZ_TENANT_ID, AZ_CLIENT_ID and
+            AZ_CLIENT_SECRET or, if none is set, with Azure's default credential chain, such as workload identity.
+            Otherwise access is anonymous or configured by adlfs' AZURE_STORAGE_... variables.
 
     Raises:
-        DataError: If the folder is missing, or the URI's scheme is not known.
-        CredentialsError: If only some of the credentials are set.
+        DataError: If the folder does not exist or the URI's scheme is unknown.
+        CredentialsError: If the credentials are incomplete.
     """
     if not input_data:
-        raise DataError("input_data is empty: name a folder or a URI with the four idx files")
+        raise DataError("input_data is empty; expected a folder or URI with the four idx files")
     if "://" not in input_data:
         return _local_folder(Path(input_data))
     scheme, authority, path = _split(input_data)
     try:
         urlsplit(f"{scheme}://{authority}")
     except ValueError as error:
-        raise DataError(f"input_data is not a proper URI ({error})") from error
+        raise DataError(f"input_data is not a valid URI ({error})") from error
     match scheme:
         case "file":
             return _local_folder(Path(unquote(path)))
@@ -199,7 +199,7 @@ def open_source(input_data: str, *, use_azure_credentials: bool = False) -> Sour
 
 
 def abfss_uri(wasbs_uri: str) -> str:
-    """Return the address of the same folder for the driver of today.
+    """Convert a wasbs URI to abfss.
 
     Args:
         wasbs_uri: wasbs://CONTAINER@ACCOUNT.blob.core.windows.net/PATH
@@ -211,7 +211,7 @@ def abfss_uri(wasbs_uri: str) -> str:
 def _local_folder(folder: Path) -> Source:
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {what}; input_data names the folder of the four idx files")
+        raise DataError(f"{folder}: {what}; expected a folder with the four idx files")
 
     def open_raw(name: str) -> Any:
         path = folder / name
@@ -219,7 +219,7 @@ def _local_folder(folder: Path) -> Source:
             return path.open("rb", buffering=0)
         except FileNotFoundError:
             if path.is_symlink():
-                raise DataError(f"{path}: a link to {path.readlink()}, which is not there") from None
+                raise DataError(f"{path}: broken link to {path.readlink()}") from None
             raise
 
     def list_folder(name: str) -> Mapping[str, bool]:
@@ -229,8 +229,7 @@ def _local_folder(folder: Path) -> Source:
 
 
 def _web_folder(url: str) -> Source:
-    # The standard library's client, not fsspec's: it streams without a thread between, follows the proxy variables
-    # and has no limit on the total time.
+    # Unlike fsspec's client, urllib streams without a thread, honours the proxy variables and has no total timeout.
     from http.client import HTTPException
 
     scheme, authority, path = _split(url)
@@ -238,35 +237,35 @@ def _web_folder(url: str) -> Source:
     shown = _without_secrets(url)
 
     def open_raw(name: str) -> Any:
-        # A folder has no fragment. Spaces and the like are escaped; what is escaped already stays.
+        # `#` is part of the path. Existing escapes are kept.
         escaped = re.sub("#|%(?![0-9A-Fa-f]{2})", lambda found: quote(found[0]), f"{path.rstrip('/')}/{name}")
         address = quote(f"{scheme}://{authority}{escaped}{mark}{query}", safe=string.punctuation)
         answer = _open_web(address, f"{shown}/{name}")
         if urlsplit(answer.url).path.endswith("/"):
             answer.close()
-            raise IsADirectoryError(f"{name} is a folder")  # whose page we were redirected to
+            raise IsADirectoryError(f"{name} is a folder")  # redirected to its index page
         return answer
 
     return Source(shown, open_raw, lambda _folder: {}, (OSError, HTTPException))
 
 
 def _open_web(address: str, shown: str) -> Any:
-    """Open an address, again after a moment if the server fails for one."""
+    """Open an address; retry transient errors."""
     from urllib.request import urlopen
 
     for pause in (PAUSE_SECONDS * 2**number for number in range(TRIES - 1)):
         try:
-            return urlopen(address, timeout=TIMEOUT_SECONDS)  # noqa: S310 - the scheme has been looked at
+            return urlopen(address, timeout=TIMEOUT_SECONDS)  # noqa: S310 - the scheme is http or https
         except OSError as error:
             if not _is_transient(error):
                 raise
-            logger.warning("%s: %s; again in %g s", shown, first_line(error), pause)
+            logger.warning("%s: %s; retrying in %g s", shown, first_line(error), pause)
             time.sleep(pause)
     return urlopen(address, timeout=TIMEOUT_SECONDS)  # noqa: S310
 
 
 def _is_transient(error: OSError) -> bool:
-    """Say whether a web server may answer in a moment; a name or a port that is not there is the user's mistake."""
+    """Return whether to retry; an unknown host or a closed port is not transient."""
     status = getattr(error, "code", None)
     lost = getattr(error, "reason", None) if status is None else None
     return status in TRANSIENT_STATUSES or isinstance(lost or error, (ConnectionResetError, TimeoutError))
@@ -298,7 +297,7 @@ def _object_store(uri: str, use_azure_credentials: bool) -> Source:
 
 
 def _azure_options(use_credentials: bool) -> dict[str, str | bool]:
-    """Return adlfs' arguments, which name a service principal as we do; see `open_source`."""
+    """Return the credential options for adlfs; see `open_source`."""
     if not use_credentials:
         return {"anon": True}
     principal = service_principal()
@@ -306,7 +305,7 @@ def _azure_options(use_credentials: bool) -> dict[str, str | bool]:
 
 
 def _driver_failures(scheme: str) -> tuple[type[Exception], ...]:
-    """Return what the driver of a scheme raises beside OSError."""
+    """Return the exceptions of a scheme's driver other than OSError."""
     if scheme in AZURE_SCHEMES:
         from azure.core.exceptions import AzureError
 
@@ -323,7 +322,7 @@ def _unreadable(name: str, error: Exception) -> DataError:
 
 
 def _split(uri: str) -> tuple[str, str, str]:
-    """Return scheme, authority and path; `urlsplit` would cut the path of an object at `#` and `?`."""
+    """Return scheme, authority and path; `urlsplit` would end the path at `#` and `?`."""
     scheme, _, rest = uri.partition("://")
     authority, slash, path = rest.partition("/")
     return scheme.lower(), authority, slash + path
@@ -340,7 +339,7 @@ def _without_secrets(uri: str) -> str:
 
 
 def _spelling(name: str) -> str:
-    """Return what names have in common that differ in case and separators only."""
+    """Return a name normalized in case and separators."""
     return re.sub(r"[-._ ]+", "-", name.lower())
 
 

@@ -1,1 +1,1 @@
-"""The model folder that train writes, and running its ONNX network."""
+"""The model folder and inference with ONNX Runtime."""

@@ -1,10 +1,10 @@
-"""The model folder: what train writes, score and the endpoint read, and register checks.
+"""The model folder: written by train, read by score and the endpoint, verified by register.
 
     model.keras   the trained network
-    model.onnx    the same network, exported and checked against it
+    model.onnx    its ONNX export
     model.json    the manifest: signature, classes, versions, sha256 of the files
 
-Reading and verifying needs the standard library only.
+Reading and verifying need the standard library only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from kfp_azureml.models import model_json
 from kfp_azureml.models.model_json import member
 from kfp_azureml.runtime.errors import ModelError
-from kfp_azureml.runtime.file_kinds import HEAD_BYTES, POINTERS, stand_in
+from kfp_azureml.runtime.file_kinds import HEAD_BYTES, POINTERS, placeholder_kind
 from kfp_azureml.runtime.folder_files import files_below
 from kfp_azureml.runtime.text_files import read_user_json
 
@@ -27,7 +27,7 @@ KERAS_FILE = "model.keras"
 ONNX_FILE = "model.onnx"
 MANIFEST_FILE = "model.json"
 
-# What score leaves beside its predictions, for register and deploy.
+# Written by score for register and deploy.
 CHECK_FILE = "check.json"
 SAMPLE_FILE = "sample.json"
 
@@ -36,12 +36,12 @@ _DTYPES = ("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "fl
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output of the model.
+    """An input or output of the model.
 
     Attributes:
-        name: The tensor's name in `model.onnx`.
-        shape: Its dimensions; the first, the batch, is None.
-        dtype: Its numpy dtype, such as `uint8`.
+        name: Name in `model.onnx`.
+        shape: Dimensions; the first, the batch, is None.
+        dtype: NumPy dtype, such as `uint8`.
     """
 
     name: str
@@ -51,17 +51,17 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `model.json` says.
+    """Content of `model.json`.
 
     Attributes:
-        architecture: The architecture's name, as given to train.
-        input: Images, (batch, height, width, channels), uint8 as they come from the data set.
+        architecture: Name of the architecture; any string.
+        input: Images, (batch, height, width, channels); uint8 raw pixels if written by train.
         output: Probabilities, (batch, classes), float32.
-        preprocessing: What the caller has to do to an image first; ours do all of it inside the network.
-        classes: The class names, in the order of the output.
-        metrics: Training's own figures: losses and accuracies, as fractions.
-        versions: Of Python and the frameworks that made the model.
-        files: sha256 of each file, by name.
+        preprocessing: Preprocessing that callers must do; none if written by train.
+        classes: Class names in the order of the output.
+        metrics: Losses and accuracies of training.
+        versions: Versions of Python and the frameworks used in training.
+        files: sha256 by file name.
     """
 
     architecture: str
@@ -76,14 +76,13 @@ class Manifest:
 
 @dataclass(frozen=True)
 class CheckRecord:
-    """What score writes beside its predictions: which files were scored, and how well they did.
+    """Content of `check.json`: the scored files and their metrics.
 
     Attributes:
-        files: sha256 of each file of the scored model folder, by name; the manifest, and so the signature and the
-            classes, among them.
-        accuracy: The share of images classified rightly, 0 to 1.
+        files: sha256 by file name of the scored model folder, manifest included.
+        accuracy: 0 to 1.
         loss: Mean cross-entropy in nats.
-        images: How many images were scored.
+        images: Number of scored images.
     """
 
     files: dict[str, str]
@@ -96,8 +95,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Hash the folder's files and write `model.json`.
 
     Args:
-        folder: The model folder, complete but for the manifest.
-        manifest: All but `files`, which is filled in here.
+        folder: The model folder with all other files.
+        manifest: The manifest; its `files` are replaced.
 
     Returns:
         The manifest as written.
@@ -113,37 +112,37 @@ def read_manifest(folder: str | Path) -> Manifest:
     """Read `model.json`.
 
     Raises:
-        ModelError: If there is none, or it is not what train writes.
+        ModelError: If it is missing or invalid.
     """
     raw = _read_json(Path(folder) / MANIFEST_FILE)
     try:
         return Manifest(
-            architecture=model_json.text(member(raw, "architecture"), "'architecture'"),
+            architecture=model_json.string(member(raw, "architecture"), "'architecture'"),
             input=_tensor(raw, "input", rank=4),
             output=_tensor(raw, "output", rank=2),
-            preprocessing=model_json.text(member(raw, "preprocessing"), "'preprocessing'"),
-            classes=model_json.texts(member(raw, "classes"), "'classes'"),
+            preprocessing=model_json.string(member(raw, "preprocessing"), "'preprocessing'"),
+            classes=model_json.strings(member(raw, "classes"), "'classes'"),
             metrics={
                 name: model_json.number(value, f"metric {name!r}")
                 for name, value in model_json.mapping(member(raw, "metrics"), "'metrics'").items()
             },
             versions={
-                name: model_json.text(value, f"version of {name!r}")
+                name: model_json.string(value, f"version of {name!r}")
                 for name, value in model_json.mapping(member(raw, "versions"), "'versions'").items()
             },
             files=model_json.hashes(member(raw, "files"), "'files'"),
         )
     except ValueError as error:
-        raise ModelError(f"{Path(folder) / MANIFEST_FILE}: not a manifest that train wrote: {error}") from error
+        raise ModelError(f"{Path(folder) / MANIFEST_FILE}: invalid manifest: {error}") from error
 
 
 def verify_files(folder: str | Path, files: Mapping[str, str], recorded: Mapping[str, str]) -> None:
-    """Check that a folder's files are what their recorded hashes say.
+    """Compare a folder's files with recorded hashes.
 
     Args:
         folder: The model folder.
-        files: sha256 of each file that is there, by name; see `hash_files`.
-        recorded: sha256 of each file that has to be there.
+        files: sha256 of the present files, by name; see `hash_files`.
+        recorded: sha256 of the required files, by name.
 
     Raises:
         ModelError: If a file is missing or its content differs.
@@ -151,11 +150,11 @@ def verify_files(folder: str | Path, files: Mapping[str, str], recorded: Mapping
     for name, expected in recorded.items():
         path = Path(folder) / name
         if name not in files:
-            raise ModelError(f"{path}: missing, though it was recorded: train and score again")
+            raise ModelError(f"{path}: missing, but recorded; train and score again")
         if files[name] != expected:
-            if kind := _stand_in(path):
-                raise ModelError(f"{path}: not what was recorded: it looks like {kind}")
-            raise ModelError(f"{path}: the content is not what was recorded (sha256 differs): train and score again")
+            if kind := _placeholder_kind(path):
+                raise ModelError(f"{path}: not the recorded file: it looks like {kind}")
+            raise ModelError(f"{path}: modified (sha256 differs from the recorded one); train and score again")
 
 
 def write_check(folder: Path, check: CheckRecord) -> None:
@@ -164,36 +163,33 @@ def write_check(folder: Path, check: CheckRecord) -> None:
 
 
 def read_check(folder: str | Path) -> CheckRecord:
-    """Read the `check.json` that score wrote.
+    """Read `check.json`.
 
     Raises:
-        ModelError: If there is none, or it is not what score writes.
+        ModelError: If it is missing or invalid.
     """
     raw = _read_json(Path(folder) / CHECK_FILE)
     try:
         return CheckRecord(
             files=model_json.hashes(member(raw, "files"), "'files'"),
-            accuracy=model_json.number(member(raw, "accuracy"), "'accuracy'", most=1),
+            accuracy=model_json.number(member(raw, "accuracy"), "'accuracy'", maximum=1),
             loss=model_json.number(member(raw, "loss"), "'loss'"),
             images=model_json.count(member(raw, "images"), "'images'"),
         )
     except ValueError as error:
-        raise ModelError(f"{Path(folder) / CHECK_FILE}: not a record that score wrote: {error}") from error
+        raise ModelError(f"{Path(folder) / CHECK_FILE}: invalid check record: {error}") from error
 
 
-def refuse_stand_ins(folder: str | Path, files: Mapping[str, str]) -> None:
-    """Check that no file is what stands in for one that was not downloaded, such as a Git LFS pointer.
+def reject_pointer_files(folder: str | Path, files: Mapping[str, str]) -> None:
+    """Raise ModelError if a file is a Git LFS or git-annex pointer instead of its content.
 
     Args:
         folder: The model folder.
         files: Its files, by name.
-
-    Raises:
-        ModelError: If there is one.
     """
     for name in files:
         path = Path(folder) / name
-        if (kind := _stand_in(path)).startswith(POINTERS):
+        if (kind := _placeholder_kind(path)).startswith(POINTERS):
             raise ModelError(f"{path}: it looks like {kind}")
 
 
@@ -201,7 +197,7 @@ def hash_files(folder: str | Path) -> dict[str, str]:
     """Return the sha256 of every file below a folder, by relative POSIX path, sorted.
 
     Raises:
-        ModelError: If there is something in it that cannot be hashed; see `folder_files.files_below`.
+        ModelError: If a file cannot be hashed; see `folder_files.files_below`.
     """
     return {name: sha256(path) for name, path in files_below(folder).items()}
 
@@ -221,19 +217,19 @@ def sha256(path: Path) -> str:
 
 def _tensor(raw: Mapping[str, Any], key: str, rank: int) -> Tensor:
     tensor = model_json.mapping(member(raw, key), repr(key))
-    dtype = model_json.text(member(tensor, "dtype"), f"the dtype of {key!r}")
+    dtype = model_json.string(member(tensor, "dtype"), f"the dtype of {key!r}")
     if dtype not in _DTYPES:
         raise ValueError(f"the dtype of {key!r} is {dtype!r}; expected one of {', '.join(_DTYPES)}")
     return Tensor(
-        name=model_json.text(member(tensor, "name"), f"the name of {key!r}"),
+        name=model_json.string(member(tensor, "name"), f"the name of {key!r}"),
         shape=model_json.shape(member(tensor, "shape"), f"the shape of {key!r}", rank),
         dtype=dtype,
     )
 
 
-def _stand_in(path: Path) -> str:
+def _placeholder_kind(path: Path) -> str:
     with path.open("rb") as stream:
-        return stand_in(stream.read(HEAD_BYTES))
+        return placeholder_kind(stream.read(HEAD_BYTES))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Opening an ONNX model and running it, the same way wherever a step does."""
+"""Open and run ONNX models with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.runtime.errors import ModelError, first_line
-from kfp_azureml.runtime.file_kinds import HEAD_BYTES, stand_in
+from kfp_azureml.runtime.file_kinds import HEAD_BYTES, placeholder_kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from kfp_azureml.models.model_folder import Manifest, Tensor
 
-_SLACK = 1e-3  # by which rounding may take a probability out of 0 to 1
-
+_TOLERANCE = 1e-3  # rounding may produce probabilities slightly outside 0 to 1
 
 _TYPES = {
     "uint8": "uint8",
@@ -40,34 +39,34 @@ def open_session(path: Path) -> InferenceSession:
         path: The .onnx file.
 
     Raises:
-        ModelError: If it is no model that ONNX Runtime can run.
+        ModelError: If ONNX Runtime cannot load it.
     """
-    # ONNX Runtime reads it when it is imported. Without it, it writes a device id into the user's cache folder and
-    # reports what it runs to its makers.
+    # Must be set before the import. Otherwise ONNX Runtime writes a device id to the user's cache folder and sends
+    # telemetry.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # The runs of a step are too small to share: two threads took a third more CPU for a fifth less time. And left to
-    # itself ONNX Runtime counts the node's cores, not those the pod may use.
+    # Batches are small: two threads took a third more CPU for a fifth less time. The default is the number of the
+    # node's cores, not of those available to the pod.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    with _refusals(path):
+    with _as_model_error(path):
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def open_network(path: Path, manifest: Manifest) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Open a model as the function that its manifest promises.
+    """Open a classifier and check its signature against the manifest.
 
     Args:
         path: The .onnx file.
-        manifest: What its input and its output are.
+        manifest: Manifest of the model folder.
 
     Returns:
-        From images, (n, height, width, channels), to probabilities, (n, classes). It raises ModelError if the model
-        fails, or if what it answers are no probabilities.
+        A function from images, (n, height, width, channels), to probabilities, (n, classes). It raises ModelError if
+        the model fails or its output is not probabilities.
 
     Raises:
-        ModelError: If it is no model, or has another signature.
+        ModelError: If ONNX Runtime cannot load the model, or its signature differs from the manifest.
     """
     import numpy as np
 
@@ -76,25 +75,25 @@ def open_network(path: Path, manifest: Manifest) -> Callable[[NDArray[np.uint8]]
     _check_tensor(path, "output", manifest.output, session.get_outputs())
     classes = len(manifest.classes)
     if manifest.output.shape[1] != classes:
-        raise ModelError(f"{path.parent}: the manifest names {classes} classes for {manifest.output.shape[1]} outputs")
+        raise ModelError(f"{path.parent}: the manifest lists {classes} classes for {manifest.output.shape[1]} outputs")
 
     def network(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with _refusals(path):
-            (answer,) = session.run([manifest.output.name], {manifest.input.name: images.astype(manifest.input.dtype)})
-        if answer.shape != (len(images), classes):
-            raise ModelError(f"{path}: it answers {len(images)} images with {answer.shape}; expected {classes} each")
-        if not np.isfinite(answer).all():
-            raise ModelError(f"{path}: the model's probabilities are not numbers: train it again")
-        if not (answer >= -_SLACK).all() or not (answer <= 1 + _SLACK).all():
-            raise ModelError(f"{path}: what it answers are not probabilities ({answer.min():g} to {answer.max():g})")
-        probabilities: NDArray[np.float32] = answer.astype("float32", copy=False)
+        with _as_model_error(path):
+            (output,) = session.run([manifest.output.name], {manifest.input.name: images.astype(manifest.input.dtype)})
+        if output.shape != (len(images), classes):
+            raise ModelError(f"{path}: output shape is {output.shape}; expected {(len(images), classes)}")
+        if not np.isfinite(output).all():
+            raise ModelError(f"{path}: probabilities are NaN or infinite; train again")
+        if not (output >= -_TOLERANCE).all() or not (output <= 1 + _TOLERANCE).all():
+            raise ModelError(f"{path}: output is not probabilities ({output.min():g} to {output.max():g})")
+        probabilities: NDArray[np.float32] = output.astype("float32", copy=False)
         return probabilities
 
     return network
 
 
 def _check_tensor(path: Path, what: str, tensor: Tensor, found: Sequence[Any]) -> None:
-    """Compare a tensor of the manifest with those of the model, whose free dimensions are None or names."""
+    """Compare a tensor of the manifest with those of the model; dynamic dimensions are None or strings."""
     named = {one.name: one for one in found}
     if tensor.name not in named or (what == "input" and len(found) != 1):
         raise ModelError(f"{path}: its {what}s are {', '.join(map(repr, named))}; the manifest names {tensor.name!r}")
@@ -111,34 +110,34 @@ def _check_tensor(path: Path, what: str, tensor: Tensor, found: Sequence[Any]) -
 
 
 @contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    """Say in one line what ONNX Runtime does not take; its errors have no class in common."""
+def _as_model_error(path: Path) -> Iterator[None]:
+    """Turn errors of ONNX Runtime into ModelError; they have no common base class."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    own = (one for one in vars(state).values() if isinstance(one, type) and issubclass(one, Exception))
-    raised: tuple[type[Exception], ...] = (RuntimeError, ValueError, *own)
+    onnx_errors = (one for one in vars(state).values() if isinstance(one, type) and issubclass(one, Exception))
+    raised: tuple[type[Exception], ...] = (RuntimeError, ValueError, *onnx_errors)
     try:
         yield
     except raised as error:
         with path.open("rb") as stream:
-            kind = stand_in(stream.read(HEAD_BYTES))
+            kind = placeholder_kind(stream.read(HEAD_BYTES))
         reason = f"it looks like {kind}" if kind else first_line(error)
         raise ModelError(f"{path}: ONNX Runtime cannot run it: {reason}") from error
 
 
-def in_runs(
-    network: Callable[[NDArray[np.uint8]], NDArray[np.float32]], images: NDArray[np.uint8], size: int
+def predict_in_batches(
+    network: Callable[[NDArray[np.uint8]], NDArray[np.float32]], images: NDArray[np.uint8], batch_size: int
 ) -> NDArray[np.float32]:
-    """Run a network on some images at a time: more gain no speed, and all at once would be a step's peak of memory.
+    """Run a network batch by batch, which bounds memory.
 
     Args:
-        network: From images to probabilities, (n, classes).
-        images: At least one, (n, height, width, channels).
-        size: Images a run.
+        network: Maps images to probabilities, (n, classes).
+        images: At least one image, (n, height, width, channels).
+        batch_size: Batch size.
 
     Returns:
-        The probabilities of all images, in their order.
+        Probabilities of all images, (n, classes), in order.
     """
     import numpy as np
 
-    return np.concatenate([network(images[start : start + size]) for start in range(0, len(images), size)])
+    return np.concatenate([network(images[start : start + batch_size]) for start in range(0, len(images), batch_size)])

@@ -70,7 +70,7 @@ def looks_like(head: bytes) -> str:
     return _kind_of_text(text) if text else ""
 
 
-def stand_in(head: bytes) -> str:
+def placeholder_kind(head: bytes) -> str:
     """Say what stands in for a file that was not downloaded: a page, a pointer, nothing; see `looks_like`.
 
     Returns:

@@ -84,8 +84,8 @@ def progress(message: str, fraction: float | None = None) -> None:
     _emit("progress", message=redact(message), fraction=fraction)
 
 
-def every(seconds: float) -> Callable[[], bool]:
-    """Return a function that is true at most once in so many seconds, not at first: for progress in a tight loop."""
+def throttle(seconds: float) -> Callable[[], bool]:
+    """Return a function that is true at most once per interval, the first time after one has passed."""
     last = time.monotonic()
 
     def due() -> bool:

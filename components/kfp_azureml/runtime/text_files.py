@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.runtime.errors import KfpAzuremlError, first_line
-from kfp_azureml.runtime.file_kinds import HEAD_BYTES, stand_in
+from kfp_azureml.runtime.file_kinds import HEAD_BYTES, placeholder_kind
 
 _UTF8 = ("utf-8", "utf-8-sig")
 
@@ -51,7 +51,7 @@ def read_user_json(path: Path, failure: type[KfpAzuremlError], *, name: str = ""
     except RecursionError:
         raise failure(f"{name}: not usable JSON: nested too deeply") from None
     except ValueError as error:
-        kind = stand_in(content[:HEAD_BYTES])
+        kind = placeholder_kind(content[:HEAD_BYTES])
         instead = f": it looks like {kind}" if kind else f" ({first_line(error)})"
         raise failure(f"{name}: not JSON{instead}") from error
 

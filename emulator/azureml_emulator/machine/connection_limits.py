@@ -24,7 +24,7 @@ class Limits:
     Attributes:
         silent_seconds: Deadline for each of: a CONNECT, the first byte in a tunnel, a TLS handshake, a request's
             headers.
-        idle_seconds: Longest pause within a request's body, or in taking a response.
+        idle_seconds: Longest pause between requests, within a request's body, or in taking a response.
         connections: Maximum number of connections of a server. The proxy has twice as many.
     """
 

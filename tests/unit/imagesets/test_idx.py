@@ -1,4 +1,4 @@
-"""The idx reader: whatever is in a file, it is read right or refused in one line that names it."""
+"""The idx reader reads any file correctly or rejects it in one line."""
 
 import gzip
 import io
@@ -55,7 +55,7 @@ def read_or_refuse(content, opener=idx.open_images):
 
 
 @given(image_files(), st.integers(1, 8), st.booleans())
-def test_images_come_back_as_they_were_in_chunks_of_the_size_asked_for(file, items, zipped):
+def test_images_are_read_in_chunks_of_the_requested_size(file, items, zipped):
     dimensions, values = file
     content = encode(dimensions, values)
     images, chunks = read(gzip.compress(content) if zipped else content, items)
@@ -66,7 +66,7 @@ def test_images_come_back_as_they_were_in_chunks_of_the_size_asked_for(file, ite
 
 
 @given(st.binary(min_size=1, max_size=50), st.integers(1, 60), st.booleans())
-def test_labels_come_back_as_they_were(values, items, zipped):
+def test_labels_are_read(values, items, zipped):
     content = encode((len(values),), values)
     labels, chunks = read(gzip.compress(content) if zipped else content, items, idx.open_labels)
     assert labels.count == len(values)
@@ -74,21 +74,21 @@ def test_labels_come_back_as_they_were(values, items, zipped):
 
 
 @given(image_files(), st.data(), st.booleans())
-def test_a_file_cut_off_anywhere_is_refused(file, data, zipped):
+def test_a_truncated_file_is_rejected(file, data, zipped):
     content = encode(*file)
     content = gzip.compress(content) if zipped else content
     refused(content[: data.draw(st.integers(0, len(content) - 1))])
 
 
 @given(image_files(), st.binary(min_size=1, max_size=20))
-def test_trailing_bytes_are_refused(file, extra):
+def test_trailing_bytes_are_rejected(file, extra):
     assert "trailing bytes" in refused(encode(*file) + extra)
     assert "trailing bytes" in refused(gzip.compress(encode(*file) + extra))
     assert "trailing bytes" in refused(gzip.compress(encode(*file)) + gzip.compress(extra))
 
 
 @given(image_files(), st.data())
-def test_a_changed_header_byte_is_refused(file, data):
+def test_a_modified_header_byte_is_rejected(file, data):
     content = bytearray(encode(*file))
     position = data.draw(st.integers(0, 4 + 4 * len(file[0]) - 1))
     content[position] ^= data.draw(st.integers(1, 255))
@@ -96,21 +96,21 @@ def test_a_changed_header_byte_is_refused(file, data):
 
 
 @given(st.binary(min_size=1, max_size=50), st.data())
-def test_a_changed_header_byte_of_a_label_file_is_refused(values, data):
+def test_a_modified_header_byte_of_a_label_file_is_rejected(values, data):
     content = bytearray(encode((len(values),), values))
     content[data.draw(st.integers(0, 7))] ^= data.draw(st.integers(1, 255))
     refused(bytes(content), idx.open_labels)
 
 
 @given(image_files(), st.data())
-def test_a_changed_byte_in_gzip_data_is_refused_or_harmless(file, data):
+def test_a_modified_byte_in_gzip_data_is_rejected_or_harmless(file, data):
     content = bytearray(gzip.compress(encode(*file)))
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     assert read_or_refuse(bytes(content)) in (file[1], None)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(content):
+def test_any_bytes_are_read_or_rejected(content):
     for opener in (idx.open_images, idx.open_labels):
         read_or_refuse(content, opener)
 
@@ -135,8 +135,8 @@ LABELS = encode((2,), bytes(2))
         (b"ab", idx.open_images, "looks like text ('ab')"),
         (bytes(100), idx.open_images, "looks like zero bytes only"),
         (b"\x07\x08\x09\xff", idx.open_images, "not an idx file (it starts with the bytes 07 08 09 ff)"),
-        (LABELS, idx.open_images, "holds labels, not images: are the image and label files swapped?"),
-        (IMAGES, idx.open_labels, "holds images, not labels: are the image and label files swapped?"),
+        (LABELS, idx.open_images, "contains labels, not images; are the image and label files swapped?"),
+        (IMAGES, idx.open_labels, "contains images, not labels; are the image and label files swapped?"),
         (encode((2, 3, 3, 1), bytes(18)), idx.open_labels, "swapped?"),
         (encode((2, 3), bytes(6)), idx.open_images, "2 dimensions"),
         (encode((2, 3), bytes(6)), idx.open_labels, "2 dimensions"),
@@ -146,7 +146,7 @@ LABELS = encode((2,), bytes(2))
         (encode((0,), b""), idx.open_labels, "a dimension is zero (0)"),
         (encode((2, 3, 32, 32), bytes(6144)), idx.open_images, "32 channels"),
         (encode((1, 2**31, 2), b""), idx.open_images, "too large"),
-        (IMAGES[:-1], idx.open_images, "truncated: the header announces 2 items, 1 are there"),
+        (IMAGES[:-1], idx.open_images, "truncated: 1 items, but 2 in the header"),
         (IMAGES[:9], idx.open_images, "truncated in its header"),
         (gzip.compress(IMAGES, mtime=0)[:-12], idx.open_images, "truncated: the gzip data ends too early"),
         (gzip.compress(IMAGES, mtime=0)[:-8] + bytes(8), idx.open_images, "corrupt gzip data (CRC check failed"),
@@ -157,7 +157,7 @@ def test_the_reason_is_named(content, opener, reason):
     assert reason in refused(content, opener)
 
 
-def test_the_usual_names_come_first():
+def test_the_most_common_name_comes_first():
     names = idx.file_names("t10k", "images")
     assert names[:3] == ("t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz", "t10k-images.idx3-ubyte")
     assert "t10k-images-idx4-ubyte.gz" in names

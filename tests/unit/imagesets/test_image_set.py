@@ -1,4 +1,4 @@
-"""Image sets written and read again: Parquet and the baseline's CSV behind one interface."""
+"""Write and read image sets as Parquet and as the baseline's CSV."""
 
 import json
 import shutil
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from kfp_azureml.imagesets import pixel_csv
 from kfp_azureml.imagesets.image_set import ImageSetInfo, images_per_group
-from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.imagesets.parquet import write_parquet
 from kfp_azureml.imagesets.pixel_csv import write_csv
+from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.runtime.errors import DataError
 
 GREY = (4, 4, 1)
@@ -58,7 +58,7 @@ def refused(folder):
     size=st.integers(1, 25),
     batch_size=st.integers(1, 25),
 )
-def test_parquet_comes_back_as_it_was(tmp_path_factory, count, shape, size, batch_size):
+def test_parquet_round_trip(tmp_path_factory, count, shape, size, batch_size):
     folder = tmp_path_factory.mktemp("set")
     images, labels = random_set(count, shape)
     write_parquet(folder / "images.parquet", shape, CLASSES, chunks(images, labels, size))
@@ -110,7 +110,7 @@ def test_any_arrow_tool_can_read_the_parquet_file(tmp_path):
     assert b"".join(table["image"].to_pylist()) == images.tobytes()
 
 
-def test_csv_is_byte_for_byte_what_formatting_each_value_gives(tmp_path):
+def test_csv_is_byte_identical_to_formatting_each_value(tmp_path):
     images, labels = random_set(50, (16, 16, 1), classes=256)
     images[0] = np.arange(256).reshape(16, 16, 1)
     images[1:3] = [[[[0]]], [[[255]]]]
@@ -122,7 +122,7 @@ def test_csv_is_byte_for_byte_what_formatting_each_value_gives(tmp_path):
 
 
 @pytest.mark.parametrize("block_bytes", [1, 100, 1 << 20])
-def test_csv_comes_back_as_it_was(tmp_path, monkeypatch, block_bytes):
+def test_csv_round_trip(tmp_path, monkeypatch, block_bytes):
     monkeypatch.setattr(pixel_csv, "BLOCK_BYTES", block_bytes)
     images, labels = random_set(23)
     write_csv(tmp_path / "mnist_test.csv", GREY, chunks(images, labels))
@@ -140,13 +140,13 @@ def test_csv_comes_back_as_it_was(tmp_path, monkeypatch, block_bytes):
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 1), (2, 2, 4)])
-def test_csv_refuses_shapes_it_could_not_tell_again(tmp_path, shape):
+def test_csv_rejects_images_that_are_not_square_and_grey(tmp_path, shape):
     images, labels = random_set(3, shape)
     with pytest.raises(DataError, match="square grey images only"):
         write_csv(tmp_path / "mnist_train.csv", shape, chunks(images, labels))
 
 
-def test_groups_are_bounded_in_images_and_in_bytes():
+def test_group_size_is_bounded_in_images_and_in_bytes():
     assert images_per_group((1, 1, 1)) == images_per_group((28, 28, 1)) == 2048
     assert images_per_group((224, 224, 3)) == (4 << 20) // (224 * 224 * 3)
     assert images_per_group((4096, 4096, 3)) == 1
@@ -173,31 +173,31 @@ NULL_IMAGE = table_of().set_column(0, "image", pa.array([None, bytes(16)], pa.bi
         (NO_LABEL, "columns are image; expected image and label"),
         (table_of(image_type=pa.binary()), "column image is binary; expected fixed-size binary"),
         (WIDE_LABEL, "column label is int64; expected uint8"),
-        (NULL_LABEL, "no image or no label"),
-        (NULL_IMAGE, "no image or no label"),
-        (table_of(labels=b"\0\2"), "label 2, but the metadata names 2 classes"),
+        (NULL_LABEL, "rows without image or label"),
+        (NULL_IMAGE, "rows without image or label"),
+        (table_of(labels=b"\0\2"), "label 2, but only 2 classes in the metadata"),
         (table_of(image_shape=""), "no image_shape in the schema's metadata"),
         (table_of(classes=""), "no classes in the schema's metadata"),
         (table_of(image_shape="[4, 4]"), "unreadable image_shape or classes"),
         (table_of(image_shape="four"), "unreadable image_shape or classes"),
         (table_of(classes="7"), "unreadable image_shape or classes"),
-        (table_of(image_shape="[4, 5, 1]"), "images have 16 bytes, which is not the shape (4, 5, 1)"),
-        (table_of(image_shape="[-4, -4, 1]"), "not the shape"),
+        (table_of(image_shape="[4, 5, 1]"), "images have 16 bytes, but image_shape is (4, 5, 1)"),
+        (table_of(image_shape="[-4, -4, 1]"), "image_shape is (-4, -4, 1)"),
         (table_of().slice(0, 0), "the image set is empty"),
     ],
 )
-def test_a_parquet_file_of_another_kind_is_refused(tmp_path, table, reason):
+def test_a_parquet_file_with_another_schema_is_rejected(tmp_path, table, reason):
     pq.write_table(table, tmp_path / "images.parquet")
     assert reason in refused(tmp_path)
 
 
-def test_parts_that_do_not_belong_together_are_refused(tmp_path):
+def test_parts_with_different_metadata_are_rejected(tmp_path):
     pq.write_table(table_of(), tmp_path / "a.parquet")
     pq.write_table(table_of(classes='["a", "c"]'), tmp_path / "b.parquet")
     assert "b.parquet: image shape or classes differ from those of a.parquet" in refused(tmp_path)
 
 
-def test_a_damaged_parquet_file_is_refused(tmp_path):
+def test_a_damaged_parquet_file_is_rejected(tmp_path):
     path = tmp_path / "images.parquet"
     path.write_bytes(b"")
     assert f"{path}: not a Parquet file: it looks like an empty file" in refused(tmp_path)
@@ -219,7 +219,7 @@ def test_a_damaged_parquet_file_is_refused(tmp_path):
         (b"<!DOCTYPE html><title>Sign in</title>", "an HTML page"),
     ],
 )
-def test_what_has_only_the_name_of_a_parquet_file_is_said(tmp_path, content, kind):
+def test_the_actual_kind_of_a_parquet_file_is_reported(tmp_path, content, kind):
     (tmp_path / "images.parquet").write_bytes(content)
     assert f"images.parquet: not a Parquet file: it looks like {kind}" in refused(tmp_path)
 
@@ -227,7 +227,7 @@ def test_what_has_only_the_name_of_a_parquet_file_is_said(tmp_path, content, kin
 READ_WITH_FEW_FILES = """
 import resource, sys
 import numpy as np
-from kfp_azureml.imagesets.opening import open_image_set
+from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.steps.train.batches import Split
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
@@ -241,7 +241,7 @@ assert sum(map(len, split.validation_batches(9))) == 12
 """
 
 
-def test_a_set_of_more_parts_than_files_may_be_open_is_read(tmp_path):
+def test_more_parts_than_the_limit_of_open_files_are_read(tmp_path):
     for part in range(60):
         write_parquet(tmp_path / f"part-{part:03}.parquet", GREY, CLASSES, chunks(*random_set(2, seed=part)))
     done = subprocess.run([sys.executable, "-c", READ_WITH_FEW_FILES, tmp_path], capture_output=True, text=True)
@@ -263,7 +263,7 @@ except OSError:
 """
 
 
-def test_what_the_system_refuses_is_not_called_damage(tmp_path):
+def test_a_system_error_is_not_reported_as_damage(tmp_path):
     write_parquet(tmp_path / "a.parquet", GREY, CLASSES, chunks(*random_set(2)))
     command = [sys.executable, "-c", READ_WITH_NO_FILE_LEFT, tmp_path / "a.parquet"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -274,8 +274,8 @@ def test_what_the_system_refuses_is_not_called_damage(tmp_path):
     ("text", "reason"),
     [
         ("", "the file is empty"),
-        ("7\n", "0 pixels a line are no square image"),
-        ("7,1,2,3\n", "3 pixels a line are no square image"),
+        ("7\n", "0 pixels per line are not a square image"),
+        ("7,1,2,3\n", "3 pixels per line are not a square image"),
         ("7,1,2,3,4\n3,1,2\n", "Expected 5 columns, got 3"),
         ("7,1,2,3,4\n3,1,2,3,256\n", "256"),
         ("7,1,2,3,4\n3,1,2,,4\n", "conversion error"),
@@ -287,7 +287,7 @@ def test_what_the_system_refuses_is_not_called_damage(tmp_path):
         ("version https://git-lfs.github.com/spec/v1\noid", "looks like a Git LFS pointer"),
     ],
 )
-def test_a_damaged_csv_file_is_refused(tmp_path, text, reason):
+def test_a_damaged_csv_file_is_rejected(tmp_path, text, reason):
     (tmp_path / "mnist_train.csv").write_text(text)
     message = refused(tmp_path)
     assert "mnist_train.csv" in message
@@ -303,11 +303,11 @@ def test_a_damaged_csv_file_is_refused(tmp_path, text, reason):
         (["a.csv", "b.parquet"], "both Parquet and CSV"),
     ],
 )
-def test_a_folder_without_one_image_set_is_refused(tmp_path, names, reason):
+def test_a_folder_without_exactly_one_image_set_is_rejected(tmp_path, names, reason):
     for name in names:
         (tmp_path / name).touch()
     assert reason in refused(tmp_path)
 
 
-def test_a_missing_folder_is_refused(tmp_path):
+def test_a_missing_folder_is_rejected(tmp_path):
     assert "no such folder" in refused(tmp_path / "none")

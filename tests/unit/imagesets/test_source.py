@@ -1,4 +1,4 @@
-"""Sources: the same files from a folder, a web server or an object store; every refusal is one line."""
+"""Open files in a folder, on a web server and in an object store; errors are one line."""
 
 import functools
 import shutil
@@ -41,7 +41,7 @@ class QuietFiles(SimpleHTTPRequestHandler):
 
 
 def answering(status, announced=None):
-    """A web server's handler whose every answer is the path that was asked for."""
+    """A request handler that returns the requested path."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -59,7 +59,7 @@ def answering(status, announced=None):
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    """Pauses take no time."""
+    """Do not sleep between attempts."""
     return Clock().pass_in(monkeypatch, source)
 
 
@@ -70,7 +70,7 @@ def no_proxy(monkeypatch):
 
 @pytest.fixture(params=["path", "file", "http", "http with a space", "memory"])
 def served(request, tmp_path):
-    """How to write a file of a folder, the folder's URI, and what messages call it."""
+    """A function that writes a file, the folder's URI, and its name in messages."""
     folder = tmp_path / "my data"
     folder.mkdir()
 
@@ -102,7 +102,7 @@ def refused(action, kind=DataError):
     return str(caught.value)
 
 
-def test_a_file_is_read_as_it_is(served):
+def test_a_file_is_read(served):
     write, uri, shown = served
     write("images", CONTENT)
     with open_source(uri).open(NAMES) as stream:
@@ -112,7 +112,7 @@ def test_a_file_is_read_as_it_is(served):
         assert stream.read() == CONTENT[1000:]
 
 
-def test_the_first_name_that_is_there_is_taken(served):
+def test_the_first_existing_name_is_opened(served):
     write, uri, shown = served
     write("images.gz", b"zipped")
     with open_source(uri).open(NAMES) as stream:
@@ -123,13 +123,13 @@ def test_the_first_name_that_is_there_is_taken(served):
         assert stream.read() == b"plain"
 
 
-def test_a_missing_file_names_the_folder_and_what_was_looked_for(served):
+def test_the_error_for_a_missing_file_has_the_folder_and_the_names(served):
     _, uri, shown = served
     message = refused(lambda: open_source(uri).open(NAMES))
-    assert message == f"{shown}: no images there (looked for images, images.gz)"
+    assert message == f"{shown}: images not found (looked for images, images.gz)"
 
 
-def test_a_missing_folder_is_refused(tmp_path):
+def test_a_missing_folder_is_rejected(tmp_path):
     assert refused(lambda: open_source(str(tmp_path / "none"))).startswith(f"{tmp_path / 'none'}: no such folder")
     (tmp_path / "file").touch()
     assert f"{tmp_path / 'file'}: not a folder" in refused(lambda: open_source(str(tmp_path / "file")))
@@ -137,7 +137,7 @@ def test_a_missing_folder_is_refused(tmp_path):
 
 
 def test_a_file_in_a_folder_of_its_name_is_read(served):
-    """As archives unpack that were made for each file, such as Kaggle's MNIST."""
+    """Some archives unpack so, such as Kaggle's MNIST."""
     write, uri, shown = served
     write("images/images", CONTENT)
     with open_source(uri).open(NAMES) as stream:
@@ -177,42 +177,42 @@ def test_other_spellings_and_folders_are_found(tmp_path, store, there, read):
     source = open_source(uri)
     names = file_names("train", "images")
     if not read:
-        assert f"there is {there.partition('/')[0]}" in refused(lambda: source.open(names))
+        assert f"found {there.partition('/')[0]}" in refused(lambda: source.open(names))
         return
     with source.open(names) as stream:
         assert stream.read() == b"pixels"
         assert stream.name.endswith(there)
 
 
-def test_it_is_said_when_two_files_could_be_meant(tmp_path):
+def test_two_matching_files_are_rejected(tmp_path):
     for name in ("Images", "IMAGES"):
         (tmp_path / name).touch()
     message = refused(lambda: open_source(str(tmp_path)).open(NAMES))
-    assert message == f"{tmp_path}: which one is images: IMAGES, Images? Keep one"
+    assert message == f"{tmp_path}: IMAGES, Images all match images; keep one"
     (tmp_path / "images").mkdir()
     for name in ("Images", "IMAGES"):
         (tmp_path / name).unlink()
         (tmp_path / "images" / name).touch()
     message = refused(lambda: open_source(str(tmp_path)).open(NAMES))
-    assert message == f"{tmp_path}/images: which one is images: IMAGES, Images? Keep one"
+    assert message == f"{tmp_path}/images: IMAGES, Images all match images; keep one"
 
 
-def test_a_folder_without_the_file_is_said(served):
+def test_a_folder_without_the_file_is_reported(served):
     write, uri, shown = served
     write("images/one.txt", b"")
     write("images/two.txt", b"")
     message = refused(lambda: open_source(uri).open(NAMES))
-    assert message.startswith(f"{shown}: no images there (looked for images, images.gz); ")
+    assert message.startswith(f"{shown}: images not found (looked for images, images.gz); ")
     # A web server lists nothing.
     listed = "nothing" if uri.startswith("http") else "one.txt, two.txt"
     if not uri.startswith("memory"):
-        assert message.endswith(f"images is a folder with {listed} in it")
+        assert message.endswith(f"images is a folder containing {listed}")
 
 
-def test_a_link_that_leads_nowhere_is_said(tmp_path):
+def test_a_broken_link_is_reported(tmp_path):
     (tmp_path / "images").symlink_to("../annex/images")
     message = refused(lambda: open_source(str(tmp_path)).open(NAMES))
-    assert message == f"{tmp_path}/images: a link to ../annex/images, which is not there"
+    assert message == f"{tmp_path}/images: broken link to ../annex/images"
 
 
 ODD = "data #1 100% ü+? x"
@@ -227,20 +227,20 @@ ODD = "data #1 100% ü+? x"
         f"s3://bucket/{ODD}",
     ],
 )
-def test_an_objects_address_is_shown_whole(driver, monkeypatch, uri):
+def test_the_address_of_an_object_is_shown_completely(driver, monkeypatch, uri):
     assert open_source(uri).uri == uri
     wasbs = f"wasbs://box@acc.blob.core.windows.net/{ODD}"
     assert open_source(wasbs).uri == f"abfss://box@acc.dfs.core.windows.net/{ODD}"
     assert driver[-1][0] == f"abfss://box@acc.dfs.core.windows.net/{ODD}"
 
 
-def test_a_signature_is_not_shown(driver):
+def test_a_signature_is_redacted(driver):
     assert open_source("abfss://box@acc.dfs.core.windows.net/a #1?sv=2024&sig=secret").uri.endswith("/a #1")
     assert open_source("s3://key:secret@bucket/a #1").uri == "s3://bucket/a #1"
 
 
 @pytest.mark.parametrize("escaped", [True, False])
-def test_a_folder_with_odd_characters_is_read_and_shown_whole(tmp_path, escaped):
+def test_a_folder_with_special_characters_is_read_and_shown_completely(tmp_path, escaped):
     name = "data #1 100% ü+"
     (tmp_path / name).mkdir()
     (tmp_path / name / "images").write_bytes(CONTENT)
@@ -264,7 +264,7 @@ def test_a_file_uri_may_have_a_question_mark_in_its_path(tmp_path):
         assert stream.name == f"{tmp_path}/{ODD}/images"
 
 
-def test_a_web_server_that_is_not_there_is_refused():
+def test_an_unreachable_web_server_is_reported():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}/data"
@@ -273,9 +273,9 @@ def test_a_web_server_that_is_not_there_is_refused():
 
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [(500, "cannot be read: HTTP Error 500"), (403, "no images there (looked for images, images.gz): HTTP Error 403")],
+    [(500, "cannot be read: HTTP Error 500"), (403, "images not found (looked for images, images.gz): HTTP Error 403")],
 )
-def test_a_web_server_that_refuses_is_quoted(status, reason):
+def test_an_error_of_a_web_server_is_quoted(status, reason):
     with web_server(answering(status)) as address:
         message = refused(lambda: open_source(f"{address}/data").open(NAMES))
     assert message.startswith(f"{address}/data: ")
@@ -283,7 +283,7 @@ def test_a_web_server_that_refuses_is_quoted(status, reason):
 
 
 @pytest.mark.parametrize("bad", [Response(503, b""), Response(429, b""), None], ids=["503", "429", "no answer"])
-def test_a_web_server_that_fails_for_a_moment_is_asked_again(clock, bad):
+def test_transient_errors_of_a_web_server_are_retried(clock, bad):
     answers = iter([bad, bad, Response(200, b"idx")])
     with serving(lambda _request: next(answers)) as address, open_source(address).open(["a"]) as stream:
         assert stream.read() == b"idx"
@@ -291,19 +291,19 @@ def test_a_web_server_that_fails_for_a_moment_is_asked_again(clock, bad):
 
 
 @pytest.mark.parametrize(("status", "asked"), [(503, 4), (400, 1)])
-def test_what_does_not_pass_is_refused_in_the_end_and_what_cannot_pass_at_once(clock, status, asked):
+def test_retries_are_limited_and_permanent_errors_are_not_retried(clock, status, asked):
     requests = []
     with serving(lambda request: requests.append(request) or Response(status, b"")) as address:
         assert str(status) in refused(lambda: open_source(address).open(["a"]))
     assert len(requests) == asked
 
 
-def test_a_web_server_that_hangs_up_early_gives_a_short_file():
+def test_a_connection_closed_early_ends_the_file():
     with web_server(answering(200, announced=100)) as address, open_source(address).open(NAMES) as stream:
         assert stream.read(100) == b"/images"
 
 
-def test_the_query_of_an_address_is_sent_but_never_shown():
+def test_the_query_of_an_address_is_sent_and_redacted():
     with (
         web_server(answering(200)) as address,
         open_source(f"{address}/data?sig=secret").open(NAMES) as stream,
@@ -317,20 +317,20 @@ def test_the_query_of_an_address_is_sent_but_never_shown():
 
 
 @pytest.mark.parametrize("uri", ["gopher://host/data", "http://[/", "az://container/folder"])
-def test_an_address_nobody_can_open_is_refused(uri, monkeypatch):
+def test_an_invalid_address_is_rejected(uri, monkeypatch):
     for key in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING"):
         monkeypatch.delenv(key, raising=False)
     refused(lambda: open_source(uri))
 
 
-def test_wasbs_is_mapped_to_abfss():
+def test_wasbs_is_converted_to_abfss():
     mapped = abfss_uri("wasbs://demo@account.blob.core.windows.net/mnist/fashion")
     assert mapped == "abfss://demo@account.dfs.core.windows.net/mnist/fashion"
 
 
 @pytest.fixture
 def driver(monkeypatch):
-    """What fsspec is asked for."""
+    """The arguments passed to fsspec."""
     asked = []
 
     def url_to_fs(uri, **options):
@@ -346,7 +346,7 @@ def driver(monkeypatch):
 ADDRESS = "abfss://demo@account.dfs.core.windows.net/set"
 
 
-def test_azure_storage_is_read_anonymously_unless_credentials_are_asked_for(driver, monkeypatch):
+def test_azure_storage_is_read_anonymously_by_default(driver, monkeypatch):
     for key in AZ_KEYS:
         monkeypatch.setenv(key, "value")
     source = open_source("wasbs://demo@account.blob.core.windows.net/set/")
@@ -354,7 +354,7 @@ def test_azure_storage_is_read_anonymously_unless_credentials_are_asked_for(driv
     assert driver == [(ADDRESS, {"anon": True})]
 
 
-def test_azcreds_are_used_where_they_are_asked_for(driver, monkeypatch):
+def test_azcreds_are_used_on_request(driver, monkeypatch):
     for key in AZ_KEYS:
         monkeypatch.setenv(key, f"the {key}")
     open_source(ADDRESS, use_azure_credentials=True)
@@ -373,7 +373,7 @@ def test_without_azcreds_the_default_chain_is_used(driver):
 
 @pytest.mark.parametrize("missing", AZ_KEYS)
 @pytest.mark.parametrize("empty", [True, False])
-def test_a_missing_key_is_named(driver, monkeypatch, missing, empty):
+def test_a_missing_credential_is_named(driver, monkeypatch, missing, empty):
     for key in AZ_KEYS:
         if key != missing:
             monkeypatch.setenv(key, "secret")
@@ -384,7 +384,7 @@ def test_a_missing_key_is_named(driver, monkeypatch, missing, empty):
     assert not driver
 
 
-def test_azure_credentials_go_to_no_other_driver(driver, monkeypatch):
+def test_azure_credentials_are_not_passed_to_other_drivers(driver, monkeypatch):
     for key in AZ_KEYS:
         monkeypatch.setenv(key, "value")
     open_source("s3://bucket/set", use_azure_credentials=True)

@@ -112,7 +112,7 @@ os.sched_getaffinity = lambda _: set(range(64))
 cpus.usable_cores.__defaults__ = (cpus.Path(sys.argv[1]),)
 cpus.usable_cpus.__defaults__ = (cpus.Path(sys.argv[1]),)
 from kfp_azureml.runtime.step import run_step
-from kfp_azureml.steps.train.quiet_import import import_tensorflow
+from kfp_azureml.steps.train.tensorflow_import import import_tensorflow
 with run_step("train"):
     import_tensorflow()
     print(*(os.environ[name] for name in ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS")))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kfp_azureml.azureml.rollout.probe import REQUEST_SECONDS
 from kfp_azureml.azureml.waiting import REPORT_SECONDS
 from kfp_azureml.runtime.errors import DeploymentError
-from kfp_azureml.runtime.step import every, progress
+from kfp_azureml.runtime.step import progress, throttle
 
 if TYPE_CHECKING:
     import httpx
@@ -90,7 +90,7 @@ def watch(
     milliseconds: list[float] = []
     faults: list[str] = []
     until = time.monotonic() + seconds
-    ask_metrics, tell = every(METRICS_SECONDS), every(REPORT_SECONDS)
+    ask_metrics, tell = throttle(METRICS_SECONDS), throttle(REPORT_SECONDS)
     with httpx.Client(timeout=REQUEST_SECONDS) as client:
         while time.monotonic() < until:
             if parts:

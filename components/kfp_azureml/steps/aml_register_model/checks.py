@@ -11,7 +11,7 @@ from kfp_azureml.models.model_folder import (
     CheckRecord,
     read_check,
     read_manifest,
-    refuse_stand_ins,
+    reject_pointer_files,
     verify_files,
 )
 from kfp_azureml.runtime.errors import ModelError
@@ -39,7 +39,7 @@ def check_model(
     if not files:
         raise ModelError(f"{model}: expected a model folder with files in it")
     _check_layout(model, model_type)
-    refuse_stand_ins(model, files)
+    reject_pointer_files(model, files)
     if MANIFEST_FILE in files:
         recorded = read_manifest(model).files
         verify_files(model, files, recorded)

@@ -1,1 +1,1 @@
-"""Prep Data: idx image files to training and test sets."""
+"""Prepare training and test sets from idx image files."""

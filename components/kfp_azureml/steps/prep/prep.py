@@ -1,4 +1,4 @@
-"""Prep Data: read an idx image set, check it, write a training and a test set."""
+"""Validate an idx image set and write it as a training and a test set."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from kfp_azureml.imagesets.image_set import images_per_group
 from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
 from kfp_azureml.runtime.errors import DataError
 from kfp_azureml.runtime.outputs import whole_folder
-from kfp_azureml.runtime.step import every, progress, run_step
+from kfp_azureml.runtime.step import progress, run_step, throttle
 
-Subset = Literal["train", "t10k"]
+SubsetName = Literal["train", "t10k"]
 
 FORMATS = ("parquet", "csv")
 PARQUET_FILE = "images.parquet"
-CSV_FILES: dict[Subset, str] = {"train": "mnist_train.csv", "t10k": "mnist_test.csv"}
+CSV_FILES: dict[SubsetName, str] = {"train": "mnist_train.csv", "t10k": "mnist_test.csv"}
 LABELS_PER_READ = 1 << 16
 PROGRESS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class PrepResult:
-    """What prep wrote.
+    """The result of prep.
 
     Attributes:
-        training_images: The number of images in the training set.
-        test_images: The number of images in the test set.
+        training_images: Number of images in the training set.
+        test_images: Number of images in the test set.
         image_shape: (height, width, channels) of every image.
-        classes: The class names, in the order of the labels.
+        classes: Class names in label order.
     """
 
     training_images: int
@@ -55,33 +55,29 @@ def prep_data(
     workspace: str = "",
     subscription_id: str = "",
 ) -> PrepResult:
-    """Turn the four idx files of a folder into a training and a test set.
+    """Convert the four idx files of a folder into a training and a test set.
 
-    Headers and labels are checked before anything is written. Memory does not grow with the set. Both output folders
-    are there as a whole at the end, or neither is.
+    Headers and labels are validated before anything is written. Images are streamed. Either both output folders are
+    written or neither is.
 
     Args:
-        input_data: The folder or URI with the idx files, raw or gzipped, under their usual names; see `open_source`. Or
-            a name of Azure ML's, such as `azureml:NAME:VERSION`; see `data_references.locate`.
-        training_data: The folder to write the training set into.
-        test_data: The folder to write the test set into.
-        output_format: `parquet`, or `csv` for the baseline's files, byte for byte.
-        class_names: The classes' names, in the order of the labels; by default their numbers, as far as the highest
-            label of the training set.
-        use_azure_credentials: Read Azure storage with the credentials of azcreds; see `open_source`. A name of Azure
-            ML's is always read with them.
-        resource_group: The resource group of the workspace that such a name is looked up in.
-        workspace: The workspace's name.
-        subscription_id: Its subscription.
-
-    Returns:
-        What was written.
+        input_data: Folder or URI of the idx files, raw or gzipped; see `open_source`. Or an Azure ML name such as
+            `azureml:NAME:VERSION`; see `data_references.locate`.
+        training_data: Output folder for the training set.
+        test_data: Output folder for the test set.
+        output_format: `parquet`, or `csv` for files byte-identical to the baseline's.
+        class_names: Class names in label order; defaults to the numbers 0 to the highest training label.
+        use_azure_credentials: Read Azure storage with the azcreds credentials; see `open_source`. Implied by an Azure
+            ML name.
+        resource_group: Resource group of the workspace in which to resolve an Azure ML name.
+        workspace: Name of that workspace.
+        subscription_id: Subscription of that workspace.
 
     Raises:
         DataError: If the data is missing, damaged or inconsistent.
-        OutputError: If an output folder is not empty, or cannot be written.
-        CredentialsError: If only some of the Azure credentials are set.
-        WorkspaceError: If a name of Azure ML's is in no workspace that is known.
+        OutputError: If an output folder is not empty or cannot be written.
+        CredentialsError: If the Azure credentials are incomplete.
+        WorkspaceError: If an Azure ML name is given without a workspace.
     """
     _check_arguments(training_data, test_data, output_format, class_names)
     if is_azureml_name(input_data):
@@ -118,10 +114,10 @@ def prep_data(
 
 
 @dataclass(frozen=True)
-class _Subset:
-    """What is known of one half of the data once its header and labels have been read."""
+class _SubsetInfo:
+    """One of the two subsets, after its header and labels have been read."""
 
-    name: Subset
+    name: SubsetName
     images_file: str
     labels_file: str
     count: int
@@ -132,24 +128,24 @@ class _Subset:
 def _check_arguments(training_data: Path, test_data: Path, output_format: str, class_names: Sequence[str]) -> None:
     if output_format not in FORMATS:
         raise DataError(f"output_format is {output_format!r}; expected {' or '.join(FORMATS)}")
-    twice = sorted({name for name in class_names if class_names.count(name) > 1})
-    if twice:
-        raise DataError(f"class_names holds {', '.join(twice)} more than once")
+    duplicates = sorted({name for name in class_names if class_names.count(name) > 1})
+    if duplicates:
+        raise DataError(f"class_names contains {', '.join(duplicates)} more than once")
     one, other = training_data.resolve(), test_data.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):
-        raise DataError(f"training_data {training_data} and test_data {test_data} must be two separate folders")
+        raise DataError(f"training_data {training_data} and test_data {test_data} must be separate folders")
 
 
-def _inspect(source: Source, name: Subset) -> _Subset:
-    """Read the header of the images and all labels of a subset."""
+def _inspect(source: Source, name: SubsetName) -> _SubsetInfo:
+    """Read a subset's image header and all its labels."""
     with _open_images(source, name) as images, _open_labels(source, name) as labels:
         if images.count != labels.count:
             raise DataError(f"{labels.name}: {labels.count} labels for the {images.count} images of {images.name}")
         highest = max(max(chunk) for chunk in labels.chunks(LABELS_PER_READ))
-        return _Subset(name, images.name, labels.name, images.count, images.shape, highest)
+        return _SubsetInfo(name, images.name, labels.name, images.count, images.shape, highest)
 
 
-def _write(source: Source, subset: _Subset, classes: Sequence[str], folder: Path, output_format: str) -> None:
+def _write(source: Source, subset: _SubsetInfo, classes: Sequence[str], folder: Path, output_format: str) -> None:
     progress(f"{subset.images_file}: {subset.count} images of {_shape_text(subset.shape)}")
     chunks = _chunks(source, subset)
     if output_format == "parquet":
@@ -162,27 +158,27 @@ def _write(source: Source, subset: _Subset, classes: Sequence[str], folder: Path
         write_csv(folder / CSV_FILES[subset.name], subset.shape, chunks)
 
 
-def _chunks(source: Source, subset: _Subset) -> Iterator[tuple[bytes, bytes]]:
-    """Yield pixels and labels of some images at a time, and tell how far that is."""
+def _chunks(source: Source, subset: _SubsetInfo) -> Iterator[tuple[bytes, bytes]]:
+    """Yield pixels and labels in chunks and report progress."""
     size = images_per_group(subset.shape)
     done = 0
-    due = every(PROGRESS_SECONDS)
+    due = throttle(PROGRESS_SECONDS)
     with _open_images(source, subset.name) as images, _open_labels(source, subset.name) as labels:
-        for pixels, marks in zip(images.chunks(size), labels.chunks(size), strict=True):
-            yield pixels, marks
-            done += len(marks)
+        for pixels, labels_chunk in zip(images.chunks(size), labels.chunks(size), strict=True):
+            yield pixels, labels_chunk
+            done += len(labels_chunk)
             if due():
                 progress(f"{subset.images_file}: {done} of {subset.count} images", done / subset.count)
 
 
 @contextmanager
-def _open_images(source: Source, name: Subset) -> Iterator[idx.IdxImages]:
+def _open_images(source: Source, name: SubsetName) -> Iterator[idx.IdxImages]:
     with source.open(idx.file_names(name, "images")) as stream:
         yield idx.open_images(stream, stream.name)
 
 
 @contextmanager
-def _open_labels(source: Source, name: Subset) -> Iterator[idx.IdxFile]:
+def _open_labels(source: Source, name: SubsetName) -> Iterator[idx.IdxFile]:
     with source.open(idx.file_names(name, "labels")) as stream:
         yield idx.open_labels(stream, stream.name)
 

@@ -1,1 +1,1 @@
-"""Decide whether a scored model is good enough to be registered."""
+"""Accept or reject a scored model by its accuracy."""

@@ -1,4 +1,4 @@
-"""The decision between score and register: good enough, or reported as rejected."""
+"""Accept or reject a scored model by its accuracy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kfp_azureml.runtime.step import progress, report, run_step
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided.
+    """The decision of the quality gate.
 
     Attributes:
         accepted: Whether the model may be registered.
@@ -24,20 +24,17 @@ class Verdict:
 
 
 def judge(accuracy: float, min_accuracy: float) -> Verdict:
-    """Compare a model's accuracy with the least that is asked.
+    """Compare a model's accuracy with the minimum, and report the verdict to the run summary.
 
     Args:
-        accuracy: The share of test images classified rightly, 0 to 1. Not-a-number never passes.
-        min_accuracy: The least accuracy that passes, 0 to 1.
-
-    Returns:
-        The verdict, which is also reported to the run's summary.
+        accuracy: Test accuracy, 0 to 1. NaN is rejected.
+        min_accuracy: Minimum accuracy to accept the model, 0 to 1.
 
     Raises:
-        PipelineError: If the least accuracy is not a share, such as 90 for 90 %.
+        PipelineError: If `min_accuracy` is not from 0 to 1.
     """
     if not 0 <= min_accuracy <= 1:
-        raise PipelineError(f"min_accuracy is {min_accuracy:g}; a share from 0 to 1 is needed")
+        raise PipelineError(f"min_accuracy is {min_accuracy:g}; expected a number from 0 to 1")
     accepted = accuracy >= min_accuracy
     comparison = "reaches" if accepted else "is below"
     text = f"{'Accepted' if accepted else 'Rejected'}: accuracy {accuracy:.4f} {comparison} {min_accuracy:.4f}"

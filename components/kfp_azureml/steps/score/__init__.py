@@ -1,1 +1,1 @@
-"""Score Image Classification Keras."""
+"""Score an image classifier with ONNX Runtime."""

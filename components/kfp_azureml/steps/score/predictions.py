@@ -1,4 +1,4 @@
-"""The files that score writes, a batch at a time."""
+"""Write predictions batch by batch."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from kfp_azureml.imagesets.image_set import ImageSetInfo
 from kfp_azureml.models.model_folder import SAMPLE_FILE
 
 if TYPE_CHECKING:
-    from kfp_azureml.steps.score.results import Scored
+    from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 PREDICTIONS_FILE = "predictions.parquet"
 CLASSES_FILE = "predict_result.csv"
 
 SAMPLE_IMAGES = 100
 SAMPLE_BYTES = 3 << 20
-"""The sample is sent as one request; a managed online endpoint takes 10 MB, and base64 adds a third."""
+"""The sample is sent in one request: managed online endpoints accept 10 MB, and base64 adds a third."""
 
 
 class PredictionFiles:
-    """Writes predictions.parquet, predict_result.csv and sample.json into a folder; a context manager.
+    """Context manager that writes predictions.parquet, predict_result.csv and sample.json.
 
     Args:
-        folder: The folder.
-        info: Of the scored image set.
-        classes: How many classes the model knows.
+        folder: Output folder.
+        info: Description of the scored image set.
+        classes: Number of classes of the model.
     """
 
     def __init__(self, folder: Path, info: ImageSetInfo, classes: int) -> None:
@@ -47,7 +47,7 @@ class PredictionFiles:
                 pa.field("probabilities", pa.list_(pa.float32(), classes), nullable=False),
             ]
         )
-        # numpy.savetxt's format, which the original Azure ML example wrote.
+        # The format of numpy.savetxt, as in the original Azure ML example.
         self._lines = np.array([f"{label:.18e}\n".encode() for label in range(classes)])
         size = max(1, min(SAMPLE_IMAGES, info.count, SAMPLE_BYTES // prod(info.shape)))
         self._sample_rows = np.arange(size) * info.count // size
@@ -74,8 +74,8 @@ class PredictionFiles:
         if kind is None:
             (self._folder / SAMPLE_FILE).write_text(json.dumps(self._sample) + "\n")
 
-    def write(self, scored: Scored) -> None:
-        """Append some scored images; batches come in the set's order."""
+    def write(self, scored: ScoredBatch) -> None:
+        """Append a batch; call it in the order of the set."""
         end = scored.start + len(scored.batch)
         columns = [
             pa.array(np.arange(scored.start, end)),

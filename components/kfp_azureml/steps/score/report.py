@@ -1,4 +1,4 @@
-"""The page that shows how well a model did: figures by class, confusion matrix, the most confident mistakes."""
+"""The HTML report: per-class metrics, confusion matrix, most confident mistakes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kfp_azureml.steps.score.results import Scored, ScoreResult
+    from kfp_azureml.steps.score.results import ScoreResult
+    from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 MISTAKES = 24
@@ -21,13 +22,13 @@ MISTAKES = 24
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that was classified wrongly.
+    """A misclassified image.
 
     Attributes:
-        index: Its place in the set.
-        label: Its true class.
-        predicted: What the model took it for.
-        confidence: The probability the model gave to that, 0 to 1.
+        index: Index in the set.
+        label: True class.
+        predicted: Predicted class.
+        confidence: Probability of the predicted class, 0 to 1.
         image: (height, width, channels), uint8.
     """
 
@@ -38,15 +39,15 @@ class Mistake:
     image: NDArray[np.uint8]
 
 
-class MistakeAlbum:
-    """Keeps the most confident mistakes of a stream of scored images."""
+class TopMistakes:
+    """The most confident mistakes of a stream of batches."""
 
     def __init__(self, size: int = MISTAKES) -> None:
         self._size = size
         self.mistakes: list[Mistake] = []
 
-    def add(self, scored: Scored) -> None:
-        """Look through some scored images; `mistakes` is in order of confidence, the highest first."""
+    def add(self, scored: ScoredBatch) -> None:
+        """Add a batch; `mistakes` is sorted by confidence, descending."""
         import numpy as np
 
         confidence = scored.probabilities.max(axis=1)
@@ -66,15 +67,15 @@ class MistakeAlbum:
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """How well a model knows one class.
+class ClassMetrics:
+    """Metrics of one class.
 
     Attributes:
-        name: The class.
-        images: How many there were of it.
-        precision: Of those taken for it, the share that is; None if none was.
-        recall: Of those that are, the share taken for it; None if there was none.
-        row: How often its images were taken for each class.
+        name: Class name.
+        images: Number of images of the class.
+        precision: 0 to 1; None if the class was never predicted.
+        recall: 0 to 1; None if there are no images of the class.
+        row: Row of the confusion matrix.
     """
 
     name: str
@@ -84,27 +85,27 @@ class ClassFigures:
     row: tuple[int, ...]
 
 
-def figures_by_class(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[ClassFigures]:
+def per_class_metrics(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[ClassMetrics]:
     """Return precision and recall of each class.
 
     Args:
-        classes: The class names.
-        confusion: How many images of class i (the row) were taken for class j (the column).
+        classes: Class names.
+        confusion: Number of images of class i (row) predicted as class j (column).
     """
-    figures = []
+    metrics = []
     for index, name in enumerate(classes):
         right, images = confusion[index][index], sum(confusion[index])
-        taken = sum(row[index] for row in confusion)
-        figures.append(
-            ClassFigures(
+        predicted = sum(row[index] for row in confusion)
+        metrics.append(
+            ClassMetrics(
                 name,
                 images,
-                precision=right / taken if taken else None,
+                precision=right / predicted if predicted else None,
                 recall=right / images if images else None,
                 row=tuple(confusion[index]),
             )
         )
-    return figures
+    return metrics
 
 
 def write_report(path: Path, result: ScoreResult, mistakes: Sequence[Mistake]) -> None:
@@ -112,20 +113,20 @@ def write_report(path: Path, result: ScoreResult, mistakes: Sequence[Mistake]) -
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined)
-    environment.filters["picture"] = picture
+    environment.filters["png_data_uri"] = png_data_uri
     page = environment.from_string(TEMPLATE.read_text()).render(
         result=result,
-        figures=figures_by_class(result.classes, result.confusion),
+        class_metrics=per_class_metrics(result.classes, result.confusion),
         mistakes=mistakes,
-        mistakes_in_all=result.images - sum(row[index] for index, row in enumerate(result.confusion)),
+        mistake_count=result.images - sum(row[index] for index, row in enumerate(result.confusion)),
     )
     path.write_text(page)
 
 
-def picture(image: NDArray[np.uint8]) -> str:
+def png_data_uri(image: NDArray[np.uint8]) -> str:
     """Return an image, (height, width, channels), uint8, as a PNG data URI.
 
-    One channel is grey, three are red, green and blue, four have alpha; of any other number the first is shown.
+    1 channel is grey, 3 are RGB, 4 are RGBA; of any other number the first channel is shown.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What scoring gives: batch by batch, and in all."""
+"""The metrics of a scored image set."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from kfp_azureml.imagesets.image_set import Batch
     from kfp_azureml.steps.score.roc import RocCurve
 
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """How well a model did.
+    """Metrics of a model on an image set.
 
     Attributes:
-        images: How many images were scored.
-        accuracy: The share of them that was classified rightly, 0 to 1.
-        loss: Mean cross-entropy in nats, of probabilities clipped to [1e-7, 1 - 1e-7] as Keras does.
-        classes: The class names.
-        confusion: How many images of class i (the row) were taken for class j (the column).
-        roc: The ROC curve; None where the set has images of one class only, so that there is none.
+        images: Number of scored images.
+        accuracy: 0 to 1.
+        loss: Mean cross-entropy in nats, with probabilities clipped to [1e-7, 1 - 1e-7] as in Keras.
+        classes: Class names.
+        confusion: Number of images of class i (row) predicted as class j (column).
+        roc: ROC curve; None if the set has images of one class only.
     """
 
     images: int
@@ -32,20 +28,3 @@ class ScoreResult:
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     roc: RocCurve | None = None
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Some images with the model's answers.
-
-    Attributes:
-        start: The first image's index in the set.
-        batch: The images with their labels.
-        probabilities: (n, classes), float32.
-        predicted: (n,), uint8, the most probable class.
-    """
-
-    start: int
-    batch: Batch
-    probabilities: NDArray[np.float32]
-    predicted: NDArray[np.uint8]

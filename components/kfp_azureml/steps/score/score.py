@@ -1,4 +1,4 @@
-"""Score a model folder on an image set, with ONNX Runtime and without TensorFlow."""
+"""Score a model folder on an image set with ONNX Runtime, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from kfp_azureml.models.model_folder import (
 )
 from kfp_azureml.runtime.errors import DataError, ModelError
 from kfp_azureml.runtime.outputs import whole_file, whole_folder
-from kfp_azureml.runtime.step import every, progress, report, run_step
-from kfp_azureml.steps.score.results import Scored, ScoreResult
+from kfp_azureml.runtime.step import progress, report, run_step, throttle
+from kfp_azureml.steps.score.results import ScoreResult
+from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 if TYPE_CHECKING:
     from kfp_azureml.imagesets.image_set import ImageSet, ImageSetInfo
 
 NAME = "score"
 
-RUN_IMAGES = 64
-"""Images a run of the network: more gain no speed, and cost memory."""
+BATCH_SIZE = 64
+"""Batch size; larger batches are not faster and need more memory."""
 
 PROGRESS_SECONDS = 5.0
 
@@ -39,42 +40,39 @@ def score_model(
 ) -> ScoreResult:
     """Score a model on an image set.
 
-    The result's folder holds predictions.parquet (index, label, predicted, probabilities), predict_result.csv (the
-    predicted class, one a line), sample.json (some images with their answers, to ask a deployment about) and check.json
-    (which files were scored, and how well they did).
+    The output folder holds predictions.parquet (index, label, predicted, probabilities), predict_result.csv (one
+    predicted class per line), sample.json (images with predictions, for the smoke test of a deployment) and check.json
+    (sha256 of the scored files, accuracy and loss).
 
     Args:
-        input_data: A folder with the test set, as prep writes it.
-        input_model: A model folder, as train writes it.
-        output_result: The folder to make.
-        output_report: An HTML page to write, with the confusion matrix and the most confident mistakes.
-
-    Returns:
-        Accuracy, loss, confusion matrix and ROC curve.
+        input_data: Folder with the test set, as written by prep.
+        input_model: Model folder, as written by train.
+        output_result: Folder to create.
+        output_report: HTML report to write.
 
     Raises:
-        ModelError: If the model folder is incomplete or altered.
-        DataError: If the set is missing, damaged, or does not fit the model.
+        ModelError: If the model folder is incomplete or modified.
+        DataError: If the set is missing, damaged or incompatible with the model.
     """
     import numpy as np
 
-    from kfp_azureml.imagesets.opening import open_image_set
+    from kfp_azureml.imagesets.reader import open_image_set
     from kfp_azureml.steps.score.predictions import PredictionFiles
-    from kfp_azureml.steps.score.report import MistakeAlbum, write_report
+    from kfp_azureml.steps.score.report import TopMistakes, write_report
     from kfp_azureml.steps.score.roc import RocCounts
 
     manifest = read_manifest(input_model)
     if ONNX_FILE not in manifest.files:
-        raise ModelError(f"{input_model}: the manifest names no {ONNX_FILE}, which score runs")
+        raise ModelError(f"{input_model}: the manifest lists no {ONNX_FILE}; train again")
     model_files = hash_files(input_model)
     verify_files(input_model, model_files, manifest.files)
     images = open_image_set(input_data)
-    _check_fit(input_data, images.info, manifest)
+    _check_compatible(input_data, images.info, manifest)
 
     classes = len(manifest.classes)
     confusion = np.zeros((classes, classes), np.int64)
     loss = 0.0
-    album = MistakeAlbum()
+    top_mistakes = TopMistakes()
     roc = RocCounts()
     with whole_folder(output_result) as folder:
         with PredictionFiles(folder, images.info, classes) as files:
@@ -84,7 +82,7 @@ def score_model(
                 loss -= float(np.log(np.clip(of_label, 1e-7, 1 - 1e-7), dtype=np.float64).sum())
                 np.add.at(confusion, (labels, scored.predicted), 1)
                 files.write(scored)
-                album.add(scored)
+                top_mistakes.add(scored)
                 roc.add(scored)
 
         result = ScoreResult(
@@ -106,37 +104,37 @@ def score_model(
         )
         if output_report:
             with whole_file(output_report) as part:
-                write_report(part, result, album.mistakes)
+                write_report(part, result, top_mistakes.mistakes)
     progress(f"{result.images:,} images: accuracy {result.accuracy:.4f}, loss {result.loss:.4f}", 1.0)
     page = str(output_report) if output_report else None
     report(accuracy=result.accuracy, loss=result.loss, sample=str(output_result / SAMPLE_FILE), score_page=page)
     return result
 
 
-def _check_fit(input_data: Path, info: ImageSetInfo, manifest: Manifest) -> None:
-    wanted = manifest.input.shape[1:]
-    if info.shape != wanted:
-        raise DataError(f"{input_data}: images are {_size(info.shape)}; the model takes {_size(wanted)}")
-    # A CSV file names its classes by their numbers, and knows of no class above its largest label.
+def _check_compatible(input_data: Path, info: ImageSetInfo, manifest: Manifest) -> None:
+    expected = manifest.input.shape[1:]
+    if info.shape != expected:
+        raise DataError(f"{input_data}: images are {_size(info.shape)}; the model expects {_size(expected)}")
+    # In a CSV file classes are numbers, up to the highest label that occurs.
     numbers = tuple(str(label) for label in range(len(info.classes)))
     if info.classes == manifest.classes or (info.classes == numbers and len(numbers) <= len(manifest.classes)):
         return
     raise DataError(
-        f"{input_data}: its classes are {', '.join(info.classes)}; the model's are {', '.join(manifest.classes)}"
+        f"{input_data}: classes are {', '.join(info.classes)}; the model expects {', '.join(manifest.classes)}"
     )
 
 
-def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Iterator[Scored]:
+def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Iterator[ScoredBatch]:
     import numpy as np
 
     from kfp_azureml.imagesets.image_set import images_per_group
-    from kfp_azureml.models.onnx_session import in_runs, open_network
+    from kfp_azureml.models.onnx_session import open_network, predict_in_batches
 
     network = open_network(onnx_file, manifest)
-    done, due = 0, every(PROGRESS_SECONDS)
+    done, due = 0, throttle(PROGRESS_SECONDS)
     for batch in images.batches(images_per_group(images.info.shape)):
-        probabilities = in_runs(network, batch.images, RUN_IMAGES)
-        yield Scored(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))
+        probabilities = predict_in_batches(network, batch.images, BATCH_SIZE)
+        yield ScoredBatch(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))
         done += len(batch)
         if due():
             progress(f"{done:,} of {images.info.count:,} images", done / images.info.count)

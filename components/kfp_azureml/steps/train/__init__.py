@@ -1,1 +1,1 @@
-"""Train Image Classification Keras."""
+"""Train an image classifier with Keras."""

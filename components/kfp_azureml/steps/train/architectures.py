@@ -1,7 +1,7 @@
-"""The networks train knows, each with the recipe it is trained by.
+"""The available networks, each with its training recipe.
 
-To add one: write its build function and enter it in `ARCHITECTURES`. Every network takes raw uint8 pixels, so that
-nobody who serves it has to know how to scale them.
+To add one, write its build function and add it to `ARCHITECTURES`. Every network takes raw uint8 pixels, so that
+clients of an endpoint need not scale them.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network and its recipe.
+    """A network and its training recipe.
 
     Attributes:
-        build: Makes the network for images of (height, width, channels) and a number of classes. Its input is
+        build: Builds the network for an image shape (height, width, channels) and a number of classes. Its input is
             uint8 pixels, (batch, height, width, channels); its output float32 probabilities, (batch, classes).
-        smallest: The smallest height and width in pixels it can take.
-        optimizer: Makes its optimiser; the learning rate is set before each step.
-        batch_size: Images a step.
-        learning_rate: The peak of the learning rate.
-        schedule: The share of the peak, 0 to 1, at a moment of the training, 0 (the start) to 1 (the end).
-        label_smoothing: The share of the target's weight that is spread over all classes.
-        flip: Whether to mirror half of the images left to right, drawn anew in each epoch but the first; the trained
-            network then answers with its mean over an image and its mirror image.
-        shift: By how many pixels at most to move the images, drawn likewise.
+        min_size: Minimum image height and width in pixels.
+        optimizer: Builds the optimizer; the learning rate is set before each step.
+        batch_size: Default batch size.
+        learning_rate: Default peak learning rate.
+        schedule: Maps training progress, 0 to 1, to a fraction of the peak learning rate.
+        label_smoothing: Label smoothing factor, 0 to 1.
+        flip: Augment with random horizontal flips from the second epoch on, and average predictions over both
+            orientations (test-time augmentation).
+        shift: Maximum random shift in pixels, from the second epoch on.
     """
 
     build: Callable[[tuple[int, int, int], int], keras.Model]
-    smallest: int
+    min_size: int
     optimizer: Callable[[], keras.optimizers.Optimizer]
     batch_size: int
     learning_rate: float
@@ -44,25 +44,28 @@ class Architecture:
     shift: int = 0
 
 
-def constant(_moment: float) -> float:
-    """Keep the learning rate at its peak."""
+def constant(_progress: float) -> float:
+    """Return 1: the learning rate stays at its peak."""
     return 1.0
 
 
-def one_cycle(moment: float) -> float:
-    """Raise the learning rate from 4 % of its peak for a fifth of the training, then lower it to 0 along a cosine.
+def one_cycle(progress: float) -> float:
+    """Warm up from 4 % of the peak over the first fifth, then anneal to 0 along a cosine.
 
-    After Smith and Topin, "Super-Convergence" (2018), https://arxiv.org/abs/1708.07120, with the cosine that PyTorch's
-    OneCycleLR uses.
+    Source: Smith and Topin, "Super-Convergence" (2018), https://arxiv.org/abs/1708.07120, with the cosine annealing of
+    PyTorch's OneCycleLR.
     """
     warm_up, start = 0.2, 0.04
-    if moment < warm_up:
-        return start + (1 - start) * moment / warm_up
-    return (1 + math.cos(math.pi * (moment - warm_up) / (1 - warm_up))) / 2
+    if progress < warm_up:
+        return start + (1 - start) * progress / warm_up
+    return (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))) / 2
 
 
-def build_seed(shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Build the network of the original Azure ML example: 241,546 parameters for 28x28 grey images of 10 classes."""
+def build_original(shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Build the original Azure ML example's network.
+
+    241,546 parameters for 28x28 grey images of 10 classes.
+    """
     import keras
     from keras import layers
 
@@ -83,16 +86,15 @@ def build_seed(shape: tuple[int, int, int], classes: int) -> keras.Model:
             layers.Dropout(0.3),
             layers.Dense(classes, activation="softmax", name="probabilities"),
         ],
-        name="seed",
+        name="original",
     )
 
 
 def build_lean(shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Build a network that reaches the seed's accuracy in a fraction of its time, and a better one in the same time.
+    """Build a small network that trains in a fraction of the time of `original`.
 
-    Few filters where the images are large, and pooling before batch normalisation and ReLU, which then have a quarter
-    of the work; batch normalisation makes few epochs enough. It has 80,282 parameters for 28x28 grey images of 10
-    classes.
+    Few filters at high resolution, and pooling before batch normalization and ReLU, which then process a quarter of
+    the values. 80,282 parameters for 28x28 grey images of 10 classes.
     """
     import keras
     from keras import layers, ops
@@ -100,13 +102,13 @@ def build_lean(shape: tuple[int, int, int], classes: int) -> keras.Model:
     from kfp_azureml.steps.train.batch_norm import FusedBatchNormalization
 
     image = keras.Input(shape, dtype="uint8", name="image")
-    # Batch normalisation undoes any scale, also that of the pixels: dividing them first would be work for nothing.
+    # No rescaling: batch normalization removes the scale of the pixels.
     features = ops.cast(image, "float32")
     for filters, pool in ((16, True), (32, True), (64, True), (96, False)):
         features = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(features)
         if pool:
             features = layers.MaxPooling2D()(features)
-        # With few steps in all, the moving averages must follow faster than Keras' 0.99.
+        # Trainings are short: the moving averages must adapt faster than with Keras' 0.99.
         features = layers.ReLU()(FusedBatchNormalization(momentum=0.9)(features))
     features = layers.GlobalMaxPooling2D()(features)
     probabilities = layers.Dense(classes, activation="softmax", name="probabilities")(features)
@@ -114,14 +116,14 @@ def build_lean(shape: tuple[int, int, int], classes: int) -> keras.Model:
 
 
 def adam() -> keras.optimizers.Optimizer:
-    """Make Keras' plain Adam."""
+    """Build Keras' Adam with default settings."""
     import keras
 
     return keras.optimizers.Adam()
 
 
 def muon() -> keras.optimizers.Optimizer:
-    """Make Muon."""
+    """Build Muon with default settings."""
     from kfp_azureml.steps.train.muon import Muon
 
     return Muon()
@@ -130,7 +132,7 @@ def muon() -> keras.optimizers.Optimizer:
 ARCHITECTURES = {
     "lean": Architecture(
         build=build_lean,
-        smallest=8,
+        min_size=8,
         optimizer=muon,
         batch_size=128,
         learning_rate=0.1,
@@ -139,8 +141,8 @@ ARCHITECTURES = {
         flip=True,
         shift=1,
     ),
-    "seed": Architecture(
-        build=build_seed, smallest=18, optimizer=adam, batch_size=256, learning_rate=0.001, schedule=constant
+    "original": Architecture(
+        build=build_original, min_size=18, optimizer=adam, batch_size=256, learning_rate=0.001, schedule=constant
     ),
 }
 DEFAULT_ARCHITECTURE = "lean"

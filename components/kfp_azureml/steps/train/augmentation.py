@@ -1,4 +1,4 @@
-"""Images as they could have been taken too: mirrored, and moved a little."""
+"""Data augmentation: random horizontal flips and random shifts."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 
 def flip_half(images: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Mirror about half of some images left to right, in place."""
+    """Flip a random half of the images horizontally, in place."""
     chosen = rng.random(len(images)) < 0.5
     images[chosen] = images[chosen, :, ::-1]
 
 
 def shift(images: NDArray[np.uint8], pixels: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return images, each moved by up to some pixels in both directions; what comes in from outside is 0.
+    """Shift each image by a random offset in both directions, padding with 0.
 
     Args:
         images: (n, height, width, channels).
-        pixels: How far, at most.
-        rng: Draws how far.
+        pixels: Maximum offset.
+        rng: Draws the offsets.
     """
     count, height, width, _ = images.shape
     padded = np.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))

@@ -1,7 +1,6 @@
-"""From an image set to training and validation batches, in bounded memory.
+"""Split an image set and shuffle it into batches, in bounded memory.
 
-The split and the shuffling work on the set's groups as they are read: what is held is one group and the shuffle
-buffer, however large the set is.
+Memory holds one group of the set and the shuffle buffer, whatever the size of the set.
 """
 
 from __future__ import annotations
@@ -18,18 +17,17 @@ from numpy.typing import NDArray
 from kfp_azureml.imagesets.image_set import Batch, ImageSet
 
 BUFFER_BYTES = 64 << 20
-"""Pixels the shuffle buffer may hold: all of Fashion-MNIST (47 MB), so that a set of its size is shuffled fully."""
+"""Maximum size of the shuffle buffer; all of Fashion-MNIST (47 MB) fits, and is shuffled fully."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """An image set, split at random into training and validation images; the same seed gives the same split.
+    """A random split of an image set into training and validation images.
 
     Attributes:
         images: The whole set.
-        fraction: The share of validation images, from 0 to less than 1. Each group gives its share, so the split needs
-            no list of all images.
-        seed: Of the split.
+        fraction: Fraction of validation images, from 0 to less than 1. Each group is split by it.
+        seed: Random seed; the same seed gives the same split.
     """
 
     images: ImageSet
@@ -38,31 +36,30 @@ class Split:
 
     @property
     def validation_count(self) -> int:
-        """How many images are for validation."""
+        """Number of validation images."""
         return int(self.images.info.count * self.fraction)
 
     @property
     def training_count(self) -> int:
-        """How many images are for training."""
+        """Number of training images."""
         return self.images.info.count - self.validation_count
 
     def training_batches(self, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """Yield one epoch's batches, `count_batches` of them, in an order drawn from `rng`.
+        """Yield one epoch's batches, `count_batches` of them, shuffled.
 
-        All have `batch_size` images, for networks train best on batches of one size. The images that are left over,
-        others in each epoch, are dropped. Only a set smaller than a batch is one smaller batch.
+        An incomplete last batch is dropped, unless it is the only one. The dropped images differ between epochs.
         """
         groups = rng.permutation(len(self.images.group_sizes))
         pieces = (self._select(int(group), validation=False) for group in groups)
-        pool = max(batch_size, BUFFER_BYTES // prod(self.images.info.shape))
-        return shuffle(pieces, batch_size, min(pool, self.training_count), rng)
+        capacity = max(batch_size, BUFFER_BYTES // prod(self.images.info.shape))
+        return shuffle(pieces, batch_size, min(capacity, self.training_count), rng)
 
     def count_batches(self, batch_size: int) -> int:
-        """Return how many batches an epoch has."""
+        """Return the number of batches in an epoch."""
         return max(1, self.training_count // batch_size)
 
     def validation_batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield the validation images in order, at most `batch_size` at a time and never from two groups."""
+        """Yield the validation images in order, in batches of at most `batch_size` from one group."""
         for group in range(len(self.images.group_sizes)):
             if self._validation_rows(group).any():
                 held = self._select(group, validation=True)
@@ -76,7 +73,7 @@ class Split:
 
     def _validation_rows(self, group: int) -> NDArray[np.bool_]:
         size = self.images.group_sizes[group]
-        # The share of all images up to the group's end, less that up to its start: exact over the set.
+        # A difference of cumulative counts, so that rounding does not add up over the groups.
         start = self._group_starts[group]
         count = int((start + size) * self.fraction) - int(start * self.fraction)
         rows = np.zeros(size, bool)
@@ -89,19 +86,18 @@ class Split:
 
 
 def shuffle(pieces: Iterable[Batch], batch_size: int, capacity: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """Shuffle a stream of images through a pool that never holds more than `capacity` of them.
+    """Shuffle a stream of images through a buffer of `capacity` images.
 
-    Whenever the pool is full a batch is drawn from it at random, which makes room for the next images. A pool as large
-    as the stream shuffles it fully.
+    Whenever the buffer is full, a random batch is drawn from it. A buffer as large as the stream shuffles it fully.
 
     Args:
-        pieces: The stream, some images at a time.
-        batch_size: How many images to yield at a time. Fewer at the end are dropped, unless there is no other batch.
-        capacity: The pool's size; at least `batch_size`, or the size of the whole stream.
+        pieces: The stream, in pieces of any size.
+        batch_size: Batch size. An incomplete last batch is dropped, unless it is the only one.
+        capacity: Size of the buffer in images; at least `batch_size`, or the size of the whole stream.
         rng: Draws the order.
 
     Yields:
-        Batches of copies, which may be written to.
+        Writable batches.
     """
     images: NDArray[np.uint8] | None = None
     labels = np.empty(capacity, np.uint8)
@@ -115,7 +111,7 @@ def shuffle(pieces: Iterable[Batch], batch_size: int, capacity: int, rng: np.ran
                 chosen = rng.choice(filled, batch_size, replace=False)
                 yield Batch(images[chosen], labels[chosen])
                 yielded += 1
-                # Fill the holes with the pool's last images.
+                # Fill the holes with the buffer's last images.
                 filled -= batch_size
                 holes = chosen[chosen < filled]
                 movers = np.setdiff1d(np.arange(filled, filled + batch_size), chosen)

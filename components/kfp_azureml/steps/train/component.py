@@ -33,9 +33,9 @@ def train(
         metrics: Loss and accuracy of the last epoch, on the training and on the validation images.
         history: The curves of loss and accuracy, and their table.
         epochs: How often to go through the training images.
-        architecture: `lean`, the default, needs a fraction of the time of `seed`, the original Azure ML example's.
-        batch_size: Images a step; 0 for the architecture's own.
-        learning_rate: The peak of the learning rate; 0 for the architecture's own.
+        architecture: `lean`, the default, needs a fraction of the time of `original`, the Azure ML example's network.
+        batch_size: Batch size; 0 selects the architecture's default.
+        learning_rate: Peak learning rate; 0 selects the architecture's default.
         validation_fraction: The share of images to hold out and measure on after each epoch; 0 trains on all.
         seed: Of the weights, the split, the order of the images and the augmentation.
     """

@@ -1,4 +1,4 @@
-"""From a trained network to the model folder: saved, exported to ONNX, and the export checked."""
+"""Write the model folder: save the Keras model, export it to ONNX, and compare the two."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kfp_azureml.models.model_folder import KERAS_FILE, ONNX_FILE, Manifest, Tensor, write_manifest
-from kfp_azureml.models.onnx_session import in_runs, open_session
+from kfp_azureml.models.onnx_session import open_session, predict_in_batches
 from kfp_azureml.runtime.errors import ModelError
 from kfp_azureml.steps.train.batch_norm import with_stock_layers
-from kfp_azureml.steps.train.mirroring import with_mirror
+from kfp_azureml.steps.train.tta import with_flip_tta
 
 TOLERANCE = 1e-4
-"""The largest difference of a probability between Keras and ONNX Runtime; measured: below 1e-6."""
+"""Maximum difference between probabilities of Keras and ONNX Runtime; measured: below 1e-6."""
 
-RUN_IMAGES = 32
-"""On how many images the networks run at a time."""
+BATCH_SIZE = 32
+"""Batch size of the comparison."""
 
 OUTPUT = "probabilities"
 
@@ -36,7 +36,7 @@ def write_model_folder(
     model: keras.Model,
     *,
     architecture: str,
-    mirror: bool,
+    flip_tta: bool,
     classes: tuple[str, ...],
     metrics: dict[str, float],
     samples: NDArray[np.uint8],
@@ -46,33 +46,34 @@ def write_model_folder(
     Args:
         folder: An empty folder.
         model: The trained network.
-        architecture: Its name.
-        mirror: Whether to answer with the mean over an image and its mirror image.
-        classes: The class names, in the order of the output.
-        metrics: Training's figures, for the manifest.
-        samples: Real images, (n, height, width, channels), uint8: on these the export must agree with the network.
-
-    Returns:
-        The manifest as written.
+        architecture: Name of the architecture.
+        flip_tta: Add test-time augmentation; see `with_flip_tta`.
+        classes: Class names in the order of the output.
+        metrics: Training metrics for the manifest.
+        samples: Images, (n, height, width, channels), uint8, on which Keras and ONNX Runtime are compared.
 
     Raises:
-        ModelError: If ONNX Runtime's answers differ from Keras' by more than `TOLERANCE`.
+        ModelError: If their probabilities differ by more than `TOLERANCE`.
     """
-    complete = with_mirror if mirror else lambda network: network
-    portable = complete(with_stock_layers(model))
-    expected = in_runs(lambda some: keras.ops.convert_to_numpy(portable(some, training=False)), samples, RUN_IMAGES)
+    finish = with_flip_tta if flip_tta else lambda network: network
+    portable = finish(with_stock_layers(model))
+    expected = predict_in_batches(
+        lambda some: keras.ops.convert_to_numpy(portable(some, training=False)), samples, BATCH_SIZE
+    )
     portable.save(folder / KERAS_FILE)
-    # ONNX Runtime fuses what fused layers become better than what Keras' own become.
-    _export_onnx(complete(model), folder / ONNX_FILE, samples[:1])
+    # ONNX Runtime optimizes the export of the fused layers better than that of Keras' own.
+    _export_onnx(finish(model), folder / ONNX_FILE, samples[:1])
 
     session = open_session(folder / ONNX_FILE)
     (image,), (probabilities,) = session.get_inputs(), session.get_outputs()
-    exported = in_runs(lambda some: session.run([probabilities.name], {image.name: some})[0], samples, RUN_IMAGES)
+    exported = predict_in_batches(
+        lambda some: session.run([probabilities.name], {image.name: some})[0], samples, BATCH_SIZE
+    )
     difference = float(np.abs(exported - expected).max())
     if not difference <= TOLERANCE:
         raise ModelError(
-            f"the exported {ONNX_FILE} differs from the Keras network by {difference:.2g} (at most {TOLERANCE:g} is "
-            f"allowed): architecture {architecture} cannot be exported faithfully"
+            f"architecture {architecture}: probabilities of {ONNX_FILE} differ from those of Keras by {difference:.2g} "
+            f"(maximum {TOLERANCE:g}); use another architecture"
         )
 
     return write_manifest(
@@ -95,13 +96,13 @@ def write_model_folder(
 
 def _export_onnx(model: keras.Model, path: Path, sample: NDArray[np.uint8]) -> None:
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)
-    model(sample)  # only a model that has been called can be exported
+    model(sample)  # a model must be built before export
     with warnings.catch_warnings():
-        # Keras asks numpy for the `object` that numpy 2 took away, in order to mend tf2onnx.
+        # Keras patches tf2onnx by `np.object`, which numpy 2 removed.
         warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
         model.export(path, format="onnx", verbose=False)
 
-    # TensorFlow calls every output "Identity:0"; whoever reads the signature deserves the layer's name.
+    # TensorFlow names every output "Identity:0"; use the layer's name.
     exported = onnx.load(path)
     (output,) = exported.graph.output
     for node in exported.graph.node:

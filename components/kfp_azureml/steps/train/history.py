@@ -1,4 +1,4 @@
-"""What training measured, epoch by epoch, and the page that shows it."""
+"""Training metrics by epoch, and the HTML page that plots them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ TEMPLATE = Path(__file__).with_name("history.html.j2")
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch's figures.
+    """Metrics of one epoch.
 
     Attributes:
-        number: Counted from 1.
-        loss: Mean cross-entropy over the training images in nats, as seen while training, without label smoothing.
-        accuracy: Share of the training images classified rightly, 0 to 1, as seen while training.
-        validation_loss: Mean cross-entropy over the validation images in nats, after the epoch; None without a split.
-        validation_accuracy: Likewise, 0 to 1.
-        seconds: What the epoch took.
+        number: Epoch number, from 1.
+        loss: Mean cross-entropy on the training images in nats, during training, without label smoothing.
+        accuracy: Accuracy on the training images, 0 to 1, during training.
+        validation_loss: Mean cross-entropy on the validation images in nats, after the epoch; None without a split.
+        validation_accuracy: Accuracy on the validation images, 0 to 1; None without a split.
+        seconds: Duration.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Epoch:
     seconds: float
 
     def metrics(self) -> dict[str, float]:
-        """Return the figures there are, by the name they have in the manifest."""
+        """Return the metrics that are not None, by name."""
         values = {
             "loss": self.loss,
             "accuracy": self.accuracy,
@@ -42,10 +42,10 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart, ready to be drawn.
+    """One line of a chart.
 
     Attributes:
-        kind: `training` or `validation`, which sets its colour and dashes.
+        kind: `training` or `validation`, the CSS class.
         points: (x, y) in the chart's units, x to the right, y down.
     """
 
@@ -55,13 +55,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure over the epochs, in units of a 100 by 100 plotting area.
+    """A metric over the epochs, in units of a 100 by 100 plotting area.
 
     Attributes:
-        title: What is measured.
+        title: Name of the metric.
         ticks: (position, label) on the vertical axis; the position from 0, the top, to 100.
         epochs: (position, label) on the horizontal axis.
-        curves: Training and, where there is a split, validation.
+        curves: Training and, with a split, validation.
     """
 
     title: str
@@ -71,13 +71,7 @@ class Chart:
 
 
 def write_history(path: Path, title: str, epochs: Sequence[Epoch]) -> None:
-    """Write the curves of loss and accuracy and their table as one self-contained HTML page.
-
-    Args:
-        path: The file to write.
-        title: The page's heading.
-        epochs: At least one.
-    """
+    """Write charts and a table of loss and accuracy as one self-contained HTML page."""
     from jinja2 import Environment, StrictUndefined
 
     charts = [
@@ -102,11 +96,11 @@ def _chart(title: str, epochs: Sequence[Epoch], training: Sequence[float], valid
     def y(value: float) -> float:
         return round(100 * (high - value) / span, 2)
 
-    every = -(-len(epochs) // 10)
+    tick_step = -(-len(epochs) // 10)
     return Chart(
         title=title,
         ticks=tuple((y(value), f"{value:.3f}") for value in (high, (high + low) / 2, low)),
-        epochs=tuple((x(index), str(epoch.number)) for index, epoch in enumerate(epochs) if index % every == 0),
+        epochs=tuple((x(index), str(epoch.number)) for index, epoch in enumerate(epochs) if index % tick_step == 0),
         curves=tuple(
             Curve(kind, tuple((x(index), y(value)) for index, value in enumerate(line)))
             for kind, line in known.items()

@@ -1,4 +1,4 @@
-"""Train an image classifier with Keras: from an image set to a model folder."""
+"""Train an image classifier with Keras and write it as a model folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kfp_azureml.runtime.outputs import whole_file, whole_folder
 from kfp_azureml.runtime.step import progress, report, run_step
 from kfp_azureml.steps.train.architectures import ARCHITECTURES, DEFAULT_ARCHITECTURE, Architecture
 from kfp_azureml.steps.train.history import Epoch, write_history
-from kfp_azureml.steps.train.quiet_import import import_tensorflow
-from kfp_azureml.steps.train.tracking import track
+from kfp_azureml.steps.train.mlflow_tracking import track
+from kfp_azureml.steps.train.tensorflow_import import import_tensorflow
 
 if TYPE_CHECKING:
     from kfp_azureml.imagesets.image_set import ImageSet
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 NAME = "train"
 
 CHECKED_IMAGES = 256
-"""On how many training images the exported network must answer as Keras does."""
+"""Number of training images on which Keras and ONNX Runtime are compared."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training gave.
+    """The result of training.
 
     Attributes:
-        manifest: Of the model folder that was written; its metrics are the last epoch's.
-        history: The figures of each epoch.
+        manifest: Manifest of the model folder, with the last epoch's metrics.
+        history: Metrics of each epoch.
     """
 
     manifest: Manifest
@@ -51,28 +51,27 @@ def train_model(
     validation_fraction: float = 0.1,
     seed: int = 13,
 ) -> TrainResult:
-    """Train a network and write it as a model folder; the same seed on the same machine gives the same weights.
+    """Train a network and write it as a model folder.
+
+    The same seed on the same machine gives the same weights.
 
     Args:
-        input_data: A folder with the training set, as prep writes it.
-        output_model: The model folder to make; see `kfp_azureml.models.model_folder`.
-        output_history: An HTML page to write, with the curves of loss and accuracy.
-        epochs: How often to go through the training images.
+        input_data: Folder with the training set, as written by prep.
+        output_model: Model folder to create; see `kfp_azureml.models.model_folder`.
+        output_history: HTML page with charts of loss and accuracy to write.
+        epochs: Number of passes over the training images.
         architecture: A key of `architectures.ARCHITECTURES`.
-        batch_size: Images a step; None for the architecture's own.
-        learning_rate: The peak of the learning rate; None for the architecture's own.
-        validation_fraction: The share of images to hold out and measure on after each epoch; 0 trains on all.
-        seed: Of the weights, the split, the order of the images and the augmentation.
-
-    Returns:
-        The manifest and the history.
+        batch_size: Batch size; None selects the architecture's default.
+        learning_rate: Peak learning rate; None selects the architecture's default.
+        validation_fraction: Fraction of images held out for validation; 0 trains on all.
+        seed: Random seed of weights, split, shuffling and augmentation.
 
     Raises:
-        TrainingError: If a setting is wrong, the images do not fit the architecture, or the loss is not a number.
-        DataError: If the set is missing, damaged, too small or of one class only.
-        ModelError: If the exported network does not answer as Keras does.
+        TrainingError: If a setting is invalid, the images are too small for the architecture, or training diverges.
+        DataError: If the set is missing, damaged, too small or has one class only.
+        ModelError: If predictions of the ONNX export differ from those of Keras.
     """
-    from kfp_azureml.imagesets.opening import open_image_set
+    from kfp_azureml.imagesets.reader import open_image_set
 
     recipe = _check_settings(epochs, architecture, batch_size, learning_rate, validation_fraction, seed)
     images = open_image_set(input_data)
@@ -87,7 +86,7 @@ def train_model(
 
     from kfp_azureml.steps.train.batches import Split
     from kfp_azureml.steps.train.export import write_model_folder
-    from kfp_azureml.steps.train.fitting import fit
+    from kfp_azureml.steps.train.training_loop import fit
 
     split = Split(images, validation_fraction, seed)
     if not split.training_count or (validation_fraction and not split.validation_count):
@@ -121,7 +120,7 @@ def train_model(
             folder,
             model,
             architecture=architecture,
-            mirror=recipe.flip and epochs > 1,  # flips begin with the second epoch
+            flip_tta=recipe.flip and epochs > 1,  # training images are flipped from the second epoch on
             classes=images.info.classes,
             metrics=history[-1].metrics(),
             samples=images.read_group(0).images[:CHECKED_IMAGES],
@@ -142,30 +141,30 @@ def _check_settings(
     seed: int,
 ) -> Architecture:
     if architecture not in ARCHITECTURES:
-        raise TrainingError(f"architecture is {architecture!r}; there are {', '.join(sorted(ARCHITECTURES))}")
+        raise TrainingError(f"architecture is {architecture!r}; expected one of {', '.join(sorted(ARCHITECTURES))}")
     if epochs < 1:
-        raise TrainingError(f"epochs is {epochs}; at least 1 is needed")
+        raise TrainingError(f"epochs is {epochs}; expected at least 1")
     if batch_size is not None and batch_size < 1:
-        raise TrainingError(f"batch_size is {batch_size}; at least 1 is needed")
+        raise TrainingError(f"batch_size is {batch_size}; expected at least 1")
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
-        raise TrainingError(f"learning_rate is {learning_rate}; a positive number is needed")
+        raise TrainingError(f"learning_rate is {learning_rate}; expected a positive number")
     if not 0 <= validation_fraction < 1:
-        raise TrainingError(f"validation_fraction is {validation_fraction}; 0 or more and less than 1 is needed")
+        raise TrainingError(f"validation_fraction is {validation_fraction}; expected 0 or more and less than 1")
     if not 0 <= seed < 2**32:
-        raise TrainingError(f"seed is {seed}; 0 to 2^32 - 1 is needed")
+        raise TrainingError(f"seed is {seed}; expected 0 to 2^32 - 1")
     return ARCHITECTURES[architecture]
 
 
 def _check_images(input_data: Path, images: ImageSet, architecture: str) -> None:
     labels = images.read_labels()
     if (labels == labels[0]).all():
-        raise DataError(f"{input_data}: all {len(labels)} images are of one class; at least two classes are needed")
+        raise DataError(f"{input_data}: all {len(labels)} images have the same class; at least two are needed")
     height, width, _ = images.info.shape
-    smallest = ARCHITECTURES[architecture].smallest
-    if min(height, width) < smallest:
+    min_size = ARCHITECTURES[architecture].min_size
+    if min(height, width) < min_size:
         raise TrainingError(
-            f"architecture {architecture} needs images of at least {smallest}x{smallest} pixels; "
-            f"those of {input_data} have {height}x{width}"
+            f"{input_data}: images are {height}x{width}; architecture {architecture} needs at least "
+            f"{min_size}x{min_size} pixels"
         )
 
 

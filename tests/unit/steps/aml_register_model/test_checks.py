@@ -45,14 +45,14 @@ def test_a_model_of_any_make_passes_unscored(tmp_path):
 def test_an_altered_file_is_refused_scored_or_not(model, scored):
     (model / "model.onnx").write_bytes(b"another")
     for score_result in (scored, None):
-        with pytest.raises(ModelError, match="content is not what was recorded"):
+        with pytest.raises(ModelError, match="modified"):
             check(model, "custom_model", score_result)
 
 
 def test_a_model_trained_again_after_scoring_is_refused(model, scored):
     (model / "model.onnx").write_bytes(b"another")
     write_manifest(model, Manifest("tiny", INPUT, OUTPUT, "none", ("a", "b", "c"), {}, {}))
-    with pytest.raises(ModelError, match="content is not what was recorded"):
+    with pytest.raises(ModelError, match="modified"):
         check(model, "custom_model", scored)
 
 
@@ -82,7 +82,7 @@ def test_what_was_added_and_then_scored_passes(model, tmp_path):
 def test_another_manifest_than_the_scored_one_is_refused(model, scored, changed):
     manifest = json.loads((model / "model.json").read_text())
     (model / "model.json").write_text(json.dumps(manifest | changed))
-    with pytest.raises(ModelError, match=r"model\.json: the content is not what was recorded"):
+    with pytest.raises(ModelError, match=r"model\.json: modified"):
         check(model, "custom_model", scored)
 
 

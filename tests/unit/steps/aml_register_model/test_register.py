@@ -200,9 +200,9 @@ def test_the_sample_travels_with_the_model_and_does_not_change_its_content(model
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_params_become_tags(models, folder, tmp_path, encoding):
     params = tmp_path / "params.json"
-    params.write_text(json.dumps({"epochs": 3, "architecture": "seed", "shuffle": True}), encoding=encoding)
+    params.write_text(json.dumps({"epochs": 3, "architecture": "lean", "shuffle": True}), encoding=encoding)
     register_model(folder(), model_name="net", params=params)
-    assert models.versions["net", "1"].tags == {"epochs": "3", "architecture": "seed", "shuffle": "true"}
+    assert models.versions["net", "1"].tags == {"epochs": "3", "architecture": "lean", "shuffle": "true"}
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"a": {"b": 1}}'])

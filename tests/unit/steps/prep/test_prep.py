@@ -1,4 +1,4 @@
-"""Prep: from idx files to two image sets, whole or not at all."""
+"""Prep: convert idx files into two image sets, completely or not at all."""
 
 import functools
 import gzip
@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from kfp_azureml.imagesets import image_set
-from kfp_azureml.imagesets.opening import open_image_set
+from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.imagesets.source import open_source
 from kfp_azureml.runtime.errors import DataError, OutputError
 from kfp_azureml.steps.prep.prep import PrepResult, main, prep_data
@@ -89,14 +89,14 @@ def test_both_sets_are_written_as_parquet(source, arrays, outputs):
     assert open_image_set(outputs[0]).group_sizes == (6, 6, 6, 2)
 
 
-def test_both_sets_are_written_as_csv_under_the_baselines_names(source, arrays, outputs):
+def test_both_sets_are_written_as_csv_with_the_baselines_names(source, arrays, outputs):
     prep_data(str(source), *outputs, output_format="csv")
     assert_written(outputs, arrays)
     names = [[path.name for path in folder.iterdir()] for folder in outputs]
     assert names == [["mnist_train.csv"], ["mnist_test.csv"]]
 
 
-def test_class_names_are_carried(source, arrays, outputs):
+def test_class_names_are_written(source, arrays, outputs):
     names = ("bag", "boot", "coat", "never seen")
     assert prep_data(str(source), *outputs, class_names=names).classes == names
     assert_written(outputs, arrays, names)
@@ -113,7 +113,7 @@ def test_gzipped_files_give_the_same_bytes(source, outputs, tmp_path):
         assert (one / "images.parquet").read_bytes() == (other / "images.parquet").read_bytes()
 
 
-def test_files_from_a_web_server(source, arrays, outputs, monkeypatch):
+def test_files_are_read_from_a_web_server(source, arrays, outputs, monkeypatch):
     class QuietFiles(SimpleHTTPRequestHandler):
         def log_message(self, *arguments):
             pass
@@ -132,7 +132,7 @@ def test_files_from_a_web_server(source, arrays, outputs, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (6, 4, 3), (1, 1)])
-def test_any_shape_and_number_of_classes(tmp_path, outputs, shape):
+def test_any_shape_and_number_of_classes_is_accepted(tmp_path, outputs, shape):
     arrays = random_arrays(shape, classes=256)
     write_files(tmp_path / "idx", arrays)
     result = prep_data(str(tmp_path / "idx"), *outputs)
@@ -140,7 +140,7 @@ def test_any_shape_and_number_of_classes(tmp_path, outputs, shape):
     assert_written(outputs, arrays, tuple(str(label) for label in range(256)))
 
 
-def test_output_folders_may_be_there_already_when_they_are_empty(source, arrays, outputs):
+def test_empty_output_folders_are_accepted(source, arrays, outputs):
     for folder in outputs:
         folder.mkdir(parents=True)
     prep_data(str(source), *outputs)
@@ -181,8 +181,8 @@ LABELS = np.zeros(TEST, np.uint8)
         (TRAIN_IMAGES, add(b"\0"), "trailing bytes"),
         (TEST_IMAGES, add(b"\0"), "trailing bytes"),
         (TEST_LABELS, add(b"\0"), "trailing bytes"),
-        (TEST_IMAGES, lambda path: path.unlink(), "there (looked for"),
-        (TRAIN_LABELS, lambda path: path.unlink(), "there (looked for"),
+        (TEST_IMAGES, lambda path: path.unlink(), "not found (looked for"),
+        (TRAIN_LABELS, lambda path: path.unlink(), "not found (looked for"),
         (TRAIN_IMAGES, swap_with(TRAIN_LABELS), "swapped"),
         (TEST_IMAGES, swap_with(TEST_LABELS), "swapped"),
         (TEST_LABELS, put(LABELS[1:]), "6 labels for the 7 images"),
@@ -192,7 +192,9 @@ LABELS = np.zeros(TEST, np.uint8)
     ],
 )
 @pytest.mark.parametrize("output_format", ["parquet", "csv"])
-def test_damaged_data_is_one_line_and_leaves_nothing(source, outputs, name, damage, reason, output_format):
+def test_damaged_data_is_reported_in_one_line_and_nothing_is_written(
+    source, outputs, name, damage, reason, output_format
+):
     damage(source / name)
     with pytest.raises(DataError) as caught:
         prep_data(str(source), *outputs, output_format=output_format)
@@ -209,16 +211,16 @@ def test_damaged_data_is_one_line_and_leaves_nothing(source, outputs, name, dama
     [
         ({"output_format": "json"}, "output_format is 'json'; expected parquet or csv"),
         ({"class_names": ["bag", "boot"]}, "label 2, but only the 2 classes 0 to 1 are named"),
-        ({"class_names": ["bag", "boot", "bag"]}, "class_names holds bag more than once"),
+        ({"class_names": ["bag", "boot", "bag"]}, "class_names contains bag more than once"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(source, outputs, settings, reason):
+def test_invalid_settings_are_rejected(source, outputs, settings, reason):
     with pytest.raises(DataError, match=reason):
         prep_data(str(source), *outputs, **settings)
     assert_nothing_left(outputs)
 
 
-def test_csv_of_images_it_cannot_hold_is_refused(tmp_path, outputs):
+def test_csv_of_colour_images_is_rejected(tmp_path, outputs):
     write_files(tmp_path / "idx", random_arrays((5, 3)))
     with pytest.raises(DataError, match="square grey images only"):
         prep_data(str(tmp_path / "idx"), *outputs, output_format="csv")
@@ -226,13 +228,13 @@ def test_csv_of_images_it_cannot_hold_is_refused(tmp_path, outputs):
 
 
 @pytest.mark.parametrize("test_name", ["same", "same/test", "."])
-def test_the_two_outputs_must_be_apart(source, tmp_path, test_name):
-    with pytest.raises(DataError, match="two separate folders"):
+def test_nested_or_equal_output_folders_are_rejected(source, tmp_path, test_name):
+    with pytest.raises(DataError, match="must be separate folders"):
         prep_data(str(source), tmp_path / "same", tmp_path / test_name)
     assert not (tmp_path / "same").exists()
 
 
-def test_a_full_output_folder_is_kept_and_refused(source, outputs):
+def test_a_non_empty_output_folder_is_rejected_and_left_unchanged(source, outputs):
     outputs[1].mkdir(parents=True)
     (outputs[1] / "mine").touch()
     with pytest.raises(OutputError, match="not an empty folder"):
@@ -241,7 +243,7 @@ def test_a_full_output_folder_is_kept_and_refused(source, outputs):
     assert [path.name for path in outputs[1].iterdir()] == ["mine"]
 
 
-def test_an_output_that_cannot_be_written_is_one_line(source, tmp_path):
+def test_an_unwritable_output_is_reported_in_one_line(source, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
         prep_data(str(source), tmp_path / "file" / "training", tmp_path / "file" / "test")
@@ -264,17 +266,17 @@ def test_the_command_fails_in_one_line(source, outputs):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"prep: {source}: no {TEST_LABELS} there")
+    assert line.startswith(f"prep: {source}: {TEST_LABELS} not found")
     assert_nothing_left(outputs)
 
 
-def test_the_command_tells_a_wrong_option(source, outputs):
+def test_the_command_reports_a_wrong_option(source, outputs):
     done = CliRunner().invoke(main, [*arguments(source, outputs), "--output-format", "json"])
     assert done.exit_code == 2
     assert "'json' is not one of 'parquet', 'csv'" in done.output
 
 
-def test_data_by_its_name_in_azure_ml_is_looked_up_and_read_with_credentials(source, outputs, arrays, monkeypatch):
+def test_an_azure_ml_name_is_resolved_and_read_with_credentials(source, outputs, arrays, monkeypatch):
     asked, opened = [], []
 
     def locate(address, **names):

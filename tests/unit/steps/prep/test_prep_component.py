@@ -1,4 +1,4 @@
-"""Prep's Kubeflow face: its interface, and that it hands everything on to the work."""
+"""KFP component prep: its interface, and that it passes every argument on."""
 
 from types import SimpleNamespace
 
@@ -41,7 +41,7 @@ def calls(monkeypatch):
     return calls
 
 
-def test_everything_is_handed_on_and_told_in_the_metadata(calls, tmp_path):
+def test_every_argument_is_passed_on_and_the_metadata_is_set(calls, tmp_path):
     training_data = SimpleNamespace(path=str(tmp_path / "training"), metadata={})
     test_data = SimpleNamespace(path=str(tmp_path / "test"), metadata={})
     prep.python_func(training_data, test_data, "data", "csv", ["bag", "boot"], "v1", True, "g", "w", "s")

@@ -1,4 +1,4 @@
-"""A model folder whose answers anybody can work out, and image sets to score it on."""
+"""A model folder with a trivial network, and image sets to score it on."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ SHAPE = (2, 2, 1)
 
 
 def expected_probabilities(images: np.ndarray) -> np.ndarray:
-    """Return what the model answers: a softmax over the first three pixels, each divided by 100."""
+    """Return the model's probabilities: a softmax over the first three pixels, each divided by 100."""
     logits = images.reshape(len(images), -1)[:, :3].astype(np.float64) / 100
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
@@ -59,7 +59,7 @@ def model_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_set(tmp_path: Path) -> Callable[..., Path]:
-    """Return what writes images, (n, height, width, channels), and labels as an image set in groups of 50."""
+    """Return a function that writes images, (n, height, width, channels), and labels in groups of 50."""
 
     def make(images: np.ndarray, labels: Sequence[int] | np.ndarray, classes: Sequence[str] = CLASSES) -> Path:
         folder = tmp_path / "images"

@@ -1,4 +1,4 @@
-"""The ROC curve: an example worked out by hand, and what must be true of any."""
+"""The ROC curve: an example computed by hand, and properties of any curve."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from kfp_azureml.imagesets.image_set import Batch
-from kfp_azureml.steps.score.results import Scored
 from kfp_azureml.steps.score.roc import POINTS, RocCounts, RocCurve
+from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 
 def curve_of(labels: Sequence[int], probabilities: np.ndarray, batch: int = 100) -> RocCurve | None:
     counts = RocCounts()
-    marks, answers = np.asarray(labels, np.uint8), np.asarray(probabilities, np.float32)
-    for start in range(0, len(marks), batch):
+    truth, scores = np.asarray(labels, np.uint8), np.asarray(probabilities, np.float32)
+    for start in range(0, len(truth), batch):
         rows = slice(start, start + batch)
-        images = np.zeros((len(marks[rows]), 1, 1, 1), np.uint8)
-        predicted = answers[rows].argmax(axis=1).astype(np.uint8)
-        counts.add(Scored(start, Batch(images, marks[rows]), answers[rows], predicted))
+        images = np.zeros((len(truth[rows]), 1, 1, 1), np.uint8)
+        predicted = scores[rows].argmax(axis=1).astype(np.uint8)
+        counts.add(ScoredBatch(start, Batch(images, truth[rows]), scores[rows], predicted))
     return counts.curve()
 
 
@@ -27,18 +27,18 @@ def of_two(probabilities_of_the_second: Sequence[float]) -> np.ndarray:
 
 
 def rank_statistic(positives: np.ndarray, negatives: np.ndarray) -> float:
-    """Return the share of pairs in which the positive has more, ties counted half."""
+    """Return the fraction of pairs in which the positive has the higher score, ties counted half."""
     return float(np.mean((positives[:, None] > negatives) + 0.5 * (positives[:, None] == negatives)))
 
 
-def test_by_hand() -> None:
-    # From the highest down: right .9, wrong .8, right .7 and wrong .7 at once, right .4, wrong .1.
+def test_a_curve_computed_by_hand() -> None:
+    # By descending score: positive .9, negative .8, positive .7 and negative .7 tied, positive .4, negative .1.
     curve = curve_of([1, 0, 1, 0, 1, 0], of_two([0.9, 0.8, 0.7, 0.7, 0.4, 0.1]), batch=4)
     assert curve is not None
     points = list(zip(curve.false_positive_rate, curve.true_positive_rate, strict=True))
     thirds = [(0, 0), (0, 1), (1, 1), (2, 2), (2, 3), (3, 3)]
     assert points == [pytest.approx((wrong / 3, right / 3)) for wrong, right in thirds]
-    # Each is the highest threshold that the answers reach: at most one step in log-odds, 0.025, below them.
+    # Each is the highest threshold that the scores reach: at most one step in log-odds, 0.025, below them.
     assert curve.thresholds == pytest.approx([1, 0.9, 0.8, 0.7, 0.4, 0.1], abs=0.025 / 4)
     # Of nine pairs: .9 beats three, .7 beats one and ties one, .4 beats one.
     assert curve.area == pytest.approx((3 + 1.5 + 1) / 9)
@@ -46,7 +46,7 @@ def test_by_hand() -> None:
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
 @pytest.mark.parametrize("certainty", [0.3, 3, 30])
-def test_every_point_is_what_its_threshold_says_and_the_area_what_the_ranks_say(classes: int, certainty: float) -> None:
+def test_points_match_their_thresholds_and_the_area_the_rank_statistic(classes: int, certainty: float) -> None:
     rng = np.random.default_rng(5)
     labels = rng.integers(0, classes, 400)
     logits = rng.normal(size=(400, classes)) + 2 * np.eye(classes)[labels]
@@ -74,11 +74,11 @@ def test_every_point_is_what_its_threshold_says_and_the_area_what_the_ranks_say(
     assert len(wrong) == len(right) == len(curve.thresholds) <= POINTS
 
 
-def test_certain_answers_are_a_curve_too() -> None:
+def test_probabilities_of_0_and_1_have_a_curve() -> None:
     curve = curve_of([0, 1, 1], of_two([0, 1, 1]))
     assert curve == RocCurve((0, 0, 1), (0, 1, 1), (1, 1, 0), 1)
 
 
 @pytest.mark.parametrize(("labels", "probabilities"), [([1, 1], of_two([0.1, 0.9])), ([0, 0], np.ones((2, 1)))])
-def test_one_class_alone_has_no_curve(labels: list[int], probabilities: np.ndarray) -> None:
+def test_a_set_of_one_class_has_no_curve(labels: list[int], probabilities: np.ndarray) -> None:
     assert curve_of(labels, probabilities) is None

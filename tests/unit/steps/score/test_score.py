@@ -1,4 +1,4 @@
-"""Scoring: figures against an obvious reference, the files it writes, and what it refuses."""
+"""Score: metrics against a reference, written files, rejected inputs."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ Images = tuple[np.ndarray, np.ndarray]
 MakeSet = Callable[..., Path]
 
 
-def test_the_figures_are_those_of_a_plain_reference(
+def test_metrics_match_a_reference(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     images, labels = random_images
@@ -39,9 +39,7 @@ def test_the_figures_are_those_of_a_plain_reference(
     assert (result.images, result.classes) == (333, CLASSES)
 
 
-def test_the_loss_of_certain_answers_is_clipped_as_keras_does(
-    model_folder: Path, make_set: MakeSet, tmp_path: Path
-) -> None:
+def test_the_loss_is_clipped_as_in_keras(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
     graph = onnx.load(model_folder / ONNX_FILE)
     weights = numpy_helper.to_array(graph.graph.initializer[0]) * 100  # makes every answer 0 or 1
     graph.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "weights"))
@@ -55,7 +53,7 @@ def test_the_loss_of_certain_answers_is_clipped_as_keras_does(
     assert result.loss == pytest.approx((right + wrong) / 2, rel=1e-5)
 
 
-def test_predictions_hold_every_image_in_order(
+def test_predictions_are_in_the_order_of_the_set(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     images, labels = random_images
@@ -80,7 +78,7 @@ def test_predict_result_has_the_format_of_the_original_example(
     assert written.startswith((b"0.000000000000000000e+00\n", b"1.0000", b"2.0000"))
 
 
-def test_the_check_record_names_what_was_scored(
+def test_the_check_record_has_the_hashes_of_the_scored_files(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     result = score_model(make_set(*random_images), model_folder, tmp_path / "result")
@@ -90,7 +88,7 @@ def test_the_check_record_names_what_was_scored(
     assert (check.accuracy, check.loss, check.images) == (result.accuracy, result.loss, 333)
 
 
-def test_the_sample_is_spread_evenly_and_has_the_answers(
+def test_the_sample_is_evenly_spaced_and_has_predictions(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     images, labels = random_images
@@ -105,55 +103,55 @@ def test_the_sample_is_spread_evenly_and_has_the_answers(
     np.testing.assert_allclose(sample["probabilities"], expected, atol=1e-6)
 
 
-def test_a_small_set_is_its_own_sample(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
+def test_the_sample_of_a_small_set_is_the_whole_set(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
     score_model(make_set(np.zeros((3, *SHAPE)), [0, 1, 2]), model_folder, tmp_path / "result")
     assert json.loads((tmp_path / "result" / "sample.json").read_text())["labels"] == [0, 1, 2]
 
 
-def test_an_altered_model_is_refused(
+def test_a_modified_model_is_rejected(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     (model_folder / "model.keras").write_bytes(b"something else")
-    with pytest.raises(ModelError, match=r"model\.keras: the content is not what was recorded"):
+    with pytest.raises(ModelError, match=r"model\.keras: modified"):
         score_model(make_set(*random_images), model_folder, tmp_path / "result")
     assert not (tmp_path / "result").exists()
 
 
-def test_a_model_without_onnx_is_refused(
+def test_a_model_without_onnx_is_rejected(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     (model_folder / "model.onnx").unlink()
     write_manifest(model_folder, read_manifest(model_folder))
-    with pytest.raises(ModelError, match=r"the manifest names no model\.onnx"):
+    with pytest.raises(ModelError, match=r"the manifest lists no model\.onnx"):
         score_model(make_set(*random_images), model_folder, tmp_path / "result")
 
 
-def test_a_model_whose_answers_are_no_numbers_is_refused(
+def test_nan_probabilities_are_rejected(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     graph = onnx.load(model_folder / ONNX_FILE)
     graph.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((4, 3), np.nan, np.float32), "weights"))
     onnx.save(graph, model_folder / ONNX_FILE)
     write_manifest(model_folder, read_manifest(model_folder))
-    with pytest.raises(ModelError, match="probabilities are not numbers"):
+    with pytest.raises(ModelError, match="probabilities are NaN or infinite"):
         score_model(make_set(*random_images), model_folder, tmp_path / "result")
     assert {path.name for path in tmp_path.iterdir()} == {"model", "images"}
 
 
-def test_images_of_another_size_are_refused(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="images are 3x2x1; the model takes 2x2x1"):
+def test_images_of_another_size_are_rejected(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="images are 3x2x1; the model expects 2x2x1"):
         score_model(make_set(np.zeros((2, 3, 2, 1)), [0, 1]), model_folder, tmp_path / "result")
 
 
 @pytest.mark.parametrize("classes", [("zero", "two", "one"), ("zero", "one"), ("0", "1", "2", "3")])
-def test_other_classes_are_refused(
+def test_other_classes_are_rejected(
     model_folder: Path, make_set: MakeSet, tmp_path: Path, classes: tuple[str, ...]
 ) -> None:
-    with pytest.raises(DataError, match=f"its classes are {', '.join(classes)}; the model's are zero, "):
+    with pytest.raises(DataError, match=f"classes are {', '.join(classes)}; the model expects zero, "):
         score_model(make_set(np.zeros((2, *SHAPE)), [0, 1], classes), model_folder, tmp_path / "result")
 
 
-def test_numbers_will_do_as_names_of_the_first_classes(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
+def test_class_numbers_match_any_class_names(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
     result = score_model(make_set(np.zeros((2, *SHAPE)), [0, 1], ("0", "1")), model_folder, tmp_path / "result")
     assert result.classes == CLASSES
 
@@ -189,7 +187,7 @@ def test_the_command_needs_no_tensorflow_and_reports_to_the_supervisor(
     assert results == {"accuracy": check.accuracy, "loss": check.loss, "sample": sample, "score_page": page}
 
 
-def test_the_command_ends_with_one_line(model_folder: Path, tmp_path: Path) -> None:
+def test_the_command_fails_with_one_line(model_folder: Path, tmp_path: Path) -> None:
     missing = str(tmp_path / "nothing")
     options = ["--input-data", missing, "--input-model", str(model_folder), "--output-result", str(tmp_path / "result")]
     done = CliRunner().invoke(main, options)
@@ -289,12 +287,12 @@ def use_an_unknown_operator(model: onnx.ModelProto) -> None:
         (altered(take_larger_images), "input 'image' is uint8 [None, 3, 2, 1]; the manifest says"),
         (altered(take_one_image), "input 'image' is uint8 [1, 2, 2, 1]; the manifest says"),
         (altered(answer_four_classes), "output 'probabilities' is float32 [None, 4]; the manifest says"),
-        (altered(answer_logits), "what it answers are not probabilities ("),
+        (altered(answer_logits), "output is not probabilities ("),
         (altered(keep_weights_elsewhere), "ONNX Runtime cannot run it: "),
         (altered(use_an_unknown_operator), "ONNX Runtime cannot run it: "),
     ],
 )
-def test_a_foreign_or_damaged_network_is_one_line(
+def test_an_incompatible_or_damaged_network_is_reported_in_one_line(
     model_folder: Path,
     make_set: MakeSet,
     random_images: Images,

@@ -1,4 +1,4 @@
-"""What Kubeflow shows of scoring: figures, confusion matrix, ROC curve, report."""
+"""KFP component score: metrics, confusion matrix, ROC curve, report."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ def run(folder: Path, images: Path, model: Path) -> tuple[float, dict[str, dict]
     return accuracy, {name: stored_metadata(artifact) for name, artifact in outputs.items()}
 
 
-def test_figures_matrix_and_curve(
+def test_metrics_confusion_matrix_and_roc_curve(
     model_folder: Path, make_set: Callable[..., Path], random_images: tuple, tmp_path: Path
 ) -> None:
     accuracy, shown = run(tmp_path, make_set(*random_images), model_folder)
@@ -44,7 +44,7 @@ def test_figures_matrix_and_curve(
     assert shown["output_result"].keys() == {"accuracy", "loss", "images"}
 
 
-def test_the_page_asks_the_network_for_nothing(
+def test_the_report_loads_nothing_from_the_network(
     model_folder: Path, make_set: Callable[..., Path], tmp_path: Path
 ) -> None:
     # Kubeflow shows it in a frame without an origin.

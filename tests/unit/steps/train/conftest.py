@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from kfp_azureml.imagesets.image_set import ImageSet
-from kfp_azureml.imagesets.opening import open_image_set
 from kfp_azureml.imagesets.parquet import write_parquet
+from kfp_azureml.imagesets.reader import open_image_set
 
 CLASSES = ("dark", "<bright>")
 
 
 @pytest.fixture(scope="session")
 def make_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Return what writes a folder with noisy images: class 1 is brighter than class 0."""
+    """Return a function that writes noisy images; class 1 is brighter than class 0."""
 
     def make(
         count: int = 300, shape: tuple[int, int, int] = (8, 8, 1), group: int = 64, labels: list[int] | None = None
@@ -39,5 +39,5 @@ def make_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def numbered_set(make_set: Callable[..., Path]) -> ImageSet:
-    """Return a set of 1,000 different images in groups of 64."""
+    """Return a set of 1,000 distinct images in groups of 64."""
     return open_image_set(make_set(1000))

@@ -1,4 +1,4 @@
-"""Augmentation: other images of the same."""
+"""Data augmentation."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from kfp_azureml.steps.train.augmentation import flip_half, shift
 
 
-def test_half_of_the_images_are_mirrored_left_to_right() -> None:
+def test_half_of_the_images_are_flipped_horizontally() -> None:
     images = np.zeros((1000, 2, 3, 1), np.uint8)
     images[:, 0, 0] = 1
     flip_half(images, np.random.default_rng(1))
@@ -15,7 +15,7 @@ def test_half_of_the_images_are_mirrored_left_to_right() -> None:
     assert 400 < images[:, 0, 2].sum() < 600
 
 
-def test_images_are_moved_each_by_its_own_way_and_every_way_occurs() -> None:
+def test_each_image_is_shifted_by_its_own_offset_and_every_offset_occurs() -> None:
     images = np.zeros((1000, 5, 7, 3), np.uint8)
     images[:, 2, 3] = (1, 2, 3)
     moved = shift(images, 2, np.random.default_rng(1))
@@ -28,14 +28,14 @@ def test_images_are_moved_each_by_its_own_way_and_every_way_occurs() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_a_moved_image_loses_is_black_on_the_other_side(seed: int) -> None:
+def test_shifted_images_are_padded_with_black(seed: int) -> None:
     image = np.arange(1, 13, dtype=np.uint8).reshape(1, 3, 4, 1)
     moved = shift(image, 1, np.random.default_rng(seed))[0, :, :, 0]
     padded = np.pad(image[0, :, :, 0], 1)
     assert any((moved == padded[row : row + 3, column : column + 4]).all() for row in range(3) for column in range(3))
 
 
-def test_the_images_that_are_moved_stay_as_they_are() -> None:
+def test_shifting_does_not_change_its_input() -> None:
     images = np.full((50, 4, 4, 1), 9, np.uint8)
     shift(images, 1, np.random.default_rng(1))
     assert (images == 9).all()

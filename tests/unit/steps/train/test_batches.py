@@ -1,4 +1,4 @@
-"""The split and the shuffling: exact, reproducible, in bounded memory."""
+"""Split and shuffle: exact, reproducible, in bounded memory."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from kfp_azureml.steps.train.batches import Split, shuffle
 
 
 def stream(count: int, piece: int, consumed: list[int] | None = None) -> Iterator[Batch]:
-    """Yield images that hold their own number, with it as the label, some at a time."""
+    """Yield pieces of images whose pixel and label are their index."""
     numbers = np.arange(count, dtype=np.uint8)
     for start in range(0, count, piece):
         part = numbers[start : start + piece]
@@ -37,11 +37,11 @@ def test_shuffling_yields_every_image_once_with_its_label(capacity: int, piece: 
 
 
 @pytest.mark.parametrize("capacity", [10, 40, 150])
-def test_the_pool_never_holds_more_than_its_capacity(capacity: int) -> None:
+def test_the_shuffle_buffer_never_exceeds_its_capacity(capacity: int) -> None:
     consumed: list[int] = []
     yielded = 0
     for batch in shuffle(stream(200, 5, consumed), 10, capacity, np.random.default_rng(1)):
-        # What was read and not yielded: the pool and the piece at hand, which waits for room.
+        # Read but not yielded: the buffer and the current piece.
         assert sum(consumed) - yielded <= capacity + 5
         yielded += len(batch)
 
@@ -60,7 +60,7 @@ def test_the_buffer_is_bounded_in_bytes(numbered_set: ImageSet, monkeypatch: pyt
     assert capacities == [100]
 
 
-def test_left_over_images_are_dropped_unless_there_is_no_other_batch() -> None:
+def test_an_incomplete_batch_is_dropped_unless_it_is_the_only_one() -> None:
     rng = np.random.default_rng(1)
     assert [len(batch) for batch in shuffle(stream(25, 4), 10, 15, rng)] == [10, 10]
     assert [len(batch) for batch in shuffle(stream(7, 4), 10, 7, rng)] == [7]
@@ -83,7 +83,7 @@ def test_the_split_depends_on_its_seed_only(numbered_set: ImageSet) -> None:
     assert first != other
 
 
-def test_every_epoch_has_its_own_order_and_the_announced_number_of_batches(numbered_set: ImageSet) -> None:
+def test_each_epoch_is_shuffled_anew_and_has_count_batches_batches(numbered_set: ImageSet) -> None:
     split = Split(numbered_set, 0.1, seed=1)
     rng = np.random.default_rng(1)
     epochs = [list(split.training_batches(64, rng)) for _ in range(2)]
@@ -92,7 +92,7 @@ def test_every_epoch_has_its_own_order_and_the_announced_number_of_batches(numbe
     assert Split(numbered_set, 0.1, seed=1).count_batches(5000) == 1
 
 
-def test_validation_batches_are_never_larger_than_asked_for(numbered_set: ImageSet) -> None:
+def test_validation_batches_are_at_most_batch_size(numbered_set: ImageSet) -> None:
     sizes = [len(batch) for batch in Split(numbered_set, 0.5, seed=1).validation_batches(10)]
     assert max(sizes) == 10
     assert min(sizes) > 0

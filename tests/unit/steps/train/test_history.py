@@ -1,4 +1,4 @@
-"""The page with the curves."""
+"""The page with charts of training metrics."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -14,7 +14,7 @@ def page(tmp_path: Path, *epochs: Epoch) -> str:
 
 
 def charts(text: str) -> list[ET.Element]:
-    """Return the figures, which are well-formed XML."""
+    """Return the charts, parsed as XML."""
     return [ET.fromstring(part.partition("</figure>")[0] + "</figure>") for part in _figures(text)]  # noqa: S314
 
 
@@ -22,7 +22,7 @@ def _figures(text: str) -> list[str]:
     return ["<figure>" + part for part in text.split("<figure>")[1:]]
 
 
-def test_the_curves_and_the_table_show_each_epoch(tmp_path: Path) -> None:
+def test_charts_and_table_show_each_epoch(tmp_path: Path) -> None:
     text = page(tmp_path, Epoch(1, 0.8, 0.6, 0.5, 0.75, 9.5), Epoch(2, 0.4, 0.8, 0.6, 0.7, 9.0))
     loss, accuracy = charts(text)
     training, validation = loss.findall(".//polyline")
@@ -40,7 +40,7 @@ def test_without_validation_there_is_one_curve(tmp_path: Path) -> None:
     assert "<td>\u2013</td>" in text
 
 
-def test_it_stands_alone_and_escapes_text(tmp_path: Path) -> None:
+def test_the_page_is_self_contained_and_escapes_text(tmp_path: Path) -> None:
     text = page(tmp_path, Epoch(1, 0.8, 0.6, 0.5, 0.75, 9.5))
     assert "http" not in text
     assert "<script" not in text
@@ -48,7 +48,7 @@ def test_it_stands_alone_and_escapes_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 10, 11, 200])
-def test_the_axis_is_never_crowded(tmp_path: Path, count: int) -> None:
+def test_the_axis_has_few_labels(tmp_path: Path, count: int) -> None:
     epochs = [Epoch(number, 1 / number, 0.5, None, None, 1.0) for number in range(1, count + 1)]
     labels = charts(page(tmp_path, *epochs))[0].findall(".//text")
     assert 3 + 1 <= len(labels) <= 3 + 10

@@ -1,4 +1,4 @@
-"""Muon: orthogonal steps for the kernels of convolutions, Adam's for everything else."""
+"""Muon: orthogonal steps for convolution kernels, Adam for other weights."""
 
 import keras
 import numpy as np
@@ -9,25 +9,25 @@ from kfp_azureml.steps.train.muon import Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(9, 16), (144, 32), (24, 24)])
-def test_the_singular_values_come_near_1_and_the_directions_stay(shape: tuple[int, int]) -> None:
+def test_singular_values_become_about_1_and_singular_vectors_are_kept(shape: tuple[int, int]) -> None:
     matrix = np.random.default_rng(2).normal(size=shape).astype(np.float32)
     rows, values, columns = np.linalg.svd(matrix, full_matrices=False)
     step = orthogonal(tf.constant(matrix)).numpy()
     assert step.shape == shape
     turned = rows.T @ step @ columns.T
-    # Three iterations do not lift values that were near 0 all the way.
+    # Three iterations do not raise values near 0 to 1.
     large = values > values.max() / 4
     assert (np.diag(turned)[large] > 0.5).all()
     assert (np.diag(turned) < 1.3).all()
     np.testing.assert_allclose(turned - np.diag(np.diag(turned)), 0, atol=1e-4)
 
 
-def test_the_size_of_the_gradient_does_not_matter() -> None:
+def test_the_scale_of_the_gradient_does_not_matter() -> None:
     matrix = np.random.default_rng(2).normal(size=(18, 8)).astype(np.float32)
     np.testing.assert_allclose(orthogonal(tf.constant(matrix)), orthogonal(tf.constant(1000 * matrix)), atol=1e-4)
 
 
-def test_a_gradient_of_nothing_is_a_step_of_nothing() -> None:
+def test_a_zero_gradient_is_a_zero_step() -> None:
     kernel = keras.Variable(np.ones((3, 3, 2, 4), np.float32))
     optimizer = Muon()
     optimizer.build([kernel])
@@ -35,7 +35,7 @@ def test_a_gradient_of_nothing_is_a_step_of_nothing() -> None:
     np.testing.assert_array_equal(kernel.numpy(), 1)
 
 
-def test_the_kernel_of_a_convolution_takes_an_orthogonal_step_against_nesterovs_momentum() -> None:
+def test_a_convolution_kernel_is_updated_by_orthogonalized_nesterov_momentum() -> None:
     kernel = keras.Variable(np.zeros((1, 1, 3, 12), np.float32))
     optimizer = Muon(0.1, momentum=0.9)
     optimizer.build([kernel])
@@ -52,7 +52,7 @@ def test_the_kernel_of_a_convolution_takes_an_orthogonal_step_against_nesterovs_
     np.testing.assert_allclose(kernel.numpy() - before, step(second + 0.9 * (0.9 * first + second)), atol=1e-5)
 
 
-def test_everything_else_takes_the_steps_of_adam() -> None:
+def test_other_weights_are_updated_by_adam() -> None:
     start = np.array([1.0, -2.0, 3.0], np.float32)
     bias, reference = keras.Variable(start), keras.Variable(start)
     optimizer = Muon(0.1, adam_ratio=0.2, adam_momentum=0.9, adam_decay=0.99)

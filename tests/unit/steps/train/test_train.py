@@ -1,4 +1,4 @@
-"""Training as a whole, on small images."""
+"""Train small networks and write model folders."""
 
 import json
 import subprocess
@@ -44,7 +44,7 @@ def test_the_history_has_each_epoch_and_the_network_learns(trained: tuple[TrainR
     assert f"{result.history[-1].loss:.4f}" in (folder / "history").read_text()
 
 
-def test_the_model_folder_is_whole(trained: tuple[TrainResult, Path]) -> None:
+def test_the_model_folder_is_complete(trained: tuple[TrainResult, Path]) -> None:
     result, folder = trained
     manifest = read_manifest(folder / "model")
     assert manifest == result.manifest
@@ -57,7 +57,9 @@ def test_the_model_folder_is_whole(trained: tuple[TrainResult, Path]) -> None:
     assert manifest.versions.keys() >= {"python", "tensorflow", "keras", "onnxruntime"}
 
 
-def test_the_export_answers_as_keras_does_in_any_batch(trained: tuple[TrainResult, Path], data: Path) -> None:
+def test_the_onnx_export_predicts_as_keras_does_for_any_batch_size(
+    trained: tuple[TrainResult, Path], data: Path
+) -> None:
     _, folder = trained
     images = np.random.default_rng(5).integers(0, 256, (50, 8, 8, 1), np.uint8)
     expected = keras.models.load_model(folder / "model" / "model.keras")(images).numpy()
@@ -69,23 +71,25 @@ def test_the_export_answers_as_keras_does_in_any_batch(trained: tuple[TrainResul
     np.testing.assert_allclose(singly, exported, atol=1e-6)
 
 
-def test_the_export_answers_to_an_image_as_to_its_mirror_image(trained: tuple[TrainResult, Path]) -> None:
+def test_the_onnx_export_predicts_the_same_for_a_flipped_image(trained: tuple[TrainResult, Path]) -> None:
     _, folder = trained
     images = np.random.default_rng(5).integers(0, 256, (50, 8, 8, 1), np.uint8)
     session = onnxruntime.InferenceSession(folder / "model" / "model.onnx")
-    answers = [session.run(None, {"image": shown})[0] for shown in (images, images[:, :, ::-1])]
-    np.testing.assert_allclose(*answers, atol=1e-6)
+    predictions = [session.run(None, {"image": shown})[0] for shown in (images, images[:, :, ::-1])]
+    np.testing.assert_allclose(*predictions, atol=1e-6)
 
 
-def test_a_network_that_saw_no_mirror_images_answers_to_the_image_alone(data: Path, tmp_path: Path) -> None:
-    train_model(data, tmp_path / "model", epochs=1, batch_size=32, learning_rate=0.001)  # is not sure of anything yet
+def test_there_is_no_test_time_augmentation_without_flips_in_training(data: Path, tmp_path: Path) -> None:
+    train_model(
+        data, tmp_path / "model", epochs=1, batch_size=32, learning_rate=0.001
+    )  # probabilities are not saturated yet
     images = np.random.default_rng(5).integers(0, 256, (50, 8, 8, 1), np.uint8)
     session = onnxruntime.InferenceSession(tmp_path / "model" / "model.onnx")
-    answers = [session.run(None, {"image": shown})[0] for shown in (images, images[:, :, ::-1])]
-    assert np.abs(answers[0] - answers[1]).max() > 1e-4
+    predictions = [session.run(None, {"image": shown})[0] for shown in (images, images[:, :, ::-1])]
+    assert np.abs(predictions[0] - predictions[1]).max() > 1e-4
 
 
-def test_without_a_batch_size_a_step_has_the_architectures_own(
+def test_the_default_batch_size_is_the_architectures(
     make_set: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
@@ -101,7 +105,7 @@ def test_without_a_batch_size_a_step_has_the_architectures_own(
     assert sizes == [ARCHITECTURES[architecture].batch_size for architecture in ARCHITECTURES]
 
 
-def test_the_saved_network_has_stock_layers_only(trained: tuple[TrainResult, Path]) -> None:
+def test_the_saved_network_has_keras_layers_only(trained: tuple[TrainResult, Path]) -> None:
     _, folder = trained
     model = keras.models.load_model(folder / "model" / "model.keras")
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
@@ -123,11 +127,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     assert not np.array_equal(weights(folder / "model")[0], weights(tmp_path / "other")[0])
 
 
-def test_the_seed_architecture_trains_on_all_images_without_a_split(
+def test_the_original_architecture_trains_on_all_images_without_a_split(
     make_set: Callable[..., Path], tmp_path: Path
 ) -> None:
     data = make_set(40, (18, 18, 3))
-    result = train_model(data, tmp_path / "model", architecture="seed", epochs=1, batch_size=64, validation_fraction=0)
+    settings = {"epochs": 1, "batch_size": 64, "validation_fraction": 0}
+    result = train_model(data, tmp_path / "model", architecture="original", **settings)
     assert result.history[0].validation_loss is None
     assert result.manifest.metrics.keys() == {"loss", "accuracy"}
     assert result.manifest.input.shape == (None, 18, 18, 3)
@@ -136,59 +141,63 @@ def test_the_seed_architecture_trains_on_all_images_without_a_split(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 0}, "epochs is 0; at least 1"),
-        ({"batch_size": 0}, "batch_size is 0; at least 1"),
-        ({"learning_rate": -1.0}, "learning_rate is -1.0; a positive"),
-        ({"learning_rate": float("nan")}, "learning_rate is nan; a positive"),
-        ({"validation_fraction": 1.0}, "validation_fraction is 1.0; 0 or more and less than 1"),
+        ({"epochs": 0}, "epochs is 0; expected at least 1"),
+        ({"batch_size": 0}, "batch_size is 0; expected at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0; expected a positive"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan; expected a positive"),
+        ({"validation_fraction": 1.0}, "validation_fraction is 1.0; expected 0 or more and less than 1"),
         ({"validation_fraction": -0.1}, "validation_fraction is -0.1"),
         ({"seed": -1}, "seed is -1"),
-        ({"architecture": "resnet"}, "architecture is 'resnet'; there are lean, seed"),
-        ({"architecture": "seed"}, "architecture seed needs images of at least 18x18 pixels; those of .* have 8x8"),
+        ({"architecture": "resnet"}, "architecture is 'resnet'; expected one of lean, original"),
+        ({"architecture": "original"}, "images are 8x8; architecture original needs at least 18x18 pixels"),
     ],
 )
-def test_wrong_settings_are_one_line(data: Path, tmp_path: Path, settings: dict[str, object], message: str) -> None:
+def test_invalid_settings_are_reported_in_one_line(
+    data: Path, tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
     with pytest.raises(TrainingError, match=message) as caught:
         train_model(data, tmp_path / "model", **settings)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 
-def test_one_class_only_is_one_line(make_set: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="all 20 images are of one class; at least two"):
+def test_a_set_with_one_class_is_rejected(make_set: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="all 20 images have the same class; at least two"):
         train_model(make_set(20, labels=[1] * 20), tmp_path / "model")
 
 
-def test_a_set_too_small_for_the_split_is_one_line(make_set: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_set_too_small_for_the_split_is_rejected(make_set: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"2 images are too few for validation_fraction=0\.1"):
         train_model(make_set(2, labels=[0, 1]), tmp_path / "model")
 
 
-def test_no_image_set_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_image_set_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         train_model(tmp_path / "nothing", tmp_path / "model")
 
 
-def test_a_loss_that_is_no_number_fails_and_leaves_nothing(make_set: Callable[..., Path], tmp_path: Path) -> None:
+def test_diverged_training_fails_and_writes_nothing(make_set: Callable[..., Path], tmp_path: Path) -> None:
     data = make_set(40, (18, 18, 1))
-    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 at learning rate 1e\+30: lower learning_rate"):
-        train_model(data, tmp_path / "model", architecture="seed", learning_rate=1e30, batch_size=8)
+    with pytest.raises(
+        TrainingError, match=r"diverged: loss nan in epoch 1 at learning rate 1e\+30; lower learning_rate"
+    ):
+        train_model(data, tmp_path / "model", architecture="original", learning_rate=1e30, batch_size=8)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_export_that_answers_otherwise_is_refused(
+def test_an_export_that_differs_from_keras_is_rejected(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stale(model: keras.Model) -> keras.Model:
         return keras.models.clone_model(model)  # new weights
 
     monkeypatch.setattr(export, "with_stock_layers", stale)
-    with pytest.raises(ModelError, match=r"the exported model\.onnx differs from the Keras network by"):
+    with pytest.raises(ModelError, match=r"probabilities of model\.onnx differ from those of Keras by"):
         train_model(data, tmp_path / "model", epochs=1)
     assert not list(tmp_path.iterdir())
 
 
-def test_progress_goes_to_the_events(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_written_to_the_event_file(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KFP_AZUREML_EVENTS", str(tmp_path / "events"))
     model = str(tmp_path / "model")
     done = CliRunner().invoke(main, ["--input-data", str(data), "--output-model", model, "--epochs", "1"])
@@ -199,11 +208,11 @@ def test_progress_goes_to_the_events(data: Path, tmp_path: Path, monkeypatch: py
     assert "validation loss" in epoch["message"]
 
 
-def test_a_mistake_costs_no_import_of_tensorflow(data: Path, tmp_path: Path) -> None:
+def test_settings_are_validated_before_tensorflow_is_imported(data: Path, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom kfp_azureml.runtime.errors import TrainingError\n"
         "from kfp_azureml.steps.train.train import train_model\n"
-        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), architecture='seed')\n"
+        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), architecture='original')\n"
         "except TrainingError: print('tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

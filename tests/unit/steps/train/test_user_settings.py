@@ -1,4 +1,4 @@
-"""Train's settings are its own, whatever the user's Keras is set to."""
+"""Train ignores the user's Keras settings."""
 
 import json
 import os
@@ -15,7 +15,7 @@ CHANNELS_FIRST = {"image_data_format": "channels_first"}
 
 
 def train(data: Path, folder: Path, architecture: str = "lean", **environ: str) -> Path:
-    """Train in a process of its own, as a step does; return the model folder."""
+    """Train in a new process, as a step does, and return the model folder."""
     arguments = {"--input-data": data, "--output-model": folder, "--epochs": 1, "--architecture": architecture}
     command = [
         sys.executable,
@@ -35,7 +35,7 @@ def data(make_set: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    """Return the figures of a training without any settings: these settings would change them."""
+    """Return the metrics of a training without user settings."""
     home = tmp_path_factory.mktemp("home")
     metrics = read_manifest(train(data, home / "model", HOME=str(home))).metrics
     assert not (home / ".keras").exists()
@@ -53,7 +53,7 @@ def expected(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     ],
     ids=str,
 )
-def test_keras_json_has_no_say(
+def test_keras_json_is_ignored(
     data: Path, tmp_path: Path, expected: dict[str, float], settings: dict[str, object]
 ) -> None:
     (tmp_path / ".keras").mkdir()
@@ -71,14 +71,16 @@ def test_keras_json_has_no_say(
     ],
     ids=str,
 )
-def test_variables_have_no_say(data: Path, tmp_path: Path, expected: dict[str, float], environ: dict[str, str]) -> None:
+def test_environment_variables_are_ignored(
+    data: Path, tmp_path: Path, expected: dict[str, float], environ: dict[str, str]
+) -> None:
     model = train(data, tmp_path / "model", **environ)
     assert read_manifest(model).metrics == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_home_of_keras_has_no_say_and_the_other_network_none_either(data: Path, tmp_path: Path) -> None:
+def test_keras_home_is_ignored_for_the_other_network_too(data: Path, tmp_path: Path) -> None:
     (tmp_path / "keras.json").write_text(json.dumps({"floatx": "float16", **CHANNELS_FIRST}))
-    train(data, tmp_path / "model", architecture="seed", KERAS_HOME=str(tmp_path))
+    train(data, tmp_path / "model", architecture="original", KERAS_HOME=str(tmp_path))
 
 
 IMPORTED_BEFORE = """
@@ -92,7 +94,7 @@ train_model(Path(sys.argv[1]), Path(sys.argv[2]), epochs=1)
 """
 
 
-def test_settings_of_the_same_process_have_no_say(data: Path, tmp_path: Path, expected: dict[str, float]) -> None:
+def test_settings_of_the_same_process_are_ignored(data: Path, tmp_path: Path, expected: dict[str, float]) -> None:
     environ = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     subprocess.run([sys.executable, "-c", IMPORTED_BEFORE, data, tmp_path / "model"], env=environ, check=True)
     assert read_manifest(tmp_path / "model").metrics == pytest.approx(expected, rel=1e-5)

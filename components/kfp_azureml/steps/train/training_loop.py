@@ -1,4 +1,4 @@
-"""Fitting a network to a split image set: the training loop."""
+"""The training loop."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from kfp_azureml.runtime.errors import TrainingError
-from kfp_azureml.runtime.step import every, progress
+from kfp_azureml.runtime.step import progress, throttle
 from kfp_azureml.steps.train.architectures import Architecture
 from kfp_azureml.steps.train.augmentation import flip_half, shift
 from kfp_azureml.steps.train.batches import Split
 from kfp_azureml.steps.train.history import Epoch
 
 PROGRESS_SECONDS = 5.0
-"""How often a long epoch says how far it is."""
+"""Interval of progress messages."""
 
 
 def fit(
@@ -31,22 +31,19 @@ def fit(
     learning_rate: float,
     rng: np.random.Generator,
 ) -> Iterator[Epoch]:
-    """Train a network in place, one epoch each time the caller asks for the next.
+    """Train a network in place, and yield each epoch's metrics.
 
     Args:
         model: The network.
-        architecture: Its recipe.
+        architecture: Its training recipe.
         split: Training and validation images.
-        epochs: How many epochs the learning rate's schedule spans.
-        batch_size: Images a step.
-        learning_rate: The peak of the learning rate.
-        rng: Draws the order of the images and the augmentation.
-
-    Yields:
-        The figures of each epoch.
+        epochs: Number of epochs.
+        batch_size: Batch size.
+        learning_rate: Peak learning rate.
+        rng: Random generator for shuffling and augmentation.
 
     Raises:
-        TrainingError: If the loss is no longer a number.
+        TrainingError: If the loss is NaN or infinite.
     """
     optimizer = architecture.optimizer()
     optimizer.build(model.trainable_variables)
@@ -55,8 +52,8 @@ def fit(
     mean_loss = keras.metrics.SparseCategoricalCrossentropy()
     mean_accuracy = keras.metrics.SparseCategoricalAccuracy()
 
-    # A loop of our own costs less a step than Model.fit and reads from any iterator. It is traced twice: for the
-    # training batches, all of one size, and for validation batches of any size.
+    # A custom loop has less overhead per step than Model.fit and reads from any iterator. train_step is traced for
+    # one batch size, validation_step for any.
     @tf.function  # type: ignore[untyped-decorator]
     def train_step(images: tf.Tensor, labels: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
@@ -73,26 +70,26 @@ def fit(
         mean_loss.update_state(labels, probabilities)
         mean_accuracy.update_state(labels, probabilities)
 
-    def measured(number: int) -> tuple[float, float]:
+    def mean_metrics(number: int) -> tuple[float, float]:
         """Return loss and accuracy since the metrics were reset."""
         value = float(mean_loss.result())
         if not isfinite(value):
             raise TrainingError(
-                f"training went astray: the loss is {value} in epoch {number} at learning rate {learning_rate:g}: "
+                f"training diverged: loss {value} in epoch {number} at learning rate {learning_rate:g}; "
                 "lower learning_rate"
             )
         return value, float(mean_accuracy.result())
 
     steps = split.count_batches(batch_size)
     for number in range(1, epochs + 1):
-        started, due = time.monotonic(), every(PROGRESS_SECONDS)
+        started, due = time.monotonic(), throttle(PROGRESS_SECONDS)
         mean_loss.reset_state()
         mean_accuracy.reset_state()
         for step, batch in enumerate(split.training_batches(batch_size, rng)):
             done = ((number - 1) * steps + step) / (epochs * steps)
             optimizer.learning_rate = learning_rate * architecture.schedule(done)
             images = batch.images
-            # What has not been seen yet is as good as it is: other images of the same help from the second epoch on.
+            # Unseen images need no augmentation: it helps from the second epoch on.
             if number > 1:
                 if architecture.flip:
                     flip_half(images, rng)
@@ -100,8 +97,8 @@ def fit(
                     images = shift(images, architecture.shift, rng)
             train_step(images, batch.labels)
             if due():
-                progress(f"epoch {number}/{epochs}: step {step + 1}/{steps}, loss {measured(number)[0]:.4f}", done)
-        loss, accuracy = measured(number)
+                progress(f"epoch {number}/{epochs}: step {step + 1}/{steps}, loss {mean_metrics(number)[0]:.4f}", done)
+        loss, accuracy = mean_metrics(number)
 
         validation_loss = validation_accuracy = None
         if split.validation_count:
@@ -109,5 +106,5 @@ def fit(
             mean_accuracy.reset_state()
             for batch in split.validation_batches(batch_size):
                 validation_step(batch.images, batch.labels)
-            validation_loss, validation_accuracy = measured(number)
+            validation_loss, validation_accuracy = mean_metrics(number)
         yield Epoch(number, loss, accuracy, validation_loss, validation_accuracy, time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""Opening the image set of a folder, whichever format it holds."""
+"""Open the image set in a folder, Parquet or CSV."""
 
 from __future__ import annotations
 
@@ -12,25 +12,21 @@ if TYPE_CHECKING:
 
 
 def open_image_set(folder: str | Path) -> ImageSet:
-    """Open the image set of a folder: any number of Parquet files, or one CSV file.
+    """Open the image set in a folder: Parquet files or one CSV file.
 
     Args:
-        folder: A folder as prep writes it. Parquet files are read in the order of their names, so what a distributed
-            engine wrote in parts is one set.
-
-    Returns:
-        The set. Of Parquet only the footers have been read; a CSV file has been scanned once.
+        folder: A folder as written by prep. Several Parquet files, in the order of their names, are one set.
 
     Raises:
-        DataError: If there is no image set in the folder, or it is damaged.
+        DataError: If the folder contains no image set, or a damaged one.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected the training or test data that prep writes")
+        raise DataError(f"{folder}: no such folder; expected a training or test set written by prep")
     parquet_files = sorted(folder.glob("*.parquet"))
     csv_files = sorted(folder.glob("*.csv"))
     if parquet_files and csv_files:
-        raise DataError(f"{folder}: holds both Parquet and CSV files: keep one kind")
+        raise DataError(f"{folder}: contains both Parquet and CSV files; keep one format")
     if parquet_files:
         from kfp_azureml.imagesets.parquet import open_parquet
 
@@ -40,4 +36,4 @@ def open_image_set(folder: str | Path) -> ImageSet:
 
         return open_csv(csv_files[0])
     found = "more than one CSV file" if csv_files else "no .parquet and no .csv file"
-    raise DataError(f"{folder}: {found} in it; expected the training or test data that prep writes")
+    raise DataError(f"{folder}: contains {found}; expected a training or test set written by prep")

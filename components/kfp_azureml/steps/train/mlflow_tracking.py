@@ -1,4 +1,4 @@
-"""Metrics to an MLflow server, where the environment names one."""
+"""Log parameters and metrics to MLflow if MLFLOW_TRACKING_URI is set."""
 
 from __future__ import annotations
 
@@ -16,34 +16,31 @@ from kfp_azureml.steps.train.history import Epoch
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 RUN_ID = "MLFLOW_RUN_ID"
 AZURE_ML = "azureml"
-"""The scheme of the address that Azure ML gives to its jobs, where nobody asked for it."""
+"""Scheme of the tracking URI that Azure ML sets in its jobs."""
 NAMES = {
     "loss": "Loss",
     "accuracy": "Accuracy",
     "validation_loss": "Validation loss",
     "validation_accuracy": "Validation accuracy",
 }
-"""The metrics' names on the server: the original Azure ML example's, and what it did not log."""
+"""Names of the metrics in MLflow; loss and accuracy as in the original Azure ML example."""
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]:
-    """Open an MLflow run, if `MLFLOW_TRACKING_URI` is set, and yield what logs an epoch to it.
+    """Start an MLflow run and yield a function that logs an epoch to it.
 
-    A server that cannot be reached fails the step before the first epoch, while nothing is lost. One that goes away
-    later costs a warning an epoch, never the trained model. Inside a job of Azure ML, which sets the variable by
-    itself, no server ever fails the step. A run that the environment names (`MLFLOW_RUN_ID`) is another's to end.
+    Without `MLFLOW_TRACKING_URI` the function does nothing. A server that is unreachable at the start fails the step;
+    later failures are logged as warnings. In an Azure ML job, which sets the variable itself, all failures are
+    warnings. An existing run (`MLFLOW_RUN_ID`) is resumed and not ended.
 
     Args:
-        parameters: The training's settings, logged once.
-
-    Yields:
-        A function that logs one epoch, the step being the epoch's number. Without a tracking URI it does nothing.
+        parameters: Training parameters, logged once.
 
     Raises:
-        TrainingError: If mlflow is not installed, or the server cannot be reached or refuses the run.
+        TrainingError: If mlflow is not installed, or the server is unreachable or rejects the run.
     """
     address = os.environ.get(TRACKING_URI)
     if not address:
@@ -54,8 +51,8 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
         if in_azure_ml:
             yield lambda _epoch: None
             return
-        raise TrainingError(f"{TRACKING_URI} is set, but mlflow is not installed: install mlflow-skinny, or unset it")
-    # MLflow's own defaults, 7 tries of 120 seconds each, would hold the training up for minutes.
+        raise TrainingError(f"{TRACKING_URI} is set, but mlflow is not installed; install mlflow-skinny or unset it")
+    # MLflow's defaults, 7 attempts with a timeout of 120 s, would delay training by minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     import mlflow
@@ -68,7 +65,7 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
     except MlflowException as error:
         if not in_azure_ml:
             raise TrainingError(f"MLflow at {TRACKING_URI}: {_reason(error, address)}") from error
-        logger.warning("MLflow: nothing is logged to Azure ML: %s", _reason(error, address))
+        logger.warning("MLflow: not logging to Azure ML: %s", _reason(error, address))
         yield lambda _epoch: None
         return
 
@@ -80,7 +77,7 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
                 run_id=run_id,
             )
         except MlflowException as error:
-            logger.warning("MLflow: the metrics of epoch %d are lost: %s", epoch.number, _reason(error, address))
+            logger.warning("MLflow: metrics of epoch %d not logged: %s", epoch.number, _reason(error, address))
 
     status = "FAILED"
     try:
@@ -88,19 +85,19 @@ def track(parameters: Mapping[str, object]) -> Iterator[Callable[[Epoch], None]]
         status = "FINISHED"
     finally:
         try:
-            mlflow.end_run(status)  # nothing where we have begun none
+            mlflow.end_run(status)  # does nothing for a resumed run
         except MlflowException as error:
-            logger.warning("MLflow: the run could not be ended: %s", _reason(error, address))
+            logger.warning("MLflow: could not end the run: %s", _reason(error, address))
 
 
 def _without_plugin(address: str) -> str:
-    """Return the same server for a client without Azure ML's plugin: behind the plugin's scheme is plain HTTPS."""
+    """Replace the scheme of Azure ML's MLflow plugin by HTTPS, which the server speaks."""
     parts = urlsplit(address)
     return urlunsplit(parts._replace(scheme="https", query="")) if parts.scheme == AZURE_ML else address
 
 
 def _reason(error: Exception, address: str) -> str:
-    """Return an error's first line, without the password that the server's address may hold."""
+    """Return the first line of an error, with the password of the server's URL redacted."""
     reason = first_line(error)
     password = urlsplit(address).password
     return reason.replace(password, "***") if password else reason
