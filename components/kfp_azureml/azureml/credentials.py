@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, flaw, service_principal
-from kfp_azureml.azureml.renewal import RenewableCredential
+from kfp_azureml.azureml.renewable_credential import RenewableCredential
 from kfp_azureml.runtime.errors import CredentialsError
 from kfp_azureml.runtime.step import quieten
 

@@ -16,7 +16,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from kfp_azureml.azureml.renewal import forget_tokens
+from kfp_azureml.azureml.renewable_credential import forget_tokens
 from kfp_azureml.runtime.errors import first_line
 
 Result = TypeVar("Result")

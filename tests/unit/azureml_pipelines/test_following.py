@@ -19,7 +19,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
 )
 
-from kfp_azureml.azureml.renewal import RenewableCredential
+from kfp_azureml.azureml.renewable_credential import RenewableCredential
 from kfp_azureml.azureml_pipelines import following
 from kfp_azureml.azureml_pipelines.following import state_in_words, stream_job
 from kfp_azureml.runtime.errors import CancelledError, CredentialsError, PipelineError, WorkspaceError
