@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_azureml.azureml.names import ENDPOINT, check_name, derived_deployment_name, derived_endpoint_name
-from kfp_azureml.azureml.results import write_result
+from kfp_azureml.azureml.result_file import write_result
 from kfp_azureml.azureml.rollout.desired_state import (
     INSTANCE_TYPE,
     SCORING_SCRIPT,
