@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kfp_azureml.azureml.content import content_hash
 from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.names import RESOURCE, check_name
-from kfp_azureml.azureml.properties import CONTENT_PROPERTY
+from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
 from kfp_azureml.azureml.workspace import quiet_sdk
 from kfp_azureml.models.model_folder import SAMPLE_FILE, hash_files
 from kfp_azureml.runtime.errors import ModelError, OutputError

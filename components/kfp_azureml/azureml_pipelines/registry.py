@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.names import RESOURCE, check_name
-from kfp_azureml.azureml.properties import CONTENT_PROPERTY
+from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.content import spec_hash
 from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.interface import interface

@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.core.paging import ItemPaged
 
-from kfp_azureml.azureml.properties import CONTENT_PROPERTY
+from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.content import spec_hash
 from kfp_azureml.azureml_pipelines.registry import (
     get_component,

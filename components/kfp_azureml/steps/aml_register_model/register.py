@@ -14,7 +14,7 @@ import click
 
 from kfp_azureml.azureml.content import content_hash, text_hash
 from kfp_azureml.azureml.names import MODEL, check_name
-from kfp_azureml.azureml.properties import CONTENT_PROPERTY, RUN_PROPERTY
+from kfp_azureml.azureml.property_names import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.result_file import write_result
 from kfp_azureml.models.model_folder import SAMPLE_FILE, CheckRecord, hash_files, sha256
 from kfp_azureml.runtime.errors import ModelError

@@ -6,7 +6,7 @@ from azure.core.exceptions import ServiceResponseError
 
 from azure_errors import arm_error, response_error
 from azure_workspace import deployment, endpoint, nothing
-from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY
+from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY
 from kfp_azureml.azureml.rollout import deployment as deployment_module
 from kfp_azureml.azureml.rollout.deployment import (
     delete_deployment,

@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure_errors import arm_error, response_error
 from blob_container import contain
 from kfp_azureml.azureml import workspace as workspace_module
-from kfp_azureml.azureml.properties import CONTENT_PROPERTY, RUN_PROPERTY
+from kfp_azureml.azureml.property_names import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.models import model_folder
 from kfp_azureml.models.model_folder import CheckRecord, hash_files, write_check
 from kfp_azureml.runtime.errors import CredentialsError, ModelError, WorkspaceError
