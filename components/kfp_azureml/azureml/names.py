@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kfp_azureml.azureml.content import text_hash
+from kfp_azureml.azureml.content_hash import text_hash
 from kfp_azureml.runtime.errors import InvalidNameError
 
 LONGEST = 32

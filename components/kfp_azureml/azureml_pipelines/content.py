@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kfp_azureml.azureml.content import text_hash
+from kfp_azureml.azureml.content_hash import text_hash
 from kfp_azureml.azureml_pipelines.spec import IN_JOB, Spec
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kfp_azureml.azureml.content import content_hash
+from kfp_azureml.azureml.content_hash import content_hash
 from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.models import download_model
 from kfp_azureml.models.model_folder import SAMPLE_FILE, hash_files

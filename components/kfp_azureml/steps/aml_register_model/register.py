@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kfp_azureml.azureml.content import content_hash, text_hash
+from kfp_azureml.azureml.content_hash import content_hash, text_hash
 from kfp_azureml.azureml.names import MODEL, check_name
 from kfp_azureml.azureml.property_names import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.result_file import write_result

@@ -1,4 +1,4 @@
-from kfp_azureml.azureml.content import content_hash, text_hash
+from kfp_azureml.azureml.content_hash import content_hash, text_hash
 from kfp_azureml.models.model_folder import hash_files
 
 
