@@ -20,8 +20,8 @@ from azure.core.exceptions import (
 )
 
 from kfp_azureml.azcreds import PRINCIPAL_KEYS, SECRET_NAME, SUBSCRIPTION_KEY
+from kfp_azureml.azureml.error_body import ServiceError, read_service_error
 from kfp_azureml.azureml.retries import lost_connection
-from kfp_azureml.azureml.service_error import ServiceError, read_service_error
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, KfpAzuremlError, ModelError, WorkspaceError
 
 _LONGEST_DETAIL = 400  # characters of the service's own message that are passed on
