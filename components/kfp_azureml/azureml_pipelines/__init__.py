@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kfp_azureml.azureml_pipelines.connection import connect
     from kfp_azureml.azureml_pipelines.download import artifact_path, download_outputs
-    from kfp_azureml.azureml_pipelines.failures import sdk_errors
     from kfp_azureml.azureml_pipelines.following import cancel_job, stream_job
     from kfp_azureml.azureml_pipelines.models import DownloadedModel, download_model
     from kfp_azureml.azureml_pipelines.placement import Placement
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         list_components,
         register_components,
     )
+    from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
     from kfp_azureml.azureml_pipelines.submit import Submission, SubmittedJob, submit_pipeline
     from kfp_azureml.azureml_pipelines.suite import suite_specs
     from kfp_azureml.azureml_pipelines.values import output_values

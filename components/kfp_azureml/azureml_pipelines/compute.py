@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.placement import SERVERLESS, Placement
+from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
 from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:

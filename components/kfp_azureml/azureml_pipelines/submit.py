@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.compute import check_computes
 from kfp_azureml.azureml_pipelines.connection import PREVIEWS, allow_conditions
-from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.following import state_in_words
 from kfp_azureml.azureml_pipelines.graph import Graph, read_graph
 from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job
 from kfp_azureml.azureml_pipelines.placement import Placement
 from kfp_azureml.azureml_pipelines.registry import registered_name
+from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
 from kfp_azureml.compiling.absent_values import check_absent_values
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.documents import read_compiled

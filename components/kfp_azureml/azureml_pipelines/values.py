@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.azureml_pipelines.failures import sdk_errors
 from kfp_azureml.azureml_pipelines.in_job.job_text import decode
+from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
