@@ -124,7 +124,7 @@ def submit_command(
     whose images can be chosen still. Its parameters resource_group, workspace and subscription_id are those of the
     workspace.
     """
-    from kfp_azureml.azureml_pipelines.following import stream_job
+    from kfp_azureml.azureml_pipelines.job_follower import stream_job
     from kfp_azureml.azureml_pipelines.placement import parse_placement
     from kfp_azureml.azureml_pipelines.submit import Submission, submit_pipeline
 
@@ -151,7 +151,7 @@ def submit_command(
 @workspace_options
 def stream_command(client: MLClient, job: str) -> None:
     """Follow JOB to its end; exit code 1 if it fails."""
-    from kfp_azureml.azureml_pipelines.following import stream_job
+    from kfp_azureml.azureml_pipelines.job_follower import stream_job
 
     stream_job(client, job)
 
@@ -161,7 +161,7 @@ def stream_command(client: MLClient, job: str) -> None:
 @workspace_options
 def cancel_command(client: MLClient, job: str) -> None:
     """Cancel JOB and its steps."""
-    from kfp_azureml.azureml_pipelines.following import cancel_job
+    from kfp_azureml.azureml_pipelines.job_follower import cancel_job
 
     cancel_job(client, job)
     say(f"Job {job} cancelled")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
 from kfp_azureml.azureml_pipelines.compute import check_computes
 from kfp_azureml.azureml_pipelines.connection import PREVIEWS, allow_conditions
-from kfp_azureml.azureml_pipelines.following import state_in_words
 from kfp_azureml.azureml_pipelines.graph import Graph, read_graph
 from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job
+from kfp_azureml.azureml_pipelines.job_follower import state_in_words
 from kfp_azureml.azureml_pipelines.placement import Placement
 from kfp_azureml.azureml_pipelines.registry import registered_name
 from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors

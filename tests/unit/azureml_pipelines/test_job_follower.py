@@ -20,8 +20,8 @@ from azure.core.exceptions import (
 )
 
 from kfp_azureml.azureml.renewable_credential import RenewableCredential
-from kfp_azureml.azureml_pipelines import following
-from kfp_azureml.azureml_pipelines.following import state_in_words, stream_job
+from kfp_azureml.azureml_pipelines import job_follower
+from kfp_azureml.azureml_pipelines.job_follower import state_in_words, stream_job
 from kfp_azureml.runtime.errors import CancelledError, CredentialsError, PipelineError, WorkspaceError
 
 
@@ -81,7 +81,7 @@ LINK = "https://ml.azure.com/runs/job-1?wsid=/subscriptions/s/resourceGroups/g/p
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "FIRST_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(job_follower, "FIRST_POLL_SECONDS", 0.0)
 
 
 def stream(client: Client) -> list[str]:
@@ -153,7 +153,7 @@ def test_a_token_that_is_refused_again_and_again_ends_the_command() -> None:
 
 
 def test_azure_away_for_too_long_ends_the_command_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "OUTAGE_SECONDS", 0.0)
+    monkeypatch.setattr(job_follower, "OUTAGE_SECONDS", 0.0)
     with pytest.raises(WorkspaceError, match="asking for job job-1: Azure cannot be reached"):
         stream(Client(("Running", []), ServiceRequestError("no route")))
 
