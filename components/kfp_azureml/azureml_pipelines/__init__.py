@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         register_components,
     )
     from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
-    from kfp_azureml.azureml_pipelines.submit import Submission, SubmittedJob, submit_pipeline
+    from kfp_azureml.azureml_pipelines.submit_job import Submission, SubmittedJob, submit_pipeline
     from kfp_azureml.azureml_pipelines.suite import suite_specs
     from kfp_azureml.azureml_pipelines.values import output_values
 

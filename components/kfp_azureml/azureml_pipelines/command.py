@@ -41,7 +41,7 @@ def register_command(client: MLClient, pipeline: str, version: str, **flags: Any
     The options say which images the components run in.
     """
     from kfp_azureml.azureml_pipelines.registry import register_components
-    from kfp_azureml.azureml_pipelines.submit import compiled_pipeline, graph_of
+    from kfp_azureml.azureml_pipelines.submit_job import compiled_pipeline, graph_of
     from kfp_azureml.azureml_pipelines.suite import pipeline_specs, suite_specs
 
     options = options_from(flags)
@@ -126,7 +126,7 @@ def submit_command(
     """
     from kfp_azureml.azureml_pipelines.job_follower import stream_job
     from kfp_azureml.azureml_pipelines.placement import parse_placement
-    from kfp_azureml.azureml_pipelines.submit import Submission, submit_pipeline
+    from kfp_azureml.azureml_pipelines.submit_job import Submission, submit_pipeline
 
     check_compiled(pipeline, flags)
     wanted = Submission(
