@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kfp_azureml.azureml_pipelines.download import artifact_path, download_outputs
     from kfp_azureml.azureml_pipelines.job_follower import cancel_job, stream_job
     from kfp_azureml.azureml_pipelines.models import DownloadedModel, download_model
+    from kfp_azureml.azureml_pipelines.output_values import output_values
     from kfp_azureml.azureml_pipelines.placement import Placement
     from kfp_azureml.azureml_pipelines.registry import (
         Listed,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
     from kfp_azureml.azureml_pipelines.submit_job import Submission, SubmittedJob, submit_pipeline
     from kfp_azureml.azureml_pipelines.suite import suite_specs
-    from kfp_azureml.azureml_pipelines.values import output_values
 
 __all__ = [
     "DownloadedModel",
