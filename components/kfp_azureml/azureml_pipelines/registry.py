@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.names import RESOURCE, check_name
 from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
-from kfp_azureml.azureml_pipelines.content import spec_hash
 from kfp_azureml.azureml_pipelines.interface import interface
 from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
 from kfp_azureml.azureml_pipelines.spec import Spec
+from kfp_azureml.azureml_pipelines.spec_hash import spec_hash
 from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:
