@@ -197,7 +197,7 @@ def models_command() -> None:
 @workspace_options
 def download_model_command(client: MLClient, model: str, to: Path) -> None:
     """Download a registered model and check that its files are those that were registered."""
-    from kfp_azureml.azureml_pipelines.models import download_model
+    from kfp_azureml.azureml_pipelines.model_download import download_model
 
     name, colon, version = model.partition(":")
     if not (name and colon and version):

@@ -10,7 +10,7 @@ import pytest
 
 from kfp_azureml.azureml.content_hash import content_hash
 from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
-from kfp_azureml.azureml_pipelines.models import download_model
+from kfp_azureml.azureml_pipelines.model_download import download_model
 from kfp_azureml.models.model_folder import SAMPLE_FILE, hash_files
 from kfp_azureml.runtime.errors import ModelError, OutputError
 
