@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kfp_azureml.azureml_pipelines.connection import connect
-    from kfp_azureml.azureml_pipelines.download import artifact_path, download_outputs
     from kfp_azureml.azureml_pipelines.job_follower import cancel_job, stream_job
     from kfp_azureml.azureml_pipelines.model_download import DownloadedModel, download_model
+    from kfp_azureml.azureml_pipelines.output_download import artifact_path, download_outputs
     from kfp_azureml.azureml_pipelines.output_values import output_values
     from kfp_azureml.azureml_pipelines.placement import Placement
     from kfp_azureml.azureml_pipelines.registry import (

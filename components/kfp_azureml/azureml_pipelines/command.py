@@ -176,7 +176,7 @@ def cancel_command(client: MLClient, job: str) -> None:
 @workspace_options
 def download_command(client: MLClient, job: str, outputs: tuple[str, ...], to: Path) -> None:
     """Download the outputs of JOB's steps, whole."""
-    from kfp_azureml.azureml_pipelines.download import download_outputs
+    from kfp_azureml.azureml_pipelines.output_download import download_outputs
 
     folders = download_outputs(client, job, to, outputs)
     if not folders:

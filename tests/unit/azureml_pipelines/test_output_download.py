@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kfp_azureml.azureml_pipelines.download import download_outputs
+from kfp_azureml.azureml_pipelines.output_download import download_outputs
 from kfp_azureml.runtime.errors import OutputError
 
 STEP = SimpleNamespace(display_name="train", name="run-1", status="Completed")
