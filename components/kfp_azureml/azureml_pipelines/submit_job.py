@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
-from kfp_azureml.azureml_pipelines.compute import check_computes
+from kfp_azureml.azureml_pipelines.compute_check import check_computes
 from kfp_azureml.azureml_pipelines.connection import PREVIEWS, allow_conditions
 from kfp_azureml.azureml_pipelines.graph import Graph, read_graph
 from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job

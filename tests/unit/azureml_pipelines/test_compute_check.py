@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kfp_azureml.azureml_pipelines.compute import check_computes
+from kfp_azureml.azureml_pipelines.compute_check import check_computes
 from kfp_azureml.azureml_pipelines.placement import Placement, parse_placement
 from kfp_azureml.runtime.errors import PipelineError
 
