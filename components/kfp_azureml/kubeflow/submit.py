@@ -21,9 +21,9 @@ from kfp_azureml.compiling.documents import read_compiled, write_compiled
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
+from kfp_azureml.kubeflow.api_errors import api_errors
 from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_address, connect, page_of_run
 from kfp_azureml.kubeflow.failure_reason import why_it_failed
-from kfp_azureml.kubeflow.failures import api_errors
 from kfp_azureml.kubeflow.following import Follower
 from kfp_azureml.kubeflow.task_rows import WELL
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, KubeflowError, PipelineError, RunCancelledError
