@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kfp_azureml.kubeflow import failure_reason, log_requests
+from kfp_azureml.kubeflow import log_requests, run_failure
 from kfp_azureml.kubeflow.connection import Connection
 from kubeflow_api import Fault, KubeflowApi, shows, task
 from kubeflow_rows import driver_pod, executor_pod, node_name, workflow_rows
@@ -195,7 +195,7 @@ def test_places_that_do_not_answer_are_passed_over(failed: KubeflowApi, monkeypa
 
 
 def test_the_search_ends(failed: KubeflowApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failure_reason, "SEARCH_SECONDS", 0.0)
+    monkeypatch.setattr(run_failure, "SEARCH_SECONDS", 0.0)
     use_pages(failed, **{ARTIFACT: "nothing of use"})
     failed.pod_logs[executor_pod("train")] = LOG
     assert reason(failed) == "train: its log ends with: nothing of use"
