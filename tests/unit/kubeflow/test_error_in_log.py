@@ -2,8 +2,8 @@
 
 import pytest
 
+from kfp_azureml.kubeflow.error_in_log import LONGEST_ERROR, find_error, last_line
 from kfp_azureml.kubeflow.foreign_text import short
-from kfp_azureml.kubeflow.step_errors import LONGEST_ERROR, find_error, last_line
 
 LAUNCHED = "I1127 20:59:26.123456       1 launcher_v2.go:164] input ComponentSpec:{"
 ENDED = "E1127 20:59:28.000001       1 launcher_v2.go:447] Component failed to execute successfully: exit status 1"
