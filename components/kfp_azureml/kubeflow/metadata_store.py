@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from kfp_azureml.kubeflow.log_requests import LogRequests
+from kfp_azureml.kubeflow.bounded_requests import LogRequests
 
 _SERVICE = "ml_metadata.MetadataStoreService"
 _KIND = "application/grpc-web+proto"

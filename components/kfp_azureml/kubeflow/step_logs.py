@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from kfp_azureml.kubeflow.argo_nodes import is_inside
-from kfp_azureml.kubeflow.log_requests import REQUEST_SECONDS, LogRequests, tail
+from kfp_azureml.kubeflow.bounded_requests import REQUEST_SECONDS, LogRequests, tail
 from kfp_azureml.runtime.errors import KubeflowError
 
 if TYPE_CHECKING:

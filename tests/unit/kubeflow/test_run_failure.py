@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kfp_azureml.kubeflow import log_requests, run_failure
+from kfp_azureml.kubeflow import bounded_requests, run_failure
 from kfp_azureml.kubeflow.connection import Connection
 from kubeflow_api import Fault, KubeflowApi, shows, task
 from kubeflow_rows import driver_pod, executor_pod, node_name, workflow_rows
@@ -155,7 +155,7 @@ def test_without_a_log_it_is_what_the_run_says(kubeflow: KubeflowApi, run: dict,
     [
         LOG.encode() + b"\xff\xfe\x00\n",
         b"\x1b[31m" * 100_000 + b"\n" + LOG.encode(),
-        b"x" * (3 * log_requests.KEPT_BYTES) + b"\n" + LOG.encode(),
+        b"x" * (3 * bounded_requests.KEPT_BYTES) + b"\n" + LOG.encode(),
     ],
     ids=["binary", "colours", "huge"],
 )
@@ -186,11 +186,11 @@ def test_places_that_fail_are_passed_over(failed: KubeflowApi, fault: Fault) -> 
 
 
 def test_places_that_do_not_answer_are_passed_over(failed: KubeflowApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_requests, "REQUEST_SECONDS", (0.2, 0.2))
+    monkeypatch.setattr(bounded_requests, "REQUEST_SECONDS", (0.2, 0.2))
     use_pages(failed, **{ARTIFACT: LOG})
     failed.pod_logs[executor_pod("train")] = LOG
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(log_requests.LogRequests, "address", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(bounded_requests.LogRequests, "address", f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert reason(failed) == "train: it failed, and its log cannot be read from here"
 
 
