@@ -11,7 +11,7 @@ from kfp_azureml.kubeflow.bounded_requests import LogRequests
 from kfp_azureml.kubeflow.error_in_log import find_error, last_line
 from kfp_azureml.kubeflow.foreign_text import short
 from kfp_azureml.kubeflow.step_logs import executor_logs, open_cluster_logs, pod_logs
-from kfp_azureml.kubeflow.task_rows import deepest_message, failed_row, name_of, tasks
+from kfp_azureml.kubeflow.task_details import deepest_message, failed_row, name_of, tasks
 
 if TYPE_CHECKING:
     from kfp import Client
