@@ -23,8 +23,8 @@ from kfp_azureml.compiling.parameters import check_complete, declared_parameters
 from kfp_azureml.compiling.sources import find_pipeline
 from kfp_azureml.kubeflow.api_errors import api_errors
 from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_address, connect, page_of_run
-from kfp_azureml.kubeflow.following import Follower
 from kfp_azureml.kubeflow.run_failure import why_it_failed
+from kfp_azureml.kubeflow.run_follower import Follower
 from kfp_azureml.kubeflow.task_details import WELL
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, KubeflowError, PipelineError, RunCancelledError
 

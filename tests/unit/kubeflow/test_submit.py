@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.kubeflow import following
+from kfp_azureml.kubeflow import run_follower
 from kfp_azureml.kubeflow import submit as submit_module
 from kfp_azureml.kubeflow.connection import Connection
 from kfp_azureml.kubeflow.submit import step_names
@@ -169,7 +169,7 @@ def test_a_server_that_is_away_for_a_while_does_no_harm(kubeflow: KubeflowApi) -
 
 
 def test_a_server_that_stays_away_is_given_up(kubeflow: KubeflowApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "OUTAGE_SECONDS", 0.2)
+    monkeypatch.setattr(run_follower, "OUTAGE_SECONDS", 0.2)
     kubeflow.faults["GET /runs/*"] = [Fault()] * 1000
     with pytest.raises(KubeflowError, match=r"asking for run \S+, which goes on: the connection was dropped: http"):
         submitted(kubeflow)
@@ -217,7 +217,7 @@ def cancelled_while_following(monkeypatch: pytest.MonkeyPatch, *, at_the_keyboar
     def interrupted(*_: object) -> None:
         raise CancelledError("cancelled by SIGINT", at_the_keyboard=at_the_keyboard)
 
-    monkeypatch.setattr(following.Follower, "follow", interrupted)
+    monkeypatch.setattr(run_follower.Follower, "follow", interrupted)
 
 
 @pytest.mark.parametrize("flag", [True, False])
