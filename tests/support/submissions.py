@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kfp_azureml.kubeflow.connection import Connection
-from kfp_azureml.kubeflow.submit import Submission, submit
+from kfp_azureml.kubeflow.submit_run import Submission, submit
 from kfp_azureml.runtime.errors import PipelineError
 from kubeflow_api import KubeflowApi
 

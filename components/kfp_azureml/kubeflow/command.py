@@ -9,7 +9,7 @@ import click
 
 from kfp_azureml.compiling.flags import check_compiled, compile_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
-from kfp_azureml.kubeflow.submit import EXPERIMENT, TIMEOUT_SECONDS
+from kfp_azureml.kubeflow.submit_run import EXPERIMENT, TIMEOUT_SECONDS
 
 _FILE = click.Path(path_type=Path)
 
@@ -65,7 +65,7 @@ def submit_command(
     the link.
     """
     from kfp_azureml.kubeflow.connection import choose_connection
-    from kfp_azureml.kubeflow.submit import Submission, submit
+    from kfp_azureml.kubeflow.submit_run import Submission, submit
 
     check_compiled(pipeline, flags)
     connection = choose_connection(host, namespace, token_file, cookie_file, ca_cert)

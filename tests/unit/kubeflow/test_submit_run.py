@@ -8,9 +8,9 @@ import yaml
 
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.kubeflow import run_follower
-from kfp_azureml.kubeflow import submit as submit_module
+from kfp_azureml.kubeflow import submit_run as submit_module
 from kfp_azureml.kubeflow.connection import Connection
-from kfp_azureml.kubeflow.submit import step_names
+from kfp_azureml.kubeflow.submit_run import step_names
 from kfp_azureml.runtime.errors import CancelledError, KubeflowError, PipelineError
 from kubeflow_api import Fault, KubeflowApi, shows, task
 from submissions import COMPILED, WORKSPACE, submitted, told_of_a_failure
