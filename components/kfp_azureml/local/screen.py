@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from kfp_azureml.local.events import StepRecord
+from kfp_azureml.local.event_log import StepRecord
 from kfp_azureml.runtime.terminal import plain
 
 QUIET_SECONDS = 10.0

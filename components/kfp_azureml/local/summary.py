@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from platform import python_version
 
-from kfp_azureml.local.events import EventLog
+from kfp_azureml.local.event_log import EventLog
 from kfp_azureml.local.live_check import LiveCheck
 from kfp_azureml.runtime.outputs import whole_file
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from kfp import compiler, dsl
 
-from kfp_azureml.local.events import EventLog
+from kfp_azureml.local.event_log import EventLog
 from kfp_azureml.local.packages import check_commands, install_packages, split_command
 from kfp_azureml.local.pipeline_process import StepSettings
 from kfp_azureml.local.supervisor import supervise

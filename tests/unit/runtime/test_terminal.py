@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from kfp_azureml import cli
-from kfp_azureml.local.events import StepRecord
+from kfp_azureml.local.event_log import StepRecord
 from kfp_azureml.local.screen import Screen
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.redaction import RedactingFilter
