@@ -19,7 +19,7 @@ from kfp_azureml.images import RUN_AS_USER
 from kfp_azureml.local.environments import Offer
 from kfp_azureml.local.packages import split_command
 from kfp_azureml.local.step_process import EXECUTOR
-from kfp_azureml.local.task import read_task
+from kfp_azureml.local.task_command import read_task
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.step import EVENTS_FILE
 

@@ -12,7 +12,7 @@ from kfp_azureml.azcreds import KEYS
 from kfp_azureml.compiling.pods import WORKLOAD_IDENTITY_LABEL
 from kfp_azureml.compiling.references import platform_executors
 from kfp_azureml.imagesets.source import is_azureml_name
-from kfp_azureml.local.task import Task
+from kfp_azureml.local.task_command import Task
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
 """Names of the variables that name proxies, in lower case; each is known in upper case too."""

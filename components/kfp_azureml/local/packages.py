@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.local.environments import everybodys, packages, proxies
-from kfp_azureml.local.task import Task
+from kfp_azureml.local.task_command import Task
 from kfp_azureml.runtime.errors import PipelineError
 
 INSTALL_SECONDS = 1800

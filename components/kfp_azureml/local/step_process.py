@@ -12,7 +12,7 @@ from pathlib import Path
 from kfp_azureml.compiling.lengths import ARGUMENT_BYTES
 from kfp_azureml.local.environments import Offer
 from kfp_azureml.local.packages import split_command
-from kfp_azureml.local.task import read_task
+from kfp_azureml.local.task_command import read_task
 
 EXECUTOR = "KFP_AZUREML_EXECUTOR"
 """Variable by which a task's runner learns the label of its executor; the step itself does not see it."""

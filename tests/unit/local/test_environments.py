@@ -10,7 +10,7 @@ import yaml
 from kfp_azureml.azcreds import KEYS
 from kfp_azureml.compiling.sources import shipped_pipelines
 from kfp_azureml.local.environments import azure, everybodys, offer, packages, proxies
-from kfp_azureml.local.task import Task, read_task
+from kfp_azureml.local.task_command import Task, read_task
 
 SECRETS = {
     name: f"canary of {name}"
