@@ -18,8 +18,8 @@ from typing import Any
 
 from kfp_azureml.local.containers import ContainerSettings, run_container
 from kfp_azureml.local.environments import Offer
+from kfp_azureml.local.parameter_values import carry_values_as_kubeflow_does
 from kfp_azureml.local.step_process import EXECUTOR, run_step_process
-from kfp_azureml.local.values import carry_values_as_kubeflow_does
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.errors import CancelledError, first_line
 from kfp_azureml.runtime.garbage_collector import little_garbage
