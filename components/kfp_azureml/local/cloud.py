@@ -20,7 +20,7 @@ from pathlib import Path
 
 from kfp_azureml.local.containers import CERTIFICATES
 from kfp_azureml.local.environments import azure, everybodys, packages, proxies
-from kfp_azureml.local.limits import check_proxies
+from kfp_azureml.local.prerequisites import check_proxies
 from kfp_azureml.local.processes import child_group
 from kfp_azureml.local.step_process import how_it_ended
 from kfp_azureml.runtime.errors import PipelineError

@@ -11,12 +11,12 @@ from collections.abc import Callable
 import pytest
 
 from kfp_azureml.compiling.lengths import check_lengths
-from kfp_azureml.local import limits
-from kfp_azureml.local.limits import OPEN_FILES, allow_open_files, check_proxies
+from kfp_azureml.local import prerequisites
+from kfp_azureml.local.prerequisites import OPEN_FILES, allow_open_files, check_proxies
 from kfp_azureml.runtime.errors import PipelineError
 
 ALLOW = (
-    "import resource; from kfp_azureml.runtime.errors import PipelineError; from kfp_azureml.local.limits import *\n"
+    "import resource; from kfp_azureml.runtime.errors import PipelineError; from kfp_azureml.local.prerequisites import *\n"
     "try: allow_open_files(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
     "except PipelineError as error: print(error)\n"
 )
@@ -48,7 +48,9 @@ def test_this_process_has_enough() -> None:
 def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def remove(module: str) -> None:
         known = importlib.util.find_spec
-        monkeypatch.setattr(limits.importlib.util, "find_spec", lambda name: None if name == module else known("os"))
+        monkeypatch.setattr(
+            prerequisites.importlib.util, "find_spec", lambda name: None if name == module else known("os")
+        )
 
     return remove
 
