@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.task_images import image_names
 from kfp_azureml.images import RUN_AS_USER
-from kfp_azureml.local.environments import Offer
+from kfp_azureml.local.environment_variables import Offer
 from kfp_azureml.local.packages import split_command
 from kfp_azureml.local.step_process import EXECUTOR
 from kfp_azureml.local.task_command import read_task

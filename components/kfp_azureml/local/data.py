@@ -16,7 +16,7 @@ from typing import Literal
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, SHA256
 from kfp_azureml.imagesets.idx import file_names
 from kfp_azureml.imagesets.source import InputStream, open_source
-from kfp_azureml.local.environments import everybodys, proxies
+from kfp_azureml.local.environment_variables import everybodys, proxies
 from kfp_azureml.runtime.errors import DataError, OutputError
 from kfp_azureml.runtime.outputs import whole_folder
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kfp_azureml.local.environments import everybodys, packages, proxies
+from kfp_azureml.local.environment_variables import everybodys, packages, proxies
 from kfp_azureml.local.task_command import Task
 from kfp_azureml.runtime.errors import PipelineError
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.local.containers import ContainerSettings, run_container
-from kfp_azureml.local.environments import Offer
+from kfp_azureml.local.environment_variables import Offer
 from kfp_azureml.local.parameter_values import carry_values_as_kubeflow_does
 from kfp_azureml.local.step_process import EXECUTOR, run_step_process
 from kfp_azureml.runtime.cancellation import cancellable

@@ -7,7 +7,7 @@ import os
 import resource
 from collections.abc import Mapping
 
-from kfp_azureml.local.environments import proxies
+from kfp_azureml.local.environment_variables import proxies
 from kfp_azureml.runtime.errors import PipelineError
 
 OPEN_FILES = 1024

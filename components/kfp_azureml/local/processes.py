@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kfp_azureml.local import watchdog
-from kfp_azureml.local.environments import everybodys
+from kfp_azureml.local.environment_variables import everybodys
 
 
 @contextmanager

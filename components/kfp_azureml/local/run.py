@@ -26,7 +26,7 @@ from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
-from kfp_azureml.local.environments import offer
+from kfp_azureml.local.environment_variables import offer
 from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.live_check import CURL_FILE, check_endpoint, live_check_process
 from kfp_azureml.local.packages import check_commands, install_packages

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kfp_azureml.compiling.lengths import ARGUMENT_BYTES
-from kfp_azureml.local.environments import Offer
+from kfp_azureml.local.environment_variables import Offer
 from kfp_azureml.local.packages import split_command
 from kfp_azureml.local.task_command import read_task
 

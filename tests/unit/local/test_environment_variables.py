@@ -9,7 +9,7 @@ import yaml
 
 from kfp_azureml.azcreds import KEYS
 from kfp_azureml.compiling.sources import shipped_pipelines
-from kfp_azureml.local.environments import azure, everybodys, offer, packages, proxies
+from kfp_azureml.local.environment_variables import azure, everybodys, offer, packages, proxies
 from kfp_azureml.local.task_command import Task, read_task
 
 SECRETS = {
