@@ -17,7 +17,7 @@ from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.task_images import image_names
 from kfp_azureml.images import RUN_AS_USER
 from kfp_azureml.local.environment_variables import Offer
-from kfp_azureml.local.packages import split_command
+from kfp_azureml.local.step_packages import split_command
 from kfp_azureml.local.step_process import EXECUTOR
 from kfp_azureml.local.task_command import read_task
 from kfp_azureml.runtime.errors import PipelineError

@@ -29,10 +29,10 @@ from kfp_azureml.local.data import fashion_mnist, on_this_machine
 from kfp_azureml.local.environment_variables import offer
 from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.live_check import CURL_FILE, check_endpoint, live_check_process
-from kfp_azureml.local.packages import check_commands, install_packages
 from kfp_azureml.local.pipeline_process import StepSettings
 from kfp_azureml.local.prerequisites import allow_open_files
 from kfp_azureml.local.screen import Screen
+from kfp_azureml.local.step_packages import check_commands, install_packages
 from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError

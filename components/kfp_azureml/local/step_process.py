@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kfp_azureml.compiling.lengths import ARGUMENT_BYTES
 from kfp_azureml.local.environment_variables import Offer
-from kfp_azureml.local.packages import split_command
+from kfp_azureml.local.step_packages import split_command
 from kfp_azureml.local.task_command import read_task
 
 EXECUTOR = "KFP_AZUREML_EXECUTOR"

@@ -12,8 +12,8 @@ import yaml
 from kfp import compiler, dsl
 
 from kfp_azureml.local.event_log import EventLog
-from kfp_azureml.local.packages import check_commands, install_packages, split_command
 from kfp_azureml.local.pipeline_process import StepSettings
+from kfp_azureml.local.step_packages import check_commands, install_packages, split_command
 from kfp_azureml.local.supervisor import supervise
 from kfp_azureml.runtime.errors import PipelineError
 
