@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.containers import CERTIFICATES
 from kfp_azureml.local.environment_variables import azure, everybodys, packages, proxies
 from kfp_azureml.local.prerequisites import check_proxies
-from kfp_azureml.local.processes import child_group
 from kfp_azureml.local.step_process import how_it_ended
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.terminal import plain

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.cloud import Cloud
-from kfp_azureml.local.processes import child_group
 from kfp_azureml.local.step_process import how_it_ended
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import run_step

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.containers import remove_containers
 from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.pipeline_process import StepSettings
-from kfp_azureml.local.processes import child_group
 from kfp_azureml.local.run_failure import how_last_step_ended, why_it_failed
 from kfp_azureml.runtime.errors import CancelledError, PipelineError
 from kfp_azureml.runtime.step import EVENTS_FILE
