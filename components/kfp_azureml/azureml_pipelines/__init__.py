@@ -60,15 +60,15 @@ __all__ = [
 
 _MODULES = {
     "connection": ("connect",),
-    "download": ("artifact_path", "download_outputs"),
-    "failures": ("sdk_errors",),
-    "following": ("cancel_job", "stream_job"),
-    "models": ("DownloadedModel", "download_model"),
+    "output_download": ("artifact_path", "download_outputs"),
+    "sdk_errors": ("sdk_errors",),
+    "job_follower": ("cancel_job", "stream_job"),
+    "model_download": ("DownloadedModel", "download_model"),
     "placement": ("Placement",),
     "registry": ("Listed", "Registration", "get_component", "list_components", "register_components"),
-    "submit": ("Submission", "SubmittedJob", "submit_pipeline"),
+    "submit_job": ("Submission", "SubmittedJob", "submit_pipeline"),
     "suite": ("suite_specs",),
-    "values": ("output_values",),
+    "output_values": ("output_values",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
