@@ -11,7 +11,7 @@ import click
 from kfp_azureml import __version__
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError
-from kfp_azureml.runtime.garbage_collector import little_garbage
+from kfp_azureml.runtime.garbage_collector import relaxed_gc
 from kfp_azureml.runtime.terminal import plain
 
 COMMANDS = {
@@ -42,7 +42,7 @@ class _Rooms(click.Group):
 def main() -> None:
     """Run the command; a failure the user can mend is one line and an exit code."""
     try:
-        with cancellable(), little_garbage():
+        with cancellable(), relaxed_gc():
             commands()
     except KfpAzuremlError as error:
         click.echo(plain(f"kfp-azureml: {error}"), err=True)

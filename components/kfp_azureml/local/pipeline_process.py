@@ -22,7 +22,7 @@ from kfp_azureml.local.parameter_values import carry_values_as_kubeflow_does
 from kfp_azureml.local.step_process import EXECUTOR, run_step_process
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.errors import CancelledError, first_line
-from kfp_azureml.runtime.garbage_collector import little_garbage
+from kfp_azureml.runtime.garbage_collector import relaxed_gc
 
 PIPELINE_ENDED = "PipelineFailed"
 """Begins the log's last line, on why a pipeline failed."""
@@ -122,7 +122,7 @@ def main() -> None:
     settings = StepSettings.from_json(sys.stdin.read())
     try:
         # The step gets the same signal: it cleans up while this process waits for it.
-        with cancellable(), little_garbage():
+        with cancellable(), relaxed_gc():
             run_pipeline(Path(pipeline), json.loads(Path(arguments).read_text()), Path(outputs), settings)
     except CancelledError:
         sys.exit(CancelledError.exit_code)

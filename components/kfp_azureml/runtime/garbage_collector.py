@@ -11,7 +11,7 @@ NEW_OBJECTS = 50_000
 
 
 @contextmanager
-def little_garbage() -> Iterator[None]:
+def relaxed_gc() -> Iterator[None]:
     """Look for garbage less often, and not at all at the interpreter's end, in what the block leaves behind.
 
     An import makes hundreds of thousands of objects that stay. Measured in user CPU, from a process's start to its end:

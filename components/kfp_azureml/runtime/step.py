@@ -20,7 +20,7 @@ from typing import Any
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.cpus import one_blas_thread
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError
-from kfp_azureml.runtime.garbage_collector import little_garbage
+from kfp_azureml.runtime.garbage_collector import relaxed_gc
 from kfp_azureml.runtime.redaction import RedactingFilter, print_exception, redact
 from kfp_azureml.runtime.terminal import plain
 
@@ -51,7 +51,7 @@ def run_step(name: str) -> Iterator[None]:
     token = _current_step.set(name)
     _emit("started")
     try:
-        with cancellable(), little_garbage():
+        with cancellable(), relaxed_gc():
             yield
     except CancelledError as cancelled:
         message = plain(redact(f"{name}: {cancelled}"))
