@@ -21,7 +21,7 @@ _OK = 200
 
 
 @dataclass(frozen=True)
-class LogRequests:
+class BoundedRequests:
     """Sends requests to Kubeflow's server.
 
     Attributes:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from kfp_azureml.kubeflow.bounded_requests import LogRequests
+from kfp_azureml.kubeflow.bounded_requests import BoundedRequests
 
 _SERVICE = "ml_metadata.MetadataStoreService"
 _KIND = "application/grpc-web+proto"
@@ -28,7 +28,7 @@ _MESSAGES = {
 }
 
 
-def artifact_uris(requests: LogRequests, run_id: str) -> list[str]:
+def artifact_uris(requests: BoundedRequests, run_id: str) -> list[str]:
     """Return the URIs of a run's output artifacts, the oldest first; empty if there is no ML Metadata."""
     from google.protobuf.message import DecodeError
 
@@ -40,7 +40,7 @@ def artifact_uris(requests: LogRequests, run_id: str) -> list[str]:
     return [artifact.uri for artifact in sorted(artifacts, key=lambda one: one.id)]
 
 
-def _call(requests: LogRequests, method: str, **fields: Any) -> Any:
+def _call(requests: BoundedRequests, method: str, **fields: Any) -> Any:
     place = urlsplit(requests.address)
     body = message(f"{method}Request", **fields).SerializeToString()
     # At the root of the host, also if the UI is below /pipeline (base/metadata/options/istio).

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.kubeflow.argo_nodes import node_names, pods_of
-from kfp_azureml.kubeflow.bounded_requests import LogRequests
+from kfp_azureml.kubeflow.bounded_requests import BoundedRequests
 from kfp_azureml.kubeflow.error_in_log import find_error, last_line
 from kfp_azureml.kubeflow.foreign_text import short
 from kfp_azureml.kubeflow.step_logs import executor_logs, open_cluster_logs, pod_logs
@@ -51,7 +51,7 @@ def why_it_failed(client: Client, run_id: str, run: Any, steps: dict[str, str], 
 
 
 def _logs(client: Client, run_id: str, run: Any, row: Any, namespace: str) -> Iterator[str]:
-    requests = LogRequests(client)
+    requests = BoundedRequests(client)
     name = str(row.display_name)
     places: tuple[Callable[[], Iterator[str]], ...] = (
         lambda: executor_logs(requests, run_id, name, namespace),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from kfp_azureml.kubeflow.argo_nodes import is_inside
-from kfp_azureml.kubeflow.bounded_requests import REQUEST_SECONDS, LogRequests, tail
+from kfp_azureml.kubeflow.bounded_requests import REQUEST_SECONDS, BoundedRequests, tail
 from kfp_azureml.runtime.errors import KubeflowError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _NODE_NAME = "workflows.argoproj.io/node-name"
 _LOG = re.compile(r"/executor-logs(?:-\d+)?$")
 
 
-def executor_logs(requests: LogRequests, run_id: str, task: str, namespace: str) -> Iterator[str]:
+def executor_logs(requests: BoundedRequests, run_id: str, task: str, namespace: str) -> Iterator[str]:
     """Yield the `executor-logs` artifacts of a task, the newest first.
 
     Since 2.17 the launcher uploads the output of each step, failed or not (backend/src/v2/component/launcher_v2.go), to
@@ -55,7 +55,7 @@ def executor_logs(requests: LogRequests, run_id: str, task: str, namespace: str)
         yield _text(requests.get(f"{requests.address}/artifacts/get", **query))
 
 
-def pod_logs(requests: LogRequests, run_id: str, pods: Iterable[str], namespace: str) -> Iterator[str]:
+def pod_logs(requests: BoundedRequests, run_id: str, pods: Iterable[str], namespace: str) -> Iterator[str]:
     """Yield the logs of pods as Kubeflow serves them, or Argo's archived logs if the pods are gone.
 
     The API server and the UI's server each have their own address for it. The API server answers 200 even if it fails,

@@ -190,7 +190,7 @@ def test_places_that_do_not_answer_are_passed_over(failed: KubeflowApi, monkeypa
     use_pages(failed, **{ARTIFACT: LOG})
     failed.pod_logs[executor_pod("train")] = LOG
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(bounded_requests.LogRequests, "address", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(bounded_requests.BoundedRequests, "address", f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert reason(failed) == "train: it failed, and its log cannot be read from here"
 
 
