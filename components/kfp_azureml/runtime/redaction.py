@@ -12,7 +12,7 @@ from types import TracebackType
 
 from kfp_azureml.runtime.terminal import plain
 
-BLOT = "***"
+MASK = "***"
 
 _SECRET_VARIABLES = ("AZ_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
 _SHORTEST = 8  # characters of a value that is blotted out wherever it stands; shorter ones are words, too
@@ -62,7 +62,7 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
     values = (environ.get(name, "").strip() for name in _SECRET_VARIABLES)
     known = _hidden | {value for value in values if len(value) >= _SHORTEST}
     for secret in sorted(known, key=len, reverse=True):
-        text = text.replace(secret, BLOT)
+        text = text.replace(secret, MASK)
     for pattern in _PATTERNS:
         text = pattern.sub(_blot, text)
     return text
@@ -95,4 +95,4 @@ def print_exception(kind: type[BaseException], error: BaseException, trace: Trac
 def _blot(found: re.Match[str]) -> str:
     groups = found.groupdict()
     quote = groups.get("quote") or ""
-    return f"{groups['name']}{groups['is']}{quote}{BLOT}{quote}" if groups else BLOT
+    return f"{groups['name']}{groups['is']}{quote}{MASK}{quote}" if groups else MASK
