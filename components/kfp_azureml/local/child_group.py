@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kfp_azureml.local import watchdog
-from kfp_azureml.local.environment_variables import everybodys
+from kfp_azureml.local.environment_variables import common_variables
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def _leash() -> Iterator[watchdog.Hold]:
         # -I and -S: it needs the standard library only, and starts in milliseconds.
         [sys.executable, "-I", "-S", str(Path(watchdog.__file__))],
         stdin=subprocess.PIPE,
-        env=everybodys(),
+        env=common_variables(),
         start_new_session=True,
     )
     pipe = process.stdin

@@ -20,7 +20,12 @@ from pathlib import Path
 
 from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.containers import CERTIFICATES
-from kfp_azureml.local.environment_variables import azure, everybodys, packages, proxies
+from kfp_azureml.local.environment_variables import (
+    azure_variables,
+    common_variables,
+    package_variables,
+    proxy_variables,
+)
 from kfp_azureml.local.prerequisites import check_proxies
 from kfp_azureml.local.step_process import how_it_ended
 from kfp_azureml.runtime.errors import PipelineError
@@ -84,8 +89,8 @@ class Cloud:
 def real_azure_ml() -> Iterator[Callable[[], Cloud]]:
     """The caller's own Azure: credentials and names are as in any other run."""
     check_proxies()
-    network = proxies() | {name: value for name, value in os.environ.items() if name in CERTIFICATES}
-    yield lambda: Cloud(everybodys() | network, network, azure())
+    network = proxy_variables() | {name: value for name, value in os.environ.items() if name in CERTIFICATES}
+    yield lambda: Cloud(common_variables() | network, network, azure_variables())
 
 
 @contextmanager
@@ -113,7 +118,7 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callabl
         child_group(
             [command, "start", "--json", "--state-dir", str(folder / "azureml")],
             # It builds environments of deployments, with the caller's network and package indexes.
-            everybodys() | proxies() | packages(),
+            common_variables() | proxy_variables() | package_variables(),
             stdout=subprocess.PIPE,
             stderr=log,
         ) as child,
@@ -121,11 +126,11 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callabl
 
         def when_ready() -> Cloud:
             ready = json.loads(_first_line(child, log_file))
-            credentials = azure(ready["environment"])
+            credentials = azure_variables(ready["environment"])
             network = {name: value for name, value in ready["environment"].items() if name not in credentials}
             return Cloud(
                 # None of the caller's proxies: a client would ask them for the local Azure ML.
-                everybodys() | network,
+                common_variables() | network,
                 network,
                 credentials,
                 resource_group=ready["resource_group"],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.task_images import image_names
 from kfp_azureml.images import RUN_AS_USER
-from kfp_azureml.local.environment_variables import Offer
+from kfp_azureml.local.environment_variables import StepVariables
 from kfp_azureml.local.step_packages import split_command
 from kfp_azureml.local.step_process import EXECUTOR
 from kfp_azureml.local.task_command import read_task
@@ -130,7 +130,12 @@ def check_images(compiled: Path) -> None:
 
 
 def run_container(
-    offer: Offer, client: DockerClient, image: str, command: list[str], volumes: dict[str, Any], **settings: Any
+    allowed: StepVariables,
+    client: DockerClient,
+    image: str,
+    command: list[str],
+    volumes: dict[str, Any],
+    **settings: Any,
 ) -> int:
     """Run a step's container to its end, in place of kfp's function of the same arguments.
 
@@ -139,7 +144,7 @@ def run_container(
     when this function is left.
 
     Args:
-        offer: What it may get of the caller's environment.
+        allowed: What it may get of the caller's environment.
         client: The engine.
         image: The step's image.
         command: The step's program and arguments.
@@ -152,7 +157,7 @@ def run_container(
     variables = dict(settings.pop("environment"))
     task = read_task(variables.pop(EXECUTOR), command)
     _, command = split_command(command)
-    environment = {**offer.to(task), **variables}
+    environment = {**allowed.for_task(task), **variables}
     container: Container = client.containers.create(
         image, command, volumes=volumes, environment=environment, **settings
     )

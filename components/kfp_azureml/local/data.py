@@ -16,7 +16,7 @@ from typing import Literal
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, SHA256
 from kfp_azureml.imagesets.idx import file_names
 from kfp_azureml.imagesets.source import InputStream, open_source
-from kfp_azureml.local.environment_variables import everybodys, proxies
+from kfp_azureml.local.environment_variables import common_variables, proxy_variables
 from kfp_azureml.runtime.errors import DataError, OutputError
 from kfp_azureml.runtime.outputs import whole_folder
 
@@ -123,7 +123,7 @@ def _apt(scratch: Path, *arguments: str) -> None:
 
 
 def _run(folder: Path, *command: str) -> None:
-    environment = {**everybodys(), **proxies()}
+    environment = {**common_variables(), **proxy_variables()}
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=APT_SECONDS)
 
 

@@ -54,28 +54,28 @@ _STORAGE = {
 _PACKAGES = ("PIP_", "UV_", "npm_config_", "NPM_CONFIG_", "AZUREML_EMULATOR_")
 
 
-def everybodys(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def common_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return what any process may see: no credentials, and no proxies."""
     return {name: value for name, value in environ.items() if name in _EVERYBODYS or name.startswith("LC_")}
 
 
-def proxies(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def proxy_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the caller's proxies."""
     return {name: value for name, value in environ.items() if name.lower() in PROXIES}
 
 
-def packages(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def package_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the settings of package managers, whose indexes may need credentials."""
     return {name: value for name, value in environ.items() if name.startswith(_PACKAGES)}
 
 
-def azure(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def azure_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the credentials for Azure."""
     return {name: value for name, value in environ.items() if name in _AZURE}
 
 
 @dataclass(frozen=True)
-class Offer:
+class StepVariables:
     """What single steps get beside what all of them see; a process passes it to another as JSON.
 
     Attributes:
@@ -90,7 +90,7 @@ class Offer:
     in_azure: Iterable[str] = ()
     asked: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
-    def to(self, task: Task) -> dict[str, str]:
+    def for_task(self, task: Task) -> dict[str, str]:
         """Return the additional variables of a step."""
         names = set(self.asked.get(task.executor, ()))
         prefixes = {
@@ -115,7 +115,9 @@ class Offer:
         return task.executor in self.in_azure
 
 
-def offer(platform: Mapping[str, Any], azure: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Offer:
+def step_variables(
+    platform: Mapping[str, Any], azure: Mapping[str, str], environ: Mapping[str, str] = os.environ
+) -> StepVariables:
     """Return what the steps of a compiled pipeline may get.
 
     Args:
@@ -133,7 +135,7 @@ def offer(platform: Mapping[str, Any], azure: Mapping[str, str], environ: Mappin
     wanted = {name for names in asked.values() for name in names} | _TRACKING | {"MLFLOW_TRACKING_URI"}
     prefixes = (*_STORAGE.values(), "DATABRICKS_")
     others = {name: value for name, value in environ.items() if name in wanted or name.startswith(prefixes)}
-    return Offer(dict(azure), others, sorted(in_azure), asked)
+    return StepVariables(dict(azure), others, sorted(in_azure), asked)
 
 
 def _scheme(value: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.local.containers import ContainerSettings, run_container
-from kfp_azureml.local.environment_variables import Offer
+from kfp_azureml.local.environment_variables import StepVariables
 from kfp_azureml.local.parameter_values import carry_values_as_kubeflow_does
 from kfp_azureml.local.step_process import EXECUTOR, run_step_process
 from kfp_azureml.runtime.cancellation import cancellable
@@ -33,12 +33,12 @@ class StepSettings:
     """How the steps of a run are started.
 
     Attributes:
-        offer: What single steps get of the caller's environment.
+        variables: What single steps get of the caller's environment.
         containers: How to start their containers; None: they are processes of this machine.
         binaries: The folder with the interpreter of each executor that does not use this one.
     """
 
-    offer: Offer = field(default_factory=Offer)
+    variables: StepVariables = field(default_factory=StepVariables)
     containers: ContainerSettings | None = None
     binaries: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,7 +47,7 @@ class StepSettings:
         """Read what another process wrote with `json` and `asdict`."""
         read = json.loads(text)
         containers = ContainerSettings(**read["containers"]) if read["containers"] else None
-        return cls(Offer(**read["offer"]), containers, read["binaries"])
+        return cls(StepVariables(**read["variables"]), containers, read["binaries"])
 
 
 def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path, settings: StepSettings) -> None:
@@ -69,7 +69,7 @@ def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path, setti
     warnings.filterwarnings("ignore", message=".* have no effect in the current local runner", category=UserWarning)
     carry_values_as_kubeflow_does()
     local.init(
-        _docker_runner(settings.containers, settings.offer) if settings.containers else _process_runner(settings),
+        _docker_runner(settings.containers, settings.variables) if settings.containers else _process_runner(settings),
         pipeline_root=str(outputs),
         workspace_root=str(outputs / "workspace"),
         raise_on_error=True,
@@ -94,7 +94,7 @@ def _process_runner(settings: StepSettings) -> Any:
     from kfp.local import subprocess_task_handler
 
     def run(full_command: list[str], env_vars: dict[str, str]) -> int:
-        return run_step_process(full_command, env_vars, settings.offer, settings.binaries)
+        return run_step_process(full_command, env_vars, settings.variables, settings.binaries)
 
     def leave(full_command: list[str], _new_executable: str) -> list[str]:
         """Leave `python3` as it is: kfp would put our path into a shell's script, unquoted."""
@@ -105,11 +105,11 @@ def _process_runner(settings: StepSettings) -> Any:
     return local.SubprocessRunner(use_venv=False)
 
 
-def _docker_runner(containers: ContainerSettings, offer: Offer) -> Any:
+def _docker_runner(containers: ContainerSettings, allowed: StepVariables) -> Any:
     from kfp import local
     from kfp.local import docker_task_handler
 
-    docker_task_handler.run_docker_container = partial(run_container, offer)
+    docker_task_handler.run_docker_container = partial(run_container, allowed)
     return local.DockerRunner(**containers.runner_arguments())
 
 

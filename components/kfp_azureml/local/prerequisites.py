@@ -7,7 +7,7 @@ import os
 import resource
 from collections.abc import Mapping
 
-from kfp_azureml.local.environment_variables import proxies
+from kfp_azureml.local.environment_variables import proxy_variables
 from kfp_azureml.runtime.errors import PipelineError
 
 OPEN_FILES = 1024
@@ -42,7 +42,7 @@ def check_proxies(environ: Mapping[str, str] = os.environ) -> None:
     """
     # requests, under the Azure SDK, needs the first, and httpx the second.
     missing = [name for name, module in (("PySocks", "socks"), ("socksio", "socksio")) if not _is_there(module)]
-    for name, value in proxies(environ).items():
+    for name, value in proxy_variables(environ).items():
         if missing and name.lower() != "no_proxy" and value.lower().startswith("socks"):
             raise PipelineError(
                 f"{name} names a SOCKS proxy, which needs {' and '.join(missing)}: pip install {' '.join(missing)}, or "

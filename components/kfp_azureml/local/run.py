@@ -26,7 +26,7 @@ from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
-from kfp_azureml.local.environment_variables import offer
+from kfp_azureml.local.environment_variables import step_variables
 from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.live_check import CURL_FILE, check_endpoint, live_check_process
 from kfp_azureml.local.pipeline_process import StepSettings
@@ -114,7 +114,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         check_complete(arguments, declared)
         check_absent_values(read_compiled(compiled), arguments)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
-        settings = StepSettings(offer(platform, cloud.credentials), containers, binaries)
+        settings = StepSettings(step_variables(platform, cloud.credentials), containers, binaries)
         _point_latest_to(folder)
         keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
         try:

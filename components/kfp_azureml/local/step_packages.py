@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kfp_azureml.local.environment_variables import everybodys, packages, proxies
+from kfp_azureml.local.environment_variables import common_variables, package_variables, proxy_variables
 from kfp_azureml.local.task_command import Task
 from kfp_azureml.runtime.errors import PipelineError
 
@@ -110,7 +110,7 @@ def _without_options(words: Sequence[str]) -> list[str]:
 
 def _install(name: str, install: Sequence[str], folder: Path) -> Path:
     # The caller's own network: what reaches the local Azure ML reaches nothing else.
-    environment = {**everybodys(), **proxies(), **packages()}
+    environment = {**common_variables(), **proxy_variables(), **package_variables()}
     binaries = folder / "bin"
     environment["PATH"] = f"{binaries}{os.pathsep}{environment.get('PATH', os.defpath)}"
     _run(name, [sys.executable, "-m", "venv", str(folder)], environment)

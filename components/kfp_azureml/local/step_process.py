@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kfp_azureml.compiling.lengths import ARGUMENT_BYTES
-from kfp_azureml.local.environment_variables import Offer
+from kfp_azureml.local.environment_variables import StepVariables
 from kfp_azureml.local.step_packages import split_command
 from kfp_azureml.local.task_command import read_task
 
@@ -21,14 +21,14 @@ TASK_ENDED = "TaskError"
 
 
 def run_step_process(
-    command: Sequence[str], variables: Mapping[str, str], offer: Offer, binaries: Mapping[str, str]
+    command: Sequence[str], variables: Mapping[str, str], allowed: StepVariables, binaries: Mapping[str, str]
 ) -> int:
     """Run a step to its end, and print its output, which kfp puts into the run's log.
 
     Args:
         command: The step's command and arguments.
         variables: The environment variables of its component, `EXECUTOR` among them.
-        offer: What it may get of the caller's environment beside what this process has.
+        allowed: What it may get of the caller's environment beside what this process has.
         binaries: The folder with the interpreter of each executor that does not use this one.
 
     Returns:
@@ -41,7 +41,7 @@ def run_step_process(
     folder = binaries.get(executor, str(Path(sys.executable).parent))
     # A command names `python3`: a path in its place would be a part of a shell's script.
     path = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    environment = {**os.environ, **offer.to(task), **variables, "PATH": path}
+    environment = {**os.environ, **allowed.for_task(task), **variables, "PATH": path}
     try:
         with subprocess.Popen(
             command,

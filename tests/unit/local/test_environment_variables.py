@@ -9,7 +9,13 @@ import yaml
 
 from kfp_azureml.azcreds import KEYS
 from kfp_azureml.compiling.sources import shipped_pipelines
-from kfp_azureml.local.environment_variables import azure, everybodys, offer, packages, proxies
+from kfp_azureml.local.environment_variables import (
+    azure_variables,
+    common_variables,
+    package_variables,
+    proxy_variables,
+    step_variables,
+)
 from kfp_azureml.local.task_command import Task, read_task
 
 SECRETS = {
@@ -45,9 +51,9 @@ def shipped() -> dict[str, Any]:
 
 
 def test_nobody_gets_a_secret_just_so() -> None:
-    assert everybodys(CALLER) == {"PATH": "/bin", "LC_ALL": "C"}
-    assert proxies(CALLER) == {"HTTPS_PROXY": "http://p", "all_proxy": "socks5h://p"}
-    assert packages(CALLER) == {"PIP_INDEX_URL": "canary of PIP_INDEX_URL"}
+    assert common_variables(CALLER) == {"PATH": "/bin", "LC_ALL": "C"}
+    assert proxy_variables(CALLER) == {"HTTPS_PROXY": "http://p", "all_proxy": "socks5h://p"}
+    assert package_variables(CALLER) == {"PIP_INDEX_URL": "canary of PIP_INDEX_URL"}
 
 
 @pytest.mark.parametrize(
@@ -67,8 +73,8 @@ def test_nobody_gets_a_secret_just_so() -> None:
     ],
 )
 def test_credentials_for_azure_go_to_what_acts_there(task: Task, in_azure: bool) -> None:
-    given = offer(shipped(), azure(CALLER), CALLER).to(task)
-    assert given == (azure(CALLER) if in_azure else {})
+    given = step_variables(shipped(), azure_variables(CALLER), CALLER).for_task(task)
+    assert given == (azure_variables(CALLER) if in_azure else {})
     assert set(given) <= {*KEYS, "AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID"}
 
 
@@ -84,23 +90,23 @@ def test_credentials_for_azure_go_to_what_acts_there(task: Task, in_azure: bool)
 )
 def test_an_object_stores_credentials_go_to_who_reads_it(uri: str, names: set[str]) -> None:
     task = Task("exec-prep", "prep", {"input_data": uri, "use_azure_credentials": False})
-    assert set(offer(shipped(), {}, CALLER).to(task)) == names
+    assert set(step_variables(shipped(), {}, CALLER).for_task(task)) == names
 
 
 def test_a_step_gets_what_its_pipeline_takes_from_a_secret() -> None:
     secret = {"keyToEnv": [{"envVar": "HF_TOKEN", "secretKey": "token"}]}
     platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-own": {"secretAsEnv": [secret]}}}}}}
-    given = offer(platform, azure(CALLER), CALLER)
-    assert given.to(Task("exec-own")) == {"HF_TOKEN": "canary of HF_TOKEN"}
-    assert given.to(Task("exec-other")) == {}
+    given = step_variables(platform, azure_variables(CALLER), CALLER)
+    assert given.for_task(Task("exec-own")) == {"HF_TOKEN": "canary of HF_TOKEN"}
+    assert given.for_task(Task("exec-other")) == {}
 
 
 def test_train_gets_the_tracking_servers_credentials_where_there_is_one() -> None:
     task = Task("exec-train", "train")
     tracked = {**CALLER, "MLFLOW_TRACKING_URI": "https://mlflow"}
-    assert set(offer({}, {}, tracked).to(task)) == {"MLFLOW_TRACKING_PASSWORD"}
-    assert "DATABRICKS_TOKEN" in offer({}, {}, {**CALLER, "MLFLOW_TRACKING_URI": "databricks"}).to(task)
-    assert offer({}, {}, tracked).to(Task("exec-score", "score")) == {}
+    assert set(step_variables({}, {}, tracked).for_task(task)) == {"MLFLOW_TRACKING_PASSWORD"}
+    assert "DATABRICKS_TOKEN" in step_variables({}, {}, {**CALLER, "MLFLOW_TRACKING_URI": "databricks"}).for_task(task)
+    assert step_variables({}, {}, tracked).for_task(Task("exec-score", "score")) == {}
 
 
 def test_a_task_is_read_from_its_command() -> None:
