@@ -11,7 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.runtime.redaction import hide
+from kfp_azureml.runtime.redaction import add_secret
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -60,7 +60,7 @@ def container_of(datastore: Datastore) -> Iterator[ContainerClient]:
     elif isinstance(kept, AccountKeyConfiguration):
         sign = kept.account_key
     if isinstance(sign, str):
-        hide(sign)
+        add_secret(sign)
     address = f"{datastore.protocol}://{datastore.account_name}.blob.{datastore.endpoint}"
     with ContainerClient(address, str(datastore.container_name), sign or credential(), **_RETRIES) as container:
         yield container

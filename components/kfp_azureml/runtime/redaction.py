@@ -38,17 +38,17 @@ _PATTERNS = (
     re.compile(rf"(?<![\w'\"])(?P<name>{_ARGUMENTS})(?P<is>=)(?P<quote>['\"]?)[^&\s'\"]+(?P=quote)"),
 )
 
-_hidden: set[str] = set()
+_secrets: set[str] = set()
 
 
-def hide(secret: str) -> None:
+def add_secret(secret: str) -> None:
     """Blot a value out of all that is logged from now on.
 
     Args:
         secret: A key, token or password that this process got to know.
     """
     if len(secret) >= _SHORTEST:
-        _hidden.add(secret)
+        _secrets.add(secret)
 
 
 def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -60,7 +60,7 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
     """
     # Without the line break that a variable may end in, which would hide nothing else.
     values = (environ.get(name, "").strip() for name in _SECRET_VARIABLES)
-    known = _hidden | {value for value in values if len(value) >= _SHORTEST}
+    known = _secrets | {value for value in values if len(value) >= _SHORTEST}
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, MASK)
     for pattern in _PATTERNS:

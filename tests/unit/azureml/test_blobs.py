@@ -76,7 +76,7 @@ def test_another_kind_of_store_is_refused():
 
 @pytest.mark.parametrize(("signed_by", "secret"), [("key", ACCOUNT_KEY), ("signature", SIGNATURE)])
 def test_what_a_store_is_signed_with_is_hidden_from_every_log(storage, monkeypatch, signed_by, secret):
-    monkeypatch.setattr(redaction, "_hidden", set())
+    monkeypatch.setattr(redaction, "_secrets", set())
     _, client = storage
     client.datastores.signed_by = signed_by
     read_asset_file(client, LOCAL, "sample.json")

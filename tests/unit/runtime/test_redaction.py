@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kfp_azureml.runtime import redaction
-from kfp_azureml.runtime.redaction import MASK, RedactingFilter, hide, redact
+from kfp_azureml.runtime.redaction import MASK, RedactingFilter, add_secret, redact
 
 # Of no real thing, in the forms that the real things have.
 SIGNATURE = "Zm9vYmFyYmF6cXV4L2Zvb2JhcmJhenF1eC9mb28%3D"
@@ -64,7 +64,7 @@ SECRETS = [
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch):
     """What this process got to know in other tests is forgotten here, and what it gets to know here afterwards."""
-    monkeypatch.setattr(redaction, "_hidden", set())
+    monkeypatch.setattr(redaction, "_secrets", set())
 
 
 @pytest.mark.parametrize(("secret", "text"), SECRETS)
@@ -121,9 +121,9 @@ def test_the_secret_of_the_environment_is_known_wherever_it_stands(name):
 
 def test_what_a_step_gets_to_know_is_hidden_from_then_on():
     assert redact("the key 0123456789", {}) == "the key 0123456789"
-    hide("0123456789")
-    hide("0123456789abc")  # the longer one first, or its end would be left
-    hide("word")
+    add_secret("0123456789")
+    add_secret("0123456789abc")  # the longer one first, or its end would be left
+    add_secret("word")
     assert redact("the key 0123456789, 0123456789abc, a word", {}) == f"the key {MASK}, {MASK}, a word"
 
 

@@ -252,7 +252,7 @@ def test_what_is_not_there_is_an_error_in_words(azure):
 
 
 def test_the_key_is_hidden_from_every_log(shop, monkeypatch):
-    monkeypatch.setattr(redaction, "_hidden", set())
+    monkeypatch.setattr(redaction, "_secrets", set())
     assert scoring_key(shop, "fashion") == KEY
     assert redaction.redact(f"x {KEY}", {}) == "x ***"
 
