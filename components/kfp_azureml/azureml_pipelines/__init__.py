@@ -2,10 +2,10 @@
 
 In Python:
 
-    from kfp_azureml.azureml_pipelines import Submission, connect, submit_pipeline, stream_job
+    from kfp_azureml.azureml_pipelines import JobSubmission, connect, submit_pipeline, stream_job
 
     client = connect("my-group", "my-workspace")
-    job = submit_pipeline(client, Submission("image_classification", params={"epochs": 5}))
+    job = submit_pipeline(client, JobSubmission("image_classification", params={"epochs": 5}))
     stream_job(client, job.name)
 
 Who a job is: not the secret `azcreds`, which is Kubernetes'. Steps that act in Azure (aml_*, and prep where it reads
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
         register_components,
     )
     from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
-    from kfp_azureml.azureml_pipelines.submit_job import Submission, SubmittedJob, submit_pipeline
+    from kfp_azureml.azureml_pipelines.submit_job import JobSubmission, SubmittedJob, submit_pipeline
     from kfp_azureml.azureml_pipelines.suite import suite_specs
 
 __all__ = [
     "DownloadedModel",
+    "JobSubmission",
     "Listed",
     "Placement",
     "Registration",
-    "Submission",
     "SubmittedJob",
     "artifact_path",
     "cancel_job",
@@ -66,7 +66,7 @@ _MODULES = {
     "model_download": ("DownloadedModel", "download_model"),
     "placement": ("Placement",),
     "registry": ("Listed", "Registration", "get_component", "list_components", "register_components"),
-    "submit_job": ("Submission", "SubmittedJob", "submit_pipeline"),
+    "submit_job": ("JobSubmission", "SubmittedJob", "submit_pipeline"),
     "suite": ("suite_specs",),
     "output_values": ("output_values",),
 }

@@ -126,10 +126,10 @@ def submit_command(
     """
     from kfp_azureml.azureml_pipelines.job_follower import stream_job
     from kfp_azureml.azureml_pipelines.placement import parse_placement
-    from kfp_azureml.azureml_pipelines.submit_job import Submission, submit_pipeline
+    from kfp_azureml.azureml_pipelines.submit_job import JobSubmission, submit_pipeline
 
     check_compiled(pipeline, flags)
-    wanted = Submission(
+    wanted = JobSubmission(
         pipeline=pipeline,
         options=options_from(flags),
         typed=params,

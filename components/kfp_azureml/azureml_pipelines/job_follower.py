@@ -50,7 +50,7 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = termina
     started = time.monotonic()
     link = studio_url(client, f"runs/{name}")
     try:
-        _Follower(client, name, say).follow()
+        _JobFollower(client, name, say).follow()
     except CancelledError as cancelled:
         raise CancelledError(
             f"{cancelled}; the job goes on; to end it: kfp-azureml aml cancel {name}, or Cancel on its page: {link}"
@@ -72,7 +72,7 @@ def cancel_job(client: MLClient, name: str) -> None:
 
 
 @dataclass
-class _Follower:
+class _JobFollower:
     client: MLClient
     name: str
     say: Callable[[str], None]

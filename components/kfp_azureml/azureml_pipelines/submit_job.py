@@ -34,7 +34,7 @@ EXPERIMENT = "pipeline_samples"
 
 
 @dataclass(frozen=True)
-class Submission:
+class JobSubmission:
     """What a user asks of `submit_pipeline`.
 
     Attributes:
@@ -75,7 +75,7 @@ class SubmittedJob:
     left_out: tuple[str, ...] = ()
 
 
-def submit_pipeline(client: MLClient, wanted: Submission) -> SubmittedJob:
+def submit_pipeline(client: MLClient, wanted: JobSubmission) -> SubmittedJob:
     """Run a pipeline on Azure ML. Nothing is sent before pipeline, parameters and computes are known to be right.
 
     Args:

@@ -65,11 +65,11 @@ def submit_command(
     the link.
     """
     from kfp_azureml.kubeflow.connection import choose_connection
-    from kfp_azureml.kubeflow.submit_run import Submission, submit
+    from kfp_azureml.kubeflow.submit_run import KubeflowSubmission, submit
 
     check_compiled(pipeline, flags)
     connection = choose_connection(host, namespace, token_file, cookie_file, ca_cert)
-    wanted = Submission(
+    wanted = KubeflowSubmission(
         pipeline=pipeline,
         options=options_from(flags),
         params=params,

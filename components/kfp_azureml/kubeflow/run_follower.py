@@ -42,7 +42,7 @@ class Ended:
 
 
 @dataclass
-class Follower:
+class RunFollower:
     """Follows one run.
 
     Attributes:

@@ -24,7 +24,7 @@ from kfp_azureml.compiling.sources import find_pipeline
 from kfp_azureml.kubeflow.api_errors import api_errors
 from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_address, connect, page_of_run
 from kfp_azureml.kubeflow.run_failure import why_it_failed
-from kfp_azureml.kubeflow.run_follower import Follower
+from kfp_azureml.kubeflow.run_follower import RunFollower
 from kfp_azureml.kubeflow.task_details import WELL
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, KubeflowError, PipelineError, RunCancelledError
 
@@ -39,7 +39,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
-class Submission:
+class KubeflowSubmission:
     """What a user asks of `kfp-azureml submit`.
 
     Attributes:
@@ -67,7 +67,7 @@ class Submission:
     terminate_on_cancel: bool = False
 
 
-def submit(wanted: Submission, connection: Connection, say: Callable[[str], None] = click.echo) -> None:
+def submit(wanted: KubeflowSubmission, connection: Connection, say: Callable[[str], None] = click.echo) -> None:
     """Run a pipeline on Kubeflow. Nothing is sent before pipeline and parameters are known to be right.
 
     Args:
@@ -97,7 +97,7 @@ def submit(wanted: Submission, connection: Connection, say: Callable[[str], None
         say(f"Run {run_id} in experiment {wanted.experiment}: {page}")
         if not wanted.wait:
             return
-        ended = Follower(client, api_address(client), run_id, steps, say).follow(wanted.timeout)
+        ended = RunFollower(client, api_address(client), run_id, steps, say).follow(wanted.timeout)
     except CancelledError as cancelled:
         if not run_id:
             raise
@@ -156,7 +156,7 @@ def _take_nothing_from_the_cache(package: Path) -> None:
 
 
 def _create_run(
-    client: Client, wanted: Submission, connection: Connection, package: Path, arguments: Mapping[str, Any]
+    client: Client, wanted: KubeflowSubmission, connection: Connection, package: Path, arguments: Mapping[str, Any]
 ) -> str:
     from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
@@ -198,7 +198,7 @@ def _where(connection: Connection, run_id: str) -> str:
     return page_of_run(connection, run_id) or f"run {run_id}"
 
 
-def _leave_or_terminate(client: Client, run_id: str, wanted: Submission, cancelled: CancelledError) -> str:
+def _leave_or_terminate(client: Client, run_id: str, wanted: KubeflowSubmission, cancelled: CancelledError) -> str:
     """Do with the run what the user wants done, and say what that was."""
     if not wanted.terminate_on_cancel and not (cancelled.at_the_keyboard and _wants_to_terminate()):
         return (

@@ -117,13 +117,13 @@ def test_rows_that_never_end_are_not_waited_for_for_ever(kubeflow: KubeflowApi) 
 def test_a_server_that_is_away_after_the_end_changes_nothing(
     kubeflow: KubeflowApi, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    real = run_follower.Follower._settled
+    real = run_follower.RunFollower._settled
 
-    def away(follower: run_follower.Follower, run: Any) -> Any:
+    def away(follower: run_follower.RunFollower, run: Any) -> Any:
         kubeflow.faults["GET /runs/*"] = [fault] * 1000
         return real(follower, run)
 
-    monkeypatch.setattr(run_follower.Follower, "_settled", away)
+    monkeypatch.setattr(run_follower.RunFollower, "_settled", away)
     assert submitted(kubeflow)[-1].startswith("Succeeded in ")
 
 

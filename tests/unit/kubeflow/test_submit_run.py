@@ -217,7 +217,7 @@ def cancelled_while_following(monkeypatch: pytest.MonkeyPatch, *, at_the_keyboar
     def interrupted(*_: object) -> None:
         raise CancelledError("cancelled by SIGINT", at_the_keyboard=at_the_keyboard)
 
-    monkeypatch.setattr(run_follower.Follower, "follow", interrupted)
+    monkeypatch.setattr(run_follower.RunFollower, "follow", interrupted)
 
 
 @pytest.mark.parametrize("flag", [True, False])
