@@ -117,7 +117,7 @@ class Workspace:
         self.failing: dict[str, AzureError] = {}
         self.logs: dict[str, str] = {}
         self.hidden_reads = 0
-        self._secrets: dict[Any, int] = {}
+        self._hidden: dict[Any, int] = {}
         self.traffic_written: list[dict[str, int]] = []
         self.mirror_written: list[dict[str, int]] = []
         self._endpoints: dict[str, Stored] = {}
@@ -202,7 +202,7 @@ class Workspace:
             changed.provisioned = (stored.provisioned if stored else False) or not error
             changed.state = "Failed" if error else changed.state
         if changed and not stored and self.hidden_reads:
-            self._secrets[changed.resource.id] = self.hidden_reads
+            self._hidden[changed.resource.id] = self.hidden_reads
         result = copy.deepcopy(changed.resource) if changed else None
         return Operation(self.clock, self.seconds, result, error)
 
@@ -210,8 +210,8 @@ class Workspace:
         return self.clock.now < stored.until
 
     def shown(self, stored: Stored | None) -> Any:
-        if stored is not None and self._secrets.get(stored.resource.id):
-            self._secrets[stored.resource.id] -= 1
+        if stored is not None and self._hidden.get(stored.resource.id):
+            self._hidden[stored.resource.id] -= 1
             stored = None
         if stored is None:
             raise response_error(404, arm_error("ResourceNotFound"), ResourceNotFoundError)
