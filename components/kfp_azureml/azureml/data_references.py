@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from kfp_azureml import azcreds
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.credentials import credential
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.runtime.errors import DataError, WorkspaceError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.core.polling.base_polling import LROBasePolling
 
-from kfp_azureml.azureml.failures import azure_errors, is_busy
+from kfp_azureml.azureml.azure_errors import azure_errors, is_busy
 from kfp_azureml.azureml.retries import TRIES, passes, retrying
 from kfp_azureml.azureml.workspace import quiet_sdk
 from kfp_azureml.runtime.errors import DeploymentError, first_line

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kfp_azureml import azcreds
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.credentials import credential
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.retries import SDK_RETRIES, retrying
 from kfp_azureml.azureml.workspace_config import configured_workspace
 from kfp_azureml.runtime.errors import WorkspaceError

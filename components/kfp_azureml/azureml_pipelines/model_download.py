@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.content_hash import content_hash
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.names import RESOURCE, check_name
 from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
 from kfp_azureml.azureml.workspace import quiet_sdk

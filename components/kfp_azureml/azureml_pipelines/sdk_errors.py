@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.workspace import quiet_sdk
 from kfp_azureml.runtime.errors import PipelineError
 

@@ -19,8 +19,8 @@ def check_values(values: SecretValues) -> None:
         WorkspaceError: If Azure cannot be reached.
     """
     try:
+        from kfp_azureml.azureml.azure_errors import azure_errors
         from kfp_azureml.azureml.credentials import credential
-        from kfp_azureml.azureml.failures import azure_errors
 
         identity = credential(values.by_key)
     except ModuleNotFoundError as error:

@@ -14,7 +14,7 @@ from azure_errors import arm_error
 from azure_manager import manage
 from http_double import Response, json_response
 from kfp_azureml.azureml.arm import resource_manager
-from kfp_azureml.azureml.failures import explain
+from kfp_azureml.azureml.azure_errors import explain
 
 PATH = "/subscriptions/s/providers/P/things/t"
 

@@ -6,9 +6,9 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from blob_container import ACCOUNT_KEY, SIGNATURE, SIGNED_BY, contain, refused
 from kfp_azureml.azureml import retries
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.blobs import container_of, read_asset_file
 from kfp_azureml.azureml.build_log import read_build_log
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.upload import upload_files
 from kfp_azureml.runtime import redaction
 from kfp_azureml.runtime.errors import CredentialsError

@@ -9,8 +9,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from azure_errors import arm_error, response_error
-from kfp_azureml.azureml.error_body import read_service_error
-from kfp_azureml.azureml.failures import (
+from kfp_azureml.azureml.azure_errors import (
     error_codes,
     explain,
     has_traffic,
@@ -18,6 +17,7 @@ from kfp_azureml.azureml.failures import (
     is_image_failure,
     never_provisioned,
 )
+from kfp_azureml.azureml.error_body import read_service_error
 from kfp_azureml.runtime.errors import DeploymentError, ModelError, WorkspaceError
 
 GUIDE = " Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error"

@@ -16,7 +16,8 @@ from kfp_azureml.local.prerequisites import OPEN_FILES, allow_open_files, check_
 from kfp_azureml.runtime.errors import PipelineError
 
 ALLOW = (
-    "import resource; from kfp_azureml.runtime.errors import PipelineError; from kfp_azureml.local.prerequisites import *\n"
+    "import resource\n"
+    "from kfp_azureml.local.prerequisites import *\nfrom kfp_azureml.runtime.errors import PipelineError\n"
     "try: allow_open_files(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
     "except PipelineError as error: print(error)\n"
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
-from kfp_azureml.azureml.failures import azure_errors, explain, never_provisioned
+from kfp_azureml.azureml.azure_errors import azure_errors, explain, never_provisioned
 from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.rollout.desired_state import Plan

@@ -138,7 +138,7 @@ def _find_or_create(
     from azure.ai.ml.entities import Model
     from azure.core.exceptions import HttpResponseError
 
-    from kfp_azureml.azureml.failures import azure_errors, was_deleted
+    from kfp_azureml.azureml.azure_errors import azure_errors, was_deleted
     from kfp_azureml.azureml.upload import upload_files
     from kfp_azureml.azureml.workspace import quiet_sdk
 
@@ -253,7 +253,7 @@ def _next_version(versions: Iterable[Model], deleted: int = 0) -> str:
 
 
 def _with_tags(client: MLClient, model: Model, tags: dict[str, str]) -> Model:
-    from kfp_azureml.azureml.failures import azure_errors
+    from kfp_azureml.azureml.azure_errors import azure_errors
 
     if tags.items() <= (model.tags or {}).items():
         return model

@@ -1,30 +1,19 @@
-"""Turn Azure errors into messages: what is wrong, where, what to do.
+"""Advice for errors of Azure: what a person can do, by error code, phrase, HTTP status or sign-in code.
 
-The class of error and the advice follow from the service's error code, the HTTP status, or, where the service wraps
-another one's error into a code that says nothing, from the phrase that names the problem.
+The code decides. Where the service wraps another service's error into a code that says nothing, the phrase that names
+the problem decides, and without either the HTTP status.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    DecodeError,
-    HttpResponseError,
-    ResourceExistsError,
-)
+from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
 
 from kfp_azureml.azcreds import PRINCIPAL_KEYS, SECRET_NAME, SUBSCRIPTION_KEY
 from kfp_azureml.azureml.error_body import ServiceError, read_service_error
-from kfp_azureml.azureml.retries import lost_connection
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, KfpAzuremlError, ModelError, WorkspaceError
-
-_LONGEST_DETAIL = 400  # characters of the service's own message that are passed on
 
 
 @dataclass(frozen=True)
@@ -66,25 +55,26 @@ _ENDPOINT_QUOTA = Remedy(
     "the subscription has as many endpoints in this region as it may: delete unused ones, or ask for a higher limit",
 )
 _NO_SUCH_MACHINES = Remedy(DeploymentError, "these machines cannot be had here: choose another instance_type")
-_IMAGE_NOT_BUILT = Remedy(DeploymentError, "the environment could not be built: check its packages and versions")
-_NO_IMAGE_YET = Remedy(
+IMAGE_NOT_BUILT = Remedy(DeploymentError, "the environment could not be built: check its packages and versions")
+NO_IMAGE_YET = Remedy(
     DeploymentError,
     "the environment's image was not ready in time: its build log says why; if it only takes long, run the step again",
 )
-_NEVER_PROVISIONED = Remedy(
+NEVER_PROVISIONED = Remedy(
     DeploymentError, "its first provisioning failed, and Azure ML does not update it: delete it and make it anew"
 )
-_ENDPOINT_NEVER_CREATED = Remedy(
+ENDPOINT_NEVER_CREATED = Remedy(
     DeploymentError,
     "the endpoint's creation failed, and Azure ML does not use it: delete the endpoint and make it anew",
 )
-_WAS_DELETED = Remedy(
+WAS_DELETED = Remedy(
     ModelError,
     "this version was deleted, and Azure ML does not give a name and version again: name another model_version, or "
     "none for the next free number",
 )
-_HAS_TRAFFIC = Remedy(None, "it still gets traffic: set its share to 0 first")
-_BUSY = Remedy(DeploymentError, "another operation on the endpoint is still running: wait for its end")
+HAS_TRAFFIC = Remedy(None, "it still gets traffic: set its share to 0 first")
+BUSY = Remedy(DeploymentError, "another operation on the endpoint is still running: wait for its end")
+CONFLICT = Remedy(None, "it conflicts with what is there, or another operation is still running")
 _AZURE_FAILED = Remedy(
     None, "Azure failed by itself: run the step again; if it stays so, look at Azure's status page or ask its support"
 )
@@ -114,7 +104,7 @@ _BY_CODE = {
     "OutOfQuota": _NO_QUOTA,
     "QuotaExceeded": _NO_QUOTA,
     "OutOfCapacity": _NO_CAPACITY,
-    "ImageBuildFailure": _IMAGE_NOT_BUILT,
+    "ImageBuildFailure": IMAGE_NOT_BUILT,
     "ResourceNotReady": Remedy(DeploymentError, "the container did not become ready: its own log says why"),
     "MissingDriverProgram": Remedy(
         DeploymentError,
@@ -128,10 +118,10 @@ _BY_CODE = {
 _BY_PHRASE = tuple(
     (re.compile(phrase, re.IGNORECASE | re.DOTALL), remedy)
     for phrase, remedy in (
-        (r"failed during initial provisioning|unrecoverable state", _NEVER_PROVISIONED),
-        (r"endpoint.{0,80} has not been created successfully", _ENDPOINT_NEVER_CREATED),
-        (r"non-zero traffic", _HAS_TRAFFIC),
-        (r"because it is in \w+ provisioning state", _BUSY),
+        (r"failed during initial provisioning|unrecoverable state", NEVER_PROVISIONED),
+        (r"endpoint.{0,80} has not been created successfully", ENDPOINT_NEVER_CREATED),
+        (r"non-zero traffic", HAS_TRAFFIC),
+        (r"because it is in \w+ provisioning state", BUSY),
         (
             r"already an endpoint with this name|unique within a region",
             Remedy(
@@ -140,9 +130,9 @@ _BY_PHRASE = tuple(
                 "derived one",
             ),
         ),
-        (r"was deleted.* cannot be re-?created", _WAS_DELETED),
+        (r"was deleted.* cannot be re-?created", WAS_DELETED),
         (r"\bendpoint quota|quota for (online )?endpoints", _ENDPOINT_QUOTA),
-        (r"(waiting for|timeout).* environment image|environment image.* become available", _NO_IMAGE_YET),
+        (r"(waiting for|timeout).* environment image|environment image.* become available", NO_IMAGE_YET),
         (
             r"does not have pull permission",
             Remedy(
@@ -167,7 +157,7 @@ _BY_STATUS = {
     401: _REFUSED,
     403: _NO_ROLE,
     404: Remedy(None, "it does not exist"),
-    409: Remedy(None, "it conflicts with what is there, or another operation is still running"),
+    409: CONFLICT,
     429: Remedy(None, "Azure is throttling this identity: try again later"),
 }
 _NO_ANSWER_OF_AZURE = Remedy(
@@ -196,69 +186,8 @@ _BY_SIGN_IN_CODE = {
 _SIGN_IN_CODE = re.compile(r"\bAADSTS(\d+)\b")
 
 
-@contextmanager
-def azure_errors(doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) -> Iterator[None]:
-    """Turn what the Azure SDK raises inside the block into one of our errors.
-
-    Args:
-        doing: What was being done and to what, such as `creating endpoint fashion`.
-        otherwise: The class of error where neither code nor status says which.
-
-    Raises:
-        KfpAzuremlError: In place of any AzureError.
-    """
-    try:
-        yield
-    except AzureError as error:
-        raise explain(error, doing, otherwise) from error
-
-
-def explain(error: AzureError, doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) -> KfpAzuremlError:
-    """Put a failure into one line; see `azure_errors`."""
-    lost = lost_connection(error)
-    if lost is not None:
-        return WorkspaceError(f"{doing}: Azure cannot be reached: check network and proxy ({service_words(lost)})")
-    remedy = _remedy(error)
-    detail = f"({service_words(error)})"
-    if remedy is None:
-        return otherwise(f"{doing}: {detail[1:-1]}")
-    return (remedy.error or otherwise)(f"{doing}: {remedy.advice} {detail}")
-
-
-def error_codes(error: HttpResponseError) -> list[str]:
-    """Return the service's error codes, the outermost first; those of failed operations sit in the details."""
-    return read_service_error(error).codes
-
-
-def never_provisioned(error: AzureError) -> bool:
-    """Say whether Azure ML refuses a resource whose first provisioning failed, so that it has to be made anew."""
-    # An answer that refuses, not a failed operation, whose text may hold the end of anybody's log.
-    refused = isinstance(error, HttpResponseError) and (error.status_code or 0) >= 400
-    return refused and _remedy(error) in (_NEVER_PROVISIONED, _ENDPOINT_NEVER_CREATED)
-
-
-def was_deleted(error: AzureError) -> bool:
-    """Say whether Azure ML refuses a name and version that it once gave to what has been deleted since."""
-    return _remedy(error) is _WAS_DELETED
-
-
-def has_traffic(error: AzureError) -> bool:
-    """Say whether Azure ML did not delete a deployment because it gets traffic."""
-    return _remedy(error) is _HAS_TRAFFIC
-
-
-def is_busy(error: AzureError) -> bool:
-    """Say whether Azure refuses an operation while another one is under way, in whatever way it says so."""
-    remedy = _remedy(error)
-    return remedy is _BUSY or (isinstance(error, ResourceExistsError) and remedy in (None, _BY_STATUS[409]))
-
-
-def is_image_failure(error: AzureError) -> bool:
-    """Say whether a deployment failed because its environment's image could not be built."""
-    return _remedy(error) in (_IMAGE_NOT_BUILT, _NO_IMAGE_YET)
-
-
-def _remedy(error: AzureError) -> Remedy | None:
+def find_remedy(error: AzureError) -> Remedy | None:
+    """Return the remedy for an error; None if nothing is known about it."""
     if isinstance(error, ClientAuthenticationError):
         code = _SIGN_IN_CODE.search(str(error.message))
         # With an answer and no such code it is Azure Resource Manager that refuses the token.
@@ -291,13 +220,3 @@ def _of_operation(said: ServiceError) -> Remedy | None:
     if said.operation in ("canceled", "cancelled") or (not said.operation and not said.message):
         return Remedy(None, "the operation was cancelled in Azure")
     return None if said.message else Remedy(None, "the operation failed, and Azure does not say why")
-
-
-def service_words(error: BaseException) -> str:
-    """Return what the service itself says, with its codes, in one line of bounded length."""
-    text = error.message if isinstance(error, AzureError) else str(error)
-    if isinstance(error, HttpResponseError):
-        said = read_service_error(error)
-        text = ": ".join(part for part in ("/".join(said.codes), said.message) if part) or text
-    words = " ".join(str(text).split())
-    return words if len(words) <= _LONGEST_DETAIL else f"{words[:_LONGEST_DETAIL]} ..."

@@ -10,8 +10,8 @@ from azure.core.exceptions import (
 from azure_errors import arm_error, response_error
 from http_double import json_response
 from https_double import answer_https
+from kfp_azureml.azureml.azure_errors import azure_errors, error_codes, explain
 from kfp_azureml.azureml.credentials import FEDERATED_TOKEN_FILE, credential
-from kfp_azureml.azureml.failures import azure_errors, error_codes, explain
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, KfpAzuremlError, WorkspaceError
 
 
