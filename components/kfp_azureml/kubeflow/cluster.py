@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.kubeflow.api_errors import no_answer
+from kfp_azureml.kubeflow.api_error_messages import no_answer
 from kfp_azureml.runtime.errors import KubeflowError
 
 if TYPE_CHECKING:

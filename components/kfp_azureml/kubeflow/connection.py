@@ -12,8 +12,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.kubeflow import api_errors
-from kfp_azureml.kubeflow.api_errors import NotTheApiError, api_errors
+from kfp_azureml.kubeflow import api_error_messages
+from kfp_azureml.kubeflow.api_error_messages import NotTheApiError, api_errors
 from kfp_azureml.kubeflow.cluster import NAMESPACE
 from kfp_azureml.runtime.errors import KubeflowError
 from kfp_azureml.runtime.text_files import read_user_text
@@ -201,7 +201,7 @@ def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(request)
     def bounded(*args: Any, _request_timeout: Any = None, **kwargs: Any) -> Any:
         try:
-            response = request(*args, _request_timeout=_request_timeout or api_errors.REQUEST_SECONDS, **kwargs)
+            response = request(*args, _request_timeout=_request_timeout or api_error_messages.REQUEST_SECONDS, **kwargs)
         except ApiException as error:
             # The caller (api_client.py) decodes the body as UTF-8 even if it is None or not UTF-8.
             error.body = (error.body or b"").decode(errors="replace").encode()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.kubeflow.api_errors import NotTheApiError, api_errors, is_passing, reason
+from kfp_azureml.kubeflow.api_error_messages import NotTheApiError, api_errors, is_passing, reason
 from kfp_azureml.kubeflow.task_details import ENDED, WELL, is_settled, step_states
 from kfp_azureml.runtime.errors import KubeflowError, PipelineError
 

@@ -21,7 +21,7 @@ from kfp_azureml.compiling.documents import read_compiled, write_compiled
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
-from kfp_azureml.kubeflow.api_errors import api_errors
+from kfp_azureml.kubeflow.api_error_messages import api_errors
 from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_address, connect, page_of_run
 from kfp_azureml.kubeflow.run_failure import why_it_failed
 from kfp_azureml.kubeflow.run_follower import RunFollower

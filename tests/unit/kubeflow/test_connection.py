@@ -9,7 +9,7 @@ import kfp
 import pytest
 import trustme
 
-from kfp_azureml.kubeflow import api_errors
+from kfp_azureml.kubeflow import api_error_messages
 from kfp_azureml.kubeflow import connection as connection_module
 from kfp_azureml.kubeflow.connection import Connection, api_address, choose_connection, connect, page_of_run
 from kfp_azureml.runtime.errors import KubeflowError
@@ -168,7 +168,7 @@ def test_nobody_there_is_said_at_once_and_quietly(caplog, capfd) -> None:
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_errors, "REQUEST_SECONDS", (0.2, 0.2))
+    monkeypatch.setattr(api_error_messages, "REQUEST_SECONDS", (0.2, 0.2))
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(KubeflowError, match=r"no answer within 0\.2 s"),
@@ -181,10 +181,10 @@ def test_an_upload_that_the_server_never_answers_ends(
 ) -> None:
     (tmp_path / "broken.yaml").write_text("a: [b")
     client = connect(Connection(host=kubeflow.url))
-    monkeypatch.setattr(api_errors, "REQUEST_SECONDS", (30.0, 0.2))
+    monkeypatch.setattr(api_error_messages, "REQUEST_SECONDS", (30.0, 0.2))
     with (
         pytest.raises(KubeflowError, match=r"uploading: no answer within 0\.2 s$"),
-        api_errors.api_errors("uploading", kubeflow.url),
+        api_error_messages.api_errors("uploading", kubeflow.url),
     ):
         client.upload_pipeline(str(tmp_path / "broken.yaml"), "broken")
     assert kubeflow.requests.count("POST /pipelines/upload") == 1

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kfp_azureml.kubeflow import api_errors
+from kfp_azureml.kubeflow import api_error_messages
 from kfp_azureml.runtime.errors import KubeflowError
 from kubeflow_api import Fault, KubeflowApi
 from submissions import submitted
@@ -18,7 +18,7 @@ def raised(body: bytes, status: int = 400) -> str:
 
     error = ApiException(status=status)
     error.body = body.decode(errors="replace")
-    return api_errors.reason(error)
+    return api_error_messages.reason(error)
 
 
 @pytest.mark.parametrize(
