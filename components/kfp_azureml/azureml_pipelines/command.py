@@ -11,6 +11,7 @@ from kfp_azureml import __version__
 from kfp_azureml.azureml_pipelines.workspace_options import workspace_options
 from kfp_azureml.compiling.flags import check_compiled, image_flags, job_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
+from kfp_azureml.compiling.submission import EXPERIMENT
 from kfp_azureml.runtime.terminal import say
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def register_command(client: MLClient, pipeline: str, version: str, **flags: Any
     The options say which images the components run in.
     """
     from kfp_azureml.azureml_pipelines.registry import register_components
-    from kfp_azureml.azureml_pipelines.submit_job import compiled_pipeline, graph_of
+    from kfp_azureml.azureml_pipelines.submit_job import graph_of
     from kfp_azureml.azureml_pipelines.suite import pipeline_specs, suite_specs
+    from kfp_azureml.compiling.submission import compiled_pipeline
 
     options = options_from(flags)
     if pipeline:
@@ -84,7 +86,7 @@ def get_command(client: MLClient, component: str) -> None:
 @aml_command.command("submit")
 @click.argument("pipeline", default="image_classification")
 @param_option
-@click.option("--experiment", default="pipeline_samples", show_default=True, help="Made if it does not exist.")
+@click.option("--experiment", default=EXPERIMENT, show_default=True, help="Made if it does not exist.")
 @click.option(
     "--compute",
     "computes",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +17,14 @@ from kfp_azureml.azureml_pipelines.job_follower import state_in_words
 from kfp_azureml.azureml_pipelines.placement import Placement
 from kfp_azureml.azureml_pipelines.registry import registered_name
 from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
-from kfp_azureml.compiling.absent_values import check_absent_values
-from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
-from kfp_azureml.compiling.sources import find_pipeline
+from kfp_azureml.compiling.submission import EXPERIMENT, compiled_pipeline, pipeline_arguments
 from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job
-
-EXPERIMENT = "pipeline_samples"
 
 
 @dataclass(frozen=True)
@@ -86,10 +80,7 @@ def submit_pipeline(client: MLClient, wanted: JobSubmission) -> SubmittedJob:
         PipelineError: If the pipeline, a parameter or a compute is wrong, or a component is not registered.
     """
     with compiled_pipeline(wanted.pipeline, wanted.options) as package:
-        declared = declared_parameters(package)
-        arguments = {**_workspace_of(client, declared), **wanted.params, **parse_values(wanted.typed, declared)}
-        check_complete(arguments, declared)
-        check_absent_values(read_compiled(package), arguments)
+        arguments = pipeline_arguments(package, wanted.typed, wanted.params, _workspace_of(client))
         graph = graph_of(package)
         job = pipeline_job(graph, arguments, wanted.placement, wanted.experiment)
     check_computes(client, wanted.placement)
@@ -134,35 +125,16 @@ def load_pipeline_job(job: PipelineJob, path: Path) -> Job:
         raise PipelineError(f"azure-ai-ml does not take the pipeline job: {' '.join(str(error).split())}") from error
 
 
-@contextmanager
-def compiled_pipeline(pipeline: str, options: PipelineOptions) -> Iterator[Path]:
-    """Compile a pipeline, or check one that is compiled already.
-
-    Args:
-        pipeline: Its name or file.
-        options: What to compile it with.
-
-    Yields:
-        The compiled file, as long as the block lasts.
-    """
-    source = find_pipeline(pipeline)
-    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
-        package = Path(folder) / f"{source.stem}.yaml"
-        compile_pipeline(source, package, options)
-        yield package
-
-
 def graph_of(package: Path) -> Graph:
     """Read the graph of a compiled pipeline; see `read_graph`."""
     compiled = read_compiled(package)
     return read_graph(compiled.pipeline, compiled.platform)
 
 
-def _workspace_of(client: MLClient, declared: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Return the workspace the job runs in, for the steps that act in it."""
-    known = {
+def _workspace_of(client: MLClient) -> dict[str, Any]:
+    """Return the parameters that name a client's workspace."""
+    return {
         "resource_group": client.resource_group_name,
         "workspace": client.workspace_name,
         "subscription_id": client.subscription_id,
     }
-    return {name: value for name, value in known.items() if name in declared}

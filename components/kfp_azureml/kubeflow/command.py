@@ -9,7 +9,8 @@ import click
 
 from kfp_azureml.compiling.flags import check_compiled, compile_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
-from kfp_azureml.kubeflow.submit_run import EXPERIMENT, TIMEOUT_SECONDS
+from kfp_azureml.compiling.submission import EXPERIMENT
+from kfp_azureml.kubeflow.submit_run import TIMEOUT_SECONDS
 
 _FILE = click.Path(path_type=Path)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -15,12 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kfp_azureml.compiling.absent_values import check_absent_values
-from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.documents import read_compiled, write_compiled
 from kfp_azureml.compiling.options import PipelineOptions
-from kfp_azureml.compiling.parameters import check_complete, declared_parameters, parse_values
-from kfp_azureml.compiling.sources import find_pipeline
+from kfp_azureml.compiling.submission import EXPERIMENT, compiled_pipeline, pipeline_arguments
 from kfp_azureml.kubeflow.api_error_messages import api_errors
 from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_address, connect, page_of_run
 from kfp_azureml.kubeflow.run_failure import why_it_failed
@@ -31,7 +27,6 @@ from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, Kubeflow
 if TYPE_CHECKING:
     from kfp import Client
 
-EXPERIMENT = "pipeline_samples"
 TIMEOUT_SECONDS = 86400.0
 _CONFLICT = 409
 _MAY_BE_THERE = "look before you try again: the run may be there"
@@ -81,14 +76,12 @@ def submit(wanted: KubeflowSubmission, connection: Connection, say: Callable[[st
         KubeflowError: If the server cannot be reached, or refuses.
         CancelledError: If the user stopped this command.
     """
-    source = find_pipeline(wanted.pipeline)
     run_id = ""
     try:
-        with _compiled(source, wanted.options, cache=wanted.cache) as package:
-            declared = declared_parameters(package)
-            arguments = parse_values(wanted.params, declared)
-            check_complete(arguments, declared)
-            check_absent_values(read_compiled(package), arguments)
+        with compiled_pipeline(wanted.pipeline, wanted.options) as package:
+            if not wanted.cache:
+                _disable_caching(package)
+            arguments = pipeline_arguments(package, wanted.params)
             steps = step_names(package)
             client = connect(connection)
             run_id = _create_run(client, wanted, connection, package, arguments)
@@ -133,20 +126,10 @@ def step_names(package: Path) -> dict[str, str]:
     return names
 
 
-@contextmanager
-def _compiled(source: Path, options: PipelineOptions, *, cache: bool) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
-        package = Path(folder) / f"{source.stem}.yaml"
-        compile_pipeline(source, package, options)
-        if not cache:
-            _take_nothing_from_the_cache(package)
-        yield package
+def _disable_caching(package: Path) -> None:
+    """Disable caching for all steps of a compiled pipeline.
 
-
-def _take_nothing_from_the_cache(package: Path) -> None:
-    """Change a package so that its steps take nothing from earlier runs.
-
-    kfp's own `enable_caching=False` leaves out all steps inside an exit handler or a condition.
+    kfp's own `enable_caching=False` skips the steps inside an exit handler or a condition.
     """
     compiled = read_compiled(package)
     for group in (compiled.pipeline["root"], *compiled.pipeline.get("components", {}).values()):
