@@ -24,8 +24,7 @@ from kfp_azureml.azureml.error_advice import (
 from kfp_azureml.azureml.error_body import read_service_error
 from kfp_azureml.azureml.retries import lost_connection
 from kfp_azureml.runtime.errors import KfpAzuremlError, WorkspaceError
-
-_LONGEST_DETAIL = 400  # characters of the service's own message that are passed on
+from kfp_azureml.runtime.terminal import short
 
 
 @contextmanager
@@ -96,5 +95,4 @@ def service_words(error: BaseException) -> str:
     if isinstance(error, HttpResponseError):
         said = read_service_error(error)
         text = ": ".join(part for part in ("/".join(said.codes), said.message) if part) or text
-    words = " ".join(str(text).split())
-    return words if len(words) <= _LONGEST_DETAIL else f"{words[:_LONGEST_DETAIL]} ..."
+    return short(str(text))

@@ -16,13 +16,13 @@ from kfp_azureml.azureml_pipelines.output_values import values_of
 from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
 from kfp_azureml.runtime import terminal
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, PipelineError
+from kfp_azureml.runtime.polling import pauses
+from kfp_azureml.runtime.step_line import step_line
+from kfp_azureml.runtime.terminal import short
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-# The first answers come soon after the start; a step of minutes needs no closer look than the second figure.
-FIRST_POLL_SECONDS = 0.5
-POLL_SECONDS = 5.0
 OUTAGE_SECONDS = 600.0
 """How long Azure may be out of reach before we stop asking; the job itself goes on without us."""
 
@@ -78,21 +78,18 @@ class _JobFollower:
     say: Callable[[str], None]
     _shown: dict[str, str] = field(default_factory=dict)
     _began: dict[str, float] = field(default_factory=dict)
-    _width: int = 0
 
     def follow(self) -> None:
-        pause = FIRST_POLL_SECONDS
+        pause = pauses()
         while True:
             job, steps = self._ask()
-            self._width = max(map(len, self._steps_of(job)), default=0)
             for step in steps:
                 self._show(step)
             if job.status in ENDED:
                 break
-            time.sleep(pause)
-            pause = min(POLL_SECONDS, pause * 1.5)
+            time.sleep(next(pause))
         for name in sorted(self._steps_of(job) - self._shown.keys()):
-            self.say(f"  {name:{self._width}} skipped")
+            self.say(step_line(name, "skipped"))
         if job.status != "Completed":
             raise PipelineError(f"job {self.name} {state_in_words(job.status)}{self._why(steps)}")
 
@@ -104,7 +101,7 @@ class _JobFollower:
 
         away_since = None
         refused = 0
-        pause = FIRST_POLL_SECONDS
+        pause = pauses()
         while True:
             try:
                 with quiet_sdk():
@@ -121,20 +118,19 @@ class _JobFollower:
                 if away_since is None:
                     self.say(f"Azure does not answer ({type(error).__name__}); asking again for {OUTAGE_SECONDS:g} s")
                     away_since = now
-                time.sleep(pause)
-                pause = min(POLL_SECONDS, pause * 1.5)
+                time.sleep(next(pause))
 
     def _show(self, step: Any) -> None:
         label, state = str(step.display_name), state_in_words(step.status)
         if self._shown.get(label) == state or step.status in _WAITING:
             return
         self._shown[label] = state
-        seconds = ""
+        seconds = None
         if step.status not in ENDED:
             self._began.setdefault(label, time.monotonic())
         elif label in self._began:  # else it began and ended between two looks
-            seconds = f"{time.monotonic() - self._began[label]:8.1f} s"
-        self.say(f"  {label:{self._width}} {state:12} {seconds:10}  {_returned(step)}".rstrip())
+            seconds = time.monotonic() - self._began[label]
+        self.say(step_line(label, state, seconds, _returned(step)))
 
     def _steps_of(self, job: Any) -> set[str]:
         """Return the steps that a job has; those that decide about others have no run."""
@@ -172,8 +168,7 @@ def _returned(step: Any) -> str:
     """Return what a step returned, on one line; a single value has no name, in KFP it is `Output`."""
     values = values_of(step)
     text = ", ".join(str(value) if name == "Output" else f"{name} {value}" for name, value in values.items())
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+    return short(text, _LONGEST)
 
 
 def state_in_words(status: object) -> str:

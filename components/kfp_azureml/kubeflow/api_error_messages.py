@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kfp_azureml.kubeflow.foreign_text import short
 from kfp_azureml.runtime.errors import KubeflowError
+from kfp_azureml.runtime.terminal import short
 
 if TYPE_CHECKING:
     from kfp_server_api import ApiException

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from kfp_azureml.kubeflow.foreign_text import plain, short
 from kfp_azureml.runtime.redaction import redact
+from kfp_azureml.runtime.terminal import plain, short
 
 LONGEST_ERROR = 1000
 """Maximum length of a step's error, in characters."""

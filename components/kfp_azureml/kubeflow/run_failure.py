@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from kfp_azureml.kubeflow.argo_nodes import node_names, pods_of
 from kfp_azureml.kubeflow.bounded_requests import BoundedRequests
 from kfp_azureml.kubeflow.error_in_log import find_error, last_line
-from kfp_azureml.kubeflow.foreign_text import short
 from kfp_azureml.kubeflow.step_logs import executor_logs, open_cluster_logs, pod_logs
 from kfp_azureml.kubeflow.task_details import deepest_message, failed_row, name_of, tasks
+from kfp_azureml.runtime.terminal import short
 
 if TYPE_CHECKING:
     from kfp import Client

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from kfp_azureml.kubeflow.api_error_messages import NotTheApiError, api_errors, is_passing, reason
 from kfp_azureml.kubeflow.task_details import ENDED, WELL, is_settled, step_states
 from kfp_azureml.runtime.errors import KubeflowError, PipelineError
+from kfp_azureml.runtime.polling import pauses
+from kfp_azureml.runtime.step_line import step_line
 
 if TYPE_CHECKING:
     from kfp import Client
 
-# The first answers come soon after the start; a step of minutes needs no closer look than the second figure.
-FIRST_POLL_SECONDS = 0.5
-POLL_SECONDS = 5.0
 OUTAGE_SECONDS = 300.0
 """How long the server may be away before we stop asking; the run itself goes on without us."""
 
@@ -71,7 +70,7 @@ class RunFollower:
             KubeflowError: If the server stays away or refuses to answer.
         """
         started = time.monotonic()
-        pause = FIRST_POLL_SECONDS
+        pause = pauses()
         cancelled = False
         while True:
             run = self._ask(started + timeout)
@@ -85,18 +84,15 @@ class RunFollower:
             if left <= 0:
                 state = (run is not None and run.state) or "not known"
                 raise PipelineError(f"the run did not end within {timeout:g} s (its state is {state}); it goes on")
-            time.sleep(min(pause, left))
-            pause = _longer(pause)
+            time.sleep(min(next(pause), left))
         cancelled |= any(past.state in _ASKED_TO_END for past in run.state_history or [])
         return Ended(self._settled(run), str(run.state), cancelled=cancelled and run.state not in WELL)
 
     def _settled(self, run: Any) -> Any:
         """Read the ended run again, at least once, until its tasks have ended too or time is up."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        pause = FIRST_POLL_SECONDS
-        while True:
+        for pause in pauses():
             time.sleep(pause)
-            pause = _longer(pause)
             try:
                 with api_errors(f"asking for run {self.run_id}, which has ended", self.host):
                     run = self.client.get_run(self.run_id)
@@ -106,7 +102,8 @@ class RunFollower:
                 self._show_steps(run)
                 settled = is_settled(run)
             if settled or time.monotonic() >= deadline:
-                return run
+                break
+        return run
 
     def _ask(self, deadline: float) -> Any:
         """Ask for the run, again for a while if the server is away. None: it was still away at the deadline."""
@@ -114,7 +111,7 @@ class RunFollower:
         from urllib3.exceptions import HTTPError
 
         away_since = None
-        pause = FIRST_POLL_SECONDS
+        pause = pauses()
         while True:
             try:
                 return self.client.get_run(self.run_id)
@@ -128,19 +125,13 @@ class RunFollower:
                     away_since = now
                 if now >= deadline:
                     return None
-                time.sleep(max(0.0, min(pause, deadline - now, away_since + OUTAGE_SECONDS - now)))
-                pause = _longer(pause)
+                time.sleep(max(0.0, min(next(pause), deadline - now, away_since + OUTAGE_SECONDS - now)))
 
     def _show_steps(self, run: Any) -> None:
         for step, now in step_states(run, self.steps).items():
             if now.state != "PENDING" and (step, now.state) not in self._shown:
                 self._shown.add((step, now.state))
-                seconds = f"{now.seconds:.1f} s" if now.seconds is not None else ""
-                self.say(f"  {step:<20} {_word(now.state):<10} {seconds:>9}  {now.message}".rstrip())
-
-
-def _longer(pause: float) -> float:
-    return min(pause * 1.5, POLL_SECONDS)
+                self.say(step_line(step, _word(now.state), now.seconds, now.message))
 
 
 def _word(state: str) -> str:

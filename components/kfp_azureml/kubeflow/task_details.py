@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kfp_azureml.kubeflow.foreign_text import short
+from kfp_azureml.runtime.terminal import short
 
 ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
 WELL = ("SUCCEEDED", "SKIPPED")

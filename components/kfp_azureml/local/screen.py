@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from kfp_azureml.local.event_log import StepRecord
+from kfp_azureml.runtime.step_line import STATE_WIDTH, step_line
 from kfp_azureml.runtime.terminal import plain
 
 QUIET_SECONDS = 10.0
@@ -75,15 +76,14 @@ class Screen:
         task = self._tasks.pop(id(step), None)
         if task is not None:
             self._live.remove_task(task)
-        seconds = "" if step.seconds is None else f"{step.seconds:6.1f} s"
-        state = f"[{_COLOURS[step.state]}]{step.state:<10}[/]"
-        self._console.print(f"  {_printable(step.name):<20} {state} {seconds:>9}  {_printable(step.message)}")
+        state = f"[{_COLOURS[step.state]}]{step.state:<{STATE_WIDTH}}[/]"
+        self._console.print(step_line(_printable(step.name), state, step.seconds, _printable(step.message)))
 
     def _say_now_and_then(self, step: StepRecord) -> None:
         state, said = self._said.get(id(step), ("", 0.0))
         if state == "" or time.monotonic() - said > QUIET_SECONDS:
             self._said[id(step)] = ("running", time.monotonic())
-            self._console.print(f"  {_printable(step.name):<20} running    {'':>9}  {_printable(step.message)}")
+            self._console.print(step_line(_printable(step.name), "running", message=_printable(step.message)))
 
 
 def _printable(text: str) -> str:

@@ -22,6 +22,7 @@ from azure.core.exceptions import (
 from kfp_azureml.azureml.renewable_credential import RenewableCredential
 from kfp_azureml.azureml_pipelines import job_follower
 from kfp_azureml.azureml_pipelines.job_follower import state_in_words, stream_job
+from kfp_azureml.runtime import polling
 from kfp_azureml.runtime.errors import CancelledError, CredentialsError, PipelineError, WorkspaceError
 
 
@@ -81,7 +82,7 @@ LINK = "https://ml.azure.com/runs/job-1?wsid=/subscriptions/s/resourceGroups/g/p
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_follower, "FIRST_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(polling, "FIRST_SECONDS", 0.0)
 
 
 def stream(client: Client) -> list[str]:

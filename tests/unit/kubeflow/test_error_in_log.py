@@ -3,7 +3,6 @@
 import pytest
 
 from kfp_azureml.kubeflow.error_in_log import LONGEST_ERROR, find_error, last_line
-from kfp_azureml.kubeflow.foreign_text import short
 
 LAUNCHED = "I1127 20:59:26.123456       1 launcher_v2.go:164] input ComponentSpec:{"
 ENDED = "E1127 20:59:28.000001       1 launcher_v2.go:447] Component failed to execute successfully: exit status 1"
@@ -54,9 +53,3 @@ def test_a_log_without_an_error_has_a_last_line() -> None:
 def test_an_error_is_bounded_and_tells_no_secrets() -> None:
     assert len(find_error(f"prep: {'x' * 10**6}", "prep")) < LONGEST_ERROR + 10
     assert "AAAA" not in find_error(f"prep: refused: Bearer {'A' * 40}", "prep")
-
-
-@pytest.mark.parametrize("end", ["", "\x07", "\x1b\\"])
-def test_what_a_terminal_would_act_on_is_taken_out(end: str) -> None:
-    assert short(f"a\x1b[2Jb\x9b31mc\x1b(B\x08\u202ed \x1b]8;;http://x{end}").startswith("abc d")
-    assert short(f"a\x1b[2J{'b ' * 300}").endswith(" ...")
