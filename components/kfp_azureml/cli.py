@@ -1,4 +1,4 @@
-"""The command `kfp-azureml`; each subcommand stands in the room that does its work."""
+"""The command `kfp-azureml`; each subcommand is defined in the package that implements it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ COMMANDS = {
 }
 
 
-class _Rooms(click.Group):
-    """Opens a room when its command is asked for; an image holds the rooms of its steps only."""
+class _LazyGroup(click.Group):
+    """Imports a subcommand when it is used, and hides those whose package is not installed in an image."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         here = [name for name, place in COMMANDS.items() if importlib.util.find_spec(place.rpartition(".")[0])]
@@ -40,7 +40,7 @@ class _Rooms(click.Group):
 
 
 def main() -> None:
-    """Run the command; a failure the user can mend is one line and an exit code."""
+    """Run the command; print expected errors as one line and exit with their code."""
     try:
         with cancellable(), relaxed_gc():
             commands()
@@ -52,7 +52,7 @@ def main() -> None:
         sys.exit(cancelled.exit_code)
 
 
-@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def commands() -> None:
     """Kubeflow Pipelines components for Azure Machine Learning."""

@@ -1,4 +1,4 @@
-"""Text from elsewhere, such as a server's message or a job's log, made safe to print on a terminal."""
+"""Sanitize text from other programs, such as server messages and job logs, for printing on a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import sys
 
 LONGEST_MESSAGE = 400
-"""Maximum length of a message from elsewhere, in characters."""
+"""Default maximum length of a shortened text, in characters."""
 
 _MOST_READ = 50  # times the maximum length: only so much of a huge text is processed
 # ECMA-48: CSI, then the strings (OSC, DCS, SOS, PM, APC) up to their terminator, then the other escapes; each also in
@@ -24,12 +24,9 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def plain(text: str) -> str:
-    """Return a text without terminal escapes and control characters.
+    """Remove terminal escapes and control characters from a text.
 
-    Line breaks of every kind become a newline, so that nothing can overwrite what stands before it; tabs stay.
-
-    Args:
-        text: Any text.
+    Line breaks of every kind become a newline, so that no text can overwrite an earlier one. Tabs are kept.
     """
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", _LINE_ENDS.sub("\n", _ESCAPES.sub("", text))))
 
@@ -41,5 +38,5 @@ def short(text: str, longest: int = LONGEST_MESSAGE) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line on stdout, without what `plain` takes out."""
+    """Print a line on stdout, sanitized by `plain`."""
     sys.stdout.write(f"{plain(text)}\n")
