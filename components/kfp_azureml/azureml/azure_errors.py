@@ -29,11 +29,11 @@ from kfp_azureml.runtime.terminal import short
 
 @contextmanager
 def azure_errors(doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) -> Iterator[None]:
-    """Turn what the Azure SDK raises inside the block into one of our errors.
+    """Replace AzureErrors raised in the block with one-line errors.
 
     Args:
-        doing: What was being done and to what, such as `creating endpoint fashion`.
-        otherwise: The class of error where neither code nor status says which.
+        doing: The operation and its target, such as `creating endpoint fashion`.
+        otherwise: The exception class if neither code nor status determines it.
 
     Raises:
         KfpAzuremlError: In place of any AzureError.
@@ -45,7 +45,7 @@ def azure_errors(doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) 
 
 
 def explain(error: AzureError, doing: str, otherwise: type[KfpAzuremlError] = WorkspaceError) -> KfpAzuremlError:
-    """Put a failure into one line; see `azure_errors`."""
+    """Return the one-line error for an AzureError; see `azure_errors`."""
     lost = lost_connection(error)
     if lost is not None:
         return WorkspaceError(f"{doing}: Azure cannot be reached: check network and proxy ({service_words(lost)})")
@@ -57,40 +57,40 @@ def explain(error: AzureError, doing: str, otherwise: type[KfpAzuremlError] = Wo
 
 
 def error_codes(error: HttpResponseError) -> list[str]:
-    """Return the service's error codes, the outermost first; those of failed operations sit in the details."""
+    """Return the service's error codes, the outermost first, with those in the details of failed operations."""
     return read_service_error(error).codes
 
 
 def never_provisioned(error: AzureError) -> bool:
-    """Say whether Azure ML refuses a resource whose first provisioning failed, so that it has to be made anew."""
-    # An answer that refuses, not a failed operation, whose text may hold the end of anybody's log.
+    """Tell whether the resource has to be recreated because its first provisioning failed."""
+    # A rejected request, not a failed operation, whose text may contain any log.
     refused = isinstance(error, HttpResponseError) and (error.status_code or 0) >= 400
     return refused and find_remedy(error) in (NEVER_PROVISIONED, ENDPOINT_NEVER_CREATED)
 
 
 def was_deleted(error: AzureError) -> bool:
-    """Say whether Azure ML refuses a name and version that it once gave to what has been deleted since."""
+    """Tell whether Azure ML rejects a name and version because that version was deleted."""
     return find_remedy(error) is WAS_DELETED
 
 
 def has_traffic(error: AzureError) -> bool:
-    """Say whether Azure ML did not delete a deployment because it gets traffic."""
+    """Tell whether Azure ML did not delete a deployment because it receives traffic."""
     return find_remedy(error) is HAS_TRAFFIC
 
 
 def is_busy(error: AzureError) -> bool:
-    """Say whether Azure refuses an operation while another one is under way, in whatever way it says so."""
+    """Tell whether Azure rejects an operation because another one is still running."""
     remedy = find_remedy(error)
     return remedy is BUSY or (isinstance(error, ResourceExistsError) and remedy in (None, CONFLICT))
 
 
 def is_image_failure(error: AzureError) -> bool:
-    """Say whether a deployment failed because its environment's image could not be built."""
+    """Tell whether a deployment failed because its environment's image could not be built."""
     return find_remedy(error) in (IMAGE_NOT_BUILT, NO_IMAGE_YET)
 
 
 def service_words(error: BaseException) -> str:
-    """Return what the service itself says, with its codes, in one line of bounded length."""
+    """Return the service's own message and codes in one line of bounded length."""
     text = error.message if isinstance(error, AzureError) else str(error)
     if isinstance(error, HttpResponseError):
         said = read_service_error(error)

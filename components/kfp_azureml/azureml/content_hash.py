@@ -1,4 +1,4 @@
-"""One hash for a folder's content: by it a retried step finds what it already made."""
+"""Hash a folder's content, so that a retried step finds the resources it already created."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Mapping
 
 
 def content_hash(files: Mapping[str, str]) -> str:
-    """Return one sha256 over all files of a folder: their relative paths and contents.
-
-    Python's bytecode caches do not count: running the code is no change of it.
+    """Return the sha256 of a folder's relative paths and file contents, without Python's bytecode caches.
 
     Args:
-        files: sha256 of each file, by relative POSIX path; see `model_folder.hash_files`.
+        files: sha256 of each file by relative POSIX path; see `model_folder.hash_files`.
     """
     digest = hashlib.sha256()
     for name, sha256 in files.items():
@@ -22,5 +20,5 @@ def content_hash(files: Mapping[str, str]) -> str:
 
 
 def text_hash(*parts: str) -> str:
-    """Return one sha256 over several texts, in their order."""
+    """Return the sha256 of several texts in order."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

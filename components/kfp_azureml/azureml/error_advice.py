@@ -18,7 +18,12 @@ from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, KfpAzu
 
 @dataclass(frozen=True)
 class Remedy:
-    """What a failure is to us, and what a person can do about it."""
+    """The advice for an error.
+
+    Attributes:
+        error: The class of exception to raise; None leaves it to the caller.
+        advice: What is wrong and what to do.
+    """
 
     error: type[KfpAzuremlError] | None
     advice: str
@@ -26,57 +31,59 @@ class Remedy:
 
 _NO_ROLE = Remedy(
     CredentialsError,
-    "the identity may not do this: give it the role 'AzureML Data Scientist' on the workspace "
-    "(a new assignment takes some minutes to work)",
+    "the identity lacks permission: assign it the role 'AzureML Data Scientist' on the workspace "
+    "(a new assignment takes some minutes to take effect)",
 )
 _REFUSED = Remedy(
     CredentialsError,
-    f"Azure refused the credentials: check {', '.join(PRINCIPAL_KEYS)} in {SECRET_NAME}",
+    f"Azure rejected the credentials: check {', '.join(PRINCIPAL_KEYS)} in {SECRET_NAME}",
 )
 _EXPIRED_SECRET = Remedy(
     CredentialsError,
-    "the client secret has expired: make a new one (az ad app credential reset --id CLIENT_ID) and put it into "
+    "the client secret has expired: create a new one (az ad app credential reset --id CLIENT_ID) and put it into "
     f"{SECRET_NAME} (kfp-azureml azcreds --check)",
 )
 _NO_FEDERATION = Remedy(
     CredentialsError,
-    "the identity does not trust the pod's service account: give it a federated credential with the cluster's issuer "
-    "and the subject system:serviceaccount:NAMESPACE:NAME (a new one takes some minutes to work)",
+    "the identity does not trust the pod's service account: add a federated credential with the cluster's issuer "
+    "and the subject system:serviceaccount:NAMESPACE:NAME (a new one takes some minutes to take effect)",
 )
-_OUTDATED_TOKEN = Remedy(
-    CredentialsError, "the access token ran out under way: run the step again, it goes on where it was"
-)
+_OUTDATED_TOKEN = Remedy(CredentialsError, "the access token expired: run the step again, it resumes where it stopped")
 _NO_QUOTA = Remedy(
-    DeploymentError, "the quota is used up: ask for more, or choose a smaller instance_type or instance_count"
+    DeploymentError, "the quota is used up: request more, or set a smaller instance_type or instance_count"
 )
-_NO_CAPACITY = Remedy(DeploymentError, "Azure has no such machines free here: try another instance_type, or later")
+_NO_CAPACITY = Remedy(
+    DeploymentError, "Azure has no capacity for these machines in this region: set another instance_type, or try later"
+)
 _ENDPOINT_QUOTA = Remedy(
     DeploymentError,
-    "the subscription has as many endpoints in this region as it may: delete unused ones, or ask for a higher limit",
+    "the endpoint quota of the subscription in this region is used up: delete unused endpoints, or request more",
 )
-_NO_SUCH_MACHINES = Remedy(DeploymentError, "these machines cannot be had here: choose another instance_type")
+_NO_SUCH_MACHINES = Remedy(
+    DeploymentError, "this machine type is not available in this region: set another instance_type"
+)
 IMAGE_NOT_BUILT = Remedy(DeploymentError, "the environment could not be built: check its packages and versions")
 NO_IMAGE_YET = Remedy(
     DeploymentError,
-    "the environment's image was not ready in time: its build log says why; if it only takes long, run the step again",
+    "the environment's image was not ready in time: see its build log; if the build is only slow, run the step again",
 )
 NEVER_PROVISIONED = Remedy(
-    DeploymentError, "its first provisioning failed, and Azure ML does not update it: delete it and make it anew"
+    DeploymentError, "its first provisioning failed, so Azure ML cannot update it: delete it and create it again"
 )
 ENDPOINT_NEVER_CREATED = Remedy(
     DeploymentError,
-    "the endpoint's creation failed, and Azure ML does not use it: delete the endpoint and make it anew",
+    "the endpoint's creation failed, so Azure ML cannot use it: delete the endpoint and create it again",
 )
 WAS_DELETED = Remedy(
     ModelError,
-    "this version was deleted, and Azure ML does not give a name and version again: name another model_version, or "
-    "none for the next free number",
+    "this version was deleted, and Azure ML does not allow it again: set another model_version, or none for the next "
+    "free number",
 )
-HAS_TRAFFIC = Remedy(None, "it still gets traffic: set its share to 0 first")
-BUSY = Remedy(DeploymentError, "another operation on the endpoint is still running: wait for its end")
-CONFLICT = Remedy(None, "it conflicts with what is there, or another operation is still running")
+HAS_TRAFFIC = Remedy(None, "it still receives traffic: set its traffic to 0 first")
+BUSY = Remedy(DeploymentError, "another operation on the endpoint is still running: wait until it ends")
+CONFLICT = Remedy(None, "it conflicts with an existing resource, or another operation is still running")
 _AZURE_FAILED = Remedy(
-    None, "Azure failed by itself: run the step again; if it stays so, look at Azure's status page or ask its support"
+    None, "internal error of Azure: run the step again; if it persists, check Azure's status page or contact support"
 )
 
 # Error codes of Azure Resource Manager and Azure Machine Learning.
@@ -85,14 +92,14 @@ _BY_CODE = {
     "LinkedAuthorizationFailed": _NO_ROLE,
     "AuthorizationPermissionMismatch": Remedy(
         CredentialsError,
-        "the identity may not use the workspace's storage: give it the role 'Storage Blob Data Contributor'",
+        "the identity lacks access to the workspace's storage: assign it the role 'Storage Blob Data Contributor'",
     ),
     "InvalidSubscriptionId": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
     "SubscriptionNotFound": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
     "ResourceGroupNotFound": Remedy(WorkspaceError, f"check resource_group, and {SUBSCRIPTION_KEY} or subscription_id"),
     "MissingSubscriptionRegistration": Remedy(
         WorkspaceError,
-        "the subscription does not know Azure Machine Learning yet: "
+        "the subscription is not registered for Azure Machine Learning: "
         "az provider register --namespace Microsoft.MachineLearningServices",
     ),
     "SubscriptionNotRegistered": Remedy(
@@ -105,16 +112,16 @@ _BY_CODE = {
     "QuotaExceeded": _NO_QUOTA,
     "OutOfCapacity": _NO_CAPACITY,
     "ImageBuildFailure": IMAGE_NOT_BUILT,
-    "ResourceNotReady": Remedy(DeploymentError, "the container did not become ready: its own log says why"),
+    "ResourceNotReady": Remedy(DeploymentError, "the container did not become ready: see its log"),
     "MissingDriverProgram": Remedy(
         DeploymentError,
-        "the deployment has no entry script, and only MLflow and Triton models bring one: give code and "
-        "scoring_script, or register the model as an mlflow_model",
+        "the deployment has no entry script, which only MLflow and Triton models do without: set code and "
+        "scoring_script, or register the model as mlflow_model",
     ),
     "InternalServerError": _AZURE_FAILED,
     "ServiceError": _AZURE_FAILED,
 }
-# Phrases that name a problem for which there is no code of its own, or a code of many meanings.
+# Phrases for problems without an error code, or with an ambiguous one.
 _BY_PHRASE = tuple(
     (re.compile(phrase, re.IGNORECASE | re.DOTALL), remedy)
     for phrase, remedy in (
@@ -126,7 +133,7 @@ _BY_PHRASE = tuple(
             r"already an endpoint with this name|unique within a region",
             Remedy(
                 DeploymentError,
-                "somebody in this Azure region has an endpoint of this name: give another endpoint_name, or none for a "
+                "another endpoint in this Azure region has this name: set another endpoint_name, or none for a "
                 "derived one",
             ),
         ),
@@ -137,8 +144,8 @@ _BY_PHRASE = tuple(
             r"does not have pull permission",
             Remedy(
                 DeploymentError,
-                "the endpoint's identity may not read the image: give it the role 'AcrPull' on the container registry "
-                "(a new assignment takes some minutes to work)",
+                "the endpoint's identity cannot pull the image: assign it the role 'AcrPull' on the container registry "
+                "(a new assignment takes some minutes to take effect)",
             ),
         ),
         (r"not enough quota|quota (is )?(exceeded|reached|available)", _NO_QUOTA),
@@ -147,8 +154,8 @@ _BY_PHRASE = tuple(
             r"^not found$",
             Remedy(
                 None,
-                "Azure ML does not find what the request names: check the workspace, and of a Kubernetes compute that "
-                "it is attached and its cluster runs",
+                "Azure ML does not find a resource in the request: check the workspace; for a Kubernetes compute, "
+                "check that it is attached and its cluster runs",
             ),
         ),
     )
@@ -160,8 +167,8 @@ _BY_STATUS = {
     409: CONFLICT,
     429: Remedy(None, "Azure is throttling this identity: try again later"),
 }
-_NO_ANSWER_OF_AZURE = Remedy(
-    WorkspaceError, "the answer was cut off or is not Azure's, such as a proxy's own page: check network and proxy"
+_INVALID_RESPONSE = Remedy(
+    WorkspaceError, "the response is truncated or not from Azure, such as a proxy's page: check network and proxy"
 )
 
 # Error codes of Microsoft Entra: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -169,20 +176,20 @@ _BY_SIGN_IN_CODE = {
     "7000222": _EXPIRED_SECRET,
     "7000215": Remedy(
         CredentialsError,
-        f"AZ_CLIENT_SECRET in {SECRET_NAME} is not the secret of the application; its value is needed, not its id",
+        f"AZ_CLIENT_SECRET in {SECRET_NAME} is not a secret of the application: set the secret's value, not its id",
     ),
     "700016": Remedy(
         CredentialsError,
-        "there is no such application in the tenant: check AZ_CLIENT_ID and AZ_TENANT_ID in "
-        f"{SECRET_NAME}, or the client id that the pod's service account is annotated with",
+        "the application does not exist in the tenant: check AZ_CLIENT_ID and AZ_TENANT_ID in "
+        f"{SECRET_NAME}, or the client id in the annotation of the pod's service account",
     ),
     "90002": Remedy(
         CredentialsError,
-        f"there is no such tenant: check AZ_TENANT_ID in {SECRET_NAME}, or the tenant of the pod's service account",
+        f"the tenant does not exist: check AZ_TENANT_ID in {SECRET_NAME}, or the tenant of the pod's service account",
     ),
     **dict.fromkeys(("70021", "700211", "700212", "700213"), _NO_FEDERATION),
 }
-# The identity library keeps the answer's list of codes to itself; what it passes on begins with the same code.
+# azure-identity does not expose the response's list of codes, but its message starts with the same code.
 _SIGN_IN_CODE = re.compile(r"\bAADSTS(\d+)\b")
 
 
@@ -190,7 +197,7 @@ def find_remedy(error: AzureError) -> Remedy | None:
     """Return the remedy for an error; None if nothing is known about it."""
     if isinstance(error, ClientAuthenticationError):
         code = _SIGN_IN_CODE.search(str(error.message))
-        # With an answer and no such code it is Azure Resource Manager that refuses the token.
+        # A response without such a code means that Azure Resource Manager rejected the token.
         if code or error.response is None:
             return _BY_SIGN_IN_CODE.get(code[1], _REFUSED) if code else _REFUSED
     if not isinstance(error, HttpResponseError):
@@ -202,7 +209,7 @@ def find_remedy(error: AzureError) -> Remedy | None:
     if known:
         return known
     if isinstance(error, DecodeError):
-        return _NO_ANSWER_OF_AZURE
+        return _INVALID_RESPONSE
     if error.status_code is not None and error.status_code < 300:
         return _of_operation(said)
     return _BY_STATUS.get(error.status_code or 0)
@@ -216,7 +223,7 @@ def _by_phrase(said: ServiceError) -> Remedy | None:
 
 
 def _of_operation(said: ServiceError) -> Remedy | None:
-    """Return what is to be said of an operation that failed for an unknown reason or for none, or was cancelled."""
+    """Return the remedy for an operation that was cancelled or failed for an unknown reason."""
     if said.operation in ("canceled", "cancelled") or (not said.operation and not said.message):
         return Remedy(None, "the operation was cancelled in Azure")
-    return None if said.message else Remedy(None, "the operation failed, and Azure does not say why")
+    return None if said.message else Remedy(None, "the operation failed without a reason from Azure")

@@ -1,8 +1,8 @@
-"""What Azure ML says in an error: codes and texts, from however many layers it has wrapped around them.
+"""Parse the body of an Azure error: codes and messages from all nested layers.
 
-The service passes on the errors of services behind it as text: JSON in a message, once more escaped or with doubled
-braces, `{"errors": {"VmSize": ["Not enough quota ..."]}}`. A failed provisioning has no code; the first word of its
-message, before a colon, is one.
+Azure ML passes on errors of other services as text: JSON inside a message, possibly escaped again or with doubled
+braces, such as `{"errors": {"VmSize": ["Not enough quota ..."]}}`. A failed provisioning has no code field; its message
+starts with the code and a colon.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _DECODER = json.JSONDecoder(strict=False)
 
 @dataclass
 class ServiceError:
-    """An error of the service, unwrapped.
+    """A parsed error of the service.
 
     Attributes:
-        codes: Its codes, the outermost first; that of a text's first word last.
-        texts: Its texts, each with the depth it was found at.
-        fields: What is wrong according to a validation error, such as `VmSize`.
-        operation: The status of the long-running operation that the error is of, in lower case; empty if of none.
+        codes: Its codes, the outermost first; a code at the start of a message comes last.
+        texts: Its messages, each with its nesting depth.
+        fields: The invalid fields of a validation error, such as `VmSize`.
+        operation: Status of the failed long-running operation in lower case; empty if there is none.
     """
 
     codes: list[str] = field(default_factory=list)
@@ -39,18 +39,18 @@ class ServiceError:
 
     @property
     def message(self) -> str:
-        """The innermost text, the first one of several; empty if there is none."""
+        """The innermost message, the first one of several; empty if there is none."""
         return max(self.texts, key=lambda found: found[0])[1] if self.texts else ""
 
 
 def read_service_error(error: HttpResponseError) -> ServiceError:
-    """Read the error in an answer's body; without one nothing is found."""
+    """Parse the error in a response's body; without a body the result is empty."""
     found = ServiceError()
     document = _document(error)
     found.operation = str(document.get("status") or "").lower()
     _read(document, found, 0)
     if not found.codes:
-        code = getattr(error, "error_code", None)  # where the storage's client keeps it, as an enum
+        code = getattr(error, "error_code", None)  # set by the storage client, as an enum
         found.codes += [str(getattr(code, "value", code))] if code else []
     return found
 
@@ -64,7 +64,7 @@ def _document(error: HttpResponseError) -> dict[str, Any]:
 
 
 def _read(value: object, found: ServiceError, depth: int) -> None:
-    """Read an error object: `error`, `code`, `message`, `details`, `errors` and `title`, whatever their case."""
+    """Read an error object: `error`, `code`, `message`, `details`, `errors` and `title`, in any case."""
     if not isinstance(value, dict) or depth > _MOST_LAYERS:
         return
     node = {str(name).lower(): item for name, item in value.items()}
@@ -84,7 +84,7 @@ def _read(value: object, found: ServiceError, depth: int) -> None:
 
 
 def _problems(errors: object) -> Iterator[tuple[str, object]]:
-    """Return the problems of a validation error, each with the field that has it."""
+    """Yield the problems of a validation error, each with its field."""
     for name, problems in errors.items() if isinstance(errors, dict) else []:
         for problem in problems if isinstance(problems, list) else [problems]:
             yield str(name), problem
@@ -108,7 +108,7 @@ def _read_text(text: object, found: ServiceError, depth: int) -> None:
 
 
 def _json_in(text: str) -> dict[str, Any] | str | None:
-    """Return the JSON object or string that a text is, or the object it ends in; None if there is none."""
+    """Return the JSON object or string in a text, which may follow other text; None if there is none."""
     for spelling in _spellings(text):
         if len(spelling) > 1 and spelling[0] == spelling[-1] == '"':
             value = _decoded(spelling)
@@ -122,7 +122,7 @@ def _json_in(text: str) -> dict[str, Any] | str | None:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """Return a text as it is, with doubled braces made single, and unescaped as often as it can be."""
+    """Yield a text unchanged, with doubled braces made single, and unescaped repeatedly."""
     for _ in range(_MOST_LAYERS):
         yield text
         if "{{" in text:
@@ -134,7 +134,7 @@ def _spellings(text: str) -> Iterator[str]:
 
 
 def _decoded(text: str, begin: int | None = None) -> object:
-    """Return the JSON value that a text is, or that begins at a place in it; None if there is none."""
+    """Return the JSON value of a text, or of the part that begins at an index; None if it is not JSON."""
     try:
         return _DECODER.decode(text) if begin is None else _DECODER.raw_decode(text, begin)[0]
     except (ValueError, RecursionError):

@@ -1,10 +1,10 @@
-"""The properties that the aml_* steps give to what they make in Azure: by them it is found again."""
+"""Names of the properties by which the aml_* steps find the resources they created."""
 
 RUN_PROPERTY = "kfp_azureml.run_id"
-"""The pipeline run that made it."""
+"""The pipeline run that created the resource."""
 
 CONTENT_PROPERTY = "kfp_azureml.content_sha256"
-"""Of a model version: the hash of its files."""
+"""Hash of a model version's files, or of a component."""
 
 FINGERPRINT_PROPERTY = "kfp_azureml.fingerprint"
-"""Of a deployment: the hash of all that makes it answer as it does."""
+"""Hash of a deployment's configuration."""

@@ -1,7 +1,6 @@
-"""A credential that can be told to forget the tokens it has.
+"""A credential whose cached tokens can be dropped.
 
-The identity library keeps a token until the time it is to expire, even when Azure has refused it: because it was
-revoked, or by a clock that goes wrong here or there.
+azure-identity caches a token until it expires, even if Azure rejects it because it was revoked or a clock is wrong.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class RenewableCredential:
-    """A credential that is made anew, without any token, after `forget_tokens`.
+    """A credential that is recreated, without cached tokens, after `forget_tokens`.
 
     Args:
-        make: Makes the identity library's own.
+        make: Creates the credential of azure-identity.
     """
 
-    generation = 0  # of all of them: a refusal does not say which one it was
+    generation = 0  # of all instances, since a rejected request does not identify its credential
 
     def __init__(self, make: Callable[[], TokenCredential]) -> None:
         self._make = make
@@ -43,5 +42,5 @@ class RenewableCredential:
 
 
 def forget_tokens() -> None:
-    """Have every credential ask for a new token the next time it is used."""
+    """Make every credential request a new token the next time it is used."""
     RenewableCredential.generation += 1

@@ -1,4 +1,4 @@
-"""The small JSON file that an aml_* step leaves in its output artifact, written only after success."""
+"""Write the JSON result of an aml_* step to its output artifact."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def write_result(result: DataclassInstance, path: str | Path) -> None:
     """Write a step's result as JSON.
 
     Args:
-        result: What the step made: names, ids, links.
-        path: The file to make or replace.
+        result: Names, ids and links of the created resources.
+        path: The file to create or replace.
     """
     with whole_file(path) as part:
         part.write_text(json.dumps(asdict(result), indent=2) + "\n")

@@ -71,7 +71,7 @@ def test_a_refusal_is_the_sdks_own_error_with_azures_code(manager, arm, status, 
     with pytest.raises(AzureError) as refused:
         arm.get(PATH, **{"api-version": "7"})
     assert type(refused.value) is kind
-    assert "give it the role" in str(explain(refused.value, "reading it"))
+    assert "assign it the role" in str(explain(refused.value, "reading it"))
 
 
 @pytest.mark.parametrize("failure", [json_response(429, {}, **{"Retry-After": "3"}), json_response(503, {}), None])

@@ -21,7 +21,7 @@ from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, KfpAzu
         (403, "AuthorizationFailed", CredentialsError, "AzureML Data Scientist"),
         (403, "SomethingNew", CredentialsError, "AzureML Data Scientist"),
         (401, "InvalidAuthenticationToken", CredentialsError, "AZ_CLIENT_SECRET"),
-        (401, "ExpiredAuthenticationToken", CredentialsError, "the access token ran out"),
+        (401, "ExpiredAuthenticationToken", CredentialsError, "the access token expired"),
         (404, "ResourceGroupNotFound", WorkspaceError, "check resource_group"),
         (404, "SubscriptionNotFound", WorkspaceError, "AZ_SUBSCRIPTION_ID"),
         (404, "ResourceNotFound", WorkspaceError, "does not exist"),
@@ -54,7 +54,7 @@ def test_an_operation_that_ended_without_an_error_was_cancelled():
 def test_an_answer_that_is_no_json_is_not_a_cancelled_operation():
     explained = explain(response_error(200, kind=DecodeError), "reading endpoint e", DeploymentError)
     assert type(explained) is WorkspaceError
-    assert str(explained).startswith("reading endpoint e: the answer was cut off or is not Azure's")
+    assert str(explained).startswith("reading endpoint e: the response is truncated or not from Azure")
 
 
 def test_what_nobody_knows_keeps_the_callers_class_and_the_services_words():
@@ -117,13 +117,13 @@ def sign_in(monkeypatch, tmp_path):
     ("status", "code", "advice"),
     [
         (401, 7000222, "the client secret has expired"),
-        (401, 7000215, "AZ_CLIENT_SECRET in azcreds is not the secret of the application"),
-        (400, 700016, "there is no such application in the tenant"),
-        (400, 90002, "there is no such tenant"),
+        (401, 7000215, "AZ_CLIENT_SECRET in azcreds is not a secret of the application"),
+        (400, 700016, "the application does not exist in the tenant"),
+        (400, 90002, "the tenant does not exist"),
         (400, 70021, "the identity does not trust the pod's service account"),
         (401, 700213, "the identity does not trust the pod's service account"),
-        (400, 53003, "Azure refused the credentials"),
-        (401, 50034, "Azure refused the credentials"),
+        (400, 53003, "Azure rejected the credentials"),
+        (401, 50034, "Azure rejected the credentials"),
     ],
 )
 def test_entras_code_says_what_is_wrong_with_the_credentials(sign_in, how, status, code, advice):

@@ -70,7 +70,7 @@ def test_a_failure_of_the_moment_is_tried_again(storage):
 
 def test_another_kind_of_store_is_refused():
     files = AzureFileDatastore(name="files", account_name="a", file_share_name="f")
-    with pytest.raises(ResourceNotFoundError, match="datastore files is no blob container"), container_of(files):
+    with pytest.raises(ResourceNotFoundError, match="datastore files is not a blob container"), container_of(files):
         pass
 
 
@@ -130,7 +130,7 @@ def test_a_log_that_may_not_be_read_is_no_error_but_said(storage, caplog):
     container, client = storage
     container.failing = lambda _asked: refused()
     assert read_build_log(client, 5) == ""
-    assert "no build log to show (HttpResponseError)" in caplog.text
+    assert "the build log cannot be read (HttpResponseError)" in caplog.text
     client.datastores.failing = [404]
     assert read_build_log(client, 5) == ""
 

@@ -324,7 +324,7 @@ def test_a_refused_move_is_an_error_in_words(shop, deadline):
         raise response_error(403, arm_error("AuthorizationFailed", "no"))
 
     shop.before = refuse
-    with pytest.raises(CredentialsError, match="endpoint fashion: traffic green 100 %: the identity may not do this"):
+    with pytest.raises(CredentialsError, match="endpoint fashion: traffic green 100 %: the identity lacks permission"):
         set_traffic(shop, "fashion", {"green": 100}, deadline)
 
 

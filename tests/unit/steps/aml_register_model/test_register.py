@@ -129,7 +129,7 @@ def test_a_number_that_was_deleted_is_passed_over(models, folder):
 
 def test_a_version_that_was_deleted_cannot_be_asked_for(models, folder):
     models.deleted = {"7"}
-    with pytest.raises(ModelError, match=r"model net version 7: this version was deleted.* name another model_version"):
+    with pytest.raises(ModelError, match=r"model net version 7: this version was deleted.* set another model_version"):
         register_model(folder(), model_name="net", model_version="7")
 
 
