@@ -1,4 +1,4 @@
-"""Bounded requests for logs, which Kubeflow's API client does not cover, with its credentials."""
+"""Requests with bounded time and size, for logs and other APIs that Kubeflow's API client does not cover."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from kfp import Client
 
 REQUEST_SECONDS = (5.0, 10.0)
-"""Timeouts in seconds: to connect, and between two parts of the answer."""
+"""Timeouts in seconds: to connect, and between two parts of the response."""
 READ_SECONDS = 20.0
-"""Timeout of a whole answer, in seconds; what has come until then is used."""
+"""Timeout of a whole response in seconds; the part received until then is used."""
 KEPT_BYTES = 1024 * 1024
-"""How much of the end of a log is kept."""
+"""Number of bytes kept from the end of a log."""
 _CHUNK_BYTES = 64 * 1024
 _OK = 200
 
@@ -25,22 +25,22 @@ class BoundedRequests:
     """Sends requests to Kubeflow's server.
 
     Attributes:
-        client: The connected client; its address, token, cookie and certificates are used.
+        client: The connected client, whose URL, token, cookie and certificates are used.
     """
 
     client: Client
 
     @property
     def address(self) -> str:
-        """The API's address, without a trailing slash."""
+        """The API's URL without a trailing slash."""
         return str(self._api.configuration.host)
 
     def get(self, url: str, **query: str) -> bytes:
-        """Return the end of the answer; empty if the request fails."""
+        """Return the end of the response; empty if the request fails."""
         return self._request("GET", url, fields=query)
 
     def post(self, url: str, body: bytes, kind: str) -> bytes:
-        """Return the end of the answer to a body of a content type; empty if the request fails."""
+        """Return the end of the response to a body with a content type; empty if the request fails."""
         return self._request("POST", url, body=body, headers={"Content-Type": kind})
 
     @property
@@ -63,7 +63,7 @@ class BoundedRequests:
                 response.close()
                 return b""
             return tail(response)
-        except (HTTPError, OSError):  # OSError: the token's file cannot be read
+        except (HTTPError, OSError):  # OSError: the token file cannot be read
             return b""
 
 

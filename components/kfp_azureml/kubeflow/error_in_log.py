@@ -13,19 +13,19 @@ LONGEST_ERROR = 1000
 _TRACEBACK = "Traceback (most recent call last):"
 # The log format of Kubeflow's driver and launcher (glog): level, month and day, time, thread, file:line.
 _BACKEND_LINE = re.compile(r"(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] (?P<message>.*)")
-# The launcher logs this for a step that exited by itself and so printed its own error.
+# The launcher logs this for a step that exited by itself and printed its own error.
 _ENDED_BY_ITSELF = re.compile(r"exit status \d+$")
 
 
 def find_error(log: str, step: str) -> str:
     """Return the error of a failed step in one line; empty if the log has none.
 
-    The error is the line that `steps.run_step` prints, else the last exception of a traceback, else an error of
-    Kubeflow's driver or launcher other than the step's exit status.
+    It is the line that `run_step` prints, else the last exception of a traceback, else an error of Kubeflow's driver or
+    launcher other than the step's exit status.
 
     Args:
-        log: The step's output, or the whole log of its pod.
-        step: The step, as `prep` or `train_2`.
+        log: The step's output, or its pod's whole log.
+        step: The step, such as `prep` or `train_2`.
     """
     lines = plain(log).split("\n")
     printed = [line for line in lines if not _BACKEND_LINE.match(line)]
@@ -33,13 +33,13 @@ def find_error(log: str, step: str) -> str:
 
 
 def last_line(log: str) -> str:
-    """Return the last line that the step printed; empty if there is none."""
+    """Return the last line of the step's output; empty if there is none."""
     printed = [line for line in plain(log).split("\n") if line.strip() and not _BACKEND_LINE.match(line)]
     return _shown(printed[-1]) if printed else ""
 
 
 def _own_line(lines: list[str], step: str) -> str:
-    # A second use of a component is the task NAME-2, but its errors begin with NAME.
+    # The second task of a component is NAME-2, but its errors start with NAME.
     begins = tuple(f"{name}: " for name in {step, re.sub(r"_\d+$", "", step)})
     return next((line for line in reversed(lines) if line.startswith(begins)), "")
 

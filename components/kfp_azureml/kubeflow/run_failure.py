@@ -1,4 +1,4 @@
-"""Find out why a run on Kubeflow failed: the error of the step that failed first."""
+"""Find out why a run failed: the error of the step that failed first."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from kfp import Client
 
 SEARCH_SECONDS = 60.0
-"""Time limit of the search: after it no further log is read."""
+"""Timeout of the search in seconds; after it no further log is read."""
 
 
 def why_it_failed(client: Client, run_id: str, run: Any, steps: dict[str, str], namespace: str) -> str:
-    """Return in one line which step failed and why; empty if the run does not tell.
+    """Return in one line which step failed and why; empty if unknown.
 
-    The API of 2.17 has no error for a failed step. So its log is read: the `executor-logs` artifact, then the pod's log
-    from Kubeflow, then from the cluster if there is a kubeconfig. Argo's message (`main: Error (exit code 1)`) comes
-    last, since it seldom gives the cause.
+    The API of 2.17 has no error for a failed step, so the step's log is searched: the `executor-logs` artifact, then
+    the pod's log from Kubeflow, then from the cluster if there is a kubeconfig. Argo's message
+    (`main: Error (exit code 1)`) is the last resort, since it seldom contains the cause.
 
     Args:
         client: The connected client.
@@ -47,7 +47,7 @@ def why_it_failed(client: Client, run_id: str, run: Any, steps: dict[str, str], 
         next(_messages(run_id, run, row, namespace), ""),
         f"its log ends with: {last}" if last else "",
     ]
-    return f"{step}: {'; '.join(filter(None, said)) or 'it failed, and its log cannot be read from here'}"
+    return f"{step}: {'; '.join(filter(None, said)) or 'failed; its log cannot be read from here'}"
 
 
 def _logs(client: Client, run_id: str, run: Any, row: Any, namespace: str) -> Iterator[str]:

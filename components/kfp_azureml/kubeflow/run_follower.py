@@ -1,4 +1,4 @@
-"""Following a run on Kubeflow until it ends: its steps' states as they change."""
+"""Follow a run on Kubeflow until it ends, and print the states of its steps."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from kfp import Client
 
 OUTAGE_SECONDS = 300.0
-"""How long the server may be away before we stop asking; the run itself goes on without us."""
+"""How long the server may be unavailable, in seconds, before following ends; the run continues."""
 
 SETTLE_SECONDS = 10.0
-"""How long to wait for the steps' last states after the run's end, which the server writes first."""
+"""How long to wait for the final states of the steps, in seconds; the server writes the run's state first."""
 
 _ASKED_TO_END = ("CANCELING", "CANCELED")
 
@@ -32,7 +32,7 @@ class Ended:
     Attributes:
         run: The run as last read from the server.
         state: Its final state.
-        cancelled: Whether it was terminated before it succeeded; Kubeflow's state is FAILED then.
+        cancelled: Whether it was terminated; Kubeflow reports it as FAILED.
     """
 
     run: Any
@@ -46,9 +46,9 @@ class RunFollower:
 
     Attributes:
         client: The connected client.
-        host: The server's address, for errors.
+        host: The server's URL, for errors.
         run_id: The run.
-        steps: What to call each step, by the name that its task has in the pipeline.
+        steps: The steps' names by the names of their tasks.
         say: Prints a line.
     """
 
@@ -60,14 +60,14 @@ class RunFollower:
     _shown: set[tuple[str, str]] = field(default_factory=set)
 
     def follow(self, timeout: float) -> Ended:
-        """Wait until the run ends, and tell what its steps do meanwhile.
+        """Wait until the run ends and print changes of its steps' states.
 
         Args:
-            timeout: After how many seconds to stop waiting; the run goes on.
+            timeout: Timeout in seconds; the run continues after it.
 
         Raises:
             PipelineError: If the run did not end in time.
-            KubeflowError: If the server stays away or refuses to answer.
+            KubeflowError: If the server stays unavailable or rejects a request.
         """
         started = time.monotonic()
         pause = pauses()
@@ -76,28 +76,28 @@ class RunFollower:
             run = self._ask(started + timeout)
             if run is not None:
                 self._show_steps(run)
-                # CANCELING gets into the server's history only later, if at all (run_store.go, TerminateRun).
+                # CANCELING appears in the server's history later, or never (run_store.go, TerminateRun).
                 cancelled |= run.state in _ASKED_TO_END
                 if run.state in ENDED:
                     break
             left = started + timeout - time.monotonic()
             if left <= 0:
-                state = (run is not None and run.state) or "not known"
-                raise PipelineError(f"the run did not end within {timeout:g} s (its state is {state}); it goes on")
+                state = (run is not None and run.state) or "unknown"
+                raise PipelineError(f"the run did not end within {timeout:g} s (state: {state}); it continues")
             time.sleep(min(next(pause), left))
         cancelled |= any(past.state in _ASKED_TO_END for past in run.state_history or [])
         return Ended(self._settled(run), str(run.state), cancelled=cancelled and run.state not in WELL)
 
     def _settled(self, run: Any) -> Any:
-        """Read the ended run again, at least once, until its tasks have ended too or time is up."""
+        """Read the ended run again, at least once, until its tasks have ended or `SETTLE_SECONDS` have passed."""
         deadline = time.monotonic() + SETTLE_SECONDS
         for pause in pauses():
             time.sleep(pause)
             try:
-                with api_errors(f"asking for run {self.run_id}, which has ended", self.host):
+                with api_errors(f"reading run {self.run_id}, which has ended", self.host):
                     run = self.client.get_run(self.run_id)
             except KubeflowError:
-                settled = False  # not an error: the outcome is known
+                settled = False  # the outcome is known
             else:
                 self._show_steps(run)
                 settled = is_settled(run)
@@ -106,7 +106,7 @@ class RunFollower:
         return run
 
     def _ask(self, deadline: float) -> Any:
-        """Ask for the run, again for a while if the server is away. None: it was still away at the deadline."""
+        """Read the run, retrying while the server is unavailable; None if it still is at the deadline."""
         from kfp_server_api import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -118,10 +118,10 @@ class RunFollower:
             except (ApiException, HTTPError, NotTheApiError) as error:
                 now = time.monotonic()
                 if not is_passing(error) or now - (away_since or now) >= OUTAGE_SECONDS:
-                    with api_errors(f"asking for run {self.run_id}, which goes on", self.host):
+                    with api_errors(f"reading run {self.run_id}, which continues", self.host):
                         raise
                 if away_since is None:
-                    self.say(f"Kubeflow does not answer: {reason(error)}; asking again for {OUTAGE_SECONDS:g} s")
+                    self.say(f"Kubeflow is unavailable: {reason(error)}; retrying for {OUTAGE_SECONDS:g} s")
                     away_since = now
                 if now >= deadline:
                     return None
@@ -135,5 +135,5 @@ class RunFollower:
 
 
 def _word(state: str) -> str:
-    # In the spelling of `kfp-azureml run`.
+    # Spelled as by `kfp-azureml run`.
     return {"CANCELED": "cancelled", "CANCELING": "cancelling"}.get(state, state.lower())

@@ -1,4 +1,4 @@
-"""Submitting a pipeline to Kubeflow: compiled and checked here, run and followed there."""
+"""Submit a pipeline to Kubeflow: compile and validate it, create a run, and follow it."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 86400.0
 _CONFLICT = 409
-_MAY_BE_THERE = "look before you try again: the run may be there"
+_MAY_BE_THERE = "the run may exist: check before you retry"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
 class KubeflowSubmission:
-    """What a user asks of `kfp-azureml submit`.
+    """A pipeline to run on Kubeflow, and how.
 
     Attributes:
         pipeline: A pipeline's name or file.
-        options: What to compile it with, where it is a source.
+        options: Compile options.
         params: Pipeline parameters by name, as typed.
-        experiment: The experiment, made if it does not exist.
-        run_name: The run's name; empty: the pipeline's and the time.
-        service_account: The Kubernetes service account of the steps; empty: Kubeflow's own.
-        cache: Whether steps may take their results from earlier runs, where the pipeline lets them.
-        wait: Whether to follow the run to its end.
-        timeout: How many seconds to follow it.
-        terminate_on_cancel: Whether whoever stops this command ends the run too, without being asked.
+        experiment: The experiment, created if it does not exist.
+        run_name: The run's name; empty selects the pipeline's name and the time.
+        service_account: Service account of the steps; empty selects that of Kubeflow.
+        cache: Whether steps may reuse cached results, if the pipeline allows it.
+        wait: Whether to follow the run until it ends.
+        timeout: Maximum time to follow it, in seconds.
+        terminate_on_cancel: Whether to terminate the run, without a prompt, when this process is cancelled.
     """
 
     pipeline: str
@@ -63,17 +63,17 @@ class KubeflowSubmission:
 
 
 def submit(wanted: KubeflowSubmission, connection: Connection, say: Callable[[str], None] = click.echo) -> None:
-    """Run a pipeline on Kubeflow. Nothing is sent before pipeline and parameters are known to be right.
+    """Run a pipeline on Kubeflow, after its parameters have been validated.
 
     Args:
-        wanted: What to run.
-        connection: Where.
+        wanted: The pipeline and its settings.
+        connection: The connection to Kubeflow.
         say: Prints a line.
 
     Raises:
-        PipelineError: If the pipeline or a parameter is wrong, or with the step's own error if the run failed.
-        RunCancelledError: If somebody ended the run.
-        KubeflowError: If the server cannot be reached, or refuses.
+        PipelineError: If the pipeline or a parameter is invalid, or, with the step's own error, if the run failed.
+        RunCancelledError: If another client terminated the run.
+        KubeflowError: If the server cannot be reached or rejects a request.
         CancelledError: If the user stopped this command.
     """
     run_id = ""
@@ -86,7 +86,7 @@ def submit(wanted: KubeflowSubmission, connection: Connection, say: Callable[[st
             client = connect(connection)
             run_id = _create_run(client, wanted, connection, package, arguments)
         started = time.monotonic()
-        page = page_of_run(connection, run_id) or f"{PAGES_VARIABLE}, the address of Kubeflow's pages, gives a link"
+        page = page_of_run(connection, run_id) or f"set {PAGES_VARIABLE} to the UI's URL for a link"
         say(f"Run {run_id} in experiment {wanted.experiment}: {page}")
         if not wanted.wait:
             return
@@ -114,7 +114,7 @@ def submit(wanted: KubeflowSubmission, connection: Connection, say: Callable[[st
 
 
 def step_names(package: Path) -> dict[str, str]:
-    """Return what to call a compiled pipeline's steps, by each of the names that Kubeflow may list them under."""
+    """Return the names of a compiled pipeline's steps by each name that Kubeflow may give their tasks."""
     pipeline = read_compiled(package).pipeline
     components = pipeline.get("components", {})
     names: dict[str, str] = {}
@@ -172,7 +172,7 @@ def _experiment(client: Client, name: str, namespace: str, host: str) -> str:
         except ApiException as error:
             if error.status != _CONFLICT:
                 raise
-            # Somebody made it since we looked.
+            # Another client created it in the meantime.
             experiment = client.create_experiment(name, namespace=namespace or None)
     return str(experiment.experiment_id)
 
@@ -182,22 +182,22 @@ def _where(connection: Connection, run_id: str) -> str:
 
 
 def _leave_or_terminate(client: Client, run_id: str, wanted: KubeflowSubmission, cancelled: CancelledError) -> str:
-    """Do with the run what the user wants done, and say what that was."""
+    """Terminate the run if the user wants that; return what happens to it."""
     if not wanted.terminate_on_cancel and not (cancelled.at_the_keyboard and _wants_to_terminate()):
         return (
-            "the run goes on; to end it choose Terminate on its page, "
+            "the run continues; to end it choose Terminate on its page, "
             f"or POST to {api_address(client)}/apis/v2beta1/runs/{run_id}:terminate"
         )
     try:
         with api_errors("terminating the run", api_address(client)):
             client.terminate_run(run_id)
     except KubeflowError as error:
-        return f"the run goes on ({error})"
+        return f"the run continues ({error})"
     return "the run is being terminated"
 
 
 def _wants_to_terminate() -> bool:
-    """Ask, where there is somebody to ask; Ctrl-C, or a terminal that goes away, is a no."""
+    """Prompt on a terminal; Ctrl-C and a closed terminal mean no."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     previous = {number: signal.signal(number, signal.default_int_handler) for number in _SIGNALS}

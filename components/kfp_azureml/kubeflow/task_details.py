@@ -1,8 +1,8 @@
-"""States of a pipeline's steps, from the rows of tasks that Kubeflow lists for a run.
+"""States of a run's steps, from its task details in Kubeflow's API ("rows").
 
-The rows are the nodes of the Argo workflow: 34 to 51 for our pipeline. `prep` is a step, `prep(0)` its first attempt;
-beside them are `prep-driver`, `executor`, the groups and the workflow. A row without a state did not run; a row without
-a name is an entry of the cache.
+The rows are the nodes of the Argo workflow, 34 to 51 for our pipeline. `prep` is a step, `prep(0)` its first attempt;
+other rows are `prep-driver`, `executor`, the groups and the workflow. A row without a state did not run; a row without
+a name is a cached result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kfp_azureml.runtime.terminal import short
 ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
 WELL = ("SUCCEEDED", "SKIPPED")
 _UNDER_WAY = ("CANCELING", "RUNNING", "PAUSED", "PENDING")
-# The state of a step with several rows, as in a loop, is the first of these that one of its rows has.
+# A step with several rows, such as in a loop, has the first of these states that one of its rows has.
 _WEIGHT = (*_UNDER_WAY, "FAILED", "CANCELED", "SUCCEEDED", "SKIPPED")
 _DRIVER = "-driver"
 
@@ -28,7 +28,7 @@ class StepState:
 
     Attributes:
         state: One of Kubeflow's states.
-        seconds: How long it took; None if it has not ended or the times are unknown.
+        seconds: Its duration; None if it has not ended or the times are unknown.
         message: Its error, if its row has one.
     """
 
@@ -43,7 +43,7 @@ def tasks(run: Any) -> list[Any]:
 
 
 def step_states(run: Any, steps: dict[str, str]) -> dict[str, StepState]:
-    """Return the states of the started steps by step, in the order in which they ended.
+    """Return the states of the started steps by name, in the order in which they ended.
 
     Args:
         run: The run.
@@ -58,7 +58,7 @@ def step_states(run: Any, steps: dict[str, str]) -> dict[str, StepState]:
 
 
 def failed_row(run: Any, steps: dict[str, str]) -> Any | None:
-    """Return the row that failed first: a step, else a driver, else any with an error; None if none did."""
+    """Return the first failed row: a step, else a driver, else any with an error; None if none failed."""
     failed = [row for row in tasks(run) if row.state == "FAILED" and row.display_name]
     candidates: tuple[Iterable[Any], ...] = (
         (row for row in failed if row.display_name.removesuffix(_DRIVER) in steps),
@@ -72,7 +72,7 @@ def failed_row(run: Any, steps: dict[str, str]) -> Any | None:
 
 
 def name_of(row: Any, steps: dict[str, str]) -> str:
-    """Return a row's step, also for the step's driver, else the row's own name."""
+    """Return the step of a row, also of its driver's row, else the row's name."""
     name = short(row.display_name)
     return steps.get(name) or steps.get(name.removesuffix(_DRIVER)) or name
 
@@ -84,7 +84,7 @@ def error_message(row: Any) -> str:
 
 
 def deepest_message(row: Any, rows: list[Any]) -> str:
-    """Return the error of a row, else that of the rows inside it."""
+    """Return the error of a row, else that of its descendants."""
     if message := error_message(row):
         return message
     children = {child.task_id for child in row.child_tasks or [] if child.task_id}
@@ -115,7 +115,7 @@ def _together(rows: list[Any]) -> StepState:
 
 
 def _times(row: Any) -> tuple[float, float]:
-    """Return when a row ended and started, to sort by; the start decides within the same second."""
+    """Return a sort key: the time when a row ended, then when it started."""
     ended, began = (_known(when) for when in (row.end_time, row.start_time))
     return (ended.timestamp() if ended else float("inf"), began.timestamp() if began else float("inf"))
 

@@ -50,5 +50,5 @@ def test_the_servers_own_words_are_one_line(body: object, said: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"<html>", b"{"])
 def test_an_answer_that_is_no_json_is_no_traceback(kubeflow: KubeflowApi, body: bytes) -> None:
     kubeflow.faults["POST /runs"] = [Fault(500, raw=body)]
-    with pytest.raises(KubeflowError, match=r"the server failed with status 500$"):
+    with pytest.raises(KubeflowError, match=r"the server responded with status 500$"):
         submitted(kubeflow)

@@ -128,7 +128,7 @@ def test_in_a_pod_and_through_a_kubeconfig_no_link_is_made_up(
     way: str,
 ) -> None:
     request.getfixturevalue(way)
-    gives_a_link = "KF_PIPELINES_UI_ENDPOINT, the address of Kubeflow's pages, gives a link"
+    gives_a_link = "set KF_PIPELINES_UI_ENDPOINT to the UI's URL for a link"
     told = submitted(kubeflow, Connection())
     assert told[0] == f"Run {kubeflow.run_id} in experiment pipeline_samples: {gives_a_link}"
     kubeflow.script = [shows("FAILED")]
@@ -153,7 +153,7 @@ def test_without_waiting_nothing_is_asked_of_the_run(kubeflow: KubeflowApi) -> N
 
 def test_a_run_that_does_not_end_in_time_goes_on(kubeflow: KubeflowApi) -> None:
     kubeflow.script = [shows("RUNNING")]
-    with pytest.raises(PipelineError, match=r"did not end within 0\.2 s \(its state is RUNNING\); it goes on: http"):
+    with pytest.raises(PipelineError, match=r"did not end within 0\.2 s \(state: RUNNING\); it continues: http"):
         submitted(kubeflow, timeout=0.2)
     assert not kubeflow.terminated
 
@@ -163,7 +163,7 @@ def test_a_server_that_is_away_for_a_while_does_no_harm(kubeflow: KubeflowApi) -
     kubeflow.faults["GET /runs/*"] = [Fault(), Fault(503, "upstream"), Fault(502, html=True), Fault(429, "slow")]
     told = submitted(kubeflow)
     assert [line for line in told if "asking again" in line] == [
-        "Kubeflow does not answer: the connection was dropped; asking again for 300 s"
+        "Kubeflow is unavailable: the connection was lost; retrying for 300 s"
     ]
     assert kubeflow.requests.count("GET /runs/*") == 8
 
@@ -171,19 +171,19 @@ def test_a_server_that_is_away_for_a_while_does_no_harm(kubeflow: KubeflowApi) -
 def test_a_server_that_stays_away_is_given_up(kubeflow: KubeflowApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_follower, "OUTAGE_SECONDS", 0.2)
     kubeflow.faults["GET /runs/*"] = [Fault()] * 1000
-    with pytest.raises(KubeflowError, match=r"asking for run \S+, which goes on: the connection was dropped: http"):
+    with pytest.raises(KubeflowError, match=r"reading run \S+, which continues: the connection was lost: http"):
         submitted(kubeflow)
 
 
 def test_a_server_that_is_away_at_the_end_of_the_time_is_said_so(kubeflow: KubeflowApi) -> None:
     kubeflow.faults["GET /runs/*"] = [Fault()] * 1000
-    with pytest.raises(PipelineError, match=r"within 0\.2 s \(its state is not known\)"):
+    with pytest.raises(PipelineError, match=r"within 0\.2 s \(state: unknown\)"):
         submitted(kubeflow, timeout=0.2)
 
 
 def test_an_identity_that_expires_while_waiting_is_no_outage(kubeflow: KubeflowApi) -> None:
     kubeflow.faults["GET /runs/*"] = [Fault(401, "expired")]
-    with pytest.raises(KubeflowError, match=r"\S+, which goes on: .*does not know you.*\(expired\): http"):
+    with pytest.raises(KubeflowError, match=r"\S+, which continues: .*not authenticated.*\(expired\): http"):
         submitted(kubeflow)
     assert kubeflow.requests.count("GET /runs/*") == 1
 
@@ -191,16 +191,16 @@ def test_an_identity_that_expires_while_waiting_is_no_outage(kubeflow: KubeflowA
 @pytest.mark.parametrize(
     ("asked", "fault", "said"),
     [
-        ("GET /healthz", Fault(401, "who?"), r"connecting: the server does not know you.*--token-file.*\(who\?\)"),
-        ("GET /healthz", Fault(302, location="/dex/auth"), "log in first"),
-        ("GET /healthz", Fault(200, html=True), r"not the API but a page \(text/html\).*/pipeline"),
-        ("GET /healthz", Fault(404, html=True), "no such thing at this address.*ends in /pipeline"),
-        ("GET /healthz", Fault(500, "no database"), r"failed with status 500 \(no database\)"),
-        ("GET /healthz", Fault(), "connection was dropped"),
-        ("POST /experiments", Fault(403, "rbac"), r"experiment pipeline_samples: you may not do this.*\(rbac\)"),
+        ("GET /healthz", Fault(401, "who?"), r"connecting: not authenticated.*--token-file.*\(who\?\)"),
+        ("GET /healthz", Fault(302, location="/dex/auth"), "redirects to a login page"),
+        ("GET /healthz", Fault(200, html=True), r"got a page, not the API \(text/html\).*/pipeline"),
+        ("GET /healthz", Fault(404, html=True), "not found: .*ends in /pipeline"),
+        ("GET /healthz", Fault(500, "no database"), r"responded with status 500 \(no database\)"),
+        ("GET /healthz", Fault(), "connection was lost"),
+        ("POST /experiments", Fault(403, "rbac"), r"experiment pipeline_samples: no permission.*\(rbac\)"),
         ("POST /runs", Fault(409, "there is"), r"creating the run: it conflicts.*\(there is\)"),
         ("POST /runs", Fault(500, "a\nb" * 999), r"status 500 \(a b.* \.\.\.\)"),
-        ("POST /runs", Fault(), "dropped; look before you try again"),
+        ("POST /runs", Fault(), "lost; the run may exist"),
     ],
 )
 def test_a_refusal_is_one_line(kubeflow: KubeflowApi, asked: str, fault: Fault, said: str) -> None:
@@ -226,7 +226,7 @@ def test_whoever_stops_the_command_may_end_the_run(kubeflow: KubeflowApi, monkey
     asked: list[None] = []
     monkeypatch.setattr(submit_module, "_wants_to_terminate", lambda: asked.append(None))
     with pytest.raises(
-        CancelledError, match="is being terminated" if flag else r"the run goes on; .*/runs/\S+:terminate"
+        CancelledError, match="is being terminated" if flag else r"the run continues; .*/runs/\S+:terminate"
     ):
         submitted(kubeflow, terminate_on_cancel=flag)
     assert kubeflow.terminated == (kubeflow.run_ids if flag else [])
@@ -237,5 +237,5 @@ def test_a_run_that_cannot_be_terminated_is_said_to_go_on(kubeflow: KubeflowApi,
     cancelled_while_following(monkeypatch, at_the_keyboard=True)
     monkeypatch.setattr(submit_module, "_wants_to_terminate", lambda: True)
     kubeflow.faults["POST /runs/*:terminate"] = [Fault(403, "rbac")]
-    with pytest.raises(CancelledError, match=r"the run goes on \(.*you may not do this.*rbac"):
+    with pytest.raises(CancelledError, match=r"the run continues \(.*no permission.*rbac"):
         submitted(kubeflow)
