@@ -1,4 +1,4 @@
-"""The suite's components and any KFP pipeline of ours on Azure ML: specifications, pipeline jobs, results.
+"""Run the suite's components and KFP pipelines on Azure ML: component specs, pipeline jobs, results.
 
 In Python:
 
@@ -8,9 +8,9 @@ In Python:
     job = submit_pipeline(client, JobSubmission("image_classification", params={"epochs": 5}))
     stream_job(client, job.name)
 
-Who a job is: not the secret `azcreds`, which is Kubernetes'. Steps that act in Azure (aml_*, and prep where it reads
-Azure storage) run with `identity: managed`: the managed identity of their compute, which needs the role "AzureML Data
-Scientist" on the workspace. They find it as one of DefaultAzureCredential's members; see `azureml.credentials`.
+Jobs do not use the secret `azcreds`, which is in Kubernetes. Steps that access Azure (aml_*, and prep for Azure
+storage) run with `identity: managed`, the managed identity of their compute, which needs the role "AzureML Data
+Scientist" on the workspace. DefaultAzureCredential finds it; see `azureml.credentials`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: the Azure SDK costs seconds."""
+    """Import public names on first use, since importing the Azure SDK takes seconds."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Looking at computes before anything is submitted."""
+"""Check that the computes of a pipeline job exist before it is submitted."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _UNUSABLE = ("Failed", "Deleting", "Canceled")
 
 
 def check_computes(client: MLClient, placement: Placement) -> None:
-    """Check that the workspace has the computes that steps shall run on.
+    """Check that the workspace has the computes of a placement.
 
     Raises:
-        PipelineError: With all that are missing or broken, and those there are.
+        PipelineError: If computes are missing or unusable.
     """
     if not placement.named_computes:
         return
@@ -30,7 +30,7 @@ def check_computes(client: MLClient, placement: Placement) -> None:
         there = f"it has {', '.join(sorted(states))}" if states else "it has none"
         raise PipelineError(
             f"{'; '.join(missing)} in workspace {client.workspace_name} ({there}): "
-            f"name another with --compute, or --compute {SERVERLESS}"
+            f"set another with --compute, or use --compute {SERVERLESS}"
         )
 
 

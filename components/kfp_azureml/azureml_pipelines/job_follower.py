@@ -1,4 +1,4 @@
-"""Following a pipeline job until it ends: its steps' states as they change, and why it failed."""
+"""Follow a pipeline job until it ends, print the states of its steps, and report why it failed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 OUTAGE_SECONDS = 600.0
-"""How long Azure may be out of reach before we stop asking; the job itself goes on without us."""
+"""How long Azure may be unavailable, in seconds, before following ends; the job continues."""
 
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding", "Paused")
 _WAITING = ("NotStarted", "Queued")
-# The second is all there is of a step whose environment could not be built.
+# A step whose environment could not be built has only the second.
 _LOGS = ("std_log.txt", "20_image_build_log.txt")
-_LONGEST = 80  # characters of what a step returned
+_LONGEST = 80  # maximum length of a step's output values, in characters
 
 
 def stream_job(client: MLClient, name: str, say: Callable[[str], None] = terminal.say) -> None:
-    """Follow a job to its end.
+    """Follow a job until it ends.
 
     Args:
         client: A client of the workspace.
@@ -42,9 +42,9 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = termina
         say: Prints a line.
 
     Raises:
-        PipelineError: If there is no such job, or it fails or is cancelled; the error of the step that failed is in it.
-        WorkspaceError: If Azure stays out of reach; the job goes on.
-        CancelledError: If the user stops this command; the job goes on.
+        PipelineError: If the job does not exist, is cancelled, or, with the step's own error, if it fails.
+        WorkspaceError: If Azure stays unavailable; the job continues.
+        CancelledError: If the user stops this command; the job continues.
     """
     check_name(RESOURCE, name, "job")
     started = time.monotonic()
@@ -53,7 +53,7 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = termina
         _JobFollower(client, name, say).follow()
     except CancelledError as cancelled:
         raise CancelledError(
-            f"{cancelled}; the job goes on; to end it: kfp-azureml aml cancel {name}, or Cancel on its page: {link}"
+            f"{cancelled}; the job continues; to end it: kfp-azureml aml cancel {name}, or Cancel on its page: {link}"
         ) from None
     except KfpAzuremlError as error:
         raise type(error)(f"{error}: {link}") from error
@@ -61,10 +61,10 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = termina
 
 
 def cancel_job(client: MLClient, name: str) -> None:
-    """Cancel a job, and wait until it has ended.
+    """Cancel a job and wait until it has ended.
 
     Raises:
-        PipelineError: If there is no such job, or it cannot be cancelled.
+        PipelineError: If the job does not exist or cannot be cancelled.
     """
     check_name(RESOURCE, name, "job")
     with sdk_errors(f"cancelling job {name}"):
@@ -94,7 +94,7 @@ class _JobFollower:
             raise PipelineError(f"job {self.name} {state_in_words(job.status)}{self._why(steps)}")
 
     def _ask(self) -> tuple[Any, list[Any]]:
-        """Ask for the job and its steps, again for a while if Azure cannot be reached."""
+        """Read the job and its steps, retrying while Azure is unavailable."""
         from azure.core.exceptions import AzureError
 
         from kfp_azureml.azureml.retries import TRIES, is_refused_token, is_transient
@@ -107,16 +107,16 @@ class _JobFollower:
                 with quiet_sdk():
                     return self.client.jobs.get(self.name), list(self.client.jobs.list(parent_job_name=self.name))
             except AzureError as error:
-                if is_refused_token(error) and refused < TRIES:  # each of the SDK's clients may have one
+                if is_refused_token(error) and refused < TRIES:  # each of the SDK's clients may cache one
                     refused += 1
                     forget_tokens()
                     continue
                 now = time.monotonic()
                 if not is_transient(error) or now - (away_since or now) >= OUTAGE_SECONDS:
-                    with sdk_errors(f"asking for job {self.name}"):
+                    with sdk_errors(f"reading job {self.name}"):
                         raise
                 if away_since is None:
-                    self.say(f"Azure does not answer ({type(error).__name__}); asking again for {OUTAGE_SECONDS:g} s")
+                    self.say(f"Azure is unavailable ({type(error).__name__}); retrying for {OUTAGE_SECONDS:g} s")
                     away_since = now
                 time.sleep(next(pause))
 
@@ -128,12 +128,12 @@ class _JobFollower:
         seconds = None
         if step.status not in ENDED:
             self._began.setdefault(label, time.monotonic())
-        elif label in self._began:  # else it began and ended between two looks
+        elif label in self._began:  # else it started and ended between two polls
             seconds = time.monotonic() - self._began[label]
         self.say(step_line(label, state, seconds, _returned(step)))
 
     def _steps_of(self, job: Any) -> set[str]:
-        """Return the steps that a job has; those that decide about others have no run."""
+        """Return a job's steps, without its if_else nodes, which have no run."""
         return {name for name, node in getattr(job, "jobs", {}).items() if node.type != "if_else"}
 
     def _why(self, steps: list[Any]) -> str:
@@ -141,13 +141,13 @@ class _JobFollower:
         if failed is None:
             return ""
         last = last_log_line(self.client, failed.name)
-        if last.startswith(f"{failed.display_name}: "):  # as our steps' errors do
+        if last.startswith(f"{failed.display_name}: "):  # the format of our steps' errors
             return f": {last}"
         return f": {failed.display_name} failed{f': {last}' if last else ''}"
 
 
 def last_log_line(client: MLClient, name: str) -> str:
-    """Return the last line of a step's log: its own error, where it failed, or why it could not start; else nothing."""
+    """Return the last line of a step's log, which is its error if it failed; empty if there is none."""
     from azure.ai.ml.exceptions import MlException
     from azure.core.exceptions import AzureError
 
@@ -165,14 +165,14 @@ def last_log_line(client: MLClient, name: str) -> str:
 
 
 def _returned(step: Any) -> str:
-    """Return what a step returned, on one line; a single value has no name, in KFP it is `Output`."""
+    """Return a step's output values on one line; KFP's name for a single value, `Output`, is omitted."""
     values = values_of(step)
     text = ", ".join(str(value) if name == "Output" else f"{name} {value}" for name, value in values.items())
     return short(text, _LONGEST)
 
 
 def state_in_words(status: object) -> str:
-    """Return a job's state as people say it: `not started` for `NotStarted`, `succeeded` for `Completed`."""
+    """Return a job's state in words: `not started` for `NotStarted`, `succeeded` for `Completed`."""
     name = str(getattr(status, "value", status))
     if name == "Completed":
         return "succeeded"

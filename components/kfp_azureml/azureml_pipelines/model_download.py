@@ -1,4 +1,4 @@
-"""Downloading a registered model, and checking that it is what was registered."""
+"""Download a registered model and verify its files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DownloadedModel:
-    """A registered model on this machine.
+    """A downloaded model.
 
     Attributes:
         folder: Its folder.
-        files: How many files it has.
-        checked: Whether their hashes are those that were registered; otherwise none were.
+        files: Number of files.
+        checked: Whether the files match the registered hash; False if no hash was registered.
     """
 
     folder: Path
@@ -36,24 +36,24 @@ class DownloadedModel:
 
 
 def download_model(client: MLClient, name: str, version: str, to: Path) -> DownloadedModel:
-    """Download a registered model, all files, and compare their hash with the one it was registered with.
+    """Download a registered model and compare the hash of its files with the registered one.
 
     Args:
         client: A client of the workspace.
         name: The model.
         version: Its version.
-        to: The folder for it; the model gets a folder of its name in it.
+        to: Parent of the model's folder, which has the model's name.
 
     Raises:
-        PipelineError: If that cannot be a name or a version.
-        ModelError: If there is no such model, or the files are not those that were registered.
-        OutputError: If its folder is there already.
+        InvalidNameError: If the name or version is invalid.
+        ModelError: If the model does not exist or its hash differs.
+        OutputError: If the folder exists.
     """
     check_name(RESOURCE, name, "model")
     check_name(RESOURCE, version, "version")
     target = to / name
     if target.exists():
-        raise OutputError(f"{target} exists: remove it or name another folder with --to")
+        raise OutputError(f"{target} exists: remove it or set another folder with --to")
     with azure_errors(f"model {name}, version {version}", ModelError), quiet_sdk():
         registered = client.models.get(name, version)
     with scratch_folder(to) as scratch:
@@ -63,19 +63,17 @@ def download_model(client: MLClient, name: str, version: str, to: Path) -> Downl
         hashes = hash_files(folder)
         expected = (registered.properties or {}).get(CONTENT_PROPERTY)
         if expected and expected not in _contents(hashes):
-            raise ModelError(
-                f"model {name}, version {version}: the files are not those that were registered (sha256 differs)"
-            )
+            raise ModelError(f"model {name}, version {version}: the files differ from the registered ones (sha256)")
         folder.rename(target)
     return DownloadedModel(target, len(hashes), bool(expected))
 
 
 def _contents(hashes: Mapping[str, str]) -> tuple[str, str]:
-    """Return the hash of all files, and that without the sample which registering puts beside a scored model."""
+    """Return the hash of all files, and that without the sample, which registration adds to a scored model."""
     return content_hash(hashes), content_hash({name: each for name, each in hashes.items() if name != SAMPLE_FILE})
 
 
 def _model_in(folder: Path) -> Path:
-    """Return the model's own folder: the SDK keeps the name of the folder that was uploaded."""
+    """Return the model's folder; the SDK keeps the name of the uploaded folder."""
     entries = list(folder.iterdir())
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder

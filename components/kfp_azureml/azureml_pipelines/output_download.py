@@ -1,4 +1,4 @@
-"""Downloading what a pipeline job left: the artifacts of its steps, and its own named outputs."""
+"""Download the outputs of a pipeline job: the artifacts of its steps and its named outputs."""
 
 from __future__ import annotations
 
@@ -23,29 +23,27 @@ _NAMED = "named-outputs"
 
 
 def download_outputs(client: MLClient, name: str, to: Path, outputs: Iterable[str] = ()) -> list[Path]:
-    """Download outputs of a job that has ended, whole.
+    """Download outputs of a job that has ended.
 
     Args:
         client: A client of the workspace.
         name: The job.
-        to: The folder for them; each gets a folder STEP/OUTPUT in it, the job's own outputs OUTPUT.
-        outputs: Which: `STEP.OUTPUT` of a step, or `OUTPUT` of the job itself. None: all of all steps.
+        to: Target folder. A step's output goes to STEP/OUTPUT in it, an output of the job to OUTPUT.
+        outputs: `STEP.OUTPUT` for a step's output, `OUTPUT` for one of the job; empty selects all outputs of all steps.
 
     Returns:
-        The folder of each.
+        The folder of each output.
 
     Raises:
-        PipelineError: If there is no such job, step or output, or the job has not ended.
-        OutputError: If a folder is there already.
+        PipelineError: If the job, step or output does not exist, or the job has not ended.
+        OutputError: If a folder exists.
     """
     check_name(RESOURCE, name, "job")
-    with sdk_errors(f"asking for job {name}"):
+    with sdk_errors(f"reading job {name}"):
         job = client.jobs.get(name)
         steps = {str(step.display_name): step for step in client.jobs.list(parent_job_name=name)}
     if job.status not in ENDED:
-        raise PipelineError(
-            f"job {name} is {state_in_words(job.status)}: its outputs can be downloaded when it has ended"
-        )
+        raise PipelineError(f"job {name} is {state_in_words(job.status)}: download its outputs after it has ended")
     if not outputs:
         done = [label for label, step in steps.items() if step.status == "Completed"]
         outputs = [f"{label}.{output}" for label in done for output in _artifacts_of(client, job.jobs[label])]
@@ -53,23 +51,23 @@ def download_outputs(client: MLClient, name: str, to: Path, outputs: Iterable[st
 
 
 def artifact_path(folder: Path) -> Path:
-    """Return where the artifact itself is in a downloaded output: our steps leave `kfp.json` beside it."""
+    """Return the path of the artifact in a downloaded output, which may contain `kfp.json` next to it."""
     described = folder / "kfp.json"
     return folder / json.loads(described.read_text())["path"] if described.is_file() else folder
 
 
 def _artifacts_of(client: MLClient, node: Any) -> list[str]:
-    """Return the outputs of a step's component that are data."""
+    """Return the names of a step's output folders."""
     name, _, version = str(node.component).rpartition(":")
-    with sdk_errors(f"looking for component {name}, version {version}"):
+    with sdk_errors(f"reading component {name}, version {version}"):
         component = client.components.get(name, version)
     return [output for output, port in component.outputs.items() if port.type == "uri_folder"]
 
 
 def _owners(wanted: str, job: Any, steps: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the runs that may have an output, each with its name for it.
+    """Return the runs that may have an output, each with its own name for it.
 
-    An output of the job itself is one of a step's, and is stored as that unless the job says where.
+    An output of the job is also one of a step, and is stored there unless the job sets its path.
     """
     label, _, output = wanted.rpartition(".")
     if label and label not in steps:
@@ -94,7 +92,7 @@ def _download(client: MLClient, wanted: str, owners: list[tuple[str, str]], to: 
     label, _, name = wanted.rpartition(".")
     target = to / label / name
     if target.exists():
-        raise OutputError(f"{target} exists: remove it or name another folder with --to")
+        raise OutputError(f"{target} exists: remove it or set another folder with --to")
     for run, output in owners:
         with scratch_folder(to) as folder:
             with sdk_errors(f"downloading output {wanted}"):
@@ -104,4 +102,4 @@ def _download(client: MLClient, wanted: str, owners: list[tuple[str, str]], to: 
                 target.parent.mkdir(parents=True, exist_ok=True)
                 downloaded.rename(target)
                 return target
-    raise PipelineError(f"output {wanted}: there is none; a step's outputs are named STEP.OUTPUT")
+    raise PipelineError(f"output {wanted} does not exist; use STEP.OUTPUT for a step's output")

@@ -1,4 +1,4 @@
-"""The values of a pipeline job's output parameters, such as the accuracy that score returned."""
+"""Read the output values of a pipeline job's steps, such as the accuracy of score."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 PROPERTY = "azureml.pipeline.control"
-"""Where a step leaves them; see `in_job/output_values.py`."""
+"""Run property with a step's output values; see `in_job/output_values.py`."""
 
 
 def output_values(client: MLClient, name: str) -> dict[str, dict[str, Any]]:
-    """Return what the steps of a job returned, by the names of step and output.
+    """Return the output values of a job's steps, by step and output name.
 
     Args:
         client: A client of the workspace.
         name: The job.
 
     Raises:
-        PipelineError: If there is no such job.
+        PipelineError: If the job does not exist.
     """
-    with sdk_errors(f"asking for job {name}"):
+    with sdk_errors(f"reading job {name}"):
         return {str(step.display_name): values_of(step) for step in client.jobs.list(parent_job_name=name)}
 
 
 def values_of(step: Any) -> dict[str, Any]:
-    """Return what a step returned; nothing where it did not, or has not yet."""
+    """Return a step's output values by name; empty if it has none yet."""
     values: dict[str, Any] = json.loads((step.properties or {}).get(PROPERTY, "{}"))
     return {name: decode(value) if isinstance(value, str) else value for name, value in values.items()}

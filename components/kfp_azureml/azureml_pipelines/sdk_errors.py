@@ -1,4 +1,4 @@
-"""What the SDK raises when it is asked for components and jobs, in one line."""
+"""Turn exceptions of azure-ai-ml and the service into one-line errors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kfp_azureml.runtime.errors import PipelineError
 
 @contextmanager
 def sdk_errors(doing: str) -> Iterator[None]:
-    """Turn what the service and the SDK's own checks raise inside the block into one line; keep the SDK quiet.
+    """Replace exceptions of the service and the SDK's validation in the block; suppress the SDK's output.
 
     Args:
-        doing: What was being done and to what, such as `asking for job 7`.
+        doing: The operation and its target, such as `reading job 7`.
 
     Raises:
-        PipelineError: In place of the SDK's exceptions.
+        PipelineError: In place of such an exception.
     """
     from azure.ai.ml.exceptions import MlException
 

@@ -1,4 +1,4 @@
-"""Submitting a KFP pipeline as an Azure ML pipeline job."""
+"""Submit a KFP pipeline as an Azure ML pipeline job."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobSubmission:
-    """What a user asks of `submit_pipeline`.
+    """A pipeline to run on Azure ML, and how.
 
     Attributes:
         pipeline: A pipeline's name or file.
-        options: What to compile it with, where it is a source.
-        params: Values of its parameters, by name.
-        typed: The same as a user typed them.
-        placement: Where the steps run.
-        experiment: The experiment, made if it does not exist.
-        from_registered: Whether the steps run registered components, instead of bringing their own.
+        options: Compile options.
+        params: Parameter values by name.
+        typed: Parameter values by name, as typed.
+        placement: Computes of the steps.
+        experiment: The experiment, created if it does not exist.
+        from_registered: Whether to run registered components instead of those in the pipeline.
     """
 
     pipeline: str = "image_classification"
@@ -55,11 +55,11 @@ class SubmittedJob:
     """A pipeline job in Azure ML.
 
     Attributes:
-        name: The name by which Azure ML knows it.
+        name: Its name in Azure ML.
         experiment: Its experiment.
-        status: Its state when it was submitted.
+        status: Its state after submission.
         studio_url: Its page in Azure ML studio.
-        left_out: What of the pipeline does not run there, and what does the same, in words.
+        left_out: Messages about tasks that do not run on Azure ML, with their replacement.
     """
 
     name: str
@@ -70,14 +70,14 @@ class SubmittedJob:
 
 
 def submit_pipeline(client: MLClient, wanted: JobSubmission) -> SubmittedJob:
-    """Run a pipeline on Azure ML. Nothing is sent before pipeline, parameters and computes are known to be right.
+    """Run a pipeline on Azure ML, after its parameters and computes have been validated.
 
     Args:
         client: A client of the workspace, from `connect`.
-        wanted: What to run.
+        wanted: The pipeline and its settings.
 
     Raises:
-        PipelineError: If the pipeline, a parameter or a compute is wrong, or a component is not registered.
+        PipelineError: If the pipeline, a parameter or a compute is invalid, or a component is not registered.
     """
     with compiled_pipeline(wanted.pipeline, wanted.options) as package:
         arguments = pipeline_arguments(package, wanted.typed, wanted.params, _workspace_of(client))
@@ -104,14 +104,14 @@ def load_pipeline_job(job: PipelineJob, path: Path) -> Job:
 
     Args:
         job: The job.
-        path: The file that it was written to.
+        path: The job's file.
 
     Raises:
-        PipelineError: If the SDK does not take it.
+        PipelineError: If the SDK rejects it.
     """
     if job.needs_preview and not allow_conditions():
         raise PipelineError(
-            "the pipeline has conditions, which azure-ai-ml takes only where it is told so before it is imported: "
+            "the pipeline has conditions, which have to be enabled before azure-ai-ml is imported: "
             f"connect with kfp_azureml.azureml_pipelines.connect first, or set {PREVIEWS}=true"
         )
     from azure.ai.ml import load_job
@@ -122,7 +122,7 @@ def load_pipeline_job(job: PipelineJob, path: Path) -> Job:
         with quiet_sdk():
             return load_job(path)
     except (ValidationException, ValidationError) as error:
-        raise PipelineError(f"azure-ai-ml does not take the pipeline job: {' '.join(str(error).split())}") from error
+        raise PipelineError(f"azure-ai-ml rejects the pipeline job: {' '.join(str(error).split())}") from error
 
 
 def graph_of(package: Path) -> Graph:

@@ -24,7 +24,7 @@ def test_all_that_are_missing_are_named_with_those_there_are() -> None:
         check_computes(client(old="Failed", small="Succeeded"), placement)
     assert str(caught.value) == (
         "no compute cpu-cluster; no compute gpu-cluster; compute old is Failed in workspace w (it has old, small): "
-        "name another with --compute, or --compute serverless"
+        "set another with --compute, or use --compute serverless"
     )
     check_computes(client(cpu_cluster="Succeeded"), parse_placement(["cpu-cluster"]))
 

@@ -35,7 +35,7 @@ with tempfile.TemporaryDirectory() as folder:
     [
         ("", {}, "PipelineJob\n"),
         ("import azure.ai.ml", {PREVIEWS: "true"}, "PipelineJob\n"),
-        ("import azure.ai.ml", {}, "the pipeline has conditions, which azure-ai-ml takes only where it is told so"),
+        ("import azure.ai.ml", {}, "the pipeline has conditions, which have to be enabled"),
     ],
 )
 def test_conditions_are_taken_or_the_error_says_what_to_do(before: str, environ: dict[str, str], said: str) -> None:

@@ -136,7 +136,7 @@ def test_a_dropped_connection_is_survived(away: AzureError) -> None:
     said = stream(
         Client(("Running", [Step("prep", "Running")]), away, away, ("Completed", [Step("prep", "Completed")]))
     )
-    assert sum("Azure does not answer" in line for line in said) == 1
+    assert sum("Azure is unavailable" in line for line in said) == 1
     assert said[-1].startswith("Succeeded in ")
 
 
@@ -149,18 +149,18 @@ def test_a_refused_token_is_replaced_and_the_job_followed_on() -> None:
 
 
 def test_a_token_that_is_refused_again_and_again_ends_the_command() -> None:
-    with pytest.raises(CredentialsError, match="asking for job job-1: Azure refused the credentials"):
+    with pytest.raises(CredentialsError, match="reading job job-1: Azure rejected the credentials"):
         stream(Client(("Running", []), answered(ClientAuthenticationError("expired"), 401)))
 
 
 def test_azure_away_for_too_long_ends_the_command_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_follower, "OUTAGE_SECONDS", 0.0)
-    with pytest.raises(WorkspaceError, match="asking for job job-1: Azure cannot be reached"):
+    with pytest.raises(WorkspaceError, match="reading job job-1: Azure cannot be reached"):
         stream(Client(("Running", []), ServiceRequestError("no route")))
 
 
 def test_a_job_that_is_not_there_is_not_asked_for_again() -> None:
-    with pytest.raises(PipelineError, match=f"asking for job job-1: not there: {re.escape(LINK)}"):
+    with pytest.raises(PipelineError, match=f"reading job job-1: not there: {re.escape(LINK)}"):
         stream(Client(ResourceNotFoundError("not there")))
 
 
@@ -193,7 +193,7 @@ def test_a_cancelled_job_is_no_success() -> None:
 
 def test_whoever_stops_following_is_told_that_the_job_goes_on_and_how_to_cancel_it() -> None:
     with pytest.raises(
-        CancelledError, match="SIGINT; the job goes on; to end it: kfp-azureml aml cancel job-1, or Cancel"
+        CancelledError, match="SIGINT; the job continues; to end it: kfp-azureml aml cancel job-1, or Cancel"
     ):
         stream(Client(("Running", []), CancelledError("cancelled by SIGINT")))
 

@@ -55,7 +55,7 @@ def test_other_files_are_refused_and_none_are_left(model: Path, tmp_path: Path, 
         (model / "sub" / "more").unlink()
     else:
         (model / ("model.onnx" if change == "alter" else "another")).write_bytes(b"other")
-    with pytest.raises(ModelError, match=r"^model flowers, version 3: the files are not those that were registered"):
+    with pytest.raises(ModelError, match=r"^model flowers, version 3: the files differ from the registered ones"):
         download_model(client_of(model, properties), "flowers", "3", tmp_path / "to")
     assert not list((tmp_path / "to").iterdir())
 
@@ -69,5 +69,5 @@ def test_a_model_that_was_registered_without_a_hash_is_not_checked(
 
 def test_a_folder_that_is_there_is_left_alone(model: Path, tmp_path: Path) -> None:
     (tmp_path / "flowers").mkdir()
-    with pytest.raises(OutputError, match="flowers exists: remove it or name another folder with --to"):
+    with pytest.raises(OutputError, match="flowers exists: remove it or set another folder with --to"):
         download_model(client_of(model, None), "flowers", "3", tmp_path)

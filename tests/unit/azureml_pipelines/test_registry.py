@@ -97,7 +97,7 @@ def test_a_component_that_is_not_there_is_said() -> None:
     client = Client(Stored("prep", "1"), Stored("prep", "2"))
     with pytest.raises(PipelineError, match=r"^component prep has no version 3; it has 2, 1$"):
         get_component(client, "prep", "3")
-    with pytest.raises(PipelineError, match=r"^component train: the workspace w has none of that name$"):
+    with pytest.raises(PipelineError, match=r"^component train does not exist in workspace w$"):
         get_component(client, "train")
 
 
