@@ -1,8 +1,8 @@
-"""Child processes that end when their owner ends, whatever way it ends.
+"""Run a child as a process group that ends with its owner.
 
-Every child leads a session of its own, so that a Ctrl-C in the terminal reaches only the owner, which then ends the
-child's whole process group in order. Should the owner be killed, a leash does it: a small process (`watchdog.py`) that
-hangs on a pipe from the owner and outlives whatever happens to the group.
+A child leads its own session, so that Ctrl-C in the terminal reaches only the owner, which then ends the child's
+process group. If the owner is killed, a watchdog ends the group: a separate process (`watchdog.py`) that reads a pipe
+from the owner.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ def child_group(
     stdout: int | BinaryIO,
     stderr: int | BinaryIO,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a command as the leader of its own process group; when the block ends, the whole group has ended.
+    """Start a command as the leader of its own process group; end the group when the block ends.
 
     Args:
         command: The program and its arguments.
-        environment: All of the child's environment variables.
+        environment: All environment variables of the child.
         stdin: As for `subprocess.Popen`.
-        stdout: Likewise.
-        stderr: Likewise.
+        stdout: As for `subprocess.Popen`.
+        stderr: As for `subprocess.Popen`.
 
     Yields:
         The running child.
     """
-    with _leash() as hold:
+    with _watchdog() as watch:
         child = subprocess.Popen(
             command, env=environment, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
         )
         try:
-            hold(child.pid)
+            watch(child.pid)
             yield child
         finally:
-            # Polling the child reaps it: as a zombie it would keep its group alive.
+            # `poll` reaps the child; as a zombie it would keep its group alive.
             watchdog.end_group(child.pid, still_there=lambda: child.poll() is None or watchdog.group_lives(child.pid))
             child.wait()
             for stream in (child.stdin, child.stdout, child.stderr):
@@ -56,10 +56,10 @@ def child_group(
 
 
 @contextmanager
-def _leash() -> Iterator[watchdog.Hold]:
-    """Start a leash and yield what tells it the group to end; it ends with the block."""
+def _watchdog() -> Iterator[watchdog.Watch]:
+    """Start a watchdog and yield a function that passes it the group to end; it ends with the block."""
     process = subprocess.Popen(
-        # -I and -S: it needs the standard library only, and starts in milliseconds.
+        # -I and -S: it needs only the standard library and starts in milliseconds.
         [sys.executable, "-I", "-S", str(Path(watchdog.__file__))],
         stdin=subprocess.PIPE,
         env=common_variables(),
@@ -68,12 +68,12 @@ def _leash() -> Iterator[watchdog.Hold]:
     pipe = process.stdin
     assert pipe is not None  # noqa: S101 - asked for above
 
-    def hold(leader: int) -> None:
+    def watch(leader: int) -> None:
         pipe.write(f"{leader}\n".encode())
         pipe.flush()
 
     try:
-        yield hold
+        yield watch
     finally:
         pipe.close()
         process.wait()

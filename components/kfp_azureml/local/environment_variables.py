@@ -1,4 +1,4 @@
-"""What the processes of a local run see of the caller's environment: by name what they need, and nothing else."""
+"""Select the caller's environment variables for each process of a local run, by allowlists of names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.task_command import Task
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
-"""Names of the variables that name proxies, in lower case; each is known in upper case too."""
+"""Names of the proxy variables in lower case; they are also used in upper case."""
 
 _EVERYBODYS = {
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR", "TMP", "TEMP"),
@@ -50,39 +50,39 @@ _STORAGE = {
     **dict.fromkeys(("gs", "gcs"), "GOOGLE_"),
     **dict.fromkeys(("abfs", "abfss", "az", "wasbs"), "AZURE_STORAGE_"),
 }
-"""What the variables with the credentials of an object store begin with, by the scheme of its addresses."""
+"""Prefix of the variables with an object store's credentials, by the scheme of its URIs."""
 _PACKAGES = ("PIP_", "UV_", "npm_config_", "NPM_CONFIG_", "AZUREML_EMULATOR_")
 
 
 def common_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return what any process may see: no credentials, and no proxies."""
+    """Return the variables for all processes, without credentials and proxies."""
     return {name: value for name, value in environ.items() if name in _EVERYBODYS or name.startswith("LC_")}
 
 
 def proxy_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the caller's proxies."""
+    """Return the proxy variables."""
     return {name: value for name, value in environ.items() if name.lower() in PROXIES}
 
 
 def package_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the settings of package managers, whose indexes may need credentials."""
+    """Return the variables of package managers, which may contain credentials for indexes."""
     return {name: value for name, value in environ.items() if name.startswith(_PACKAGES)}
 
 
 def azure_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the credentials for Azure."""
+    """Return the variables with credentials for Azure."""
     return {name: value for name, value in environ.items() if name in _AZURE}
 
 
 @dataclass(frozen=True)
 class StepVariables:
-    """What single steps get beside what all of them see; a process passes it to another as JSON.
+    """Variables for single steps, in addition to those of all steps; passed to another process as JSON.
 
     Attributes:
-        azure: The variables of steps that act in Azure.
-        others: The caller's other variables that a step may need.
-        in_azure: The executors that their pipeline gives an identity in Azure.
-        asked: The variables that its pipeline takes from a Kubernetes secret, by executor.
+        azure: Variables for steps that access Azure.
+        others: Other variables that a step may need.
+        in_azure: Executors with an identity in Azure.
+        asked: Names of the variables that the pipeline takes from a Kubernetes secret, by executor.
     """
 
     azure: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -109,7 +109,7 @@ class StepVariables:
         return {**given, **self.azure} if self._acts_in_azure(task) or tracking.startswith("azureml:") else given
 
     def _acts_in_azure(self, task: Task) -> bool:
-        if "use_azure_credentials" in task.parameters:  # prep, whose pipeline cannot know where the images will be
+        if "use_azure_credentials" in task.parameters:  # prep accesses Azure only for some images
             named = is_azureml_name(str(task.parameters.get("input_data", "")))
             return bool(task.parameters["use_azure_credentials"]) or named
         return task.executor in self.in_azure
@@ -118,12 +118,12 @@ class StepVariables:
 def step_variables(
     platform: Mapping[str, Any], azure: Mapping[str, str], environ: Mapping[str, str] = os.environ
 ) -> StepVariables:
-    """Return what the steps of a compiled pipeline may get.
+    """Return the variables for the steps of a compiled pipeline.
 
     Args:
-        platform: The pipeline's document for Kubernetes (`PlatformSpec`), or an empty one.
-        azure: The variables with which a step acts in Azure.
-        environ: The caller's environment.
+        platform: The pipeline's `PlatformSpec` for Kubernetes; may be empty.
+        azure: Variables with credentials for Azure.
+        environ: The caller's environment variables.
     """
     in_azure, asked = set(), {}
     for executor, settings in platform_executors(dict(platform)).items():

@@ -1,4 +1,4 @@
-"""The steps' event file, read while the steps write it."""
+"""Read the event file while the steps write it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ ENDED = ("succeeded", "failed", "cancelled")
 
 @dataclass
 class StepRecord:
-    """What is known of one step.
+    """State and figures of one step.
 
     Attributes:
         name: The component's name.
-        state: running, succeeded, failed or cancelled.
         started: Unix time of its start.
-        seconds: Wall time of its work; None while it runs.
-        user_cpu_seconds: User CPU of its process and what that started.
+        state: running, succeeded, failed or cancelled.
+        seconds: Wall time; None while it runs.
+        user_cpu_seconds: User CPU time of its process and children.
         peak_rss_bytes: Peak resident memory of its process.
-        message: Its last line of progress.
-        fraction: The share that is done, 0 to 1, where it is known.
-        error: Why it failed, in one line.
+        message: Its last progress message.
+        fraction: Completed fraction, 0 to 1; None if unknown.
+        error: Its error in one line.
     """
 
     name: str
@@ -39,12 +39,12 @@ class StepRecord:
 
 @dataclass
 class EventLog:
-    """The steps of a run as their events tell them.
+    """The steps of a run, from their events.
 
     Attributes:
-        path: The event file; it need not exist yet.
-        steps: In the order of their start.
-        results: What the steps reported for the summary.
+        path: The event file, which may not exist yet.
+        steps: The steps in the order of their start.
+        results: Results that the steps reported.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class EventLog:
     _offset: int = 0
 
     def refresh(self) -> list[StepRecord]:
-        """Read what was appended since the last time.
+        """Read new events.
 
         Returns:
             The steps whose state or progress changed.
@@ -73,11 +73,11 @@ class EventLog:
         return list({id(step): step for step in changed}.values())
 
     def close(self, state: str, reason: str = "") -> None:
-        """Give steps that never said how they ended, because they were killed, a final state.
+        """Set the final state of steps that were killed before they emitted one.
 
         Args:
             state: The state.
-            reason: How the last one's process ended.
+            reason: How the last step's process ended.
         """
         self.refresh()
         for step in self.steps:

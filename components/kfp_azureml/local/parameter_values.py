@@ -1,7 +1,7 @@
-"""Parameters' values in kfp.local as Kubeflow hands them to steps: whole numbers are ints, and None is nothing.
+"""Make kfp.local pass parameter values to steps as Kubeflow does: whole numbers as ints, and None as no value.
 
-kfp.local reads protobuf's numbers as floats: a step was given `[1.0, 2.0]` for `[1, 2]`, and "20.0" in a text made of
-an int. And it fails on a parameter that is optional and has no value.
+kfp.local reads protobuf's numbers as floats, so that a step gets `[1.0, 2.0]` for `[1, 2]` and "20.0" in a text with an
+int. It also fails for an optional parameter without a value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kfp_azureml.compiling.numbers import whole_numbers
 
 
 def carry_values_as_kubeflow_does() -> None:
-    """Change how kfp.local, in this process, reads and hands on the values of parameters."""
+    """Patch kfp.local in this process."""
     from kfp.local import executor_input_utils, executor_output_utils
 
     executor_output_utils.pb2_value_to_python = _read(executor_output_utils.pb2_value_to_python)
@@ -45,7 +45,7 @@ def _told_to_step(of_kfp: Callable[..., Any]) -> Callable[..., Any]:
     from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
     def executor_input_to_dict(executor_input: Any, component_spec: Any) -> Any:
-        # Protobuf's maps have no order; Kubeflow sorts the keys of objects.
+        # Protobuf's maps are unordered; Kubeflow sorts the keys of objects.
         told = whole_numbers(json.loads(json.dumps(of_kfp(executor_input, component_spec), sort_keys=True)))
         values = told.get("inputs", {}).get("parameterValues", {})
         for name, parameter in component_spec.input_definitions.parameters.items():

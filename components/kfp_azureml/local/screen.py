@@ -1,4 +1,4 @@
-"""What a person sees of a run: a live line for each step on a terminal, plain lines elsewhere."""
+"""Show a run's progress: live lines on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kfp_azureml.runtime.step_line import STATE_WIDTH, step_line
 from kfp_azureml.runtime.terminal import plain
 
 QUIET_SECONDS = 10.0
-"""How often a running step gets a line where lines cannot be overwritten."""
+"""Interval between lines of a running step, in seconds, if the output is not a terminal."""
 
 _COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
 
 
 class Screen:
-    """Shows what a run does, on stdout."""
+    """Shows a run's progress on stdout."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
@@ -37,7 +37,7 @@ class Screen:
         self._said: dict[int, tuple[str, float]] = {}
 
     def __enter__(self) -> Screen:
-        """Start the live lines, where there is a terminal."""
+        """Start the live lines on a terminal."""
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -45,12 +45,12 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the cursor where the next program expects it."""
+        """Stop the live lines."""
         if self._console.is_terminal:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         self._console.print(_printable(text))
 
     def show_step(self, step: StepRecord) -> None:
@@ -87,5 +87,5 @@ class Screen:
 
 
 def _printable(text: str) -> str:
-    """Return a text that neither the terminal nor rich takes for anything else."""
+    """Return a text without terminal escapes and with rich's markup escaped."""
     return escape(plain(text))

@@ -1,7 +1,7 @@
-"""Packages that a pipeline's components install: into an environment of their own, before the run.
+"""Install the packages of a pipeline's components into virtual environments before the run.
 
-kfp has a component install them when it starts. On this machine that would change the interpreter that the user works
-with, and a step reaches no package index, only the local Azure ML.
+kfp's components install packages when they start. On this machine that would change the user's interpreter, and steps
+cannot reach a package index, only the local Azure ML.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _THEN_RUN = '"$0" "$@"'
 
 
 def split_command(command: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split a component's command into the part that installs packages and the one that runs it; either may be empty.
+    """Split a component's command into the part that installs packages and the rest; either may be empty.
 
-    kfp writes `sh -c "... python3 -m pip install ... && "$0" "$@"" sh -ec ...`.
+    kfp generates `sh -c "... python3 -m pip install ... && "$0" "$@"" sh -ec ...`.
     """
     words = list(command)
     if words[:2] == ["sh", "-c"] and len(words) > 3 and _INSTALLS in words[2] and _THEN_RUN in words[2]:
@@ -37,14 +37,14 @@ def split_command(command: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def check_commands(executors: Mapping[str, Any], *, docker: bool) -> None:
-    """Check that the components of a pipeline can be run on this machine.
+    """Check that the components of a pipeline can run on this machine.
 
     Args:
         executors: The executors of a compiled pipeline, by label.
         docker: Whether they run in their images.
 
     Raises:
-        PipelineError: If one cannot, with what would help.
+        PipelineError: If one cannot.
     """
     for label, executor in executors.items():
         if "container" not in executor:
@@ -53,24 +53,24 @@ def check_commands(executors: Mapping[str, Any], *, docker: bool) -> None:
         install, run = split_command(executor["container"].get("command", []))
         is_lightweight = run[:1] == ["sh"] and any(_EXECUTOR in word for word in run)
         if not docker and not is_lightweight:
-            raise PipelineError(f"{name}: it runs in an image of its own: add --docker")
+            raise PipelineError(f"{name}: runs in its own image: add --docker")
         if docker and (wanted := _own_packages(install)):
             raise PipelineError(
-                f"{name}: it installs {', '.join(wanted)}, but a step's container is read-only: give it an image that "
-                "has them (base_image), or run without --docker"
+                f"{name}: installs {', '.join(wanted)}, but containers of steps are read-only: set an image with the "
+                "packages (base_image), or run without --docker"
             )
 
 
 def install_packages(executors: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> dict[str, str]:
-    """Make an environment for each component that installs packages; it sees this interpreter's packages, too.
+    """Create a virtual environment, which includes this one's packages, for each component that installs packages.
 
     Args:
         executors: The executors of a compiled pipeline, by label.
-        folder: A folder for the environments.
-        say: Tells the user what is going on.
+        folder: Parent folder of the environments.
+        say: Prints a line.
 
     Returns:
-        The folder of the interpreter of each, by label.
+        The folder of each environment's interpreter, by label.
 
     Raises:
         PipelineError: If packages cannot be installed.
@@ -87,7 +87,7 @@ def install_packages(executors: Mapping[str, Any], folder: Path, say: Callable[[
 
 
 def _own_packages(install: Sequence[str]) -> list[str]:
-    """Return what an installing command installs beside kfp, which this interpreter has."""
+    """Return the packages that a command installs, without kfp, which this environment has."""
     if not install:
         return []
     wanted = []
@@ -109,13 +109,13 @@ def _without_options(words: Sequence[str]) -> list[str]:
 
 
 def _install(name: str, install: Sequence[str], folder: Path) -> Path:
-    # The caller's own network: what reaches the local Azure ML reaches nothing else.
+    # With the caller's proxies; those of the local Azure ML reach no package index.
     environment = {**common_variables(), **proxy_variables(), **package_variables()}
     binaries = folder / "bin"
     environment["PATH"] = f"{binaries}{os.pathsep}{environment.get('PATH', os.defpath)}"
     _run(name, [sys.executable, "-m", "venv", str(folder)], environment)
     (library,) = folder.glob("lib/python*/site-packages")
-    # With the .pth files there, which a path alone would leave out: those of a checkout installed in place.
+    # `addsitedir` also processes .pth files, such as that of an editable install.
     shared = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
     (library / "kfp_azureml.pth").write_text(shared)
     _run(name, [*install, "true"], environment)
@@ -139,6 +139,6 @@ def _run(name: str, command: Sequence[str], environment: Mapping[str, str]) -> N
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).strip().splitlines()
         said = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-        # pip's own faults are a traceback, with the reason at its end.
-        reason = next((line for line in reversed(said) if line != "Exception:"), *lines[-1:]) if lines else "no word"
+        # An internal error of pip is a traceback with the reason in its last line.
+        reason = next((line for line in reversed(said) if line != "Exception:"), *lines[-1:]) if lines else "no output"
         raise PipelineError(f"{name}: its packages cannot be installed: {reason}")

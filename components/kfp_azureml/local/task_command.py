@@ -1,4 +1,4 @@
-"""A task that kfp.local is about to run, read from its command."""
+"""Read a task's function and parameters from the command that kfp.local runs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Task:
     """A task of a pipeline.
 
     Attributes:
-        executor: The label of its executor in the compiled pipeline, such as `exec-train`.
-        function: The function of its component; empty, where its container has a command of its own.
-        parameters: The values of its input parameters.
+        executor: Label of its executor in the compiled pipeline, such as `exec-train`.
+        function: Function of its Python component; empty for a container component.
+        parameters: Values of its input parameters.
     """
 
     executor: str
@@ -24,16 +24,16 @@ class Task:
 
     @property
     def name(self) -> str:
-        """Its name as people know it."""
+        """The step's name, such as `train`."""
         return self.executor.removeprefix("exec-").replace("-", "_")
 
 
 def read_task(executor: str, command: Sequence[str]) -> Task:
-    """Read a task from its command, with kfp's placeholders filled in.
+    """Read a task from its command.
 
     Args:
-        executor: The label of its executor.
-        command: Its command and arguments.
+        executor: Label of its executor.
+        command: Its command and arguments, with kfp's placeholders replaced.
     """
     given = _after("--executor_input", command)
     inputs = json.loads(given).get("inputs", {}) if given else {}

@@ -38,7 +38,7 @@ def test_the_limit_of_open_files_is_raised_as_far_as_is_allowed() -> None:
 
 
 def test_too_low_a_limit_is_refused() -> None:
-    assert allowed((64, 64)).startswith("a process may have only 64 files open here, and a run needs 256: raise the")
+    assert allowed((64, 64)).startswith("the limit of open files is 64, and a run needs 256: raise it")
 
 
 def test_this_process_has_enough() -> None:
@@ -62,7 +62,7 @@ def test_a_socks_proxy_that_nobody_here_speaks_is_refused(
     without: Callable[[str], None], name: str, scheme: str
 ) -> None:
     without("socksio")
-    with pytest.raises(PipelineError, match=f"^{name} names a SOCKS proxy, which needs socksio: pip install socksio"):
+    with pytest.raises(PipelineError, match=f"^{name} is a SOCKS proxy, which needs socksio: pip install socksio"):
         check_proxies({name: f"{scheme}://127.0.0.1:1080"})
 
 

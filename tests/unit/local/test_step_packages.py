@@ -114,13 +114,11 @@ def test_a_package_that_is_not_there_is_one_line(tmp_path: Path, wheels: Path) -
 
 def test_what_cannot_be_run_here_is_refused_before_the_run(tmp_path: Path) -> None:
     _, executors = compiled(tmp_path, box)
-    with pytest.raises(PipelineError, match=r"^box: it runs in an image of its own: add --docker$"):
+    with pytest.raises(PipelineError, match=r"^box: runs in its own image: add --docker$"):
         check_commands(executors, docker=False)
     check_commands(executors, docker=True)
     _, executors = compiled(tmp_path, needs)
-    with pytest.raises(
-        PipelineError, match=r"^needs: it installs localthing==4.5, but a step's container is read-only"
-    ):
+    with pytest.raises(PipelineError, match=r"^needs: installs localthing==4.5, but containers of steps are read-only"):
         check_commands(executors, docker=True)
     _, executors = compiled(tmp_path, needs_kfp_only)
     check_commands(executors, docker=True)
