@@ -22,7 +22,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.group("aml")
 def aml_command() -> None:
-    """Manage components, pipeline jobs and models in an Azure ML workspace."""
+    """Manage components, jobs and models in Azure ML."""
 
 
 @aml_command.group("components")

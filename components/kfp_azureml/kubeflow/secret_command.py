@@ -23,10 +23,11 @@ import click
 @click.option("--check", is_flag=True, help="Sign in to Azure with the values first.")
 @click.option("--dry-run", is_flag=True, help="Print the manifest with redacted values and change nothing.")
 def azcreds_command(namespace: str | None, context: str | None, file: Path | None, check: bool, dry_run: bool) -> None:
-    """Create or update the Kubernetes secret azcreds, which contains the Azure credentials of the steps.
+    """Create or update the Kubernetes secret azcreds.
 
-    Its keys are AZ_SUBSCRIPTION_ID, AZ_TENANT_ID, AZ_CLIENT_ID and AZ_CLIENT_SECRET. Their values come from a file or
-    from environment variables of these names. On a terminal the command prompts for missing values.
+    It contains the Azure credentials of the steps: AZ_SUBSCRIPTION_ID, AZ_TENANT_ID, AZ_CLIENT_ID and AZ_CLIENT_SECRET.
+    Their values come from a file or from environment variables of these names. On a terminal the command prompts for
+    missing values.
     """
     import yaml
 

@@ -161,7 +161,7 @@ def test_nobody_there_is_said_at_once_and_quietly(caplog, capfd) -> None:
         connect(Connection(host=f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(KubeflowError, match="unknown host"):
         connect(Connection(host="https://kubeflow.invalid"))
-    with pytest.raises(KubeflowError, match="not an address"):
+    with pytest.raises(KubeflowError, match="not a valid URL"):
         connect(Connection(host="https://[bad"))
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert capfd.readouterr() == ("", "")

@@ -162,7 +162,7 @@ def test_a_server_that_is_away_for_a_while_does_no_harm(kubeflow: KubeflowApi) -
     kubeflow.script = [shows("RUNNING"), shows("RUNNING"), shows("SUCCEEDED")]
     kubeflow.faults["GET /runs/*"] = [Fault(), Fault(503, "upstream"), Fault(502, html=True), Fault(429, "slow")]
     told = submitted(kubeflow)
-    assert [line for line in told if "asking again" in line] == [
+    assert [line for line in told if "retrying" in line] == [
         "Kubeflow is unavailable: the connection was lost; retrying for 300 s"
     ]
     assert kubeflow.requests.count("GET /runs/*") == 8
