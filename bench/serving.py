@@ -15,7 +15,7 @@ from pathlib import Path
 
 from azureml_emulator.scoring import environments
 from bench.usage import CommandError
-from kfp_azureml.local.processes import child_group
+from kfp_azureml.local.child_group import child_group
 
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.005

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import launcher
-from kfp_azureml.local.processes import child_group
+from kfp_azureml.local.child_group import child_group
 
 TIMEOUT_SECONDS = 3600.0
 MEGABYTE = 1e6

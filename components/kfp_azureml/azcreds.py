@@ -1,4 +1,4 @@
-"""The Kubernetes secret `azcreds`: its keys, how a pipeline hands them to a task, and how a step reads them."""
+"""The Kubernetes secret `azcreds`: its keys, adding it to a task, and reading its values in a step."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ KEYS = (SUBSCRIPTION_KEY, *PRINCIPAL_KEYS)
 
 @dataclass(frozen=True)
 class ServicePrincipal:
-    """An application's identity in Azure.
+    """A service principal's credentials.
 
     Attributes:
-        tenant_id: The tenant it belongs to.
-        client_id: The application.
-        client_secret: Its secret.
+        tenant_id: The tenant's id.
+        client_id: The application's id.
+        client_secret: The application's secret.
     """
 
     tenant_id: str
@@ -34,18 +34,17 @@ class ServicePrincipal:
 
 
 def use_azure_secret(task: PipelineTask, secret_name: str = SECRET_NAME) -> PipelineTask:
-    """Give a pipeline task the Azure credentials of a Kubernetes secret, as environment variables.
+    """Set the Azure credentials of a Kubernetes secret as environment variables of a pipeline task.
 
-    The secret is mounted as optional: without it the pod starts all the same, and the step says in one line which
-    key is missing, instead of a pod that waits for ever.
+    The secret is optional: without it the step fails with an error about the missing key, while the pod of a required
+    secret would wait forever.
 
     Args:
         task: A task of a KFP pipeline.
-        secret_name: The secret's name in the namespace of the run; a pipeline parameter will do. It holds the keys
-            of `KEYS`.
+        secret_name: The secret's name in the run's namespace, or a pipeline parameter. Its keys are `KEYS`.
 
     Returns:
-        The same task, so that calls can be chained.
+        The same task, for chaining.
     """
     from kfp import kubernetes
 
@@ -56,16 +55,16 @@ def use_azure_secret(task: PipelineTask, secret_name: str = SECRET_NAME) -> Pipe
 
 
 def service_principal(environ: Mapping[str, str] = os.environ) -> ServicePrincipal | None:
-    """Read the service principal that a step was given.
+    """Return the service principal in the environment variables.
 
     Args:
         environ: The environment variables.
 
     Returns:
-        The service principal; None if the environment holds none of its keys.
+        The service principal; None if none of its keys is set.
 
     Raises:
-        CredentialsError: If it holds some of them only, or one that is empty or damaged; see `flaw`.
+        CredentialsError: If only some keys are set, or a value is empty or malformed; see `flaw`.
     """
     if not any(key in environ for key in PRINCIPAL_KEYS):
         return None
@@ -77,27 +76,27 @@ def service_principal(environ: Mapping[str, str] = os.environ) -> ServicePrincip
 
 
 def subscription_id(environ: Mapping[str, str] = os.environ) -> str:
-    """Read the Azure subscription that a step was given.
+    """Return the Azure subscription in the environment variables.
 
     Raises:
-        CredentialsError: If there is none, or it is damaged; see `flaw`.
+        CredentialsError: If it is missing or malformed; see `flaw`.
     """
     value = environ.get(SUBSCRIPTION_KEY)
     if not value:
         raise CredentialsError(
             f"{SUBSCRIPTION_KEY} is missing or empty: add it to the secret {SECRET_NAME}, "
-            "or give the parameter subscription_id"
+            "or set the parameter subscription_id"
         )
     return _sound(SUBSCRIPTION_KEY, value)
 
 
 def flaw(value: str) -> str:
-    """Say what is wrong with a value as text: what `echo`, editors and Windows put around it.
+    """Describe what is malformed in a value, such as characters that `echo`, editors and Windows add.
 
-    Azure answers such a value as if it were another one, which sends people after the wrong fault.
+    Azure reports such a value as a different one, which is misleading.
 
     Returns:
-        What goes on after the key's name, and shows nothing of the value; empty if nothing is wrong.
+        A phrase to follow the key's name, without the value; empty if nothing is wrong.
     """
     if value.startswith("\ufeff"):
         return "begins with a byte order mark"
@@ -108,7 +107,7 @@ def flaw(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         return "is in quotation marks"
     if not value.isprintable():
-        return "holds a line break or another character that cannot be printed"
+        return "contains a line break or another unprintable character"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The command `kfp-azureml`; each subcommand stands in the room that does its work."""
+"""The command `kfp-azureml`; each subcommand is defined in the package that implements it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from kfp_azureml import __version__
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError
-from kfp_azureml.runtime.garbage_collector import little_garbage
+from kfp_azureml.runtime.garbage_collector import relaxed_gc
 from kfp_azureml.runtime.terminal import plain
 
 COMMANDS = {
@@ -24,8 +24,8 @@ COMMANDS = {
 }
 
 
-class _Rooms(click.Group):
-    """Opens a room when its command is asked for; an image holds the rooms of its steps only."""
+class _LazyGroup(click.Group):
+    """Imports a subcommand when it is used, and hides those whose package is not installed in an image."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         here = [name for name, place in COMMANDS.items() if importlib.util.find_spec(place.rpartition(".")[0])]
@@ -40,9 +40,9 @@ class _Rooms(click.Group):
 
 
 def main() -> None:
-    """Run the command; a failure the user can mend is one line and an exit code."""
+    """Run the command; print expected errors as one line and exit with their code."""
     try:
-        with cancellable(), little_garbage():
+        with cancellable(), relaxed_gc():
             commands()
     except KfpAzuremlError as error:
         click.echo(plain(f"kfp-azureml: {error}"), err=True)
@@ -52,7 +52,7 @@ def main() -> None:
         sys.exit(cancelled.exit_code)
 
 
-@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def commands() -> None:
     """Kubeflow Pipelines components for Azure Machine Learning."""

@@ -1,6 +1,6 @@
-"""The container images' constant names: `ml` runs prep, train and score, `azure` runs the aml_* components.
+"""Default names of the container images: `ml` for prep, train and score, `azure` for the aml_* components.
 
-Nothing here reads the environment; `make compile-pipeline REGISTRY=.. TAG=..` sets others in the compiled pipeline.
+They are constants; `make compile-pipeline REGISTRY=.. TAG=..` sets others in the compiled pipeline.
 """
 
 from kfp_azureml import __version__
@@ -8,7 +8,7 @@ from kfp_azureml import __version__
 REGISTRY = "kfp-azureml"
 TAG = __version__
 RUN_AS_USER = 10001
-"""The uid and gid of the images' processes; a number, since Kubernetes cannot tell whether a name is root's."""
+"""UID and GID of the images' processes; numbers, since Kubernetes cannot check whether a user name is root."""
 
 
 def ml_image(registry: str = REGISTRY, tag: str = TAG) -> str:

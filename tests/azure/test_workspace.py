@@ -20,8 +20,8 @@ from azure_place import Place
 from fashion_slice import write_fashion_slice
 from kfp_azureml.azureml.rollout.endpoint import live_traffic
 from kfp_azureml.azureml_pipelines import (
+    JobSubmission,
     Placement,
-    Submission,
     connect,
     download_model,
     get_component,
@@ -122,7 +122,7 @@ def test_a_pipeline_job(workspace: Place, client: Any, tmp_path: Path) -> None:
     params = {"input_data": f"azureml:{data.name}:1", "epochs": 1, "seed": 7, "min_accuracy": 0.999}
     types = {"": workspace.instance_type} if workspace.compute == "serverless" else {}
     placement = Placement({"": workspace.compute}, types)
-    job = submit_pipeline(client, Submission(options=options, params=params, placement=placement))
+    job = submit_pipeline(client, JobSubmission(options=options, params=params, placement=placement))
     said: list[str] = []
     stream_job(client, job.name, said.append)
     steps = output_values(client, job.name)

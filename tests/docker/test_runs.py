@@ -106,7 +106,7 @@ def test_no_engine_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     _, errors = run.communicate(timeout=120)
     assert run.returncode == 1
     (line,) = errors.splitlines()
-    assert line.startswith("kfp-azureml: no Docker engine answers at unix://")
+    assert line.startswith("kfp-azureml: no Docker engine responds at unix://")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -145,7 +145,7 @@ def test_outputs_are_downloaded_whole(
     assert {"prep/test_data", "train/metrics", "score/output_result", "aml_deploy_model/endpoint"} <= folders
     assert len(everything.stdout.splitlines()) == len(folders)
     twice = aml(azure, "download", name, "--output", "score.report", "--to", str(tmp_path))
-    assert (twice.returncode, "exists: remove it or name another folder with --to" in twice.stderr) == (1, True)
+    assert (twice.returncode, "exists: remove it or set another folder with --to" in twice.stderr) == (1, True)
     unknown = aml(azure, "download", name, "--output", "score.nosuch", "--to", str(tmp_path))
     assert unknown.stderr.startswith("kfp-azureml: output score.nosuch: there is none")
 
@@ -204,7 +204,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_cancel_it(azure: Emulator
         finally:
             child.kill()
     assert child.returncode == 130
-    assert f"the job goes on; to end it: kfp-azureml aml cancel {name}, or Cancel on its page: https://" in error
+    assert f"the job continues; to end it: kfp-azureml aml cancel {name}, or Cancel on its page: https://" in error
     cancelled = aml(azure, "cancel", name)
     assert (cancelled.returncode, cancelled.stdout) == (0, f"Job {name} cancelled\n")
     streamed = aml(azure, "stream", name)

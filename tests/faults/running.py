@@ -58,7 +58,7 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(traffic_shift, "ROLLBACK_SECONDS", 3.0)
     patch.setattr(go_live, "UNDO_SECONDS", 3.0)
     # A step's process leaves its garbage to its end, connections among it; this one goes on.
-    patch.setattr(step, "little_garbage", contextlib.nullcontext)
+    patch.setattr(step, "relaxed_gc", contextlib.nullcontext)
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> Outcome:

@@ -20,7 +20,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 
 from azure_errors import arm_error, response_error
 from clock import Clock
-from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY
+from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY
 
 PREFIX = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws/onlineEndpoints"
 KEY = "the-key-of-the-endpoint"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kfp_azureml.kubeflow.connection import Connection
-from kfp_azureml.kubeflow.submit import Submission, submit
+from kfp_azureml.kubeflow.submit_run import KubeflowSubmission, submit
 from kfp_azureml.runtime.errors import PipelineError
 from kubeflow_api import KubeflowApi
 
@@ -18,7 +18,7 @@ def submitted(api: KubeflowApi, connection: Connection | None = None, **wanted: 
     """Submit the compiled pipeline; return what was printed."""
     lines: list[str] = []
     settings = {"pipeline": str(COMPILED), "params": WORKSPACE, **wanted}
-    submit(Submission(**settings), connection or Connection(host=api.url), lines.append)
+    submit(KubeflowSubmission(**settings), connection or Connection(host=api.url), lines.append)
     return lines
 
 
@@ -29,6 +29,6 @@ def told_of_a_failure(
     lines: list[str] = []
     settings = {"pipeline": str(COMPILED), "params": WORKSPACE, **wanted}
     with pytest.raises(PipelineError) as raised:
-        submit(Submission(**settings), connection or Connection(host=api.url), lines.append)
+        submit(KubeflowSubmission(**settings), connection or Connection(host=api.url), lines.append)
     assert "\n" not in str(raised.value)
     return lines, raised.value

@@ -47,8 +47,8 @@ DAMAGED = {
     "\ufeffvalue": "begins with a byte order mark",
     '"value"': "is in quotation marks",
     "'value'": "is in quotation marks",
-    "va\nlue": "holds a line break or another character that cannot be printed",
-    "va\u200blue": "holds a line break or another character that cannot be printed",
+    "va\nlue": "contains a line break or another unprintable character",
+    "va\u200blue": "contains a line break or another unprintable character",
 }
 
 

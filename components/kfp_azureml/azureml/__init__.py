@@ -1,1 +1,1 @@
-"""What the aml_* components share: credentials, the workspace client, waiting, errors."""
+"""The Azure ML client: credentials, workspace, retries, waiting, names, and messages for Azure errors."""

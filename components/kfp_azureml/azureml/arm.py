@@ -1,4 +1,4 @@
-"""Azure Resource Manager asked directly, for what the Azure ML SDK does not cover: metrics, autoscale settings."""
+"""A client of Azure Resource Manager, for metrics and autoscale settings, which the Azure ML SDK does not cover."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ HOST = "https://management.azure.com"
 
 
 class Arm:
-    """A client of Azure Resource Manager; ids are paths, answers are JSON.
+    """A client of Azure Resource Manager. Paths are resource ids, responses are JSON.
 
     Args:
-        client: Signs and sends the requests.
+        client: Authenticates and sends the requests.
     """
 
     def __init__(self, client: PipelineClient[Any, Any]) -> None:
@@ -40,15 +40,15 @@ class Arm:
         """GET a resource.
 
         Raises:
-            AzureError: If there is none, or Azure does not show it.
+            AzureError: If it does not exist or Azure rejects the request.
         """
         return self._send(HttpRequest("GET", f"{HOST}{path}", params=query))
 
     def pages(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
-        """GET a list of resources, page by page.
+        """GET a list of resources, following its pages.
 
         Raises:
-            AzureError: If Azure does not show it.
+            AzureError: If Azure rejects the request.
         """
         page = self.get(path, **query)
         while True:
@@ -61,15 +61,15 @@ class Arm:
         """PUT a resource.
 
         Raises:
-            AzureError: If Azure refuses it.
+            AzureError: If Azure rejects the request.
         """
         return self._send(HttpRequest("PUT", f"{HOST}{path}", params=query, json=body))
 
     def delete(self, path: str, **query: str) -> None:
-        """DELETE a resource; it may be gone already.
+        """DELETE a resource; do nothing if it does not exist.
 
         Raises:
-            AzureError: If Azure refuses.
+            AzureError: If Azure rejects the request.
         """
         with suppress(ResourceNotFoundError):
             self._send(HttpRequest("DELETE", f"{HOST}{path}", params=query))
@@ -82,17 +82,17 @@ class Arm:
             raise HttpResponseError(response=response, error_format=ARMErrorFormat)
         try:
             answer: dict[str, Any] = response.json() if response.content else {}
-        except ValueError as error:  # cut off, or a proxy's own page
-            raise DecodeError(f"the answer is no JSON: {error}", response=response, error=error) from error
+        except ValueError as error:  # truncated, or a proxy's error page
+            raise DecodeError(f"the response is not JSON: {error}", response=response, error=error) from error
         return answer
 
 
 @contextmanager
 def resource_manager() -> Iterator[Arm]:
-    """Yield a client of Azure Resource Manager, with the identity that a step has.
+    """Yield a client of Azure Resource Manager, with the step's credentials.
 
     Raises:
-        CredentialsError: If it has none.
+        CredentialsError: If there are none.
     """
     sign = ARMChallengeAuthenticationPolicy(credential(), f"{HOST}/.default")
     policies = [UserAgentPolicy("kfp-azureml"), RetryPolicy(**SDK_RETRIES), sign]

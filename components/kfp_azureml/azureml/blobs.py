@@ -1,4 +1,4 @@
-"""Single files of the workspace's own storage, without the whole folder around them."""
+"""Access blobs of the workspace's storage, and single files of assets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.runtime.redaction import hide
+from kfp_azureml.runtime.redaction import add_secret
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 _DATASTORE_PATH = re.compile(r"azureml://(?:.+/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+?)/?")
-# The storage SDK's own pauses begin with 15 s.
+# The storage SDK's default pauses start at 15 s.
 _RETRIES: dict[str, Any] = {"retry_total": 4, "initial_backoff": 1, "increment_base": 2}
 
 
@@ -29,7 +29,7 @@ def datastore_container(client: MLClient, datastore_name: str) -> Iterator[Conta
     """Yield a client of the blob container behind a datastore.
 
     Raises:
-        AzureError: If there is no such datastore, or it is not shown.
+        AzureError: If the datastore does not exist or access is denied.
     """
     datastore = retrying(
         f"reading datastore {datastore_name}", lambda: client.datastores.get(datastore_name, include_secrets=True)
@@ -42,17 +42,17 @@ def datastore_container(client: MLClient, datastore_name: str) -> Iterator[Conta
 def container_of(datastore: Datastore) -> Iterator[ContainerClient]:
     """Yield a client of the blob container behind a datastore that was read with its secrets.
 
-    It is signed with what the datastore keeps; where that is nothing, since the account forbids keys, with the step's
-    own identity.
+    It uses the datastore's key or SAS token. If there is none, because the account forbids keys, it uses the step's own
+    credentials.
 
     Raises:
-        AzureError: If it is another kind of datastore.
+        AzureError: If the datastore is not a blob container.
     """
     from azure.ai.ml.entities import AccountKeyConfiguration, AzureBlobDatastore, SasTokenConfiguration
     from azure.storage.blob import ContainerClient
 
     if not isinstance(datastore, AzureBlobDatastore):
-        raise ResourceNotFoundError(f"datastore {datastore.name} is no blob container")
+        raise ResourceNotFoundError(f"datastore {datastore.name} is not a blob container")
     kept = datastore.credentials
     sign: str | TokenCredential | None = None
     if isinstance(kept, SasTokenConfiguration):
@@ -60,7 +60,7 @@ def container_of(datastore: Datastore) -> Iterator[ContainerClient]:
     elif isinstance(kept, AccountKeyConfiguration):
         sign = kept.account_key
     if isinstance(sign, str):
-        hide(sign)
+        add_secret(sign)
     address = f"{datastore.protocol}://{datastore.account_name}.blob.{datastore.endpoint}"
     with ContainerClient(address, str(datastore.container_name), sign or credential(), **_RETRIES) as container:
         yield container
@@ -71,14 +71,14 @@ def read_asset_file(client: MLClient, asset_path: str, name: str) -> bytes | Non
 
     Args:
         client: A client of the workspace.
-        asset_path: Where the asset lies, such as `azureml://.../datastores/D/paths/P`.
-        name: The file's name in it.
+        asset_path: The asset's address, such as `azureml://.../datastores/D/paths/P`.
+        name: The file's name in the folder.
 
     Returns:
-        Its content; None if there is no such file, or the asset does not lie in a datastore of this workspace.
+        The content; None if the file does not exist or the asset is not in a datastore of this workspace.
 
     Raises:
-        AzureError: If the storage does not show it.
+        AzureError: If the storage denies access.
     """
     place = _DATASTORE_PATH.fullmatch(asset_path)
     if place is None:

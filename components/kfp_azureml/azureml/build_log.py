@@ -1,4 +1,4 @@
-"""Why an environment's image could not be built: the end of the log that Azure ML leaves in the workspace's storage."""
+"""Read the build log of an environment's image, which Azure ML writes to the workspace's storage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kfp_azureml.azureml.blobs import datastore_container
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-# Every workspace has this datastore, for what the service itself writes.
+# Every workspace has this datastore; the service writes to it.
 _DATASTORE, _FOLDER = "workspaceartifactstore", "ImageLogs/"
 _TAIL_BYTES = 64 * 1024
 
@@ -24,10 +24,10 @@ def read_build_log(client: MLClient, lines: int) -> str:
 
     Args:
         client: A client of the workspace.
-        lines: How many lines.
+        lines: Maximum number of lines.
 
     Returns:
-        The lines; empty if there is no log, or the identity may not read it, which is then logged.
+        The lines; empty, after a warning in the log, if the log cannot be read, and empty if there is none.
     """
     try:
         with datastore_container(client, _DATASTORE) as container:
@@ -38,6 +38,6 @@ def read_build_log(client: MLClient, lines: int) -> str:
             begin = max(0, newest.size - _TAIL_BYTES)
             content = container.download_blob(newest.name, offset=begin).readall() if newest.size else b""
     except AzureError as error:
-        logger.warning("no build log to show (%s)", type(error).__name__)
+        logger.warning("the build log cannot be read (%s)", type(error).__name__)
         return ""
     return "\n".join(content.decode(errors="replace").splitlines()[-lines:])

@@ -1,4 +1,4 @@
-"""Who we are to Azure: the service principal of the secret `azcreds`, else the identity this machine already has."""
+"""Choose the Azure credentials: the service principal in `azcreds`, workload identity, or the machine's own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, flaw, service_principal
-from kfp_azureml.azureml.renewal import RenewableCredential
+from kfp_azureml.azureml.renewable_credential import RenewableCredential
 from kfp_azureml.runtime.errors import CredentialsError
 from kfp_azureml.runtime.step import quieten
 
@@ -21,31 +21,30 @@ _OTHER_IDENTITIES = ("AZURE_CLIENT_ID", "AZURE_TOKEN_CREDENTIALS", "IDENTITY_END
 
 
 def credential(environ: Mapping[str, str] = os.environ) -> TokenCredential:
-    """Choose the credential that the environment names.
+    """Choose the credential from the environment.
 
-    The service principal of `azcreds` comes first, then workload identity, then what a machine has by itself:
-    environment, managed identity, a signed-in Azure CLI. Nothing here ever opens a browser or asks a question.
+    In this order: the service principal in `azcreds`, workload identity, the environment variables of azure-identity,
+    managed identity, a signed-in Azure CLI. It is never interactive.
 
-    In a pod the managed identity of its node is taken only if the pod names it, by AZURE_CLIENT_ID or
-    AZURE_TOKEN_CREDENTIALS: it belongs to all pods of the node, and trying it unasked would turn a forgotten secret
-    into a missing role of an identity that nobody meant.
+    In a pod the managed identity of the node is used only if AZURE_CLIENT_ID or AZURE_TOKEN_CREDENTIALS selects it.
+    All pods of the node share it, so as a fallback it would turn a missing secret into an error about a missing role.
 
     Args:
         environ: The environment variables.
 
     Returns:
-        A credential; no request was made yet.
+        A credential that has not made any request yet.
 
     Raises:
-        CredentialsError: If the service principal is incomplete, or a pod was given no identity at all.
+        CredentialsError: If the service principal is incomplete, or a pod has no credentials.
     """
-    # The identity library logs each refusal as a warning, beside the error we raise for it.
+    # azure-identity logs a warning for each failure, in addition to our error.
     quieten("azure.identity", logging.ERROR)
     return RenewableCredential(lambda: chosen_credential(environ))
 
 
 def chosen_credential(environ: Mapping[str, str]) -> TokenCredential:
-    """Return the identity library's own credential; see `credential`."""
+    """Return the credential of azure-identity; see `credential`."""
     principal = service_principal(environ)
     if principal:
         return _service_principal(principal)
@@ -53,8 +52,8 @@ def chosen_credential(environ: Mapping[str, str]) -> TokenCredential:
         return _workload_identity(environ)
     if "KUBERNETES_SERVICE_HOST" in environ and not any(environ.get(name) for name in _OTHER_IDENTITIES):
         raise CredentialsError(
-            f"no Azure identity in this pod: the secret {SECRET_NAME} with {', '.join(KEYS)} is missing in the run's "
-            "namespace, and no workload identity is set up "
+            f"no Azure credentials in this pod: the secret {SECRET_NAME} with {', '.join(KEYS)} is missing in the "
+            "run's namespace, and workload identity is not set up "
             "(to use the node's managed identity set AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential)"
         )
     from azure.identity import DefaultAzureCredential
@@ -78,7 +77,7 @@ def _workload_identity(environ: Mapping[str, str]) -> TokenCredential:
         )
     for name in _WORKLOAD_IDENTITY:
         if wrong := flaw(environ[name]):
-            raise CredentialsError(f"{name} {wrong}: mend the annotation of the pod's service account")
+            raise CredentialsError(f"{name} {wrong}: fix the annotation of the pod's service account")
 
     from azure.identity import WorkloadIdentityCredential
 

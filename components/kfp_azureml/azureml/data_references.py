@@ -1,6 +1,6 @@
-"""Azure ML's names for data, `azureml:NAME:VERSION` and `azureml://.../datastores/...`, as addresses in the storage.
+"""Resolve Azure ML data references, `azureml:NAME:VERSION` and `azureml://.../datastores/...`, to storage URIs.
 
-By Azure's REST interface, with azure-core and azure-identity alone: the image that prep runs in has no azure-ai-ml.
+Uses Azure's REST API with azure-core and azure-identity only, since the image that runs prep has no azure-ai-ml.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from kfp_azureml import azcreds
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.credentials import credential
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.runtime.errors import DataError, WorkspaceError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ARM = "https://management.azure.com"
 API_VERSION = "2024-10-01"
-_MAX_STEPS = 5  # an asset's address may be a datastore's, and so on
+_MAX_STEPS = 5  # an asset's URI may be another reference
 
 _ASSET = re.compile(r"azureml:(?P<name>[^:/@]+)(:(?P<version>[^:/@]+)|@(?P<label>latest))")
 _WORKSPACE = (
@@ -32,30 +32,30 @@ _LONG_ASSET = re.compile(
     rf"azureml:/{{1,2}}{_WORKSPACE}data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)", re.IGNORECASE
 )
 _DATASTORE = re.compile(rf"azureml://({_WORKSPACE})?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)", re.IGNORECASE)
-# A query, which may be a signature, is not needed beside our credentials. `#` is a letter of a path like any other.
+# The query, which may be a SAS token, is dropped: credentials are used instead. `#` is an ordinary path character.
 _BLOB = re.compile(
     r"https://(?P<account>[^./]+)\.blob\.(?P<endpoint>core\.[^/]+)/(?P<container>[^/?]+)/?(?P<path>[^?]*)(\?.*)?"
 )
 
 
 def locate(address: str, *, resource_group: str = "", workspace: str = "", subscription_id: str = "") -> str:
-    """Return where the data of a reference is, as adlfs takes it.
+    """Resolve a data reference to a URI for adlfs.
 
     Args:
-        address: `azureml:NAME:VERSION` or `azureml:NAME@latest`, a data asset; `azureml://datastores/NAME/paths/PATH`;
-            or either in its long form, which begins with `azureml://subscriptions/`.
-        resource_group: The workspace's resource group, where the address does not say it. Inside a job of Azure ML all
-            three may be empty: the job's own workspace.
-        workspace: Its name.
-        subscription_id: Its subscription; empty: AZ_SUBSCRIPTION_ID.
+        address: A data asset, `azureml:NAME:VERSION` or `azureml:NAME@latest`, or a datastore path,
+            `azureml://datastores/NAME/paths/PATH`; or the long form of either, with `azureml://subscriptions/`.
+        resource_group: The workspace's resource group, if the reference does not contain it. In an Azure ML job all
+            three may be empty; the default is the job's workspace.
+        workspace: The workspace's name.
+        subscription_id: The workspace's subscription; empty selects AZ_SUBSCRIPTION_ID.
 
     Returns:
-        `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`, or what else the asset points at.
+        `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`, or another URI that the asset has.
 
     Raises:
-        DataError: If it is no such reference, or leads nowhere.
-        WorkspaceError: If the workspace is not known.
-        CredentialsError: If the credentials are incomplete or refused.
+        DataError: If the reference is invalid or does not exist.
+        WorkspaceError: If the workspace is unknown.
+        CredentialsError: If the credentials are incomplete or rejected.
     """
     given = {"subscription": subscription_id, "group": resource_group, "workspace": workspace}
     with _client() as client:
@@ -70,7 +70,7 @@ def locate(address: str, *, resource_group: str = "", workspace: str = "", subsc
                 )
             else:
                 return _for_adlfs(address)
-    raise DataError(f"{address}: leads from one name to the next and never to data")
+    raise DataError(f"{address}: does not resolve to data within {_MAX_STEPS} references")
 
 
 def _asset(client: PipelineClient[Any, Any], found: Mapping[str, str | None], given: Mapping[str, str]) -> str:
@@ -87,13 +87,15 @@ def _in_datastore(client: PipelineClient[Any, Any], found: Mapping[str, str | No
     datastore = _get(client, f"{_workspace(found, given)}/datastores/{quote(name)}", f"datastore {name}")
     container = datastore.get("containerName") or datastore.get("filesystem")
     if not (container and datastore.get("accountName")):
-        raise DataError(f"datastore {name}: it is {datastore.get('datastoreType')}; blob containers can be read")
+        raise DataError(
+            f"datastore {name}: its type is {datastore.get('datastoreType')}; only blob containers are supported"
+        )
     endpoint = datastore.get("endpoint") or "core.windows.net"
     return f"abfss://{container}@{datastore['accountName']}.dfs.{endpoint}/{unquote(str(found['path']))}"
 
 
 def _for_adlfs(address: str) -> str:
-    """Return a blob's https address as one that is read with credentials; others are as they are."""
+    """Return a blob's https URL as an abfss URI; return other URIs unchanged."""
     found = _BLOB.fullmatch(address)
     if found is None:
         return address
@@ -101,7 +103,7 @@ def _for_adlfs(address: str) -> str:
 
 
 def _workspace(found: Mapping[str, str | None], given: Mapping[str, str]) -> str:
-    """Return the path of the workspace that a reference names, or else the caller, or else this job."""
+    """Return the resource id of the workspace in the reference, in the arguments, or of this job."""
     if found.get("workspace"):
         named = [str(found[key]) for key in ("subscription", "group", "workspace")]
     elif given["group"] and given["workspace"]:
@@ -111,7 +113,7 @@ def _workspace(found: Mapping[str, str | None], given: Mapping[str, str]) -> str
             os.environ.get(f"AZUREML_ARM_{what}", "") for what in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")
         ]
     if not all(named):
-        raise WorkspaceError("no workspace named for an azureml: reference: give resource_group and workspace")
+        raise WorkspaceError("an azureml: reference needs a workspace: set resource_group and workspace")
     subscription, group, workspace = map(quote, named)
     provider = "providers/Microsoft.MachineLearningServices"
     return f"/subscriptions/{subscription}/resourceGroups/{group}/{provider}/workspaces/{workspace}"

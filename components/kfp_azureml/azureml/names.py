@@ -1,11 +1,11 @@
-"""Names in Azure ML: the rules for each kind, and the names we derive."""
+"""Validate names in Azure ML and derive names of endpoints and deployments."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from kfp_azureml.azureml.content import text_hash
+from kfp_azureml.azureml.content_hash import text_hash
 from kfp_azureml.runtime.errors import InvalidNameError
 
 LONGEST = 32
@@ -13,11 +13,11 @@ LONGEST = 32
 
 @dataclass(frozen=True)
 class NameRule:
-    """What Azure ML accepts as a name of one kind.
+    """The rule for names of one kind.
 
     Attributes:
-        pattern: Matches the whole name.
-        text: The same in words.
+        pattern: Matches a valid name.
+        text: The rule in words.
     """
 
     pattern: re.Pattern[str]
@@ -26,43 +26,43 @@ class NameRule:
 
 ENDPOINT = NameRule(
     re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{1,30})[A-Za-z0-9]"),
-    f"3 to {LONGEST} letters, digits and dashes, a letter first and no dash last",
+    f"3 to {LONGEST} letters, digits and dashes, starting with a letter and not ending with a dash",
 )
 """Endpoints and deployments."""
 MODEL = NameRule(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"),
-    "at most 255 letters, digits, dashes, underscores and dots, a letter or digit first",
+    "at most 255 letters, digits, dashes, underscores and dots, starting with a letter or digit",
 )
 """Models and their versions."""
 RESOURCE = NameRule(
     re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"),
-    "at most 255 letters, digits, dashes, underscores and dots, a letter, digit or underscore first",
+    "at most 255 letters, digits, dashes, underscores and dots, starting with a letter, digit or underscore",
 )
-"""Whatever else has a name: jobs, components, and versions."""
+"""Jobs, components and versions."""
 
 
 def check_name(rule: NameRule, name: str, what: str) -> None:
-    """Validate a name before it becomes part of an address.
+    """Validate a name before it becomes part of a URL.
 
     Args:
         rule: The rule for its kind.
         name: The name.
-        what: What has the name, such as a parameter, for the message.
+        what: The parameter or resource, for the message.
 
     Raises:
-        InvalidNameError: If Azure ML does not accept it.
+        InvalidNameError: If the name is invalid.
     """
     if not rule.pattern.fullmatch(name):
-        raise InvalidNameError(f"{what} {name!r}: Azure ML accepts {rule.text}")
+        raise InvalidNameError(f"{what} {name!r} is not a valid name: use {rule.text}")
 
 
 def derived_endpoint_name(model_name: str, workspace_id: str) -> str:
-    """Name an endpoint after its model and its workspace.
+    """Derive an endpoint's name from its model and workspace.
 
-    Endpoint names are unique in an Azure region, whoever made them; a model's name is unique in its workspace only.
+    Endpoint names are unique in an Azure region, model names in a workspace only.
 
     Args:
-        model_name: The model's name; anything Azure ML takes.
+        model_name: The model's valid name.
         workspace_id: The workspace's Azure resource id, in any case.
     """
     name = _dashed(model_name).lower()
@@ -70,13 +70,13 @@ def derived_endpoint_name(model_name: str, workspace_id: str) -> str:
 
 
 def derived_deployment_name(model_version: str, fingerprint: str) -> str:
-    """Name a deployment after its model's version and all that it is made of.
+    """Derive a deployment's name from its model version and the hash of its configuration.
 
-    Two different deployments never meet in one name, and a retried step finds its own again.
+    Different deployments get different names, and a retried step finds its own deployment.
 
     Args:
-        model_version: The model's version; anything Azure ML takes.
-        fingerprint: A hash over what is deployed, in hex digits.
+        model_version: The model's valid version.
+        fingerprint: Hash of the deployed configuration, in hex digits.
     """
     return _hashed(f"v{_dashed(model_version)}", fingerprint)
 

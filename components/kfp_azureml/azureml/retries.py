@@ -1,4 +1,4 @@
-"""What is done again when Azure, or the way to it, failed for a moment; and what is not."""
+"""Retry calls to Azure after transient errors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from kfp_azureml.azureml.renewal import forget_tokens
+from kfp_azureml.azureml.renewable_credential import forget_tokens
 from kfp_azureml.runtime.errors import first_line
 
 Result = TypeVar("Result")
 
-# The SDK itself repeats most requests: this often, with pauses of 0.8 s, doubled each time, or what Retry-After says.
+# The SDK itself retries most requests, with pauses of 0.8 s, doubled each time, or as Retry-After says.
 SDK_RETRIES = {"retry_total": 5, "retry_backoff_max": 30}
-# But no POST that lost its connection or was throttled, since it cannot know what that would do twice. We can.
+# The SDK does not retry a POST that was throttled or lost its connection, since it may not be idempotent. Ours are.
 TRIES = 4
 PAUSE_SECONDS = 2.0  # doubled each time
 LONGEST_PAUSE_SECONDS = 60.0
@@ -34,19 +34,17 @@ logger = logging.getLogger(__name__)
 
 
 def retrying(what: str, call: Callable[[], Result]) -> Result:
-    """Make a call to Azure, and make it again while its failure is one of the moment.
-
-    A refused token counts as such: the next call comes with a new one.
+    """Make a call to Azure and retry it after transient errors and rejected tokens.
 
     Args:
         what: The call for the log, such as `reading the key of endpoint e`.
-        call: Calls the SDK. It may have had its effect, whole or in part, when it is called again.
+        call: Calls the SDK. It has to be idempotent: a failed call may have taken effect.
 
     Returns:
-        What the call returns.
+        The result of the call.
 
     Raises:
-        AzureError: As the SDK raises it; the last one where all failed.
+        AzureError: If the error is not transient, or the last one if all attempts failed.
     """
     for attempt in range(1, TRIES):
         try:
@@ -55,27 +53,27 @@ def retrying(what: str, call: Callable[[], Result]) -> Result:
             if not passes(error):
                 raise
             pause = _pause(error, attempt)
-            logger.warning("%s: %s; again in %.0f s", what, first_line(error), pause)
+            logger.warning("%s: %s; retrying in %.0f s", what, first_line(error), pause)
             time.sleep(pause)
     return call()
 
 
 def passes(error: AzureError) -> bool:
-    """Say whether the same call may succeed in a moment; a token that was refused is forgotten, for a new one."""
+    """Tell whether a retry may succeed; drop cached tokens if Azure rejected one."""
     if is_refused_token(error):
-        # Each of the SDK's clients keeps the token, and drops it when it is refused: one call may meet several.
+        # Each client of the SDK caches the token until it is rejected, so one call may fail several times.
         forget_tokens()
         return True
     return is_transient(error)
 
 
 def is_refused_token(error: AzureError) -> bool:
-    """Say whether Azure refused the token that came with a request."""
+    """Tell whether Azure rejected a request's token."""
     return isinstance(error, HttpResponseError) and error.status_code == 401
 
 
 def is_transient(error: AzureError) -> bool:
-    """Say whether a failure may be gone in a moment: no connection, a cut answer, throttling, trouble of the server."""
+    """Tell whether an error is transient: lost connection, truncated response, throttling or server error."""
     if isinstance(error, DecodeError) or (
         isinstance(error, HttpResponseError) and error.status_code in _TRANSIENT_STATUS
     ):
@@ -84,9 +82,9 @@ def is_transient(error: AzureError) -> bool:
 
 
 def lost_connection(error: BaseException) -> AzureError | None:
-    """Return the failed connection behind an error, if that is what it is.
+    """Return the connection error that caused an error; None if there is none.
 
-    The identity library wraps a failed connection as a failed authentication.
+    azure-identity raises an authentication error for a failed connection.
     """
     cause: BaseException | None = error
     while cause is not None:

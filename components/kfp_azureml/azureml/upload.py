@@ -1,7 +1,6 @@
-"""Uploading a folder to the workspace's storage, under a path that is its content's: again finds what is there.
+"""Upload a folder to the workspace's storage under a path derived from its content, so that uploads resume.
 
-The SDK uploads, too, when it is given a local path. But where it was killed half-way it refuses its own leftovers, and
-it reads every file once more, to hash it.
+The SDK's own upload rejects the leftovers of an interrupted one, and reads every file once more to hash it.
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ REPORT_SECONDS = 10.0
 
 
 def upload_files(client: MLClient, files: Mapping[str, Path], folder: str) -> str:
-    """Upload files into a folder of the workspace's default datastore; those that are there are passed over.
+    """Upload files to a folder of the workspace's default datastore; skip files that are already there.
 
     Args:
         client: A client of the workspace.
-        files: The files by their names in the folder.
-        folder: The folder, named after the content of all of them, so that nothing else is ever in it.
+        files: The files by their name in the folder.
+        folder: The folder, whose name is derived from the content of all files.
 
     Returns:
-        The folder's `azureml://` address.
+        The folder's `azureml://` URI.
 
     Raises:
-        AzureError: If the storage does not take them, or there is no default blob datastore.
+        AzureError: If the upload fails, or the default datastore is not a blob container.
     """
     datastore = retrying("reading the default datastore", lambda: client.datastores.get_default(include_secrets=True))
     sizes = {name: path.stat().st_size for name, path in files.items()}
     with container_of(datastore) as container:
-        # A blob is committed as a whole: if it has the size, it has the content.
+        # Blobs are committed atomically: the right size means the right content.
         there = {blob.name: blob.size for blob in container.list_blobs(name_starts_with=f"{folder}/")}
         missing = [name for name in files if there.get(f"{folder}/{name}") != sizes[name]]
 
@@ -62,6 +61,6 @@ def upload_files(client: MLClient, files: Mapping[str, Path], folder: str) -> st
                 if tell():
                     progress(f"uploaded {done / 1e6:.0f} of {total / 1e6:.0f} MB", done / max(total, 1))
         finally:
-            # A failure or a signal does not wait for what is still in the queue.
+            # After a failure or signal, do not wait for queued files.
             pool.shutdown(wait=False, cancel_futures=True)
     return f"azureml://datastores/{datastore.name}/paths/{folder}"

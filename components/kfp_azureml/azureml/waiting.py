@@ -1,4 +1,4 @@
-"""The one place that waits for Azure: state and elapsed time in the log, an end at a stated time."""
+"""Wait for operations and resources of Azure, with progress in the log and a deadline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.core.polling.base_polling import LROBasePolling
 
-from kfp_azureml.azureml.failures import azure_errors, is_busy
+from kfp_azureml.azureml.azure_errors import azure_errors, is_busy
 from kfp_azureml.azureml.retries import TRIES, passes, retrying
 from kfp_azureml.azureml.workspace import quiet_sdk
 from kfp_azureml.runtime.errors import DeploymentError, first_line
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-LOOK_SECONDS = 1.0  # how often we look at a running operation; how often Azure is asked, its Retry-After says
-REPORT_SECONDS = 30.0  # the longest silence in the log
-SETTLE_SECONDS = 5.0  # between two looks at a resource that somebody else is changing
-SHOW_SECONDS = 60.0  # how long Azure may answer 404 for what was just made
-REFUSALS = 5  # how often an operation may be refused while nothing seems to run
+LOOK_SECONDS = 1.0  # between checks of the SDK's poller, which itself polls as Retry-After says
+REPORT_SECONDS = 30.0  # longest time without a line in the log
+SETTLE_SECONDS = 5.0  # between reads of a resource that another client is changing
+SHOW_SECONDS = 60.0  # how long Azure may answer 404 for a new resource
+REFUSALS = 5  # attempts while Azure reports a conflict and no operation seems to run
 
 _IN_FLIGHT = frozenset({"creating", "updating", "deleting", "scaling", "provisioning"})
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """The time by which all the waiting of a step has to end.
+    """The deadline for everything that a step waits for.
 
     Attributes:
-        seconds: The whole budget, as the user stated it.
-        look_at: Where a person sees the state, such as a studio link.
+        seconds: The step's timeout.
+        look_at: Where the user can see the state, such as a studio link.
     """
 
     seconds: float
@@ -46,30 +46,30 @@ class Deadline:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the step began to wait."""
+        """Seconds since the step started to wait."""
         return time.monotonic() - self.started
 
     @property
     def remaining(self) -> float:
-        """Seconds until time is up; not below zero."""
+        """Seconds until the deadline, at least 0."""
         return max(0.0, self.seconds - self.elapsed)
 
     def check(self, what: str, state: str, operation: str = "") -> None:
-        """Raise when time is up.
+        """Raise an error after the deadline.
 
         Args:
-            what: The operation for the message, such as `deployment v3`.
+            what: The resource for the message, such as `deployment v3`.
             state: Its last known state.
-            operation: The address at which Azure tells its state, if there is one.
+            operation: URL of the operation's status; empty if unknown.
 
         Raises:
-            DeploymentError: With the operation, its last known state and where to look at it.
+            DeploymentError: If the deadline has passed.
         """
         if self.elapsed > self.seconds:
-            ask = f", or ask for the operation's state: az rest --method get --url '{operation}'" if operation else ""
+            ask = f", or query the operation: az rest --method get --url '{operation}'" if operation else ""
             raise DeploymentError(
                 f"{what}: still {state} after {_duration(self.elapsed)} (timeout_seconds={self.seconds:g}); "
-                f"Azure goes on with it, look at {self.look_at}{ask}"
+                f"Azure continues the operation, see {self.look_at}{ask}"
             )
 
 
@@ -79,24 +79,23 @@ def run_operation(
     state: Callable[[], str | None],
     deadline: Deadline,
 ) -> Result | None:
-    """Start a long-running operation and wait for its end.
+    """Start a long-running operation and wait until it ends.
 
-    Where another operation holds the resource, that one is waited for first; where the request got lost on its way, it
-    is sent again; where the running operation or its result cannot be read, the resource's own state is waited for. So
-    `begin` may run more than once, and has to look each time at what is there.
+    It waits for another operation on the resource first, repeats a lost request, and waits for the resource's own state
+    if the operation or its result cannot be read. So `begin` may be called repeatedly and has to check what exists.
 
     Args:
-        what: The operation for the log, such as `deployment v3`.
-        begin: Starts the operation; returns None if there is nothing to be done (any more).
+        what: The resource for the log, such as `deployment v3`.
+        begin: Starts the operation; returns None if there is nothing to do.
         state: Reads the resource's provisioning state; None if it does not exist.
-        deadline: When to give up.
+        deadline: The deadline.
 
     Returns:
-        The resource as it is afterwards; None if there was nothing to be done, or nothing is left of it.
+        The resource after the operation; None if there was nothing to do or the resource was deleted.
 
     Raises:
-        AzureError: As the SDK raises it, if the operation failed.
-        DeploymentError: If time is up.
+        AzureError: If the operation failed.
+        DeploymentError: If the deadline has passed.
     """
     with quiet_sdk():
         for attempt in itertools.count(1):
@@ -109,28 +108,28 @@ def run_operation(
                 missing = isinstance(error, ResourceNotFoundError)
                 if attempt == TRIES or not (missing or passes(error)):
                     raise
-                progress(f"{what}: its operation cannot be read: {first_line(error)}")
+                progress(f"{what}: cannot read its operation: {first_line(error)}")
                 if missing:
                     _wait_until_shown(what, state)
                 wait_until_settled(what, state, deadline)
-        # What is to be done may be under way by a request whose answer got lost.
+        # A request whose response was lost may have started the operation.
         wait_until_settled(what, state, deadline)
         return None
 
 
 def shown(what: str, read: Callable[[], Result], is_whole: Callable[[Result], bool] = lambda _found: True) -> Result:
-    """Read what is there, though Azure may not show it, or not whole, for a while after it was made.
+    """Read a new resource, which Azure may not return completely, or at all, for a while.
 
     Args:
-        what: What is read for the log, such as `endpoint e`.
+        what: The resource for the log, such as `endpoint e`.
         read: Reads it.
-        is_whole: Says whether all is there that has to be.
+        is_whole: Tells whether the resource is complete.
 
     Returns:
-        It, not whole only if that takes too long.
+        The resource; incomplete only if it stays so for `SHOW_SECONDS`.
 
     Raises:
-        AzureError: As the SDK raises it; ResourceNotFoundError if it is not there for as long as that may take.
+        AzureError: If reading fails; ResourceNotFoundError if it does not appear within `SHOW_SECONDS`.
     """
     until = time.monotonic() + SHOW_SECONDS
     while True:
@@ -142,18 +141,18 @@ def shown(what: str, read: Callable[[], Result], is_whole: Callable[[Result], bo
         else:
             if is_whole(found) or time.monotonic() >= until:
                 return found
-        progress(f"{what}: Azure does not show it yet")
+        progress(f"{what}: not visible in Azure yet")
         time.sleep(SETTLE_SECONDS)
 
 
 def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Deadline) -> str | None:
-    """Wait while a resource is being changed, whoever does it.
+    """Wait until no operation of any client changes a resource.
 
     Returns:
-        The settled provisioning state, such as `Succeeded` or `Failed`; None if the resource does not exist.
+        The final provisioning state, such as `Succeeded` or `Failed`; None if the resource does not exist.
 
     Raises:
-        DeploymentError: If time is up.
+        DeploymentError: If the deadline has passed.
     """
     log = _StateLog(what, deadline)
     while True:
@@ -166,7 +165,7 @@ def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Dea
 
 
 def is_in_flight(state: str | None) -> TypeGuard[str]:
-    """Say whether a provisioning state is one that passes by itself, such as `Updating`."""
+    """Tell whether a provisioning state is transitional, such as `Updating`."""
     return state is not None and state.lower() in _IN_FLIGHT
 
 
@@ -180,7 +179,7 @@ def _begin(
         except HttpResponseError as error:
             if not is_busy(error):
                 raise
-            # Azure refuses for some seconds even right after it called the last operation Succeeded.
+            # Azure reports a conflict for some seconds even after the last operation succeeded.
             refusals = 0 if is_in_flight(_read(what, state)) else refusals + 1
             if refusals == REFUSALS:
                 raise
@@ -205,7 +204,7 @@ def _wait(what: str, poller: LROPoller[Result], deadline: Deadline) -> Result:
     while not poller.done():
         log.report(poller.status())
         deadline.check(what, poller.status(), _operation_address(poller))
-        # `result(timeout)` fails on expiry with an AttributeError of the SDK's own; `wait` does not.
+        # In the SDK `result(timeout)` raises AttributeError when it times out; `wait` does not.
         poller.wait(LOOK_SECONDS)
     result = poller.result()
     log.report("Succeeded")
@@ -213,13 +212,13 @@ def _wait(what: str, poller: LROPoller[Result], deadline: Deadline) -> Result:
 
 
 def _operation_address(poller: LROPoller[Result]) -> str:
-    """Return where Azure tells an operation's state; the SDK keeps it to itself."""
+    """Return the URL of an operation's status, which the SDK does not expose."""
     method = poller.polling_method()
     return method._operation.get_polling_url() if isinstance(method, LROBasePolling) else ""
 
 
 class _StateLog:
-    """Logs a state with the page to look at when it changes, and without it now and then while it does not."""
+    """Logs a state with a link when it changes, and without the link every `REPORT_SECONDS`."""
 
     def __init__(self, what: str, deadline: Deadline) -> None:
         self._what = what

@@ -1,4 +1,4 @@
-"""The workspace: finding it, knowing at once that it answers, and linking to its studio."""
+"""Connect to a workspace, and link to its pages in Azure ML studio."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kfp_azureml import azcreds
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.credentials import credential
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.retries import SDK_RETRIES, retrying
 from kfp_azureml.azureml.workspace_config import configured_workspace
 from kfp_azureml.runtime.errors import WorkspaceError
@@ -21,35 +21,35 @@ from kfp_azureml.runtime.step import quieten
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-# With show_progress=False the SDK drops what its upload threads raise, and waits for them for ever. Nothing is shown
-# all the same: see `quiet_sdk`.
+# With show_progress=False the SDK drops errors of its upload threads and waits for them forever. `quiet_sdk` hides the
+# progress.
 _CLIENT_SETTINGS: dict[str, Any] = {"enable_telemetry": False, "show_progress": True, **SDK_RETRIES}
 
 
 def workspace_client(resource_group: str = "", workspace: str = "", subscription_id: str = "") -> MLClient:
-    """Connect to an Azure ML workspace and check that it answers.
+    """Connect to an Azure ML workspace and check that it responds.
 
     Args:
         resource_group: The workspace's resource group.
-        workspace: The workspace's name. Without both names a `config.json` says them, found the SDK's way: here or in
+        workspace: The workspace's name. Without both, they are read from `config.json` as by the SDK: in this folder or
             a parent folder, or in their `.azureml` folders.
-        subscription_id: The workspace's subscription; empty: from the secret `azcreds`, or with the names.
+        subscription_id: The workspace's subscription; empty selects AZ_SUBSCRIPTION_ID, or that in `config.json`.
 
     Returns:
         A client of the workspace.
 
     Raises:
-        CredentialsError: If the credentials are incomplete or refused.
-        WorkspaceError: If the workspace is not named, does not exist or cannot be reached.
+        CredentialsError: If the credentials are incomplete or rejected.
+        WorkspaceError: If no workspace is given, or it does not exist or cannot be reached.
     """
     if bool(resource_group) != bool(workspace):
-        raise WorkspaceError(f"{'workspace' if resource_group else 'resource_group'} is missing: give both or neither")
+        raise WorkspaceError(f"{'workspace' if resource_group else 'resource_group'} is missing: set both or neither")
     identity = credential()
     subscription = workspace and (subscription_id or azcreds.subscription_id())
 
     from azure.ai.ml import MLClient
 
-    # It has a handler of its own, which would mix remarks into the step's log.
+    # The SDK's own handler would write its messages into the step's log.
     quieten("azure.ai.ml", logging.WARNING)
     if workspace:
         client = MLClient(identity, subscription, resource_group, workspace, **_CLIENT_SETTINGS)
@@ -69,23 +69,23 @@ def workspace_id(client: MLClient) -> str:
 
 
 def studio_url(client: MLClient, page: str) -> str:
-    """Return the address of a page of Azure ML studio.
+    """Return the URL of a page of Azure ML studio.
 
-    Which tenant it is in is not said: that is one of the values of `azcreds`. Studio asks whoever is in several.
+    It does not contain the tenant, which is a value of `azcreds`; studio asks users of several tenants.
 
     Args:
         client: A client of the workspace.
         page: The page's path, such as `model/fashion:1/details`.
     """
-    # A resource group's name may hold brackets, which would end a link.
+    # A resource group's name may contain parentheses, which would end a Markdown link.
     return f"https://ml.azure.com/{quote(page, safe='/:')}?wsid={quote(workspace_id(client))}"
 
 
 @contextmanager
 def quiet_sdk() -> Iterator[None]:
-    """Keep the SDK's dots and blank lines out of the step's log.
+    """Suppress the progress dots and blank lines that the SDK prints whatever `show_progress` is.
 
-    It prints them whatever `show_progress` says. Our own log is not touched: its handler holds the real stream.
+    Log records are not affected: their handler keeps the real stream.
     """
     with Path(os.devnull).open("w") as sink, redirect_stdout(sink), redirect_stderr(sink):
         yield

@@ -1,6 +1,6 @@
-"""The file that names a workspace: `config.json`, as Azure ML studio offers it for download.
+"""Read a workspace's `config.json`, as downloaded from Azure ML studio.
 
-The SDK looks for it and reads it, too, but only as UTF-8, and what else it finds ends in a traceback.
+The SDK reads it too, but only as UTF-8, and raises a traceback for an invalid file.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ _SCOPE_PARTS = (2, 4, 8)  # of /subscriptions/../resourceGroups/../providers/../
 
 
 def configured_workspace() -> tuple[str, str, str]:
-    """Read subscription, resource group and workspace from the nearest file, in the SDK's order.
+    """Return subscription, resource group and workspace from the nearest file, in the SDK's search order.
 
     Raises:
-        WorkspaceError: If there is none, or it is not complete.
+        WorkspaceError: If there is no file or it is incomplete.
     """
     found = _find()
     if found is None:
         raise WorkspaceError(
-            f"no workspace named: give resource_group and workspace, or a complete config.json in {Path.cwd()} "
-            "or above (Azure ML studio offers it for download)"
+            f"no workspace given: set resource_group and workspace, or put a config.json into {Path.cwd()} or a parent "
+            "folder (download it from Azure ML studio)"
         )
     named = _named(read_user_json(found, WorkspaceError))
     if named is None:
         raise WorkspaceError(
-            f"{found}: names no workspace: expected the texts {', '.join(_KEYS)}; or give resource_group and workspace"
+            f"{found}: no workspace in it: expected the texts {', '.join(_KEYS)}; or set resource_group and workspace"
         )
     return named
 
@@ -49,7 +49,7 @@ def _find() -> Path | None:
 def _named(config: object) -> tuple[str, str, str] | None:
     if not isinstance(config, dict):
         return None
-    # What the first SDK wrote has one resource id.
+    # The v1 SDK wrote a single resource id.
     if scope := config.get("Scope"):
         parts = str(scope).split("/")
         config = dict(zip(_KEYS, (parts[part] for part in _SCOPE_PARTS if part < len(parts)), strict=False))

@@ -1,16 +1,16 @@
-"""The suite's components and any KFP pipeline of ours on Azure ML: specifications, pipeline jobs, results.
+"""Run the suite's components and KFP pipelines on Azure ML: component specs, pipeline jobs, results.
 
 In Python:
 
-    from kfp_azureml.azureml_pipelines import Submission, connect, submit_pipeline, stream_job
+    from kfp_azureml.azureml_pipelines import JobSubmission, connect, submit_pipeline, stream_job
 
     client = connect("my-group", "my-workspace")
-    job = submit_pipeline(client, Submission("image_classification", params={"epochs": 5}))
+    job = submit_pipeline(client, JobSubmission("image_classification", params={"epochs": 5}))
     stream_job(client, job.name)
 
-Who a job is: not the secret `azcreds`, which is Kubernetes'. Steps that act in Azure (aml_*, and prep where it reads
-Azure storage) run with `identity: managed`: the managed identity of their compute, which needs the role "AzureML Data
-Scientist" on the workspace. They find it as one of DefaultAzureCredential's members; see `azureml.credentials`.
+Jobs do not use the secret `azcreds`, which is in Kubernetes. Steps that access Azure (aml_*, and prep for Azure
+storage) run with `identity: managed`, the managed identity of their compute, which needs the role "AzureML Data
+Scientist" on the workspace. DefaultAzureCredential finds it; see `azureml.credentials`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kfp_azureml.azureml_pipelines.connection import connect
-    from kfp_azureml.azureml_pipelines.download import artifact_path, download_outputs
-    from kfp_azureml.azureml_pipelines.failures import sdk_errors
-    from kfp_azureml.azureml_pipelines.following import cancel_job, stream_job
-    from kfp_azureml.azureml_pipelines.models import DownloadedModel, download_model
+    from kfp_azureml.azureml_pipelines.job_follower import cancel_job, stream_job
+    from kfp_azureml.azureml_pipelines.model_download import DownloadedModel, download_model
+    from kfp_azureml.azureml_pipelines.output_download import artifact_path, download_outputs
+    from kfp_azureml.azureml_pipelines.output_values import output_values
     from kfp_azureml.azureml_pipelines.placement import Placement
     from kfp_azureml.azureml_pipelines.registry import (
         Listed,
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
         list_components,
         register_components,
     )
-    from kfp_azureml.azureml_pipelines.submit import Submission, SubmittedJob, submit_pipeline
+    from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
+    from kfp_azureml.azureml_pipelines.submit_job import JobSubmission, SubmittedJob, submit_pipeline
     from kfp_azureml.azureml_pipelines.suite import suite_specs
-    from kfp_azureml.azureml_pipelines.values import output_values
 
 __all__ = [
     "DownloadedModel",
+    "JobSubmission",
     "Listed",
     "Placement",
     "Registration",
-    "Submission",
     "SubmittedJob",
     "artifact_path",
     "cancel_job",
@@ -60,21 +60,21 @@ __all__ = [
 
 _MODULES = {
     "connection": ("connect",),
-    "download": ("artifact_path", "download_outputs"),
-    "failures": ("sdk_errors",),
-    "following": ("cancel_job", "stream_job"),
-    "models": ("DownloadedModel", "download_model"),
+    "output_download": ("artifact_path", "download_outputs"),
+    "sdk_errors": ("sdk_errors",),
+    "job_follower": ("cancel_job", "stream_job"),
+    "model_download": ("DownloadedModel", "download_model"),
     "placement": ("Placement",),
     "registry": ("Listed", "Registration", "get_component", "list_components", "register_components"),
-    "submit": ("Submission", "SubmittedJob", "submit_pipeline"),
+    "submit_job": ("JobSubmission", "SubmittedJob", "submit_pipeline"),
     "suite": ("suite_specs",),
-    "values": ("output_values",),
+    "output_values": ("output_values",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: the Azure SDK costs seconds."""
+    """Import public names on first use, since importing the Azure SDK takes seconds."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -11,6 +11,7 @@ from kfp_azureml import __version__
 from kfp_azureml.azureml_pipelines.workspace_options import workspace_options
 from kfp_azureml.compiling.flags import check_compiled, image_flags, job_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
+from kfp_azureml.compiling.submission import EXPERIMENT
 from kfp_azureml.runtime.terminal import say
 
 if TYPE_CHECKING:
@@ -21,28 +22,29 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.group("aml")
 def aml_command() -> None:
-    """The same steps on Azure ML: components, pipeline jobs, models."""
+    """Manage components, jobs and models in Azure ML."""
 
 
 @aml_command.group("components")
 def components_command() -> None:
-    """Components of the workspace."""
+    """Register, list and show components."""
 
 
 @components_command.command("register")
 @click.argument("pipeline", default="")
-@click.option("--version", default=__version__, show_default=True, help="The components' version.")
+@click.option("--version", default=__version__, show_default=True, help="Version of the components.")
 @workspace_options
 @image_flags()
 def register_command(client: MLClient, pipeline: str, version: str, **flags: Any) -> None:
     """Register the suite's components, or those of PIPELINE.
 
-    What is there already with the same content is left as it is; other content under the same version is refused.
-    The options say which images the components run in.
+    Components that are registered with the same content are kept; other content with the same version is an error.
+    The image options select the images that the components run in.
     """
     from kfp_azureml.azureml_pipelines.registry import register_components
-    from kfp_azureml.azureml_pipelines.submit import compiled_pipeline, graph_of
+    from kfp_azureml.azureml_pipelines.submit_job import graph_of
     from kfp_azureml.azureml_pipelines.suite import pipeline_specs, suite_specs
+    from kfp_azureml.compiling.submission import compiled_pipeline
 
     options = options_from(flags)
     if pipeline:
@@ -58,7 +60,7 @@ def register_command(client: MLClient, pipeline: str, version: str, **flags: Any
 @components_command.command("list")
 @workspace_options
 def list_command(client: MLClient) -> None:
-    """List all components of the workspace, with all their versions."""
+    """List all components with all their versions."""
     from kfp_azureml.azureml_pipelines.registry import list_components
 
     for component in list_components(client):
@@ -71,7 +73,7 @@ def list_command(client: MLClient) -> None:
 @click.argument("component", metavar="NAME[:VERSION]")
 @workspace_options
 def get_command(client: MLClient, component: str) -> None:
-    """Show a component's interface; without a version that of the highest."""
+    """Show a component's interface. The default is the highest version."""
     from kfp_azureml.azureml_pipelines.interface import interface
     from kfp_azureml.azureml_pipelines.registry import get_component
 
@@ -84,26 +86,30 @@ def get_command(client: MLClient, component: str) -> None:
 @aml_command.command("submit")
 @click.argument("pipeline", default="image_classification")
 @param_option
-@click.option("--experiment", default="pipeline_samples", show_default=True, help="Made if it does not exist.")
+@click.option("--experiment", default=EXPERIMENT, show_default=True, help="Experiment; created if it does not exist.")
 @click.option(
     "--compute",
     "computes",
     multiple=True,
     metavar="[STEP=]NAME",
-    help="Where the steps run, or one of them; may be repeated. [default: serverless]",
+    help="Compute of all steps or of one; may be repeated.  [default: serverless]",
 )
 @click.option(
     "--instance-type",
     "instance_types",
     multiple=True,
     metavar="[STEP=]TYPE",
-    help="The machines where it is serverless, such as Standard_DS3_v2. [default: Azure ML's choice]",
+    help="Machine type for serverless compute, such as Standard_DS3_v2.  [default: chosen by Azure ML]",
 )
 @click.option(
-    "--instance-count", "instance_counts", multiple=True, metavar="[STEP=]COUNT", help="How many. [default: 1]"
+    "--instance-count",
+    "instance_counts",
+    multiple=True,
+    metavar="[STEP=]COUNT",
+    help="Number of machines for serverless compute.  [default: 1]",
 )
-@click.option("--from-registered", is_flag=True, help="Run registered components, instead of bringing them along.")
-@click.option("--stream", "stream_it", is_flag=True, help="Follow the job to its end, as `aml stream` does.")
+@click.option("--from-registered", is_flag=True, help="Run registered components instead of those in the pipeline.")
+@click.option("--stream", "stream_it", is_flag=True, help="Follow the job until it ends, as `aml stream` does.")
 @workspace_options
 @job_flags()
 def submit_command(
@@ -120,16 +126,15 @@ def submit_command(
 ) -> None:
     """Run PIPELINE as an Azure ML pipeline job.
 
-    PIPELINE is a name (image_classification), a .py file, compiled first, or a compiled .yaml file,
-    whose images can be chosen still. Its parameters resource_group, workspace and subscription_id are those of the
-    workspace.
+    PIPELINE is a name (image_classification), a .py file to compile, or a compiled .yaml file. For the latter only the
+    image options apply. The parameters resource_group, workspace and subscription_id default to those of the workspace.
     """
-    from kfp_azureml.azureml_pipelines.following import stream_job
+    from kfp_azureml.azureml_pipelines.job_follower import stream_job
     from kfp_azureml.azureml_pipelines.placement import parse_placement
-    from kfp_azureml.azureml_pipelines.submit import Submission, submit_pipeline
+    from kfp_azureml.azureml_pipelines.submit_job import JobSubmission, submit_pipeline
 
     check_compiled(pipeline, flags)
-    wanted = Submission(
+    wanted = JobSubmission(
         pipeline=pipeline,
         options=options_from(flags),
         typed=params,
@@ -150,8 +155,8 @@ def submit_command(
 @click.argument("job")
 @workspace_options
 def stream_command(client: MLClient, job: str) -> None:
-    """Follow JOB to its end; exit code 1 if it fails."""
-    from kfp_azureml.azureml_pipelines.following import stream_job
+    """Follow JOB until it ends; the exit code is 1 if it fails."""
+    from kfp_azureml.azureml_pipelines.job_follower import stream_job
 
     stream_job(client, job)
 
@@ -161,7 +166,7 @@ def stream_command(client: MLClient, job: str) -> None:
 @workspace_options
 def cancel_command(client: MLClient, job: str) -> None:
     """Cancel JOB and its steps."""
-    from kfp_azureml.azureml_pipelines.following import cancel_job
+    from kfp_azureml.azureml_pipelines.job_follower import cancel_job
 
     cancel_job(client, job)
     say(f"Job {job} cancelled")
@@ -170,17 +175,17 @@ def cancel_command(client: MLClient, job: str) -> None:
 @aml_command.command("download")
 @click.argument("job")
 @click.option(
-    "--output", "outputs", multiple=True, metavar="[STEP.]NAME", help="An output; may be repeated. [default: all]"
+    "--output", "outputs", multiple=True, metavar="[STEP.]NAME", help="Output; may be repeated.  [default: all]"
 )
-@click.option("--to", type=_FOLDER, default=Path(), metavar="DIR", help="[default: the current folder]")
+@click.option("--to", type=_FOLDER, default=Path(), metavar="DIR", help="Target folder.  [default: current folder]")
 @workspace_options
 def download_command(client: MLClient, job: str, outputs: tuple[str, ...], to: Path) -> None:
-    """Download the outputs of JOB's steps, whole."""
-    from kfp_azureml.azureml_pipelines.download import download_outputs
+    """Download the outputs of JOB's steps."""
+    from kfp_azureml.azureml_pipelines.output_download import download_outputs
 
     folders = download_outputs(client, job, to, outputs)
     if not folders:
-        say(f"Job {job}: nothing to download: no step that completed has an output of data")
+        say(f"Job {job}: nothing to download: no completed step has an output folder")
     for folder in folders:
         files = sum(path.is_file() for path in folder.rglob("*"))
         say(f"{folder}: {files} file{'' if files == 1 else 's'}")
@@ -188,20 +193,20 @@ def download_command(client: MLClient, job: str, outputs: tuple[str, ...], to: P
 
 @aml_command.group("models")
 def models_command() -> None:
-    """Models of the workspace."""
+    """Download registered models."""
 
 
 @models_command.command("download")
 @click.argument("model", metavar="NAME:VERSION")
-@click.option("--to", type=_FOLDER, default=Path(), metavar="DIR", help="[default: the current folder]")
+@click.option("--to", type=_FOLDER, default=Path(), metavar="DIR", help="Target folder.  [default: current folder]")
 @workspace_options
 def download_model_command(client: MLClient, model: str, to: Path) -> None:
-    """Download a registered model and check that its files are those that were registered."""
-    from kfp_azureml.azureml_pipelines.models import download_model
+    """Download a registered model and verify the hash of its files."""
+    from kfp_azureml.azureml_pipelines.model_download import download_model
 
     name, colon, version = model.partition(":")
     if not (name and colon and version):
         raise click.UsageError(f"{model}: expected NAME:VERSION")
     done = download_model(client, name, version, to)
-    verdict = "their sha256 is the registered one" if done.checked else "no sha256 was registered to check them against"
+    verdict = "their sha256 is the registered one" if done.checked else "not verified, since no sha256 was registered"
     say(f"{done.folder}: {done.files} files; {verdict}")

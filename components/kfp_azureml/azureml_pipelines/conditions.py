@@ -1,4 +1,4 @@
-"""The conditions that KFP compiles `dsl.If`, `Elif` and `Else` to, and the Azure ML component that decides one."""
+"""Parse compiled conditions of `dsl.If`, `Elif` and `Else`, and make the Azure ML component that evaluates one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kfp_azureml.azureml_pipelines.parameters import PRIMITIVES
 from kfp_azureml.azureml_pipelines.spec import SCHEMA, Spec
 
 OUTPUT = "is_met"
-"""The output of a condition's job."""
+"""Output of a condition's job."""
 
 _OPERAND = r"(?:(?:double|int)\()*(?:inputs\.parameter_values\['[^']+'\]|'[^']*'|-?[0-9.e+-]+|true|false)\)*"
 _TERM = re.compile(rf"(!\()?({_OPERAND}) (==|!=|<=|>=|<|>) ({_OPERAND})(?(1)\))")
@@ -26,13 +26,13 @@ class Term:
     """A comparison.
 
     Attributes:
-        left: The text or number on the left; or a channel's name, if `left_is_input`.
+        left: Left operand: a literal, or a channel's name if `left_is_input`.
         comparison: `==`, `!=`, `<`, `<=`, `>` or `>=`.
-        right: Likewise.
-        kind: What both are compared as: string, number or boolean.
-        negated: Whether it has to be false.
-        left_is_input: Whether left names an input of the group of steps.
-        right_is_input: Likewise.
+        right: Right operand: a literal, or a channel's name if `right_is_input`.
+        kind: Type of the comparison: string, number or boolean.
+        negated: Whether the comparison is negated.
+        left_is_input: Whether left is an input of the group of steps.
+        right_is_input: Whether right is an input of the group of steps.
     """
 
     left: str
@@ -45,21 +45,21 @@ class Term:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The inputs it looks at."""
+        """The inputs among the operands."""
         sides = ((self.left, self.left_is_input), (self.right, self.right_is_input))
         return tuple(name for name, is_input in sides if is_input)
 
 
 def parse_condition(name: str, text: str, types: Mapping[str, str]) -> tuple[Term, ...]:
-    """Read what KFP's compiler wrote: comparisons, all of which have to hold.
+    """Parse a compiled condition: comparisons that are combined with AND.
 
     Args:
-        name: The group of steps, to be named in errors.
+        name: The group of steps, for errors.
         text: Such as `inputs.parameter_values['pipelinechannel--quality-gate-Output'] == 'accepted'`.
-        types: KFP's type of each of the group's inputs, such as `NUMBER_DOUBLE`.
+        types: KFP's types of the group's inputs, such as `NUMBER_DOUBLE`.
 
     Raises:
-        PipelineError: If it is anything else.
+        PipelineError: If the condition is not supported.
     """
     terms = []
     rest = text
@@ -86,7 +86,7 @@ def _term(match: re.Match[str], types: Mapping[str, str]) -> Term:
         _KINDS.get(types.get(found[1], ""), "string") if found else _kind_of_literal(side)
         for found, side in zip(inputs, (left, right), strict=True)
     ]
-    # As KFP's compiler promotes them.
+    # The same promotion as in KFP's compiler.
     kind = next(each for each in ("string", "boolean", "number") if each in kinds)
     return Term(names[0], comparison, names[1], kind, bool(negated), bool(inputs[0]), bool(inputs[1]))
 
@@ -100,13 +100,13 @@ def _kind_of_literal(text: str) -> str:
 def condition_spec(
     name: str, terms: Sequence[Term], inputs: Mapping[str, str], types: Mapping[str, str], image: str
 ) -> Spec:
-    """Return the component whose job decides a condition.
+    """Return the component whose job evaluates a condition.
 
     Args:
         name: The group of steps.
         terms: Its comparisons.
-        inputs: The name that each channel has as the component's input.
-        types: KFP's type of each channel.
+        inputs: The component's input names by channel.
+        types: KFP's types by channel.
         image: An image with Python.
     """
     in_words = " and ".join(map(_in_words, terms))

@@ -1,9 +1,9 @@
-"""The command of a container component in Azure ML's words.
+"""Translate the command of a container component to an Azure ML command.
 
-KFP's placeholders become variables of the shell that runs the command, which it does not look into; all else stands in
-single quotes. Values come from the environment (see `in_job/job_text.py`): only the service's own paths are put in as
-text. An input artifact may be a folder of Azure ML's, or what a step left there (see `run_component`): the shell finds
-out. After the command each output artifact gets the `kfp.json` that `run_component` would write.
+KFP's placeholders become shell variables, which the shell does not evaluate again; all other words are single-quoted.
+Values come from environment variables (see `in_job/job_text.py`); only paths set by the service are inserted as text.
+An input artifact may be any folder or one written by a step (see `run_component`); the shell code handles both. After
+the command, the shell writes the same `kfp.json` for each output artifact as `run_component`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KNOWN = re.compile(
 )
 
 
-# What `job_text.decode` does, for an image that may have no Python: $1 decoded, as `value`.
+# `job_text.decode` in shell, for images without Python: it decodes $1 to `value`.
 _DECODE = (
     "kfp_decode() { value= rest=$1; while case $rest in *'kfp.base64('*')'*) ;; *) false;; esac; do "
     "value=$value${rest%%'kfp.base64('*}; rest=${rest#*'kfp.base64('}; coded=${rest%%')'*}; rest=${rest#*')'}; "
@@ -38,13 +38,13 @@ _DECODE = (
 
 
 def container_command(definition: Definition) -> str:
-    """Return the command of a component with a container of its own.
+    """Return the Azure ML command of a container component.
 
     Args:
         definition: The component.
 
     Raises:
-        PipelineError: If it uses a placeholder that Azure ML has nothing for, or has no command.
+        PipelineError: If it has no command or uses an unsupported placeholder.
     """
     words = [*definition.container.get("command", []), *definition.container.get("args", [])]
     if not definition.container.get("command"):
@@ -64,7 +64,7 @@ def container_command(definition: Definition) -> str:
 
 
 def _values(definition: Definition, used: str) -> Iterator[str]:
-    """Put the values that a command uses into variables; the variable of a value that is missing is empty."""
+    """Yield shell code that sets variables to the values a command uses; missing values are empty."""
     names = [
         name
         for name in definition.parameters("inputs")
@@ -111,7 +111,7 @@ def _if_present(definition: Definition, condition: dict[str, object]) -> Iterato
     elif condition.get("Else"):
         raise refusal(definition.name, f"its command has an else where {name} is missing")
     elif name in definition.parameters("inputs"):
-        # An empty text is there, too: Azure ML is given it encoded.
+        # An empty text is encoded, so the variable is not empty.
         yield f"${{{PARAMETER}{name}:+{text}}}"
     else:
         yield f"${{in_{name}:+{text}}}"
@@ -125,11 +125,11 @@ def _is_always_there(definition: Definition, name: str) -> bool:
 
 
 def _quoted(definition: Definition, text: str) -> str:
-    """Return a word for the shell.
+    """Return a quoted shell word.
 
     Args:
         definition: The component.
-        text: The word, with KFP's placeholders.
+        text: The word with KFP's placeholders.
     """
 
     def put_in(match: re.Match[str]) -> str:

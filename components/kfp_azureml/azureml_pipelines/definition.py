@@ -1,4 +1,4 @@
-"""What is known of a KFP component, read from its compiled form: a component.yaml, or a part of a pipeline's."""
+"""Read a KFP component from its compiled form, a component.yaml or a compiled pipeline."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Definition:
     """A KFP component.
 
     Attributes:
-        name: Its name, as a Python function would have it: `aml_register_model`.
+        name: Its name as a Python identifier, such as `aml_register_model`.
         image: The image it runs in.
         inputs: Its inputs as KFP defines them: `parameters` and `artifacts`, each by name.
-        outputs: Its outputs, likewise.
+        outputs: Its outputs, in the same form.
         container: Its command, arguments and environment, as KFP defines them.
     """
 
@@ -39,12 +39,12 @@ class Definition:
 
     @property
     def is_python(self) -> bool:
-        """Whether kfp's executor runs it; else it is a container with a command of its own."""
+        """Whether kfp's executor runs it; if not, it is a container component."""
         return any(_EXECUTOR in word for word in self.container.get("command", []))
 
     @property
     def docstring(self) -> str:
-        """What its author says about it; empty where that is not known."""
+        """Its docstring; empty if unknown."""
         function = _function(self.container)
         words = self.container.get("command", [])
         return next((_docstring(word, function) for word in words if function and f"def {function}(" in word), "")
@@ -61,21 +61,21 @@ class Definition:
 
 
 def definition_from(name: str, component: Mapping[str, Any], executor: Mapping[str, Any]) -> Definition:
-    """Read a component, and refuse what an Azure ML component cannot be.
+    """Read a component and reject features that Azure ML does not support.
 
     Args:
-        name: Its name in the document, where kfp numbers those that are used several times. A Python component has
-            its function's name instead.
+        name: Its name in the document, where kfp appends a number to repeated ones. A Python component is named after
+            its function instead.
         component: Its interface in the compiled document.
-        executor: What runs it in the compiled document.
+        executor: Its executor in the compiled document.
 
     Raises:
-        PipelineError: With the component and the feature.
+        PipelineError: If it uses an unsupported feature.
     """
     name = name.replace("-", "_")
     kind = next(iter(executor))
     if kind != "container":
-        raise refusal(name, f"it is an {kind}; give the data as an input of the pipeline, or as azureml:NAME:VERSION")
+        raise refusal(name, f"it is an {kind}; pass the data as an input of the pipeline or as azureml:NAME:VERSION")
     container = executor["container"]
     if "{{" in container["image"]:
         raise refusal(name, "its image is a parameter; set it when compiling")
@@ -95,12 +95,12 @@ def definition_from(name: str, component: Mapping[str, Any], executor: Mapping[s
                 raise refusal(name, f"{what} is a list of artifacts")
         for what in (*definition.parameters(side), *definition.artifacts(side)):
             if not NAME.fullmatch(what):
-                raise refusal(name, f"the name {what!r} is none for Azure ML: letters, digits and '_' only")
+                raise refusal(name, f"{what!r} is not a valid name in Azure ML: use letters, digits and '_'")
     return definition
 
 
 def _with_whole_numbers(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return inputs whose lists and objects hold whole numbers as ints; the job is told the type of the other ones."""
+    """Return inputs with whole numbers in default lists and objects as ints; other defaults have a declared type."""
     parameters = {
         name: {**about, "defaultValue": whole_numbers(about["defaultValue"])}
         if about["parameterType"] in ("LIST", "STRUCT") and "defaultValue" in about
@@ -111,7 +111,7 @@ def _with_whole_numbers(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refusal(task: str, feature: str) -> PipelineError:
-    """Return the error that says what of a task Azure ML cannot run."""
+    """Return the error for a task with an unsupported feature."""
     return PipelineError(f"{task}: cannot run on Azure ML: {feature}")
 
 

@@ -1,6 +1,6 @@
-"""Writes the Azure ML specification of each of the suite's components again, beside its component.yaml.
+"""Generate the Azure ML spec of each of the suite's components next to its component.yaml.
 
-`make generate` runs it; a test fails when a checked-in copy differs from what it writes.
+`make generate` runs it; a test fails if a checked-in copy differs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A compiled KFP pipeline as steps and edges, with all groups of steps taken apart.
+"""Read a compiled KFP pipeline into a flat graph of steps and conditions.
 
-What Azure ML pipelines cannot do is refused here, in one line that names the task and the feature.
+Features that Azure ML does not support raise an error that names the task and the feature.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _OF_PODS_ONLY = {
     "securityContext",
     "tolerations",
 }
-"""Settings of Kubernetes pods that say where and how they run; in Azure ML the compute says it."""
+"""Settings of Kubernetes pods that have no effect on Azure ML, where the compute determines them."""
 _EXIT_TASK = "ALL_UPSTREAM_TASKS_COMPLETED"
 _LEFT_OUT = {
-    "comp-aml-reconcile": "Azure ML has no exit tasks; what a dead job leaves unfinished is undone by "
+    "comp-aml-reconcile": "Azure ML has no exit tasks; to clean up an unfinished rollout of a job run "
     "kfp-azureml reconcile --run-id JOB",
 }
-"""Exit tasks that are not missed in a job, with what does the same."""
+"""Exit tasks that a job does without, each with a replacement."""
 _WORKLOAD_IDENTITY = "azure.workload.identity/use"
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that the pipeline's author wrote, or that a user gave."""
+    """A value from the pipeline's author or user."""
 
     value: Any
 
@@ -63,7 +63,7 @@ class NodeOutput:
 
 @dataclass(frozen=True)
 class Text:
-    """Text put together of constants and parameters of the pipeline."""
+    """Text composed of constants and parameters of the pipeline."""
 
     parts: tuple[Constant | PipelineInput, ...]
 
@@ -77,13 +77,13 @@ class Node:
     """A step.
 
     Attributes:
-        name: Its name in the pipeline, `aml_register_model`.
-        display_name: What people call it.
+        name: Its name in the pipeline, such as `aml_register_model`.
+        display_name: Its display name.
         definition: The component it runs.
-        inputs: What each of the component's inputs is given.
-        cached: Whether results of an earlier run may be taken.
-        uses_azure: Whether it acts in Azure, for which it needs an identity.
-        timeout_seconds: After how many seconds to end it; None: never.
+        inputs: Values of the component's inputs.
+        cached: Whether cached results may be reused.
+        uses_azure: Whether it accesses Azure and so needs an identity.
+        timeout_seconds: Timeout in seconds; None for none.
     """
 
     name: str
@@ -97,14 +97,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Condition:
-    """Some steps that run only if comparisons hold.
+    """Steps that run only if all comparisons are true.
 
     Attributes:
         name: The group's name.
         terms: The comparisons.
-        inputs: What their inputs are.
-        types: KFP's type of each of them.
-        nodes: The steps, by name.
+        inputs: Values of their inputs.
+        types: KFP's types of their inputs.
+        nodes: Names of the steps.
     """
 
     name: str
@@ -120,13 +120,13 @@ class Graph:
 
     Attributes:
         name: Its name.
-        display_name: What people call it.
-        description: What it does.
+        display_name: Its display name.
+        description: Its description.
         parameters: Its parameters as KFP defines them, by name.
         nodes: Its steps.
         conditions: Its conditions.
-        outputs: Its named outputs that are artifacts.
-        left_out: What of it does not run on Azure ML, and what does the same, in words.
+        outputs: Its output artifacts by name.
+        left_out: Messages about tasks that do not run on Azure ML, with their replacement.
     """
 
     name: str
@@ -140,7 +140,7 @@ class Graph:
 
     @property
     def used_parameters(self) -> set[str]:
-        """The parameters that reach a step; the others are about Kubernetes."""
+        """The parameters that a step or condition uses; the others configure Kubernetes."""
         users: list[Node | Condition] = [*self.nodes, *self.conditions]
         values = [value for user in users for value in user.inputs.values()]
         parts = [part for value in values for part in (value.parts if isinstance(value, Text) else (value,))]
@@ -151,11 +151,11 @@ def read_graph(pipeline: Mapping[str, Any], platform: Mapping[str, Any]) -> Grap
     """Read a compiled and valid pipeline.
 
     Args:
-        pipeline: Its document (`PipelineSpec`).
-        platform: The Kubernetes platform's (`PlatformSpec`), or an empty one.
+        pipeline: Its `PipelineSpec`.
+        platform: Its `PlatformSpec` for Kubernetes; may be empty.
 
     Raises:
-        PipelineError: If Azure ML cannot run it.
+        PipelineError: If it uses a feature that Azure ML does not support.
     """
     info = pipeline["pipelineInfo"]
     reader = _Reader(pipeline, platform_executors(dict(platform)))
@@ -195,7 +195,7 @@ class _Reader:
     _within: str = ""
 
     def read_group(self, name: str, component: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
-        """Read the tasks of a group; return what its outputs are."""
+        """Read the tasks of a group; return its outputs."""
         tasks = component["dag"]["tasks"]
         outputs: dict[str, dict[str, Any]] = {}
         for task_name in TopologicalSorter(
@@ -203,7 +203,7 @@ class _Reader:
         ).static_order():
             task = tasks[task_name]
             if _is_exit_task(task) and task["componentRef"]["name"] in _LEFT_OUT:
-                self.left_out.append(f"{_identifier(task_name)} is left out: {_LEFT_OUT[task['componentRef']['name']]}")
+                self.left_out.append(f"{_identifier(task_name)} is skipped: {_LEFT_OUT[task['componentRef']['name']]}")
                 continue
             called = self.pipeline["components"][task["componentRef"]["name"]]
             self._check(task_name, task)
@@ -272,7 +272,7 @@ class _Reader:
         if "parameterIterator" in task or "artifactIterator" in task:
             raise refusal(name, "it is a loop (ParallelFor)")
         if _is_exit_task(task):
-            raise refusal(name, "it is an exit handler, or goes on after a failure")
+            raise refusal(name, "it is an exit handler, or runs after a failure")
         producers = {
             value[key]["producerTask"]
             for _, value in _arguments(task)
@@ -282,8 +282,8 @@ class _Reader:
         for dependency in sorted(set(task.get("dependentTasks", [])) - producers):
             raise refusal(
                 name,
-                f"it waits for {_identifier(dependency)} without taking anything from it; Azure ML orders steps by "
-                "their data only: give it one of that step's outputs",
+                f"it runs after {_identifier(dependency)} without using its outputs; Azure ML orders steps by data "
+                "only: pass it one of that step's outputs",
             )
 
     def _value(
@@ -304,12 +304,12 @@ class _Reader:
         constant = value["runtimeValue"]["constant"]
         if not isinstance(constant, str) or not _REFERENCE.search(constant):
             return Constant(whole_numbers(constant))
-        # An f-string of the pipeline's author; the values in it are arguments of the task too.
+        # An f-string in the pipeline's source; the values in it are also arguments of the task.
         parts: list[Constant | PipelineInput] = []
         for index, piece in enumerate(_REFERENCE.split(constant)):
             part = self._value(task, arguments, piece, scope, outputs) if index % 2 else Constant(piece)
             if not isinstance(part, (Constant, PipelineInput)):
-                raise refusal(_identifier(task), f"its input {name} is a text that holds another step's output")
+                raise refusal(_identifier(task), f"its input {name} is a text that contains another step's output")
             parts.append(part)
         return Text(tuple(parts))
 
@@ -334,7 +334,7 @@ def _is_exit_task(task: Mapping[str, Any]) -> bool:
 
 
 def _arguments(task: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return what a task is given, but for limits and the like, which are about its pod."""
+    """Return a task's arguments without those for its pod, such as resource limits."""
     inputs = task.get("inputs", {})
     return [
         (name, value)
@@ -345,7 +345,7 @@ def _arguments(task: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _with_defaults(called: Mapping[str, Any], given: dict[str, Value]) -> dict[str, Value]:
-    """Return what a pipeline that is used as a component works with."""
+    """Return the arguments of a pipeline that is used as a component, including defaults."""
     parameters = called.get("inputDefinitions", {}).get("parameters", {})
     defaults = {
         name: Constant(whole_numbers(each.get("defaultValue")))
@@ -356,14 +356,14 @@ def _with_defaults(called: Mapping[str, Any], given: dict[str, Value]) -> dict[s
 
 
 def _uses_azure(name: str, settings: Mapping[str, Any]) -> bool:
-    """Say whether a step signs in to Azure; refuse what else of Kubernetes it needs."""
+    """Tell whether a step accesses Azure; reject unsupported Kubernetes settings."""
     for secret in settings.get("secretAsEnv", []):
         if not {entry["envVar"] for entry in secret["keyToEnv"]} <= set(KEYS):
             raise refusal(
-                name, "it takes environment variables from a Kubernetes secret; a job has its compute's identity"
+                name, "it uses a Kubernetes secret for environment variables; jobs use their compute's identity"
             )
     for key in settings.keys() - _OF_PODS_ONLY - {"secretAsEnv"}:
-        raise refusal(name, f"it has {key} of Kubernetes")
+        raise refusal(name, f"it uses the Kubernetes setting {key}")
     labels = settings.get("podMetadata", {}).get("labels", {})
     return bool(settings.get("secretAsEnv")) or labels.get(_WORKLOAD_IDENTITY) == "true"
 
@@ -374,5 +374,5 @@ def _pipeline_config(platform: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _identifier(name: str) -> str:
-    """Return a name as Azure ML wants it for a step."""
+    """Return a valid name of a step in Azure ML."""
     return re.sub(r"\W", "_", name.lower())

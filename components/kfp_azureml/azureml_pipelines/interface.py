@@ -1,4 +1,4 @@
-"""An Azure ML component's interface in words, for `aml components get` and for `help()`."""
+"""Describe an Azure ML component's interface, for `aml components get` and `help()`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def interface(component: Component) -> str:
-    """Describe a component: what it does, its image, inputs and outputs."""
+    """Return a component's description, inputs and outputs as text."""
     lines = [f"{component.name}, version {component.version}: {component.display_name or component.name}"]
     if component.description:
         lines.append(component.description)

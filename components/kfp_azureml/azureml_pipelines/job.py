@@ -1,4 +1,4 @@
-"""An Azure ML pipeline job from the graph of a KFP pipeline: as files, in Azure ML's own YAML."""
+"""Translate the graph of a KFP pipeline to an Azure ML pipeline job in YAML."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EMPTY: str = encode("")
 """The literal of an empty text."""
 
 Registered = Callable[[Spec], str]
-"""Returns the name that a component is registered under, such as `azureml:prep:0.1.0`."""
+"""Returns the name of a registered component, such as `azureml:prep:0.1.0`."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class PipelineJob:
     """A pipeline job.
 
     Attributes:
-        document: What its YAML file says, but for where components lie.
-        components: The component of each step.
+        document: Its YAML document without the components' paths.
+        components: Components by step.
     """
 
     document: Mapping[str, Any]
@@ -43,16 +43,16 @@ class PipelineJob:
 
     @property
     def needs_preview(self) -> bool:
-        """Whether it has conditions, which azure-ai-ml takes with its preview features only."""
+        """Whether it has conditions, which need the preview features of azure-ai-ml."""
         return any(job["type"] == "if_else" for job in self.document["jobs"].values())
 
     def write(self, folder: Path, registered: Registered | None = None) -> Path:
-        """Write it and its components.
+        """Write the job and its components.
 
         Args:
             folder: An empty folder.
-            registered: Names the registered component that a step runs; None: the steps bring their own. The small
-                components that decide conditions belong to the pipeline and are always brought along.
+            registered: Returns the name of a step's registered component. None writes the components to the folder, as
+                always for those that evaluate conditions.
 
         Returns:
             The job's YAML file, for `load_job` or `az ml job create --file`.
@@ -78,12 +78,12 @@ def pipeline_job(graph: Graph, arguments: Mapping[str, Any], placement: Placemen
 
     Args:
         graph: The pipeline.
-        arguments: The values of its parameters, without those that have their default.
-        placement: Where the steps run.
-        experiment: The experiment it belongs to.
+        arguments: Parameter values by name; missing ones keep their default.
+        placement: Computes of the steps.
+        experiment: The job's experiment.
 
     Raises:
-        PipelineError: If Azure ML cannot pass a value on, or a step that is placed does not exist.
+        PipelineError: If a value is not supported or the placement names an unknown step.
     """
     placement.check_steps(node.name for node in graph.nodes)
     values = _pipeline_values(graph, arguments)
@@ -139,29 +139,29 @@ def pipeline_job(graph: Graph, arguments: Mapping[str, Any], placement: Placemen
 
 
 def node_spec(node: Node, version: str = __version__) -> Spec:
-    """Return the component that a step runs."""
+    """Return a step's component."""
     return component_spec(node.definition, display_name=node.display_name, deterministic=node.cached, version=version)
 
 
 def _pipeline_values(graph: Graph, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the literals of the pipeline's inputs; what is empty is none of them, see `_expression`."""
+    """Return the literals of the pipeline's inputs."""
     used = graph.used_parameters
     for name in arguments.keys() - used:
-        raise PipelineError(f"parameter {name}: it is about Kubernetes and has no effect on Azure ML: leave it out")
+        raise PipelineError(f"parameter {name}: it configures Kubernetes and has no effect on Azure ML: omit it")
     values = {}
     for name in sorted(used, key=list(graph.parameters).index):
         parameter = graph.parameters[name]
         value = as_primitive(arguments.get(name, parameter.get("defaultValue")), parameter["parameterType"])
         if value is not None:
             values[name] = value
-    # A job gets them in environment variables, and passes them on as KFP does.
+    # A job gets them in environment variables, and passes them to the component as KFP does.
     check_lengths(values)
     check_lengths(arguments)
     return values
 
 
 def _bound(node: Node, name: str, value: Value, values: Mapping[str, Any]) -> Any:
-    """Return what a step's input is given; None: nothing, and it has its default."""
+    """Return the value of a step's input; None selects its default."""
     parameter = node.definition.parameters("inputs").get(name)
     bound = _expression(value, values, parameter["parameterType"] if parameter else "")
     is_default = parameter is not None and bound == EMPTY and parameter.get("defaultValue") == ""
@@ -172,7 +172,7 @@ def _expression(value: Value, values: Mapping[str, Any], kind: str) -> Any:
     if isinstance(value, NodeOutput):
         return f"${{{{parent.jobs.{value.node}.outputs.{value.output}}}}}"
     if isinstance(value, PipelineInput):
-        # What is empty shows as little in the studio as it does in KFP.
+        # Empty values are not inputs of the job, so that studio hides them, as the KFP UI does.
         given = values.get(value.name)
         return given if given in (None, EMPTY) else f"${{{{parent.inputs.{value.name}}}}}"
     if isinstance(value, Text):
@@ -182,13 +182,13 @@ def _expression(value: Value, values: Mapping[str, Any], kind: str) -> Any:
 
 
 def _decision(graph: Graph, condition: Condition, values: Mapping[str, Any]) -> tuple[str, Spec, dict[str, Any]]:
-    """Return the job that decides a condition: its name, component and entry."""
+    """Return the job that evaluates a condition: its name, component and YAML entry."""
     nodes = {node.name: node for node in graph.nodes}
     looked_at = [value.node for value in condition.inputs.values() if isinstance(value, NodeOutput)]
     candidates = [nodes[name] for name in (*looked_at, *condition.nodes)] + list(graph.nodes)
     image = next((node.definition.image for node in candidates if node.definition.is_python), None)
     if image is None:
-        raise refusal(condition.name, "it is a condition, and no step has an image with Python to decide it in")
+        raise refusal(condition.name, "it is a condition, and no step has an image with Python to evaluate it")
     names = {channel: re.sub(r"\W", "_", channel.removeprefix("pipelinechannel--")) for channel in condition.inputs}
     bound = {
         names[channel]: _expression(value, values, condition.types[channel])
@@ -196,6 +196,6 @@ def _decision(graph: Graph, condition: Condition, values: Mapping[str, Any]) -> 
     }
     for name, value in bound.items():
         if value is None:
-            raise refusal(condition.name, f"its condition looks at {name}, which has no value")
+            raise refusal(condition.name, f"its condition uses {name}, which has no value")
     spec = condition_spec(condition.name, condition.terms, names, condition.types, image)
     return spec.name, spec, {"type": "command", "inputs": bound}

@@ -1,4 +1,4 @@
-"""KFP's parameters as Azure ML's primitive inputs and outputs."""
+"""Convert KFP parameters to primitive inputs and outputs of Azure ML."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ PRIMITIVES = {
     "LIST": "string",
     "STRUCT": "string",
 }
-"""Azure ML's type for each of KFP's; lists and objects are JSON."""
+"""Azure ML's types by KFP's types; lists and objects are JSON."""
 
 
 def as_primitive(value: object, kind: str) -> int | float | bool | str | None:
-    """Return a value as a literal of Azure ML's, see `job_text`; None for None.
+    """Return a value as an Azure ML literal, see `job_text`; None for None.
 
     Args:
-        value: A value of a parameter.
-        kind: KFP's name of its type, such as `NUMBER_INTEGER`.
+        value: A parameter's value.
+        kind: Its KFP type, such as `NUMBER_INTEGER`.
     """
     if value is None:
         return None
@@ -41,11 +41,11 @@ def as_primitive(value: object, kind: str) -> int | float | bool | str | None:
 
 
 def default_of(parameter: Mapping[str, Any]) -> int | float | bool | str | None:
-    """Return the default that Azure ML is told of; one that is no plain text is left to the job, which knows it."""
+    """Return the default for Azure ML's component; None for an encoded one, which the job sets itself."""
     default = as_primitive(parameter.get("defaultValue"), parameter["parameterType"])
     return None if isinstance(default, str) and decode(default) != default else default
 
 
 def is_optional(parameter: Mapping[str, Any]) -> bool:
-    """Say whether Azure ML may be given nothing, and the command then lacks the input."""
+    """Tell whether the input is optional in Azure ML, so that the command may lack it."""
     return bool(parameter.get("isOptional")) and default_of(parameter) is None

@@ -1,4 +1,4 @@
-"""Where the steps of a pipeline job run: a compute of the workspace, or serverless machines."""
+"""The computes of a pipeline job's steps: a compute of the workspace or serverless machines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SERVERLESS = "serverless"
 
 @dataclass(frozen=True)
 class Placement:
-    """Where steps run, by the step's name; "" stands for all others.
+    """Computes by step; the key "" stands for all other steps.
 
     Attributes:
         computes: A compute of the workspace, or `serverless`.
-        instance_types: The machines where it is serverless, such as `Standard_DS3_v2`.
-        instance_counts: How many of them.
+        instance_types: Machine types for serverless compute, such as `Standard_DS3_v2`.
+        instance_counts: Number of machines for serverless compute.
     """
 
     computes: Mapping[str, str] = field(default_factory=dict)
@@ -27,35 +27,35 @@ class Placement:
 
     @property
     def default_compute(self) -> str:
-        """The compute of all steps that have none of their own."""
+        """The compute of steps without their own."""
         return self.computes.get("", SERVERLESS)
 
     @property
     def named_computes(self) -> tuple[str, ...]:
-        """The computes that the workspace has to have."""
+        """The computes that have to exist in the workspace."""
         return tuple(
             dict.fromkeys(name for name in (self.default_compute, *self.computes.values()) if name != SERVERLESS)
         )
 
     def check_steps(self, steps: Iterable[str]) -> None:
-        """Check that it names steps of the pipeline only.
+        """Check the placement against a pipeline's steps.
 
         Raises:
-            PipelineError: If it does not, or gives machines to a compute that has its own.
+            PipelineError: If it names an unknown step, or machines for a compute that is not serverless.
         """
         known = set(steps)
         for step in {*self.computes, *self.instance_types, *self.instance_counts} - {""} - known:
-            raise PipelineError(f"compute of {step}: the pipeline has no such step; it has {', '.join(sorted(known))}")
+            raise PipelineError(f"compute of {step}: unknown step; the pipeline has {', '.join(sorted(known))}")
         for step in {*self.instance_types, *self.instance_counts}:
             compute = self.computes.get(step, self.default_compute)
             if compute != SERVERLESS:
                 raise PipelineError(
-                    f"instance type of {step or 'the steps'}: they run on {compute}, whose machines are its own; "
-                    f"instance types are for --compute {f'{step}=' if step else ''}{SERVERLESS}"
+                    f"instance type of {step or 'the steps'}: compute {compute} has its own machines; "
+                    f"instance types need --compute {f'{step}=' if step else ''}{SERVERLESS}"
                 )
 
     def of(self, step: str) -> dict[str, Any]:
-        """Return what the pipeline job says of one step; what is not said is the default."""
+        """Return a step's settings in the pipeline job, without defaults."""
         said: dict[str, Any] = {}
         if step in self.computes:
             said["compute"] = azureml_compute(self.computes[step])
@@ -71,22 +71,22 @@ class Placement:
 
 
 def azureml_compute(name: str) -> str:
-    """Return how a pipeline job names a compute."""
+    """Return a compute's name in a pipeline job."""
     return name if name == SERVERLESS else f"azureml:{name}"
 
 
 def parse_placement(
     computes: Iterable[str], instance_types: Iterable[str] = (), instance_counts: Iterable[str] = ()
 ) -> Placement:
-    """Read what a user typed: NAME for all steps, STEP=NAME for one.
+    """Parse option values: NAME for all steps, STEP=NAME for one.
 
     Raises:
-        PipelineError: If a count is no number.
+        PipelineError: If a count is not a positive integer.
     """
     counts = {}
     for step, text in _by_step(instance_counts).items():
         if not text.isdecimal() or int(text) < 1:
-            raise PipelineError(f"instance count {text!r}: expected a number, 1 or more")
+            raise PipelineError(f"instance count {text!r}: expected an integer of at least 1")
         counts[step] = int(text)
     return Placement(_by_step(computes), _by_step(instance_types), counts)
 

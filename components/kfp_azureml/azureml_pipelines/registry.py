@@ -1,4 +1,4 @@
-"""The workspace's components: registering, finding and listing them."""
+"""Register, find and list components of a workspace."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.names import RESOURCE, check_name
-from kfp_azureml.azureml.properties import CONTENT_PROPERTY
-from kfp_azureml.azureml_pipelines.content import spec_hash
-from kfp_azureml.azureml_pipelines.failures import sdk_errors
+from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.interface import interface
+from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
 from kfp_azureml.azureml_pipelines.spec import Spec
+from kfp_azureml.azureml_pipelines.spec_hash import spec_hash
 from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Registration:
-    """A component of the workspace, after `register`.
+    """A registered component.
 
     Attributes:
         name: Its name.
         version: Its version.
-        found: Whether it was there already, with the same content.
+        found: Whether it was already registered with the same content.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Registration:
 
 @dataclass(frozen=True)
 class Listed:
-    """A component of the workspace, in a list.
+    """A listed component.
 
     Attributes:
         name: Its name.
         versions: Its versions, the highest first.
-        display_name: What people call the highest.
+        display_name: Display name of the highest version.
     """
 
     name: str
@@ -52,29 +52,29 @@ class Listed:
 
 
 def register_components(client: MLClient, specs: Iterable[Spec]) -> Iterator[Registration]:
-    """Register components; what is there already with the same content is left as it is.
+    """Register components, except those already registered with the same content.
 
     Args:
         client: A client of the workspace.
         specs: The components.
 
     Yields:
-        What became of each.
+        The registration of each.
 
     Raises:
-        PipelineError: If there is one of the same name and version with other content.
+        PipelineError: If a component with the same name and version has other content.
     """
     for spec in specs:
-        # Whoever is faster than we are, with the same content, has done it for us.
+        # Another client may register the same content at the same time.
         found = _is_registered(client, spec) or (not _create(client, spec) and _is_registered(client, spec))
         yield Registration(spec.name, spec.version, found)
 
 
 def registered_name(client: MLClient, spec: Spec) -> str:
-    """Return how a pipeline names the registered component that a spec describes.
+    """Return a registered component's name in a pipeline.
 
     Raises:
-        PipelineError: If it is not registered, or differs.
+        PipelineError: If it is not registered, or with other content.
     """
     if not _is_registered(client, spec):
         raise PipelineError(
@@ -85,15 +85,15 @@ def registered_name(client: MLClient, spec: Spec) -> str:
 
 
 def get_component(client: MLClient, name: str, version: str = "") -> Component:
-    """Return a component of the workspace; `help()` of it shows its interface.
+    """Return a component of the workspace, for which `help()` shows the interface.
 
     Args:
         client: A client of the workspace.
         name: Its name.
-        version: Its version; empty: the highest there is.
+        version: Its version; empty selects the highest.
 
     Raises:
-        PipelineError: If there is none.
+        PipelineError: If it does not exist.
     """
     check_name(RESOURCE, name, "component")
     if version:
@@ -102,13 +102,13 @@ def get_component(client: MLClient, name: str, version: str = "") -> Component:
     component = _find(client, name, version)
     if component is None:
         raise PipelineError(f"component {name} has no version {version}; it has {', '.join(_versions(client, name))}")
-    # Without a text of its own it shows the help of its class.
+    # Otherwise `help()` shows that of the class.
     component.__doc__ = interface(component)
     return component
 
 
 def list_components(client: MLClient) -> Iterator[Listed]:
-    """Return all components of the workspace that are not archived, by name."""
+    """Yield all components of the workspace that are not archived, sorted by name."""
     with sdk_errors("listing the components"):
         names = sorted(component.name for component in client.components.list())
     for name in names:
@@ -120,7 +120,7 @@ def list_components(client: MLClient) -> Iterator[Listed]:
 
 
 def version_order(version: str) -> tuple[bool, object, str]:
-    """Return what versions are sorted by: 0.9 before 0.10, 1.0rc1 before 1.0, texts that are no versions first."""
+    """Return a version's sort key: 0.9 before 0.10, 1.0rc1 before 1.0, invalid versions first."""
     from packaging.version import InvalidVersion, Version
 
     try:
@@ -133,14 +133,14 @@ def _versions(client: MLClient, name: str) -> list[str]:
     with sdk_errors(f"listing the versions of component {name}"):
         versions = [component.version for component in client.components.list(name)]
     if not versions:
-        raise PipelineError(f"component {name}: the workspace {client.workspace_name} has none of that name")
+        raise PipelineError(f"component {name} does not exist in workspace {client.workspace_name}")
     return sorted(versions, key=version_order, reverse=True)
 
 
 def _find(client: MLClient, name: str, version: str) -> Component | None:
     from azure.core.exceptions import ResourceNotFoundError
 
-    with sdk_errors(f"looking for component {name}, version {version}"):
+    with sdk_errors(f"reading component {name}, version {version}"):
         try:
             component: Component = client.components.get(name, version)
         except ResourceNotFoundError:
@@ -154,14 +154,14 @@ def _is_registered(client: MLClient, spec: Spec) -> bool:
         return False
     if (component.properties or {}).get(CONTENT_PROPERTY) != spec_hash(spec):
         raise PipelineError(
-            f"component {spec.name}, version {spec.version}, is registered with other content, and a version does not "
-            "change: give a higher one (--version), or the images it was registered with"
+            f"component {spec.name}, version {spec.version}, is registered with other content, and a version cannot "
+            "change: set a higher one (--version), or the images it was registered with"
         )
     return True
 
 
 def _create(client: MLClient, spec: Spec) -> bool:
-    """Register a component; say whether it was us who did."""
+    """Register a component; return False if another client did."""
     from azure.ai.ml import load_component
     from azure.core.exceptions import ResourceExistsError
 

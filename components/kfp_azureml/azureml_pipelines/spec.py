@@ -1,19 +1,18 @@
-"""Azure ML component specifications from KFP components.
+"""Translate KFP components to Azure ML component specs.
 
-**One way for every Python component, ours included: through kfp's own executor.** The job runs `run_component.py`,
-which makes kfp's executor input from the job's inputs and outputs, and runs the component's own command with it. So a
-step runs the very same body on Kubeflow, on a laptop and on Azure ML, with the same results and the same returned
-values. A container component runs its own command (see `container_command`).
+Python components run through kfp's own executor: the job runs `run_component.py`, which makes kfp's executor input from
+the job's inputs and outputs and runs the component's command. So a step has the same body and results on Kubeflow, on a
+laptop and on Azure ML. A container component runs its own command (see `container_command`).
 
-**No value is a part of a command.** Azure ML puts `${{inputs.x}}` into the command's text, which a shell then runs; so
-values are read from the environment instead, where Azure ML leaves them too (see `in_job/job_text.py`).
+Values are not part of a command: Azure ML substitutes `${{inputs.x}}` in the command's text, which a shell then runs.
+Jobs read values from environment variables instead, which Azure ML sets too (see `in_job/job_text.py`).
 
 | KFP | Azure ML |
 |---|---|
 | int, float, bool, str | integer, number, boolean, string |
 | list, dict | string, JSON |
 | Dataset, Model, Artifact, Metrics, HTML, Markdown ... | uri_folder, with the artifact and `kfp.json` in it |
-| default | default; none where it is not plain text: the job knows it |
+| default | default; none if it is encoded: the job sets it |
 | Optional[...] | optional |
 | output parameter | primitive output |
 """
@@ -45,9 +44,9 @@ class Spec:
     """An Azure ML component.
 
     Attributes:
-        document: What its YAML file says, but for where its code lies.
-        definition: What its job has to know, such as the KFP component; empty: the job needs no code.
-        is_reusable: Whether it makes sense in other pipelines too.
+        document: Its YAML document without the path of its code.
+        definition: Data for its job, such as the KFP component; empty if the job needs no code.
+        is_reusable: Whether other pipelines can use it.
     """
 
     document: Mapping[str, Any]
@@ -65,10 +64,10 @@ class Spec:
         return str(self.document["version"])
 
     def write(self, folder: Path) -> Path:
-        """Write its YAML file and, where it has one, the definition beside it; the code they share stays where it is.
+        """Write its YAML file and its definition, if any, to a folder; the shared code is referenced.
 
         Args:
-            folder: A folder of its own.
+            folder: An empty folder, or the component's own.
 
         Returns:
             The YAML file, for `load_component` or `az ml component create --file`.
@@ -92,12 +91,12 @@ def component_spec(
 
     Args:
         definition: The KFP component.
-        display_name: What people call it; empty: its name.
-        deterministic: Whether Azure ML may take results from an earlier run with the same inputs.
+        display_name: Display name; empty selects the name.
+        deterministic: Whether Azure ML may reuse results of an earlier run with the same inputs.
         version: The version.
 
     Raises:
-        PipelineError: If the component needs what Azure ML does not have.
+        PipelineError: If the component uses a feature that Azure ML does not support.
     """
     summary, about_inputs, about_outputs = _described(definition)
     document = {
@@ -147,7 +146,7 @@ def _with_words(entry: dict[str, Any], description: str | None, *, optional: boo
 
 
 def _command(definition: Definition) -> str:
-    """Return the command: values come in environment variables, and only the service's own paths as its words."""
+    """Return the command; its arguments are paths set by the service, and values come in environment variables."""
     words = ["python3 run_component.py"]
     folders = definition.artifacts("inputs")
     if folders:
@@ -178,7 +177,7 @@ def _without_words(side: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _described(definition: Definition) -> tuple[str, dict[str, str], dict[str, str]]:
-    """Return what a component does, and what its inputs and its outputs are, in its author's words."""
+    """Return the descriptions of a component, its inputs and its outputs from its docstring."""
     from docstring_parser import parse
 
     documented = parse(definition.docstring)

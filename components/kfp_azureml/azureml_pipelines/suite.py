@@ -1,4 +1,4 @@
-"""The suite's own components as Azure ML components, and those of any compiled pipeline."""
+"""Azure ML component specs of the suite and of compiled pipelines."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from kfp_azureml.runtime.errors import PipelineError
 
 
 def suite_specs(options: PipelineOptions | None = None, version: str = __version__) -> Iterator[Spec]:
-    """Return the suite's components.
+    """Yield the specs of the suite's components.
 
     Args:
-        options: Which images they run in; None: those that the component.yaml files name.
+        options: Compile options with the images; None selects those in the component.yaml files.
         version: Their version.
     """
     for face in sorted(STEPS.glob("*/component.py")):
@@ -30,30 +30,30 @@ def suite_specs(options: PipelineOptions | None = None, version: str = __version
 
 
 def suite_spec(name: str, options: PipelineOptions, version: str = __version__) -> Spec:
-    """Return one of the suite's components; see `suite_specs`."""
+    """Return the spec of one of the suite's components; see `suite_specs`."""
     definition = read_component(STEPS / name / "component.yaml")
     in_azure = definition.image == images.AZURE_IMAGE
     image = options.azure_image if in_azure else options.ml_image
     if name == "train" and options.gpu:
         image = options.ml_gpu_image
     module = importlib.import_module(f"kfp_azureml.steps.{name}.component")
-    # As in our pipelines: what acts in Azure is done each time.
+    # As in our pipelines, steps that access Azure are not cached.
     return component_spec(
         replace(definition, image=image), display_name=module.DISPLAY_NAME, deterministic=not in_azure, version=version
     )
 
 
 def pipeline_specs(graph: Graph, version: str = __version__) -> Iterator[Spec]:
-    """Return the components of a pipeline, each once.
+    """Yield the specs of a pipeline's components, each once.
 
     Raises:
-        PipelineError: If two of them have the same name.
+        PipelineError: If two different components have the same name.
     """
     specs: dict[str, Spec] = {}
     for node in graph.nodes:
         spec = node_spec(node, version)
         if specs.setdefault(spec.name, spec) != spec:
-            raise PipelineError(f"component {spec.name}: the pipeline has two of that name, which differ")
+            raise PipelineError(f"component {spec.name}: the pipeline has two different components of that name")
     yield from specs.values()
 
 
@@ -61,7 +61,7 @@ def read_component(path: Path) -> Definition:
     """Read a component.yaml.
 
     Raises:
-        PipelineError: If it holds no component, or one that Azure ML cannot run.
+        PipelineError: If it does not contain exactly one component, or one that Azure ML does not support.
     """
     import yaml
 

@@ -1,4 +1,4 @@
-"""The options of every command that talks to a workspace."""
+"""Options of the commands that connect to a workspace."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def workspace_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that name a workspace; it gets a connected `client` as its first argument."""
+    """Add the workspace options to a command and pass it a connected client as first argument."""
 
-    @click.option("-g", "--resource-group", default="", metavar="NAME", help="[default: from config.json]")
-    @click.option("-w", "--workspace", default="", metavar="NAME", help="[default: from config.json]")
-    @click.option("--subscription", default="", metavar="ID", help="[default: $AZ_SUBSCRIPTION_ID, or config.json]")
+    @click.option("-g", "--resource-group", default="", metavar="NAME", help="Resource group.  [default: config.json]")
+    @click.option("-w", "--workspace", default="", metavar="NAME", help="Workspace.  [default: config.json]")
+    @click.option(
+        "--subscription",
+        default="",
+        metavar="ID",
+        help="Subscription of the workspace.  [default: $AZ_SUBSCRIPTION_ID, else config.json]",
+    )
     @wraps(command)
     def connected(*args: Any, resource_group: str, workspace: str, subscription: str, **kwargs: Any) -> Any:
         from kfp_azureml.azureml_pipelines.connection import connect

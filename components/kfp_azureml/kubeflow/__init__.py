@@ -1,1 +1,1 @@
-"""Kubeflow and the cluster it runs in: submitting pipelines, following runs, the secret `azcreds`."""
+"""Submit pipelines to Kubeflow, follow their runs, and manage the secret `azcreds` in its cluster."""

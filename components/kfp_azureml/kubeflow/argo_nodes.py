@@ -1,8 +1,8 @@
-"""Map task rows of Kubeflow's API to nodes and pods of the Argo workflow.
+"""Map task details of Kubeflow's API ("rows") to nodes and pods of the Argo workflow.
 
-A row does not have its own node id, only those of its children (`child_tasks[].pod_name`). Argo's node id is the
-workflow's name and the 32-bit FNV-1a hash of the node's name, and a node's name is its parent's name and its own. So
-a name is right if its hash is among the ids. Checked against a recorded run: all 33 ids of its 34 rows.
+A row contains no node id of its own, only those of its children (`child_tasks[].pod_name`). Argo's node id consists of
+the workflow's name and the 32-bit FNV-1a hash of the node's name, and a node's name of its parent's name and its own.
+So a guessed name is correct if its hash is among the ids. Verified with a recorded run: all 33 ids of its 34 rows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TEMPLATES = {
 
 
 def node_names(rows: Iterable[Any]) -> dict[str, str]:
-    """Return the names of the workflow's nodes by id, as far as the rows tell."""
+    """Return the names of the workflow's nodes by id, as far as the rows determine them."""
     rows = list(rows)
     ids = {child.pod_name for row in rows for child in row.child_tasks or [] if child.pod_name}
     shown = {row.display_name for row in rows if row.display_name}

@@ -1,4 +1,4 @@
-"""The cluster: which one and which namespace, a client that waits for nothing for ever, and its failures in words."""
+"""Choose the Kubernetes cluster and namespace; a client with timeouts, and messages for its errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.kubeflow.failures import no_answer
+from kfp_azureml.kubeflow.api_error_messages import no_answer
 from kfp_azureml.runtime.errors import KubeflowError
 
 if TYPE_CHECKING:
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 NAMESPACE = "kubeflow"
 REQUEST_SECONDS = (10.0, 30.0)
-"""How long a request may take to connect and to answer; a pair, since the client drops a float (rest.py)."""
-_NO_KUBECONFIG = "no kubeconfig: get one (az aks get-credentials), or name it in KUBECONFIG"
+"""Timeouts of a request in seconds, to connect and to respond; a pair, since the client drops a float (rest.py)."""
+_NO_KUBECONFIG = "no kubeconfig: create one (az aks get-credentials), or set KUBECONFIG to its path"
 _IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster and what is meant in it.
+    """A cluster and a namespace in it.
 
     Attributes:
         core: The client of its core API.
-        address: Where its API is.
+        address: The API's URL.
         namespace: The namespace.
     """
 
@@ -38,15 +38,15 @@ class Cluster:
 
 
 def open_cluster(context: str | None, namespace: str | None, environ: Mapping[str, str] = os.environ) -> Cluster:
-    """Choose the cluster; no request is made yet.
+    """Choose the cluster, without a request to it.
 
     Args:
-        context: A context of the kubeconfig; None: its current one, or in a pod without a kubeconfig the pod's cluster.
-        namespace: The namespace; None: the context's or the pod's own, else `kubeflow`.
+        context: A context of the kubeconfig. None selects the current one, or the pod's cluster without a kubeconfig.
+        namespace: The namespace. None selects that of the context or pod, else `kubeflow`.
         environ: The environment variables.
 
     Raises:
-        KubeflowError: If there is no cluster to be found.
+        KubeflowError: If no cluster is configured.
     """
     from kubernetes import client, config
     from urllib3 import Retry
@@ -66,10 +66,10 @@ def open_cluster(context: str | None, namespace: str | None, environ: Mapping[st
 
 
 def choose_namespace(context: str | None, namespace: str | None, environ: Mapping[str, str] = os.environ) -> str:
-    """Choose the namespace as `open_cluster` does, where no cluster is needed.
+    """Choose the namespace as `open_cluster` does, without a cluster.
 
     Raises:
-        KubeflowError: If the context does not exist, or the kubeconfig that is asked for its namespace cannot be read.
+        KubeflowError: If the context does not exist or the kubeconfig cannot be read.
     """
     from kubernetes.config import kube_config
 
@@ -81,7 +81,7 @@ def choose_namespace(context: str | None, namespace: str | None, environ: Mappin
     if not files:
         return _IN_CLUSTER_NAMESPACE.read_text().strip() if _IN_CLUSTER_NAMESPACE.is_file() else NAMESPACE
     with _kubeconfig_errors():
-        # The public list of contexts wants a current one even where another is named.
+        # The public function that lists contexts requires a current one even if another is selected.
         chosen = kube_config._get_kube_config_loader(filename=files, active_context=context).current_context
     return namespace or str(chosen["context"].get("namespace") or NAMESPACE)
 
@@ -101,17 +101,17 @@ def _kubeconfig_errors() -> Iterator[None]:
 
 @contextmanager
 def cluster_errors(cluster: Cluster, verb: str, what: str) -> Iterator[None]:
-    """Turn what the Kubernetes client raises inside the block into one of our errors.
+    """Replace exceptions of the Kubernetes client in the block with one-line errors.
 
-    The server's own text is left out: it may quote what was sent to it.
+    The server's message is omitted, since it may quote the request.
 
     Args:
         cluster: The cluster.
-        verb: What is being done, as roles call it: `get`, `create`, `update`.
-        what: To what kind of object, likewise: `secrets`.
+        verb: The verb as in RBAC: `get`, `create`, `update`.
+        what: The resource as in RBAC: `secrets`.
 
     Raises:
-        KubeflowError: In place of it.
+        KubeflowError: In place of such an exception.
     """
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
@@ -127,15 +127,15 @@ def cluster_errors(cluster: Cluster, verb: str, what: str) -> Iterator[None]:
 def _refusal(error: Any, cluster: Cluster, verb: str, what: str) -> str:
     match error.status:
         case 401:
-            return "it does not know you, or no longer: sign in again (az aks get-credentials, kubelogin)"
+            return "not authenticated: sign in again (az aks get-credentials, kubelogin)"
         case 403:
-            return f"you may not {verb} {what} in namespace {cluster.namespace}: ask for a role that lets you"
+            return f"no permission to {verb} {what} in namespace {cluster.namespace}: request a role that allows it"
         case 404:
-            return f"there is no namespace {cluster.namespace}: create it, or name another with --namespace"
-    return f"it failed to {verb} {what} in namespace {cluster.namespace}, with status {error.status}"
+            return f"namespace {cluster.namespace} does not exist: create it, or set another with --namespace"
+    return f"could not {verb} {what} in namespace {cluster.namespace} (status {error.status})"
 
 
 def _kubeconfig(environ: Mapping[str, str]) -> str:
-    """Return the paths of the kubeconfig, joined as in KUBECONFIG; empty: there is none."""
+    """Return the paths of existing kubeconfig files, joined as in KUBECONFIG; empty if there are none."""
     named = environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
     return os.pathsep.join(path for path in named.split(os.pathsep) if path and Path(path).is_file())

@@ -9,7 +9,8 @@ import click
 
 from kfp_azureml.compiling.flags import check_compiled, compile_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
-from kfp_azureml.kubeflow.submit import EXPERIMENT, TIMEOUT_SECONDS
+from kfp_azureml.compiling.submission import EXPERIMENT
+from kfp_azureml.kubeflow.submit_run import TIMEOUT_SECONDS
 
 _FILE = click.Path(path_type=Path)
 
@@ -17,28 +18,39 @@ _FILE = click.Path(path_type=Path)
 @click.command("submit")
 @click.argument("pipeline", default="image_classification")
 @param_option
-@click.option("--experiment", default=EXPERIMENT, show_default=True, help="Made if it does not exist.")
-@click.option("--run-name", default="", help="[default: the pipeline's name and the time]")
-@click.option("--service-account", default="", metavar="NAME", help="Whom the steps run as. [default: Kubeflow's own]")
-@click.option("--namespace", metavar="NAME", help="Your profile's, on a Kubeflow with several users.")
-@click.option("--host", metavar="URL", help="[default: $KF_PIPELINES_ENDPOINT, else this pod's cluster or kubeconfig]")
-@click.option("--token-file", type=_FILE, metavar="FILE", help="A bearer token. [default: $KF_PIPELINES_TOKEN]")
+@click.option("--experiment", default=EXPERIMENT, show_default=True, help="Experiment; created if it does not exist.")
+@click.option("--run-name", default="", metavar="NAME", help="Run name.  [default: pipeline name and time]")
 @click.option(
-    "--cookie-file", type=_FILE, metavar="FILE", help="A session's NAME=VALUE. [default: $KF_PIPELINES_COOKIE]"
+    "--service-account", default="", metavar="NAME", help="Service account of the steps.  [default: that of Kubeflow]"
 )
-@click.option("--ca-cert", type=_FILE, metavar="FILE", help="Certificates of the server's own authority.")
+@click.option("--namespace", metavar="NAME", help="Profile namespace, for Kubeflow in multi-user mode.")
 @click.option(
-    "--cache/--no-cache", default=True, help="Take earlier results where the pipeline allows. [default: cache]"
+    "--host",
+    metavar="URL",
+    help="Kubeflow API URL.  [default: $KF_PIPELINES_ENDPOINT, else the pod's cluster or the kubeconfig's]",
 )
-@click.option("--wait/--no-wait", default=True, help="Follow the run to its end. [default: wait]")
+@click.option(
+    "--token-file", type=_FILE, metavar="FILE", help="File with a bearer token.  [default: $KF_PIPELINES_TOKEN]"
+)
+@click.option(
+    "--cookie-file",
+    type=_FILE,
+    metavar="FILE",
+    help="File with a session cookie, NAME=VALUE.  [default: $KF_PIPELINES_COOKIE]",
+)
+@click.option("--ca-cert", type=_FILE, metavar="FILE", help="CA certificates of the server, as PEM.")
+@click.option(
+    "--cache/--no-cache", default=True, help="Reuse of cached results, if the pipeline allows it.  [default: cache]"
+)
+@click.option("--wait/--no-wait", default=True, help="Whether to follow the run until it ends.  [default: wait]")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
     default=TIMEOUT_SECONDS,
     show_default=True,
-    help="Seconds to follow the run.",
+    help="Maximum time to follow the run, in seconds.",
 )
-@click.option("--terminate-on-cancel", is_flag=True, help="Ctrl-C ends the run too, without a question.")
+@click.option("--terminate-on-cancel", is_flag=True, help="Terminate the run on Ctrl-C, without a prompt.")
 @compile_flags(step_timeout="--step-timeout")
 def submit_command(
     pipeline: str,
@@ -57,19 +69,18 @@ def submit_command(
     terminate_on_cancel: bool,
     **flags: Any,
 ) -> None:
-    """Run PIPELINE on Kubeflow and follow it to its end.
+    """Run PIPELINE on Kubeflow and follow the run until it ends.
 
-    PIPELINE is a name (image_classification), a .py file, compiled first with the options of `kfp-azureml compile`,
-    or a compiled .yaml file, whose images can be chosen still. In a pod the token that Kubernetes mounts for Kubeflow
-    is used by itself. Where a browser opens Kubeflow at another address than --host, $KF_PIPELINES_UI_ENDPOINT makes
-    the link.
+    PIPELINE is a name (image_classification), a .py file to compile, or a compiled .yaml file. For the latter only the
+    image options apply. In a pod the default credential is the mounted service account token. Set
+    $KF_PIPELINES_UI_ENDPOINT if the UI has another URL than --host.
     """
     from kfp_azureml.kubeflow.connection import choose_connection
-    from kfp_azureml.kubeflow.submit import Submission, submit
+    from kfp_azureml.kubeflow.submit_run import KubeflowSubmission, submit
 
     check_compiled(pipeline, flags)
     connection = choose_connection(host, namespace, token_file, cookie_file, ca_cert)
-    wanted = Submission(
+    wanted = KubeflowSubmission(
         pipeline=pipeline,
         options=options_from(flags),
         params=params,

@@ -1,4 +1,4 @@
-"""The connection to Kubeflow's API: its address, who we are to it, and a client that waits for nothing for ever."""
+"""Connect to Kubeflow's API: its URL, credentials, and a client with timeouts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.kubeflow import failures
+from kfp_azureml.kubeflow import api_error_messages
+from kfp_azureml.kubeflow.api_error_messages import NotTheApiError, api_errors
 from kfp_azureml.kubeflow.cluster import NAMESPACE
-from kfp_azureml.kubeflow.failures import NotTheApiError, api_errors
 from kfp_azureml.runtime.errors import KubeflowError
 from kfp_azureml.runtime.text_files import read_user_text
 
 if TYPE_CHECKING:
     from kfp import Client
 
-HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"  # kfp's own names, these three
+HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"  # the first three names are kfp's
 PAGES_VARIABLE = "KF_PIPELINES_UI_ENDPOINT"
 TOKEN_PATH_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - a path
 TOKEN_VARIABLE = "KF_PIPELINES_TOKEN"  # noqa: S105 - a name
@@ -30,15 +30,15 @@ COOKIE_VARIABLE = "KF_PIPELINES_COOKIE"
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach Kubeflow.
+    """URL and credentials of Kubeflow's API.
 
     Attributes:
-        host: The API's address; empty: in a pod that of its cluster, elsewhere through the kubeconfig.
-        namespace: The profile's namespace where Kubeflow has several users; empty: kfp's own setting.
-        token_file: A file with a bearer token, which is read again for each request; None: none.
-        token: A bearer token; empty: none.
-        cookie: A session's cookie, NAME=VALUE; empty: none.
-        ca_cert: Certificates of the authority that signed the server's; None: the well-known ones.
+        host: The API's URL; empty selects the pod's cluster, or a proxy through the kubeconfig's cluster.
+        namespace: Profile namespace in multi-user mode; empty selects kfp's own setting.
+        token_file: File with a bearer token, read for each request.
+        token: Bearer token; may be empty.
+        cookie: Session cookie, NAME=VALUE; may be empty.
+        ca_cert: CA certificates of the server; None selects the default ones.
     """
 
     host: str = ""
@@ -57,13 +57,13 @@ def choose_connection(
     ca_cert: Path | None,
     environ: Mapping[str, str] = os.environ,
 ) -> Connection:
-    """Put what a user gave and what the environment says into one connection.
+    """Return the connection from options and environment variables.
 
-    A token goes before a cookie, a file before a variable. In a pod the token that Kubernetes mounts for Kubeflow is
-    taken by itself.
+    A token takes precedence over a cookie, a file over a variable. In a pod the default is the mounted service account
+    token.
 
     Raises:
-        KubeflowError: If a file cannot be read, or what it holds cannot be sent.
+        KubeflowError: If a file cannot be read, or its content is not a valid header value.
     """
     token, cookie = "", ""
     if token_file:
@@ -82,15 +82,15 @@ def choose_connection(
 
 
 def connect(connection: Connection) -> Client:
-    """Connect, and check that Kubeflow answers.
+    """Connect to Kubeflow and check that it responds.
 
     Raises:
-        KubeflowError: If there is no address, nothing answers there, it is not Kubeflow, or it wants another identity.
+        KubeflowError: If the URL is unknown, does not respond or is not Kubeflow's, or the credentials are rejected.
     """
     host = _with_scheme(connection.host) if connection.host else _address_in_a_pod()
     if not host and (connection.token or connection.token_file):
         raise KubeflowError(
-            f"a token needs Kubeflow's address, since a kubeconfig sends its own: give --host or set {HOST_VARIABLE}"
+            f"a token needs Kubeflow's URL, since a kubeconfig has its own token: set --host or {HOST_VARIABLE}"
         )
     given: dict[str, Any] = {
         "host": host or None,
@@ -105,19 +105,19 @@ def connect(connection: Connection) -> Client:
         client = _bounded_client_class()(**given)
         several_users = client.get_kfp_healthz().multi_user
     if several_users and not (connection.namespace or client.get_user_namespace()):
-        raise KubeflowError("this Kubeflow has several users: name your profile's namespace with --namespace")
+        raise KubeflowError("this Kubeflow is in multi-user mode: set your profile's namespace with --namespace")
     return client
 
 
 def api_address(client: Client) -> str:
-    """Return the address that a client sends its requests to."""
+    """Return the URL of a client's server."""
     return str(client._run_api.api_client.configuration.host)
 
 
 def page_of_run(connection: Connection, run_id: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Return the address of a run's page; empty: it is not known what a browser has to open.
+    """Return the URL of a run in the UI; empty if the UI's URL is unknown.
 
-    Nobody's browser reaches the address that a pod uses, and through a kubeconfig there is no page.
+    A browser cannot open the URL used in a pod or through a kubeconfig.
     """
     pages = environ.get(PAGES_VARIABLE) or connection.host
     return f"{_with_scheme(pages).rstrip('/')}/#/runs/details/{run_id}" if pages else ""
@@ -128,7 +128,7 @@ def _with_scheme(address: str) -> str:
 
 
 def _address_in_a_pod() -> str:
-    """Return the API's address inside the cluster, found as kfp does, which leaves out the scheme; empty: no pod."""
+    """Return the API's URL inside the cluster, as kfp does but with a scheme; empty outside a pod."""
     from kfp import Client
     from kubernetes import client, config
 
@@ -140,7 +140,7 @@ def _address_in_a_pod() -> str:
 
 
 def _bounded_client_class() -> type[Client]:
-    """Make kfp's client fail once, at once and in order, where it would try five times and print tracebacks."""
+    """Return kfp's client with timeouts and without its five retries and printed tracebacks."""
     import kfp
     from urllib3 import Retry
 
@@ -148,18 +148,18 @@ def _bounded_client_class() -> type[Client]:
         def _load_config(self, *args: Any, **kwargs: Any) -> Any:
             config = super()._load_config(*args, **kwargs)
             if config.host == type(config)().host and not args[0]:
-                raise KubeflowError(f"no address of Kubeflow: give --host or set {HOST_VARIABLE}")
-            # A redirection is a login page's; whoever follows it takes that page for an answer.
+                raise KubeflowError(f"Kubeflow's URL is unknown: set --host or {HOST_VARIABLE}")
+            # A redirect leads to a login page, which is not a response of the API.
             config.retries = Retry(0, redirect=False)
             return _staying_at(config, config.host.rstrip("/"))
 
         def set_user_namespace(self, namespace: str) -> None:
-            self._context_setting["namespace"] = namespace  # in memory: kfp writes it to the home folder
+            self._context_setting["namespace"] = namespace  # kfp's own method writes it to the home folder
 
         def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:  # noqa: ARG002 - kfp's signature
             api = self._healthz_api
             rest = api.api_client.rest_client
-            if not hasattr(rest.request, "__wrapped__"):  # kfp asks first while it is being made
+            if not hasattr(rest.request, "__wrapped__"):  # kfp's constructor calls this method too
                 rest.request = _bounded(rest.request)
             return api.healthz_service_get_healthz()
 
@@ -167,7 +167,7 @@ def _bounded_client_class() -> type[Client]:
 
 
 def _token_of(path: Path) -> Any:
-    """Return what reads the token anew for each request, as it is renewed; kfp's own takes plain UTF-8 only."""
+    """Return credentials that read the token for each request, since it rotates; kfp's own accept only UTF-8."""
     from kfp.client.token_credentials_base import TokenCredentialsBase
 
     class TokenFile(TokenCredentialsBase):  # type: ignore[misc]
@@ -178,9 +178,9 @@ def _token_of(path: Path) -> Any:
 
 
 def _staying_at(config: Any, host: str) -> Any:
-    """Keep a configuration's address: the hook of a kubeconfig that renews the token sets the cluster's again.
+    """Keep a configuration's host when a kubeconfig's hook refreshes the token.
 
-    That loses the path which kfp adds to get through the cluster's API to Kubeflow's.
+    The hook resets the host to the cluster's, without the path that kfp adds to proxy requests to Kubeflow.
     """
     config.host = host
     renew = config.refresh_api_key_hook
@@ -195,13 +195,13 @@ def _staying_at(config: Any, host: str) -> Any:
 
 
 def _bounded(request: Callable[..., Any]) -> Callable[..., Any]:
-    """Add a timeout to a request function of kfp_server_api and accept only JSON answers."""
+    """Add timeouts to a request function of kfp_server_api and accept only JSON responses."""
     from kfp_server_api import ApiException
 
     @wraps(request)
     def bounded(*args: Any, _request_timeout: Any = None, **kwargs: Any) -> Any:
         try:
-            response = request(*args, _request_timeout=_request_timeout or failures.REQUEST_SECONDS, **kwargs)
+            response = request(*args, _request_timeout=_request_timeout or api_error_messages.REQUEST_SECONDS, **kwargs)
         except ApiException as error:
             # The caller (api_client.py) decodes the body as UTF-8 even if it is None or not UTF-8.
             error.body = (error.body or b"").decode(errors="replace").encode()
@@ -231,5 +231,5 @@ def _readable_secret(path: Path, what: str) -> str:
 def _sendable(text: str, where: str) -> str:
     value = text.strip()
     if not value or not value.isascii() or not value.isprintable():
-        raise KubeflowError(f"{where}: expected one line of plain characters")
+        raise KubeflowError(f"{where}: expected one line of printable ASCII characters")
     return value

@@ -1,7 +1,7 @@
 """Look up a run's artifacts in ML Metadata as Kubeflow's UI does: gRPC-Web through the UI's server.
 
-Unproved: follows the sources of Kubeflow Pipelines 2.17.0 (frontend/src/mlmd, frontend/server/app.ts, ML Metadata's
-protos), but was not run against a real UI server.
+Not verified against a real UI server; it follows the sources of Kubeflow Pipelines 2.17.0 (frontend/src/mlmd,
+frontend/server/app.ts, ML Metadata's protos).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from kfp_azureml.kubeflow.log_requests import LogRequests
+from kfp_azureml.kubeflow.bounded_requests import BoundedRequests
 
 _SERVICE = "ml_metadata.MetadataStoreService"
 _KIND = "application/grpc-web+proto"
@@ -28,7 +28,7 @@ _MESSAGES = {
 }
 
 
-def artifact_uris(requests: LogRequests, run_id: str) -> list[str]:
+def artifact_uris(requests: BoundedRequests, run_id: str) -> list[str]:
     """Return the URIs of a run's output artifacts, the oldest first; empty if there is no ML Metadata."""
     from google.protobuf.message import DecodeError
 
@@ -40,17 +40,17 @@ def artifact_uris(requests: LogRequests, run_id: str) -> list[str]:
     return [artifact.uri for artifact in sorted(artifacts, key=lambda one: one.id)]
 
 
-def _call(requests: LogRequests, method: str, **fields: Any) -> Any:
+def _call(requests: BoundedRequests, method: str, **fields: Any) -> Any:
     place = urlsplit(requests.address)
     body = message(f"{method}Request", **fields).SerializeToString()
-    # At the root of the host, also if the UI is below /pipeline (base/metadata/options/istio).
+    # At the host's root even if the UI is at /pipeline (base/metadata/options/istio).
     url = f"{place.scheme}://{place.netloc}/{_SERVICE}/{method}"
     answer = requests.post(url, _FRAME.pack(0, len(body)) + body, _KIND)
     return message(f"{method}Response").FromString(_first_frame(answer))
 
 
 def _first_frame(answer: bytes) -> bytes:
-    """Return the message of a gRPC-Web answer; empty if it has only trailers."""
+    """Return the message of a gRPC-Web response; empty if it has only trailers."""
     if len(answer) < _FRAME.size:
         return b""
     flags, size = _FRAME.unpack_from(answer)

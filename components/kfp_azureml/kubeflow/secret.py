@@ -1,4 +1,4 @@
-"""The secret `azcreds` in a cluster: made, or brought up to date with everything else in it kept."""
+"""Create or update the secret `azcreds` in a cluster."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ _NOT_FOUND, _CONFLICT = 404, 409
 
 
 def redacted_manifest(namespace: str) -> dict[str, Any]:
-    """Return the manifest of the secret with its values left out."""
+    """Return the manifest of the secret with redacted values."""
     return {**_head(namespace), "stringData": dict.fromkeys(KEYS, "<redacted>")}
 
 
 def apply_secret(cluster: Cluster, values: SecretValues) -> str:
-    """Create the secret, or replace its four keys where it exists.
+    """Create the secret, or replace its four keys if it exists.
 
-    Other keys, labels and annotations of an existing secret are kept. If somebody changes it meanwhile, it is read
-    again.
+    Other keys, labels and annotations of an existing secret are kept. Conflicts with other clients are retried.
 
     Returns:
-        What was done: `created` or `updated`.
+        `created` or `updated`.
 
     Raises:
-        KubeflowError: If the cluster cannot be reached, or refuses.
+        KubeflowError: If the cluster cannot be reached or rejects the request.
     """
     for _ in range(_ATTEMPTS):
         if done := _apply_once(cluster, values):
             return done
-    raise KubeflowError(f"secret {SECRET_NAME} in namespace {cluster.namespace}: others keep changing it; try again")
+    raise KubeflowError(
+        f"secret {SECRET_NAME} in namespace {cluster.namespace}: other clients keep changing it: try again"
+    )
 
 
 def _apply_once(cluster: Cluster, values: SecretValues) -> str:
-    """Create or update the secret; empty: somebody was faster."""
+    """Create or update the secret; return an empty text after a conflict."""
     from kubernetes.client import ApiException
 
     data = {key: b64encode(values.by_key[key].encode()).decode() for key in KEYS}
@@ -48,14 +49,14 @@ def _apply_once(cluster: Cluster, values: SecretValues) -> str:
     with cluster_errors(cluster, "update" if secret else "create", "secrets"):
         try:
             if secret:
-                # It carries the resourceVersion that was read, so a change in between is a conflict.
+                # It contains the resourceVersion that was read, so a concurrent change is a conflict.
                 secret.data = {**(secret.data or {}), **data}
                 cluster.core.replace_namespaced_secret(SECRET_NAME, cluster.namespace, secret, **wait)
                 return "updated"
             body = {**_head(cluster.namespace), "data": data}
             cluster.core.create_namespaced_secret(cluster.namespace, body, **wait)
         except ApiException as error:
-            # A secret that went away since it was read is made anew; without one, 404 is the namespace's.
+            # If the secret existed when it was read, 404 means that it was deleted; else the namespace is missing.
             if error.status == _CONFLICT or (secret and error.status == _NOT_FOUND):
                 return ""
             raise

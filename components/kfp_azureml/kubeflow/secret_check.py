@@ -1,4 +1,4 @@
-"""Proof that the values of `azcreds` log in to Azure, before they go into a cluster."""
+"""Check that the values of `azcreds` can sign in to Azure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ _MANAGEMENT_SCOPE = "https://management.azure.com/.default"
 
 
 def check_values(values: SecretValues) -> None:
-    """Get a token for Azure's management with the values.
+    """Request a token of Azure Resource Manager with the values.
 
-    Whether the subscription is the right one shows at the first step of a run: a service principal may well have a
-    role on the workspace and none that lets it see the subscription.
+    The subscription is not checked, since a service principal may have a role on the workspace only.
 
     Raises:
-        CredentialsError: If they are refused, or what signs in is not installed.
+        CredentialsError: If they are rejected, or azure-identity is not installed.
         WorkspaceError: If Azure cannot be reached.
     """
     try:
+        from kfp_azureml.azureml.azure_errors import azure_errors
         from kfp_azureml.azureml.credentials import credential
-        from kfp_azureml.azureml.failures import azure_errors
 
         identity = credential(values.by_key)
     except ModuleNotFoundError as error:

@@ -9,22 +9,25 @@ import click
 
 
 @click.command("azcreds")
-@click.option("--namespace", metavar="NAME", help="[default: that of the kubeconfig's context, else kubeflow]")
-@click.option("--context", metavar="NAME", help="A context of the kubeconfig. [default: the current one]")
+@click.option(
+    "--namespace", metavar="NAME", help="Namespace.  [default: that of the kubeconfig's context, else kubeflow]"
+)
+@click.option("--context", metavar="NAME", help="Context of the kubeconfig.  [default: the current context]")
 @click.option(
     "--from-file",
     "file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="KEY=VALUE lines, or the JSON of `az ad sp create-for-rbac`. [default: the environment]",
+    help="File with KEY=VALUE lines or the JSON of `az ad sp create-for-rbac`.  [default: environment variables]",
 )
 @click.option("--check", is_flag=True, help="Sign in to Azure with the values first.")
-@click.option("--dry-run", is_flag=True, help="Print the manifest with its values left out, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the manifest with redacted values and change nothing.")
 def azcreds_command(namespace: str | None, context: str | None, file: Path | None, check: bool, dry_run: bool) -> None:
-    """Create or update the Kubernetes secret azcreds, with which the Azure steps sign in.
+    """Create or update the Kubernetes secret azcreds.
 
-    Its values are AZ_SUBSCRIPTION_ID, AZ_TENANT_ID, AZ_CLIENT_ID and AZ_CLIENT_SECRET: from a file, else from
-    environment variables of these names; on a terminal you are asked for what is missing.
+    It contains the Azure credentials of the steps: AZ_SUBSCRIPTION_ID, AZ_TENANT_ID, AZ_CLIENT_ID and AZ_CLIENT_SECRET.
+    Their values come from a file or from environment variables of these names. On a terminal the command prompts for
+    missing values.
     """
     import yaml
 
@@ -37,7 +40,7 @@ def azcreds_command(namespace: str | None, context: str | None, file: Path | Non
     values = read_values(file, _ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
     if check:
         check_values(values)
-        click.echo("The values log in to Azure", err=True)
+        click.echo("The values can sign in to Azure", err=True)
     if dry_run:
         manifest = redacted_manifest(choose_namespace(context, namespace))
         click.echo(yaml.safe_dump(manifest, sort_keys=False), nl=False)

@@ -1,4 +1,4 @@
-"""The values of the secret `azcreds`: where they come from, what they must look like. They are never shown."""
+"""Read and validate the values of the secret `azcreds`; messages never contain them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GUIDS = ("AZ_SUBSCRIPTION_ID", "AZ_TENANT_ID", "AZ_CLIENT_ID")
 _LINE = re.compile(r"\s*(?:export\s+)?(\w+)=(.*)")
 _QUOTED = re.compile(r"(['\"])(.*)\1\s*")
-# What `az ad sp create-for-rbac` prints, and what it prints with --json-auth (once --sdk-auth).
+# Names in the output of `az ad sp create-for-rbac`, and with --json-auth (formerly --sdk-auth).
 _NAMES_OF_AZ = {
     "tenant": "AZ_TENANT_ID",
     "appId": "AZ_CLIENT_ID",
@@ -31,7 +31,7 @@ _NAMES_OF_AZ = {
 
 @dataclass(frozen=True)
 class SecretValues:
-    """The four values, checked.
+    """The four validated values.
 
     Attributes:
         by_key: The value of each of `azcreds.KEYS`.
@@ -43,7 +43,7 @@ class SecretValues:
         """Check the values.
 
         Raises:
-            CredentialsError: If one is missing, empty, damaged (see `azcreds.flaw`) or not of its kind.
+            CredentialsError: If one is missing, empty, malformed (see `azcreds.flaw`) or not a GUID where required.
         """
         for key in KEYS:
             value = self.by_key.get(key, "")
@@ -58,21 +58,21 @@ class SecretValues:
 def read_values(
     file: Path | None, ask: Callable[[str], str] | None, environ: Mapping[str, str] = os.environ
 ) -> SecretValues:
-    """Gather the values: from the file, else the environment, else by asking.
+    """Return the values from a file, environment variables or prompts, in this order.
 
     Args:
-        file: KEY=VALUE lines, or the JSON that `az ad sp create-for-rbac` prints; None: no file.
-        ask: Asks for the value of a key; None: there is nobody to ask.
+        file: File with KEY=VALUE lines or the JSON of `az ad sp create-for-rbac`; None if there is none.
+        ask: Prompts for the value of a key; None if not on a terminal.
         environ: The environment variables.
 
     Raises:
-        CredentialsError: If a value is missing or wrong, or the file cannot be read.
+        CredentialsError: If a value is missing or invalid, or the file cannot be read.
     """
     found = {key: environ[key] for key in KEYS if key in environ} | (_read_file(file) if file else {})
     missing = [key for key in KEYS if key not in found]
     if missing and ask is None:
         raise CredentialsError(
-            f"{', '.join(missing)} missing: set environment variables, give --from-file, or run this on a terminal"
+            f"{', '.join(missing)} missing: set environment variables or --from-file, or run this on a terminal"
         )
     if ask is not None:
         found |= {key: ask(key) for key in missing}
@@ -93,7 +93,7 @@ def _of_json(path: Path, text: str) -> dict[str, str]:
     except json.JSONDecodeError as error:
         raise CredentialsError(f"file {path}: not JSON (line {error.lineno})") from None
     except RecursionError:
-        raise CredentialsError(f"file {path}: not usable JSON: nested too deeply") from None
+        raise CredentialsError(f"file {path}: JSON is nested too deeply") from None
     named = {_NAMES_OF_AZ.get(name, name): value for name, value in document.items()}
     return {key: str(named[key] or "") for key in KEYS if key in named}
 

@@ -1,4 +1,4 @@
-"""Read the logs of a step on Kubeflow; a source that cannot be read yields nothing."""
+"""Read the logs of a step from Kubeflow or the cluster; an unreadable source yields nothing."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from kfp_azureml.kubeflow.argo_nodes import is_inside
-from kfp_azureml.kubeflow.log_requests import REQUEST_SECONDS, LogRequests, tail
+from kfp_azureml.kubeflow.bounded_requests import REQUEST_SECONDS, BoundedRequests, tail
 from kfp_azureml.runtime.errors import KubeflowError
 
 if TYPE_CHECKING:
     from kfp_azureml.kubeflow.cluster import Cluster
 
 _MOST_LOGS = 5
-"""Maximum number of artifacts or pods read per step, since a loop may have very many."""
-_SOURCES = {"gs": "gcs"}  # the UI's server names it differently; others, as minio and s3, are the same
+"""Maximum number of artifacts or pods read per step, since a loop may have many."""
+_SOURCES = {"gs": "gcs"}  # the UI server's name for a scheme, where it differs
 _MOST_LIST_BYTES = 32 * 1024 * 1024
 _NODE_NAME = "workflows.argoproj.io/node-name"
 _LOG = re.compile(r"/executor-logs(?:-\d+)?$")
 
 
-def executor_logs(requests: LogRequests, run_id: str, task: str, namespace: str) -> Iterator[str]:
+def executor_logs(requests: BoundedRequests, run_id: str, task: str, namespace: str) -> Iterator[str]:
     """Yield the `executor-logs` artifacts of a task, the newest first.
 
     Since 2.17 the launcher uploads the output of each step, failed or not (backend/src/v2/component/launcher_v2.go), to
     PIPELINE_ROOT/PIPELINE/RUN/TASK/SALT/executor-logs-ATTEMPT. The API server does not serve it: its
-    `runs/*/nodes/*/artifacts/*:read` knows only Argo's artifacts. ML Metadata has the URI and the UI's server the
-    content, so this needs a `--host` that leads to the UI. Unproved, as metadata_store.
+    `runs/*/nodes/*/artifacts/*:read` supports Argo's artifacts only. ML Metadata has the URI and the UI's server the
+    content, so `--host` has to be the UI's URL. Not verified against a real server; see metadata_store.
 
     Args:
         requests: Sends the requests.
@@ -55,11 +55,11 @@ def executor_logs(requests: LogRequests, run_id: str, task: str, namespace: str)
         yield _text(requests.get(f"{requests.address}/artifacts/get", **query))
 
 
-def pod_logs(requests: LogRequests, run_id: str, pods: Iterable[str], namespace: str) -> Iterator[str]:
-    """Yield the logs of pods as Kubeflow serves them, or Argo's archived logs if the pods are gone.
+def pod_logs(requests: BoundedRequests, run_id: str, pods: Iterable[str], namespace: str) -> Iterator[str]:
+    """Yield the logs of pods as Kubeflow serves them, or Argo's archived logs if the pods are deleted.
 
-    The API server and the UI's server each have their own address for it. The API server answers 200 even if it fails,
-    with an error in JSON (apiserver/server/run_log_server.go). Unproved, as metadata_store.
+    The API server and the UI's server have different URLs for them. The API server responds with 200 even for an error,
+    as JSON (apiserver/server/run_log_server.go). Not verified against a real server; see metadata_store.
 
     Args:
         requests: Sends the requests.
@@ -99,7 +99,7 @@ class ClusterLogs:
             yield self._log(pod["metadata"]["name"])
 
     def messages(self, row_name: str) -> Iterator[str]:
-        """Yield Argo's messages on the failed nodes of a step or driver, the innermost first."""
+        """Yield Argo's messages about the failed nodes of a step or driver, the innermost first."""
         from kubernetes.client import CustomObjectsApi
 
         workflows = CustomObjectsApi(self.cluster.core.api_client)
@@ -145,7 +145,7 @@ class ClusterLogs:
 
 
 def open_cluster_logs(namespace: str, run_id: str) -> ClusterLogs | None:
-    """Return the reader of a run's pods; None without a kubeconfig outside a pod."""
+    """Return a reader of a run's pods; None if no cluster is configured."""
     from kfp_azureml.kubeflow.cluster import open_cluster
 
     try:

@@ -1,1 +1,1 @@
-"""Run a pipeline on this machine, with no cluster and no cloud."""
+"""Run a pipeline on this machine, without a cluster or cloud account."""

@@ -1,7 +1,7 @@
 """The Azure ML that a local run uses: one started on this machine, or a real workspace.
 
-The steps cannot tell them apart: they get environment variables, and for the local one those are a proxy and a
-certificate, as in many a company network.
+The steps run the same code with both: they get environment variables, which for the local one set a proxy and a CA
+certificate, as in a company network.
 """
 
 from __future__ import annotations
@@ -18,33 +18,37 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.containers import CERTIFICATES
-from kfp_azureml.local.environments import azure, everybodys, packages, proxies
-from kfp_azureml.local.limits import check_proxies
-from kfp_azureml.local.processes import child_group
+from kfp_azureml.local.environment_variables import (
+    azure_variables,
+    common_variables,
+    package_variables,
+    proxy_variables,
+)
+from kfp_azureml.local.prerequisites import check_proxies
 from kfp_azureml.local.step_process import how_it_ended
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.terminal import plain
 
 READY_SECONDS = 600.0
-"""A first start installs Azurite, over whatever network there is."""
+"""Timeout of the start in seconds; the first start downloads Azurite."""
 _LAST_LINES = 3
 _POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """How to reach an Azure ML workspace.
+    """An Azure ML workspace and the environment variables to access it.
 
     Attributes:
-        environment: The environment variables of any process of the run: what it needs of the caller's, and the
-            network through which Azure is reached.
-        network: Those that say how the network is reached: all that a container needs.
-        credentials: Those with which a process acts in Azure.
-        resource_group: Its resource group; empty: the user says it, or a config.json does.
-        workspace: Its name; likewise.
-        process: The local Azure ML, which goes away with this run; None for a real workspace.
-        log: The log of the local Azure ML.
+        environment: Environment variables of all processes of the run, including `network`.
+        network: Variables for the network, such as proxies; containers get only these.
+        credentials: Variables with credentials for Azure.
+        resource_group: Resource group of the workspace; empty if the user or a config.json sets it.
+        workspace: Name of the workspace; empty if the user or a config.json sets it.
+        process: The local Azure ML, which ends with this run; None for a real workspace.
+        log: Log of the local Azure ML.
     """
 
     environment: Mapping[str, str]
@@ -57,23 +61,23 @@ class Cloud:
 
     @property
     def is_local(self) -> bool:
-        """Whether it goes away with this run."""
+        """Whether it ends with this run."""
         return self.process is not None
 
     def check(self) -> None:
-        """Check that the local Azure ML is there.
+        """Check that the local Azure ML is running.
 
         Raises:
-            PipelineError: If it ended, which nobody asked for.
+            PipelineError: If it has ended.
         """
         if self.process is not None and self.log is not None and self.process.poll() is not None:
             raise PipelineError(f"the local Azure ML {_how_it_ended(self.process, self.log)}")
 
     def wait(self) -> None:
-        """Wait until the local Azure ML ends.
+        """Wait while the local Azure ML is running.
 
         Raises:
-            PipelineError: When it does, which nobody asked for.
+            PipelineError: When it has ended.
         """
         while self.is_local:
             self.check()
@@ -82,23 +86,22 @@ class Cloud:
 
 @contextmanager
 def real_azure_ml() -> Iterator[Callable[[], Cloud]]:
-    """The caller's own Azure: credentials and names are as in any other run."""
+    """Yield a function that returns the caller's own Azure, with the caller's credentials and proxies."""
     check_proxies()
-    network = proxies() | {name: value for name, value in os.environ.items() if name in CERTIFICATES}
-    yield lambda: Cloud(everybodys() | network, network, azure())
+    network = proxy_variables() | {name: value for name, value in os.environ.items() if name in CERTIFICATES}
+    yield lambda: Cloud(common_variables() | network, network, azure_variables())
 
 
 @contextmanager
 def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callable[[], Cloud]]:
-    """Start a local Azure ML; when the block ends, it and everything it started has ended.
+    """Start a local Azure ML; when the block ends, end it and all its child processes.
 
     Args:
-        folder: The run's folder: gets the state (`azureml/`) and the log (`azureml.log`).
-        say: Tells the user what is going on.
+        folder: The run's folder, for the state (`azureml/`) and the log (`azureml.log`).
+        say: Prints a line.
 
     Yields:
-        What waits until it is ready and tells how to reach it: until then there are other things to do. It raises
-        PipelineError if it does not start.
+        A function that waits until it is ready and returns it; it raises PipelineError if the start fails.
 
     Raises:
         PipelineError: If it is not installed.
@@ -112,8 +115,8 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callabl
         log_file.open("ab") as log,
         child_group(
             [command, "start", "--json", "--state-dir", str(folder / "azureml")],
-            # It builds environments of deployments, with the caller's network and package indexes.
-            everybodys() | proxies() | packages(),
+            # It builds environments of deployments with the caller's proxies and package indexes.
+            common_variables() | proxy_variables() | package_variables(),
             stdout=subprocess.PIPE,
             stderr=log,
         ) as child,
@@ -121,11 +124,11 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callabl
 
         def when_ready() -> Cloud:
             ready = json.loads(_first_line(child, log_file))
-            credentials = azure(ready["environment"])
+            credentials = azure_variables(ready["environment"])
             network = {name: value for name, value in ready["environment"].items() if name not in credentials}
             return Cloud(
-                # None of the caller's proxies: a client would ask them for the local Azure ML.
-                everybodys() | network,
+                # Without the caller's proxies, which would get the requests for the local Azure ML.
+                common_variables() | network,
                 network,
                 credentials,
                 resource_group=ready["resource_group"],
@@ -154,5 +157,5 @@ def _first_line(child: subprocess.Popen[bytes], log_file: Path) -> bytes:
 
 def _how_it_ended(child: subprocess.Popen[bytes], log: Path) -> str:
     last = plain(log.read_text(errors="replace")).strip().splitlines()[-_LAST_LINES:]
-    said = f"; its last words: {' / '.join(line.strip() for line in last)}" if last else ""
-    return f"{how_it_ended(child.returncode)}{said} (the whole log is in {log})"
+    said = f"; its log ends with: {' / '.join(line.strip() for line in last)}" if last else ""
+    return f"{how_it_ended(child.returncode)}{said} (see {log})"

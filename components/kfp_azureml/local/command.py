@@ -11,10 +11,17 @@ from kfp_azureml.compiling.param_option import param_option
 
 @click.command("run")
 @click.argument("pipeline", default="image_classification")
-@click.option("--data", metavar="URI", help="The images: a folder or URI. [default: the pipeline's own, Fashion-MNIST]")
+@click.option("--data", metavar="URI", help="Folder or URI of the images.  [default: the pipeline's, Fashion-MNIST]")
 @param_option
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go.")
-@click.option("--keep", is_flag=True, help="Keep the endpoint up after the run, until Ctrl-C.")
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    metavar="DIR",
+    help="Parent folder of the runs.",
+)
+@click.option("--keep", is_flag=True, help="Keep the endpoint running after the run, until Ctrl-C.")
 @click.option("--azure", is_flag=True, help="Use a real workspace (AZ_* or az login) instead of the local Azure ML.")
 @click.option("--docker", is_flag=True, help="Run the steps in their images (`make images`) instead of in this Python.")
 def run_command(
@@ -22,7 +29,7 @@ def run_command(
 ) -> None:
     """Run PIPELINE on this machine, from images to a live endpoint.
 
-    PIPELINE is a name (image_classification) or the path of a pipeline's .py or compiled .yaml file.
+    PIPELINE is a name (image_classification), a .py file, or a compiled .yaml file.
     """
     from kfp_azureml.local.run import LocalRun, run_locally
 

@@ -1,6 +1,6 @@
-"""Running the steps of a local run in their containers, as Kubernetes would: without root, on a read-only file system.
+"""Run the steps of a local run in containers as on Kubernetes: without root and with a read-only file system.
 
-kfp's own Docker runner starts the containers; what it gets here is the setting, and another way to wait for them.
+kfp's Docker runner starts the containers with the settings made here, and with another function to wait for them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.task_images import image_names
 from kfp_azureml.images import RUN_AS_USER
-from kfp_azureml.local.environments import Offer
-from kfp_azureml.local.packages import split_command
+from kfp_azureml.local.environment_variables import StepVariables
+from kfp_azureml.local.step_packages import split_command
 from kfp_azureml.local.step_process import EXECUTOR
-from kfp_azureml.local.task import read_task
+from kfp_azureml.local.task_command import read_task
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.step import EVENTS_FILE
 
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 RUN_LABEL = "kfp-azureml.run"
-"""Label of every container of a run; its value is the name of the run's folder."""
+"""Label of all containers of a run; its value is the name of the run's folder."""
 CONTAINER_ENDED = "ContainerError"
-"""Begins the log's line on a container that failed."""
+"""Prefix of the log line about a failed container."""
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 _BUNDLE_IN_CONTAINER = "/etc/kfp-azureml/ca-bundle.pem"
 
 
 @dataclass(frozen=True)
 class ContainerSettings:
-    """How the containers of a run are started; a process passes it to another as JSON.
+    """Settings of a run's containers; they are passed to another process as JSON.
 
     Attributes:
         run: The run's name, for `RUN_LABEL`.
         user: `UID:GID` of the steps' processes.
-        environment: Their environment variables.
-        mounts: What they see of this machine beside the outputs: path there, path here.
-        writable: Which of the paths there they may write.
+        environment: Environment variables.
+        mounts: Bind mounts besides the outputs: paths on this machine by paths in the container.
+        writable: Paths in the container of the writable mounts.
     """
 
     run: str
@@ -77,14 +77,14 @@ class ContainerSettings:
 def container_settings(
     folder: Path, environment: Mapping[str, str], data: Path | None, events: Path
 ) -> ContainerSettings:
-    """Prepare a run's folder for containers.
+    """Prepare a run's folder for containers and return their settings.
 
     The steps run as the caller; if that is root, as the images' own user, who then owns the outputs.
 
     Args:
-        folder: The run's folder; gets `outputs/`, the event file and a readable copy of the certificates.
-        environment: What all steps need to know of the network; nothing of the caller's is passed on by itself.
-        data: The images, where they are on this machine.
+        folder: The run's folder, for `outputs/` and a readable copy of the certificates.
+        environment: Environment variables of all steps; no others of the caller are passed on.
+        data: Folder of the images; None if they are not on this machine.
         events: The event file.
     """
     outputs = folder / "outputs"
@@ -108,10 +108,10 @@ def container_settings(
 
 
 def check_images(compiled: Path) -> None:
-    """Check that there is a Docker engine that has the images of a compiled pipeline, or can pull them.
+    """Check that a Docker engine has the images of a compiled pipeline or can pull them.
 
     Raises:
-        PipelineError: If there is no engine, or no such image.
+        PipelineError: If no engine responds or an image is not available.
     """
     from docker.errors import APIError, ImageNotFound
 
@@ -125,25 +125,29 @@ def check_images(compiled: Path) -> None:
                 except APIError as error:
                     raise PipelineError(
                         f"image {image} is not on this machine and cannot be pulled ({error.explanation}): "
-                        "`make images` builds the suite's own"
+                        "build the suite's images with `make images`"
                     ) from error
 
 
 def run_container(
-    offer: Offer, client: DockerClient, image: str, command: list[str], volumes: dict[str, Any], **settings: Any
+    allowed: StepVariables,
+    client: DockerClient,
+    image: str,
+    command: list[str],
+    volumes: dict[str, Any],
+    **settings: Any,
 ) -> int:
-    """Run a step's container to its end, in place of kfp's function of the same arguments.
+    """Run a step's container until it ends; replaces kfp's function with the same arguments.
 
-    kfp lets the engine remove a container that has ended, and takes one that is gone for a success: so one that fails
-    fast can pass. This one is removed here, after its exit code was read; and, whatever happens, it does not go on
-    when this function is left.
+    kfp lets the engine remove an ended container and treats a removed one as successful, so that a fast failure can
+    pass. This function removes the container itself after reading the exit code, and also after errors.
 
     Args:
-        offer: What it may get of the caller's environment.
+        allowed: Variables of the caller's environment for single steps.
         client: The engine.
         image: The step's image.
         command: The step's program and arguments.
-        volumes: What kfp mounts: the outputs.
+        volumes: Volumes of the outputs, from kfp.
         settings: The runner's arguments.
 
     Returns:
@@ -152,7 +156,7 @@ def run_container(
     variables = dict(settings.pop("environment"))
     task = read_task(variables.pop(EXECUTOR), command)
     _, command = split_command(command)
-    environment = {**offer.to(task), **variables}
+    environment = {**allowed.for_task(task), **variables}
     container: Container = client.containers.create(
         image, command, volumes=volumes, environment=environment, **settings
     )
@@ -171,7 +175,7 @@ def run_container(
 
 
 def remove_containers(run: str) -> None:
-    """Remove what is left of a run's containers, which is something only after its process was killed."""
+    """Remove containers of a run that are left after its process was killed."""
     with closing(_engine()) as engine:
         for container in engine.containers.list(all=True, filters={"label": f"{RUN_LABEL}={run}"}):
             container.remove(force=True)
@@ -189,5 +193,5 @@ def _engine() -> DockerClient:
         client.ping()
     except DockerException as error:
         where = os.environ.get("DOCKER_HOST", "its usual socket")
-        raise PipelineError(f"no Docker engine answers at {where}: start one, or set DOCKER_HOST") from error
+        raise PipelineError(f"no Docker engine responds at {where}: start one, or set DOCKER_HOST") from error
     return client

@@ -1,4 +1,4 @@
-"""The images of a local run: on this machine before the steps start, since those see nothing but the local Azure ML."""
+"""Copy a run's images to this machine before the steps start, which have no network but the local Azure ML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Literal
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, SHA256
 from kfp_azureml.imagesets.idx import file_names
 from kfp_azureml.imagesets.source import InputStream, open_source
-from kfp_azureml.local.environments import everybodys, proxies
+from kfp_azureml.local.environment_variables import common_variables, proxy_variables
 from kfp_azureml.runtime.errors import DataError, OutputError
 from kfp_azureml.runtime.outputs import whole_folder
 
@@ -25,16 +25,16 @@ APT_SECONDS = 300.0
 
 
 def on_this_machine(input_data: str, folder: Path, use_azure_credentials: bool, say: Callable[[str], None]) -> Path:
-    """Return a local folder with the images that a URI names.
+    """Return a local folder with the images of a URI.
 
     Args:
-        input_data: A folder, or a URI that is copied, with the caller's own network settings.
-        folder: The folder to make for the copy.
-        use_azure_credentials: As prep's parameter of that name.
-        say: Tells the user what is going on.
+        input_data: A folder, or a URI to copy with the caller's network settings.
+        folder: The folder to create for the copy.
+        use_azure_credentials: Same as the parameter of prep.
+        say: Prints a line.
 
     Raises:
-        DataError: If there are no such images, or they cannot be read.
+        DataError: If the images do not exist or cannot be read.
     """
     source = open_source(input_data, use_azure_credentials=use_azure_credentials)
     if "://" not in input_data:
@@ -47,20 +47,20 @@ def on_this_machine(input_data: str, folder: Path, use_azure_credentials: bool, 
             for kind in kinds:
                 names = file_names(subset, kind)
                 with source.open(names) as stream:
-                    _copy(stream, part / names[0])  # prep reads it, zipped or not, by its content
+                    _copy(stream, part / names[0])  # prep detects compression by content
     return folder
 
 
 def fashion_mnist(say: Callable[[str], None]) -> Path:
-    """Return a folder with the four idx files of Fashion-MNIST, decompressed and checked.
+    """Return a folder with the four decompressed and verified idx files of Fashion-MNIST.
 
-    They come from the cache, the public address, or Debian's package, whichever is there.
+    They come from the cache, the public URL, or Debian's package.
 
     Args:
-        say: Tells the user what is going on.
+        say: Prints a line.
 
     Raises:
-        DataError: If no source has them, with what was tried.
+        DataError: If they could not be downloaded.
     """
     cached = cache_folder() / "fashion-mnist"
     if not _is_complete(cached):
@@ -70,7 +70,7 @@ def fashion_mnist(say: Callable[[str], None]) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where downloads are kept: `KFP_AZUREML_CACHE`, or `kfp-azureml` in the user's cache folder."""
+    """Return the folder for downloads: `KFP_AZUREML_CACHE`, or `kfp-azureml` in the user's cache folder."""
     if own := os.environ.get("KFP_AZUREML_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kfp-azureml"
@@ -82,8 +82,8 @@ def _is_complete(cached: Path) -> bool:
 
 def _fill(cached: Path, say: Callable[[str], None]) -> None:
     tried = []
-    for name, fetch in (("the public address", _download), ("Debian's package", _unpack_debian_package)):
-        say(f"Data: getting Fashion-MNIST from {name}")
+    for name, fetch in (("the public URL", _download), ("Debian's package", _unpack_debian_package)):
+        say(f"Data: downloading Fashion-MNIST from {name}")
         with tempfile.TemporaryDirectory(prefix="fashion-mnist-") as scratch:
             try:
                 _keep(fetch(Path(scratch)), cached)
@@ -91,7 +91,7 @@ def _fill(cached: Path, say: Callable[[str], None]) -> None:
                 tried.append(f"{name}: {_reason(error)}")
             else:
                 return
-    raise DataError(f"Fashion-MNIST cannot be had ({'; '.join(tried)}): name a folder that has it with --data")
+    raise DataError(f"Fashion-MNIST could not be downloaded ({'; '.join(tried)}): set a folder with it as --data")
 
 
 def _download(scratch: Path) -> Path:
@@ -103,7 +103,7 @@ def _download(scratch: Path) -> Path:
 
 
 def _unpack_debian_package(scratch: Path) -> Path:
-    """Download and unpack the package without root, with package lists of our own where there are none."""
+    """Download and unpack the package without root, with separate package lists if the system has none."""
     try:
         _apt(scratch, "download", DEBIAN_PACKAGE)
     except subprocess.CalledProcessError:
@@ -118,17 +118,17 @@ def _unpack_debian_package(scratch: Path) -> Path:
 
 
 def _apt(scratch: Path, *arguments: str) -> None:
-    # As root apt would hand the download to a user who cannot write here.
+    # As root, apt downloads as a user who cannot write here.
     _run(scratch, "apt-get", "--quiet=2", "-o", "APT::Sandbox::User=root", *arguments)
 
 
 def _run(folder: Path, *command: str) -> None:
-    environment = {**everybodys(), **proxies()}
+    environment = {**common_variables(), **proxy_variables()}
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=APT_SECONDS)
 
 
 def _keep(compressed: Path, cached: Path) -> None:
-    """Decompress into the cache, whole or not at all."""
+    """Decompress the files into the cache atomically."""
     try:
         with whole_folder(cached) as folder:
             for name, expected in SHA256.items():
@@ -136,7 +136,7 @@ def _keep(compressed: Path, cached: Path) -> None:
                     with gzip.open(compressed / f"{name}.gz") as stream:
                         _copy(stream, folder / name)
                 except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                    raise DataError(f"{name}.gz is damaged ({error})") from error
+                    raise DataError(f"{name}.gz is corrupt ({error})") from error
                 with (folder / name).open("rb") as written:
                     if hashlib.file_digest(written, "sha256").hexdigest() != expected:
                         raise DataError(f"{name} is not the Fashion-MNIST file (sha256 differs)")

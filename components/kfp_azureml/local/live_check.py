@@ -1,7 +1,7 @@
-"""Asks the live endpoint about scored test images, one request each, and compares with the score step's answers.
+"""Send scored test images to the live endpoint and compare the predictions with those of the score step.
 
-It runs as a process of its own, in the environment that reaches the run's Azure ML. It loads the SDK, which takes a
-second, before it reads its question: so it can be started while the steps run that are left.
+It runs as a separate process with the environment variables of the run's Azure ML. It imports the SDK, which takes a
+second, before it reads its input, so that it can start while the last steps run.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.cloud import Cloud
-from kfp_azureml.local.processes import child_group
 from kfp_azureml.local.step_process import how_it_ended
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import run_step
@@ -27,16 +27,16 @@ CURL_FILE = "endpoint.curl"
 TIMEOUT_SECONDS = 300.0
 POLL_SECONDS = 0.5
 TOLERANCE = 1e-4
-"""How far a probability may be off; the endpoint batches differently than score, so the last bits may differ."""
+"""Maximum difference of a probability; the batch size differs from score's, so the last bits may differ."""
 
 
 @dataclass(frozen=True)
 class LiveCheck:
-    """How an endpoint's answers compare with the score step's.
+    """Comparison of an endpoint's predictions with those of the score step.
 
     Attributes:
-        requests: How many images were asked about.
-        agreed: For how many the class and all the probabilities were the same.
+        requests: Number of requests, one image each.
+        agreed: Number of requests with the same class and probabilities.
     """
 
     requests: int
@@ -45,10 +45,10 @@ class LiveCheck:
 
 @contextmanager
 def live_check_process(cloud: Cloud) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the process that can ask an endpoint; when the block ends, it has ended.
+    """Start the process that checks an endpoint; end it when the block ends.
 
     Args:
-        cloud: How to reach the endpoint.
+        cloud: The run's Azure ML.
 
     Yields:
         The process, for `check_endpoint`.
@@ -68,18 +68,18 @@ def check_endpoint(
     folder: Path,
     keep: bool,
 ) -> LiveCheck:
-    """Check the run's endpoint from outside.
+    """Check the run's endpoint.
 
     Args:
-        child: From `live_check_process`; it can be asked once.
-        cloud: Where the endpoint is.
-        results: What the steps reported: `endpoint` and `sample`.
+        child: The process from `live_check_process`; it serves one check.
+        cloud: The run's Azure ML.
+        results: Results of the steps: `endpoint` and `sample`.
         arguments: The pipeline's arguments: `resource_group`, `workspace` and `subscription_id`.
         folder: The run's folder.
-        keep: Whether a person will want to ask too: then `endpoint.curl` and `request.json` are written to the folder.
+        keep: Whether to write `endpoint.curl` and `request.json` to the folder.
 
     Raises:
-        DeploymentError: If it does not answer, or answers otherwise.
+        DeploymentError: If the endpoint does not respond, or a prediction differs.
     """
     question = {
         "endpoint": results["endpoint"],
@@ -107,19 +107,19 @@ def _answer(child: subprocess.Popen[bytes], cloud: Cloud, question: bytes) -> tu
         try:
             return child.communicate(unsent, timeout=POLL_SECONDS)
         except subprocess.TimeoutExpired:
-            unsent = None  # a further call goes on with what the first one was given
+            unsent = None  # later calls send the rest of the first one's input
             cloud.check()
-    raise DeploymentError(f"the live endpoint did not answer within {TIMEOUT_SECONDS:.0f} s")
+    raise DeploymentError(f"the live endpoint did not respond within {TIMEOUT_SECONDS:.0f} s")
 
 
 def main() -> None:
-    """Ask, as the JSON on stdin says; print the `LiveCheck` as JSON."""
+    """Check the endpoint given as JSON on stdin; print the `LiveCheck` as JSON."""
     with run_step("live_check"):
         _ask()
 
 
 def _ask() -> None:
-    import azure.ai.ml  # noqa: F401 - loaded before the question comes
+    import azure.ai.ml  # noqa: F401 - imported before the input is read
     import httpx
 
     from kfp_azureml.azureml.rollout.endpoint import scoring_key
@@ -139,7 +139,7 @@ def _ask() -> None:
             try:
                 answer = http.post(uri, json={"images": [image]}).raise_for_status().json()
             except httpx.HTTPError as error:
-                raise DeploymentError(f"the live endpoint does not answer: {error}") from error
+                raise DeploymentError(f"the live endpoint does not respond: {error}") from error
             agreed += answer["predictions"][0]["index"] == predicted and all(
                 abs(live - scored) <= TOLERANCE
                 for live, scored in zip(answer["probabilities"][0], probabilities, strict=True)
@@ -150,7 +150,7 @@ def _ask() -> None:
 
 
 def _write_curl_files(folder: Path, image: str, key: str) -> None:
-    """Write a request, and a curl configuration for the owner's eyes: a key does not belong on a command line."""
+    """Write a request, and a curl configuration that only the owner can read, since it contains the key."""
     request = folder / "request.json"
     request.write_text(json.dumps({"images": [image]}))
     options = (

@@ -1,7 +1,6 @@
-"""The child in which kfp.local runs a compiled pipeline; the supervisor owns its process group.
+"""The child process in which kfp.local runs a compiled pipeline.
 
-kfp.local forwards no signal and keeps running its steps when it is asked to end: so it gets a process of its own,
-whose group the supervisor signals as a whole.
+kfp.local does not forward signals to its steps, so it runs in its own process group, which the supervisor signals.
 """
 
 from __future__ import annotations
@@ -17,59 +16,59 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.local.containers import ContainerSettings, run_container
-from kfp_azureml.local.environments import Offer
+from kfp_azureml.local.environment_variables import StepVariables
+from kfp_azureml.local.parameter_values import carry_values_as_kubeflow_does
 from kfp_azureml.local.step_process import EXECUTOR, run_step_process
-from kfp_azureml.local.values import carry_values_as_kubeflow_does
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.errors import CancelledError, first_line
-from kfp_azureml.runtime.garbage_collector import little_garbage
+from kfp_azureml.runtime.garbage_collector import relaxed_gc
 
 PIPELINE_ENDED = "PipelineFailed"
-"""Begins the log's last line, on why a pipeline failed."""
+"""Prefix of the log's last line about a failed pipeline."""
 
 
 @dataclass(frozen=True)
 class StepSettings:
-    """How the steps of a run are started.
+    """How to start the steps of a run.
 
     Attributes:
-        offer: What single steps get of the caller's environment.
-        containers: How to start their containers; None: they are processes of this machine.
-        binaries: The folder with the interpreter of each executor that does not use this one.
+        variables: Environment variables for single steps.
+        containers: Settings of their containers; None runs them as processes.
+        binaries: Folders of the interpreters, by label, for executors that do not use this one.
     """
 
-    offer: Offer = field(default_factory=Offer)
+    variables: StepVariables = field(default_factory=StepVariables)
     containers: ContainerSettings | None = None
     binaries: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: str) -> StepSettings:
-        """Read what another process wrote with `json` and `asdict`."""
+        """Read settings that another process wrote with `json` and `asdict`."""
         read = json.loads(text)
         containers = ContainerSettings(**read["containers"]) if read["containers"] else None
-        return cls(Offer(**read["offer"]), containers, read["binaries"])
+        return cls(StepVariables(**read["variables"]), containers, read["binaries"])
 
 
 def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path, settings: StepSettings) -> None:
-    """Run a compiled pipeline with kfp's runners: in this interpreter, or in the steps' containers.
+    """Run a compiled pipeline with kfp's runners, as processes or in containers.
 
     Args:
         pipeline: A compiled pipeline.
-        arguments: Values of the pipeline's parameters, by name; the others keep their defaults.
+        arguments: Parameter values by name; missing ones keep their default.
         outputs: Folder for the steps' outputs.
         settings: How to start the steps.
 
     Raises:
-        RuntimeError: If a step failed; its own error is in the log and in the events.
+        RuntimeError: If a step failed; its error is in the log and the events.
     """
     from kfp import components, local
 
-    # kfp warns of images whose name does not say "python", and of settings that only a cluster knows.
+    # kfp warns about images without "python" in their name, and about settings for clusters.
     warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
     warnings.filterwarnings("ignore", message=".* have no effect in the current local runner", category=UserWarning)
     carry_values_as_kubeflow_does()
     local.init(
-        _docker_runner(settings.containers, settings.offer) if settings.containers else _process_runner(settings),
+        _docker_runner(settings.containers, settings.variables) if settings.containers else _process_runner(settings),
         pipeline_root=str(outputs),
         workspace_root=str(outputs / "workspace"),
         raise_on_error=True,
@@ -78,7 +77,7 @@ def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path, setti
 
 
 def _with_labels(pipeline: Path) -> str:
-    """Return a compiled pipeline in which each executor tells its runner its label."""
+    """Return a compiled pipeline in which each executor has its label as an environment variable."""
     import yaml
 
     documents = list(yaml.safe_load_all(pipeline.read_text(encoding="utf-8")))
@@ -94,10 +93,10 @@ def _process_runner(settings: StepSettings) -> Any:
     from kfp.local import subprocess_task_handler
 
     def run(full_command: list[str], env_vars: dict[str, str]) -> int:
-        return run_step_process(full_command, env_vars, settings.offer, settings.binaries)
+        return run_step_process(full_command, env_vars, settings.variables, settings.binaries)
 
     def leave(full_command: list[str], _new_executable: str) -> list[str]:
-        """Leave `python3` as it is: kfp would put our path into a shell's script, unquoted."""
+        """Keep `python3`: kfp would insert our path into a shell script without quotes."""
         return full_command
 
     subprocess_task_handler.run_local_subprocess = run
@@ -105,24 +104,24 @@ def _process_runner(settings: StepSettings) -> Any:
     return local.SubprocessRunner(use_venv=False)
 
 
-def _docker_runner(containers: ContainerSettings, offer: Offer) -> Any:
+def _docker_runner(containers: ContainerSettings, allowed: StepVariables) -> Any:
     from kfp import local
     from kfp.local import docker_task_handler
 
-    docker_task_handler.run_docker_container = partial(run_container, offer)
+    docker_task_handler.run_docker_container = partial(run_container, allowed)
     return local.DockerRunner(**containers.runner_arguments())
 
 
 def main() -> None:
-    """Run the pipeline that the arguments name: PIPELINE ARGUMENTS_JSON OUTPUTS.
+    """Run a pipeline; the arguments are PIPELINE ARGUMENTS_JSON OUTPUTS.
 
-    The settings of the steps come on stdin, since they hold credentials: `StepSettings` as JSON.
+    `StepSettings` is read as JSON from stdin, since it contains credentials.
     """
     pipeline, arguments, outputs = sys.argv[1:]
     settings = StepSettings.from_json(sys.stdin.read())
     try:
-        # The step gets the same signal: it cleans up while this process waits for it.
-        with cancellable(), little_garbage():
+        # The step gets the same signal and cleans up while this process waits.
+        with cancellable(), relaxed_gc():
             run_pipeline(Path(pipeline), json.loads(Path(arguments).read_text()), Path(outputs), settings)
     except CancelledError:
         sys.exit(CancelledError.exit_code)

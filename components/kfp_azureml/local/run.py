@@ -1,4 +1,4 @@
-"""One run of a pipeline on this machine: data, Azure ML, the steps, the live check, the summary."""
+"""Run a pipeline on this machine: data, Azure ML, steps, live check and summary."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
-from kfp_azureml.local.environments import offer
-from kfp_azureml.local.events import EventLog, StepRecord
-from kfp_azureml.local.limits import allow_open_files
+from kfp_azureml.local.environment_variables import step_variables
+from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.live_check import CURL_FILE, check_endpoint, live_check_process
-from kfp_azureml.local.packages import check_commands, install_packages
 from kfp_azureml.local.pipeline_process import StepSettings
+from kfp_azureml.local.prerequisites import allow_open_files
 from kfp_azureml.local.screen import Screen
+from kfp_azureml.local.step_packages import check_commands, install_packages
 from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
@@ -40,16 +40,16 @@ from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, OutputEr
 
 @dataclass(frozen=True)
 class LocalRun:
-    """What a user asks of `kfp-azureml run`.
+    """A pipeline to run on this machine, and how.
 
     Attributes:
         pipeline: A pipeline's name or file.
-        data: The images, a folder or URI; None: the pipeline's default.
+        data: Folder or URI of the images; None selects the pipeline's default.
         params: Pipeline parameters by name, as typed.
-        runs: Folder for the runs; each gets a folder of its own in it, and `latest` points to the last one.
-        keep: Whether to keep the endpoint up until Ctrl-C.
+        runs: Parent folder of the runs' folders, in which `latest` links to the last run.
+        keep: Whether to keep the endpoint running until Ctrl-C.
         azure: Whether to use a real workspace instead of the local Azure ML.
-        docker: Whether the steps run in their containers instead of as processes of this interpreter.
+        docker: Whether to run the steps in containers instead of as processes.
     """
 
     pipeline: str
@@ -62,7 +62,7 @@ class LocalRun:
 
 
 def run_locally(wanted: LocalRun) -> None:
-    """Run a pipeline on this machine and write `summary.json`, whatever comes of it.
+    """Run a pipeline on this machine and write `summary.json`, even if the run fails.
 
     Raises:
         PipelineError: If a step failed, with the step's own error.
@@ -93,7 +93,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
     allow_open_files()
     with (
         real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready,
-        # Some steps' packages go with the run.
+        # The environments with the steps' packages are deleted after the run.
         tempfile.TemporaryDirectory(prefix="tmp-", dir=folder, ignore_cleanup_errors=True) as scratch,
     ):
         compiled = _compile(source, folder)
@@ -109,18 +109,18 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         binaries = {} if wanted.docker else install_packages(executors, Path(scratch), screen.say)
         cloud = when_ready()
         for name, value in (("resource_group", cloud.resource_group), ("workspace", cloud.workspace)):
-            if name in declared:  # where empty, the first step looks for a config.json
+            if name in declared:  # if empty, the first step reads a config.json
                 arguments.setdefault(name, value)
         check_complete(arguments, declared)
         check_absent_values(read_compiled(compiled), arguments)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
-        settings = StepSettings(offer(platform, cloud.credentials), containers, binaries)
+        settings = StepSettings(step_variables(platform, cloud.credentials), containers, binaries)
         _point_latest_to(folder)
-        keep = wanted.keep and cloud.is_local  # a real endpoint stays up by itself
+        keep = wanted.keep and cloud.is_local  # a real endpoint keeps running anyway
         try:
             _run_steps(compiled, arguments, cloud, settings, keep, summary, screen)
             summary.state = "succeeded"
-            _tell(screen, summary, folder)
+            _show_results(screen, summary, folder)
             if keep and summary.live_check:
                 write_summary(folder / "summary.json", summary)
                 _keep_up(screen, folder, summary.events.results, cloud)
@@ -137,7 +137,7 @@ def _run_steps(
     summary: Summary,
     screen: Screen,
 ) -> None:
-    """Run the pipeline, then ask the endpoint that it made, if it made one."""
+    """Run the pipeline, then check the endpoint if there is one."""
     folder, results = summary.events.path.parent, summary.events.results
     with ExitStack() as stack:
         checker = cache(lambda: stack.enter_context(live_check_process(cloud)))
@@ -145,7 +145,7 @@ def _run_steps(
         def on_change(step: StepRecord) -> None:
             screen.show_step(step)
             if _can_be_asked(results):
-                checker()  # gets ready while the steps run that are left
+                checker()  # starts while the last steps run
 
         supervise(compiled, arguments, summary.events, cloud.environment, on_change, settings, cloud.check)
         if results.get("accepted") is False:
@@ -160,7 +160,7 @@ def _can_be_asked(results: Mapping[str, Any]) -> bool:
 
 def _compile(source: Path, folder: Path) -> Path:
     compiled = folder / "pipeline.yaml"
-    # A step that fails on this machine would fail on it again, after the pause that a cluster needs.
+    # A retry on the same machine would fail again, after a pause meant for clusters.
     compile_pipeline(source, compiled, PipelineOptions(retries=0))
     return compiled
 
@@ -185,26 +185,26 @@ def _input_data(
     folder: Path,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Return the arguments that bring the images into the pipeline, where it has such a parameter."""
+    """Return the arguments for the images, if the pipeline has the parameter input_data."""
     if "input_data" not in declared:
         if wanted.data:
-            raise PipelineError("--data is given, but the pipeline has no parameter input_data")
+            raise PipelineError("--data is set, but the pipeline has no parameter input_data: omit --data")
         return {}
     if wanted.data and "input_data" in arguments:
-        raise PipelineError("--data and --param input_data both name the images: give one")
+        raise PipelineError("--data and --param input_data both set the images: use one of them")
     uri = wanted.data or arguments.get("input_data") or declared["input_data"].default
     if uri == ADDRESS:
         named = {"class_names": list(CLASSES)} if "class_names" in declared.keys() - arguments.keys() else {}
         return {"input_data": str(fashion_mnist(say)), **named}
     if uri and is_azureml_name(uri) and not wanted.azure:
-        raise PipelineError(f"{uri}: a name in Azure ML is looked up in your own workspace: add --azure")
+        raise PipelineError(f"{uri}: Azure ML data references need your own workspace: add --azure")
     if not uri or wanted.azure:
         return {"input_data": uri} if uri else {}
     with_azure = bool(arguments.get("use_azure_credentials"))
     return {"input_data": str(on_this_machine(uri, folder / "data", with_azure, say))}
 
 
-def _tell(screen: Screen, summary: Summary, folder: Path) -> None:
+def _show_results(screen: Screen, summary: Summary, folder: Path) -> None:
     results = summary.events.results
     screen.say(f"Succeeded in {summary.seconds:.0f} s")
     if "accuracy" in results:
@@ -221,7 +221,7 @@ def _tell(screen: Screen, summary: Summary, folder: Path) -> None:
 
 
 def _name_pages(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Copy the steps' pages to names that a browser knows what to do with; a link's name would not do."""
+    """Copy the steps' HTML pages to files with the suffix that browsers need."""
     pages = []
     for name in ("training", "score"):
         if page := results.get(f"{name}_page"):
@@ -231,12 +231,12 @@ def _name_pages(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _keep_up(screen: Screen, folder: Path, results: Mapping[str, Any], cloud: Cloud) -> None:
-    screen.say("The endpoint is up until Ctrl-C. Ask it, from another terminal:")
+    screen.say("The endpoint runs until Ctrl-C. To send a request, run in another terminal:")
     screen.say(f"  curl --config {shlex.quote(str(folder / CURL_FILE))} {results['endpoint']['scoring_uri']}")
     try:
         cloud.wait()
     except CancelledError:
-        screen.say("The endpoint is down.")
+        screen.say("The endpoint has ended.")
 
 
 def _new_run_folder(runs: Path) -> Path:
@@ -245,12 +245,12 @@ def _new_run_folder(runs: Path) -> Path:
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise OutputError(f"cannot write to the folder of runs: {error}") from error
+        raise OutputError(f"cannot create a folder in {runs}: {error}") from error
     return folder
 
 
 def _point_latest_to(folder: Path) -> None:
-    # A link is made beside `latest` and moved over it, so that two runs at once cannot collide.
+    # Replacing `latest` is atomic, so that concurrent runs do not collide.
     link = folder.with_name(f".latest-{folder.name}")
     link.symlink_to(folder.name)
     link.replace(folder.with_name("latest"))

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a live line for each step on a terminal, plain lines elsewhere."""
+"""Show a run's progress: live lines on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from kfp_azureml.local.events import StepRecord
+from kfp_azureml.local.event_log import StepRecord
+from kfp_azureml.runtime.step_line import STATE_WIDTH, step_line
 from kfp_azureml.runtime.terminal import plain
 
 QUIET_SECONDS = 10.0
-"""How often a running step gets a line where lines cannot be overwritten."""
+"""Interval between lines of a running step, in seconds, if the output is not a terminal."""
 
 _COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
 
 
 class Screen:
-    """Shows what a run does, on stdout."""
+    """Shows a run's progress on stdout."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
@@ -36,7 +37,7 @@ class Screen:
         self._said: dict[int, tuple[str, float]] = {}
 
     def __enter__(self) -> Screen:
-        """Start the live lines, where there is a terminal."""
+        """Start the live lines on a terminal."""
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -44,12 +45,12 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the cursor where the next program expects it."""
+        """Stop the live lines."""
         if self._console.is_terminal:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         self._console.print(_printable(text))
 
     def show_step(self, step: StepRecord) -> None:
@@ -75,17 +76,16 @@ class Screen:
         task = self._tasks.pop(id(step), None)
         if task is not None:
             self._live.remove_task(task)
-        seconds = "" if step.seconds is None else f"{step.seconds:6.1f} s"
-        state = f"[{_COLOURS[step.state]}]{step.state:<10}[/]"
-        self._console.print(f"  {_printable(step.name):<20} {state} {seconds:>9}  {_printable(step.message)}")
+        state = f"[{_COLOURS[step.state]}]{step.state:<{STATE_WIDTH}}[/]"
+        self._console.print(step_line(_printable(step.name), state, step.seconds, _printable(step.message)))
 
     def _say_now_and_then(self, step: StepRecord) -> None:
         state, said = self._said.get(id(step), ("", 0.0))
         if state == "" or time.monotonic() - said > QUIET_SECONDS:
             self._said[id(step)] = ("running", time.monotonic())
-            self._console.print(f"  {_printable(step.name):<20} running    {'':>9}  {_printable(step.message)}")
+            self._console.print(step_line(_printable(step.name), "running", message=_printable(step.message)))
 
 
 def _printable(text: str) -> str:
-    """Return a text that neither the terminal nor rich takes for anything else."""
+    """Return a text without terminal escapes and with rich's markup escaped."""
     return escape(plain(text))

@@ -1,4 +1,4 @@
-"""Running a step as a process of this machine, in place of kfp's own function."""
+"""Run a step as a process; replaces kfp's own function."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kfp_azureml.compiling.lengths import ARGUMENT_BYTES
-from kfp_azureml.local.environments import Offer
-from kfp_azureml.local.packages import split_command
-from kfp_azureml.local.task import read_task
+from kfp_azureml.local.environment_variables import StepVariables
+from kfp_azureml.local.step_packages import split_command
+from kfp_azureml.local.task_command import read_task
 
 EXECUTOR = "KFP_AZUREML_EXECUTOR"
-"""Variable by which a task's runner learns the label of its executor; the step itself does not see it."""
+"""Environment variable with the label of a task's executor, for the runner; the step does not get it."""
 TASK_ENDED = "TaskError"
-"""Begins the log's line on a task that failed."""
+"""Prefix of the log line about a failed task."""
 
 
 def run_step_process(
-    command: Sequence[str], variables: Mapping[str, str], offer: Offer, binaries: Mapping[str, str]
+    command: Sequence[str], variables: Mapping[str, str], allowed: StepVariables, binaries: Mapping[str, str]
 ) -> int:
-    """Run a step to its end, and print its output, which kfp puts into the run's log.
+    """Run a step until it ends, and print its output, which kfp writes to the run's log.
 
     Args:
         command: The step's command and arguments.
-        variables: The environment variables of its component, `EXECUTOR` among them.
-        offer: What it may get of the caller's environment beside what this process has.
-        binaries: The folder with the interpreter of each executor that does not use this one.
+        variables: Environment variables of its component, including `EXECUTOR`.
+        allowed: Variables of the caller's environment for single steps.
+        binaries: Folders of the interpreters, by label, for executors that do not use this one.
 
     Returns:
         The exit code.
@@ -39,9 +39,9 @@ def run_step_process(
     task = read_task(executor, command)
     _, command = split_command(command)
     folder = binaries.get(executor, str(Path(sys.executable).parent))
-    # A command names `python3`: a path in its place would be a part of a shell's script.
+    # PATH selects `python3`: a path in the command would become part of a shell script.
     path = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    environment = {**os.environ, **offer.to(task), **variables, "PATH": path}
+    environment = {**os.environ, **allowed.for_task(task), **variables, "PATH": path}
     try:
         with subprocess.Popen(
             command,
@@ -60,13 +60,13 @@ def run_step_process(
         print(f"{TASK_ENDED}: {task.name} cannot be started: {_reason(error, command)}")  # noqa: T201
         return 127
     if code:
-        print()  # noqa: T201 - what was printed last may have no end of line
+        print()  # noqa: T201 - the output may not end with a newline
         print(f"{TASK_ENDED}: {task.name} {how_it_ended(code)}")  # noqa: T201
     return code
 
 
 def how_it_ended(code: int) -> str:
-    """Return in words how a process ended, from its exit code as a shell or `subprocess` gives it."""
+    """Return in words how a process ended, from its exit code as in a shell or `subprocess`."""
     number = -code if code < 0 else code - 128
     if number <= 0:
         return f"ended with exit code {code}"
@@ -81,7 +81,7 @@ def _reason(error: OSError, command: Sequence[str]) -> str:
     longest = max(len(os.fsencode(word)) for word in command)
     if longest > ARGUMENT_BYTES:
         return (
-            f"{error.strerror}: its inputs take {longest:,} bytes, and Linux {ARGUMENT_BYTES:,} at most; "
+            f"{error.strerror}: its inputs have {longest:,} bytes, and Linux allows {ARGUMENT_BYTES:,}; "
             "pass long values as artifacts"
         )
     return str(error.strerror)

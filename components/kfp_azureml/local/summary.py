@@ -1,4 +1,4 @@
-"""`summary.json`: what a run did, for people and programs."""
+"""Write a run's `summary.json`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from platform import python_version
 
-from kfp_azureml.local.events import EventLog
+from kfp_azureml.local.event_log import EventLog
 from kfp_azureml.local.live_check import LiveCheck
 from kfp_azureml.runtime.outputs import whole_file
 
@@ -20,14 +20,14 @@ PACKAGES = ("kfp-azureml", "kfp", "azure-ai-ml", "tensorflow-cpu", "keras", "onn
 
 @dataclass
 class Summary:
-    """What becomes of a run, filled in as it goes on.
+    """The outcome of a run, updated while it runs.
 
     Attributes:
         started: `time.monotonic()` at its start.
-        events: The steps and what they reported.
+        events: The steps and their results.
         state: succeeded, rejected, failed or cancelled.
-        error: Why it failed, in one line.
-        live_check: How the endpoint's answers compare with the score step's.
+        error: The error in one line.
+        live_check: Comparison of the endpoint with the score step.
     """
 
     started: float
@@ -38,7 +38,7 @@ class Summary:
 
     @cached_property
     def seconds(self) -> float:
-        """Wall time of the run up to the moment it is first asked for: its end, not that of keeping an endpoint up."""
+        """Wall time of the run, fixed when it is first read, so without the time that the endpoint is kept."""
         return time.monotonic() - self.started
 
 
@@ -46,8 +46,8 @@ def write_summary(path: Path, summary: Summary) -> None:
     """Write `summary.json`.
 
     Args:
-        path: The file to make.
-        summary: What became of the run.
+        path: The file to create or replace.
+        summary: The outcome of the run.
     """
     results = summary.events.results
     document = {

@@ -1,4 +1,4 @@
-"""Runs a compiled pipeline in a process group of its own and follows its steps."""
+"""Run a compiled pipeline in its own process group and follow its steps."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.containers import remove_containers
-from kfp_azureml.local.events import EventLog, StepRecord
-from kfp_azureml.local.log import how_last_step_ended, why_it_failed
+from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.pipeline_process import StepSettings
-from kfp_azureml.local.processes import child_group
+from kfp_azureml.local.run_failure import how_last_step_ended, why_it_failed
 from kfp_azureml.runtime.errors import CancelledError, PipelineError
 from kfp_azureml.runtime.step import EVENTS_FILE
 
@@ -30,23 +30,23 @@ def supervise(
     events: EventLog,
     environment: Mapping[str, str],
     on_change: Callable[[StepRecord], None],
-    settings: StepSettings = StepSettings(),  # noqa: B008 - it cannot be changed
+    settings: StepSettings = StepSettings(),  # noqa: B008 - immutable
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run a compiled pipeline to its end.
+    """Run a compiled pipeline until it ends.
 
-    However this function is left, by a return, an error, Ctrl-C or SIGTERM, no process or container of the run is
-    left; after SIGKILL of this process the run's processes end by themselves.
+    No process or container of the run is left after this function returns or raises, also on Ctrl-C or SIGTERM. After
+    SIGKILL of this process, watchdogs end the run's processes.
 
     Args:
         pipeline: The compiled pipeline.
-        arguments: Values for its parameters, by name.
-        events: Follows the steps. Its file stands in the run's folder, which also gets `log.txt`, `arguments.json`
-            and `outputs/`.
-        environment: The environment variables of all steps' processes.
-        on_change: Called with a step whenever its state or progress changes.
-        settings: How the steps are started.
-        check: Called now and then; what it raises ends the run, such as that the local Azure ML is gone.
+        arguments: Parameter values by name.
+        events: Reads the steps' events. Its file is in the run's folder, where `log.txt`, `arguments.json` and
+            `outputs/` are written too.
+        environment: Environment variables of all steps.
+        on_change: Called with a step when its state or progress changes.
+        settings: How to start the steps.
+        check: Called periodically; an exception ends the run, such as when the local Azure ML has ended.
 
     Raises:
         PipelineError: If a step failed, with the step's own error.
@@ -60,7 +60,7 @@ def supervise(
     try:
         with (
             (folder / "log.txt").open("ab") as log,
-            # kfp leaves a temporary folder behind for each step.
+            # kfp does not delete its temporary folder of each step.
             tempfile.TemporaryDirectory(prefix="tmp-", dir=folder, ignore_cleanup_errors=True) as scratch,
             child_group(
                 command,
@@ -71,7 +71,7 @@ def supervise(
             ) as child,
         ):
             assert child.stdin is not None  # noqa: S101 - asked for above
-            # A child that is gone already says why below.
+            # If the child has ended already, its exit code is handled below.
             with suppress(BrokenPipeError), child.stdin:
                 child.stdin.write(json.dumps(asdict(settings)).encode())
             while child.poll() is None:
@@ -80,7 +80,7 @@ def supervise(
                     on_change(step)
                 time.sleep(POLL_SECONDS)
             if child.returncode != 0:
-                check()  # what a step says of a service that is gone is not the reason
+                check()  # an ended Azure ML is the cause of the steps' errors
     except CancelledError:
         events.close("cancelled")
         raise
@@ -88,7 +88,7 @@ def supervise(
         if settings.containers:
             remove_containers(settings.containers.run)
     log_file = folder / "log.txt"
-    events.close("failed", how_last_step_ended(log_file) or "its process ended without a word")
+    events.close("failed", how_last_step_ended(log_file) or "its process ended without an error message")
     for step in events.steps:
         on_change(step)
     if child.returncode != 0:

@@ -1,7 +1,7 @@
-"""Ends a process group: called by its owner, or run as a program that does it when the owner is gone.
+"""End a process group, as a function for its owner or as a program that does so when the owner dies.
 
-As a program it reads the group's leader from its standard input and then waits for that pipe to close, which the kernel
-sees to when the owner ends, even by SIGKILL. It imports nothing but the standard library.
+The program reads the pid of the group's leader from stdin and then waits until that pipe closes. The kernel closes it
+when the owner ends, even by SIGKILL. It imports only the standard library.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ import sys
 import time
 from collections.abc import Callable
 
-Hold = Callable[[int], None]
+Watch = Callable[[int], None]
+"""Passes the pid of a group's leader to a watchdog."""
 
 GRACE_SECONDS = 15.0
-"""How long a process group may take to clean up after SIGTERM before it is killed."""
+"""Time between SIGTERM and SIGKILL, in seconds, for a process group to clean up."""
 
 
 def end_group(leader: int, *, still_there: Callable[[], bool], grace_seconds: float = GRACE_SECONDS) -> None:
-    """Ask a process group to end, wait for it, and kill what is left after the grace.
+    """Send SIGTERM to a process group and, after the grace period, SIGKILL.
 
     Args:
         leader: The pid of the group's leader.
-        still_there: Whether anything of the group is left.
-        grace_seconds: How long the group may take to clean up.
+        still_there: Returns whether the group has any process left.
+        grace_seconds: Grace period in seconds.
     """
     _signal_group(leader, signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds
@@ -36,7 +37,7 @@ def end_group(leader: int, *, still_there: Callable[[], bool], grace_seconds: fl
 
 
 def group_lives(leader: int) -> bool:
-    """Return whether a process group has any process, zombies included."""
+    """Tell whether a process group has any process, including zombies."""
     try:
         os.killpg(leader, 0)
     except ProcessLookupError:
@@ -45,7 +46,7 @@ def group_lives(leader: int) -> bool:
 
 
 def main() -> None:
-    """Wait for the end of the owner, then end the group if it is still there."""
+    """Wait until the owner ends, then end the group if it still exists."""
     leader = sys.stdin.readline().strip()
     while sys.stdin.read(1):
         pass

@@ -1,1 +1,1 @@
-"""What is around every step: events, logging, whole outputs, errors, cancellation, redaction."""
+"""What every step runs in: logging, progress events, errors, cancellation, redaction and atomic outputs."""

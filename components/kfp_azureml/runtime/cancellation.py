@@ -1,4 +1,4 @@
-"""The one way in which everything here is cancelled."""
+"""Turn termination signals into one exception."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def cancellable() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into one `CancelledError`; later ones do not disturb the clean-up.
+    """Raise `CancelledError` on the first SIGINT, SIGTERM or SIGHUP.
 
-    Only for the main thread, as all of Python's signal handling.
+    Later signals are ignored, so that they do not interrupt the clean-up. Use it in the main thread only.
     """
     previous = {number: signal.getsignal(number) for number in _SIGNALS}
 

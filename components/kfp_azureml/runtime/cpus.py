@@ -1,7 +1,7 @@
-"""How many CPUs this process may use, which in a container are fewer than the machine has.
+"""Number of CPUs that this process may use, with a container's limit taken into account.
 
-`os.cpu_count()` counts the node's, 64 perhaps, whatever the pod's limit is; TensorFlow, ONNX Runtime and NumPy's
-OpenBLAS do the same.
+`os.cpu_count()` returns the node's CPUs whatever the pod's limit is, and so do TensorFlow, ONNX Runtime and NumPy's
+OpenBLAS.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ ROOT = Path("/")
 
 
 def usable_cpus(root: Path = ROOT) -> int:
-    """Return how many CPUs this process may use at once: its affinity, and its cgroups' quotas rounded up.
+    """Return the number of CPUs allowed by affinity and by cgroup quotas, which are rounded up.
 
     Args:
-        root: Where `proc` and `sys` are.
+        root: Folder that contains `proc` and `sys`.
     """
     return max(1, min([len(_affinity()), *map(math.ceil, _quotas(root))]))
 
 
 def usable_cores(root: Path = ROOT) -> int:
-    """Return how many cores these CPUs are: hyperthreads of one core count once.
+    """Return the number of usable physical cores; the hyperthreads of a core count once.
 
     Args:
-        root: Where `proc` and `sys` are.
+        root: Folder that contains `proc` and `sys`.
     """
     cores = {_core(root, cpu) for cpu in _affinity()}
     return min(usable_cpus(root), len(cores))
 
 
 def one_blas_thread() -> None:
-    """Let NumPy start no thread for each of the node's CPUs, 100 ms of CPU on two; call it before NumPy is imported.
+    """Limit NumPy's OpenBLAS to one thread; call it before NumPy is imported.
 
-    No step multiplies matrices with NumPy.
+    Starting a thread for each CPU of the node costs 100 ms of CPU on two CPUs, and no step multiplies matrices with
+    NumPy.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -48,13 +49,13 @@ def _affinity() -> set[int]:
 
 
 def _core(root: Path, cpu: int) -> str:
-    """Return what tells a CPU's core from the others: the list of the hyperthreads that it has."""
+    """Return a text that identifies a CPU's core: the list of its hyperthreads."""
     siblings = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
     return _read(siblings) or str(cpu)
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Find the quotas, in CPUs, of this process's cgroups and of those around them, of version 1 and 2."""
+    """Yield the quotas, in CPUs, of this process's cgroups and their parents, for cgroup versions 1 and 2."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
@@ -62,7 +63,7 @@ def _quotas(root: Path) -> Iterator[float]:
         for mount in (controllers, "cpu") if controllers else ("", "unified"):
             top = root / "sys/fs/cgroup" / mount
             group = top / path.strip("/")
-            # Inside a container the path is often the node's own, and the container's group is what is mounted.
+            # Inside a container the path is often that on the node, while the container's group is mounted at the top.
             for folder in (group, *group.parents):
                 yield from _quota(folder)
                 if folder == top:

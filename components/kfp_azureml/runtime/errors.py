@@ -1,40 +1,40 @@
-"""What can go wrong for a user, one class per kind of failure.
+"""Errors for users, one class per kind of failure.
 
-A message is one line a person can act on: what is wrong, where, what to do. `steps.run_step` prints it and ends the
-process with `exit_code`; no traceback.
+A message is one line: what is wrong, where, what to do. `step.run_step` and the command line print it without a
+traceback and exit with `exit_code`.
 """
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or its class where it has none."""
+    """Return the first line of an error's message, or its class name if it has no message."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
 class KfpAzuremlError(Exception):
-    """A failure the user can mend."""
+    """A failure that the user can fix."""
 
     exit_code = 1
 
 
 class DataError(KfpAzuremlError):
-    """The input data is missing, damaged or does not fit."""
+    """The input data is missing, corrupt or of the wrong format."""
 
 
 class OutputError(KfpAzuremlError):
-    """A result cannot be written where it belongs."""
+    """A result cannot be written."""
 
 
 class TrainingError(KfpAzuremlError):
-    """The training settings are wrong, or training went astray."""
+    """The training settings are invalid, or training diverged."""
 
 
 class ModelError(KfpAzuremlError):
-    """A model folder is incomplete, altered, or not what was scored."""
+    """A model folder is incomplete, modified, or not the one that was scored."""
 
 
 class InvalidNameError(KfpAzuremlError):
-    """A name that Azure ML does not accept."""
+    """A name is not valid in Azure ML."""
 
 
 class CredentialsError(KfpAzuremlError):
@@ -42,19 +42,19 @@ class CredentialsError(KfpAzuremlError):
 
 
 class WorkspaceError(KfpAzuremlError):
-    """The Azure ML workspace cannot be found or reached."""
+    """The Azure ML workspace does not exist or cannot be reached."""
 
 
 class DeploymentError(KfpAzuremlError):
-    """An endpoint or deployment did not come up, or answers wrongly."""
+    """An endpoint or deployment did not start, or gives wrong answers."""
 
 
 class PipelineError(KfpAzuremlError):
-    """A pipeline cannot be found, compiled or run."""
+    """A pipeline does not exist, does not compile, or its run failed."""
 
 
 class KubeflowError(KfpAzuremlError):
-    """Kubeflow's server or the cluster cannot be reached, or refuses."""
+    """Kubeflow's server or the cluster cannot be reached, or rejects a request."""
 
 
 class RejectedError(KfpAzuremlError):
@@ -64,10 +64,10 @@ class RejectedError(KfpAzuremlError):
 
 
 class CancelledError(BaseException):
-    """Somebody stopped the run; like KeyboardInterrupt it passes through `except Exception`.
+    """The user stopped the process; like KeyboardInterrupt it is not an `Exception`.
 
     Attributes:
-        at_the_keyboard: Whether by Ctrl-C, so that there is somebody to ask.
+        at_the_keyboard: Whether Ctrl-C was pressed, so that a prompt can be answered.
     """
 
     exit_code = 130
@@ -78,6 +78,6 @@ class CancelledError(BaseException):
 
 
 class RunCancelledError(PipelineError):
-    """The run that this command followed was terminated by somebody else."""
+    """Another client terminated the run that this command followed."""
 
     exit_code = CancelledError.exit_code

@@ -1,7 +1,6 @@
-"""Recognizing what a file is that is not what its name promises: a web page, a Git LFS pointer, an archive.
+"""Detect a file's kind from its first bytes: a web page, a Git LFS pointer, an archive.
 
-What a failed download leaves behind has the right name and another content. A message that says which is worth more
-than the first bytes in hex.
+A failed download often leaves such a file under the expected name; error messages say what it is.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ import json
 import re
 
 HEAD_BYTES = 1024
-"""How much of a file's beginning `looks_like` needs."""
+"""Number of bytes from a file's start that `looks_like` needs."""
 
 POINTERS = ("a Git LFS pointer", "a git-annex pointer")
-"""How `looks_like` calls what a version control system keeps in the place of a large file."""
+"""Names that `looks_like` gives to the files that version control systems store in place of large files."""
 
 _EXCERPT = 60  # characters of a text that are shown
 
@@ -48,14 +47,14 @@ _LINE_ENDS = "\n\r\t"
 
 
 def looks_like(head: bytes) -> str:
-    """Say what a file is by its beginning.
+    """Describe a file from its first bytes.
 
     Args:
-        head: Its first `HEAD_BYTES`; fewer will do if it is shorter.
+        head: Its first `HEAD_BYTES` bytes, or all of a shorter file.
 
     Returns:
-        A phrase that goes on after "looks like", such as `an HTML page ('<html><body>404')`; empty if it is nothing
-        known. It is one line of printable characters, whatever the file holds.
+        A noun phrase such as `an HTML page ('<html><body>404')`, one line of printable characters; empty if the kind
+        is unknown.
     """
     if not head:
         return "an empty file"
@@ -71,10 +70,10 @@ def looks_like(head: bytes) -> str:
 
 
 def placeholder_kind(head: bytes) -> str:
-    """Say what stands in for a file that was not downloaded: a page, a pointer, nothing; see `looks_like`.
+    """Describe what replaces a file that was not downloaded, such as a web page or a pointer; see `looks_like`.
 
     Returns:
-        The phrase; empty if the content may well be the file's own.
+        A noun phrase; empty if the content may be that of the file itself.
     """
     kind = looks_like(head)
     return kind if kind.startswith((*POINTERS, "an HTML page", "an empty file", "zero bytes")) else ""
@@ -87,7 +86,7 @@ def _kind_of_text(text: str) -> str:
         return f"{POINTERS[1]}, not the file itself: run `git annex get`"
     words = " ".join(text.split())
     excerpt = repr(words if len(words) <= _EXCERPT else f"{words[:_EXCERPT]}...")
-    # A page may begin with comments or with the declaration of XML.
+    # A page may start with comments or an XML declaration.
     if _HTML.search(text):
         return f"an HTML page ({excerpt})"
     if text.startswith("<"):
@@ -98,15 +97,15 @@ def _kind_of_text(text: str) -> str:
 
 
 def _as_text(head: bytes) -> str:
-    """Return the beginning of a text; empty if it is none."""
+    """Return the decoded text; empty if the bytes are not text."""
     encoding = json.detect_encoding(head)
-    # Without a byte order mark that is a guess by zero bytes, which binary files hold too.
+    # Without a byte order mark these are guesses from zero bytes, which binary files contain too.
     if encoding.endswith(("-le", "-be")):
         return ""
     try:
         text = head.decode(encoding)
     except UnicodeDecodeError as error:
-        # The last character may be cut in two.
+        # The last character may be truncated.
         if len(head) < HEAD_BYTES or error.start < len(head) - 4:
             return ""
         text = head[: error.start].decode(encoding)

@@ -1,4 +1,4 @@
-"""The files of a folder that goes to Azure ML, with its links followed as azure-ai-ml follows them."""
+"""List the files of a folder to upload, following symbolic links as azure-ai-ml does."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from kfp_azureml.runtime.errors import ModelError
 
 
 def files_below(folder: str | Path) -> dict[str, Path]:
-    """Return every file below a folder, by relative POSIX path, sorted; none if there is no such folder.
+    """Return all files below a folder by relative POSIX path, sorted; empty if the folder does not exist.
 
-    A link to a file is that file, a link to a folder has that folder's files, wherever it leads. `Path.rglob` passes
-    over linked folders and over links that lead nowhere, so that a model would lack files and nobody would know.
+    Links to files and folders are followed. `Path.rglob` skips linked folders and broken links, so files would be
+    missing from a model without an error.
 
     Raises:
-        ModelError: If a link leads nowhere or back to a folder that it is in, if something is neither file nor folder,
-            if a name is not UTF-8 or if a folder cannot be read.
+        ModelError: If a link is broken or points to one of its parents, if an entry is neither a file nor a folder, if
+            a name is not UTF-8, or if a folder cannot be read.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -32,17 +32,17 @@ def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     except OSError as error:
         raise ModelError(f"{folder}: cannot be read ({error.strerror})") from error
     if real in above:
-        raise ModelError(f"{folder}: a link to {folder.readlink()}, a folder that it is in: remove it")
+        raise ModelError(f"{folder}: link to {folder.readlink()}, one of its parent folders: remove it")
     for path in entries:
         try:
             path.name.encode()
         except UnicodeEncodeError:
-            raise ModelError(f"{folder}: the name of {path.name!a} in it is not UTF-8: rename it") from None
+            raise ModelError(f"{folder}: file name {path.name!a} is not UTF-8: rename it") from None
         if path.is_dir():
             yield from _walk(path, above | {real})
         elif path.is_file():
             yield path
         elif path.is_symlink():
-            raise ModelError(f"{path}: a link to {path.readlink()}, which is not there: mend or remove it")
+            raise ModelError(f"{path}: broken link to {path.readlink()}: fix or remove it")
         else:
             raise ModelError(f"{path}: neither a file nor a folder: remove it")

@@ -1,4 +1,4 @@
-"""Writing results so that they are there as a whole or not at all."""
+"""Write output files and folders atomically: completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kfp_azureml.runtime.errors import OutputError
 
 @contextmanager
 def whole_folder(target: str | Path) -> Iterator[Path]:
-    """Yield an empty folder to write into; it becomes `target` only when the block ends without an error.
+    """Yield an empty folder that is renamed to `target` when the block succeeds.
 
     Args:
-        target: The folder to make. It may exist when it is empty (orchestrators make their output folders).
+        target: The folder to create. It may exist if it is empty, since orchestrators create output folders.
 
     Yields:
-        A temporary folder beside the target, on the same file system.
+        A temporary folder next to the target, on the same file system.
 
     Raises:
         OutputError: If the target exists and is not an empty folder, or cannot be written.
@@ -27,7 +27,7 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
     target = Path(target)
     with _writing(target):
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise OutputError(f"output {target} exists and is not an empty folder: remove it or name another")
+            raise OutputError(f"output {target} exists and is not an empty folder: remove it or choose another path")
         target.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
         try:
@@ -40,19 +40,19 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(target: str | Path) -> Iterator[Path]:
-    """Yield a path to write to; it becomes the file `target` only when the block ends without an error.
+    """Yield a path that is renamed to `target` when the block succeeds.
 
     Args:
-        target: The file to make or replace.
+        target: The file to create or replace.
 
     Yields:
-        A temporary path beside the target.
+        A temporary path next to the target.
 
     Raises:
         OutputError: If it cannot be written.
     """
     target = Path(target)
-    # The suffix stays, since some writers go by it.
+    # Some writers choose the format by the suffix.
     part = target.with_name(f".{target.stem}.part{target.suffix}")
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,13 +65,13 @@ def whole_file(target: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder in another, on the same file system: what is whole in it is renamed to its place.
+    """Yield a temporary folder inside another one, so that complete results can be renamed into place.
 
     Args:
-        folder: The other one; made if needed.
+        folder: The other folder, created if it does not exist.
 
     Yields:
-        The temporary folder; it is removed with what is left in it.
+        The temporary folder. It is deleted when the block ends.
 
     Raises:
         OutputError: If it cannot be written.
@@ -84,7 +84,7 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """Say which result is missing when the disk is full, the folder read-only, and so on."""
+    """Raise `OutputError` with the target's path in place of an OSError."""
     try:
         yield
     except OSError as error:

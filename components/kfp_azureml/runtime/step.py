@@ -1,7 +1,7 @@
-"""What every step does around its work: logging, progress, events for the supervisor, errors in one line.
+"""Run a step with logging, progress events and one-line errors.
 
-Under `kfp-azureml run` the environment names an event file; each step appends JSON lines to it, from which the
-supervisor shows states and writes the run's summary. Elsewhere only the log is written.
+Under `kfp-azureml run`, `KFP_AZUREML_EVENTS` names a file to which each step appends events as JSON lines. The
+supervisor reads states and results from it. Elsewhere steps only log.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.cpus import one_blas_thread
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError
-from kfp_azureml.runtime.garbage_collector import little_garbage
+from kfp_azureml.runtime.garbage_collector import relaxed_gc
 from kfp_azureml.runtime.redaction import RedactingFilter, print_exception, redact
 from kfp_azureml.runtime.terminal import plain
 
@@ -28,7 +28,7 @@ EVENTS_FILE = "KFP_AZUREML_EVENTS"
 """Environment variable with the path of the supervisor's event file."""
 
 LOG_LEVEL = "KFP_AZUREML_LOG_LEVEL"
-"""Environment variable that may say DEBUG: then all libraries log all they do, still without secrets."""
+"""Environment variable with the log level; DEBUG enables the debug logs of all libraries, with secrets redacted."""
 
 logger = logging.getLogger(__name__)
 _current_step: ContextVar[str] = ContextVar("current_step")
@@ -36,22 +36,22 @@ _current_step: ContextVar[str] = ContextVar("current_step")
 
 @contextmanager
 def run_step(name: str) -> Iterator[None]:
-    """Run a step's work: set up logging, tell the supervisor, end the process properly whatever happens.
+    """Run a step's work: configure logging, emit events, and turn errors into exit codes.
 
-    Signals unwind the stack like an exception, so that nothing is left half-written.
+    Signals unwind the stack like an exception, so that no partial output is left.
 
     Args:
         name: The component's name, such as `train`.
 
     Raises:
-        SystemExit: With one line for a failure the user can mend, or with the exit code of a cancelled step.
+        SystemExit: For a `KfpAzuremlError`, after printing it as one line, or when the step is cancelled.
     """
     configure_logging()
     one_blas_thread()
     token = _current_step.set(name)
     _emit("started")
     try:
-        with cancellable(), little_garbage():
+        with cancellable(), relaxed_gc():
             yield
     except CancelledError as cancelled:
         message = plain(redact(f"{name}: {cancelled}"))
@@ -64,7 +64,7 @@ def run_step(name: str) -> Iterator[None]:
         print(message, file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        # A fault of ours: the traceback belongs in the log.
+        # A bug: keep the traceback in the log.
         _emit("failed", error=redact(f"{name}: {type(error).__name__}: {error}"), **_usage())
         raise
     else:
@@ -74,11 +74,11 @@ def run_step(name: str) -> Iterator[None]:
 
 
 def progress(message: str, fraction: float | None = None) -> None:
-    """Log how far the current step is, and show it on the run's live line.
+    """Log the current step's progress and emit it as an event.
 
     Args:
         message: One short line, such as `epoch 3/10, loss 0.31`.
-        fraction: The share of the step that is done, 0 to 1, where it is known.
+        fraction: Completed fraction of the step, 0 to 1; None if unknown.
     """
     logger.info(message)
     _emit("progress", message=redact(message), fraction=fraction)
@@ -100,34 +100,34 @@ def throttle(seconds: float) -> Callable[[], bool]:
 
 
 def report(**results: object) -> None:
-    """Put results of the current step into the run's summary.
+    """Add results of the current step to the run's summary.
 
     Args:
-        results: JSON-serializable values by the name they have in `summary.json`, such as `accuracy`.
+        results: JSON-serializable values by their name in `summary.json`, such as `accuracy`.
     """
     _emit("result", results=results)
 
 
 def configure_logging() -> None:
-    """Log at INFO, or what the environment asks for; libraries that would print noise are kept quieter.
+    """Log at INFO, or at DEBUG if `KFP_AZUREML_LOG_LEVEL` says so, with secrets redacted.
 
-    Where nobody has set up logging yet it goes to stderr; kfp's executor has, and logs to stdout.
+    Logs go to stderr unless logging is already configured; kfp's executor logs to stdout.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     if _debugging():
         logging.getLogger().setLevel(logging.DEBUG)
-    # Whoever else sets a level lower than ours: no handler lets a secret through.
+    # On the handlers, so that the records of every logger are redacted, whatever its level.
     for handler in logging.getLogger().handlers:
         if not any(isinstance(one, RedactingFilter) for one in handler.filters):
             handler.addFilter(RedactingFilter())
     sys.excepthook = print_exception
-    # At INFO the Azure SDK prints every request, at DEBUG urllib3 too.
+    # The Azure SDK logs every request at INFO, urllib3 at DEBUG.
     for noisy in ("urllib3", "azure", "httpx", "msal", "fsspec"):
         quieten(noisy, logging.WARNING)
 
 
 def quieten(library: str, level: int) -> None:
-    """Log of a library what has at least this level, unless the environment asks for everything."""
+    """Set a library's log level, unless `KFP_AZUREML_LOG_LEVEL` is DEBUG."""
     if not _debugging():
         logging.getLogger(library).setLevel(level)
 
@@ -141,7 +141,7 @@ def _usage() -> dict[str, Any]:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "user_cpu_seconds": round(own.ru_utime + children.ru_utime, 3),
-        # Linux counts ru_maxrss in KiB, macOS in bytes.
+        # ru_maxrss is in KiB on Linux and in bytes on macOS.
         "peak_rss_bytes": own.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
     }
 
@@ -152,7 +152,7 @@ def _emit(event: str, **details: object) -> None:
         return
     step = _current_step.get("")
     line = json.dumps({"time": time.time(), "pid": os.getpid(), "step": step, "event": event, **details}) + "\n"
-    # One write of one line with O_APPEND: steps and supervisor never see half a line.
+    # A single write with O_APPEND is atomic: lines of concurrent steps do not mix.
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(descriptor, line.encode())

@@ -1,7 +1,7 @@
-"""Reading the text files that users give: credentials, settings, JSON, conda files, written on any system.
+"""Read text files from users: credentials, settings, JSON and conda files.
 
-Windows' tools write UTF-8 with a byte order mark, UTF-16 (PowerShell's `>`) and CRLF line ends: all of these are read.
-Legacy code pages such as cp1252 cannot be told from one another, so they are refused.
+Windows tools write UTF-8 with a byte order mark, UTF-16 (PowerShell's `>`) and CRLF line ends; all are accepted. Legacy
+code pages such as cp1252 cannot be detected reliably and are rejected.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _UTF8 = ("utf-8", "utf-8-sig")
 
 
 def read_user_text(path: Path, failure: type[KfpAzuremlError], *, name: str = "", expected: str = "") -> str:
-    r"""Read a text file of the user's.
+    r"""Read a text file.
 
     Args:
-        path: The file: UTF-8, with or without a byte order mark, UTF-16 or UTF-32.
-        failure: What is raised, and names the file.
-        name: What messages call the file; its path by default.
-        expected: What the file should be, for whoever has none, such as `a JSON file with the run's parameters`.
+        path: The file, in UTF-8 with or without a byte order mark, UTF-16 or UTF-32.
+        failure: The exception class to raise.
+        name: The file's name in messages; its path by default.
+        expected: What the file should be, for the message if it is missing, such as `a JSON file with parameters`.
 
     Returns:
-        The text, without a byte order mark, its line ends `\n`.
+        The text without a byte order mark, with `\n` line ends.
 
     Raises:
-        KfpAzuremlError: A `failure`, if the file is missing, cannot be read or is no text. It shows nothing of the
+        KfpAzuremlError: As `failure`, if the file is missing, unreadable or not text. The message contains none of the
             content, which may be secret.
     """
     name = name or str(path)
@@ -38,10 +38,10 @@ def read_user_text(path: Path, failure: type[KfpAzuremlError], *, name: str = ""
 
 
 def read_user_json(path: Path, failure: type[KfpAzuremlError], *, name: str = "", expected: str = "") -> Any:
-    """Read a JSON file of the user's: like `read_user_text`, and parsed.
+    """Read and parse a JSON file; see `read_user_text`.
 
     Raises:
-        KfpAzuremlError: A `failure`, also if the text is not JSON. It shows the beginning of what it is instead.
+        KfpAzuremlError: As `failure`, also if the text is not JSON. The message says what it is if that is detected.
     """
     name = name or str(path)
     content = _read(path, failure, name, expected)
@@ -49,7 +49,7 @@ def read_user_json(path: Path, failure: type[KfpAzuremlError], *, name: str = ""
     try:
         return json.loads(text)
     except RecursionError:
-        raise failure(f"{name}: not usable JSON: nested too deeply") from None
+        raise failure(f"{name}: JSON is nested too deeply") from None
     except ValueError as error:
         kind = placeholder_kind(content[:HEAD_BYTES])
         instead = f": it looks like {kind}" if kind else f" ({first_line(error)})"
@@ -57,7 +57,7 @@ def read_user_json(path: Path, failure: type[KfpAzuremlError], *, name: str = ""
 
 
 def decode_user_text(content: bytes, failure: type[KfpAzuremlError], *, name: str) -> str:
-    """Decode the content of a text file of the user's; see `read_user_text`."""
+    """Decode the content of a text file; see `read_user_text`."""
     encoding = json.detect_encoding(content)
     try:
         text = content.decode(encoding).removeprefix("\ufeff")
@@ -65,22 +65,22 @@ def decode_user_text(content: bytes, failure: type[KfpAzuremlError], *, name: st
         if encoding in _UTF8:
             line = content.count(b"\n", 0, error.start) + 1
             raise failure(f"{name}: not UTF-8 text (line {line}): save it as UTF-8") from None
-        raise failure(f"{name}: not a text file, or {encoding.upper()} that is damaged: save it as UTF-8") from None
+        raise failure(f"{name}: not a text file, or corrupt {encoding.upper()}: save it as UTF-8") from None
     if "\0" in text:
-        raise failure(f"{name}: not a text file (it holds zero bytes): save it as UTF-8 text")
+        raise failure(f"{name}: not a text file (it contains zero bytes): save it as UTF-8 text")
     return io.StringIO(text, newline=None).read()
 
 
 def require_utf8(path: Path, failure: type[KfpAzuremlError], *, name: str = "") -> None:
-    """Refuse a file that other programs will read as UTF-8, such as Python source, if it is UTF-16 or UTF-32.
+    """Reject UTF-16 and UTF-32 files that other programs will read as UTF-8, such as Python source.
 
     Args:
-        path: The file. A byte order mark of UTF-8 is fine.
-        failure: What is raised, and names the file.
-        name: What messages call the file; its path by default.
+        path: The file. A UTF-8 byte order mark is accepted.
+        failure: The exception class to raise.
+        name: The file's name in messages; its path by default.
 
     Raises:
-        KfpAzuremlError: A `failure`, if the file is missing, cannot be read or is encoded so.
+        KfpAzuremlError: As `failure`, if the file is missing, unreadable, or in UTF-16 or UTF-32.
     """
     name = name or str(path)
     encoding = json.detect_encoding(_read(path, failure, name, ""))

@@ -14,7 +14,7 @@ from azure_errors import arm_error
 from azure_manager import manage
 from http_double import Response, json_response
 from kfp_azureml.azureml.arm import resource_manager
-from kfp_azureml.azureml.failures import explain
+from kfp_azureml.azureml.azure_errors import explain
 
 PATH = "/subscriptions/s/providers/P/things/t"
 
@@ -71,7 +71,7 @@ def test_a_refusal_is_the_sdks_own_error_with_azures_code(manager, arm, status, 
     with pytest.raises(AzureError) as refused:
         arm.get(PATH, **{"api-version": "7"})
     assert type(refused.value) is kind
-    assert "give it the role" in str(explain(refused.value, "reading it"))
+    assert "assign it the role" in str(explain(refused.value, "reading it"))
 
 
 @pytest.mark.parametrize("failure", [json_response(429, {}, **{"Retry-After": "3"}), json_response(503, {}), None])

@@ -6,9 +6,9 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from blob_container import ACCOUNT_KEY, SIGNATURE, SIGNED_BY, contain, refused
 from kfp_azureml.azureml import retries
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.blobs import container_of, read_asset_file
 from kfp_azureml.azureml.build_log import read_build_log
-from kfp_azureml.azureml.failures import azure_errors
 from kfp_azureml.azureml.upload import upload_files
 from kfp_azureml.runtime import redaction
 from kfp_azureml.runtime.errors import CredentialsError
@@ -70,13 +70,13 @@ def test_a_failure_of_the_moment_is_tried_again(storage):
 
 def test_another_kind_of_store_is_refused():
     files = AzureFileDatastore(name="files", account_name="a", file_share_name="f")
-    with pytest.raises(ResourceNotFoundError, match="datastore files is no blob container"), container_of(files):
+    with pytest.raises(ResourceNotFoundError, match="datastore files is not a blob container"), container_of(files):
         pass
 
 
 @pytest.mark.parametrize(("signed_by", "secret"), [("key", ACCOUNT_KEY), ("signature", SIGNATURE)])
 def test_what_a_store_is_signed_with_is_hidden_from_every_log(storage, monkeypatch, signed_by, secret):
-    monkeypatch.setattr(redaction, "_hidden", set())
+    monkeypatch.setattr(redaction, "_secrets", set())
     _, client = storage
     client.datastores.signed_by = signed_by
     read_asset_file(client, LOCAL, "sample.json")
@@ -130,7 +130,7 @@ def test_a_log_that_may_not_be_read_is_no_error_but_said(storage, caplog):
     container, client = storage
     container.failing = lambda _asked: refused()
     assert read_build_log(client, 5) == ""
-    assert "no build log to show (HttpResponseError)" in caplog.text
+    assert "the build log cannot be read (HttpResponseError)" in caplog.text
     client.datastores.failing = [404]
     assert read_build_log(client, 5) == ""
 

@@ -1,7 +1,7 @@
 import pytest
 
 from kfp_azureml.azureml.credentials import chosen_credential, credential
-from kfp_azureml.azureml.renewal import forget_tokens
+from kfp_azureml.azureml.renewable_credential import forget_tokens
 from kfp_azureml.runtime.errors import CredentialsError
 
 TENANT = "11111111-1111-1111-1111-111111111111"

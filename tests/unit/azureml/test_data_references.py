@@ -113,8 +113,8 @@ def test_the_subscription_is_that_of_azcreds(monkeypatch: pytest.MonkeyPatch) ->
         ("azureml:flowers:7", "^data asset flowers, version 7: it does not exist"),
         ("azureml:nosuch@latest", "^data asset nosuch: it does not exist"),
         ("azureml://datastores/nosuch/paths/x", "^datastore nosuch: it does not exist"),
-        ("azureml://datastores/files/paths/x", "^datastore files: it is AzureFile; blob containers can be read"),
-        ("azureml:circle:1", "^azureml:circle:1: leads from one name to the next"),
+        ("azureml://datastores/files/paths/x", "^datastore files: its type is AzureFile; only blob containers"),
+        ("azureml:circle:1", "^azureml:circle:1: does not resolve to data"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_said(address: str, error: str) -> None:
@@ -123,5 +123,5 @@ def test_a_name_that_leads_nowhere_is_said(address: str, error: str) -> None:
 
 
 def test_a_name_without_a_workspace_is_said() -> None:
-    with pytest.raises(WorkspaceError, match="give resource_group and workspace"):
+    with pytest.raises(WorkspaceError, match="set resource_group and workspace"):
         locate("azureml:flowers:12")

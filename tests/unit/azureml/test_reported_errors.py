@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from azure_errors import arm_error, response_error
-from kfp_azureml.azureml.failures import (
+from kfp_azureml.azureml.azure_errors import (
     error_codes,
     explain,
     has_traffic,
@@ -17,7 +17,7 @@ from kfp_azureml.azureml.failures import (
     is_image_failure,
     never_provisioned,
 )
-from kfp_azureml.azureml.service_error import read_service_error
+from kfp_azureml.azureml.error_body import read_service_error
 from kfp_azureml.runtime.errors import DeploymentError, ModelError, WorkspaceError
 
 GUIDE = " Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error"
@@ -52,7 +52,7 @@ REPORTED = {
     ),
     "MicrosoftLearning/mslearn-azure-ml#41": (
         operation("ResourceNotReady: User container has crashed or terminated: Liveness probe failed: 502." + GUIDE),
-        *(DeploymentError, "its own log says why", "ResourceNotReady: User container"),
+        *(DeploymentError, "see its log", "ResourceNotReady: User container"),
     ),
     "Azure/data-product-analytics#137": (
         operation(
@@ -78,7 +78,7 @@ REPORTED = {
             'endpoints and try again"',
             "InferencingClientCallFailed",
         ),
-        *(DeploymentError, "as many endpoints in this region as it may", "300/300"),
+        *(DeploymentError, "endpoint quota of the subscription in this region", "300/300"),
     ),
     "unrecoverable deployment, 2023": (
         refused(
@@ -105,7 +105,7 @@ REPORTED = {
             ),
             *("BadRequest", "InferencingClientCallFailed"),
         ),
-        *(DeploymentError, "delete the endpoint and make it anew", "This endpoint has not been created"),
+        *(DeploymentError, "delete the endpoint and create it again", "This endpoint has not been created"),
     ),
     "first endpoint of a subscription, 2026": (
         operation(
@@ -121,7 +121,7 @@ REPORTED = {
             status=500,
             outer="Received 500 from a service request",
         ),
-        *(DeploymentError, "Azure failed by itself", "Received 500 from a service request"),
+        *(DeploymentError, "internal error of Azure", "Received 500 from a service request"),
     ),
     "Azure/azure-sdk-for-python#35387": (
         refused("Could not find driver program in the request.", "BadRequest", "MissingDriverProgram"),
@@ -134,7 +134,7 @@ REPORTED = {
             status=404,
             outer="The specified resource was not found.",
         ),
-        *(DeploymentError, "does not find what the request names", "InferencingClientCallFailed: Not Found"),
+        *(DeploymentError, "does not find a resource in the request", "InferencingClientCallFailed: Not Found"),
     ),
     "Azure/azureml-examples#1931": (
         (
@@ -149,7 +149,7 @@ REPORTED = {
                 }
             },
         ),
-        *(DeploymentError, "give another endpoint_name", "There is already an endpoint"),
+        *(DeploymentError, "set another endpoint_name", "There is already an endpoint"),
     ),
     "Azure/azure-sdk-for-net#36961": (
         (
@@ -172,7 +172,7 @@ REPORTED = {
             "try again with a different version.",
             "UserError",
         ),
-        *(ModelError, "name another model_version", "azureml://registries/r"),
+        *(ModelError, "set another model_version", "azureml://registries/r"),
     ),
 }
 
@@ -241,9 +241,12 @@ def test_each_reported_error_has_its_class_and_advice(where, variant):
     [
         (quota("Standard_NC24ads_A100_v4", 24), "the quota is used up"),
         ("Not enough quota available for Standard_F4s_v2.", "the quota is used up"),
-        ("The VM size failed to provision due to a lack of Azure Machine Learning capacity.", "no such machines free"),
-        ("Not enough capacity for Standard_ND40rs_v2 in this region.", "no such machines free"),
-        ("Standard_X1 is not supported.", "choose another instance_type"),
+        (
+            "The VM size failed to provision due to a lack of Azure Machine Learning capacity.",
+            "no capacity for these machines",
+        ),
+        ("Not enough capacity for Standard_ND40rs_v2 in this region.", "no capacity for these machines"),
+        ("Standard_X1 is not supported.", "set another instance_type"),
     ],
 )
 def test_the_field_of_a_validation_error_says_what_is_short(code, problem, advice):
@@ -265,11 +268,11 @@ def test_a_text_that_was_cut_is_understood_all_the_same():
     ("message", "advice"),
     [
         ("OutOfQuota: Kubernetes unschedulable. Details:0/1 nodes are available", "the quota is used up"),
-        ("OutOfQuota: Endpoint quota reached for subscription", "as many endpoints"),
-        ("OutOfCapacity: The specified VM Size failed to provision", "no such machines free"),
+        ("OutOfQuota: Endpoint quota reached for subscription", "endpoint quota of"),
+        ("OutOfCapacity: The specified VM Size failed to provision", "no capacity for these machines"),
         ("ImageBuildFailure: pip says no", "the environment could not be built"),
         ("SubscriptionNotRegistered: Resource provider [N/A]", "Microsoft.Cdn"),
-        ("ERROR: (None) ResourceNotReady: it crashed", "its own log says why"),
+        ("ERROR: (None) ResourceNotReady: it crashed", "see its log"),
     ],
 )
 def test_the_first_word_of_a_failed_provisioning_is_its_code(message, advice):
@@ -313,7 +316,7 @@ def test_a_deployment_with_traffic():
     said = '"Can\'t delete deployment [blue] with non-zero traffic weight, Current traffic [100]."'
     error = raised(operation(said, "InferencingClientCallFailed"))
     assert has_traffic(error)
-    assert "set its share to 0 first" in str(explain(error, "deployment blue: deleting", DeploymentError))
+    assert "set its traffic to 0 first" in str(explain(error, "deployment blue: deleting", DeploymentError))
 
 
 @pytest.mark.parametrize(
@@ -321,9 +324,9 @@ def test_a_deployment_with_traffic():
     [
         ({"status": "Canceled"}, "the operation was cancelled in Azure"),
         ({"status": "Canceled", "error": {"code": None, "message": None}}, "the operation was cancelled in Azure"),
-        ({"status": "Failed"}, "the operation failed, and Azure does not say why"),
-        ({"status": "Failed", "error": None}, "the operation failed, and Azure does not say why"),
-        ({"status": "Failed", "error": {"code": None, "message": "", "details": None}}, "Azure does not say why"),
+        ({"status": "Failed"}, "the operation failed without a reason"),
+        ({"status": "Failed", "error": None}, "the operation failed without a reason"),
+        ({"status": "Failed", "error": {"code": None, "message": "", "details": None}}, "without a reason from Azure"),
         ({"status": "Failed", "error": {"message": "no idea"}}, "deployment blue: no idea"),
     ],
 )

@@ -51,7 +51,8 @@ def test_ends_at_the_stated_time_and_says_where_to_look(clock):
     with pytest.raises(DeploymentError) as ended:
         run_operation("deployment v1", lambda: Operation(clock, 1e9), lambda: None, deadline(clock, 60))
     assert str(ended.value) == (
-        f"deployment v1: still InProgress after 1 min 1 s (timeout_seconds=60); Azure goes on with it, look at {PAGE}"
+        "deployment v1: still InProgress after 1 min 1 s (timeout_seconds=60); "
+        f"Azure continues the operation, see {PAGE}"
     )
 
 

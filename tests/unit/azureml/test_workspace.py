@@ -29,7 +29,7 @@ def test_half_a_name_is_refused(names, missing):
 
 def test_without_names_a_config_json_is_needed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(WorkspaceError, match=r"no workspace named: .*config\.json"):
+    with pytest.raises(WorkspaceError, match=r"no workspace given: .*config\.json"):
         workspace_client()
 
 
@@ -40,13 +40,13 @@ CONFIG = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
     ("content", "said"),
     [
         (b"{", "not JSON (Expecting property name"),
-        (json.dumps({"subscription_id": "s"}).encode(), "names no workspace: expected the texts subscription_id, "),
-        (json.dumps({**CONFIG, "workspace_name": 7}).encode(), "names no workspace"),
-        (json.dumps({"Scope": "/subscriptions/s"}).encode(), "names no workspace"),
-        (b"[]", "names no workspace"),
-        (b"7", "names no workspace"),
+        (json.dumps({"subscription_id": "s"}).encode(), "no workspace in it: expected the texts subscription_id, "),
+        (json.dumps({**CONFIG, "workspace_name": 7}).encode(), "no workspace in it"),
+        (json.dumps({"Scope": "/subscriptions/s"}).encode(), "no workspace in it"),
+        (b"[]", "no workspace in it"),
+        (b"7", "no workspace in it"),
         (b"<!DOCTYPE html><html>", "not JSON: it looks like an HTML page"),
-        (b"[" * 100_000, "not usable JSON: nested too deeply"),
+        (b"[" * 100_000, "JSON is nested too deeply"),
         (json.dumps({**CONFIG, "x": "ü"}, ensure_ascii=False).encode("cp1252"), "not UTF-8 text (line 1)"),
     ],
 )

@@ -30,7 +30,7 @@ def test_what_cannot_be_a_name_is_not_asked_for(
     monkeypatch.setattr(connection, "connect", lambda *_: SimpleNamespace())  # which answers nothing
     result = CliRunner().invoke(aml_command, words)
     assert isinstance(result.exception, InvalidNameError)
-    assert str(result.exception).startswith(f"{what}: Azure ML accepts at most 255 letters")
+    assert str(result.exception).startswith(f"{what} is not a valid name: use at most 255 letters")
 
 
 def test_a_component_with_an_empty_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,4 +45,4 @@ def test_a_job_without_outputs_is_said_to_have_none(monkeypatch: pytest.MonkeyPa
     jobs = SimpleNamespace(get=lambda _name: failed, list=lambda *, parent_job_name: [failed])
     monkeypatch.setattr(connection, "connect", lambda *_: SimpleNamespace(jobs=jobs))
     result = CliRunner().invoke(aml_command, ["download", "job-1"])
-    assert result.output == "Job job-1: nothing to download: no step that completed has an output of data\n"
+    assert result.output == "Job job-1: nothing to download: no completed step has an output folder\n"

@@ -17,7 +17,7 @@ from kfp_azureml.azureml_pipelines.connection import allow_conditions
 from kfp_azureml.azureml_pipelines.graph import read_graph
 from kfp_azureml.azureml_pipelines.job import pipeline_job
 from kfp_azureml.azureml_pipelines.placement import Placement
-from kfp_azureml.azureml_pipelines.submit import load_pipeline_job
+from kfp_azureml.azureml_pipelines.submit_job import load_pipeline_job
 from kfp_azureml.compiling.sources import shipped_pipelines
 from kfp_azureml.runtime.errors import PipelineError
 documents = yaml.safe_load_all((shipped_pipelines() / "image_classification.yaml").read_text())
@@ -35,7 +35,7 @@ with tempfile.TemporaryDirectory() as folder:
     [
         ("", {}, "PipelineJob\n"),
         ("import azure.ai.ml", {PREVIEWS: "true"}, "PipelineJob\n"),
-        ("import azure.ai.ml", {}, "the pipeline has conditions, which azure-ai-ml takes only where it is told so"),
+        ("import azure.ai.ml", {}, "the pipeline has conditions, which have to be enabled"),
     ],
 )
 def test_conditions_are_taken_or_the_error_says_what_to_do(before: str, environ: dict[str, str], said: str) -> None:

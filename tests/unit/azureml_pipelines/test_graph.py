@@ -57,7 +57,7 @@ def test_the_suites_pipeline_has_its_steps_edges_and_condition() -> None:
     assert {node.name for node in graph.nodes if node.cached} == {"prep", "train", "score", "quality_gate"}
     assert nodes["train"].timeout_seconds == 86400
     (left_out,) = graph.left_out
-    assert left_out.startswith("aml_reconcile is left out: ")
+    assert left_out.startswith("aml_reconcile is skipped: ")
     assert "epochs" in graph.used_parameters
     assert not graph.used_parameters & {"train_cpu", "azure_memory", "azure_secret"}
 
@@ -228,16 +228,16 @@ def artifact_input() -> Any:
     [
         (loop, r"^for_loop_2: cannot run on Azure ML: it is a loop \(ParallelFor\)$"),
         (exit_handler, "^say: cannot run on Azure ML: it is an exit handler"),
-        (order_only, "^say: cannot run on Azure ML: it waits for make without taking anything from it"),
+        (order_only, "^say: cannot run on Azure ML: it runs after make without using its outputs"),
         (importer, "^importer: cannot run on Azure ML: it is an importer"),
         (nested, "^within: cannot run on Azure ML: it is a condition within the condition outer$"),
         (
             text_of_another_step,
-            "^say_2: cannot run on Azure ML: its input text is a text that holds another step's output",
+            "^say_2: cannot run on Azure ML: its input text is a text that contains another step's output",
         ),
-        (foreign_secret, "^say: cannot run on Azure ML: it takes environment variables from a Kubernetes secret"),
-        (secret_volume, "^say: cannot run on Azure ML: it has secretAsVolume of Kubernetes$"),
-        (volume, "^say: cannot run on Azure ML: it has pvcMount of Kubernetes$"),
+        (foreign_secret, "^say: cannot run on Azure ML: it uses a Kubernetes secret for environment variables"),
+        (secret_volume, "^say: cannot run on Azure ML: it uses the Kubernetes setting secretAsVolume$"),
+        (volume, "^say: cannot run on Azure ML: it uses the Kubernetes setting pvcMount$"),
         (workspace, "^p: cannot run on Azure ML: its steps share a workspace volume"),
         (image_parameter, "^say: cannot run on Azure ML: its image is a parameter"),
         (one_of, "^condition_branches_1: cannot run on Azure ML: its output is chosen from several steps'"),

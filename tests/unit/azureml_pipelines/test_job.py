@@ -116,10 +116,10 @@ def test_serverless_machines_are_asked_for_by_step(suite_graph: Graph) -> None:
 @pytest.mark.parametrize(
     ("computes", "types", "counts", "error"),
     [
-        (["tran=gpu"], [], [], "^compute of tran: the pipeline has no such step; it has aml_deploy_model, "),
-        (["cpu"], ["Standard_DS3_v2"], [], "^instance type of the steps: they run on cpu, whose machines are its own"),
+        (["tran=gpu"], [], [], "^compute of tran: unknown step; the pipeline has aml_deploy_model, "),
+        (["cpu"], ["Standard_DS3_v2"], [], "^instance type of the steps: compute cpu has its own machines"),
         (["train=gpu"], ["train=Standard_NC6s_v3"], [], "^instance type of train: .* --compute train=serverless$"),
-        ([], [], ["two"], "^instance count 'two': expected a number"),
+        ([], [], ["two"], "^instance count 'two': expected an integer"),
     ],
 )
 def test_a_wrong_placement_is_refused(
@@ -130,7 +130,7 @@ def test_a_wrong_placement_is_refused(
 
 
 def test_a_parameter_without_effect_is_refused(suite_graph: Graph) -> None:
-    with pytest.raises(PipelineError, match=r"^parameter train_cpu: it is about Kubernetes"):
+    with pytest.raises(PipelineError, match=r"^parameter train_cpu: it configures Kubernetes"):
         pipeline_job(suite_graph, {**WORKSPACE, "train_cpu": "4"}, Placement(), "e")
 
 

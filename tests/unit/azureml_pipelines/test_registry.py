@@ -10,8 +10,7 @@ import pytest
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.core.paging import ItemPaged
 
-from kfp_azureml.azureml.properties import CONTENT_PROPERTY
-from kfp_azureml.azureml_pipelines.content import spec_hash
+from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.registry import (
     get_component,
     list_components,
@@ -20,6 +19,7 @@ from kfp_azureml.azureml_pipelines.registry import (
     version_order,
 )
 from kfp_azureml.azureml_pipelines.spec import Spec
+from kfp_azureml.azureml_pipelines.spec_hash import spec_hash
 from kfp_azureml.azureml_pipelines.suite import suite_spec
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.runtime.errors import PipelineError
@@ -97,7 +97,7 @@ def test_a_component_that_is_not_there_is_said() -> None:
     client = Client(Stored("prep", "1"), Stored("prep", "2"))
     with pytest.raises(PipelineError, match=r"^component prep has no version 3; it has 2, 1$"):
         get_component(client, "prep", "3")
-    with pytest.raises(PipelineError, match=r"^component train: the workspace w has none of that name$"):
+    with pytest.raises(PipelineError, match=r"^component train does not exist in workspace w$"):
         get_component(client, "train")
 
 
@@ -158,7 +158,7 @@ def test_the_hash_is_of_all_that_a_component_does(
     assert spec_hash(Spec({**spec.document, "version": "9"}, spec.definition)) == before
     if part == "code":
         (tmp_path / "run.py").write_text("pass")
-        monkeypatch.setattr("kfp_azureml.azureml_pipelines.content.IN_JOB", tmp_path)
+        monkeypatch.setattr("kfp_azureml.azureml_pipelines.spec_hash.IN_JOB", tmp_path)
         assert spec_hash(spec) != before
     else:
         parts = {"document": dict(spec.document), "definition": dict(spec.definition)}

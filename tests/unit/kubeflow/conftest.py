@@ -8,7 +8,8 @@ import pytest
 from kubernetes.config import incluster_config, kube_config
 
 from kfp_azureml.azcreds import KEYS
-from kfp_azureml.kubeflow import following
+from kfp_azureml.kubeflow import run_follower
+from kfp_azureml.runtime import polling
 from kubeflow_api import KubeflowApi, running_kubeflow_api
 from kubernetes_api import KubernetesApi, running_kubernetes_api, write_kubeconfig
 
@@ -33,9 +34,9 @@ def _nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(kfp.Client, "_LOCAL_KFP_CONTEXT", str(home / ".config/kfp/context.json"))
-    monkeypatch.setattr(following, "FIRST_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(following, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(following, "SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr(polling, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(polling, "LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr(run_follower, "SETTLE_SECONDS", 0.3)
 
 
 @pytest.fixture

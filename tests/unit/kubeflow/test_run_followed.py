@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kfp_azureml.kubeflow import following
+from kfp_azureml.kubeflow import run_follower
 from kfp_azureml.runtime.errors import CancelledError, PipelineError, RunCancelledError
 from kubeflow_api import Fault, KubeflowApi, shows, task
 from kubeflow_rows import workflow_rows
@@ -117,19 +117,19 @@ def test_rows_that_never_end_are_not_waited_for_for_ever(kubeflow: KubeflowApi) 
 def test_a_server_that_is_away_after_the_end_changes_nothing(
     kubeflow: KubeflowApi, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    real = following.Follower._settled
+    real = run_follower.RunFollower._settled
 
-    def away(follower: following.Follower, run: Any) -> Any:
+    def away(follower: run_follower.RunFollower, run: Any) -> Any:
         kubeflow.faults["GET /runs/*"] = [fault] * 1000
         return real(follower, run)
 
-    monkeypatch.setattr(following.Follower, "_settled", away)
+    monkeypatch.setattr(run_follower.RunFollower, "_settled", away)
     assert submitted(kubeflow)[-1].startswith("Succeeded in ")
 
 
 def test_a_page_in_place_of_the_run_is_said_at_once(kubeflow: KubeflowApi) -> None:
     kubeflow.faults["GET /runs/*"] = [Fault(200, html=True)]
-    with pytest.raises(Exception, match=r"which goes on: this is not the API but a page \(text/html\)"):
+    with pytest.raises(Exception, match=r"which continues: got a page, not the API \(text/html\)"):
         submitted(kubeflow)
 
 

@@ -125,7 +125,7 @@ def test_exit_code_1_is_a_server_that_refuses_too(kubeflow: KubeflowApi) -> None
     kubeflow.faults["POST /runs"] = [Fault(500, "no database")]
     done = ran(*command(kubeflow))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("creating the run: the server failed with status 500 (no database)\n")
+    assert done.stderr.endswith("creating the run: the server responded with status 500 (no database)\n")
     assert done.stderr.count("\n") == 1
 
 
@@ -160,7 +160,7 @@ def test_a_run_whose_creation_was_interrupted_may_be_there(kubeflow: KubeflowApi
     finally:
         kubeflow.unanswered["POST /runs"].set()
     assert (process.returncode, output) == (130, "")
-    look = "look before you try again: the run may be there"
+    look = "the run may exist: check before you retry"
     assert errors == f"kfp-azureml: cancelled by {number.name} while creating the run; {look}\n"
 
 
@@ -179,9 +179,9 @@ def interrupted_at_the_keyboard(api: KubeflowApi) -> Iterator[Terminal]:
     ("answer", "terminated", "said"),
     [
         ("y\r", 1, "the run is being terminated: "),
-        ("n\r", 0, "the run goes on; "),
-        ("\r", 0, "the run goes on; "),
-        (CTRL_C, 0, "the run goes on; "),
+        ("n\r", 0, "the run continues; "),
+        ("\r", 0, "the run continues; "),
+        (CTRL_C, 0, "the run continues; "),
     ],
     ids=["yes", "no", "nothing", "ctrl-c"],
 )

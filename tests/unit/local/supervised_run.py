@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from kfp_azureml.local.events import EventLog
+from kfp_azureml.local.event_log import EventLog
 from kfp_azureml.local.supervisor import supervise
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.errors import CancelledError

@@ -70,5 +70,5 @@ def test_no_engine_is_said_before_anything_starts(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     compiled = tmp_path / "pipeline.yaml"
     compiled.write_text(yaml.safe_dump({"deploymentSpec": {"executors": {}}}))
-    with pytest.raises(PipelineError, match="no Docker engine answers at unix://"):
+    with pytest.raises(PipelineError, match="no Docker engine responds at unix://"):
         check_images(compiled)

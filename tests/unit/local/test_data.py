@@ -49,7 +49,7 @@ def test_no_source_at_all_is_one_line_that_says_what_was_tried(monkeypatch: pyte
     monkeypatch.setattr(subprocess, "run", refuse)
     with pytest.raises(DataError) as failure:
         module.fashion_mnist(lambda text: None)
-    for word in ("the public address: ", "Debian's package: no network here", "--data"):
+    for word in ("the public URL: ", "Debian's package: no network here", "--data"):
         assert word in str(failure.value)
     assert not cache.exists()
 
@@ -126,5 +126,5 @@ def test_a_name_in_azure_ml_needs_a_real_workspace(tmp_path):
     done = subprocess.run([*command, "--runs", str(tmp_path)], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "kfp-azureml: azureml:flowers:1: a name in Azure ML is looked up in your own workspace: add --azure\n"
+        "kfp-azureml: azureml:flowers:1: Azure ML data references need your own workspace: add --azure\n"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kfp import compiler, dsl
 
-from kfp_azureml.local.events import EventLog
+from kfp_azureml.local.event_log import EventLog
 from kfp_azureml.local.supervisor import supervise
 from kfp_azureml.runtime.errors import PipelineError
 from processes import processes_of, wait_until

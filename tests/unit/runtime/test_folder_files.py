@@ -66,22 +66,22 @@ def test_the_folder_itself_may_be_a_link(model: Path, tmp_path: Path) -> None:
 
 def dangling(model: Path) -> str:
     (model / "weights.bin").symlink_to("gone")
-    return "weights.bin: a link to gone, which is not there"
+    return "weights.bin: broken link to gone"
 
 
 def dangling_folder_deep(model: Path) -> str:
     (model / "deep" / "data").symlink_to("../../nowhere/data")
-    return "deep/data: a link to ../../nowhere/data, which is not there"
+    return "deep/data: broken link to ../../nowhere/data"
 
 
 def loop_to_itself(model: Path) -> str:
     (model / "deep" / "self").symlink_to(".")
-    return "deep/self: a link to ., a folder that it is in"
+    return "deep/self: link to ., one of its parent folders"
 
 
 def loop_to_the_top(model: Path) -> str:
     (model / "deep" / "up").symlink_to("../../model")
-    return "deep/up: a link to ../../model, a folder that it is in"
+    return "deep/up: link to ../../model, one of its parent folders"
 
 
 def loop_of_two(model: Path) -> str:
@@ -89,13 +89,13 @@ def loop_of_two(model: Path) -> str:
     (model / "b").mkdir()
     (model / "a" / "to_b").symlink_to("../b")
     (model / "b" / "to_a").symlink_to("../a")
-    return "a/to_b/to_a: a link to ../a, a folder that it is in"
+    return "a/to_b/to_a: link to ../a, one of its parent folders"
 
 
 def loop_of_names(model: Path) -> str:
     (model / "x").symlink_to("y")
     (model / "y").symlink_to("x")
-    return "x: a link to y, which is not there"
+    return "x: broken link to y"
 
 
 def pipe(model: Path) -> str:
@@ -105,7 +105,7 @@ def pipe(model: Path) -> str:
 
 def odd_name(model: Path) -> str:
     (model / os.fsdecode(b"a\xff")).touch()
-    return ": the name of 'a\\udcff' in it is not UTF-8"
+    return ": file name 'a\\udcff' is not UTF-8"
 
 
 @pytest.mark.parametrize(

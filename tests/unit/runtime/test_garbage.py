@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kfp_azureml.runtime.garbage_collector import little_garbage
+from kfp_azureml.runtime.garbage_collector import relaxed_gc
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def thawed() -> Iterator[None]:
 
 def test_garbage_is_looked_for_less_often_and_as_before_after_the_block() -> None:
     before = gc.get_threshold()
-    with little_garbage():
+    with relaxed_gc():
         assert gc.isenabled()
         assert gc.get_threshold()[0] > 10 * before[0]
     assert gc.get_threshold() == before
@@ -25,6 +25,6 @@ def test_garbage_is_looked_for_less_often_and_as_before_after_the_block() -> Non
 
 def test_what_is_there_at_the_end_is_left_alone_whatever_happens() -> None:
     gc.unfreeze()
-    with pytest.raises(ZeroDivisionError), little_garbage():
+    with pytest.raises(ZeroDivisionError), relaxed_gc():
         _ = 1 / 0
     assert gc.get_freeze_count() > 1000

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kfp_azureml.runtime import redaction
-from kfp_azureml.runtime.redaction import BLOT, RedactingFilter, hide, redact
+from kfp_azureml.runtime.redaction import MASK, RedactingFilter, add_secret, redact
 
 # Of no real thing, in the forms that the real things have.
 SIGNATURE = "Zm9vYmFyYmF6cXV4L2Zvb2JhcmJhenF1eC9mb28%3D"
@@ -64,7 +64,7 @@ SECRETS = [
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch):
     """What this process got to know in other tests is forgotten here, and what it gets to know here afterwards."""
-    monkeypatch.setattr(redaction, "_hidden", set())
+    monkeypatch.setattr(redaction, "_secrets", set())
 
 
 @pytest.mark.parametrize(("secret", "text"), SECRETS)
@@ -74,16 +74,16 @@ def test_each_kind_of_secret_is_blotted_out(secret, text):
     assert secret not in redacted
     # Neither is a good part of it left.
     assert not any(secret[begin : begin + 8] in redacted for begin in range(len(secret) - 8))
-    assert BLOT in redacted
+    assert MASK in redacted
 
 
 @pytest.mark.parametrize(
     ("text", "redacted"),
     [
-        (BLOB, f"https://account.blob.core.windows.net/c/b?sv=2025-01-05&sr=b&sig={BLOT}&se=2026-01-01"),
-        ('{"primaryKey": "abc", "x": 1}', f'{{"primaryKey": "{BLOT}", "x": 1}}'),
-        ("client_secret=abc&x=1", f"client_secret={BLOT}&x=1"),
-        (f"Authorization: Bearer {OPAQUE}, x", f"Authorization: Bearer {BLOT}, x"),
+        (BLOB, f"https://account.blob.core.windows.net/c/b?sv=2025-01-05&sr=b&sig={MASK}&se=2026-01-01"),
+        ('{"primaryKey": "abc", "x": 1}', f'{{"primaryKey": "{MASK}", "x": 1}}'),
+        ("client_secret=abc&x=1", f"client_secret={MASK}&x=1"),
+        (f"Authorization: Bearer {OPAQUE}, x", f"Authorization: Bearer {MASK}, x"),
     ],
 )
 def test_what_is_around_a_secret_can_still_be_read(text, redacted):
@@ -114,17 +114,17 @@ def test_an_ordinary_line_stays_as_it_is(line):
 
 @pytest.mark.parametrize("name", ["AZ_CLIENT_SECRET", "AZURE_CLIENT_SECRET"])
 def test_the_secret_of_the_environment_is_known_wherever_it_stands(name):
-    assert redact(f"x{SECRET}y {SECRET}", {name: SECRET}) == f"x{BLOT}y {BLOT}"
+    assert redact(f"x{SECRET}y {SECRET}", {name: SECRET}) == f"x{MASK}y {MASK}"
     # A word would be blotted out all over the log.
     assert redact("a word", {name: "word"}) == "a word"
 
 
 def test_what_a_step_gets_to_know_is_hidden_from_then_on():
     assert redact("the key 0123456789", {}) == "the key 0123456789"
-    hide("0123456789")
-    hide("0123456789abc")  # the longer one first, or its end would be left
-    hide("word")
-    assert redact("the key 0123456789, 0123456789abc, a word", {}) == f"the key {BLOT}, {BLOT}, a word"
+    add_secret("0123456789")
+    add_secret("0123456789abc")  # the longer one first, or its end would be left
+    add_secret("word")
+    assert redact("the key 0123456789, 0123456789abc, a word", {}) == f"the key {MASK}, {MASK}, a word"
 
 
 def logged(capsys, log):
@@ -222,7 +222,7 @@ def test_a_fault_of_ours_ends_the_step_with_its_traceback_and_no_secret(tmp_path
     assert ended.returncode == 1
     printed = ended.stdout + ended.stderr + (tmp_path / "events").read_text()
     for kind in ("progress", "library", "fault"):
-        assert f"{kind} {BLOT}" in printed
+        assert f"{kind} {MASK}" in printed
     assert "Traceback (most recent call last):" in ended.stderr
     assert "ZeroDivisionError" in ended.stderr
     assert "a-secret-of-this-process" not in printed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_azureml.local.events import EventLog
+from kfp_azureml.local.event_log import EventLog
 from kfp_azureml.runtime.errors import CancelledError, DataError
 from kfp_azureml.runtime.step import EVENTS_FILE, progress, report, run_step
 

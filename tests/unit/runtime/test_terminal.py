@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from kfp_azureml import cli
-from kfp_azureml.local.events import StepRecord
+from kfp_azureml.local.event_log import StepRecord
 from kfp_azureml.local.screen import Screen
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.redaction import RedactingFilter
-from kfp_azureml.runtime.terminal import plain, say
+from kfp_azureml.runtime.terminal import plain, say, short
 
 EVIL = "\x1b]0;owned\x07\x1b[2Jgone\r"
 
@@ -37,6 +37,7 @@ EVIL = "\x1b]0;owned\x07\x1b[2Jgone\r"
         ("20 %\r100 %\r\ndone", "20 %\n100 %\ndone"),
         ("vertical\x0btab\u2028separator", "vertical\ntab\nseparator"),
         ("right \u202eto left\u202c, isolated \u2066x\u2069", "right to left, isolated x"),
+        ("half a \ud83d pair", "half a \ufffd pair"),
         ("\x1b\x1b[31mtwice", "twice"),
         ("split \x1b\x1b[0m[31m", "split [31m"),
     ],
@@ -51,6 +52,14 @@ def test_what_remains_holds_no_escape_whatever_it_was_made_of() -> None:
             pieces = ["\x1b", "[", "\x9d", "\r", "m"]
             text = "".join(pieces[number // 5**place % 5] for place in range(length))
             assert not set(plain(text)) & set("\x1b\x9d\r")
+
+
+@pytest.mark.parametrize("end", ["", "\x07", "\x1b\\"])
+def test_a_short_text_is_one_plain_line_of_bounded_length(end: str) -> None:
+    assert short(f"a\x1b[2Jb\x9b31mc\x1b(B\x08\u202ed\n e \x1b]8;;http://x{end}") == "abcd e"
+    assert short(f"a\x1b[2J{'b ' * 300}").endswith(" ...")
+    assert short("a" * 10, 10) == "a" * 10
+    assert short("a" * 11, 10) == f"{'a' * 10} ..."
 
 
 def test_a_command_prints_no_escape_of_others(capsys: pytest.CaptureFixture[str]) -> None:

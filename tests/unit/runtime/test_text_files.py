@@ -34,9 +34,9 @@ def test_the_text_is_the_same_however_it_was_saved(tmp_path, content):
     [
         (TEXT.encode("cp1252"), "not UTF-8 text (line 1): save it as UTF-8"),
         (b"one=1\ntwo=\xff\n", "not UTF-8 text (line 2): save it as UTF-8"),
-        (codecs.BOM_UTF16_LE + b"odd", "not a text file, or UTF-16 that is damaged: save it as UTF-8"),
-        (b"text\0with zeros", "not a text file (it holds zero bytes): save it as UTF-8 text"),
-        (bytes(100), "not a text file (it holds zero bytes)"),
+        (codecs.BOM_UTF16_LE + b"odd", "not a text file, or corrupt UTF-16: save it as UTF-8"),
+        (b"text\0with zeros", "not a text file (it contains zero bytes): save it as UTF-8 text"),
+        (bytes(100), "not a text file (it contains zero bytes)"),
     ],
 )
 def test_what_is_no_text_is_refused_in_one_line_that_shows_nothing_of_it(tmp_path, content, reason):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
-from kfp_azureml.azureml.failures import error_codes, explain, service_words
+from kfp_azureml.azureml.azure_errors import error_codes, explain, service_words
 from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import progress

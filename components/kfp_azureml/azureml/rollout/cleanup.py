@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.arm import resource_manager
-from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.rollout.autoscale import delete_autoscale
 from kfp_azureml.azureml.rollout.deployment import delete_deployment, find_deployment

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
+from kfp_azureml.azureml.azure_errors import azure_errors, explain, has_traffic, is_image_failure, never_provisioned
 from kfp_azureml.azureml.build_log import read_build_log
-from kfp_azureml.azureml.failures import azure_errors, explain, has_traffic, is_image_failure, never_provisioned
-from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
+from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.rollout.desired_state import Machines, Plan
 from kfp_azureml.azureml.rollout.endpoint import (

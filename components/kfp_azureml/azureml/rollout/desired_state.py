@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kfp_azureml.azureml.content import content_hash, text_hash
+from kfp_azureml.azureml.content_hash import content_hash, text_hash
 from kfp_azureml.azureml.rollout.environment import (
     SERVING_FOLDER,
     EnvironmentRecipe,

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
-from kfp_azureml.azureml.failures import azure_errors, explain, never_provisioned
-from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
+from kfp_azureml.azureml.azure_errors import azure_errors, explain, never_provisioned
+from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.rollout.desired_state import Plan
 from kfp_azureml.azureml.rollout.rollout_state import Marker, find_marker
 from kfp_azureml.azureml.rollout.traffic import in_words, without
 from kfp_azureml.azureml.waiting import Deadline, run_operation, shown, wait_until_settled
 from kfp_azureml.runtime.errors import DeploymentError
-from kfp_azureml.runtime.redaction import hide
+from kfp_azureml.runtime.redaction import add_secret
 from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def scoring_key(client: MLClient, endpoint_name: str) -> str:
     with azure_errors(what, DeploymentError):
         keys = shown(f"the key of endpoint {endpoint_name}", lambda: client.online_endpoints.get_keys(endpoint_name))
     key = str(keys.primary_key if isinstance(keys, EndpointAuthKeys) else keys.access_token)
-    hide(key)
+    add_secret(key)
     return key
 
 

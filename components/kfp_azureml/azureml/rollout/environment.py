@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kfp_azureml.azureml.content import text_hash
+from kfp_azureml.azureml.content_hash import text_hash
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import progress
 from kfp_azureml.runtime.text_files import read_user_text

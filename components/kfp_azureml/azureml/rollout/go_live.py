@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import AzureError
 
 from kfp_azureml.azureml.arm import resource_manager
-from kfp_azureml.azureml.failures import azure_errors
+from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.rollout.autoscale import copy_autoscale, delete_autoscale
 from kfp_azureml.azureml.rollout.azure_monitor import RequestMetrics

@@ -1,8 +1,8 @@
-"""How any text travels as a literal of Azure ML: as it is where nothing on its way can mistake it, else encoded.
+"""Encode text as an Azure ML literal: unchanged if that is safe, else as base64.
 
-Azure ML passes no empty text, reads its own expressions in values, and hands a job its values in environment variables.
-An encoded text is `kfp.base64(...)`; a value may hold several, beside plain text, so that pipelines can put values
-together. Whoever types a value by hand types it plainly.
+Azure ML does not pass empty text, evaluates expressions in values, and passes values to jobs in environment variables.
+Encoded text is `kfp.base64(...)`; a value may contain several next to plain text, so that pipelines can concatenate
+values. Values typed by users need no encoding.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import binascii
 import re
 
 PARAMETER = "AZUREML_PARAMETER_"
-"""Begins the environment variable with the value of an input, as azure-ai-ml's `CommandJob` documents it."""
+"""Prefix of the environment variables with input values, as documented for azure-ai-ml's `CommandJob`."""
 
 _ENCODED = re.compile(r"kfp\.base64\(([A-Za-z0-9+/=]*)\)")
 _MISTAKABLE = re.compile(r"['`$\\]|kfp\.base64\(|^\s|\s$")
@@ -22,12 +22,12 @@ def encode(text: str) -> str:
     """Return a text as a literal that `decode` turns into the same text."""
     if text and text.isprintable() and not _MISTAKABLE.search(text):
         return text
-    # Lone surrogates are how Python keeps bytes that are no UTF-8.
+    # Lone surrogates represent bytes that are not UTF-8.
     return f"kfp.base64({base64.b64encode(text.encode(errors='surrogateescape')).decode()})"
 
 
 def decode(literal: str) -> str:
-    """Return the text that a literal stands for; what looks encoded and is not stays as it is."""
+    """Return the text of a literal; invalid encodings are left unchanged."""
     return _ENCODED.sub(_decoded, literal)
 
 

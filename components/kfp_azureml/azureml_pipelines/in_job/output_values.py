@@ -1,7 +1,7 @@
-"""Hands the values of a job's output parameters to Azure ML, which puts them into the inputs of later jobs.
+"""Pass the values of a job's output parameters to Azure ML, which sets the inputs of later jobs to them.
 
-It knows two places to look for them, and Microsoft's own examples and tools use one each: a file at the output's path,
-and a property of the run. Both are written, so that either will do.
+Azure ML reads them from a file at the output's path or from a property of the run; Microsoft's examples and tools use
+one each. Both are written.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from job_text import encode
 
 PROPERTY = "azureml.pipeline.control"
 PROPERTY_CHARACTERS = 1000
-"""What Azure ML keeps of a property's value."""
+"""Maximum length of a property's value in Azure ML."""
 TIMEOUT_SECONDS = 30
 
 
 def write_values(values: dict[str, object], paths: dict[str, str]) -> None:
-    """Hand the values over.
+    """Write the files and the property.
 
     Args:
-        values: The value of each output parameter, by name.
-        paths: The path that Azure ML gave to each output, by name.
+        values: Values of the output parameters by name.
+        paths: Paths of the outputs by name, as set by Azure ML.
     """
     primitives = {name: _primitive(value) for name, value in values.items()}
     for name, value in primitives.items():
@@ -38,20 +38,20 @@ def write_values(values: dict[str, object], paths: dict[str, str]) -> None:
 
 
 def _primitive(value: object) -> object:
-    """Return a value as a literal of Azure ML's; lists and objects are JSON."""
+    """Return a value as an Azure ML literal; lists and objects are JSON."""
     if isinstance(value, (bool, int, float)):
         return value
     return encode(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _set_property(values: dict[str, object]) -> None:
-    """Set the run's property, where the job was told how; a failure costs a warning, since there are the files."""
+    """Set the run's property if the job has an endpoint for it; warn after a failure, since the files exist."""
     content = json.dumps(values)
     request = _request({PROPERTY: content})
     if request is None:
         return
     if len(content) > PROPERTY_CHARACTERS:
-        print(f"Run property {PROPERTY}: not set, its {len(content)} characters are more than {PROPERTY_CHARACTERS}")
+        print(f"Run property {PROPERTY}: not set, since {len(content)} characters exceed {PROPERTY_CHARACTERS}")
         return
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - always https
@@ -61,7 +61,7 @@ def _set_property(values: dict[str, object]) -> None:
 
 
 def _request(properties: dict[str, str]) -> urllib.request.Request | None:
-    """Return what sets properties of this job's run, from the variables that Azure ML sets in every job."""
+    """Return the request that sets properties of this job's run; None outside an Azure ML job."""
     environ = os.environ
     endpoint = environ.get("AZUREML_RUN_HISTORY_SERVICE_ENDPOINT") or environ.get("AZUREML_SERVICE_ENDPOINT", "")
     known = [environ.get(f"AZUREML_{what}", "") for what in ("WORKSPACE_SCOPE", "EXPERIMENT_ID", "RUN_ID", "RUN_TOKEN")]

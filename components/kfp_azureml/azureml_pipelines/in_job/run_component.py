@@ -1,11 +1,11 @@
-"""Runs a KFP v2 Python component as an Azure ML job, just as Kubeflow's launcher and kfp.local run it.
+"""Run a KFP v2 Python component as an Azure ML job, as Kubeflow's launcher and kfp.local do.
 
-It makes kfp's executor input from the job's inputs and outputs, runs the component's own command with it, and hands on
-what kfp's executor reports. Standard library only, and no newer Python than kfp itself asks for: it runs in the
-component's image, whatever else that holds.
+It makes kfp's executor input from the job's inputs and outputs, runs the component's command, and passes on the results
+of kfp's executor. It uses only the standard library and supports the same Python versions as kfp, since it runs in the
+component's image.
 
-An artifact is a folder in Azure ML. It holds the artifact itself, a file or a folder, and beside it `kfp.json` with
-what the component said about it. A folder without `kfp.json` was not made here, and is the artifact as it is.
+In Azure ML an artifact is a folder that contains the artifact itself, a file or folder, and `kfp.json` with its type
+and metadata. A folder without `kfp.json` is itself the artifact.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from output_values import write_values
 Json = dict[str, Any]
 
 DEFINITION = "azureml.json"
-"""The component: its inputs and outputs as KFP defines them, and its command."""
+"""File with the component: inputs and outputs as KFP defines them, and the command."""
 ARTIFACT_FILE = "kfp.json"
 SUFFIXES = {"system.HTML": ".html", "system.Markdown": ".md"}
-"""So that Azure ML studio shows what a person is meant to look at."""
+"""File name suffixes by which Azure ML studio renders an artifact."""
 
 PLACEHOLDERS = {
     "{{$.pipeline_job_uuid}}": ("AZUREML_ROOT_RUN_ID", "AZUREML_RUN_ID"),
@@ -43,13 +43,13 @@ PLACEHOLDERS = {
 
 
 def executor_input(definition: Json, inputs: dict[str, str], outputs: dict[str, str], task_root: Path) -> Json:
-    """Return what kfp's executor is told: values, and where artifacts are.
+    """Return the input of kfp's executor: values and artifacts.
 
     Args:
         definition: The component.
-        inputs: The path that Azure ML gave for each input that is a folder. Optional ones may be missing.
-        outputs: The path that Azure ML gave to each output.
-        task_root: A folder for what kfp's executor leaves.
+        inputs: Paths of the input folders by name, without missing optional ones.
+        outputs: Paths of the outputs by name.
+        task_root: Folder for the files of kfp's executor.
     """
     wanted, made = definition.get("inputDefinitions", {}), definition.get("outputDefinitions", {})
     return {
@@ -78,17 +78,17 @@ def _values(parameters: Json) -> Iterator[tuple[str, object]]:
     for name, wanted in parameters.items():
         kind = wanted["parameterType"]
         literal = os.environ.get(f"{PARAMETER}{name}")
-        # Azure ML has no empty text: it is how an optional value is missing.
+        # In Azure ML an empty text means that an optional value is missing.
         if literal or (literal is not None and not wanted.get("isOptional")):
             yield name, _value(decode(literal), kind)
         elif "defaultValue" in wanted:
-            # IR is JSON, where 10 may be written as 10.0.
+            # In the compiled pipeline 10 may be written as 10.0.
             default = wanted["defaultValue"]
             yield name, int(default) if kind == "NUMBER_INTEGER" else default
 
 
 def _value(text: str, kind: str) -> object:
-    """Return an input's value; Azure ML gives 10 as 10 or 10.0, and true as True."""
+    """Return an input's value; Azure ML writes 10 as 10 or 10.0, and true as True."""
     if kind == "STRING":
         return _filled_in(text)
     if kind == "NUMBER_INTEGER":
@@ -122,7 +122,7 @@ def _output_artifact(name: str, artifact: Json, folder: Path) -> Json:
 
 
 def describe_artifacts(definition: Json, outputs: dict[str, str], reported: Json) -> None:
-    """Write down, beside each artifact, what the component said about it."""
+    """Write `kfp.json` with the type and metadata of each artifact."""
     for name, artifact in definition.get("outputDefinitions", {}).get("artifacts", {}).items():
         folder = Path(outputs[name])
         said = reported.get("artifacts", {}).get(name, {}).get("artifacts", [{}])[0]
@@ -132,7 +132,7 @@ def describe_artifacts(definition: Json, outputs: dict[str, str], reported: Json
 
 
 def output_parameters(definition: Json, given: Json, reported: Json) -> dict[str, object]:
-    """Return the values of the output parameters: returned by the component, or written to its OutputPath files."""
+    """Return the output parameters that the component returned or wrote to its OutputPath files."""
     values = dict(reported.get("parameterValues", {}))
     for name, parameter in definition.get("outputDefinitions", {}).get("parameters", {}).items():
         written = Path(given["outputs"]["parameters"][name]["outputFile"])
@@ -143,11 +143,11 @@ def output_parameters(definition: Json, given: Json, reported: Json) -> dict[str
 
 
 def run(command: list[str]) -> int:
-    """Run the component and return its exit code; it gets the signals that this process gets."""
+    """Run the component, forward signals to it, and return its exit code."""
     try:
         child = subprocess.Popen(command, env={**os.environ, "_KFP_RUNTIME": "true"})
     except OSError as error:
-        # Values that are too long together, or an image without the command.
+        # The values are too long in total, or the image lacks the command.
         sys.exit(f"{command[0]} cannot be started: {error.strerror}")
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
@@ -159,7 +159,7 @@ def run(command: list[str]) -> int:
 
 
 def main() -> None:
-    """Run the component that lies beside this file."""
+    """Run the component described in `azureml.json` next to this file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--outputs", nargs="*", default=[], metavar="NAME=PATH")
@@ -178,7 +178,7 @@ def main() -> None:
         ]
         code = run(command)
         if code != 0:
-            # As the shell has it: 128 and the signal's number.
+            # As in a shell: 128 plus the signal's number.
             sys.exit(code if code > 0 else 128 - code)
         output_file = Path(given["outputs"]["outputFile"])
         reported = json.loads(output_file.read_text()) if output_file.is_file() else {}

@@ -1,6 +1,6 @@
-"""Decides whether the steps of a `dsl.If` run: the job behind an if_else node of Azure ML.
+"""Evaluate the condition of a `dsl.If` as the job of an Azure ML if_else node.
 
-Standard library only, and no newer Python than kfp itself asks for: it runs in the image of the step it looks at.
+It uses only the standard library and supports the same Python versions as kfp, since it runs in a step's image.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from job_text import PARAMETER, decode
 from output_values import write_values
 
 DEFINITION = "azureml.json"
-"""The comparisons: `terms`."""
+"""File with the comparisons, `terms`."""
 OUTPUT = "is_met"
 COMPARISONS = {
     "==": operator.eq,
@@ -29,12 +29,12 @@ COMPARISONS = {
 
 
 def is_met(terms: list[dict[str, Any]], values: dict[str, str]) -> bool:
-    """Say whether all comparisons hold.
+    """Tell whether all comparisons are true.
 
     Args:
-        terms: Each has `left`, `comparison`, `right`, `negated` and `as`, the type to compare as. An operand is
+        terms: Each has `left`, `comparison`, `right`, `negated` and `as`, the type of the comparison. An operand is
             `{"value": ..}` or `{"input": NAME}`.
-        values: The inputs' values, by name.
+        values: Input values by name.
     """
 
     def holds(term: dict[str, Any]) -> bool:
@@ -52,9 +52,9 @@ def _operand(operand: dict[str, str], values: dict[str, str], kind: str) -> Any:
 
 
 def main() -> None:
-    """Decide, say so in the log, and hand the answer to Azure ML."""
+    """Evaluate the condition, log the result, and pass it to Azure ML."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", required=True, metavar="PATH", help="Where Azure ML looks for the answer.")
+    parser.add_argument("--output", required=True, metavar="PATH", help="File for the result.")
     arguments = parser.parse_args()
     terms = json.loads((Path(__file__).parent / DEFINITION).read_text(encoding="utf-8"))["terms"]
     operands = [term[side] for term in terms for side in ("left", "right")]

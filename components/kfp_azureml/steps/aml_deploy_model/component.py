@@ -81,7 +81,7 @@ def aml_deploy_model(
     """
     from pathlib import Path
 
-    from kfp_azureml.azureml.results import write_result
+    from kfp_azureml.azureml.result_file import write_result
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_deploy_model import deploy
     from kfp_azureml.steps.aml_deploy_model.summary import in_words

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_azureml.azureml.names import ENDPOINT, check_name, derived_deployment_name, derived_endpoint_name
-from kfp_azureml.azureml.results import write_result
+from kfp_azureml.azureml.result_file import write_result
 from kfp_azureml.azureml.rollout.desired_state import (
     INSTANCE_TYPE,
     SCORING_SCRIPT,
@@ -232,8 +232,8 @@ def _sample_question(
     if score_result is not None:
         return question_from_sample(read_sample(score_result), min_accuracy)
 
+    from kfp_azureml.azureml.azure_errors import azure_errors
     from kfp_azureml.azureml.blobs import read_asset_file
-    from kfp_azureml.azureml.failures import azure_errors
 
     with azure_errors(f"reading the sample of model {model.name} version {model.version}"):
         content = read_asset_file(client, str(model.path), SAMPLE_FILE)
@@ -279,7 +279,7 @@ def _invoke_command(client: MLClient, endpoint_name: str) -> str:
 def _registered(client: MLClient, name: str, version: str) -> Model:
     from azure.core.exceptions import ResourceNotFoundError
 
-    from kfp_azureml.azureml.failures import azure_errors
+    from kfp_azureml.azureml.azure_errors import azure_errors
     from kfp_azureml.azureml.retries import retrying
 
     what = f"reading model {name} version {version}"

@@ -119,7 +119,7 @@ def find_leftovers(client: MLClient) -> list[Leftover]:
     Raises:
         WorkspaceError: If Azure does not show its endpoints.
     """
-    from kfp_azureml.azureml.failures import azure_errors
+    from kfp_azureml.azureml.azure_errors import azure_errors
     from kfp_azureml.azureml.retries import retrying
 
     with azure_errors("listing the online endpoints"):

@@ -51,7 +51,7 @@ def aml_register_model(
     """
     from pathlib import Path
 
-    from kfp_azureml.azureml.results import write_result
+    from kfp_azureml.azureml.result_file import write_result
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_register_model import register
     from kfp_azureml.steps.aml_register_model.summary import in_words

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kfp_azureml.azureml.content import content_hash, text_hash
+from kfp_azureml.azureml.content_hash import content_hash, text_hash
 from kfp_azureml.azureml.names import MODEL, check_name
-from kfp_azureml.azureml.properties import CONTENT_PROPERTY, RUN_PROPERTY
-from kfp_azureml.azureml.results import write_result
+from kfp_azureml.azureml.property_names import CONTENT_PROPERTY, RUN_PROPERTY
+from kfp_azureml.azureml.result_file import write_result
 from kfp_azureml.models.model_folder import SAMPLE_FILE, CheckRecord, hash_files, sha256
 from kfp_azureml.runtime.errors import ModelError
 from kfp_azureml.runtime.step import progress, report, run_step
@@ -138,7 +138,7 @@ def _find_or_create(
     from azure.ai.ml.entities import Model
     from azure.core.exceptions import HttpResponseError
 
-    from kfp_azureml.azureml.failures import azure_errors, was_deleted
+    from kfp_azureml.azureml.azure_errors import azure_errors, was_deleted
     from kfp_azureml.azureml.upload import upload_files
     from kfp_azureml.azureml.workspace import quiet_sdk
 
@@ -253,7 +253,7 @@ def _next_version(versions: Iterable[Model], deleted: int = 0) -> str:
 
 
 def _with_tags(client: MLClient, model: Model, tags: dict[str, str]) -> Model:
-    from kfp_azureml.azureml.failures import azure_errors
+    from kfp_azureml.azureml.azure_errors import azure_errors
 
     if tags.items() <= (model.tags or {}).items():
         return model

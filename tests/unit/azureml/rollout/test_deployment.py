@@ -6,7 +6,7 @@ from azure.core.exceptions import ServiceResponseError
 
 from azure_errors import arm_error, response_error
 from azure_workspace import deployment, endpoint, nothing
-from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY
+from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY
 from kfp_azureml.azureml.rollout import deployment as deployment_module
 from kfp_azureml.azureml.rollout.deployment import (
     delete_deployment,
@@ -186,7 +186,7 @@ def failed(*codes):
 @pytest.mark.parametrize(
     ("codes", "said"),
     [
-        (("ResourceNotReady",), "the container did not become ready: its own log says why"),
+        (("ResourceNotReady",), "the container did not become ready: see its log"),
         (("InternalError", "OutOfQuota"), "the quota is used up"),
         (("Odd",), "deployment green of endpoint fashion: Odd: what the service says"),
     ],
@@ -251,7 +251,9 @@ def test_a_deployment_is_deleted_unless_it_is_gone(azure, deadline):
 
 def test_a_deletion_that_azure_refuses_is_an_error_in_words(azure, deadline):
     azure.add(endpoint({"blue": 100}), deployment("blue"))
-    with pytest.raises(DeploymentError, match=r"deployment blue of endpoint fashion: deleting: it still gets traffic"):
+    with pytest.raises(
+        DeploymentError, match=r"deployment blue of endpoint fashion: deleting: it still receives traffic"
+    ):
         delete_deployment(azure, "fashion", "blue", deadline)
     azure.add(endpoint(), deployment("blue"))
 

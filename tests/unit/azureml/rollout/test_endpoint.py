@@ -252,7 +252,7 @@ def test_what_is_not_there_is_an_error_in_words(azure):
 
 
 def test_the_key_is_hidden_from_every_log(shop, monkeypatch):
-    monkeypatch.setattr(redaction, "_hidden", set())
+    monkeypatch.setattr(redaction, "_secrets", set())
     assert scoring_key(shop, "fashion") == KEY
     assert redaction.redact(f"x {KEY}", {}) == "x ***"
 
@@ -324,7 +324,7 @@ def test_a_refused_move_is_an_error_in_words(shop, deadline):
         raise response_error(403, arm_error("AuthorizationFailed", "no"))
 
     shop.before = refuse
-    with pytest.raises(CredentialsError, match="endpoint fashion: traffic green 100 %: the identity may not do this"):
+    with pytest.raises(CredentialsError, match="endpoint fashion: traffic green 100 %: the identity lacks permission"):
         set_traffic(shop, "fashion", {"green": 100}, deadline)
 
 

@@ -403,7 +403,7 @@ def test_a_previous_deployment_that_somebody_gives_traffic_again_stays(azure, ro
     meanwhile(monkeypatch, "delete_deployment", give_back)
     roll_out(keep_previous=False)
     assert "blue" in azure.deployments()
-    assert "deployment blue of endpoint fashion: deleting: it still gets traffic" in caplog.text
+    assert "deployment blue of endpoint fashion: deleting: it still receives traffic" in caplog.text
 
 
 def test_what_does_not_show_at_once_is_brought_live_all_the_same(azure, roll_out):

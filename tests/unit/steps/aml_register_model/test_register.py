@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure_errors import arm_error, response_error
 from blob_container import contain
 from kfp_azureml.azureml import workspace as workspace_module
-from kfp_azureml.azureml.properties import CONTENT_PROPERTY, RUN_PROPERTY
+from kfp_azureml.azureml.property_names import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.models import model_folder
 from kfp_azureml.models.model_folder import CheckRecord, hash_files, write_check
 from kfp_azureml.runtime.errors import CredentialsError, ModelError, WorkspaceError
@@ -129,7 +129,7 @@ def test_a_number_that_was_deleted_is_passed_over(models, folder):
 
 def test_a_version_that_was_deleted_cannot_be_asked_for(models, folder):
     models.deleted = {"7"}
-    with pytest.raises(ModelError, match=r"model net version 7: this version was deleted.* name another model_version"):
+    with pytest.raises(ModelError, match=r"model net version 7: this version was deleted.* set another model_version"):
         register_model(folder(), model_name="net", model_version="7")
 
 

@@ -1,0 +1,56 @@
+"""Make kfp.local pass parameter values to steps as Kubeflow does: whole numbers as ints, and None as no value.
+
+kfp.local reads protobuf's numbers as floats, so that a step gets `[1.0, 2.0]` for `[1, 2]` and "20.0" in a text with an
+int. It also fails for an optional parameter without a value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from kfp_azureml.compiling.numbers import whole_numbers
+
+
+def carry_values_as_kubeflow_does() -> None:
+    """Patch kfp.local in this process."""
+    from kfp.local import executor_input_utils, executor_output_utils
+
+    executor_output_utils.pb2_value_to_python = _read(executor_output_utils.pb2_value_to_python)
+    executor_input_utils.construct_executor_input = _without_none(executor_input_utils.construct_executor_input)
+    executor_input_utils.executor_input_to_dict = _told_to_step(executor_input_utils.executor_input_to_dict)
+
+
+def _read(of_kfp: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def value_to_python(value: Any) -> Any:
+        return None if value.WhichOneof("kind") is None else whole_numbers(of_kfp(value))
+
+    return value_to_python
+
+
+def _without_none(of_kfp: Callable[..., Any]) -> Callable[..., Any]:
+    def construct_executor_input(*, arguments: dict[str, Any], **rest: Any) -> Any:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        made = of_kfp(arguments=given, **rest)
+        values = made.inputs.parameter_values
+        for name in [name for name, value in values.items() if value.WhichOneof("kind") is None]:
+            del values[name]
+        return made
+
+    return construct_executor_input
+
+
+def _told_to_step(of_kfp: Callable[..., Any]) -> Callable[..., Any]:
+    from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
+
+    def executor_input_to_dict(executor_input: Any, component_spec: Any) -> Any:
+        # Protobuf's maps are unordered; Kubeflow sorts the keys of objects.
+        told = whole_numbers(json.loads(json.dumps(of_kfp(executor_input, component_spec), sort_keys=True)))
+        values = told.get("inputs", {}).get("parameterValues", {})
+        for name, parameter in component_spec.input_definitions.parameters.items():
+            if parameter.parameter_type == ParameterType.NUMBER_DOUBLE and values.get(name) is not None:
+                values[name] = float(values[name])
+        return told
+
+    return executor_input_to_dict

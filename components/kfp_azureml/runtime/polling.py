@@ -1,0 +1,17 @@
+"""Pauses between the requests that poll for a state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+FIRST_SECONDS = 0.5
+LONGEST_SECONDS = 5.0
+_GROWTH = 1.5
+
+
+def pauses() -> Iterator[float]:
+    """Yield pauses in seconds: short ones first, since a run may fail at its start."""
+    pause = FIRST_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * _GROWTH, LONGEST_SECONDS)
