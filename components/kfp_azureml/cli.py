@@ -19,6 +19,7 @@ COMMANDS = {
     "compile": "kfp_azureml.compiling.command:compile_command",
     "submit": "kfp_azureml.kubeflow.command:submit_command",
     "azcreds": "kfp_azureml.kubeflow.secret_command:azcreds_command",
+    "step": "kfp_azureml.steps.command:step_command",
     "reconcile": "kfp_azureml.steps.aml_reconcile.reconcile:main",
     "aml": "kfp_azureml.azureml_pipelines.command:aml_command",
 }
