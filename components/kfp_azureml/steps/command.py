@@ -149,7 +149,7 @@ def _option(parameter: inspect.Parameter) -> click.Option:
     )
 
 
-class _Json(click.ParamType):  # type: ignore[type-arg] - not generic before click 8.2
+class _Json(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.2
     """A list or a mapping, written as JSON."""
 
     def __init__(self, container: type) -> None:
