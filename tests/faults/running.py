@@ -56,7 +56,7 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(probe, "GRACE_SECONDS", 2.0)
     patch.setattr(soak, "PAUSE_SECONDS", 0.05)
     patch.setattr(traffic_shift, "ROLLBACK_SECONDS", 3.0)
-    patch.setattr(go_live, "UNDO_SECONDS", 3.0)
+    patch.setattr(go_live, "CLEANUP_SECONDS", 3.0)
     # A step's process leaves its garbage to its end, connections among it; this one goes on.
     patch.setattr(step, "little_garbage", contextlib.nullcontext)
 

@@ -11,7 +11,7 @@ from typing import Any
 from azureml_emulator.test_control.client import Control
 from azureml_emulator.test_control.faults import EndOperation
 from azureml_rest import Workspace
-from kfp_azureml.azureml.rollout.rollout_state import TAG_PREFIX
+from kfp_azureml.azureml.rollout.marker import TAG_PREFIX
 from kfp_azureml.steps.aml_deploy_model import deploy
 from kfp_azureml.steps.aml_register_model import register
 

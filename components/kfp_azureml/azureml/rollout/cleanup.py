@@ -20,7 +20,7 @@ from kfp_azureml.azureml.rollout.endpoint import (
     take_traffic_from,
     unmark,
 )
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, ENDPOINT, Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
 from kfp_azureml.azureml.rollout.traffic import in_words
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import DeploymentError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
 
 
-def undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
+def clean_up(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
     """Undo a roll-out, from whatever point it got to; what is already undone is passed over.
 
     The mark may have been read a while ago. Where the endpoint does not bear it any more, the roll-out was finished,
@@ -63,7 +63,7 @@ def undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadlin
             done = [f"deployment {marker.deployment} of endpoint {endpoint_name}: stays live, {lost} is no more"]
             unmark(client, endpoint_name, marker, deadline)
         else:
-            done = _undo(client, endpoint_name, marker, deadline)
+            done = _clean_up(client, endpoint_name, marker, deadline)
     except RollOutOverError as over:
         progress(str(over))
         return []
@@ -76,7 +76,7 @@ def undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadlin
     return done
 
 
-def undo_command(client: MLClient, run_id: str, endpoint_name: str) -> str:
+def clean_up_command(client: MLClient, run_id: str, endpoint_name: str) -> str:
     """Return the command line that undoes later what cannot be undone now."""
     words = ["kfp-azureml", "reconcile"]
     words += ["--run-id", run_id] if run_id else ["--endpoint-name", endpoint_name]
@@ -84,7 +84,7 @@ def undo_command(client: MLClient, run_id: str, endpoint_name: str) -> str:
     return shlex.join(words)
 
 
-def _undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
+def _clean_up(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
     done = []
     had, left = take_traffic_from(client, endpoint_name, marker, deadline, while_marked=True)
     if had:

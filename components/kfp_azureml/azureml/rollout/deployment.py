@@ -12,7 +12,7 @@ from kfp_azureml.azureml.build_log import read_build_log
 from kfp_azureml.azureml.failures import azure_errors, explain, has_traffic, is_image_failure, never_provisioned
 from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.azureml.rollout.desired_state import Machines, Plan
+from kfp_azureml.azureml.rollout.desired_state import DesiredState, Machines
 from kfp_azureml.azureml.rollout.endpoint import (
     UNSUCCESSFUL,
     find_endpoint,
@@ -44,13 +44,13 @@ class HasTrafficError(DeploymentError):
 
 
 def ensure_deployment(
-    client: MLClient, plan: Plan, endpoint: OnlineEndpoint, instance_count: int, deadline: Deadline
+    client: MLClient, desired: DesiredState, endpoint: OnlineEndpoint, instance_count: int, deadline: Deadline
 ) -> OnlineDeployment:
     """Return the plan's deployment, made, updated or made anew where it is not yet as planned.
 
     Args:
         client: A client of the workspace.
-        plan: What is to be live.
+        desired: What is to be live.
         endpoint: Its endpoint.
         instance_count: How many machines a new deployment gets.
         deadline: When to give up.
@@ -60,28 +60,28 @@ def ensure_deployment(
             image's build, is then in ours. Or if it serves live traffic with something else, or somebody else's of
             this name has failed.
     """
-    what = f"deployment {plan.deployment} of endpoint {plan.endpoint}"
-    state = partial(_state, client, plan.endpoint, plan.deployment)
+    what = f"deployment {desired.deployment} of endpoint {desired.endpoint}"
+    state = partial(_state, client, desired.endpoint, desired.deployment)
     wait_until_settled(what, state, deadline)
     with azure_errors(f"reading {what}", DeploymentError):
-        existing = retrying(f"reading {what}", lambda: find_deployment(client, plan.endpoint, plan.deployment))
-    if existing and plan.deployment in live_traffic(endpoint) and not _answers_as_planned(existing, plan):
+        existing = retrying(f"reading {what}", lambda: find_deployment(client, desired.endpoint, desired.deployment))
+    if existing and desired.deployment in live_traffic(endpoint) and not _answers_as_desired(existing, desired):
         raise DeploymentError(
             f"{what}: serves live traffic with another model or code: name another deployment_name, or none"
         )
-    if isinstance(plan.serving.environment, EnvironmentRecipe):
-        recipe = plan.serving.environment
+    if isinstance(desired.serving.environment, EnvironmentRecipe):
+        recipe = desired.serving.environment
         with azure_errors(f"environment {recipe.reference}", DeploymentError):
             retrying(f"environment {recipe.reference}", lambda: ensure_environment(client, recipe))
 
     def begin() -> LROPoller[OnlineDeployment] | None:
         # Read each time: an earlier request may have done its work, though its answer got lost.
-        existing = find_deployment(client, plan.endpoint, plan.deployment)
-        if existing and _is_as_planned(existing, plan):
+        existing = find_deployment(client, desired.endpoint, desired.deployment)
+        if existing and _is_as_desired(existing, desired):
             progress(f"{what}: already there")
             return None
         started: LROPoller[OnlineDeployment] = client.online_deployments.begin_create_or_update(
-            _new(plan, instance_count)
+            _new(desired, instance_count)
         )
         return started
 
@@ -92,16 +92,18 @@ def ensure_deployment(
             if not never_provisioned(error):
                 raise
             progress(f"{what}: its first provisioning failed, so it is deleted and made anew")
-            _delete_failed(client, what, plan, deadline)
+            _delete_failed(client, what, desired, deadline)
             run_operation(what, begin, state, deadline)
     except DeploymentError:  # time is up
-        log_container(client, plan.endpoint, plan.deployment)
+        log_container(client, desired.endpoint, desired.deployment)
         raise
     except AzureError as error:
-        _log_failure(client, plan, error)
+        _log_failure(client, desired, error)
         raise explain(error, what, DeploymentError) from error
     with azure_errors(f"reading {what}", DeploymentError):
-        deployed: OnlineDeployment = shown(what, lambda: client.online_deployments.get(plan.deployment, plan.endpoint))
+        deployed: OnlineDeployment = shown(
+            what, lambda: client.online_deployments.get(desired.deployment, desired.endpoint)
+        )
     return deployed
 
 
@@ -166,39 +168,39 @@ def log_container(client: MLClient, endpoint_name: str, name: str) -> None:
         logger.error("deployment %s: the end of its container's log:\n%s", name, log.rstrip())
 
 
-def _delete_failed(client: MLClient, what: str, plan: Plan, deadline: Deadline) -> None:
+def _delete_failed(client: MLClient, what: str, desired: DesiredState, deadline: Deadline) -> None:
     """Delete a deployment whose first provisioning failed, if a run of ours made it and it gets no traffic.
 
     Raises:
         DeploymentError: If it is not ours to delete, or Azure does not do it.
     """
-    delete = f"az ml online-deployment delete --name {plan.deployment} --endpoint-name {plan.endpoint}"
+    delete = f"az ml online-deployment delete --name {desired.deployment} --endpoint-name {desired.endpoint}"
 
     def begin() -> LROPoller[None] | None:
-        deployment = find_deployment(client, plan.endpoint, plan.deployment)
+        deployment = find_deployment(client, desired.endpoint, desired.deployment)
         # It may have been deleted, and even made anew, by somebody else since.
         if deployment is None or deployment.provisioning_state not in UNSUCCESSFUL:
             return None
-        endpoint = read_endpoint(client, plan.endpoint)
+        endpoint = read_endpoint(client, desired.endpoint)
         if not {FINGERPRINT_PROPERTY, RUN_PROPERTY} & deployment.properties.keys():
             raise DeploymentError(
                 f"{what}: its first provisioning failed, Azure ML does not update it, and no run of this step made it: "
                 f"delete it ({delete}), or give another deployment_name"
             )
-        if plan.deployment in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
+        if desired.deployment in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
             raise DeploymentError(
                 f"{what}: its first provisioning failed, Azure ML does not update it, and it has a share of the "
                 "traffic: give that to another deployment, then run the step again"
             )
-        started: LROPoller[None] = client.online_deployments.begin_delete(plan.deployment, plan.endpoint)
+        started: LROPoller[None] = client.online_deployments.begin_delete(desired.deployment, desired.endpoint)
         return started
 
     doing = f"{what}: deleting"
     with azure_errors(doing, DeploymentError):
-        run_operation(doing, begin, partial(_state, client, plan.endpoint, plan.deployment), deadline)
+        run_operation(doing, begin, partial(_state, client, desired.endpoint, desired.deployment), deadline)
 
 
-def _new(plan: Plan, instance_count: int) -> OnlineDeployment:
+def _new(desired: DesiredState, instance_count: int) -> OnlineDeployment:
     from azure.ai.ml.entities import (
         CodeConfiguration,
         KubernetesOnlineDeployment,
@@ -207,15 +209,15 @@ def _new(plan: Plan, instance_count: int) -> OnlineDeployment:
         ProbeSettings,
     )
 
-    serving, machines = plan.serving, plan.machines
+    serving, machines = desired.serving, desired.machines
     code = None
     if serving.code:
         code = CodeConfiguration(code=str(serving.code.resolve()), scoring_script=serving.scoring_script)
     kind = KubernetesOnlineDeployment if machines.compute else ManagedOnlineDeployment
     return kind(
-        name=plan.deployment,
-        endpoint_name=plan.endpoint,
-        model=plan.model_id,
+        name=desired.deployment,
+        endpoint_name=desired.endpoint,
+        model=desired.model_id,
         code_configuration=code,
         environment=serving.environment_reference,
         environment_variables=serving.environment_variables,
@@ -224,21 +226,21 @@ def _new(plan: Plan, instance_count: int) -> OnlineDeployment:
         liveness_probe=ProbeSettings(**_PROBE),
         readiness_probe=ProbeSettings(**_PROBE),
         request_settings=OnlineRequestSettings(**_REQUESTS),
-        properties={FINGERPRINT_PROPERTY: plan.fingerprint, RUN_PROPERTY: plan.run_id},
-        tags={"model": plan.model},
+        properties={FINGERPRINT_PROPERTY: desired.fingerprint, RUN_PROPERTY: desired.run_id},
+        tags={"model": desired.model},
     )
 
 
-def _is_as_planned(deployment: OnlineDeployment, plan: Plan) -> bool:
+def _is_as_desired(deployment: OnlineDeployment, desired: DesiredState) -> bool:
     return (
-        _answers_as_planned(deployment, plan)
+        _answers_as_desired(deployment, desired)
         and deployment.provisioning_state == "Succeeded"
-        and _runs_on(deployment, plan.machines)
+        and _runs_on(deployment, desired.machines)
     )
 
 
-def _answers_as_planned(deployment: OnlineDeployment, plan: Plan) -> bool:
-    return bool(deployment.properties.get(FINGERPRINT_PROPERTY) == plan.fingerprint)
+def _answers_as_desired(deployment: OnlineDeployment, desired: DesiredState) -> bool:
+    return bool(deployment.properties.get(FINGERPRINT_PROPERTY) == desired.fingerprint)
 
 
 def _runs_on(deployment: OnlineDeployment, machines: Machines) -> bool:
@@ -247,14 +249,14 @@ def _runs_on(deployment: OnlineDeployment, machines: Machines) -> bool:
     return deployment.instance_count == count and wanted in (None, deployment.instance_type)
 
 
-def _log_failure(client: MLClient, plan: Plan, error: AzureError) -> None:
+def _log_failure(client: MLClient, desired: DesiredState, error: AzureError) -> None:
     """Show why: the log of the image's build, where that failed, else the container's."""
     if is_image_failure(error):
         log = read_build_log(client, _LOG_LINES)
         if log:
-            logger.error("environment of deployment %s: the end of its image's build log:\n%s", plan.deployment, log)
+            logger.error("environment of deployment %s: the end of its image's build log:\n%s", desired.deployment, log)
             return
-    log_container(client, plan.endpoint, plan.deployment)
+    log_container(client, desired.endpoint, desired.deployment)
 
 
 def _state(client: MLClient, endpoint_name: str, name: str) -> str | None:

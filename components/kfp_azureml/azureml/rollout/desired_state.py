@@ -77,7 +77,7 @@ class Machines:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DesiredState:
     """One deployment as it is to be.
 
     Attributes:

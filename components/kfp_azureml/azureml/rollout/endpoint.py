@@ -10,8 +10,8 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 from kfp_azureml.azureml.failures import azure_errors, explain, never_provisioned
 from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.azureml.rollout.desired_state import Plan
-from kfp_azureml.azureml.rollout.rollout_state import Marker, find_marker
+from kfp_azureml.azureml.rollout.desired_state import DesiredState
+from kfp_azureml.azureml.rollout.marker import Marker, find_marker
 from kfp_azureml.azureml.rollout.traffic import in_words, without
 from kfp_azureml.azureml.waiting import Deadline, run_operation, shown, wait_until_settled
 from kfp_azureml.runtime.errors import DeploymentError
@@ -35,12 +35,12 @@ class RollOutOverError(DeploymentError):
     """The endpoint is not marked with the roll-out any more."""
 
 
-def ensure_endpoint(client: MLClient, plan: Plan, marker: Marker, deadline: Deadline) -> OnlineEndpoint:
+def ensure_endpoint(client: MLClient, desired: DesiredState, marker: Marker, deadline: Deadline) -> OnlineEndpoint:
     """Return the plan's endpoint: made if there is none, mended or made anew if it failed, otherwise not touched.
 
     Args:
         client: A client of the workspace.
-        plan: What is to be live.
+        desired: What is to be live.
         marker: What a new endpoint is marked with, from its first moment on.
         deadline: When to give up.
 
@@ -49,15 +49,15 @@ def ensure_endpoint(client: MLClient, plan: Plan, marker: Marker, deadline: Dead
     """
     from azure.ai.ml.entities import KubernetesOnlineEndpoint
 
-    what = f"endpoint {plan.endpoint}"
-    state = wait_until_settled(what, lambda: _state(client, plan.endpoint), deadline)
+    what = f"endpoint {desired.endpoint}"
+    state = wait_until_settled(what, lambda: _state(client, desired.endpoint), deadline)
     if state is None:
-        _create(client, what, plan, marker, deadline)
+        _create(client, what, desired, marker, deadline)
     elif state in UNSUCCESSFUL:
-        _mend(client, what, plan, marker, deadline)
-    endpoint = _with_address(client, what, plan.endpoint)
+        _mend(client, what, desired, marker, deadline)
+    endpoint = _with_address(client, what, desired.endpoint)
     there = _compute_name(endpoint.compute) if isinstance(endpoint, KubernetesOnlineEndpoint) else ""
-    if there.lower() != _compute_name(plan.machines.compute).lower():
+    if there.lower() != _compute_name(desired.machines.compute).lower():
         raise DeploymentError(
             f"{what}: exists and is on compute {there}: name another endpoint, or give this compute"
             if there
@@ -340,19 +340,19 @@ def set_mirror(client: MLClient, endpoint_name: str, deployment: str, percent: i
     )
 
 
-def _create(client: MLClient, what: str, plan: Plan, marker: Marker, deadline: Deadline) -> None:
+def _create(client: MLClient, what: str, desired: DesiredState, marker: Marker, deadline: Deadline) -> None:
     def begin() -> LROPoller[OnlineEndpoint] | None:
         # There already, where the answer to the first request got lost.
-        if find_endpoint(client, plan.endpoint):
+        if find_endpoint(client, desired.endpoint):
             return None
-        started: LROPoller[OnlineEndpoint] = client.online_endpoints.begin_create_or_update(_new(plan, marker))
+        started: LROPoller[OnlineEndpoint] = client.online_endpoints.begin_create_or_update(_new(desired, marker))
         return started
 
     with azure_errors(what, DeploymentError):
         try:
-            run_operation(what, begin, lambda: _state(client, plan.endpoint), deadline)
+            run_operation(what, begin, lambda: _state(client, desired.endpoint), deadline)
         except ResourceExistsError:
-            if find_endpoint(client, plan.endpoint):
+            if find_endpoint(client, desired.endpoint):
                 raise
             raise DeploymentError(
                 f"{what}: somebody else in this Azure region has an endpoint of this name: give another endpoint_name, "
@@ -360,28 +360,28 @@ def _create(client: MLClient, what: str, plan: Plan, marker: Marker, deadline: D
             ) from None
         except ResourceNotFoundError:
             # Azure says the same of the compute, the resource group and the workspace: so we look.
-            if not plan.machines.compute or _find_compute(client, plan.machines.compute):
+            if not desired.machines.compute or _find_compute(client, desired.machines.compute):
                 raise
             raise DeploymentError(
-                f"{what}: compute {plan.machines.compute} is not attached to workspace {client.workspace_name}: attach "
+                f"{what}: compute {desired.machines.compute} is not attached to workspace {client.workspace_name}: attach "
                 "the cluster, name another compute, or give none"
             ) from None
 
 
-def _mend(client: MLClient, what: str, plan: Plan, marker: Marker, deadline: Deadline) -> None:
+def _mend(client: MLClient, what: str, desired: DesiredState, marker: Marker, deadline: Deadline) -> None:
     """Write an endpoint again whose last change failed; make it anew if that was its creation."""
 
     def change(endpoint: OnlineEndpoint) -> bool:
         return endpoint.provisioning_state in UNSUCCESSFUL
 
     try:
-        _change(client, plan.endpoint, what, change, deadline)
+        _change(client, desired.endpoint, what, change, deadline)
     except AzureError as error:
         if not never_provisioned(error):
             raise explain(error, what, DeploymentError) from error
         progress(f"{what}: its creation failed, so it is deleted and made anew")
-        _delete_failed(client, what, plan.endpoint, deadline)
-        _create(client, what, plan, marker, deadline)
+        _delete_failed(client, what, desired.endpoint, deadline)
+        _create(client, what, desired, marker, deadline)
 
 
 def _delete_failed(client: MLClient, what: str, name: str, deadline: Deadline) -> None:
@@ -442,14 +442,14 @@ def _find_compute(client: MLClient, compute: str) -> Compute | None:
     return found
 
 
-def _new(plan: Plan, marker: Marker) -> OnlineEndpoint:
+def _new(desired: DesiredState, marker: Marker) -> OnlineEndpoint:
     from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineEndpoint
 
-    compute = plan.machines.compute
+    compute = desired.machines.compute
     settings: dict[str, Any] = {
-        "name": plan.endpoint,
+        "name": desired.endpoint,
         "auth_mode": "key",
-        "properties": {RUN_PROPERTY: plan.run_id},
+        "properties": {RUN_PROPERTY: desired.run_id},
         "tags": {marker.tag: marker.value},
     }
     return KubernetesOnlineEndpoint(**settings, compute=compute) if compute else ManagedOnlineEndpoint(**settings)

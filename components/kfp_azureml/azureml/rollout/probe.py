@@ -1,4 +1,4 @@
-"""Asking an endpoint a real question, and knowing whether the answer is right."""
+"""Asking an endpoint a real probe, and knowing whether the answer is right."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NOT_YET = frozenset({404, 408, 429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
-class Question:
+class Probe:
     """A request for an endpoint.
 
     Attributes:
@@ -44,7 +44,7 @@ class Question:
     body: bytes
     expected: tuple[int, ...] | None = None
     min_accuracy: float = 1.0
-    parts: tuple[Question, ...] = ()
+    parts: tuple[Probe, ...] = ()
 
     def check(self, answer: httpx.Response) -> str | None:
         """Return what is wrong with an answer of status 200, None if it is right enough."""
@@ -76,13 +76,13 @@ class Scoring:
     key: str = field(repr=False)
     read_key: Callable[[], str] | None = field(default=None, repr=False)
 
-    def ask(self, question: Question, deployment: str, *, by_traffic: bool = False) -> None:
+    def ask(self, probe: Probe, deployment: str, *, by_traffic: bool = False) -> None:
         """Ask a deployment, and check its answer.
 
         The SDK's own `invoke` is not used: it keeps the deployment's name in a header for later calls.
 
         Args:
-            question: The request.
+            probe: The request.
             deployment: The deployment that has to answer. Another one answers while the endpoint does not route to
                 this one yet: that is waited for, and says nothing about this one.
             by_traffic: Send the request where the endpoint's traffic goes, not to the deployment by its name.
@@ -96,50 +96,50 @@ class Scoring:
         until = time.monotonic() + GRACE_SECONDS
         with httpx.Client(timeout=REQUEST_SECONDS) as client:
             while True:
-                fault, again = self._try(client, question, deployment, aimed_at)
+                fault, again = self._try(client, probe, deployment, aimed_at)
                 if fault is None:
                     return
                 if not again or time.monotonic() > until:
                     raise DeploymentError(f"{self.uri}, deployment {deployment}: {fault}")
                 time.sleep(PAUSE_SECONDS)
 
-    def ask_once(self, client: httpx.Client, question: Question, deployment: str) -> str | None:
+    def ask_once(self, client: httpx.Client, probe: Probe, deployment: str) -> str | None:
         """Ask a deployment by its name, and take the answer as it is.
 
         Args:
             client: Sends the request; its connections are kept.
-            question: The request.
+            probe: The request.
             deployment: The deployment that has to answer.
 
         Returns:
             What is wrong with the answer; None if it is right.
         """
-        return self._try(client, question, deployment, deployment)[0]
+        return self._try(client, probe, deployment, deployment)[0]
 
     def _try(
-        self, client: httpx.Client, question: Question, deployment: str, aimed_at: str | None
+        self, client: httpx.Client, probe: Probe, deployment: str, aimed_at: str | None
     ) -> tuple[str | None, bool]:
         """Return what is wrong with the answer to one request, and whether it may be right in a moment."""
         import httpx
 
         try:
-            answer = self._post(client, question, aimed_at)
+            answer = self._post(client, probe, aimed_at)
             if answer.status_code in REFUSED_KEY and self.read_key:
                 progress(f"{self.uri}: refuses the key, which somebody may have regenerated: reading it again")
                 self.key = self.read_key()
-                answer = self._post(client, question, aimed_at)
+                answer = self._post(client, probe, aimed_at)
         except httpx.HTTPError as error:
             return f"no answer ({type(error).__name__}: {error})", True
         answered_by = answer.headers.get(DEPLOYMENT_HEADER, deployment)
         if answered_by != deployment:
             return f"{answered_by} still answers in its place", True
-        return _fault(answer, question), _status(answer) in _NOT_YET
+        return _fault(answer, probe), _status(answer) in _NOT_YET
 
-    def _post(self, client: httpx.Client, question: Question, aimed_at: str | None) -> httpx.Response:
+    def _post(self, client: httpx.Client, probe: Probe, aimed_at: str | None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         if aimed_at:
             headers[DEPLOYMENT_HEADER] = aimed_at
-        return client.post(self.uri, content=question.body, headers=headers)
+        return client.post(self.uri, content=probe.body, headers=headers)
 
 
 def read_sample(score_result: Path) -> bytes:
@@ -158,7 +158,7 @@ def read_sample(score_result: Path) -> bytes:
         raise ModelError(f"{path}: missing; score_result is the folder that the score step wrote") from None
 
 
-def question_from_sample(content: bytes, min_accuracy: float = 1.0) -> Question:
+def probe_from_sample(content: bytes, min_accuracy: float = 1.0) -> Probe:
     """Make a request of the images of a sample, which is to be answered as when they were scored.
 
     Args:
@@ -178,11 +178,11 @@ def question_from_sample(content: bytes, min_accuracy: float = 1.0) -> Question:
         pairs = list(zip(images, expected, strict=True))
     except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{SAMPLE_FILE}: not a sample that the score step wrote ({error})") from error
-    parts = tuple(Question(_body([image]), (index,) if min_accuracy == 1 else None) for image, index in pairs)
-    return Question(_body(images), expected, min_accuracy, parts)
+    parts = tuple(Probe(_body([image]), (index,) if min_accuracy == 1 else None) for image, index in pairs)
+    return Probe(_body(images), expected, min_accuracy, parts)
 
 
-def question_from_file(request: Path) -> Question:
+def probe_from_file(request: Path) -> Probe:
     """Read a request of the user's own.
 
     Raises:
@@ -193,16 +193,16 @@ def question_from_file(request: Path) -> Question:
         json.loads(body)
     except (ValueError, RecursionError) as error:
         raise DeploymentError(f"request {request}: not JSON ({error})") from error
-    return Question(body.encode())
+    return Probe(body.encode())
 
 
 def _body(images: list[object]) -> bytes:
     return json.dumps({"images": images}).encode()
 
 
-def _fault(answer: httpx.Response, question: Question) -> str | None:
+def _fault(answer: httpx.Response, probe: Probe) -> str | None:
     if answer.status_code == 200:
-        return question.check(answer)
+        return probe.check(answer)
     if answer.status_code in REFUSED_KEY:
         return f"status {answer.status_code}: the endpoint refuses its own key"
     return f"status {_status(answer)}: {_shortened(answer.text)}"

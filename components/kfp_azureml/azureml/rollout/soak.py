@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
     from kfp_azureml.azureml.rollout.azure_monitor import RequestMetrics
-    from kfp_azureml.azureml.rollout.probe import Question, Scoring
+    from kfp_azureml.azureml.rollout.probe import Probe, Scoring
     from kfp_azureml.azureml.rollout.strategy import Limits
 
 PAUSE_SECONDS = 0.5  # between two of our own requests
@@ -27,12 +27,12 @@ METRICS_SECONDS = 60.0  # how often Azure Monitor is asked: its own grain
 _ROUNDING = 1e-9  # of a share of requests
 
 
-def check_latency(scoring: Scoring, question: Question, deployment: str, limits: Limits) -> None:
+def check_latency(scoring: Scoring, probe: Probe, deployment: str, limits: Limits) -> None:
     """Ask a deployment that has no traffic yet some small questions, and see how long it takes to answer.
 
     Args:
         scoring: How the endpoint is asked.
-        question: What it is asked, in parts.
+        probe: What it is asked, in parts.
         deployment: The deployment; it has answered before.
         limits: How long it may take.
 
@@ -43,7 +43,7 @@ def check_latency(scoring: Scoring, question: Question, deployment: str, limits:
         return
     import httpx
 
-    parts = cycle(question.parts or (question,))
+    parts = cycle(probe.parts or (probe,))
     with httpx.Client(timeout=REQUEST_SECONDS) as client:
         milliseconds = []
         for _ in range(FEWEST_FOR_LATENCY):
@@ -57,7 +57,7 @@ def check_latency(scoring: Scoring, question: Question, deployment: str, limits:
 
 def watch(
     scoring: Scoring,
-    question: Question | None,
+    probe: Probe | None,
     deployment: str,
     seconds: float,
     limits: Limits,
@@ -68,7 +68,7 @@ def watch(
 
     Args:
         scoring: How the endpoint is asked.
-        question: What it is asked over and over, by its name; None: nothing.
+        probe: What it is asked over and over, by its name; None: nothing.
         deployment: The deployment.
         seconds: How long.
         limits: What it must not exceed.
@@ -83,8 +83,8 @@ def watch(
     import httpx
 
     what = f"deployment {deployment}, {stage}"
-    progress(f"{what}: watching for {seconds:.0f} s, {_sources(question, metrics)}")
-    parts = cycle(question.parts or (question,)) if question else None
+    progress(f"{what}: watching for {seconds:.0f} s, {_sources(probe, metrics)}")
+    parts = cycle(probe.parts or (probe,)) if probe else None
     # Known from the start, so that the deployment is not given up later than it has to be.
     most = math.ceil(seconds / PAUSE_SECONDS)
     milliseconds: list[float] = []
@@ -114,9 +114,9 @@ def watch(
     progress(f"{what}: {_seen(milliseconds, len(faults))}")
 
 
-def _timed(scoring: Scoring, client: httpx.Client, question: Question, deployment: str) -> tuple[float, str | None]:
+def _timed(scoring: Scoring, client: httpx.Client, probe: Probe, deployment: str) -> tuple[float, str | None]:
     started = time.perf_counter()
-    fault = scoring.ask_once(client, question, deployment)
+    fault = scoring.ask_once(client, probe, deployment)
     return (time.perf_counter() - started) * 1000, fault
 
 
@@ -147,7 +147,7 @@ def _seen(milliseconds: Sequence[float], failures: int) -> str:
     return f"{len(milliseconds)} requests of our own, {failures} failed, {_quantile(milliseconds):.0f} ms"
 
 
-def _sources(question: Question | None, metrics: RequestMetrics | None) -> str:
-    ours = "by requests of our own aimed at it" if question else "without requests of our own: there is nothing to ask"
+def _sources(probe: Probe | None, metrics: RequestMetrics | None) -> str:
+    ours = "by requests of our own aimed at it" if probe else "without requests of our own: there is nothing to ask"
     theirs = f", and by Azure Monitor, which runs {metrics.lag_seconds:.0f} s or more behind" if metrics else ""
     return ours + theirs

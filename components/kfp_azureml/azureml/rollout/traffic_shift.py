@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.rollout.deployment import log_container
-from kfp_azureml.azureml.rollout.desired_state import Plan
+from kfp_azureml.azureml.rollout.desired_state import DesiredState
 from kfp_azureml.azureml.rollout.endpoint import (
     live_traffic,
     read_endpoint,
@@ -16,8 +16,8 @@ from kfp_azureml.azureml.rollout.endpoint import (
     set_traffic,
     take_traffic_from,
 )
-from kfp_azureml.azureml.rollout.probe import Question, Scoring
-from kfp_azureml.azureml.rollout.rollout_state import Marker
+from kfp_azureml.azureml.rollout.marker import Marker
+from kfp_azureml.azureml.rollout.probe import Probe, Scoring
 from kfp_azureml.azureml.rollout.soak import check_latency, watch
 from kfp_azureml.azureml.rollout.strategy import Strategy
 from kfp_azureml.azureml.rollout.traffic import in_words, with_share
@@ -36,34 +36,34 @@ logger = logging.getLogger(__name__)
 
 
 def check_before_traffic(
-    client: MLClient, scoring: Scoring, question: Question | None, plan: Plan, strategy: Strategy
+    client: MLClient, scoring: Scoring, probe: Probe | None, desired: DesiredState, strategy: Strategy
 ) -> None:
     """Ask a deployment before it gets traffic, and see that it answers rightly and quickly enough.
 
     Raises:
         DeploymentError: If it does not; the end of its container's log is then in ours.
     """
-    if question is None:
+    if probe is None:
         progress(
-            f"deployment {plan.deployment}: gets traffic unasked, as there is neither a sample nor a request for it"
+            f"deployment {desired.deployment}: gets traffic unasked, as there is neither a sample nor a request for it"
         )
         return
     try:
-        scoring.ask(question, plan.deployment)
-        check_latency(scoring, question, plan.deployment, strategy.limits)
+        scoring.ask(probe, desired.deployment)
+        check_latency(scoring, probe, desired.deployment, strategy.limits)
     except DeploymentError:
-        log_container(client, plan.endpoint, plan.deployment)
+        log_container(client, desired.endpoint, desired.deployment)
         raise
-    progress(f"deployment {plan.deployment}: answered rightly, now it may get traffic")
+    progress(f"deployment {desired.deployment}: answered rightly, now it may get traffic")
 
 
-def bring_live(
+def shift_traffic(
     client: MLClient,
-    plan: Plan,
+    desired: DesiredState,
     marker: Marker,
     strategy: Strategy,
     scoring: Scoring,
-    question: Question | None,
+    probe: Probe | None,
     metrics: RequestMetrics | None,
     deadline: Deadline,
 ) -> dict[str, int]:
@@ -73,11 +73,11 @@ def bring_live(
 
     Args:
         client: A client of the workspace.
-        plan: Which deployment of which endpoint; it is up, and has answered.
+        desired: Which deployment of which endpoint; it is up, and has answered.
         marker: The traffic to go back to; it is on the endpoint.
         strategy: In which steps, watched for how long.
         scoring: How the endpoint is asked.
-        question: What it is asked; None: nothing.
+        probe: What it is asked; None: nothing.
         metrics: What Azure Monitor tells of the deployment; None where it does not.
         deadline: When to give up.
 
@@ -88,14 +88,14 @@ def bring_live(
         DeploymentError: If the deployment exceeds a limit, or Azure does not move the traffic. Traffic is then put back
             as it was; the message says if that failed too.
     """
-    with putting_back(client, plan, marker, deadline):
+    with putting_back(client, desired, marker, deadline):
         if marker.before:
-            _mirror(client, plan, strategy, scoring, question, metrics, deadline)
-        return _move(client, plan, marker, strategy, scoring, question, metrics, deadline)
+            _mirror(client, desired, strategy, scoring, probe, metrics, deadline)
+        return _move(client, desired, marker, strategy, scoring, probe, metrics, deadline)
 
 
 @contextmanager
-def putting_back(client: MLClient, plan: Plan, marker: Marker, deadline: Deadline) -> Iterator[None]:
+def putting_back(client: MLClient, desired: DesiredState, marker: Marker, deadline: Deadline) -> Iterator[None]:
     """Take the traffic from the plan's deployment again if anything goes wrong inside the block.
 
     Whether a move had begun, or goes on in Azure: what counts is what is live in the end. The end of the container's
@@ -107,11 +107,11 @@ def putting_back(client: MLClient, plan: Plan, marker: Marker, deadline: Deadlin
     try:
         yield
     except Exception as error:
-        outcome = _put_back(client, plan.endpoint, marker, Deadline(ROLLBACK_SECONDS, deadline.look_at))
-        log_container(client, plan.endpoint, plan.deployment)
+        outcome = _put_back(client, desired.endpoint, marker, Deadline(ROLLBACK_SECONDS, deadline.look_at))
+        log_container(client, desired.endpoint, desired.deployment)
         if isinstance(error, KfpAzuremlError):
             raise type(error)(f"{error}; {outcome}") from error
-        logger.error("endpoint %s: %s", plan.endpoint, outcome)  # noqa: TRY400 - the error goes on its way
+        logger.error("endpoint %s: %s", desired.endpoint, outcome)  # noqa: TRY400 - the error goes on its way
         raise
 
 
@@ -131,44 +131,44 @@ def _put_back(client: MLClient, endpoint_name: str, marker: Marker, deadline: De
 
 def _mirror(
     client: MLClient,
-    plan: Plan,
+    desired: DesiredState,
     strategy: Strategy,
     scoring: Scoring,
-    question: Question | None,
+    probe: Probe | None,
     metrics: RequestMetrics | None,
     deadline: Deadline,
 ) -> None:
-    if not strategy.mirror_percent or plan.deployment in live_traffic(read_endpoint(client, plan.endpoint)):
+    if not strategy.mirror_percent or desired.deployment in live_traffic(read_endpoint(client, desired.endpoint)):
         return
-    set_mirror(client, plan.endpoint, plan.deployment, strategy.mirror_percent, deadline)
+    set_mirror(client, desired.endpoint, desired.deployment, strategy.mirror_percent, deadline)
     stage = f"{strategy.mirror_percent} % of the traffic mirrored"
-    watch(scoring, question, plan.deployment, strategy.soak_seconds, strategy.limits, metrics, stage)
-    set_mirror(client, plan.endpoint, plan.deployment, 0, deadline)
+    watch(scoring, probe, desired.deployment, strategy.soak_seconds, strategy.limits, metrics, stage)
+    set_mirror(client, desired.endpoint, desired.deployment, 0, deadline)
 
 
 def _move(
     client: MLClient,
-    plan: Plan,
+    desired: DesiredState,
     marker: Marker,
     strategy: Strategy,
     scoring: Scoring,
-    question: Question | None,
+    probe: Probe | None,
     metrics: RequestMetrics | None,
     deadline: Deadline,
 ) -> dict[str, int]:
-    traffic = live_traffic(read_endpoint(client, plan.endpoint))
-    reached = traffic.get(plan.deployment, 0)
+    traffic = live_traffic(read_endpoint(client, desired.endpoint))
+    reached = traffic.get(desired.deployment, 0)
     if not reached:
         # Nothing is moved yet, so nobody else may have moved anything either: another roll-out may have ended since.
         traffic = dict(marker.before)
     steps = [share for share in strategy.steps if share >= reached] if marker.before else [100]
     for share in steps:
-        wanted = with_share(marker.before, plan.deployment, share)
-        set_traffic(client, plan.endpoint, wanted, deadline, marker=marker, instead_of=traffic)
+        wanted = with_share(marker.before, desired.deployment, share)
+        set_traffic(client, desired.endpoint, wanted, deadline, marker=marker, instead_of=traffic)
         traffic = wanted
-        if question is not None:
-            scoring.ask(question, plan.deployment, by_traffic=share == 100)
+        if probe is not None:
+            scoring.ask(probe, desired.deployment, by_traffic=share == 100)
         if marker.before:
             stage = f"{share} % of the traffic"
-            watch(scoring, question, plan.deployment, strategy.soak_seconds, strategy.limits, metrics, stage)
+            watch(scoring, probe, desired.deployment, strategy.soak_seconds, strategy.limits, metrics, stage)
     return traffic

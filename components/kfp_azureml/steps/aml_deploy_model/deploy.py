@@ -16,12 +16,12 @@ from kfp_azureml.azureml.results import write_result
 from kfp_azureml.azureml.rollout.desired_state import (
     INSTANCE_TYPE,
     SCORING_SCRIPT,
+    DesiredState,
     Machines,
-    Plan,
     Serving,
     choose_serving,
 )
-from kfp_azureml.azureml.rollout.probe import Question, question_from_file, question_from_sample, read_sample
+from kfp_azureml.azureml.rollout.probe import Probe, probe_from_file, probe_from_sample, read_sample
 from kfp_azureml.azureml.rollout.strategy import (
     DEFAULT_STRATEGY,
     MIRROR_PERCENT,
@@ -170,7 +170,7 @@ def deploy_model(
             f"soak_seconds {soak_seconds:g}: {chosen.watched_seconds:g} s of watching do not fit into "
             f"timeout_seconds={timeout_seconds:g}"
         )
-    question = question_from_file(request) if request is not None else None
+    probe = probe_from_file(request) if request is not None else None
 
     from kfp_azureml.azureml.rollout.go_live import go_live
     from kfp_azureml.azureml.waiting import Deadline
@@ -180,12 +180,12 @@ def deploy_model(
     endpoint_name = endpoint_name or derived_endpoint_name(model_name, workspace_id(client))
     model = _registered(client, model_name, model_version)
     serving = choose_serving(str(model.type), code, scoring_script, environment, conda_file, image)
-    if question is None:
-        question = _sample_question(client, model, serving, score_result, min_sample_accuracy)
-    if question is None:
-        _check_unasked(chosen, serving, bool(compute))
+    if probe is None:
+        probe = _sample_probe(client, model, serving, score_result, min_sample_accuracy)
+    if probe is None:
+        _check_without_probe(chosen, serving, bool(compute))
     fingerprint = serving.fingerprint(str(model.id))
-    plan = Plan(
+    desired = DesiredState(
         endpoint=endpoint_name,
         deployment=deployment_name or derived_deployment_name(model_version, fingerprint),
         model_id=str(model.id),
@@ -196,19 +196,19 @@ def deploy_model(
         run_id=run_id,
     )
     page = studio_url(client, f"endpoints/realtime/{endpoint_name}/detail")
-    live = go_live(client, plan, chosen, question, Deadline(timeout_seconds, look_at=page))
+    live = go_live(client, desired, chosen, probe, Deadline(timeout_seconds, look_at=page))
     report(
         endpoint={
             "name": endpoint_name,
             "scoring_uri": live.scoring_uri,
-            "deployment": plan.deployment,
+            "deployment": desired.deployment,
             "traffic": live.traffic,
         }
     )
     return DeployedModel(
-        model=plan.model,
+        model=desired.model,
         endpoint_name=endpoint_name,
-        deployment_name=plan.deployment,
+        deployment_name=desired.deployment,
         scoring_uri=live.scoring_uri,
         traffic=live.traffic,
         endpoint_id=live.endpoint_id,
@@ -218,9 +218,9 @@ def deploy_model(
     )
 
 
-def _sample_question(
+def _sample_probe(
     client: MLClient, model: Model, serving: Serving, score_result: Path | None, min_accuracy: float
-) -> Question | None:
+) -> Probe | None:
     """Return what our own entry script is asked: the sample that score left, or the one that travels with the model.
 
     Whatever else answers has a format of its own.
@@ -230,17 +230,17 @@ def _sample_question(
             logger.warning("score_result: its sample is for our own entry script only; give a request of your own")
         return None
     if score_result is not None:
-        return question_from_sample(read_sample(score_result), min_accuracy)
+        return probe_from_sample(read_sample(score_result), min_accuracy)
 
     from kfp_azureml.azureml.blobs import read_asset_file
     from kfp_azureml.azureml.failures import azure_errors
 
     with azure_errors(f"reading the sample of model {model.name} version {model.version}"):
         content = read_asset_file(client, str(model.path), SAMPLE_FILE)
-    return question_from_sample(content, min_accuracy) if content else None
+    return probe_from_sample(content, min_accuracy) if content else None
 
 
-def _check_unasked(strategy: Strategy, serving: Serving, on_kubernetes: bool) -> None:
+def _check_without_probe(strategy: Strategy, serving: Serving, on_kubernetes: bool) -> None:
     """Refuse limits that only answers can be held to where nothing is asked; say what is then left to watch."""
     needed = "give score_result or request" if serving.is_ours else "give a request"
     limits = strategy.limits

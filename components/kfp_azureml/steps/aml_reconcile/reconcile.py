@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kfp_azureml.azureml.rollout.rollout_state import Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import Marker, read_markers
 from kfp_azureml.azureml.rollout.traffic import in_words
 from kfp_azureml.runtime.errors import KfpAzuremlError, PipelineError
 from kfp_azureml.runtime.step import progress, run_step
@@ -78,7 +78,7 @@ def reconcile(
     if not run_id and not endpoint_name and older_than_hours is None:
         raise PipelineError("say what to undo: give a run_id, an endpoint_name or older_than_hours")
 
-    from kfp_azureml.azureml.rollout.cleanup import undo
+    from kfp_azureml.azureml.rollout.cleanup import clean_up
     from kfp_azureml.azureml.waiting import Deadline
     from kfp_azureml.azureml.workspace import studio_url, workspace_client
 
@@ -104,7 +104,7 @@ def reconcile(
     for leftover in leftovers:
         page = studio_url(client, f"endpoints/realtime/{leftover.endpoint}/detail")
         try:
-            done += undo(client, leftover.endpoint, leftover.marker, replace(whole, look_at=page))
+            done += clean_up(client, leftover.endpoint, leftover.marker, replace(whole, look_at=page))
         except KfpAzuremlError as error:
             progress(str(error))
             failures.append(error)

@@ -18,7 +18,7 @@ from kfp_azureml.azureml.rollout.desired_state import Machines, Serving
 from kfp_azureml.azureml.rollout.environment import SERVING_FOLDER
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError
-from rollouts import plan
+from rollouts import desired_state
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def ensure(azure, deadline):
         azure.add(endpoint(traffic))
         for one in existing:
             azure.add_deployment("fashion", one, state)
-        return ensure_deployment(azure, plan(**changes), azure.endpoint(), count, until)
+        return ensure_deployment(azure, desired_state(**changes), azure.endpoint(), count, until)
 
     return begin
 
@@ -98,7 +98,7 @@ def failed_first(azure, *, ours=True, traffic=None):
 
 def test_a_deployment_whose_first_provisioning_failed_is_made_anew(azure, deadline):
     failed_first(azure)
-    made = ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+    made = ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     assert azure.done == ["DELETE deployment green", "PUT deployment green"]
     assert made.provisioning_state == "Succeeded"
 
@@ -107,16 +107,16 @@ def test_one_that_fails_again_says_why(azure, deadline):
     failed_first(azure)
     azure.failing["PUT deployment green"] = failed("OutOfQuota")
     with pytest.raises(DeploymentError, match="the quota is used up"):
-        ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+        ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     # And the next attempt begins where this one did.
     azure.failing.clear()
-    assert ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline).provisioning_state == "Succeeded"
+    assert ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline).provisioning_state == "Succeeded"
 
 
 def test_a_foreign_one_is_nobodys_to_delete(azure, deadline):
     failed_first(azure, ours=False)
     with pytest.raises(DeploymentError) as refused:
-        ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+        ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     assert str(refused.value) == (
         "deployment green of endpoint fashion: its first provisioning failed, Azure ML does not update it, and no run "
         "of this step made it: delete it (az ml online-deployment delete --name green --endpoint-name fashion), or "
@@ -128,7 +128,7 @@ def test_a_foreign_one_is_nobodys_to_delete(azure, deadline):
 def test_one_with_traffic_is_not_deleted(azure, deadline):
     failed_first(azure, traffic={"green": 100})
     with pytest.raises(DeploymentError, match="it has a share of the traffic: give that to another deployment"):
-        ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+        ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     assert azure.writes == []
 
 

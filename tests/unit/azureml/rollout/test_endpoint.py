@@ -23,11 +23,11 @@ from kfp_azureml.azureml.rollout.endpoint import (
     take_traffic_from,
     unmark,
 )
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, ENDPOINT, Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime import redaction
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, WorkspaceError
-from rollouts import plan
+from rollouts import desired_state
 
 MARKER = Marker("green", "run-7", {"blue": 90, "teal": 10}, (DEPLOYMENT,), 1_700_000_000)
 NEW = Marker("green", "run-7", {}, (ENDPOINT, DEPLOYMENT), 1_700_000_000)
@@ -49,7 +49,7 @@ def tags(azure):
 
 
 def test_a_new_endpoint_has_a_key_knows_its_run_and_is_marked_from_its_first_moment(azure, deadline):
-    made = ensure_endpoint(azure, plan(), NEW, deadline)
+    made = ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert isinstance(made, ManagedOnlineEndpoint)
     assert made.auth_mode == "key"
     assert made.properties == {"kfp_azureml.run_id": "run-7"}
@@ -58,19 +58,19 @@ def test_a_new_endpoint_has_a_key_knows_its_run_and_is_marked_from_its_first_mom
 
 
 def test_a_new_endpoint_on_kubernetes(azure, deadline):
-    made = ensure_endpoint(azure, plan(machines=Machines(compute="k8s")), NEW, deadline)
+    made = ensure_endpoint(azure, desired_state(machines=Machines(compute="k8s")), NEW, deadline)
     assert isinstance(made, KubernetesOnlineEndpoint)
     assert made.compute == "k8s"
 
 
 def test_a_sound_endpoint_is_not_touched(shop, deadline):
-    assert live_traffic(ensure_endpoint(shop, plan(), NEW, deadline)) == {"blue": 90, "teal": 10}
+    assert live_traffic(ensure_endpoint(shop, desired_state(), NEW, deadline)) == {"blue": 90, "teal": 10}
     assert shop.writes == []
 
 
 def test_a_failed_endpoint_is_written_again_as_it_was(shop, deadline):
     shop.set_state("fashion", "Failed")
-    ensure_endpoint(shop, plan(), NEW, deadline)
+    ensure_endpoint(shop, desired_state(), NEW, deadline)
     (write,) = shop.writes
     assert write.resource.traffic == {"blue": 90, "teal": 10, "idle": 0}
     assert write.resource.properties == {"theirs": "1"}
@@ -84,11 +84,11 @@ NEVER_READY = response_error(200, arm_error("SubscriptionNotRegistered", "Resour
 def test_an_endpoint_of_ours_whose_creation_failed_is_made_anew(azure, deadline, state):
     azure.failing["PUT endpoint fashion"] = NEVER_READY
     with pytest.raises(WorkspaceError, match=r"Microsoft\.Cdn"):
-        ensure_endpoint(azure, plan(run_id="run-6"), Marker("green", "run-6", {}, NEW.made, 5), deadline)
+        ensure_endpoint(azure, desired_state(run_id="run-6"), Marker("green", "run-6", {}, NEW.made, 5), deadline)
     azure.set_state("fashion", state, provisioned=False)
     azure.failing.clear()
     azure.writes.clear()
-    made = ensure_endpoint(azure, plan(), NEW, deadline)
+    made = ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert azure.done == ["DELETE endpoint fashion", "PUT endpoint fashion"]
     assert (made.provisioning_state, read_markers(made.tags)) == ("Succeeded", [NEW])
 
@@ -102,7 +102,7 @@ def test_an_endpoint_that_somebody_made_anew_meanwhile_is_left_alone(azure, dead
         raise never_provisioned("endpoint", "fashion")
 
     monkeypatch.setattr(azure.online_endpoints, "begin_create_or_update", refuse)
-    assert ensure_endpoint(azure, plan(), NEW, deadline).tags == {"owner": "shop"}
+    assert ensure_endpoint(azure, desired_state(), NEW, deadline).tags == {"owner": "shop"}
     assert azure.writes == []
 
 
@@ -110,7 +110,7 @@ def test_a_foreign_endpoint_whose_creation_failed_is_nobodys_to_delete(azure, de
     azure.add(endpoint())
     azure.set_state("fashion", "Failed", provisioned=False)
     with pytest.raises(DeploymentError) as refused:
-        ensure_endpoint(azure, plan(), NEW, deadline)
+        ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert str(refused.value) == (
         "endpoint fashion: its creation failed, Azure ML does not use it, and no run of this step made it: delete it "
         "(az ml online-endpoint delete --name fashion), or give another endpoint_name"
@@ -127,13 +127,13 @@ def test_an_endpoint_that_somebody_uses_is_not_deleted(azure, deadline, traffic)
     azure.add(made, foreign)
     azure.set_state("fashion", "Failed", provisioned=False)
     with pytest.raises(DeploymentError, match="but green would go with it: delete it if that may be"):
-        ensure_endpoint(azure, plan(), NEW, deadline)
+        ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert azure.writes == []
 
 
 def test_a_new_endpoint_that_does_not_show_at_once_is_waited_for(azure, deadline):
     azure.hidden_reads = 4
-    assert ensure_endpoint(azure, plan(), NEW, deadline).name == "fashion"
+    assert ensure_endpoint(azure, desired_state(), NEW, deadline).name == "fashion"
     assert azure.done == ["PUT endpoint fashion"]
 
 
@@ -148,7 +148,7 @@ def test_an_endpoint_without_an_address_yet_is_waited_for(azure, deadline, clock
         return found
 
     azure.online_endpoints.get = without_address
-    assert ensure_endpoint(azure, plan(), NEW, deadline).scoring_uri
+    assert ensure_endpoint(azure, desired_state(), NEW, deadline).scoring_uri
     assert clock.now >= 12
 
 
@@ -156,7 +156,7 @@ def test_an_endpoint_that_gets_no_address_is_an_error(azure, deadline):
     azure.add(endpoint())
     azure.endpoint()._scoring_uri = None
     with pytest.raises(DeploymentError, match="endpoint fashion: Succeeded, but has no scoring address"):
-        ensure_endpoint(azure, plan(), NEW, deadline)
+        ensure_endpoint(azure, desired_state(), NEW, deadline)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_an_endpoint_that_gets_no_address_is_an_error(azure, deadline):
 )
 def test_an_endpoint_somewhere_else_is_refused(azure, deadline, given, there, refused):
     azure.add(KubernetesOnlineEndpoint(name="fashion", compute=there) if there else endpoint())
-    wanted = plan(machines=Machines(compute=given))
+    wanted = desired_state(machines=Machines(compute=given))
     if refused is None:
         assert ensure_endpoint(azure, wanted, NEW, deadline).name == "fashion"
     else:
@@ -201,7 +201,7 @@ def test_a_compute_that_is_not_there_is_told_from_whatever_else_is_not(azure, de
 
     azure.before, azure.compute = refuse, SimpleNamespace(get=find)
     with pytest.raises(DeploymentError, match=said):
-        ensure_endpoint(azure, plan(machines=Machines(compute=compute)), NEW, deadline)
+        ensure_endpoint(azure, desired_state(machines=Machines(compute=compute)), NEW, deadline)
 
 
 def test_a_name_that_is_taken_elsewhere_in_the_region_is_said(azure, deadline):
@@ -210,7 +210,7 @@ def test_a_name_that_is_taken_elsewhere_in_the_region_is_said(azure, deadline):
 
     azure.before = refuse
     with pytest.raises(DeploymentError, match="somebody else in this Azure region has an endpoint of this name"):
-        ensure_endpoint(azure, plan(), NEW, deadline)
+        ensure_endpoint(azure, desired_state(), NEW, deadline)
 
 
 def test_an_endpoint_whose_making_lost_its_answer_is_made_once_and_waited_for(azure, deadline):
@@ -221,7 +221,7 @@ def test_an_endpoint_whose_making_lost_its_answer_is_made_once_and_waited_for(az
         raise ServiceResponseError("reset")
 
     azure.after = lose
-    made = ensure_endpoint(azure, plan(), NEW, deadline)
+    made = ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert azure.done == ["PUT endpoint fashion"]
     assert made.provisioning_state == "Succeeded"
     assert made.scoring_uri
@@ -231,7 +231,7 @@ def test_an_endpoint_that_somebody_is_changing_is_waited_for(shop, deadline, clo
     began = clock.now
     shop.seconds = 40
     shop.online_endpoints.begin_create_or_update(shop.online_endpoints.get("fashion"))
-    ensure_endpoint(shop, plan(), NEW, deadline)
+    ensure_endpoint(shop, desired_state(), NEW, deadline)
     assert clock.now >= began + 40
     assert len(shop.writes) == 1
 

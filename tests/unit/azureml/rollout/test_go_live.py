@@ -10,15 +10,15 @@ from azure_manager import manage
 from azure_workspace import PREFIX, deployment, endpoint
 from kfp_azureml.azureml.rollout import azure_monitor as metrics_module
 from kfp_azureml.azureml.rollout import go_live as live_module
-from kfp_azureml.azureml.rollout import rollout_state as marker_module
+from kfp_azureml.azureml.rollout import marker as marker_module
 from kfp_azureml.azureml.rollout.desired_state import Machines
 from kfp_azureml.azureml.rollout.endpoint import mirror_traffic
 from kfp_azureml.azureml.rollout.go_live import go_live
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, ENDPOINT, Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
 from kfp_azureml.azureml.rollout.strategy import choose_strategy
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import CancelledError, DeploymentError
-from rollouts import QUESTION, Answers, plan
+from rollouts import PROBE, Answers, desired_state
 
 UNDO = "kfp-azureml reconcile --run-id run-7 --resource-group rg --workspace ws"
 SETTINGS = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Insights/autoscalesettings"
@@ -43,7 +43,7 @@ def roll_out(azure, answers, manager, clock, monkeypatch):
 
     def begin(strategy="blue-green", *, wanted=None, **how):
         until = Deadline(3600, look_at="https://studio", started=clock.now)
-        return go_live(azure, wanted or plan(), choose_strategy(strategy, **how), QUESTION, until)
+        return go_live(azure, wanted or desired_state(), choose_strategy(strategy, **how), PROBE, until)
 
     return begin
 
@@ -137,7 +137,7 @@ def test_what_is_live_already_and_answers_wrongly_is_an_error_and_nothing_is_wri
 def test_a_new_deployment_begins_with_the_machines_of_the_live_one(azure, roll_out, asked_for, made):
     shop(azure, {"blue": 70, "teal": 30}, "teal")
     azure.add_deployment("fashion", deployment("blue", instance_count=7))
-    roll_out(wanted=plan(machines=Machines(instance_count=asked_for)))
+    roll_out(wanted=desired_state(machines=Machines(instance_count=asked_for)))
     assert azure.deployments()["green"].instance_count == made
 
 
@@ -157,7 +157,7 @@ def test_autoscale_settings_are_copied_before_there_is_traffic(azure, roll_out, 
 
 
 def test_on_kubernetes_neither_autoscale_nor_azure_monitor_is_asked(azure, roll_out, manager):
-    roll_out("canary", wanted=plan(machines=Machines(compute="k8s")))
+    roll_out("canary", wanted=desired_state(machines=Machines(compute="k8s")))
     assert manager.asked == []
 
 
@@ -359,7 +359,7 @@ def meanwhile(monkeypatch, name, happen):
     monkeypatch.setattr(live_module, name, after_it)
 
 
-@pytest.mark.parametrize("moment", ["live_deployment", "ensure_deployment", "scoring_key", "bring_live", "unmark"])
+@pytest.mark.parametrize("moment", ["live_deployment", "ensure_deployment", "scoring_key", "shift_traffic", "unmark"])
 def test_an_endpoint_that_somebody_deletes_midway_is_said_as_that(azure, roll_out, monkeypatch, moment):
     shop(azure)
     meanwhile(monkeypatch, moment, lambda: azure.forget_endpoint("fashion"))
@@ -386,7 +386,7 @@ def test_an_endpoint_deleted_while_it_is_watched_is_said_as_that(azure, roll_out
 
 def test_a_deployment_that_somebody_deletes_midway_is_said_as_that(azure, roll_out, monkeypatch):
     shop(azure)
-    meanwhile(monkeypatch, "bring_live", lambda: azure.forget_deployment("fashion", "green"))
+    meanwhile(monkeypatch, "shift_traffic", lambda: azure.forget_deployment("fashion", "green"))
     with pytest.raises(
         DeploymentError, match=r"^deployment green of endpoint fashion was deleted while green was being"
     ):
@@ -439,7 +439,7 @@ def test_a_failure_before_anything_is_marked_says_nothing_of_removing(azure, rol
 def test_outside_of_a_pipeline_the_command_names_the_endpoint(azure, roll_out, answers):
     answers.fault = lambda _asked: "status 500: no"
     with pytest.raises(DeploymentError, match="kfp-azureml reconcile --endpoint-name fashion --resource-group rg"):
-        roll_out(wanted=plan(run_id=""))
+        roll_out(wanted=desired_state(run_id=""))
 
 
 # Cancelling.

@@ -6,13 +6,13 @@ import pytest
 
 from clock import Clock
 from kfp_azureml.azureml.rollout import soak as watch_module
-from kfp_azureml.azureml.rollout.probe import Question
+from kfp_azureml.azureml.rollout.probe import Probe
 from kfp_azureml.azureml.rollout.soak import FEWEST_FOR_LATENCY, PAUSE_SECONDS, check_latency, watch
 from kfp_azureml.azureml.rollout.strategy import Limits
 from kfp_azureml.runtime import step
 from kfp_azureml.runtime.errors import DeploymentError
 
-QUESTION = Question(b"all", parts=(Question(b"one"), Question(b"two"), Question(b"three")))
+PROBE = Probe(b"all", parts=(Probe(b"one"), Probe(b"two"), Probe(b"three")))
 STAGE = "10 % of the traffic"
 
 
@@ -30,9 +30,9 @@ class Container:
         self._fault = fault or (lambda _number: None)
         self.asked = []
 
-    def ask_once(self, _client, question, deployment):
+    def ask_once(self, _client, probe, deployment):
         assert deployment == "green"
-        self.asked.append(question)
+        self.asked.append(probe)
         self._clock.now += self._milliseconds(len(self.asked)) / 1000
         return self._fault(len(self.asked))
 
@@ -55,8 +55,8 @@ def every_nth(number):
     return lambda request: "status 500: no" if request % number == 0 else None
 
 
-def watched(container, seconds=60.0, limits=None, metrics=None, question=QUESTION):
-    watch(container, question, "green", seconds, limits or Limits(), metrics, STAGE)
+def watched(container, seconds=60.0, limits=None, metrics=None, probe=PROBE):
+    watch(container, probe, "green", seconds, limits or Limits(), metrics, STAGE)
 
 
 def test_a_sound_deployment_is_asked_in_small_over_and_over(clock, caplog):
@@ -64,7 +64,7 @@ def test_a_sound_deployment_is_asked_in_small_over_and_over(clock, caplog):
     container = Container(clock, 100)
     watched(container, seconds=60)
     assert len(container.asked) == 100
-    assert container.asked[:4] == [*QUESTION.parts, QUESTION.parts[0]]
+    assert container.asked[:4] == [*PROBE.parts, PROBE.parts[0]]
     assert clock.now == pytest.approx(60)
     assert caplog.messages == [
         f"deployment green, {STAGE}: watching for 60 s, by requests of our own aimed at it",
@@ -75,8 +75,8 @@ def test_a_sound_deployment_is_asked_in_small_over_and_over(clock, caplog):
 
 def test_a_request_that_cannot_be_divided_is_asked_whole(clock):
     container = Container(clock)
-    watched(container, seconds=2, question=Question(b"whole"))
-    assert {question.body for question in container.asked} == {b"whole"}
+    watched(container, seconds=2, probe=Probe(b"whole"))
+    assert {probe.body for probe in container.asked} == {b"whole"}
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
@@ -174,7 +174,7 @@ def test_one_slow_request_of_a_few_says_nothing(clock, slow, breach):
 def test_without_a_question_only_azure_monitor_is_asked(clock, caplog):
     caplog.set_level(logging.INFO)
     metrics = Metrics(clock)
-    watched(None, seconds=150, metrics=metrics, question=None)
+    watched(None, seconds=150, metrics=metrics, probe=None)
     assert metrics.asked == pytest.approx([60, 120, 150], abs=PAUSE_SECONDS)
     assert caplog.messages[0] == (
         f"deployment green, {STAGE}: watching for 150 s, without requests of our own: there is nothing to ask, "
@@ -185,7 +185,7 @@ def test_without_a_question_only_azure_monitor_is_asked(clock, caplog):
 
 def test_with_neither_it_waits_and_says_so(clock, caplog):
     caplog.set_level(logging.INFO)
-    watched(None, seconds=5, question=None)
+    watched(None, seconds=5, probe=None)
     assert clock.now == 5
     assert caplog.messages[0].endswith("without requests of our own: there is nothing to ask")
 
@@ -201,24 +201,24 @@ def test_what_azure_monitor_saw_ends_it_under_way_and_at_the_end(clock, breach, 
 def test_latency_before_any_traffic(clock, caplog):
     caplog.set_level(logging.INFO)
     container = Container(clock, 40)
-    check_latency(container, QUESTION, "green", Limits(max_latency_ms=41))
+    check_latency(container, PROBE, "green", Limits(max_latency_ms=41))
     assert len(container.asked) == FEWEST_FOR_LATENCY
     assert caplog.messages == ["deployment green: answers in 40 ms"]
     with pytest.raises(DeploymentError, match=r"95% of 20 requests took up to 40 ms \(max_latency_ms=39\)"):
-        check_latency(container, QUESTION, "green", Limits(max_latency_ms=39))
+        check_latency(container, PROBE, "green", Limits(max_latency_ms=39))
 
 
 def test_one_slow_request_of_twenty_is_forgiven(clock):
     container = Container(clock, lambda number: 5000 if number == 1 else 10)
-    check_latency(container, QUESTION, "green", Limits(max_latency_ms=100))
+    check_latency(container, PROBE, "green", Limits(max_latency_ms=100))
 
 
 def test_without_a_limit_latency_is_not_looked_at(clock):
     container = Container(clock)
-    check_latency(container, QUESTION, "green", Limits())
+    check_latency(container, PROBE, "green", Limits())
     assert not container.asked
 
 
 def test_a_wrong_answer_is_not_forgiven_before_there_is_traffic(clock):
     with pytest.raises(DeploymentError, match="deployment green: status 500: no"):
-        check_latency(Container(clock, fault=every_nth(7)), QUESTION, "green", Limits(max_latency_ms=100))
+        check_latency(Container(clock, fault=every_nth(7)), PROBE, "green", Limits(max_latency_ms=100))

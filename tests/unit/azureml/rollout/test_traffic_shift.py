@@ -7,12 +7,12 @@ import pytest
 from azure_errors import arm_error, response_error
 from azure_workspace import deployment, endpoint
 from kfp_azureml.azureml.rollout.endpoint import mark, mirror_traffic
-from kfp_azureml.azureml.rollout.probe import Question
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, Marker, read_markers
+from kfp_azureml.azureml.rollout.probe import Probe
 from kfp_azureml.azureml.rollout.strategy import Limits, choose_strategy
-from kfp_azureml.azureml.rollout.traffic_shift import bring_live, check_before_traffic
+from kfp_azureml.azureml.rollout.traffic_shift import check_before_traffic, shift_traffic
 from kfp_azureml.runtime.errors import DeploymentError
-from rollouts import QUESTION, Answers, plan
+from rollouts import PROBE, Answers, desired_state
 
 BEFORE = {"blue": 90, "teal": 10}
 AS_IT_WAS = "the traffic is as it was: blue 90 %, teal 10 %"
@@ -22,16 +22,14 @@ AS_IT_WAS = "the traffic is as it was: blue 90 %, teal 10 %"
 def roll_out(azure, deadline):
     """Roll `green` out on an endpoint that `blue` and `teal` share; it is marked, and `green` is up."""
 
-    def begin(
-        strategy="canary", *, traffic=BEFORE, mirrored=None, before=BEFORE, question=QUESTION, metrics=None, **how
-    ):
+    def begin(strategy="canary", *, traffic=BEFORE, mirrored=None, before=BEFORE, probe=PROBE, metrics=None, **how):
         azure.add(endpoint(traffic, mirrored), *(deployment(name) for name in ("blue", "teal", "green", "pink")))
         marker = Marker("green", "run-7", before, (DEPLOYMENT,), 1_700_000_000)
         mark(azure, "fashion", marker, deadline)
         for seen in (azure.writes, azure.traffic_written, azure.mirror_written):
             seen.clear()
         chosen = choose_strategy(strategy, **how)
-        return bring_live(azure, plan(), marker, chosen, begin.answers, question, metrics, deadline)
+        return shift_traffic(azure, desired_state(), marker, chosen, begin.answers, probe, metrics, deadline)
 
     begin.answers = Answers(azure)
     return begin
@@ -96,7 +94,7 @@ def test_without_a_question_the_state_and_azure_monitor_have_to_do(roll_out, azu
             self.checked += 1
 
     metrics = Metrics()
-    assert roll_out("blue-green", question=None, metrics=metrics, soak_seconds=130) == {"green": 100}
+    assert roll_out("blue-green", probe=None, metrics=metrics, soak_seconds=130) == {"green": 100}
     assert roll_out.answers.asked == []
     assert metrics.checked == 3
 
@@ -289,7 +287,7 @@ def test_what_is_not_traffic_may_be_changed_by_anybody_meanwhile(roll_out, azure
 def test_a_deployment_is_asked_before_it_gets_any_traffic(azure, clock):
     azure.add(endpoint(BEFORE), deployment("green"))
     answers = Answers(azure)
-    check_before_traffic(azure, answers, QUESTION, plan(), choose_strategy(limits=Limits(max_latency_ms=10)))
+    check_before_traffic(azure, answers, PROBE, desired_state(), choose_strategy(limits=Limits(max_latency_ms=10)))
     assert answers.shares == [("aimed", 0), ("once", 0)]
     assert azure.writes == []
 
@@ -300,13 +298,13 @@ def test_one_that_answers_wrongly_shows_its_containers_log(azure, caplog, how):
     azure.logs["green"] = "no module named torch"
     answers = Answers(azure, breach(how, 0))
     with pytest.raises(DeploymentError, match="status 500: no"):
-        check_before_traffic(azure, answers, QUESTION, plan(), choose_strategy(limits=Limits(max_latency_ms=10)))
+        check_before_traffic(azure, answers, PROBE, desired_state(), choose_strategy(limits=Limits(max_latency_ms=10)))
     assert "no module named torch" in caplog.text
 
 
 def test_without_a_question_that_is_said(azure, caplog):
     caplog.set_level(logging.INFO)
-    check_before_traffic(azure, Answers(azure), None, plan(), choose_strategy())
+    check_before_traffic(azure, Answers(azure), None, desired_state(), choose_strategy())
     assert caplog.messages == [
         "deployment green: gets traffic unasked, as there is neither a sample nor a request for it"
     ]
@@ -316,5 +314,5 @@ def test_a_question_of_one_piece_will_do(azure):
     azure.add(endpoint(BEFORE), deployment("green"))
     answers = Answers(azure)
     limits = Limits(max_latency_ms=10)
-    check_before_traffic(azure, answers, Question(b"{}"), plan(), choose_strategy(limits=limits))
+    check_before_traffic(azure, answers, Probe(b"{}"), desired_state(), choose_strategy(limits=limits))
     assert answers.shares == [("aimed", 0), ("once", 0)]

@@ -12,7 +12,7 @@ from blob_container import contain
 from kfp_azureml.azureml import workspace as workspace_module
 from kfp_azureml.azureml.rollout import go_live as live_module
 from kfp_azureml.azureml.rollout.go_live import Live
-from kfp_azureml.azureml.rollout.probe import question_from_sample
+from kfp_azureml.azureml.rollout.probe import probe_from_sample
 from kfp_azureml.azureml.rollout.strategy import Limits, choose_strategy
 from kfp_azureml.runtime.errors import CancelledError, DeploymentError, InvalidNameError, ModelError
 from kfp_azureml.steps.aml_deploy_model import deploy as deploy_module
@@ -44,9 +44,9 @@ def rolled_out(monkeypatch):
     monkeypatch.setattr(workspace_module, "workspace_client", lambda *_names: client)
     seen = SimpleNamespace(container=container)
 
-    def go_live(_client, plan, strategy, question, deadline):
-        vars(seen).update(plan=plan, strategy=strategy, question=question, deadline=deadline)
-        return Live("/endpoints/e", "/deployments/d", "https://e/score", {plan.deployment: 100})
+    def go_live(_client, desired, strategy, probe, deadline):
+        vars(seen).update(desired=desired, strategy=strategy, probe=probe, deadline=deadline)
+        return Live("/endpoints/e", "/deployments/d", "https://e/score", {desired.deployment: 100})
 
     monkeypatch.setattr(live_module, "go_live", go_live)
     return seen
@@ -70,10 +70,14 @@ def test_what_was_asked_for_is_rolled_out(rolled_out):
     assert rolled_out.strategy == choose_strategy(
         "canary", steps=[5, 100], soak_seconds=7, keep_previous=False, limits=Limits(0.9, 0.02, 50)
     )
-    assert (rolled_out.plan.endpoint, rolled_out.plan.model, rolled_out.plan.run_id) == ("shop", "net:3", "run-7")
+    assert (rolled_out.desired.endpoint, rolled_out.desired.model, rolled_out.desired.run_id) == (
+        "shop",
+        "net:3",
+        "run-7",
+    )
     assert rolled_out.deadline.seconds == 99
     assert rolled_out.deadline.look_at == deployed.studio_url
-    assert deployed.deployment_name == rolled_out.plan.deployment
+    assert deployed.deployment_name == rolled_out.desired.deployment
     assert deployed.traffic == {deployed.deployment_name: 100}
 
 
@@ -104,13 +108,13 @@ def test_what_fits_in_the_stated_time_is_not_refused(rolled_out, given):
 
 def test_the_sample_that_travels_with_the_model_is_what_is_asked(rolled_out):
     deploy_model("net", "3", min_sample_accuracy=0.5)
-    assert rolled_out.question == question_from_sample(SAMPLE, 0.5)
+    assert rolled_out.probe == probe_from_sample(SAMPLE, 0.5)
 
 
 def test_the_score_steps_sample_comes_first(rolled_out, tmp_path):
     (tmp_path / "sample.json").write_bytes(OTHER)
     deploy_model("net", "3", score_result=tmp_path)
-    assert rolled_out.question == question_from_sample(OTHER)
+    assert rolled_out.probe == probe_from_sample(OTHER)
     assert rolled_out.container.asked == []
 
 
@@ -118,13 +122,13 @@ def test_a_request_of_the_users_own_comes_before_both(rolled_out, tmp_path):
     (tmp_path / "request.json").write_text('{"x": 1}')
     (tmp_path / "sample.json").write_bytes(OTHER)
     deploy_model("net", "3", score_result=tmp_path, request=tmp_path / "request.json")
-    assert rolled_out.question.body == b'{"x": 1}'
+    assert rolled_out.probe.body == b'{"x": 1}'
 
 
 def test_a_model_without_a_sample_is_asked_nothing(rolled_out):
     rolled_out.container.blobs.clear()
     deploy_model("net", "3")
-    assert rolled_out.question is None
+    assert rolled_out.probe is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_a_limit_that_nothing_is_asked_for_is_refused(rolled_out, model, given, 
     rolled_out.container.blobs.clear()
     with pytest.raises(DeploymentError, match=said):
         deploy_model(*model, strategy="canary", **given)
-    assert not hasattr(rolled_out, "plan")
+    assert not hasattr(rolled_out, "desired")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_a_broken_sample_is_an_error(rolled_out):
 def test_what_our_script_does_not_serve_is_not_asked_our_sample(rolled_out, tmp_path, caplog):
     (tmp_path / "sample.json").write_bytes(OTHER)
     deploy_model("flow", "1", score_result=tmp_path)
-    assert rolled_out.question is None
+    assert rolled_out.probe is None
     assert "its sample is for our own entry script only" in caplog.text
 
 

@@ -14,7 +14,7 @@ from azure_workspace import Workspace, deployment
 from clock import Clock
 from kfp_azureml.azureml import retries, waiting
 from kfp_azureml.azureml import workspace as workspace_module
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, Marker, read_markers
 from kfp_azureml.runtime.errors import DeploymentError, PipelineError, WorkspaceError
 from kfp_azureml.steps.aml_reconcile import reconcile as reconcile_module
 from kfp_azureml.steps.aml_reconcile.component import aml_reconcile

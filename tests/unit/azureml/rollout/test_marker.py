@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_azureml.azureml.rollout.rollout_state import (
+from kfp_azureml.azureml.rollout.marker import (
     DEPLOYMENT,
     ENDPOINT,
     LONGEST_TAG,
