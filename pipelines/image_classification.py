@@ -47,7 +47,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
         use_azure_credentials: bool = False,
         class_names: list = [],  # type: ignore[type-arg]  # noqa: B006 - kfp needs the default itself
         epochs: int = 10,
-        architecture: str = train_face.DEFAULT_ARCHITECTURE,
+        architecture: str = "lean",
         batch_size: int = 0,
         seed: int = 13,
         min_accuracy: float = 0.9,

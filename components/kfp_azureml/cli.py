@@ -1,4 +1,4 @@
-"""The command `kfp-azureml`; each subcommand stands in the room that does its work."""
+"""The command `kfp-azureml`; each subcommand is defined in the package that does its work."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ COMMANDS = {
     "submit": "kfp_azureml.kubeflow.command:submit_command",
     "azcreds": "kfp_azureml.kubeflow.secret_command:azcreds_command",
     "step": "kfp_azureml.steps.command:step_command",
-    "reconcile": "kfp_azureml.steps.aml_reconcile.reconcile:main",
+    "reconcile": "kfp_azureml.steps.aml_reconcile.command:reconcile_command",
     "aml": "kfp_azureml.azureml_pipelines.command:aml_command",
 }
 
 
-class _Rooms(click.Group):
-    """Opens a room when its command is asked for; an image holds the rooms of its steps only."""
+class _Subcommands(click.Group):
+    """Loads a subcommand when it is used; images lack some of the packages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         here = [name for name, place in COMMANDS.items() if importlib.util.find_spec(place.rpartition(".")[0])]
@@ -41,7 +41,7 @@ class _Rooms(click.Group):
 
 
 def main() -> None:
-    """Run the command; a failure the user can mend is one line and an exit code."""
+    """Run the command; an error that the user can fix is one line and an exit code."""
     try:
         with cancellable(), little_garbage():
             commands()
@@ -53,7 +53,7 @@ def main() -> None:
         sys.exit(cancelled.exit_code)
 
 
-@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Subcommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def commands() -> None:
     """Kubeflow Pipelines components for Azure Machine Learning."""

@@ -9,6 +9,8 @@ from typing import Any
 from azure_workspace import Workspace
 from kfp_azureml.azureml.rollout.desired_state import DesiredState, Machines, Serving
 from kfp_azureml.azureml.rollout.probe import Probe
+from kfp_azureml.azureml.rollout.strategy import Limits, Strategy
+from kfp_azureml.components import aml_deploy_model
 from kfp_azureml.runtime.errors import DeploymentError
 
 PROBE = Probe(b"all", parts=(Probe(b"one"),))
@@ -21,12 +23,32 @@ def desired_state(**changes: Any) -> DesiredState:
         "deployment": "green",
         "model_id": "/models/m/1",
         "model": "m:1",
-        "serving": Serving(),
-        "machines": Machines(),
+        "serving": Serving(None, "score.py", None),
+        "machines": make_machines(),
         "fingerprint": "print",
         "run_id": "run-7",
     }
     return DesiredState(**settings | changes)
+
+
+def make_machines(**changes: Any) -> Machines:
+    """Return machines with the component's defaults."""
+    return Machines(**_defaults("compute", "instance_type", "instance_count") | changes)
+
+
+def make_limits(**changes: Any) -> Limits:
+    """Return limits with the component's defaults."""
+    return Limits(**_defaults("min_sample_accuracy", "max_error_rate", "max_latency_ms") | changes)
+
+
+def make_strategy(name: str = "blue-green", **changes: Any) -> Strategy:
+    """Return a strategy with the component's defaults."""
+    settings = _defaults("traffic_steps", "mirror_percent", "soak_seconds", "keep_previous")
+    return Strategy(name, **{"limits": make_limits()} | settings | changes)
+
+
+def _defaults(*names: str) -> dict[str, Any]:
+    return {name: aml_deploy_model.component_spec.inputs[name].default for name in names}
 
 
 @dataclass(frozen=True)

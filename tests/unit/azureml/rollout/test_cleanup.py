@@ -17,7 +17,7 @@ from kfp_azureml.runtime.errors import DeploymentError
 
 BEFORE = {"blue": 90, "teal": 10}
 SETTINGS = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Insights/autoscalesettings"
-BACK = "endpoint fashion: the traffic is back as it was: blue 90 %, teal 10 %"
+BACK = "endpoint fashion: traffic rolled back: blue 90 %, teal 10 %"
 DELETED = "deployment green of endpoint fashion: deleted"
 
 
@@ -42,7 +42,7 @@ def test_an_endpoint_deleted_midway_is_nothing_left_to_undo(azure, deadline, mon
         return original(*arguments, **options)
 
     monkeypatch.setattr(cleanup_module, "take_traffic_from", too_late)
-    assert clean_up(azure, "fashion", marker, deadline) == ["endpoint fashion: somebody else has deleted it"]
+    assert clean_up(azure, "fashion", marker, deadline) == ["endpoint fashion: deleted by another client"]
 
 
 POINTS = {
@@ -110,7 +110,7 @@ def test_what_has_taken_over_for_good_stays_live(azure, deadline, gone):
     there = [name for name in ("blue", "teal", "green") if name not in gone]
     marker = begun(azure, {"green": 100}, *there)
     said = clean_up(azure, "fashion", marker, deadline)
-    assert said == [f"deployment green of endpoint fashion: stays live, {gone[0]} is no more"]
+    assert said == [f"deployment green of endpoint fashion: stays live, {gone[0]} was deleted"]
     assert (azure.traffic(), list(azure.deployments())) == ({"green": 100}, there)
     assert read_markers(azure.endpoint().tags) == []
 

@@ -8,7 +8,6 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError, Se
 
 from azure_errors import arm_error, response_error
 from azure_workspace import KEY, deployment, endpoint, never_provisioned
-from kfp_azureml.azureml.rollout.desired_state import Machines
 from kfp_azureml.azureml.rollout.endpoint import (
     check_mirror,
     delete_endpoint,
@@ -27,7 +26,7 @@ from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, rea
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime import redaction
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, WorkspaceError
-from rollouts import desired_state
+from rollouts import desired_state, make_machines
 
 MARKER = Marker("green", "run-7", {"blue": 90, "teal": 10}, (DEPLOYMENT,), 1_700_000_000)
 NEW = Marker("green", "run-7", {}, (ENDPOINT, DEPLOYMENT), 1_700_000_000)
@@ -58,7 +57,7 @@ def test_a_new_endpoint_has_a_key_knows_its_run_and_is_marked_from_its_first_mom
 
 
 def test_a_new_endpoint_on_kubernetes(azure, deadline):
-    made = ensure_endpoint(azure, desired_state(machines=Machines(compute="k8s")), NEW, deadline)
+    made = ensure_endpoint(azure, desired_state(machines=make_machines(compute="k8s")), NEW, deadline)
     assert isinstance(made, KubernetesOnlineEndpoint)
     assert made.compute == "k8s"
 
@@ -112,8 +111,8 @@ def test_a_foreign_endpoint_whose_creation_failed_is_nobodys_to_delete(azure, de
     with pytest.raises(DeploymentError) as refused:
         ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert str(refused.value) == (
-        "endpoint fashion: its creation failed, Azure ML does not use it, and no run of this step made it: delete it "
-        "(az ml online-endpoint delete --name fashion), or give another endpoint_name"
+        "endpoint fashion: its creation failed, Azure ML does not use it, and no run of this step created it: "
+        "delete it (az ml online-endpoint delete --name fashion), or give another endpoint_name"
     )
     assert azure.writes == []
 
@@ -126,7 +125,7 @@ def test_an_endpoint_that_somebody_uses_is_not_deleted(azure, deadline, traffic)
     made.properties["kfp_azureml.run_id"] = "run-6"
     azure.add(made, foreign)
     azure.set_state("fashion", "Failed", provisioned=False)
-    with pytest.raises(DeploymentError, match="but green would go with it: delete it if that may be"):
+    with pytest.raises(DeploymentError, match="but green would be deleted too: delete it if that is intended"):
         ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert azure.writes == []
 
@@ -155,16 +154,16 @@ def test_an_endpoint_without_an_address_yet_is_waited_for(azure, deadline, clock
 def test_an_endpoint_that_gets_no_address_is_an_error(azure, deadline):
     azure.add(endpoint())
     azure.endpoint()._scoring_uri = None
-    with pytest.raises(DeploymentError, match="endpoint fashion: Succeeded, but has no scoring address"):
+    with pytest.raises(DeploymentError, match="endpoint fashion: Succeeded, but has no scoring URI"):
         ensure_endpoint(azure, desired_state(), NEW, deadline)
 
 
 @pytest.mark.parametrize(
     ("given", "there", "refused"),
     [
-        ("k8s", None, "exists and is managed: name another endpoint, or give no compute"),
-        ("", "k8s", "exists and is on compute k8s"),
-        ("other", "k8s", "exists and is on compute k8s"),
+        ("k8s", None, "exists as a managed endpoint: give another endpoint_name, or no compute"),
+        ("", "k8s", "exists on compute k8s"),
+        ("other", "k8s", "exists on compute k8s"),
         ("K8S", "k8s", None),
         ("/subscriptions/s/x/computes/k8s", "k8s", None),
         ("k8s", "/subscriptions/s/x/computes/K8s", None),
@@ -172,7 +171,7 @@ def test_an_endpoint_that_gets_no_address_is_an_error(azure, deadline):
 )
 def test_an_endpoint_somewhere_else_is_refused(azure, deadline, given, there, refused):
     azure.add(KubernetesOnlineEndpoint(name="fashion", compute=there) if there else endpoint())
-    wanted = desired_state(machines=Machines(compute=given))
+    wanted = desired_state(machines=make_machines(compute=given))
     if refused is None:
         assert ensure_endpoint(azure, wanted, NEW, deadline).name == "fashion"
     else:
@@ -201,7 +200,7 @@ def test_a_compute_that_is_not_there_is_told_from_whatever_else_is_not(azure, de
 
     azure.before, azure.compute = refuse, SimpleNamespace(get=find)
     with pytest.raises(DeploymentError, match=said):
-        ensure_endpoint(azure, desired_state(machines=Machines(compute=compute)), NEW, deadline)
+        ensure_endpoint(azure, desired_state(machines=make_machines(compute=compute)), NEW, deadline)
 
 
 def test_a_name_that_is_taken_elsewhere_in_the_region_is_said(azure, deadline):
@@ -209,7 +208,7 @@ def test_a_name_that_is_taken_elsewhere_in_the_region_is_said(azure, deadline):
         raise response_error(409, arm_error("Conflict", "taken"), ResourceExistsError)
 
     azure.before = refuse
-    with pytest.raises(DeploymentError, match="somebody else in this Azure region has an endpoint of this name"):
+    with pytest.raises(DeploymentError, match="the name is taken in this Azure region"):
         ensure_endpoint(azure, desired_state(), NEW, deadline)
 
 
@@ -297,7 +296,7 @@ def test_traffic_is_moved_from_where_it_has_to_be(shop, deadline, instead_of):
 
 
 def test_traffic_that_somebody_else_has_moved_stays(shop, deadline):
-    said = r"somebody else moves its traffic, it is blue 90 %, teal 10 % and was blue 100 % before"
+    said = r"another client moves its traffic, it is blue 90 %, teal 10 % instead of blue 100 %"
     with pytest.raises(DeploymentError, match=said):
         set_traffic(shop, "fashion", {"green": 100}, deadline, instead_of={"blue": 100})
     assert shop.writes == []
@@ -361,7 +360,7 @@ def test_a_mark_comes_and_goes_and_other_tags_stay(shop, deadline):
 
 def test_a_mark_that_no_tag_can_hold_ends_it_before_anything_is_written(shop, deadline):
     many = Marker("green", "run-7", {f"deployment-number-{number}": 10 for number in range(10)}, (), 0)
-    with pytest.raises(DeploymentError, match="too many to be noted"):
+    with pytest.raises(DeploymentError, match="too many for the tag"):
         mark(shop, "fashion", many, deadline)
     assert shop.writes == []
 
@@ -380,9 +379,9 @@ def test_mirroring_begins_and_ends(azure, deadline):
 
 def test_only_one_deployment_is_mirrored_to(azure, deadline):
     azure.add(endpoint({"blue": 100}, {"pink": 5}), *ALL)
-    with pytest.raises(DeploymentError, match="mirrored to pink already"):
+    with pytest.raises(DeploymentError, match="mirrored to pink"):
         check_mirror(azure.endpoint(), "green")
-    with pytest.raises(DeploymentError, match="mirrored to pink already"):
+    with pytest.raises(DeploymentError, match="mirrored to pink"):
         set_mirror(azure, "fashion", "green", 20, deadline)
     check_mirror(azure.endpoint(), "pink")
     set_mirror(azure, "fashion", "green", 0, deadline)

@@ -99,7 +99,7 @@ def test_an_answer_of_the_deployment_before_is_not_ours_to_judge(endpoint, old):
 
 def test_a_wrong_answer_of_the_deployment_itself_is_not_asked_again(endpoint):
     endpoint.answers = [answer_of("v1", 1, 0)]
-    with pytest.raises(DeploymentError, match="classified differently"):
+    with pytest.raises(DeploymentError, match="have another class"):
         endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
     assert len(endpoint.asked) == 1
 
@@ -107,26 +107,26 @@ def test_a_wrong_answer_of_the_deployment_itself_is_not_asked_again(endpoint):
 def test_traffic_that_never_comes_to_the_deployment_is_an_error(endpoint, monkeypatch):
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.05)
     endpoint.answers = [answer_of("v0", 1, 2)]
-    with pytest.raises(DeploymentError, match="deployment v1: v0 still answers in its place"):
+    with pytest.raises(DeploymentError, match="deployment v1: v0 responds in its place"):
         endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
 
 
 def test_other_classes_than_when_scored_are_an_error(endpoint):
     endpoint.answers = [answer(1, 0)]
-    with pytest.raises(DeploymentError, match=r"deployment v1.* 1 of 2 images are classified differently"):
+    with pytest.raises(DeploymentError, match=r"deployment v1.* 1 of 2 images have another class"):
         endpoint.scoring.ask(PROBE, "v1")
 
 
 @pytest.mark.parametrize("text", ["{}", "not json", '{"predictions": [1]}', "[]"])
 def test_an_answer_of_another_kind_is_an_error(endpoint, text):
     endpoint.answers = [(200, text, {})]
-    with pytest.raises(DeploymentError, match="the answer is not ours"):
+    with pytest.raises(DeploymentError, match="the response has another format"):
         endpoint.scoring.ask(PROBE, "v1")
 
 
 def test_too_few_answers_are_an_error(endpoint):
     endpoint.answers = [answer(1)]
-    with pytest.raises(DeploymentError, match="1 answers for 2 images"):
+    with pytest.raises(DeploymentError, match="1 predictions for 2 images"):
         endpoint.scoring.ask(PROBE, "v1")
 
 
@@ -191,7 +191,7 @@ def test_patience_ends(endpoint, monkeypatch):
 def test_an_endpoint_nobody_reaches_is_an_error(endpoint, monkeypatch):
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.05)
     scoring = Scoring("http://127.0.0.1:1/score", "the-key")
-    with pytest.raises(DeploymentError, match="no answer"):
+    with pytest.raises(DeploymentError, match="no response"):
         scoring.ask(PROBE, "v1")
 
 
@@ -213,7 +213,7 @@ def test_the_sample_of_a_score_step(tmp_path):
 
 
 def test_a_score_result_without_its_sample_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"sample\.json: missing; score_result is the folder"):
+    with pytest.raises(ModelError, match=r"sample\.json: missing; score_result must be the output folder"):
         read_sample(tmp_path)
 
 
@@ -257,12 +257,12 @@ def test_where_some_may_be_answered_otherwise_a_part_is_only_answered_or_not(end
     ("min_accuracy", "answered", "fault"),
     [
         (1.0, (0, 0, 0, 0), None),
-        (1.0, (0, 0, 0, 9), "1 of 4 images are classified differently"),
+        (1.0, (0, 0, 0, 9), "1 of 4 images have another class"),
         (0.75, (0, 0, 0, 9), None),
-        (0.75, (0, 0, 9, 9), "2 of 4 images are classified differently"),
-        (0.76, (0, 0, 0, 9), "1 of 4 images are classified differently"),
+        (0.75, (0, 0, 9, 9), "2 of 4 images have another class"),
+        (0.76, (0, 0, 0, 9), "1 of 4 images have another class"),
         (0.0, (9, 9, 9, 9), None),
-        (0.0, (9, 9, 9), "3 answers for 4 images"),
+        (0.0, (9, 9, 9), "3 predictions for 4 images"),
     ],
 )
 def test_so_much_of_the_sample_has_to_be_answered_as_it_was(endpoint, min_accuracy, answered, fault):
@@ -280,8 +280,8 @@ def test_so_much_of_the_sample_has_to_be_answered_as_it_was(endpoint, min_accura
     ("given", "fault"),
     [
         (answer(1, 2), None),
-        (answer(1, 0), "1 of 2 images are classified differently than when the model was scored"),
-        (answer_of("v0", 1, 2), "v0 still answers in its place"),
+        (answer(1, 0), "1 of 2 images have another class than when the model was scored"),
+        (answer_of("v0", 1, 2), "v0 responds in its place"),
         ((503, "busy", {}), "status 503: busy"),
         ((424, "no", {"ms-azureml-model-error-statuscode": "500"}), "status 500: no"),
         ((401, "denied", {}), "status 401: the endpoint refuses its own key"),
@@ -299,7 +299,7 @@ def test_once_means_once_and_aimed_at_the_deployment(endpoint, given, fault):
 def test_once_without_a_connection(endpoint):
     with httpx.Client() as client:
         fault = Scoring("http://127.0.0.1:1/score", "the-key").ask_once(client, PROBE, "v1")
-    assert fault.startswith("no answer (ConnectError")
+    assert fault.startswith("no response (ConnectError")
     assert "the-key" not in fault
 
 

@@ -52,9 +52,7 @@ def test_everything_is_handed_on_and_told_in_the_metadata(calls, tmp_path):
                 "output_format": "csv",
                 "class_names": ["bag", "boot"],
                 "use_azure_credentials": True,
-                "resource_group": "g",
-                "workspace": "w",
-                "subscription_id": "s",
+                "workspace": ("g", "w", "s"),
             },
         )
     ]

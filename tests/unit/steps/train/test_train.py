@@ -15,10 +15,12 @@ from click.testing import CliRunner
 from kfp_azureml.imagesets.image_set import Batch
 from kfp_azureml.models.model_folder import hash_files, read_manifest, verify_files
 from kfp_azureml.runtime.errors import DataError, ModelError, TrainingError
+from kfp_azureml.steps.command import component_command
 from kfp_azureml.steps.train import export
 from kfp_azureml.steps.train.architectures import ARCHITECTURES
 from kfp_azureml.steps.train.batches import Split
-from kfp_azureml.steps.train.train import TrainResult, main, train_model
+from kfp_azureml.steps.train.train import TrainResult
+from step_calls import train_model
 
 SETTINGS = {"epochs": 2, "batch_size": 32}
 
@@ -136,14 +138,14 @@ def test_the_seed_architecture_trains_on_all_images_without_a_split(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 0}, "epochs is 0; at least 1"),
-        ({"batch_size": 0}, "batch_size is 0; at least 1"),
-        ({"learning_rate": -1.0}, "learning_rate is -1.0; a positive"),
-        ({"learning_rate": float("nan")}, "learning_rate is nan; a positive"),
-        ({"validation_fraction": 1.0}, "validation_fraction is 1.0; 0 or more and less than 1"),
+        ({"epochs": 0}, "epochs is 0; must be 1"),
+        ({"batch_size": -1}, "batch_size is -1; must be 1"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0; must be positive"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan; must be positive"),
+        ({"validation_fraction": 1.0}, "validation_fraction is 1.0; must be 0 or more and less than 1"),
         ({"validation_fraction": -0.1}, "validation_fraction is -0.1"),
         ({"seed": -1}, "seed is -1"),
-        ({"architecture": "resnet"}, "architecture is 'resnet'; there are lean, seed"),
+        ({"architecture": "resnet"}, "architecture is 'resnet'; must be lean or seed"),
         ({"architecture": "seed"}, "architecture seed needs images of at least 18x18 pixels; those of .* have 8x8"),
     ],
 )
@@ -190,8 +192,8 @@ def test_an_export_that_answers_otherwise_is_refused(
 
 def test_progress_goes_to_the_events(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KFP_AZUREML_EVENTS", str(tmp_path / "events"))
-    model = str(tmp_path / "model")
-    done = CliRunner().invoke(main, ["--input-data", str(data), "--output-model", model, "--epochs", "1"])
+    options = ["--input-data", str(data), "--outputs", str(tmp_path / "outputs"), "--epochs", "1"]
+    done = CliRunner().invoke(component_command("train"), options)
     assert done.exit_code == 0, done.output
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     (epoch,) = [event for event in events if event.get("message", "").startswith("epoch 1/1: loss")]
@@ -202,8 +204,9 @@ def test_progress_goes_to_the_events(data: Path, tmp_path: Path, monkeypatch: py
 def test_a_mistake_costs_no_import_of_tensorflow(data: Path, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom kfp_azureml.runtime.errors import TrainingError\n"
-        "from kfp_azureml.steps.train.train import train_model\n"
-        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), architecture='seed')\n"
+        "from kfp_azureml.steps.train.train import TrainingSettings, train_model\n"
+        "settings = TrainingSettings(10, 'seed', 0, 0.0, 0.1, 13)\n"
+        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), settings, output_history=None)\n"
         "except TrainingError: print('tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
