@@ -143,4 +143,3 @@ ARCHITECTURES = {
         build=build_seed, smallest=18, optimizer=adam, batch_size=256, learning_rate=0.001, schedule=constant
     ),
 }
-DEFAULT_ARCHITECTURE = "lean"
