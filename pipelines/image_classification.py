@@ -86,7 +86,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
         Args:
             resource_group: Resource group of the Azure ML workspace.
             workspace: Name of the Azure ML workspace.
-            subscription_id: Subscription of the workspace; empty takes it from the secret, which workload identity lacks.
+            subscription_id: Subscription of the workspace; empty takes it from the secret, if there is one.
             azure_secret: Kubernetes secret with the Azure credentials; not used with workload identity.
             input_data: Folder or URI of four idx files, raw or gzipped; or azureml:NAME:VERSION.
             data_version: Version of the input data, under which prep is cached; empty disables the cache.
