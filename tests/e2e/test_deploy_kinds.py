@@ -137,7 +137,7 @@ def test_an_mlflow_model_is_live_without_code(
     live = deploy_model(name, registered.version, name, compute=compute, request=request, **workspace)
     # A sample that score left is for our own entry script: no reason to refuse this model.
     assert deploy_model(name, registered.version, name, compute=compute, score_result=scored, **workspace) == live
-    assert "its sample is for our own entry script only" in caplog.text
+    assert "its sample fits the suite's entry script only" in caplog.text
 
     assert ask(client, live, {"input_data": asked}).json() == [3.5]
     assert f"asked with a {kind}" in client.online_deployments.get_logs(live.deployment_name, name, lines=100)
