@@ -16,6 +16,7 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Model
 from azure.identity import ClientSecretCredential
 
+from kfp_azureml.azureml.workspace_name import WorkspaceName
 from kfp_azureml.steps.aml_register_model.register import register_model
 
 
@@ -29,7 +30,18 @@ def main() -> None:
     next(iter(client.models.list()), None)
 
     def register() -> object:
-        return register_model(Path(folder[0]), model_name="called", resource_group=resource_group, workspace=workspace)
+        return register_model(
+            Path(folder[0]),
+            workspace=WorkspaceName(resource_group, workspace, ""),
+            model_name="called",
+            model_version="",
+            model_type="custom_model",
+            description="",
+            tags={},
+            run_id="",
+            score_result=None,
+            params=None,
+        )
 
     match verb:
         case "list":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 OURS = Path(sys.executable)
+STEP = (OURS.with_name("kfp-azureml"), "step")
 BASELINE = REPOSITORY / ".cache" / "bench" / "venv" / "bin" / "python"
 """The interpreter with requirements/bench.txt, apart from ours: what is installed changes what libraries import."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from bench.context import BASELINE, OURS, REPOSITORY, Context
+from bench.context import BASELINE, REPOSITORY, STEP, Context
 from bench.data import idx_files
 from bench.usage import Usage, measure
 
@@ -28,7 +28,7 @@ def our_prep(context: Context, output: Path, factor: int = 1) -> Usage:
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.steps.prep.prep", "--input-data", source),
+            *(*STEP, "prep", "--input-data", source),
             *("--training-data", output / "training", "--test-data", output / "test"),
         ]
     )
@@ -46,8 +46,9 @@ def our_train(data: Path, output: Path, epochs: int, seed: int) -> Usage:
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.steps.train.train", "--input-data", data / "training", "--output-model", output),
-            *("--output-history", output.with_suffix(".html"), "--epochs", str(epochs), "--seed", str(seed)),
+            *(*STEP, "train", "--input-data", data / "training", "--output-model", output),
+            *("--history", output.with_suffix(".html"), "--metrics", output.with_suffix(".metrics")),
+            *("--epochs", str(epochs), "--seed", str(seed)),
         ]
     )
 
@@ -63,7 +64,7 @@ def our_score(data: Path, model: Path, output: Path) -> Usage:
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.steps.score.score", "--input-data", data / "test", "--input-model", model),
-            *("--output-result", output, "--output-report", output.with_suffix(".html")),
+            *(*STEP, "score", "--input-data", data / "test", "--input-model", model, "--output-result", output),
+            *("--report", output.with_suffix(".html"), "--outputs", output.parent),
         ]
     )

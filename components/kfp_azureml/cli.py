@@ -19,7 +19,8 @@ COMMANDS = {
     "compile": "kfp_azureml.compiling.command:compile_command",
     "submit": "kfp_azureml.kubeflow.command:submit_command",
     "azcreds": "kfp_azureml.kubeflow.secret_command:azcreds_command",
-    "reconcile": "kfp_azureml.steps.aml_reconcile.reconcile:main",
+    "step": "kfp_azureml.steps.command:step_command",
+    "reconcile": "kfp_azureml.steps.aml_reconcile.command:reconcile_command",
     "aml": "kfp_azureml.azureml_pipelines.command:aml_command",
 }
 

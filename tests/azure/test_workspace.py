@@ -33,9 +33,8 @@ from kfp_azureml.azureml_pipelines import (
 )
 from kfp_azureml.compiling import PipelineOptions
 from kfp_azureml.runtime.errors import DeploymentError
-from kfp_azureml.steps.aml_deploy_model.deploy import deploy_model
-from kfp_azureml.steps.aml_register_model.register import register_model
 from scoring import ask
+from step_calls import deploy_model, register_model
 from tiny_classifier import predict, tiny_images, write_tiny_model, write_tiny_score
 
 
@@ -94,7 +93,7 @@ def test_register_roll_out_and_roll_back(
     wrong = write_tiny_model(tmp_path / "3" / "model", seed=3)
     registered = register_model(wrong, model_name=model_name, **workspace.names)
     expecting_another = write_tiny_score(tmp_path / "3" / "scored", write_tiny_model(tmp_path / "4", seed=4))
-    with pytest.raises(DeploymentError, match="classified differently"):
+    with pytest.raises(DeploymentError, match="have another class"):
         deploy_model(
             model_name, registered.version, endpoint_name,
             score_result=expecting_another, instance_type=workspace.instance_type, **workspace.names,

@@ -20,6 +20,10 @@ IMPORTS = {
     ML_IMAGE: "prep.prep train.train score.score quality_gate.quality_gate",
     AZURE_IMAGE: "aml_preflight.preflight aml_register_model.register aml_deploy_model.deploy",
 }
+STEPS = {
+    ML_IMAGE: ("prep", "train", "score", "quality_gate"),
+    AZURE_IMAGE: ("aml_preflight", "aml_register_model", "aml_deploy_model", "aml_reconcile"),
+}
 HEAVY = {ML_IMAGE: "tensorflow onnxruntime pyarrow adlfs s3fs", AZURE_IMAGE: "azure.ai.ml azure.identity httpx"}
 ABSENT = {ML_IMAGE: "azure.ai.ml", AZURE_IMAGE: "tensorflow"}
 
@@ -47,10 +51,18 @@ def test_it_has_the_steps_and_what_they_need_and_nothing_of_the_other_image(
     engine: docker.DockerClient, image: Image
 ) -> None:
     (name,) = image.tags
-    modules = [f"kfp_azureml.{module}" for module in IMPORTS[name].split()] + HEAVY[name].split()
+    modules = [f"kfp_azureml.steps.{module}" for module in IMPORTS[name].split()] + HEAVY[name].split()
     run_in(engine, image, f"import {', '.join(modules)}")
     with pytest.raises(docker.errors.ContainerError, match="ModuleNotFoundError"):
         run_in(engine, image, f"import {ABSENT[name]}")
+
+
+def test_each_of_its_steps_runs_from_a_shell(engine: docker.DockerClient, image: Image) -> None:
+    (name,) = image.tags
+    for step in STEPS[name]:
+        words = ["kfp-azureml", "step", step, "--help"]
+        program = f"import subprocess; print(subprocess.check_output({words!r}, text=True))"
+        assert f"Usage: kfp-azureml step {step}" in run_in(engine, image, program)
 
 
 def test_it_has_the_kfp_that_the_compiled_pipeline_was_made_with(engine: docker.DockerClient, image: Image) -> None:

@@ -15,9 +15,8 @@ from azure.ai.ml.entities import (
 
 from kfp_azureml.azureml.rollout.endpoint import live_traffic
 from kfp_azureml.runtime.errors import DeploymentError
-from kfp_azureml.steps.aml_deploy_model.deploy import deploy_model
-from kfp_azureml.steps.aml_register_model.register import register_model
 from scoring import ask
+from step_calls import deploy_model, register_model
 from tiny_classifier import predict, tiny_images
 from tiny_mlflow import COLUMNS, TENSOR, write_mlflow_model
 
@@ -113,9 +112,9 @@ def test_what_cannot_run_there_is_one_line(workspace, registered, compute, insta
 def test_an_endpoint_stays_where_it_is(workspace, client, registered, on_cluster):
     client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="tiny-managed", auth_mode="key")).result()
     for endpoint, compute, said in [
-        ("tiny-managed", CLUSTER, "exists and is managed: name another endpoint, or give no compute"),
-        (ON_CLUSTER, "", "exists and is on compute k8s: name another endpoint, or give this compute"),
-        (ON_CLUSTER, "other", "exists and is on compute k8s: name another endpoint, or give this compute"),
+        ("tiny-managed", CLUSTER, "exists as a managed endpoint: give another endpoint_name, or no compute"),
+        (ON_CLUSTER, "", "exists on compute k8s: give another endpoint_name, or this compute"),
+        (ON_CLUSTER, "other", "exists on compute k8s: give another endpoint_name, or this compute"),
     ]:
         with pytest.raises(DeploymentError, match=f"endpoint {endpoint}: {said}"):
             deploy_model("tiny-kinds", registered.version, endpoint, compute=compute, **workspace)
@@ -138,7 +137,7 @@ def test_an_mlflow_model_is_live_without_code(
     live = deploy_model(name, registered.version, name, compute=compute, request=request, **workspace)
     # A sample that score left is for our own entry script: no reason to refuse this model.
     assert deploy_model(name, registered.version, name, compute=compute, score_result=scored, **workspace) == live
-    assert "its sample is for our own entry script only" in caplog.text
+    assert "its sample fits the suite's entry script only" in caplog.text
 
     assert ask(client, live, {"input_data": asked}).json() == [3.5]
     assert f"asked with a {kind}" in client.online_deployments.get_logs(live.deployment_name, name, lines=100)

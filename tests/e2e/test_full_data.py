@@ -11,10 +11,9 @@ from fashion_slice import write_fashion_slice
 from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.local.data import fashion_mnist
 from kfp_azureml.models.onnx_session import open_session
-from kfp_azureml.steps.prep.prep import prep_data
 from kfp_azureml.steps.train.architectures import ARCHITECTURES
 from kfp_azureml.steps.train.export import TOLERANCE
-from kfp_azureml.steps.train.train import train_model
+from step_calls import prep_data, train_model
 
 
 @pytest.fixture(scope="module")

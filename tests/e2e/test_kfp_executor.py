@@ -86,7 +86,7 @@ class Suite:
     @cached_property
     def prep(self) -> Step:
         values = {"input_data": str(self.images), "class_names": ["dark", "bright"]}
-        return self.run(components.prep, {**values, "data_version": self.aml_preflight.values["Output"]})
+        return self.run(components.prep, {**values, "data_version": self.aml_preflight.values["data_version"]})
 
     @cached_property
     def train(self) -> Step:

@@ -10,9 +10,8 @@ import pytest
 from kfp_azureml.azureml.rollout.endpoint import live_traffic
 from kfp_azureml.azureml.rollout.environment import SERVING_FOLDER
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, ModelError, WorkspaceError
-from kfp_azureml.steps.aml_deploy_model.deploy import deploy_model
-from kfp_azureml.steps.aml_register_model.register import register_model
 from scoring import ask
+from step_calls import deploy_model, register_model
 from tiny_classifier import predict, tiny_images, write_tiny_model, write_tiny_score
 
 ENDPOINT = "tiny-classifier"
@@ -112,7 +111,7 @@ def test_a_deployment_that_answers_wrongly_gets_no_traffic(workspace, client, li
     other = write_tiny_model(tmp_path / "model", seed=7)
     registered = register_model(other, model_name="tiny-other", **workspace)
     expecting_another = write_tiny_score(tmp_path / "scored", write_tiny_model(tmp_path / "third", seed=8))
-    with pytest.raises(DeploymentError, match="classified differently than when the model was scored"):
+    with pytest.raises(DeploymentError, match="have another class than when the model was scored"):
         deploy_model("tiny-other", registered.version, ENDPOINT, score_result=expecting_another, **workspace)
     assert live_traffic(client.online_endpoints.get(ENDPOINT)) == live.traffic
 

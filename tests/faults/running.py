@@ -16,6 +16,7 @@ from azure.core.pipeline.transport import HttpTransport
 
 from kfp_azureml.azureml import retries, waiting
 from kfp_azureml.azureml.rollout import go_live, probe, soak, traffic_shift
+from kfp_azureml.azureml.rollout.strategy import Strategy
 from kfp_azureml.runtime import step
 
 LONGEST_PAUSE_SECONDS = 0.02
@@ -55,8 +56,10 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(probe, "PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
     patch.setattr(probe, "GRACE_SECONDS", 2.0)
     patch.setattr(soak, "PAUSE_SECONDS", 0.05)
+    # A soak time of one second, the shortest there is, lasts three pauses.
+    patch.setattr(Strategy, "step_seconds", property(lambda one: 0.15 if one.soak_seconds == 1 else one.soak_seconds))
     patch.setattr(traffic_shift, "ROLLBACK_SECONDS", 3.0)
-    patch.setattr(go_live, "UNDO_SECONDS", 3.0)
+    patch.setattr(go_live, "CLEANUP_SECONDS", 3.0)
     # A step's process leaves its garbage to its end, connections among it; this one goes on.
     patch.setattr(step, "relaxed_gc", contextlib.nullcontext)
 

@@ -11,13 +11,13 @@ from typing import Any
 from azureml_emulator.test_control.client import Control
 from azureml_emulator.test_control.faults import EndOperation
 from azureml_rest import Workspace
-from kfp_azureml.azureml.rollout.rollout_state import TAG_PREFIX
-from kfp_azureml.steps.aml_deploy_model import deploy
-from kfp_azureml.steps.aml_register_model import register
+from kfp_azureml.azureml.rollout.marker import TAG_PREFIX
+from kfp_azureml.steps.command import component_command
 
 MODEL, ENDPOINT = "tiny", "tiny-endpoint"
 RUN = "run-1"
 OLD, NEW = "old", "new"
+REGISTER, DEPLOY = component_command("aml_register_model"), component_command("aml_deploy_model")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class World:
     azure: Workspace
     model: Path
     score: Path
+
+    @property
+    def outputs(self) -> Path:
+        """The folder for the step's output artifacts."""
+        return self.model.parent / "outputs"
 
     @property
     def workspace(self) -> list[str]:
@@ -68,7 +73,8 @@ def _nothing(_world: World) -> None:
 
 def _register_arguments(world: World) -> list[str]:
     options = {"--model": world.model, "--model-name": MODEL, "--score-result": world.score, "--run-id": RUN}
-    return [str(word) for option in options.items() for word in option] + world.workspace
+    outputs = ["--outputs", str(world.outputs)]
+    return [str(word) for option in options.items() for word in option] + outputs + world.workspace
 
 
 def _check_versions(world: World, succeeded: bool) -> None:
@@ -79,9 +85,9 @@ def _check_versions(world: World, succeeded: bool) -> None:
 
 def _deploy_arguments(world: World) -> list[str]:
     return [
-        *(MODEL, "1", ENDPOINT, "--deployment-name", NEW, "--run-id", RUN),
-        *("--strategy", "canary", "--traffic-step", "50", "--traffic-step", "100", "--soak-seconds", "0.15"),
-        *("--delete-previous", "--timeout-seconds", "60"),
+        *("--model-name", MODEL, "--model-version", "1", "--endpoint-name", ENDPOINT, "--deployment-name", NEW),
+        *("--strategy", "canary", "--traffic-steps", "[50, 100]", "--soak-seconds", "1", "--no-keep-previous"),
+        *("--run-id", RUN, "--timeout-seconds", "60", "--outputs", str(world.outputs)),
         *world.workspace,
     ]
 
@@ -121,7 +127,7 @@ def _fail(world: World, fault: EndOperation) -> None:
     from running import run
 
     world.control.set_faults([fault])
-    outcome = run(deploy.main, _deploy_arguments(world))
+    outcome = run(DEPLOY, _deploy_arguments(world))
     assert not outcome.succeeded, outcome.printed
     world.control.clear_faults()
 
@@ -190,9 +196,9 @@ def _check_rollout(world: World, succeeded: bool) -> None:
 
 
 SCENARIOS = {
-    "register": Scenario(register.main, _register_arguments, _nothing, _check_versions, moves_traffic=False),
-    "first deployment": Scenario(deploy.main, _deploy_arguments, _scored_model, _check_first),
-    "roll-out": Scenario(deploy.main, _deploy_arguments, _live_endpoint, _check_rollout),
-    "endpoint that failed": Scenario(deploy.main, _deploy_arguments, _failed_endpoint, _check_first),
-    "deployment that failed": Scenario(deploy.main, _deploy_arguments, _failed_deployment, _check_rollout),
+    "register": Scenario(REGISTER, _register_arguments, _nothing, _check_versions, moves_traffic=False),
+    "first deployment": Scenario(DEPLOY, _deploy_arguments, _scored_model, _check_first),
+    "roll-out": Scenario(DEPLOY, _deploy_arguments, _live_endpoint, _check_rollout),
+    "endpoint that failed": Scenario(DEPLOY, _deploy_arguments, _failed_endpoint, _check_first),
+    "deployment that failed": Scenario(DEPLOY, _deploy_arguments, _failed_deployment, _check_rollout),
 }

@@ -23,7 +23,10 @@ def register_at_once(world: World, context: ForkServerContext, models: list[Path
         start_step(
             context,
             "register",
-            ["--model", str(model), "--model-name", MODEL, "--output", str(output), *world.workspace],
+            [
+                *("--model", str(model), "--model-name", MODEL, "--registered-model", str(output)),
+                *("--summary", str(output.with_suffix(".md")), *world.workspace),
+            ],
             world.azure.emulator.environment,
         )
         for model, output in zip(models, outputs, strict=True)

@@ -38,14 +38,14 @@ def test_killed(world: World, kill_server: ForkServerContext, name: str, after_a
 @pytest.mark.parametrize("after_answers", [20, 35, 45, 55])
 def test_killed_and_reconciled(world: World, kill_server: ForkServerContext, after_answers: int) -> None:
     """What a dead run left is found by its id, and undone: all is as it was."""
-    from kfp_azureml.steps.aml_reconcile import reconcile
+    from kfp_azureml.steps.aml_reconcile.command import reconcile_command
     from scenarios import ENDPOINT, OLD, RUN
 
     scenario = SCENARIOS["roll-out"]
     scenario.prepare(world)
     environment = dict(world.azure.emulator.environment)
     assert run_and_kill(kill_server, "roll-out", scenario.arguments(world), environment, after_answers)
-    outcome = run(reconcile.main, ["--run-id", RUN, *world.workspace])
+    outcome = run(reconcile_command, ["--run-id", RUN, *world.workspace])
     assert outcome.succeeded, outcome.printed
     endpoint = world.azure.get(f"onlineEndpoints/{ENDPOINT}")
     assert endpoint["properties"]["traffic"] == {OLD: 100}

@@ -12,11 +12,10 @@ import pytest
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_emulator.test_control.client import Control
 from azureml_rest import SCORING_PACKAGE, Workspace, conda_file, signed_in_workspace
-from kfp_azureml.steps.aml_deploy_model import deploy
 from killing import start_step
 from load import Load
 from running import Outcome, run, shorten_waits
-from scenarios import MODEL, registered_model
+from scenarios import DEPLOY, MODEL, registered_model
 
 ENDPOINT = "busy"
 ANSWER = 'return {"fine": True}'
@@ -52,7 +51,8 @@ def arguments(azure: Workspace, folder: Path, name: str, body: str, *options: st
     (code / "conda.yaml").write_text(conda_file(SCORING_PACKAGE))
     (folder / "request.json").write_text('{"x": 1}')
     return [
-        *(MODEL, "1", ENDPOINT, "--deployment-name", name, "--code", str(code), "--conda-file", "conda.yaml"),
+        *("--model-name", MODEL, "--model-version", "1", "--endpoint-name", ENDPOINT, "--deployment-name", name),
+        *("--code", str(code), "--conda-file", "conda.yaml", "--outputs", str(folder / "outputs")),
         *("--request", str(folder / "request.json"), "--run-id", f"run-{name}", "--timeout-seconds", "300"),
         *("--resource-group", azure.emulator.resource_group, "--workspace", azure.emulator.workspace),
         *options,
@@ -60,7 +60,7 @@ def arguments(azure: Workspace, folder: Path, name: str, body: str, *options: st
 
 
 def deploy_first(azure: Workspace, folder: Path) -> None:
-    outcome = run(deploy.main, arguments(azure, folder, "old", ANSWER))
+    outcome = run(DEPLOY, arguments(azure, folder, "old", ANSWER))
     assert outcome.succeeded, outcome.printed
 
 
@@ -83,16 +83,16 @@ def traffic(azure: Workspace) -> dict[str, int]:
 @pytest.mark.parametrize(
     "options",
     [
-        ("--strategy", "blue-green", "--soak-seconds", "1.5"),
-        ("--strategy", "canary", "--soak-seconds", "1.5", "--delete-previous"),
-        ("--strategy", "mirror", "--mirror-percent", "50", "--soak-seconds", "1.5"),
+        ("--strategy", "blue-green", "--soak-seconds", "2"),
+        ("--strategy", "canary", "--soak-seconds", "2", "--no-keep-previous"),
+        ("--strategy", "mirror", "--mirror-percent", "50", "--soak-seconds", "2"),
     ],
     ids=lambda options: options[1],
 )
 def test_a_roll_out_fails_nobody(azure: Workspace, tmp_path: Path, options: tuple[str, ...]) -> None:
     deploy_first(azure, tmp_path)
     with Load(azure.emulator, ENDPOINT) as load:
-        outcome = run(deploy.main, arguments(azure, tmp_path, "new", ANSWER, *options))
+        outcome = run(DEPLOY, arguments(azure, tmp_path, "new", ANSWER, *options))
     assert outcome.succeeded, outcome.printed
     assert traffic(azure) == {"new": 100}
     assert_unharmed(load, {"old", "new"})
@@ -104,7 +104,7 @@ def test_a_slow_deployment_loses_its_traffic_again_and_nobody_an_answer(azure: W
     with Load(azure.emulator, ENDPOINT) as load:
         # Quick enough for the questions before it gets traffic.
         slow = SLOW.replace("12", "30")
-        outcome = run(deploy.main, arguments(azure, tmp_path, "new", slow, *options))
+        outcome = run(DEPLOY, arguments(azure, tmp_path, "new", slow, *options))
     assert_failed(outcome, "max_latency_ms=300")
     assert traffic(azure) == {"old": 100}
     assert_unharmed(load, {"old", "new"})
@@ -114,7 +114,7 @@ def test_copies_of_requests_may_fail_without_anybody_noticing(azure: Workspace, 
     deploy_first(azure, tmp_path)
     options = ("--strategy", "mirror", "--mirror-percent", "50", "--soak-seconds", "20")
     with Load(azure.emulator, ENDPOINT) as load:
-        outcome = run(deploy.main, arguments(azure, tmp_path, "new", FAILING, *options))
+        outcome = run(DEPLOY, arguments(azure, tmp_path, "new", FAILING, *options))
     assert_failed(outcome, "requests failed")
     assert "no luck any more" in outcome.logged
     endpoint = azure.get(f"onlineEndpoints/{ENDPOINT}")["properties"]
@@ -130,9 +130,9 @@ def test_killed_in_the_middle_and_run_again(azure: Workspace, tmp_path: Path, ki
         load.wait_for_share("new", 50)
         process.kill()
         process.join()
-        outcome = run(deploy.main, step)
+        outcome = run(DEPLOY, step)
     assert outcome.succeeded, outcome.printed
-    assert "going on with a roll-out that was broken off at old 50 %, new 50 %" in outcome.logged
+    assert "continuing an interrupted rollout at old 50 %, new 50 %" in outcome.logged
     assert traffic(azure) == {"new": 100}
     assert_unharmed(load, {"old", "new"})
 
@@ -140,4 +140,4 @@ def test_killed_in_the_middle_and_run_again(azure: Workspace, tmp_path: Path, ki
 def assert_failed(outcome: Outcome, why: str) -> None:
     assert outcome.exit_code == 1
     assert why in outcome.error
-    assert "the traffic is as it was: old 100 %" in outcome.error
+    assert "the traffic is as before: old 100 %" in outcome.error

@@ -43,7 +43,7 @@ def test_keys_are_regenerated(world: World) -> None:
 
     outcome = roll_out(world, regenerate)
     assert outcome.succeeded, outcome.printed
-    assert "refuses the key, which somebody may have regenerated" in outcome.logged
+    assert "key refused, it may have been regenerated" in outcome.logged
     ROLL_OUT.check(world, True)
 
 
@@ -51,8 +51,8 @@ def test_the_endpoint_is_deleted(world: World) -> None:
     outcome = roll_out(world, lambda world: world.azure.http.delete(f"{world.azure.url}/onlineEndpoints/{ENDPOINT}"))
     assert outcome.exit_code == 1
     assert outcome.error == (
-        f"aml_deploy_model: endpoint {ENDPOINT} was deleted while {NEW} was being rolled out: run the step again to "
-        "make it anew"
+        f"aml_deploy_model: endpoint {ENDPOINT} was deleted during the rollout of {NEW}: run the step again to "
+        "create it"
     )
 
 
@@ -70,5 +70,5 @@ def test_autoscale_settings_are_not_for_this_identity(world: World, method: str)
     outcome = run(ROLL_OUT.command, ROLL_OUT.arguments(world))
     assert outcome.succeeded, outcome.printed
     done = {"GET": "read", "PUT": "written"}[method]
-    assert f"deployment {NEW}: does not get the autoscale settings of old, which cannot be {done}" in outcome.logged
+    assert f"deployment {NEW}: autoscale settings of old not copied, they cannot be {done}" in outcome.logged
     ROLL_OUT.check(world, True)

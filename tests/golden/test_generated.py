@@ -9,9 +9,10 @@ import yaml
 from kfp_azureml import __version__, azcreds
 from kfp_azureml.azureml_pipelines.generate import generate as generate_azureml
 from kfp_azureml.azureml_pipelines.spec import IN_JOB
-from kfp_azureml.compiling.generate import component_names, generate
+from kfp_azureml.compiling.generate import generate
 from kfp_azureml.compiling.sources import STEPS, shipped_pipelines
 from kfp_azureml.compiling.validation import validate_compiled
+from kfp_azureml.steps.command import component_names
 from locks import locked
 
 AZURE_STEPS = {"aml-preflight", "aml-register-model", "aml-deploy-model", "aml-reconcile"}

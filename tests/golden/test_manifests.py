@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from kubernetes_validate.utils import all_versions, major_minor
 from kfp_azureml import azcreds, images
 from kfp_azureml.compiling.pods import WORKLOAD_IDENTITY_LABEL
 from kfp_azureml.compiling.sources import shipped_pipelines
+from kfp_azureml.steps.aml_reconcile.command import reconcile_command
 from kubernetes_policies import Peer, lets_nothing_in, lets_out, pod_specs, restricted_violations
 
 ROOT = Path(__file__).parents[2]
@@ -290,10 +290,9 @@ def test_the_cron_job_runs_the_step_with_the_secret_and_reaches_azure_only(rende
     (job,) = of_kind(rendered["reconcile"], "CronJob")
     template = job["spec"]["jobTemplate"]["spec"]["template"]
     (container,) = template["spec"]["containers"]
-    # The step's own command takes these options.
-    module = importlib.import_module(container["command"][2])
+    assert container["command"] == ["kfp-azureml", "reconcile"]
     options = [argument.replace("$(", "").replace(")", "") for argument in container["args"]]
-    module.main.make_context("reconcile", options)
+    reconcile_command.make_context("reconcile", options)
     sources = [source for source in container["envFrom"] if "secretRef" in source]
     assert sources == [{"secretRef": {"name": azcreds.SECRET_NAME, "optional": True}}]
     assert template["spec"]["securityContext"]["runAsUser"] == images.RUN_AS_USER

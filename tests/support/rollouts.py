@@ -1,4 +1,4 @@
-"""What a roll-out needs in a test: a plan, and a container that answers."""
+"""What a roll-out needs in a test: a desired, and a container that answers."""
 
 from __future__ import annotations
 
@@ -7,26 +7,48 @@ from dataclasses import dataclass
 from typing import Any
 
 from azure_workspace import Workspace
-from kfp_azureml.azureml.rollout.desired_state import Machines, Plan, Serving
-from kfp_azureml.azureml.rollout.probe import Question
+from kfp_azureml.azureml.rollout.desired_state import DesiredState, Machines, Serving
+from kfp_azureml.azureml.rollout.probe import Probe
+from kfp_azureml.azureml.rollout.strategy import Limits, Strategy
+from kfp_azureml.components import aml_deploy_model
 from kfp_azureml.runtime.errors import DeploymentError
 
-QUESTION = Question(b"all", parts=(Question(b"one"),))
+PROBE = Probe(b"all", parts=(Probe(b"one"),))
 
 
-def plan(**changes: Any) -> Plan:
+def desired_state(**changes: Any) -> DesiredState:
     """Return the plan of deployment `green` on endpoint `fashion`."""
     settings: dict[str, Any] = {
         "endpoint": "fashion",
         "deployment": "green",
         "model_id": "/models/m/1",
         "model": "m:1",
-        "serving": Serving(),
-        "machines": Machines(),
+        "serving": Serving(None, "score.py", None),
+        "machines": make_machines(),
         "fingerprint": "print",
         "run_id": "run-7",
     }
-    return Plan(**settings | changes)
+    return DesiredState(**settings | changes)
+
+
+def make_machines(**changes: Any) -> Machines:
+    """Return machines with the component's defaults."""
+    return Machines(**_defaults("compute", "instance_type", "instance_count") | changes)
+
+
+def make_limits(**changes: Any) -> Limits:
+    """Return limits with the component's defaults."""
+    return Limits(**_defaults("min_sample_accuracy", "max_error_rate", "max_latency_ms") | changes)
+
+
+def make_strategy(name: str = "blue-green", **changes: Any) -> Strategy:
+    """Return a strategy with the component's defaults."""
+    settings = _defaults("traffic_steps", "mirror_percent", "soak_seconds", "keep_previous")
+    return Strategy(name, **{"limits": make_limits()} | settings | changes)
+
+
+def _defaults(*names: str) -> dict[str, Any]:
+    return {name: aml_deploy_model.component_spec.inputs[name].default for name in names}
 
 
 @dataclass(frozen=True)
@@ -59,12 +81,12 @@ class Answers:
         self.asked: list[Asked] = []
         self.uri = "https://fashion.region.inference.ml.azure.com/score"
 
-    def ask(self, _question: Question, deployment: str, *, by_traffic: bool = False) -> None:
+    def ask(self, _question: Probe, deployment: str, *, by_traffic: bool = False) -> None:
         fault = self._ask(deployment, "traffic" if by_traffic else "aimed")
         if fault:
             raise DeploymentError(f"deployment {deployment}: {fault}")
 
-    def ask_once(self, _client: object, _question: Question, deployment: str) -> str | None:
+    def ask_once(self, _client: object, _question: Probe, deployment: str) -> str | None:
         return self._ask(deployment, "once")
 
     @property

@@ -12,13 +12,9 @@ from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.interface import interface
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import STEPS, shipped_pipelines
+from kfp_azureml.steps.command import component_names
 
 BEGIN, END = "<!-- interface: written by `make generate` -->", "<!-- end of interface -->"
-
-
-def component_names() -> list[str]:
-    """Return the suite's components, by the names of their folders."""
-    return sorted(face.parent.name for face in STEPS.glob("*/component.py"))
 
 
 def generate(components: Path, pipelines: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_suites_pipeline_has_its_steps_edges_and_condition() -> None:
     }
     assert nodes["aml_deploy_model"].inputs["model_version"] == NodeOutput("aml_register_model", "version")
     assert nodes["aml_deploy_model"].inputs["score_result"] == NodeOutput("score", "output_result")
-    assert nodes["prep"].inputs["data_version"] == NodeOutput("aml_preflight", "Output")
+    assert nodes["prep"].inputs["data_version"] == NodeOutput("aml_preflight", "data_version")
     assert nodes["aml_preflight"].inputs["run_id"] == Constant(dsl.PIPELINE_JOB_ID_PLACEHOLDER)
     (condition,) = graph.conditions
     assert condition.name == "accepted"

@@ -38,6 +38,11 @@ def test_kfp_comes_alone_so_that_its_pins_hold_nothing_back(name: str) -> None:
     assert "typing-extensions" in locked(name)
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_the_step_command_has_what_it_needs(name: str) -> None:
+    assert {"click", "docstring-parser"} <= locked(name).keys()
+
+
 def test_kfp_is_the_one_that_compiles_the_pipelines() -> None:
     assert locked("kfp")["kfp"] == locked("dev")["kfp"] == metadata.version("kfp")
 

@@ -142,7 +142,7 @@ def test_in_a_pod_and_through_a_kubeconfig_no_link_is_made_up(
 def test_steps_inside_conditions_have_names_and_conditions_have_none() -> None:
     names = step_names(COMPILED)
     assert names["aml-deploy-model"] == names["Deploy Model to Azure ML"] == "aml_deploy_model"
-    assert names["Undo What Is Unfinished in Azure ML"] == "aml_reconcile"
+    assert names["Clean Up Unfinished Rollouts"] == "aml_reconcile"
     assert len(set(names.values())) == 8
 
 

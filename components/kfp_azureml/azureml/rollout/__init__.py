@@ -1,1 +1,1 @@
-"""Rollouts to online endpoints: probes, traffic shifts, watching and cleaning up."""
+"""Rollouts to online endpoints: desired state, probes, traffic shifts, soaking and cleanup."""

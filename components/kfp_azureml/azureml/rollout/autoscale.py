@@ -1,4 +1,4 @@
-"""Autoscale settings: they hang on one deployment, so a new one gets a copy before it gets traffic."""
+"""Autoscale settings belong to one deployment: a new deployment gets a copy before it gets traffic."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from kfp_azureml.azureml.arm import Arm
 
 API_VERSION = "2022-10-01"
-READ_PERMISSION = "Microsoft.Insights/autoscaleSettings/read, as the role 'Monitoring Reader' has it"
+READ_PERMISSION = "Microsoft.Insights/autoscaleSettings/read, included in the role 'Monitoring Reader'"
 # Not in the roles 'Monitoring Contributor' and 'AzureML Data Scientist':
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/monitor
-WRITE_PERMISSION = "Microsoft.Insights/autoscaleSettings/write, as the role 'Contributor' or one of your own has it"
+WRITE_PERMISSION = "Microsoft.Insights/autoscaleSettings/write, included in the role 'Contributor'"
 
 logger = logging.getLogger(__name__)
 
 
 def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: OnlineDeployment) -> None:
-    """Give a deployment the autoscale settings of the live one, if that has any and the new one has none.
+    """Copy the autoscale settings of the live deployment to a new one, unless the new one has its own.
 
-    Without the right to read or to write them nothing is copied, which is logged.
+    Without the permission to read or write them, log a warning and continue.
 
     Args:
-        arm: Asks Azure Resource Manager.
-        endpoint_name: The endpoint of both.
-        live: The deployment that gets traffic now.
-        new: The one that is to get it.
+        arm: Azure Resource Manager client.
+        endpoint_name: The endpoint of both deployments.
+        live: The deployment that has the traffic.
+        new: The deployment that will get the traffic.
 
     Raises:
         DeploymentError: If they cannot be read or written for another reason.
@@ -47,7 +47,7 @@ def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: On
             return
     except HttpResponseError as error:
         if "MissingSubscriptionRegistration" in error_codes(error):
-            return  # whoever has never used Azure Monitor has no such settings
+            return  # the subscription has never used Azure Monitor, so it has no such settings
         if error.status_code != 403:
             raise explain(error, what, DeploymentError) from error
         logger.warning("%s", _not_copied(live, new, "read", READ_PERMISSION, error))
@@ -64,30 +64,30 @@ def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: On
             raise explain(error, what, DeploymentError) from error
         logger.warning("%s", _not_copied(live, new, "written", WRITE_PERMISSION, error))
         return
-    progress(f"deployment {new.name}: scales as {live.name} does")
+    progress(f"deployment {new.name}: autoscale settings copied from {live.name}")
 
 
 def _not_copied(
     live: OnlineDeployment, new: OnlineDeployment, done: str, permission: str, error: HttpResponseError
 ) -> str:
     return (
-        f"deployment {new.name}: does not get the autoscale settings of {live.name}, which cannot be {done}: the "
-        f"identity lacks the permission {permission} ({service_words(error)})"
+        f"deployment {new.name}: autoscale settings of {live.name} not copied, they cannot be {done}: the identity "
+        f"lacks the permission {permission} ({service_words(error)})"
     )
 
 
 def settings_of(arm: Arm, deployment_id: str) -> list[dict[str, Any]]:
-    """Return the autoscale settings of a deployment; Azure allows one.
+    """Return the autoscale settings of a deployment, of which Azure allows one.
 
     Raises:
-        AzureError: If they are not shown.
+        AzureError: If they cannot be read.
     """
     found = arm.pages(_collection(deployment_id), **{"api-version": API_VERSION})
     return [one for one in found if one["properties"].get("targetResourceUri", "").lower() == deployment_id.lower()]
 
 
 def delete_autoscale(arm: Arm, deployment_id: str) -> None:
-    """Delete the autoscale settings of a deployment that is no more; what cannot be deleted is logged."""
+    """Delete the autoscale settings of a deleted deployment; log a warning if that fails."""
 
     def delete() -> None:
         for one in settings_of(arm, deployment_id):
@@ -96,7 +96,7 @@ def delete_autoscale(arm: Arm, deployment_id: str) -> None:
     try:
         retrying(f"deleting the autoscale settings of {deployment_id}", delete)
     except AzureError as error:
-        logger.warning("%s", explain(error, f"autoscale settings of {deployment_id} stay"))
+        logger.warning("%s", explain(error, f"deleting the autoscale settings of {deployment_id}"))
 
 
 def _collection(resource_id: str) -> str:
@@ -111,7 +111,7 @@ def _of_other(settings: dict[str, Any], live: OnlineDeployment, new: OnlineDeplo
 
 
 def _renamed(value: Any, live: OnlineDeployment, new: OnlineDeployment) -> Any:
-    """Write the new deployment where the settings name the live one: by its id, or as a metric's dimension."""
+    """Replace the live deployment by the new one, where the settings name it by id or as a metric's dimension."""
     if isinstance(value, list):
         return [_renamed(item, live, new) for item in value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What Azure Monitor counted of a deployment's requests; on managed endpoints only.
+"""Azure Monitor metrics for all traffic of a deployment; managed endpoints only.
 
 RequestsPerMinute, an average by deployment and status code in grains of a minute, is among the supported metrics of
 https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-machinelearningservices-workspaces-onlineendpoints-metrics
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 API_VERSION = "2018-01-01"
 REQUESTS = "RequestsPerMinute"
-LAG_SECONDS = 180.0  # Azure states no figure; its documents speak of some minutes
-FEWEST_REQUESTS = 20  # before a share of failures says anything
+LAG_SECONDS = 180.0  # the documentation says "some minutes"
+MIN_REQUESTS = 20  # of fewer, a share of failures says nothing
 
-# The model's fault, or the lack of machines. What else begins with 4 is the caller's.
+# Caused by the model or missing capacity; other 4xx statuses are caused by the client.
 _FAILED = frozenset({408, 424, 429})
 
 logger = logging.getLogger(__name__)
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class RequestMetrics:
-    """The requests of one deployment, since a moment.
+    """Request metrics of one deployment.
 
     Attributes:
-        arm: Asks Azure Monitor.
+        arm: Azure Resource Manager client.
         endpoint_id: The endpoint's Azure resource id.
         deployment: The deployment's name.
-        since: From when on.
-        lag_seconds: How far behind Azure Monitor is.
+        since: Start of the interval.
+        lag_seconds: Delay of Azure Monitor.
     """
 
     arm: Arm
@@ -51,13 +51,13 @@ class RequestMetrics:
     _silent: bool = field(default=False, init=False)
 
     def check(self, limits: Limits, what: str) -> None:
-        """Compare what Azure Monitor knows so far with the limits.
+        """Compare the metrics so far with the limits.
 
-        Where it may not be asked, that is said once, and changes nothing; nor does a failure of the moment.
+        Without permission, warn once and continue; ignore transient errors.
 
         Args:
-            limits: What the deployment must not exceed.
-            what: What is being watched, for the message.
+            limits: The deployment's limits.
+            what: What is watched, for the message.
 
         Raises:
             DeploymentError: If too many requests failed.
@@ -68,21 +68,21 @@ class RequestMetrics:
             counts = self._count()
         except AzureError as error:
             self._silent = not is_transient(error)
-            advice = "role 'Monitoring Reader' lets it" if self._silent else "it is asked again"
-            logger.warning("%s: Azure Monitor does not tell (%s); %s", what, first_line(error), advice)
+            advice = "the role 'Monitoring Reader' allows it" if self._silent else "retrying"
+            logger.warning("%s: no metrics from Azure Monitor (%s); %s", what, first_line(error), advice)
             return
         requests = sum(counts.values())
         failed = sum(number for status, number in counts.items() if status >= 500 or status in _FAILED)
-        if requests >= FEWEST_REQUESTS and failed > limits.max_error_rate * requests:
+        if requests >= MIN_REQUESTS and failed > limits.max_error_rate * requests:
             raise DeploymentError(
-                f"{what}: by Azure Monitor {failed:.0f} of {requests:.0f} requests failed "
+                f"{what}: {failed:.0f} of {requests:.0f} requests failed, says Azure Monitor "
                 f"(max_error_rate={limits.max_error_rate:g})"
             )
 
     def _count(self) -> dict[int, float]:
-        """Return how many requests ended with which status."""
+        """Return the number of requests by status."""
         now = datetime.now(UTC)
-        # Whole minutes, as that is what it counts in; the one of the beginning may hold earlier requests.
+        # Whole minutes, its own grain; the first may include earlier requests.
         begin = (self.since + timedelta(minutes=1)).replace(second=0, microsecond=0)
         if begin >= now:
             return {}

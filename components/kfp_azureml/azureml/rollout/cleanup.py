@@ -1,4 +1,4 @@
-"""Undoing a roll-out that is not to be finished: traffic goes back, what it made is deleted, the mark is removed."""
+"""Clean up a rollout that cannot finish: roll back traffic, delete what it created, remove the marker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.rollout.autoscale import delete_autoscale
 from kfp_azureml.azureml.rollout.deployment import delete_deployment, find_deployment
 from kfp_azureml.azureml.rollout.endpoint import (
-    RollOutOverError,
+    RolloutOverError,
     check_marked,
     delete_endpoint,
     find_endpoint,
@@ -20,7 +20,7 @@ from kfp_azureml.azureml.rollout.endpoint import (
     take_traffic_from,
     unmark,
 )
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, ENDPOINT, Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
 from kfp_azureml.azureml.rollout.traffic import in_words
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import DeploymentError
@@ -31,26 +31,25 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
 
 
-def undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
-    """Undo a roll-out, from whatever point it got to; what is already undone is passed over.
+def clean_up(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
+    """Clean up a rollout, however far it got; steps that are already done are skipped.
 
-    The mark may have been read a while ago. Where the endpoint does not bear it any more, the roll-out was finished,
-    undone or begun again since: then nothing is done.
+    Do nothing if the endpoint no longer has this marker: the rollout was finished, cleaned up or begun again since.
 
-    Deployments that were there before stay, and so does what a second roll-out does on the same endpoint. Where one
-    that had the traffic before is no more, the roll-out was over but for the tidying up, and the new one stays live.
+    Earlier deployments stay, and so does a second rollout on the same endpoint. If a deployment that had traffic
+    before is deleted, the rollout was complete except for its cleanup, and the new deployment stays live.
 
     Args:
         client: A client of the workspace.
         endpoint_name: The endpoint.
-        marker: The roll-out.
+        marker: The rollout's marker.
         deadline: When to give up.
 
     Returns:
-        What was done, in words.
+        What was done, one line each.
 
     Raises:
-        DeploymentError: If Azure does not do it, or not in time. What is done by then stays done.
+        DeploymentError: If Azure refuses a step or the deadline passes; completed steps stay.
     """
     endpoint = _find(client, endpoint_name)
     if endpoint is None:
@@ -59,36 +58,36 @@ def undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadlin
         check_marked(endpoint, marker)
         lost = _lost_before(client, endpoint, marker)
         if lost:
-            # Only what has no traffic can be deleted: so this one has all of it, and nothing is there to take it back.
-            done = [f"deployment {marker.deployment} of endpoint {endpoint_name}: stays live, {lost} is no more"]
+            # Only a deployment without traffic can be deleted: so the new one has all of it, and none can take it back.
+            done = [f"deployment {marker.deployment} of endpoint {endpoint_name}: stays live, {lost} was deleted"]
             unmark(client, endpoint_name, marker, deadline)
         else:
-            done = _undo(client, endpoint_name, marker, deadline)
-    except RollOutOverError as over:
+            done = _clean_up(client, endpoint_name, marker, deadline)
+    except RolloutOverError as over:
         progress(str(over))
         return []
     except DeploymentError:
         if _find(client, endpoint_name) is not None:
             raise
-        done = [f"endpoint {endpoint_name}: somebody else has deleted it"]
+        done = [f"endpoint {endpoint_name}: deleted by another client"]
     for line in done:
         progress(line)
     return done
 
 
-def undo_command(client: MLClient, run_id: str, endpoint_name: str) -> str:
-    """Return the command line that undoes later what cannot be undone now."""
+def clean_up_command(client: MLClient, run_id: str, endpoint_name: str) -> str:
+    """Return the command line that cleans up later."""
     words = ["kfp-azureml", "reconcile"]
     words += ["--run-id", run_id] if run_id else ["--endpoint-name", endpoint_name]
     words += ["--resource-group", client.resource_group_name, "--workspace", str(client.workspace_name)]
     return shlex.join(words)
 
 
-def _undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
+def _clean_up(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> list[str]:
     done = []
     had, left = take_traffic_from(client, endpoint_name, marker, deadline, while_marked=True)
     if had:
-        done.append(f"endpoint {endpoint_name}: the traffic is back as it was: {in_words(left)}")
+        done.append(f"endpoint {endpoint_name}: traffic rolled back: {in_words(left)}")
     if DEPLOYMENT in marker.made:
         deployment = _read(client, endpoint_name, marker.deployment)
         if deployment:
@@ -104,7 +103,7 @@ def _undo(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadli
 
 
 def _lost_before(client: MLClient, endpoint: OnlineEndpoint, marker: Marker) -> str:
-    """Return a deployment that had traffic before and is no more, while the new one is live; empty if there is none."""
+    """Return a deleted deployment that had traffic before, if the new one is live; empty if there is none."""
     if marker.deployment not in live_traffic(endpoint):
         return ""
     for name in marker.before:
@@ -135,7 +134,7 @@ def _delete_copied_autoscale(deployment: OnlineDeployment) -> None:
 
 
 def _is_bare(client: MLClient, endpoint_name: str, marker: Marker) -> bool:
-    """Say whether nothing and nobody else is on an endpoint."""
+    """Return whether the endpoint has no deployments and no other rollouts."""
     what = f"reading what is on endpoint {endpoint_name}"
     with azure_errors(what, DeploymentError):
         deployments = retrying(what, lambda: list(client.online_deployments.list(endpoint_name)))

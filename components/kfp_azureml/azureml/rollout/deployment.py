@@ -1,4 +1,4 @@
-"""The deployment: finding the one that is wanted or making it, and its log when it fails."""
+"""The deployment: create or update it, delete it, and show its log when it fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kfp_azureml.azureml.azure_errors import azure_errors, explain, has_traffic,
 from kfp_azureml.azureml.build_log import read_build_log
 from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.azureml.rollout.desired_state import Machines, Plan
+from kfp_azureml.azureml.rollout.desired_state import DesiredState, Machines
 from kfp_azureml.azureml.rollout.endpoint import (
     UNSUCCESSFUL,
     find_endpoint,
@@ -30,58 +30,58 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
     from azure.core.polling import LROPoller
 
-_LOG_LINES = 100  # of a container or build that failed, or does not get ready
-# A container has ten minutes to load its model; after that the same settings find one that hangs.
+_LOG_LINES = 100  # of a failed container or image build
+# Ten minutes to load the model; later the same settings detect a container that hangs.
 _PROBE = {"initial_delay": 10, "period": 10, "timeout": 10, "success_threshold": 1, "failure_threshold": 60}
-# An image takes milliseconds: requests queue for a moment, where Azure's default refuses the third at once.
+# An image takes milliseconds, so requests may queue; Azure's default refuses the third at once.
 _REQUESTS = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance": 16}
 
 logger = logging.getLogger(__name__)
 
 
 class HasTrafficError(DeploymentError):
-    """A deployment gets traffic, and so cannot be deleted."""
+    """A deployment has traffic and cannot be deleted."""
 
 
 def ensure_deployment(
-    client: MLClient, plan: Plan, endpoint: OnlineEndpoint, instance_count: int, deadline: Deadline
+    client: MLClient, desired: DesiredState, endpoint: OnlineEndpoint, instance_count: int, deadline: Deadline
 ) -> OnlineDeployment:
-    """Return the plan's deployment, made, updated or made anew where it is not yet as planned.
+    """Create, update or replace the deployment if it is not in the desired state, and return it.
 
     Args:
         client: A client of the workspace.
-        plan: What is to be live.
+        desired: The desired state.
         endpoint: Its endpoint.
-        instance_count: How many machines a new deployment gets.
+        instance_count: Number of instances of a new deployment.
         deadline: When to give up.
 
     Raises:
-        DeploymentError: If it does not come up, or not in time; the end of its container's log, or of the log of its
-            image's build, is then in ours. Or if it serves live traffic with something else, or somebody else's of
-            this name has failed.
+        DeploymentError: If it does not come up in time; the end of the container's or the image build's log is then
+            logged. Or if it serves live traffic with another model or code, or is a failed deployment that no run of
+            this step created.
     """
-    what = f"deployment {plan.deployment} of endpoint {plan.endpoint}"
-    state = partial(_state, client, plan.endpoint, plan.deployment)
+    what = f"deployment {desired.deployment} of endpoint {desired.endpoint}"
+    state = partial(_state, client, desired.endpoint, desired.deployment)
     wait_until_settled(what, state, deadline)
     with azure_errors(f"reading {what}", DeploymentError):
-        existing = retrying(f"reading {what}", lambda: find_deployment(client, plan.endpoint, plan.deployment))
-    if existing and plan.deployment in live_traffic(endpoint) and not _answers_as_planned(existing, plan):
+        existing = retrying(f"reading {what}", lambda: find_deployment(client, desired.endpoint, desired.deployment))
+    if existing and desired.deployment in live_traffic(endpoint) and not _answers_as_desired(existing, desired):
         raise DeploymentError(
-            f"{what}: serves live traffic with another model or code: name another deployment_name, or none"
+            f"{what}: serves live traffic with another model or code: give another deployment_name, or none"
         )
-    if isinstance(plan.serving.environment, EnvironmentRecipe):
-        recipe = plan.serving.environment
+    if isinstance(desired.serving.environment, EnvironmentRecipe):
+        recipe = desired.serving.environment
         with azure_errors(f"environment {recipe.reference}", DeploymentError):
             retrying(f"environment {recipe.reference}", lambda: ensure_environment(client, recipe))
 
     def begin() -> LROPoller[OnlineDeployment] | None:
-        # Read each time: an earlier request may have done its work, though its answer got lost.
-        existing = find_deployment(client, plan.endpoint, plan.deployment)
-        if existing and _is_as_planned(existing, plan):
-            progress(f"{what}: already there")
+        # Read on each try: an earlier request may have succeeded although its response was lost.
+        existing = find_deployment(client, desired.endpoint, desired.deployment)
+        if existing and _is_as_desired(existing, desired):
+            progress(f"{what}: already in the desired state")
             return None
         started: LROPoller[OnlineDeployment] = client.online_deployments.begin_create_or_update(
-            _new(plan, instance_count)
+            _new(desired, instance_count)
         )
         return started
 
@@ -91,22 +91,24 @@ def ensure_deployment(
         except AzureError as error:
             if not never_provisioned(error):
                 raise
-            progress(f"{what}: its first provisioning failed, so it is deleted and made anew")
-            _delete_failed(client, what, plan, deadline)
+            progress(f"{what}: its first provisioning failed, deleting and creating it again")
+            _delete_failed(client, what, desired, deadline)
             run_operation(what, begin, state, deadline)
-    except DeploymentError:  # time is up
-        log_container(client, plan.endpoint, plan.deployment)
+    except DeploymentError:  # timeout
+        log_container(client, desired.endpoint, desired.deployment)
         raise
     except AzureError as error:
-        _log_failure(client, plan, error)
+        _log_failure(client, desired, error)
         raise explain(error, what, DeploymentError) from error
     with azure_errors(f"reading {what}", DeploymentError):
-        deployed: OnlineDeployment = shown(what, lambda: client.online_deployments.get(plan.deployment, plan.endpoint))
+        deployed: OnlineDeployment = shown(
+            what, lambda: client.online_deployments.get(desired.deployment, desired.endpoint)
+        )
     return deployed
 
 
 def find_deployment(client: MLClient, endpoint_name: str, name: str) -> OnlineDeployment | None:
-    """Return a deployment; None if there is none of this name.
+    """Return a deployment; None if it does not exist.
 
     Raises:
         AzureError: As the SDK raises it.
@@ -119,10 +121,10 @@ def find_deployment(client: MLClient, endpoint_name: str, name: str) -> OnlineDe
 
 
 def live_deployment(client: MLClient, endpoint: OnlineEndpoint, other_than: str) -> OnlineDeployment | None:
-    """Return the deployment that gets most of an endpoint's traffic, apart from one; None if there is no other.
+    """Return the other deployment with the largest share of the endpoint's traffic; None if there is none.
 
     Raises:
-        DeploymentError: If Azure does not show it.
+        DeploymentError: If it cannot be read.
     """
     live = {name: share for name, share in live_traffic(endpoint).items() if name != other_than}
     if not live:
@@ -134,11 +136,11 @@ def live_deployment(client: MLClient, endpoint: OnlineEndpoint, other_than: str)
 
 
 def delete_deployment(client: MLClient, endpoint_name: str, name: str, deadline: Deadline) -> None:
-    """Delete a deployment, unless it is already gone.
+    """Delete a deployment, if it exists.
 
     Raises:
-        HasTrafficError: If it gets traffic.
-        DeploymentError: If Azure does not do it for another reason, or not in time.
+        HasTrafficError: If it has traffic.
+        DeploymentError: If Azure refuses for another reason, or the deadline passes.
     """
     what = f"deployment {name} of endpoint {endpoint_name}: deleting"
 
@@ -149,56 +151,56 @@ def delete_deployment(client: MLClient, endpoint_name: str, name: str, deadline:
     try:
         run_operation(what, begin, partial(_state, client, endpoint_name, name), deadline)
     except AzureError as error:
-        # Azure accepts the request, and its operation fails.
+        # Azure accepts the request, and the operation fails.
         raise explain(error, what, HasTrafficError if has_traffic(error) else DeploymentError) from error
 
 
 def log_container(client: MLClient, endpoint_name: str, name: str) -> None:
-    """Put the end of a deployment's container log into ours, where Azure gives it."""
+    """Log the end of a deployment's container log, if Azure returns it."""
     try:
         log = retrying(
             f"reading the log of deployment {name}",
             lambda: client.online_deployments.get_logs(name, endpoint_name, _LOG_LINES),
         )
     except AzureError as error:
-        logger.warning("deployment %s: no container log to show (%s)", name, type(error).__name__)
+        logger.warning("deployment %s: no container log (%s)", name, type(error).__name__)
     else:
-        logger.error("deployment %s: the end of its container's log:\n%s", name, log.rstrip())
+        logger.error("deployment %s: end of the container log:\n%s", name, log.rstrip())
 
 
-def _delete_failed(client: MLClient, what: str, plan: Plan, deadline: Deadline) -> None:
-    """Delete a deployment whose first provisioning failed, if a run of ours made it and it gets no traffic.
+def _delete_failed(client: MLClient, what: str, desired: DesiredState, deadline: Deadline) -> None:
+    """Delete a deployment whose first provisioning failed, if this step created it and it has no traffic.
 
     Raises:
-        DeploymentError: If it is not ours to delete, or Azure does not do it.
+        DeploymentError: If it must not be deleted, or Azure refuses.
     """
-    delete = f"az ml online-deployment delete --name {plan.deployment} --endpoint-name {plan.endpoint}"
+    delete = f"az ml online-deployment delete --name {desired.deployment} --endpoint-name {desired.endpoint}"
 
     def begin() -> LROPoller[None] | None:
-        deployment = find_deployment(client, plan.endpoint, plan.deployment)
-        # It may have been deleted, and even made anew, by somebody else since.
+        deployment = find_deployment(client, desired.endpoint, desired.deployment)
+        # Another client may have deleted it, or created it again, since.
         if deployment is None or deployment.provisioning_state not in UNSUCCESSFUL:
             return None
-        endpoint = read_endpoint(client, plan.endpoint)
+        endpoint = read_endpoint(client, desired.endpoint)
         if not {FINGERPRINT_PROPERTY, RUN_PROPERTY} & deployment.properties.keys():
             raise DeploymentError(
-                f"{what}: its first provisioning failed, Azure ML does not update it, and no run of this step made it: "
-                f"delete it ({delete}), or give another deployment_name"
+                f"{what}: its first provisioning failed, Azure ML does not update it, and no run of this step "
+                f"created it: delete it ({delete}), or give another deployment_name"
             )
-        if plan.deployment in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
+        if desired.deployment in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
             raise DeploymentError(
                 f"{what}: its first provisioning failed, Azure ML does not update it, and it has a share of the "
-                "traffic: give that to another deployment, then run the step again"
+                "traffic: move that to another deployment, then run the step again"
             )
-        started: LROPoller[None] = client.online_deployments.begin_delete(plan.deployment, plan.endpoint)
+        started: LROPoller[None] = client.online_deployments.begin_delete(desired.deployment, desired.endpoint)
         return started
 
     doing = f"{what}: deleting"
     with azure_errors(doing, DeploymentError):
-        run_operation(doing, begin, partial(_state, client, plan.endpoint, plan.deployment), deadline)
+        run_operation(doing, begin, partial(_state, client, desired.endpoint, desired.deployment), deadline)
 
 
-def _new(plan: Plan, instance_count: int) -> OnlineDeployment:
+def _new(desired: DesiredState, instance_count: int) -> OnlineDeployment:
     from azure.ai.ml.entities import (
         CodeConfiguration,
         KubernetesOnlineDeployment,
@@ -207,15 +209,15 @@ def _new(plan: Plan, instance_count: int) -> OnlineDeployment:
         ProbeSettings,
     )
 
-    serving, machines = plan.serving, plan.machines
+    serving, machines = desired.serving, desired.machines
     code = None
     if serving.code:
         code = CodeConfiguration(code=str(serving.code.resolve()), scoring_script=serving.scoring_script)
     kind = KubernetesOnlineDeployment if machines.compute else ManagedOnlineDeployment
     return kind(
-        name=plan.deployment,
-        endpoint_name=plan.endpoint,
-        model=plan.model_id,
+        name=desired.deployment,
+        endpoint_name=desired.endpoint,
+        model=desired.model_id,
         code_configuration=code,
         environment=serving.environment_reference,
         environment_variables=serving.environment_variables,
@@ -224,21 +226,21 @@ def _new(plan: Plan, instance_count: int) -> OnlineDeployment:
         liveness_probe=ProbeSettings(**_PROBE),
         readiness_probe=ProbeSettings(**_PROBE),
         request_settings=OnlineRequestSettings(**_REQUESTS),
-        properties={FINGERPRINT_PROPERTY: plan.fingerprint, RUN_PROPERTY: plan.run_id},
-        tags={"model": plan.model},
+        properties={FINGERPRINT_PROPERTY: desired.fingerprint, RUN_PROPERTY: desired.run_id},
+        tags={"model": desired.model},
     )
 
 
-def _is_as_planned(deployment: OnlineDeployment, plan: Plan) -> bool:
+def _is_as_desired(deployment: OnlineDeployment, desired: DesiredState) -> bool:
     return (
-        _answers_as_planned(deployment, plan)
+        _answers_as_desired(deployment, desired)
         and deployment.provisioning_state == "Succeeded"
-        and _runs_on(deployment, plan.machines)
+        and _runs_on(deployment, desired.machines)
     )
 
 
-def _answers_as_planned(deployment: OnlineDeployment, plan: Plan) -> bool:
-    return bool(deployment.properties.get(FINGERPRINT_PROPERTY) == plan.fingerprint)
+def _answers_as_desired(deployment: OnlineDeployment, desired: DesiredState) -> bool:
+    return bool(deployment.properties.get(FINGERPRINT_PROPERTY) == desired.fingerprint)
 
 
 def _runs_on(deployment: OnlineDeployment, machines: Machines) -> bool:
@@ -247,18 +249,18 @@ def _runs_on(deployment: OnlineDeployment, machines: Machines) -> bool:
     return deployment.instance_count == count and wanted in (None, deployment.instance_type)
 
 
-def _log_failure(client: MLClient, plan: Plan, error: AzureError) -> None:
-    """Show why: the log of the image's build, where that failed, else the container's."""
+def _log_failure(client: MLClient, desired: DesiredState, error: AzureError) -> None:
+    """Log the image build's log if that failed, else the container's."""
     if is_image_failure(error):
         log = read_build_log(client, _LOG_LINES)
         if log:
-            logger.error("environment of deployment %s: the end of its image's build log:\n%s", plan.deployment, log)
+            logger.error("environment of deployment %s: end of the image build log:\n%s", desired.deployment, log)
             return
-    log_container(client, plan.endpoint, plan.deployment)
+    log_container(client, desired.endpoint, desired.deployment)
 
 
 def _state(client: MLClient, endpoint_name: str, name: str) -> str | None:
-    """Return a deployment's state; the endpoint's while that is being changed: Azure takes no change of either then."""
+    """Return the deployment's state, or the endpoint's while that changes: Azure then refuses changes of both."""
     deployment = find_deployment(client, endpoint_name, name)
     state: str | None = deployment.provisioning_state if deployment else None
     if is_in_flight(state):

@@ -1,4 +1,4 @@
-"""What is to be live: a model, what serves it, what it runs on, under which names."""
+"""The desired state of a deployment: model, serving, machines and names."""
 
 from __future__ import annotations
 
@@ -17,78 +17,136 @@ from kfp_azureml.runtime.errors import DeploymentError
 
 SCORING_SCRIPT = "score.py"
 INSTANCE_TYPE = "Standard_DS3_v2"
-# The processes our entry script runs in: one for each core of INSTANCE_TYPE. The server's own default is one in all.
+# Processes of our entry script: one per core of INSTANCE_TYPE. The server's own default is one in all.
 WORKERS = 4
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What a model is served with.
+    """What serves a model.
 
     Attributes:
-        code: The folder with the entry script; None for a model that Azure serves without one.
-        scoring_script: The entry script in it.
-        environment: A recipe to make, the reference of an existing environment, or None without code.
+        code: Folder with the entry script; None for a model that Azure serves without one.
+        scoring_script: The entry script in `code`.
+        environment: Recipe of an environment to create, reference of an existing one, or None without code.
     """
 
-    code: Path | None = None
-    scoring_script: str = SCORING_SCRIPT
-    environment: EnvironmentRecipe | str | None = None
+    code: Path | None
+    scoring_script: str
+    environment: EnvironmentRecipe | str | None
 
     @property
     def is_ours(self) -> bool:
-        """Whether our own entry script answers, for a model folder that train wrote."""
+        """Whether the suite's entry script serves the model."""
         return self.code == SERVING_FOLDER
 
     @property
     def environment_variables(self) -> dict[str, str]:
-        """What the server is told; of the user's own code we do not know whether it bears several processes."""
+        """Environment variables of the server; none for the user's code, which may not bear several processes."""
         return {"WORKER_COUNT": str(WORKERS)} if self.is_ours else {}
 
     @property
     def environment_reference(self) -> str | None:
-        """The environment as a deployment names it."""
+        """The environment's reference, as a deployment names it."""
         return self.environment.reference if isinstance(self.environment, EnvironmentRecipe) else self.environment
 
     def fingerprint(self, model_id: str) -> str:
-        """Return a hash over all that makes a deployment of a model with this serving answer as it does."""
+        """Return a hash of all that determines the deployment's answers."""
         code = f"{content_hash(hash_files(self.code))}/{self.scoring_script}" if self.code else ""
         return text_hash(model_id, code, self.environment_reference or "")
 
 
 @dataclass(frozen=True)
-class Machines:
-    """What a deployment runs on.
+class ServingSettings:
+    """The component's settings for serving, validated.
 
     Attributes:
-        compute: The attached Kubernetes compute; empty: managed by Azure.
-        instance_type: The machines; empty: Standard_DS3_v2, on Kubernetes the cluster's default.
-        instance_count: How many; 0: as many as the live deployment has.
+        code: Folder with an entry script; None for the suite's own, or for a model that Azure serves without one.
+        scoring_script: The entry script in `code`.
+        environment: Reference of an existing environment for `code`, `name:version`; empty for none.
+        conda_file: Conda file for a new environment, relative to `code`; None for none.
+        image: Base image of a new environment, or an image to use as it is; empty for the default.
+
+    Raises:
+        DeploymentError: If the settings do not go together.
     """
 
-    compute: str = ""
-    instance_type: str = ""
-    instance_count: int = 0
+    code: Path | None
+    scoring_script: str
+    environment: str
+    conda_file: Path | None
+    image: str
+
+    def __post_init__(self) -> None:
+        if self.environment and (self.conda_file or self.image):
+            raise DeploymentError("environment names an existing one: give environment, or conda_file and image")
+        if self.code is None and (self.conda_file or self.environment):
+            raise DeploymentError("environment and conda_file are for an entry script of your own: give code too")
+        if self.code is None:
+            return
+        if not (self.code / self.scoring_script).is_file():
+            raise DeploymentError(f"entry script {self.code / self.scoring_script}: missing")
+        if not (self.environment or self.conda_file or self.image):
+            raise DeploymentError(f"code {self.code}: has no environment: give environment, conda_file or image")
+
+    def serving(self, model_type: str) -> Serving:
+        """Return what a model of this Azure ML type is served with.
+
+        Raises:
+            DeploymentError: If the conda file is missing or invalid.
+        """
+        if self.code is None:
+            if model_type != "custom_model":
+                return Serving(None, self.scoring_script, None)
+            return Serving(SERVING_FOLDER, SCORING_SCRIPT, serving_recipe(self.image))
+        if self.environment:
+            is_long = self.environment.startswith("azureml://")
+            reference = self.environment if is_long else self.environment.removeprefix("azureml:")
+            return Serving(self.code, self.scoring_script, reference)
+        conda_file = self.code / self.conda_file if self.conda_file else None
+        return Serving(self.code, self.scoring_script, custom_recipe(conda_file, self.image))
+
+
+@dataclass(frozen=True)
+class Machines:
+    """The component's settings for machines, validated.
+
+    Attributes:
+        compute: Attached Kubernetes compute; empty for a managed endpoint.
+        instance_type: VM size, or the cluster's instance type; empty for the default.
+        instance_count: Number of instances; 0 for as many as the live deployment has.
+
+    Raises:
+        DeploymentError: If the number is negative.
+    """
+
+    compute: str
+    instance_type: str
+    instance_count: int
+
+    def __post_init__(self) -> None:
+        if self.instance_count < 0:
+            raise DeploymentError(f"instance_count {self.instance_count}: must be 1 or more, or 0 to keep the number")
 
     @property
     def resolved_instance_type(self) -> str | None:
-        """The machines as a deployment names them."""
+        """The instance type that a deployment is created with."""
         return self.instance_type or (None if self.compute else INSTANCE_TYPE)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One deployment as it is to be.
+class DesiredState:
+    """A deployment as it should be.
 
     Attributes:
         endpoint: The endpoint's name.
         deployment: The deployment's name.
         model_id: The model version's Azure resource id.
-        model: The model version for people, `name:version`.
-        serving: What it is served with.
+        model: The model version, `name:version`.
+        serving: What serves the model.
         machines: What it runs on.
-        fingerprint: A hash over model and serving; kept in the deployment's properties.
-        run_id: The pipeline run; likewise.
+        fingerprint: Hash of model and serving, kept in the deployment's properties.
+        run_id: The pipeline run, kept in the deployment's properties.
     """
 
     endpoint: str
@@ -99,37 +157,3 @@ class Plan:
     machines: Machines
     fingerprint: str
     run_id: str
-
-
-def choose_serving(
-    model_type: str, code: Path | None, scoring_script: str, environment: str, conda_file: Path | None, image: str
-) -> Serving:
-    """Choose what a model is served with: the user's code, ours, or none for a model that Azure serves by itself.
-
-    Args:
-        model_type: The model's type in Azure ML.
-        code: The user's folder with an entry script, if there is one.
-        scoring_script: The entry script in it.
-        environment: The reference of an existing environment.
-        conda_file: Or a conda file, relative to `code`.
-        image: Its base image, or an image to use as it is.
-
-    Raises:
-        DeploymentError: If these do not go together, or a file is missing.
-    """
-    if environment and (conda_file or image):
-        raise DeploymentError("environment names a finished one: give it, or conda_file and image, not both")
-    if code is None:
-        if conda_file or environment:
-            raise DeploymentError("environment and conda_file are for code of your own: give code too")
-        if model_type != "custom_model":
-            return Serving()
-        return Serving(SERVING_FOLDER, SCORING_SCRIPT, serving_recipe(image))
-    if not (code / scoring_script).is_file():
-        raise DeploymentError(f"entry script {code / scoring_script}: missing")
-    if environment:
-        reference = environment if environment.startswith("azureml://") else environment.removeprefix("azureml:")
-        return Serving(code, scoring_script, reference)
-    if conda_file or image:
-        return Serving(code, scoring_script, custom_recipe(code / conda_file if conda_file else None, image))
-    raise DeploymentError(f"code {code}: say what it runs in, with environment, conda_file or image")

@@ -1,4 +1,4 @@
-"""The endpoint: finding it or making it, its key, its traffic. Whatever else it has stays as it is."""
+"""The endpoint: create or update it, its key, its traffic. Everything else on it stays as it is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 from kfp_azureml.azureml.azure_errors import azure_errors, explain, never_provisioned
 from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.azureml.rollout.desired_state import Plan
-from kfp_azureml.azureml.rollout.rollout_state import Marker, find_marker
+from kfp_azureml.azureml.rollout.desired_state import DesiredState
+from kfp_azureml.azureml.rollout.marker import Marker, find_marker
 from kfp_azureml.azureml.rollout.traffic import in_words, without
 from kfp_azureml.azureml.waiting import Deadline, run_operation, shown, wait_until_settled
 from kfp_azureml.runtime.errors import DeploymentError
@@ -23,45 +23,45 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import Compute, OnlineEndpoint
     from azure.core.polling import LROPoller
 
-# The SDK mixes these into the properties it read, and would write them back.
+# The SDK adds these to the properties it reads, and would write them back.
 _READ_ONLY_PROPERTIES = ("createdBy", "createdAt", "lastModifiedAt")
 
 
 UNSUCCESSFUL = ("Failed", "Canceled")
-"""The provisioning states of an endpoint or deployment that was not provisioned as asked."""
+"""Provisioning states of a failed endpoint or deployment."""
 
 
-class RollOutOverError(DeploymentError):
-    """The endpoint is not marked with the roll-out any more."""
+class RolloutOverError(DeploymentError):
+    """The endpoint no longer has the marker of the rollout."""
 
 
-def ensure_endpoint(client: MLClient, plan: Plan, marker: Marker, deadline: Deadline) -> OnlineEndpoint:
-    """Return the plan's endpoint: made if there is none, mended or made anew if it failed, otherwise not touched.
+def ensure_endpoint(client: MLClient, desired: DesiredState, marker: Marker, deadline: Deadline) -> OnlineEndpoint:
+    """Create the endpoint, or repair it if it has failed, and return it.
 
     Args:
         client: A client of the workspace.
-        plan: What is to be live.
-        marker: What a new endpoint is marked with, from its first moment on.
+        desired: The desired state.
+        marker: Marker of a new endpoint, from the first request on.
         deadline: When to give up.
 
     Raises:
-        DeploymentError: If it cannot be made, or is somewhere else than planned.
+        DeploymentError: If it cannot be created, or exists on another compute.
     """
     from azure.ai.ml.entities import KubernetesOnlineEndpoint
 
-    what = f"endpoint {plan.endpoint}"
-    state = wait_until_settled(what, lambda: _state(client, plan.endpoint), deadline)
+    what = f"endpoint {desired.endpoint}"
+    state = wait_until_settled(what, lambda: _state(client, desired.endpoint), deadline)
     if state is None:
-        _create(client, what, plan, marker, deadline)
+        _create(client, what, desired, marker, deadline)
     elif state in UNSUCCESSFUL:
-        _mend(client, what, plan, marker, deadline)
-    endpoint = _with_address(client, what, plan.endpoint)
+        _repair(client, what, desired, marker, deadline)
+    endpoint = _with_scoring_uri(client, what, desired.endpoint)
     there = _compute_name(endpoint.compute) if isinstance(endpoint, KubernetesOnlineEndpoint) else ""
-    if there.lower() != _compute_name(plan.machines.compute).lower():
+    if there.lower() != _compute_name(desired.machines.compute).lower():
         raise DeploymentError(
-            f"{what}: exists and is on compute {there}: name another endpoint, or give this compute"
+            f"{what}: exists on compute {there}: give another endpoint_name, or this compute"
             if there
-            else f"{what}: exists and is managed: name another endpoint, or give no compute"
+            else f"{what}: exists as a managed endpoint: give another endpoint_name, or no compute"
         )
     return endpoint
 
@@ -70,7 +70,7 @@ def read_endpoint(client: MLClient, name: str) -> OnlineEndpoint:
     """Read an endpoint.
 
     Raises:
-        DeploymentError: If Azure does not show it.
+        DeploymentError: If it cannot be read.
     """
     with azure_errors(f"reading endpoint {name}", DeploymentError):
         endpoint: OnlineEndpoint = shown(f"endpoint {name}", lambda: client.online_endpoints.get(name))
@@ -78,7 +78,7 @@ def read_endpoint(client: MLClient, name: str) -> OnlineEndpoint:
 
 
 def find_endpoint(client: MLClient, name: str) -> OnlineEndpoint | None:
-    """Return an endpoint; None if there is none of this name.
+    """Return an endpoint; None if it does not exist.
 
     Raises:
         AzureError: As the SDK raises it.
@@ -93,20 +93,20 @@ def find_endpoint(client: MLClient, name: str) -> OnlineEndpoint | None:
 def change_endpoint(
     client: MLClient, name: str, what: str, change: Callable[[OnlineEndpoint], bool], deadline: Deadline
 ) -> None:
-    """Read an endpoint, change it, write it, and wait until it is so.
+    """Read an endpoint, change it, write it, and wait for the operation.
 
-    Azure replaces the whole endpoint by what is written. So it is read again each time another operation came first,
-    and all that `change` leaves alone is written back as it was.
+    A write replaces the whole endpoint. So it is read again after a conflict, and everything that `change` does not
+    change is written back.
 
     Args:
         client: A client of the workspace.
         name: The endpoint's name.
         what: The change for the log, such as `endpoint e: traffic v2 100 %`.
-        change: Changes the endpoint that was read; returns whether there was anything to change.
+        change: Changes the endpoint in place; returns whether there is anything to write.
         deadline: When to give up.
 
     Raises:
-        DeploymentError: If Azure does not do it, or not in time.
+        DeploymentError: If Azure refuses the change, or the deadline passes.
     """
     with azure_errors(what, DeploymentError):
         _change(client, name, what, change, deadline)
@@ -128,10 +128,10 @@ def _change(
 
 
 def delete_endpoint(client: MLClient, name: str, deadline: Deadline) -> None:
-    """Delete an endpoint and all that is on it, unless it is already gone.
+    """Delete an endpoint and all its deployments, if it exists.
 
     Raises:
-        DeploymentError: If Azure does not do it, or not in time.
+        DeploymentError: If Azure refuses, or the deadline passes.
     """
     what = f"endpoint {name}: deleting"
 
@@ -143,10 +143,10 @@ def delete_endpoint(client: MLClient, name: str, deadline: Deadline) -> None:
 
 
 def scoring_key(client: MLClient, endpoint_name: str) -> str:
-    """Return the endpoint's key, or a token where it takes those; from now on no log shows it.
+    """Return the endpoint's key, or a token if it uses those; it is redacted in logs from here on.
 
     Raises:
-        DeploymentError: If Azure does not give it.
+        DeploymentError: If it cannot be read.
     """
     from azure.ai.ml.entities import EndpointAuthKeys
 
@@ -159,12 +159,12 @@ def scoring_key(client: MLClient, endpoint_name: str) -> str:
 
 
 def live_traffic(endpoint: OnlineEndpoint) -> dict[str, int]:
-    """Return the deployments that get traffic, with their percentages."""
+    """Return the live traffic, percentages by deployment."""
     return {name: share for name, share in endpoint.traffic.items() if share}
 
 
 def mirror_traffic(endpoint: OnlineEndpoint) -> dict[str, int]:
-    """Return the deployments that requests are copied to, with their percentages."""
+    """Return the mirrored traffic, percentages by deployment."""
     return {name: share for name, share in (endpoint.mirror_traffic or {}).items() if share}
 
 
@@ -172,21 +172,21 @@ def check_mirror(endpoint: OnlineEndpoint, deployment: str) -> None:
     """Check that an endpoint's traffic can be mirrored to a deployment.
 
     Raises:
-        DeploymentError: If another one is mirrored to already.
+        DeploymentError: If it is mirrored to another deployment.
     """
     others = sorted(mirror_traffic(endpoint).keys() - {deployment})
     if others:
         raise DeploymentError(
-            f"endpoint {endpoint.name}: its traffic is mirrored to {others[0]} already, and Azure mirrors to one "
-            "deployment only: end that first, or take another strategy"
+            f"endpoint {endpoint.name}: its traffic is mirrored to {others[0]}, and Azure mirrors to one deployment "
+            "only: stop that first, or choose another strategy"
         )
 
 
 def mark(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> None:
-    """Note in the endpoint's tags that a roll-out is under way.
+    """Write a rollout's marker to the endpoint's tags.
 
     Raises:
-        DeploymentError: If Azure does not do it, or not in time.
+        DeploymentError: If Azure refuses, or the deadline passes.
     """
 
     def change(endpoint: OnlineEndpoint) -> bool:
@@ -196,27 +196,27 @@ def mark(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadlin
         return True
 
     change_endpoint(
-        client, endpoint_name, f"endpoint {endpoint_name}: noting the roll-out of {marker.deployment}", change, deadline
+        client, endpoint_name, f"endpoint {endpoint_name}: marking the rollout of {marker.deployment}", change, deadline
     )
 
 
 def check_marked(endpoint: OnlineEndpoint, marker: Marker) -> None:
-    """Check that an endpoint is marked with this very roll-out, not with a later attempt at the same deployment.
+    """Check that an endpoint has exactly this marker, not that of a later rollout of the same deployment.
 
     Raises:
-        RollOutOverError: If it is not.
+        RolloutOverError: If it does not.
     """
     if find_marker(endpoint.tags, marker.deployment) != marker:
-        raise RollOutOverError(
-            f"endpoint {endpoint.name}: the roll-out of {marker.deployment} is over, or was begun again: left as it is"
+        raise RolloutOverError(
+            f"endpoint {endpoint.name}: rollout of {marker.deployment} ended or began again: left as it is"
         )
 
 
 def unmark(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> None:
-    """Take the note away.
+    """Remove a rollout's marker.
 
     Raises:
-        DeploymentError: If Azure does not do it, or not in time.
+        DeploymentError: If Azure refuses, or the deadline passes.
     """
 
     def change(endpoint: OnlineEndpoint) -> bool:
@@ -225,7 +225,7 @@ def unmark(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadl
     change_endpoint(
         client,
         endpoint_name,
-        f"endpoint {endpoint_name}: the roll-out of {marker.deployment} is over",
+        f"endpoint {endpoint_name}: unmarking the rollout of {marker.deployment}",
         change,
         deadline,
     )
@@ -240,18 +240,18 @@ def set_traffic(
     marker: Marker | None = None,
     instead_of: Mapping[str, int] | None = None,
 ) -> None:
-    """Give an endpoint this traffic and wait until it is so.
+    """Set an endpoint's traffic and wait for the operation.
 
     Args:
         client: A client of the workspace.
         endpoint_name: The endpoint.
-        traffic: Percentages by deployment; whom it does not name gets none.
+        traffic: Percentages by deployment; deployments not named get none.
         deadline: When to give up.
-        marker: A note of the roll-out to be written with it.
-        instead_of: The traffic it has to have now. By default any.
+        marker: A marker to write in the same request.
+        instead_of: The traffic that the endpoint must have now; None for any.
 
     Raises:
-        DeploymentError: If Azure does not do it, or not in time; or if somebody else has moved the traffic.
+        DeploymentError: If Azure refuses, the deadline passes, or another client has moved the traffic.
     """
 
     def change(endpoint: OnlineEndpoint) -> bool:
@@ -261,11 +261,11 @@ def set_traffic(
             return False
         if instead_of is not None and now not in (dict(instead_of), dict(traffic)):
             raise DeploymentError(
-                f"endpoint {endpoint_name}: somebody else moves its traffic, it is {in_words(now)} and was "
-                f"{in_words(instead_of)} before"
+                f"endpoint {endpoint_name}: another client moves its traffic, it is {in_words(now)} instead of "
+                f"{in_words(instead_of)}"
             )
         endpoint.traffic = dict(traffic)
-        # A deployment gets live or mirrored traffic, never both.
+        # A deployment has live or mirrored traffic, never both.
         endpoint.mirror_traffic = {
             name: share for name, share in mirror_traffic(endpoint).items() if name not in traffic
         }
@@ -279,24 +279,24 @@ def set_traffic(
 def take_traffic_from(
     client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline, *, while_marked: bool = False
 ) -> tuple[bool, dict[str, int]]:
-    """Take all traffic, live or mirrored, from a deployment that was being rolled out; the others get theirs back.
+    """Take all live and mirrored traffic from a deployment, and give it back to the deployments that had it.
 
-    Where it has none (any more), what is live stays as it is: somebody may have moved it since.
+    If the deployment has no traffic, the live traffic stays as it is: another client may have moved it.
 
     Args:
         client: A client of the workspace.
         endpoint_name: The endpoint.
-        marker: The roll-out.
+        marker: The rollout's marker.
         deadline: When to give up.
-        while_marked: Whether to do so only while the endpoint is marked with this very roll-out. A roll-out that sees
-            a limit exceeded needs no mark; whoever comes later has nothing else to tell it from one that is over.
+        while_marked: Only while the endpoint has exactly this marker. A later cleanup needs that to know that the
+            rollout has not ended; a rollout that rolls itself back does not.
 
     Returns:
-        Whether it had any, and the live traffic as it is then.
+        Whether the deployment had traffic, and the live traffic afterwards.
 
     Raises:
-        RollOutOverError: If it is not marked with the roll-out any more.
-        DeploymentError: If Azure does not do it, or not in time.
+        RolloutOverError: If the endpoint no longer has the marker.
+        DeploymentError: If Azure refuses, or the deadline passes.
     """
     had, left = False, dict[str, int]()
 
@@ -319,10 +319,10 @@ def take_traffic_from(
 
 
 def set_mirror(client: MLClient, endpoint_name: str, deployment: str, percent: int, deadline: Deadline) -> None:
-    """Have a share of an endpoint's requests copied to a deployment; with 0 percent no longer.
+    """Mirror a share of an endpoint's requests to a deployment; 0 percent stops it.
 
     Raises:
-        DeploymentError: If Azure does not do it, or not in time; or if another deployment is mirrored to already.
+        DeploymentError: If Azure refuses, the deadline passes, or requests are mirrored to another deployment.
     """
 
     def change(endpoint: OnlineEndpoint) -> bool:
@@ -340,66 +340,66 @@ def set_mirror(client: MLClient, endpoint_name: str, deployment: str, percent: i
     )
 
 
-def _create(client: MLClient, what: str, plan: Plan, marker: Marker, deadline: Deadline) -> None:
+def _create(client: MLClient, what: str, desired: DesiredState, marker: Marker, deadline: Deadline) -> None:
     def begin() -> LROPoller[OnlineEndpoint] | None:
-        # There already, where the answer to the first request got lost.
-        if find_endpoint(client, plan.endpoint):
+        # It exists if the response to the first request was lost.
+        if find_endpoint(client, desired.endpoint):
             return None
-        started: LROPoller[OnlineEndpoint] = client.online_endpoints.begin_create_or_update(_new(plan, marker))
+        started: LROPoller[OnlineEndpoint] = client.online_endpoints.begin_create_or_update(_new(desired, marker))
         return started
 
     with azure_errors(what, DeploymentError):
         try:
-            run_operation(what, begin, lambda: _state(client, plan.endpoint), deadline)
+            run_operation(what, begin, lambda: _state(client, desired.endpoint), deadline)
         except ResourceExistsError:
-            if find_endpoint(client, plan.endpoint):
+            if find_endpoint(client, desired.endpoint):
                 raise
             raise DeploymentError(
-                f"{what}: somebody else in this Azure region has an endpoint of this name: give another endpoint_name, "
-                "or none for a derived one"
+                f"{what}: the name is taken in this Azure region: give another endpoint_name, or none for a derived "
+                "name"
             ) from None
         except ResourceNotFoundError:
-            # Azure says the same of the compute, the resource group and the workspace: so we look.
-            if not plan.machines.compute or _find_compute(client, plan.machines.compute):
+            # The error may be about the compute, the resource group or the workspace.
+            if not desired.machines.compute or _find_compute(client, desired.machines.compute):
                 raise
             raise DeploymentError(
-                f"{what}: compute {plan.machines.compute} is not attached to workspace {client.workspace_name}: attach "
-                "the cluster, name another compute, or give none"
+                f"{what}: compute {desired.machines.compute} is not attached to workspace {client.workspace_name}: "
+                "attach the cluster, give another compute, or none"
             ) from None
 
 
-def _mend(client: MLClient, what: str, plan: Plan, marker: Marker, deadline: Deadline) -> None:
-    """Write an endpoint again whose last change failed; make it anew if that was its creation."""
+def _repair(client: MLClient, what: str, desired: DesiredState, marker: Marker, deadline: Deadline) -> None:
+    """Write a failed endpoint again; delete and create it if its creation failed."""
 
     def change(endpoint: OnlineEndpoint) -> bool:
         return endpoint.provisioning_state in UNSUCCESSFUL
 
     try:
-        _change(client, plan.endpoint, what, change, deadline)
+        _change(client, desired.endpoint, what, change, deadline)
     except AzureError as error:
         if not never_provisioned(error):
             raise explain(error, what, DeploymentError) from error
-        progress(f"{what}: its creation failed, so it is deleted and made anew")
-        _delete_failed(client, what, plan.endpoint, deadline)
-        _create(client, what, plan, marker, deadline)
+        progress(f"{what}: its creation failed, deleting and creating it again")
+        _delete_failed(client, what, desired.endpoint, deadline)
+        _create(client, what, desired, marker, deadline)
 
 
 def _delete_failed(client: MLClient, what: str, name: str, deadline: Deadline) -> None:
-    """Delete an endpoint whose creation failed, if a run of ours made it and nobody uses it.
+    """Delete an endpoint whose creation failed, if this step created it and it is not in use.
 
     Raises:
-        DeploymentError: If it is not ours to delete, or Azure does not do it.
+        DeploymentError: If it must not be deleted, or Azure refuses.
     """
     delete = f"az ml online-endpoint delete --name {name}"
 
     def begin() -> LROPoller[None] | None:
         endpoint = find_endpoint(client, name)
-        # It may have been deleted, and even made anew, by somebody else since.
+        # Another client may have deleted it, or created it again, since.
         if endpoint is None or endpoint.provisioning_state not in UNSUCCESSFUL:
             return None
         if RUN_PROPERTY not in endpoint.properties:
             raise DeploymentError(
-                f"{what}: its creation failed, Azure ML does not use it, and no run of this step made it: delete it "
+                f"{what}: its creation failed, Azure ML does not use it, and no run of this step created it: delete it "
                 f"({delete}), or give another endpoint_name"
             )
         others = [
@@ -408,8 +408,8 @@ def _delete_failed(client: MLClient, what: str, name: str, deadline: Deadline) -
         users = sorted({*live_traffic(endpoint), *mirror_traffic(endpoint), *others})
         if users:
             raise DeploymentError(
-                f"{what}: its creation failed and Azure ML does not use it, but {', '.join(users)} would go with it: "
-                f"delete it if that may be ({delete}), or give another endpoint_name"
+                f"{what}: its creation failed and Azure ML does not use it, but {', '.join(users)} would be deleted "
+                f"too: delete it if that is intended ({delete}), or give another endpoint_name"
             )
         started: LROPoller[None] = client.online_endpoints.begin_delete(name)
         return started
@@ -419,15 +419,15 @@ def _delete_failed(client: MLClient, what: str, name: str, deadline: Deadline) -
         run_operation(doing, begin, lambda: _state(client, name), deadline)
 
 
-def _with_address(client: MLClient, what: str, name: str) -> OnlineEndpoint:
-    """Read an endpoint that has its scoring address: a new one has none for a while."""
+def _with_scoring_uri(client: MLClient, what: str, name: str) -> OnlineEndpoint:
+    """Read an endpoint once it has its scoring URI, which a new one lacks for a while."""
     with azure_errors(f"reading {what}", DeploymentError):
         endpoint: OnlineEndpoint = shown(
             what, lambda: client.online_endpoints.get(name), lambda found: bool(found.scoring_uri)
         )
     if not endpoint.scoring_uri:
         raise DeploymentError(
-            f"{what}: {endpoint.provisioning_state}, but has no scoring address: run the step again, or delete it "
+            f"{what}: {endpoint.provisioning_state}, but has no scoring URI: run the step again, or delete it "
             f"(az ml online-endpoint delete --name {name})"
         )
     return endpoint
@@ -442,21 +442,21 @@ def _find_compute(client: MLClient, compute: str) -> Compute | None:
     return found
 
 
-def _new(plan: Plan, marker: Marker) -> OnlineEndpoint:
+def _new(desired: DesiredState, marker: Marker) -> OnlineEndpoint:
     from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineEndpoint
 
-    compute = plan.machines.compute
+    compute = desired.machines.compute
     settings: dict[str, Any] = {
-        "name": plan.endpoint,
+        "name": desired.endpoint,
         "auth_mode": "key",
-        "properties": {RUN_PROPERTY: plan.run_id},
+        "properties": {RUN_PROPERTY: desired.run_id},
         "tags": {marker.tag: marker.value},
     }
     return KubernetesOnlineEndpoint(**settings, compute=compute) if compute else ManagedOnlineEndpoint(**settings)
 
 
 def _compute_name(compute: str | None) -> str:
-    """Return a compute's name, of the name itself or of its Azure resource id; empty: managed by Azure."""
+    """Return a compute's name from its name or Azure resource id; empty for a managed endpoint."""
     return (compute or "").rsplit("/", 1)[-1]
 
 

@@ -1,4 +1,4 @@
-"""The environment an endpoint's code runs in: ours, one of the workspace, or one made from a conda file or an image."""
+"""Environments of deployments: the suite's own, or one created from a conda file or an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kfp_azureml.runtime.text_files import read_user_text
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-# Azure withdraws its dated tags after six months: what runs our code is pinned by the conda file instead.
+# Azure removes dated tags after six months; the conda file pins the packages instead.
 BASE_IMAGE = "mcr.microsoft.com/azureml/minimal-ubuntu22.04-py39-cpu-inference:latest"
 
 SERVING_FOLDER = Path(__file__).parent / "serving"
@@ -28,12 +28,12 @@ CUSTOM_ENVIRONMENT = "kfp-azureml-custom"
 
 @dataclass(frozen=True)
 class EnvironmentRecipe:
-    """An environment to be made, named after its content, so that it is made once.
+    """An environment to create, with its content's hash as version, so that it is created once.
 
     Attributes:
-        name: Its name in the workspace.
-        image: The base image.
-        conda: The parsed conda file; None if the image is all there is.
+        name: Name in the workspace.
+        image: Base image.
+        conda: Parsed conda file; None for an image alone.
     """
 
     name: str
@@ -42,20 +42,20 @@ class EnvironmentRecipe:
 
     @property
     def version(self) -> str:
-        """The content's hash, shortened."""
+        """Shortened hash of the content."""
         return text_hash(self.image, json.dumps(self.conda, sort_keys=True))[:12]
 
     @property
     def reference(self) -> str:
-        """`name:version`, as deployments refer to it."""
+        """Reference in a deployment: `name:version`."""
         return f"{self.name}:{self.version}"
 
 
 def serving_recipe(image: str = "") -> EnvironmentRecipe:
-    """Return the recipe of our own serving environment, with the Python version of this interpreter.
+    """Return the suite's serving environment, with this interpreter's Python version.
 
     Args:
-        image: Another base image than ours.
+        image: Base image; empty for the default.
     """
     conda = _read_conda(SERVING_FOLDER / "conda.yaml")
     python = f"python={sys.version_info.major}.{sys.version_info.minor}"
@@ -67,10 +67,10 @@ def serving_recipe(image: str = "") -> EnvironmentRecipe:
 
 
 def custom_recipe(conda_file: Path | None, image: str) -> EnvironmentRecipe:
-    """Return the recipe of an environment of the user's: a conda file on a base image, or an image alone.
+    """Return an environment for the user's code: a conda file on a base image, or an image alone.
 
     Raises:
-        DeploymentError: If the conda file is missing or is none.
+        DeploymentError: If the conda file is missing or invalid.
     """
     return EnvironmentRecipe(
         CUSTOM_ENVIRONMENT, image or BASE_IMAGE, _read_conda(conda_file) if conda_file is not None else None
@@ -78,7 +78,7 @@ def custom_recipe(conda_file: Path | None, image: str) -> EnvironmentRecipe:
 
 
 def ensure_environment(client: MLClient, recipe: EnvironmentRecipe) -> None:
-    """Make the environment, unless the workspace already has it.
+    """Create the environment, unless it exists.
 
     Raises:
         AzureError: As the SDK raises it.

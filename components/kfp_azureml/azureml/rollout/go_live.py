@@ -1,11 +1,11 @@
-"""From a plan to a live deployment: marked, made, asked, rolled out; and undone where it is not to be finished."""
+"""Bring a deployment live: mark, create, probe, shift traffic; roll back and clean up when it cannot finish."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.rollout.autoscale import copy_autoscale, delete_autoscale
 from kfp_azureml.azureml.rollout.azure_monitor import RequestMetrics
-from kfp_azureml.azureml.rollout.cleanup import undo, undo_command
+from kfp_azureml.azureml.rollout.cleanup import clean_up, clean_up_command
 from kfp_azureml.azureml.rollout.deployment import (
     HasTrafficError,
     delete_deployment,
@@ -24,7 +24,7 @@ from kfp_azureml.azureml.rollout.deployment import (
     find_deployment,
     live_deployment,
 )
-from kfp_azureml.azureml.rollout.desired_state import Plan
+from kfp_azureml.azureml.rollout.desired_state import DesiredState
 from kfp_azureml.azureml.rollout.endpoint import (
     check_mirror,
     ensure_endpoint,
@@ -36,34 +36,34 @@ from kfp_azureml.azureml.rollout.endpoint import (
     scoring_key,
     unmark,
 )
-from kfp_azureml.azureml.rollout.probe import Question, Scoring
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, ENDPOINT, Marker, find_marker, read_markers
-from kfp_azureml.azureml.rollout.strategy import Strategy
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, find_marker, read_markers
+from kfp_azureml.azureml.rollout.probe import Probe, Scoring
+from kfp_azureml.azureml.rollout.rollout import Rollout
+from kfp_azureml.azureml.rollout.soak import Watch
 from kfp_azureml.azureml.rollout.traffic import in_words, without
-from kfp_azureml.azureml.rollout.traffic_shift import bring_live, check_before_traffic, putting_back
+from kfp_azureml.azureml.rollout.traffic_shift import rolled_back_on_error, shift_traffic, smoke_test
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import CancelledError, DeploymentError, KfpAzuremlError
 from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
-    from azure.ai.ml import MLClient
     from azure.ai.ml.entities import OnlineEndpoint
 
     from kfp_azureml.azureml.arm import Arm
 
-UNDO_SECONDS = 120.0  # for what a cancelled step began; a pod rarely has as long
+CLEANUP_SECONDS = 120.0  # for a cancelled step; pods rarely have as long
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Live:
-    """A deployment with all the traffic of its endpoint.
+    """A deployment with all traffic of its endpoint.
 
     Attributes:
         endpoint_id: The endpoint's Azure resource id.
-        deployment_id: The deployment's.
-        scoring_uri: The endpoint's address for requests.
+        deployment_id: The deployment's Azure resource id.
+        scoring_uri: The endpoint's scoring URI.
         traffic: The endpoint's traffic, percentages by deployment.
     """
 
@@ -73,120 +73,122 @@ class Live:
     traffic: dict[str, int]
 
 
-def go_live(client: MLClient, plan: Plan, strategy: Strategy, question: Question | None, deadline: Deadline) -> Live:
-    """Bring the plan's deployment live, or find that it is.
+def go_live(rollout: Rollout, probe: Probe | None) -> Live:
+    """Bring the desired deployment live, unless it already is.
 
-    From before the first change until the last one the endpoint is marked, so that whatever is broken off can be
-    finished by the next attempt, or undone.
+    The endpoint is marked from before the first change until after the last, so that an interrupted rollout can be
+    continued by the next attempt, or cleaned up.
 
     Args:
-        client: A client of the workspace.
-        plan: What is to be live.
-        strategy: How it gets the traffic.
-        question: What it is asked; None: nothing.
-        deadline: When to give up.
+        rollout: The rollout.
+        probe: The request to test the deployment with; None for none.
 
     Raises:
-        DeploymentError: If it does not come up or exceeds a limit; traffic is then as it was. Or if somebody deletes
-            the endpoint or the deployment meanwhile.
-        CancelledError: If somebody stops the step; what it began is then undone, or listed.
+        DeploymentError: If the deployment does not come up or exceeds a limit; traffic is then rolled back. Or if the
+            endpoint or the deployment is deleted meanwhile.
+        CancelledError: If the step is stopped; the rollout is then cleaned up, or the message says how to.
     """
-    new = Marker(plan.deployment, plan.run_id, before={}, made=(ENDPOINT, DEPLOYMENT))
-    with _undone_if_cancelled(client, plan, deadline), ExitStack() as stack:
-        endpoint = ensure_endpoint(client, plan, new, deadline)
-        where = f"endpoint {plan.endpoint}"
-        stack.enter_context(_noticing_deletion(where, partial(find_endpoint, client, plan.endpoint), plan))
-        if strategy.mirror_percent:
-            check_mirror(endpoint, plan.deployment)
-        marker = _marked(client, plan, endpoint, new.since, deadline)
+    client, desired, strategy, deadline = rollout.client, rollout.desired, rollout.strategy, rollout.deadline
+    new = Marker(desired.deployment, desired.run_id, before={}, made=(ENDPOINT, DEPLOYMENT))
+    with _cleaned_up_if_cancelled(rollout), ExitStack() as stack:
+        endpoint = ensure_endpoint(client, desired, new, deadline)
+        where = f"endpoint {desired.endpoint}"
+        stack.enter_context(_noticing_deletion(where, partial(find_endpoint, client, desired.endpoint), desired))
+        if strategy.mirrored:
+            check_mirror(endpoint, desired.deployment)
+        marker = _marked(rollout, endpoint, new.since)
         traffic = live_traffic(endpoint)
-        resumed = marker is not None and plan.deployment in {*traffic, *mirror_traffic(endpoint)}
-        with putting_back(client, plan, marker, deadline) if marker and resumed else nullcontext():
-            previous = live_deployment(client, endpoint, plan.deployment)
-            count = plan.machines.instance_count or (previous.instance_count if previous else 1) or 1
-            deployment = ensure_deployment(client, plan, endpoint, count, deadline)
-            find = partial(find_deployment, client, plan.endpoint, plan.deployment)
-            stack.enter_context(_noticing_deletion(f"deployment {plan.deployment} of {where}", find, plan))
-            read_key = partial(scoring_key, client, plan.endpoint)
+        resumed = marker is not None and desired.deployment in {*traffic, *mirror_traffic(endpoint)}
+        with rolled_back_on_error(rollout, marker) if marker and resumed else nullcontext():
+            previous = live_deployment(client, endpoint, desired.deployment)
+            count = desired.machines.instance_count or (previous.instance_count if previous else 1) or 1
+            deployment = ensure_deployment(client, desired, endpoint, count, deadline)
+            find = partial(find_deployment, client, desired.endpoint, desired.deployment)
+            stack.enter_context(_noticing_deletion(f"deployment {desired.deployment} of {where}", find, desired))
+            read_key = partial(scoring_key, client, desired.endpoint)
             scoring = Scoring(str(endpoint.scoring_uri), read_key(), read_key)
-            check_before_traffic(client, scoring, question, plan, strategy)
-            metrics = None
-            if marker and not plan.machines.compute:
+            watch = Watch(desired.deployment, strategy.limits, scoring, probe)
+            smoke_test(rollout, watch)
+            arm = None
+            if marker and not desired.machines.compute:
                 arm = stack.enter_context(resource_manager())
                 if previous:
-                    copy_autoscale(arm, plan.endpoint, previous, deployment)
-                metrics = RequestMetrics(arm, str(endpoint.id), plan.deployment)
+                    copy_autoscale(arm, desired.endpoint, previous, deployment)
+                watch = replace(watch, metrics=RequestMetrics(arm, str(endpoint.id), desired.deployment))
         if marker:
-            traffic = bring_live(client, plan, marker, strategy, scoring, question, metrics, deadline)
+            traffic = shift_traffic(rollout, marker, watch)
             if not strategy.keep_previous:
-                _delete_previous(client, plan, marker, metrics.arm if metrics else None, deadline)
-            unmark(client, plan.endpoint, marker, deadline)
-    progress(f"endpoint {plan.endpoint}: live with {in_words(traffic)}")
+                _delete_previous(rollout, marker, arm)
+            unmark(client, desired.endpoint, marker, deadline)
+    progress(f"endpoint {desired.endpoint}: live with {in_words(traffic)}")
     return Live(str(endpoint.id), str(deployment.id), scoring.uri, traffic)
 
 
-def _marked(client: MLClient, plan: Plan, endpoint: OnlineEndpoint, since: int, deadline: Deadline) -> Marker | None:
-    """Mark the endpoint with this roll-out; None if there is nothing left to roll out.
+def _marked(rollout: Rollout, endpoint: OnlineEndpoint, since: int) -> Marker | None:
+    """Mark the endpoint with this rollout; return None if the deployment is already live.
 
     Raises:
-        DeploymentError: If another roll-out has got part of the traffic.
+        DeploymentError: If the deployment of another rollout has part of the traffic.
     """
+    client, desired = rollout.client, rollout.desired
     traffic, mirrored = live_traffic(endpoint), mirror_traffic(endpoint)
     for other in read_markers(endpoint.tags):
-        if other.deployment != plan.deployment and (other.deployment in traffic or other.deployment in mirrored):
+        if other.deployment != desired.deployment and (other.deployment in traffic or other.deployment in mirrored):
             raise DeploymentError(
-                f"endpoint {plan.endpoint}: in the middle of the roll-out of {other.deployment} by run "
-                f"{other.run_id or 'unknown'}, its traffic is {in_words(traffic)}: wait for its end, or undo it: "
-                + undo_command(client, other.run_id, plan.endpoint)
+                f"endpoint {desired.endpoint}: rollout of {other.deployment} by run {other.run_id or 'unknown'} is in "
+                f"progress, its traffic is {in_words(traffic)}: wait until it ends, or clean it up: "
+                + clean_up_command(client, other.run_id, desired.endpoint)
             )
-    marker = find_marker(endpoint.tags, plan.deployment)
+    marker = find_marker(endpoint.tags, desired.deployment)
     if marker is None:
-        if traffic == {plan.deployment: 100}:
+        if traffic == {desired.deployment: 100}:
             return None
-        what = f"reading deployment {plan.deployment} of endpoint {plan.endpoint}"
+        what = f"reading deployment {desired.deployment} of endpoint {desired.endpoint}"
         with azure_errors(what, DeploymentError):
-            exists = retrying(what, lambda: find_deployment(client, plan.endpoint, plan.deployment))
+            exists = retrying(what, lambda: find_deployment(client, desired.endpoint, desired.deployment))
         made: tuple[str, ...] = () if exists else (DEPLOYMENT,)
         before = traffic
     else:
-        # Left by an earlier attempt; what is live may have changed since.
+        # From an earlier attempt; the traffic may have changed since.
         made = marker.made
-        before = without(traffic, plan.deployment, marker.before) if plan.deployment in traffic else traffic
-        if plan.deployment in traffic:
-            progress(f"endpoint {plan.endpoint}: going on with a roll-out that was broken off at {in_words(traffic)}")
-    marker = Marker(plan.deployment, plan.run_id, before, made, since)
-    mark(client, plan.endpoint, marker, deadline)
+        before = traffic
+        if desired.deployment in traffic:
+            before = without(traffic, desired.deployment, marker.before)
+            progress(f"endpoint {desired.endpoint}: continuing an interrupted rollout at {in_words(traffic)}")
+    marker = Marker(desired.deployment, desired.run_id, before, made, since)
+    mark(client, desired.endpoint, marker, rollout.deadline)
     return marker
 
 
-def _delete_previous(client: MLClient, plan: Plan, marker: Marker, arm: Arm | None, deadline: Deadline) -> None:
+def _delete_previous(rollout: Rollout, marker: Marker, arm: Arm | None) -> None:
     """Delete the deployments whose traffic went to the new one, with their autoscale settings."""
+    client, desired = rollout.client, rollout.desired
     for name in marker.before:
-        endpoint = read_endpoint(client, plan.endpoint)
-        if name == plan.deployment or name in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
+        endpoint = read_endpoint(client, desired.endpoint)
+        if name == desired.deployment or name in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
             continue
-        what = f"reading deployment {name} of endpoint {plan.endpoint}"
+        what = f"reading deployment {name} of endpoint {desired.endpoint}"
         with azure_errors(what, DeploymentError):
-            found = retrying(what, lambda name=name: find_deployment(client, plan.endpoint, name))  # type: ignore[misc]
+            found = retrying(what, partial(find_deployment, client, desired.endpoint, name))
         if not found:
             continue
         try:
-            delete_deployment(client, plan.endpoint, name, deadline)
+            delete_deployment(client, desired.endpoint, name, rollout.deadline)
         except HasTrafficError as error:
-            logger.warning("%s; it stays", error)  # somebody has given it some since
+            logger.warning("%s; it stays", error)  # another client has given it traffic since
             continue
         if arm:
             delete_autoscale(arm, str(found.id))
 
 
 @contextmanager
-def _noticing_deletion(what: str, find: Callable[[], object | None], plan: Plan) -> Iterator[None]:
-    """Where something fails because somebody has deleted what it works on, say that instead of what followed from it.
+def _noticing_deletion(what: str, find: Callable[[], object | None], desired: DesiredState) -> Iterator[None]:
+    """Replace an error by its cause if the resource was deleted by another client.
 
     Args:
-        what: What was there, such as `endpoint e`.
-        find: Looks for it; returns None if it is no more.
-        plan: The roll-out.
+        what: The resource, such as `endpoint e`.
+        find: Reads it; returns None if it is gone.
+        desired: The deployment being rolled out.
     """
     try:
         yield
@@ -194,50 +196,53 @@ def _noticing_deletion(what: str, find: Callable[[], object | None], plan: Plan)
         try:
             gone = retrying(f"reading {what}", find) is None
         except AzureError:
-            gone = False  # Azure does not tell, which is what has failed already
+            gone = False  # unknown; the first error stands
         if not gone:
             raise
         raise DeploymentError(
-            f"{what} was deleted while {plan.deployment} was being rolled out: run the step again to make it anew"
+            f"{what} was deleted during the rollout of {desired.deployment}: run the step again to create it"
         ) from error
 
 
 @contextmanager
-def _undone_if_cancelled(client: MLClient, plan: Plan, deadline: Deadline) -> Iterator[None]:
-    """Undo the roll-out when somebody stops the step; say first how to do it should there be no time to."""
+def _cleaned_up_if_cancelled(rollout: Rollout) -> Iterator[None]:
+    """Clean up the rollout when the step is stopped; log first how to do it if there is no time for it."""
+    client, desired = rollout.client, rollout.desired
     try:
         yield
     except (CancelledError, KeyboardInterrupt) as cancelled:
-        command = undo_command(client, plan.run_id, plan.endpoint)
-        logger.warning("%s: undoing what was begun; should that be cut short: %s", cancelled, command)
+        command = clean_up_command(client, desired.run_id, desired.endpoint)
+        logger.warning("%s: cleaning up the rollout; if that is interrupted: %s", cancelled, command)
         try:
-            outcome = _undo(client, plan, Deadline(UNDO_SECONDS, deadline.look_at))
+            outcome = _clean_up(rollout)
         except KfpAzuremlError as error:
-            outcome = f"not all that was begun could be undone ({error}), do it with: {command}"
+            outcome = f"cleaning up failed ({error}), do it with: {command}"
         raise type(cancelled)(f"{cancelled}; {outcome}") from cancelled
     except KfpAzuremlError as error:
-        if not _is_marked(client, plan):
+        if not _is_marked(rollout):
             raise
-        command = undo_command(client, plan.run_id, plan.endpoint)
-        raise type(error)(f"{error}; run the step again to try again, or remove what it made: {command}") from error
+        command = clean_up_command(client, desired.run_id, desired.endpoint)
+        raise type(error)(f"{error}; run the step again to retry, or clean up: {command}") from error
 
 
-def _undo(client: MLClient, plan: Plan, deadline: Deadline) -> str:
-    marker = _marker_on(client, plan)
-    done = undo(client, plan.endpoint, marker, deadline) if marker else []
-    return "; ".join(done) or "nothing was to be undone"
+def _clean_up(rollout: Rollout) -> str:
+    marker = _marker_on(rollout)
+    deadline = Deadline(CLEANUP_SECONDS, rollout.deadline.look_at)
+    done = clean_up(rollout.client, rollout.desired.endpoint, marker, deadline) if marker else []
+    return "; ".join(done) or "nothing to clean up"
 
 
-def _is_marked(client: MLClient, plan: Plan) -> bool:
-    """Say whether this roll-out is marked; not if Azure does not tell, which is what has failed already."""
+def _is_marked(rollout: Rollout) -> bool:
+    """Return whether the endpoint has this rollout's marker; False if it cannot be read."""
     try:
-        return _marker_on(client, plan) is not None
+        return _marker_on(rollout) is not None
     except KfpAzuremlError:
         return False
 
 
-def _marker_on(client: MLClient, plan: Plan) -> Marker | None:
-    what = f"reading endpoint {plan.endpoint}"
+def _marker_on(rollout: Rollout) -> Marker | None:
+    desired = rollout.desired
+    what = f"reading endpoint {desired.endpoint}"
     with azure_errors(what, DeploymentError):
-        endpoint = retrying(what, lambda: find_endpoint(client, plan.endpoint))
-    return find_marker(endpoint.tags, plan.deployment) if endpoint else None
+        endpoint = retrying(what, lambda: find_endpoint(rollout.client, desired.endpoint))
+    return find_marker(endpoint.tags, desired.deployment) if endpoint else None

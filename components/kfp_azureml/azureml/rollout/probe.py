@@ -1,4 +1,4 @@
-"""Asking an endpoint a real question, and knowing whether the answer is right."""
+"""Probe an endpoint: send a real request and check the response."""
 
 from __future__ import annotations
 
@@ -17,78 +17,77 @@ from kfp_azureml.runtime.text_files import read_user_text
 if TYPE_CHECKING:
     import httpx
 
-GRACE_SECONDS = 120.0  # a deployment called Succeeded may need a while until the endpoint routes to it
+GRACE_SECONDS = 120.0  # the endpoint may not route to a deployment yet when that is Succeeded
 PAUSE_SECONDS = 2.0
 REQUEST_SECONDS = 60.0
 
-DEPLOYMENT_HEADER = "azureml-model-deployment"  # in a request: who is to answer; in an answer: who did
+DEPLOYMENT_HEADER = "azureml-model-deployment"  # in a request: the target; in a response: the sender
 
 _ROUNDING = 1e-9  # of a share of images
 
 REFUSED_KEY = frozenset({401, 403})
-# Not there yet, too busy, or a gateway between us and the container.
+# Not routed yet, too busy, or a gateway error.
 _NOT_YET = frozenset({404, 408, 429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
-class Question:
-    """A request for an endpoint.
+class Probe:
+    """A request for an endpoint, with the expected response.
 
     Attributes:
-        body: The request's JSON.
-        expected: The class index of each image in the request; None if any answer with status 200 will do.
-        min_accuracy: The least share of the images that has to be answered as expected, 0 to 1.
-        parts: The same in small: requests with one image each; empty if the request cannot be divided.
+        body: JSON body of the request.
+        expected: Expected class index of each image; None to accept any response with status 200.
+        min_accuracy: Minimum share of images that must have the expected class, 0 to 1.
+        parts: Probes with one image each; empty if the request cannot be divided.
     """
 
     body: bytes
     expected: tuple[int, ...] | None = None
     min_accuracy: float = 1.0
-    parts: tuple[Question, ...] = ()
+    parts: tuple[Probe, ...] = ()
 
     def check(self, answer: httpx.Response) -> str | None:
-        """Return what is wrong with an answer of status 200, None if it is right enough."""
+        """Return what is wrong with a response of status 200; None if it passes."""
         if self.expected is None:
             return None
         try:
             predicted = tuple(prediction["index"] for prediction in answer.json()["predictions"])
         except (ValueError, KeyError, TypeError):
-            return f"the answer is not ours: {_shortened(answer.text)}"
+            return f"the response has another format: {_shortened(answer.text)}"
         if len(predicted) != len(self.expected):
-            return f"{len(predicted)} answers for {len(self.expected)} images"
+            return f"{len(predicted)} predictions for {len(self.expected)} images"
         wrong = sum(one != other for one, other in zip(predicted, self.expected, strict=True))
         if wrong > (1 - self.min_accuracy) * len(self.expected) + _ROUNDING:
-            return f"{wrong} of {len(self.expected)} images are classified differently than when the model was scored"
+            return f"{wrong} of {len(self.expected)} images have another class than when the model was scored"
         return None
 
 
 @dataclass
 class Scoring:
-    """Where and how an endpoint is asked.
+    """Client of an endpoint's scoring URI.
 
     Attributes:
-        uri: The scoring address.
+        uri: The scoring URI.
         key: The endpoint's key or token.
-        read_key: Reads it again where the endpoint refuses it, as somebody may have regenerated it; None: it stays.
+        read_key: Reads the key again if the endpoint refuses it, as it may have been regenerated; None not to.
     """
 
     uri: str
     key: str = field(repr=False)
     read_key: Callable[[], str] | None = field(default=None, repr=False)
 
-    def ask(self, question: Question, deployment: str, *, by_traffic: bool = False) -> None:
-        """Ask a deployment, and check its answer.
+    def ask(self, probe: Probe, deployment: str, *, by_traffic: bool = False) -> None:
+        """Send a probe to a deployment and check the response, retrying until the endpoint routes to it.
 
-        The SDK's own `invoke` is not used: it keeps the deployment's name in a header for later calls.
+        The SDK's `invoke` is not used: it keeps the deployment's header for later calls.
 
         Args:
-            question: The request.
-            deployment: The deployment that has to answer. Another one answers while the endpoint does not route to
-                this one yet: that is waited for, and says nothing about this one.
-            by_traffic: Send the request where the endpoint's traffic goes, not to the deployment by its name.
+            probe: The request.
+            deployment: The deployment that must respond; responses of others are retried.
+            by_traffic: Let the endpoint's traffic route the request, instead of the deployment's name.
 
         Raises:
-            DeploymentError: If there is no answer in time, or not the right one.
+            DeploymentError: If there is no response in time, or a wrong one.
         """
         import httpx
 
@@ -96,80 +95,77 @@ class Scoring:
         until = time.monotonic() + GRACE_SECONDS
         with httpx.Client(timeout=REQUEST_SECONDS) as client:
             while True:
-                fault, again = self._try(client, question, deployment, aimed_at)
+                fault, again = self._try(client, probe, deployment, aimed_at)
                 if fault is None:
                     return
                 if not again or time.monotonic() > until:
                     raise DeploymentError(f"{self.uri}, deployment {deployment}: {fault}")
                 time.sleep(PAUSE_SECONDS)
 
-    def ask_once(self, client: httpx.Client, question: Question, deployment: str) -> str | None:
-        """Ask a deployment by its name, and take the answer as it is.
+    def ask_once(self, client: httpx.Client, probe: Probe, deployment: str) -> str | None:
+        """Send a probe to a deployment by its name, without retries.
 
         Args:
-            client: Sends the request; its connections are kept.
-            question: The request.
-            deployment: The deployment that has to answer.
+            client: HTTP client, whose connections are reused.
+            probe: The request.
+            deployment: The deployment that must respond.
 
         Returns:
-            What is wrong with the answer; None if it is right.
+            What is wrong with the response; None if it passes.
         """
-        return self._try(client, question, deployment, deployment)[0]
+        return self._try(client, probe, deployment, deployment)[0]
 
     def _try(
-        self, client: httpx.Client, question: Question, deployment: str, aimed_at: str | None
+        self, client: httpx.Client, probe: Probe, deployment: str, aimed_at: str | None
     ) -> tuple[str | None, bool]:
-        """Return what is wrong with the answer to one request, and whether it may be right in a moment."""
+        """Return what is wrong with the response to one request, and whether to retry."""
         import httpx
 
         try:
-            answer = self._post(client, question, aimed_at)
+            answer = self._post(client, probe, aimed_at)
             if answer.status_code in REFUSED_KEY and self.read_key:
-                progress(f"{self.uri}: refuses the key, which somebody may have regenerated: reading it again")
+                progress(f"{self.uri}: key refused, it may have been regenerated: reading it again")
                 self.key = self.read_key()
-                answer = self._post(client, question, aimed_at)
+                answer = self._post(client, probe, aimed_at)
         except httpx.HTTPError as error:
-            return f"no answer ({type(error).__name__}: {error})", True
+            return f"no response ({type(error).__name__}: {error})", True
         answered_by = answer.headers.get(DEPLOYMENT_HEADER, deployment)
         if answered_by != deployment:
-            return f"{answered_by} still answers in its place", True
-        return _fault(answer, question), _status(answer) in _NOT_YET
+            return f"{answered_by} responds in its place", True
+        return _fault(answer, probe), _status(answer) in _NOT_YET
 
-    def _post(self, client: httpx.Client, question: Question, aimed_at: str | None) -> httpx.Response:
+    def _post(self, client: httpx.Client, probe: Probe, aimed_at: str | None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         if aimed_at:
             headers[DEPLOYMENT_HEADER] = aimed_at
-        return client.post(self.uri, content=question.body, headers=headers)
+        return client.post(self.uri, content=probe.body, headers=headers)
 
 
 def read_sample(score_result: Path) -> bytes:
-    """Read the sample that score left with its answers.
-
-    Args:
-        score_result: The score step's output.
+    """Read the sample from the score step's output.
 
     Raises:
-        ModelError: If there is none.
+        ModelError: If it is missing.
     """
     path = score_result / SAMPLE_FILE
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(f"{path}: missing; score_result is the folder that the score step wrote") from None
+        raise ModelError(f"{path}: missing; score_result must be the output folder of the score step") from None
 
 
-def question_from_sample(content: bytes, min_accuracy: float = 1.0) -> Question:
-    """Make a request of the images of a sample, which is to be answered as when they were scored.
+def probe_from_sample(content: bytes, min_accuracy: float = 1.0) -> Probe:
+    """Return a probe with the images of a sample, which expects the classes they were scored with.
 
     Args:
-        content: What score wrote to `sample.json`.
-        min_accuracy: The least share of the images, 0 to 1, to be classified as they were.
+        content: Content of score's `sample.json`.
+        min_accuracy: Minimum share of images that must have the expected class, 0 to 1.
 
     Returns:
-        The request; its parts have one image each. These have to be classified right only where all of them have to.
+        The probe. Its parts of one image check the class only if all images must have theirs.
 
     Raises:
-        ModelError: If it is not what score writes.
+        ModelError: If the content is invalid.
     """
     try:
         sample: dict[str, Any] = json.loads(content)
@@ -178,12 +174,12 @@ def question_from_sample(content: bytes, min_accuracy: float = 1.0) -> Question:
         pairs = list(zip(images, expected, strict=True))
     except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{SAMPLE_FILE}: not a sample that the score step wrote ({error})") from error
-    parts = tuple(Question(_body([image]), (index,) if min_accuracy == 1 else None) for image, index in pairs)
-    return Question(_body(images), expected, min_accuracy, parts)
+    parts = tuple(Probe(_body([image]), (index,) if min_accuracy == 1 else None) for image, index in pairs)
+    return Probe(_body(images), expected, min_accuracy, parts)
 
 
-def question_from_file(request: Path) -> Question:
-    """Read a request of the user's own.
+def probe_from_file(request: Path) -> Probe:
+    """Return a probe with the user's own request.
 
     Raises:
         DeploymentError: If the file is missing or is not JSON.
@@ -193,23 +189,23 @@ def question_from_file(request: Path) -> Question:
         json.loads(body)
     except (ValueError, RecursionError) as error:
         raise DeploymentError(f"request {request}: not JSON ({error})") from error
-    return Question(body.encode())
+    return Probe(body.encode())
 
 
 def _body(images: list[object]) -> bytes:
     return json.dumps({"images": images}).encode()
 
 
-def _fault(answer: httpx.Response, question: Question) -> str | None:
+def _fault(answer: httpx.Response, probe: Probe) -> str | None:
     if answer.status_code == 200:
-        return question.check(answer)
+        return probe.check(answer)
     if answer.status_code in REFUSED_KEY:
         return f"status {answer.status_code}: the endpoint refuses its own key"
     return f"status {_status(answer)}: {_shortened(answer.text)}"
 
 
 def _status(answer: httpx.Response) -> int:
-    """Return the status as the container gave it: the service answers 424 for a container's failure."""
+    """Return the container's status: the service responds 424 for a container's failure."""
     status = answer.headers.get("ms-azureml-model-error-statuscode", "")
     return int(status) if answer.status_code == 424 and status.isdecimal() else answer.status_code
 

@@ -1,4 +1,4 @@
-"""Shares of an endpoint's traffic: percentages by deployment, which add up to 100."""
+"""Arithmetic of an endpoint's traffic: percentages by deployment that add up to 100."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 
 def with_share(before: Mapping[str, int], deployment: str, share: int) -> dict[str, int]:
-    """Give a deployment a share, and the others the rest in the proportions they had.
+    """Return the traffic with a share for one deployment; the others split the rest in the same proportions.
 
     Args:
-        before: The traffic without the deployment, adding up to 100; or none at all.
+        before: The traffic without the deployment, adding up to 100; or empty.
         deployment: The deployment.
-        share: Its share in percent; where there are no others it gets everything.
+        share: Its share in percent; without other deployments it gets 100.
 
     Returns:
-        Whole percentages that add up to 100, without those that are 0.
+        Whole percentages that add up to 100, without zeros.
     """
     others = {name: percent for name, percent in before.items() if percent and name != deployment}
     total = sum(others.values())
@@ -22,7 +22,7 @@ def with_share(before: Mapping[str, int], deployment: str, share: int) -> dict[s
         return {deployment: 100}
     exact = {name: percent * (100 - share) / total for name, percent in others.items()}
     shares = {name: int(value) for name, value in exact.items()}
-    # What rounding took away goes to those that lost most; the name decides between equals.
+    # Largest remainder method; ties are broken by name.
     missing = 100 - share - sum(shares.values())
     for name in sorted(exact, key=lambda name: (shares[name] - exact[name], name))[:missing]:
         shares[name] += 1
@@ -30,15 +30,15 @@ def with_share(before: Mapping[str, int], deployment: str, share: int) -> dict[s
 
 
 def without(now: Mapping[str, int], deployment: str, before: Mapping[str, int]) -> dict[str, int]:
-    """Take a deployment's share away again.
+    """Return the traffic without a deployment.
 
     Args:
-        now: The traffic.
+        now: The current traffic.
         deployment: The deployment.
-        before: The traffic when it had no share yet, or the one that it is to keep.
+        before: The traffic before the deployment had a share.
 
     Returns:
-        The traffic before. Where somebody has moved the others since, they keep the proportions they have now.
+        The traffic before; if another client has moved the others since, they keep their current proportions.
     """
     others = {name: percent for name, percent in now.items() if percent and name != deployment}
     if not others or dict(now) == with_share(before, deployment, now.get(deployment, 0)):
@@ -47,5 +47,5 @@ def without(now: Mapping[str, int], deployment: str, before: Mapping[str, int]) 
 
 
 def in_words(traffic: Mapping[str, int]) -> str:
-    """Say a traffic for people, such as `v1 90 %, v2 10 %`."""
+    """Return the traffic as text, such as `v1 90 %, v2 10 %`."""
     return ", ".join(f"{name} {share} %" for name, share in traffic.items()) or "none"

@@ -1,14 +1,12 @@
-"""Moving traffic to a deployment: in steps, watched, and back if anything goes wrong from there on."""
+"""Shift traffic to a deployment in watched steps, and back if a step fails."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.rollout.deployment import log_container
-from kfp_azureml.azureml.rollout.desired_state import Plan
 from kfp_azureml.azureml.rollout.endpoint import (
     live_traffic,
     read_endpoint,
@@ -16,159 +14,119 @@ from kfp_azureml.azureml.rollout.endpoint import (
     set_traffic,
     take_traffic_from,
 )
-from kfp_azureml.azureml.rollout.probe import Question, Scoring
-from kfp_azureml.azureml.rollout.rollout_state import Marker
-from kfp_azureml.azureml.rollout.soak import check_latency, watch
-from kfp_azureml.azureml.rollout.strategy import Strategy
+from kfp_azureml.azureml.rollout.marker import Marker
+from kfp_azureml.azureml.rollout.rollout import Rollout
+from kfp_azureml.azureml.rollout.soak import Watch
 from kfp_azureml.azureml.rollout.traffic import in_words, with_share
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import DeploymentError, KfpAzuremlError
 from kfp_azureml.runtime.step import progress
 
-if TYPE_CHECKING:
-    from azure.ai.ml import MLClient
-
-    from kfp_azureml.azureml.rollout.azure_monitor import RequestMetrics
-
-ROLLBACK_SECONDS = 600.0  # of its own: the way back is not cut short by a long way there
+ROLLBACK_SECONDS = 600.0  # its own timeout: a rollout that timed out can still be rolled back
 
 logger = logging.getLogger(__name__)
 
 
-def check_before_traffic(
-    client: MLClient, scoring: Scoring, question: Question | None, plan: Plan, strategy: Strategy
-) -> None:
-    """Ask a deployment before it gets traffic, and see that it answers rightly and quickly enough.
+def smoke_test(rollout: Rollout, watch: Watch) -> None:
+    """Probe a deployment before it gets traffic: check the answer and the latency.
 
     Raises:
-        DeploymentError: If it does not; the end of its container's log is then in ours.
+        DeploymentError: If the answer is wrong or too slow. The end of the container's log is then logged.
     """
-    if question is None:
-        progress(
-            f"deployment {plan.deployment}: gets traffic unasked, as there is neither a sample nor a request for it"
-        )
+    name = rollout.desired.deployment
+    if watch.probe is None:
+        progress(f"deployment {name}: goes live without a smoke test: no sample and no request")
         return
     try:
-        scoring.ask(question, plan.deployment)
-        check_latency(scoring, question, plan.deployment, strategy.limits)
+        watch.scoring.ask(watch.probe, name)
+        watch.check_latency()
     except DeploymentError:
-        log_container(client, plan.endpoint, plan.deployment)
+        log_container(rollout.client, rollout.desired.endpoint, name)
         raise
-    progress(f"deployment {plan.deployment}: answered rightly, now it may get traffic")
+    progress(f"deployment {name}: smoke test passed")
 
 
-def bring_live(
-    client: MLClient,
-    plan: Plan,
-    marker: Marker,
-    strategy: Strategy,
-    scoring: Scoring,
-    question: Question | None,
-    metrics: RequestMetrics | None,
-    deadline: Deadline,
-) -> dict[str, int]:
-    """Give the plan's deployment all the traffic of its endpoint, as the strategy says.
+def shift_traffic(rollout: Rollout, marker: Marker, watch: Watch) -> dict[str, int]:
+    """Give the deployment all traffic of its endpoint, as the strategy says.
 
-    A roll-out that was broken off goes on where it was: at the share that the deployment has.
+    A rollout that was interrupted continues at the deployment's current share.
 
     Args:
-        client: A client of the workspace.
-        plan: Which deployment of which endpoint; it is up, and has answered.
-        marker: The traffic to go back to; it is on the endpoint.
-        strategy: In which steps, watched for how long.
-        scoring: How the endpoint is asked.
-        question: What it is asked; None: nothing.
-        metrics: What Azure Monitor tells of the deployment; None where it does not.
-        deadline: When to give up.
+        rollout: The rollout; its deployment is up and has passed the smoke test.
+        marker: The rollout's marker on the endpoint, with the traffic to go back to.
+        watch: How the deployment is watched.
 
     Returns:
         The traffic as it is now, percentages by deployment.
 
     Raises:
-        DeploymentError: If the deployment exceeds a limit, or Azure does not move the traffic. Traffic is then put back
-            as it was; the message says if that failed too.
+        DeploymentError: If the deployment exceeds a limit or Azure does not move the traffic. Traffic is then rolled
+            back; the message says so if that fails too.
     """
-    with putting_back(client, plan, marker, deadline):
+    with rolled_back_on_error(rollout, marker):
         if marker.before:
-            _mirror(client, plan, strategy, scoring, question, metrics, deadline)
-        return _move(client, plan, marker, strategy, scoring, question, metrics, deadline)
+            _mirror(rollout, watch)
+        return _shift(rollout, marker, watch)
 
 
 @contextmanager
-def putting_back(client: MLClient, plan: Plan, marker: Marker, deadline: Deadline) -> Iterator[None]:
-    """Take the traffic from the plan's deployment again if anything goes wrong inside the block.
+def rolled_back_on_error(rollout: Rollout, marker: Marker) -> Iterator[None]:
+    """Take all traffic from the deployment if the block fails, and log the end of its container's log.
 
-    Whether a move had begun, or goes on in Azure: what counts is what is live in the end. The end of the container's
-    log is then in ours.
+    It reads the live traffic first, so it does not matter whether a shift had begun or still runs in Azure.
 
     Raises:
-        Exception: What the block raised; one of ours says what became of the traffic.
+        Exception: What the block raised; the message of a KfpAzuremlError says what became of the traffic.
     """
     try:
         yield
     except Exception as error:
-        outcome = _put_back(client, plan.endpoint, marker, Deadline(ROLLBACK_SECONDS, deadline.look_at))
-        log_container(client, plan.endpoint, plan.deployment)
+        endpoint_name = rollout.desired.endpoint
+        outcome = _roll_back(rollout, marker)
+        log_container(rollout.client, endpoint_name, rollout.desired.deployment)
         if isinstance(error, KfpAzuremlError):
             raise type(error)(f"{error}; {outcome}") from error
-        logger.error("endpoint %s: %s", plan.endpoint, outcome)  # noqa: TRY400 - the error goes on its way
+        logger.error("endpoint %s: %s", endpoint_name, outcome)  # noqa: TRY400 - the error is raised again
         raise
 
 
-def _put_back(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline) -> str:
-    """Take all traffic from a deployment again, and give it to those that had it; say how that went."""
+def _roll_back(rollout: Rollout, marker: Marker) -> str:
+    deadline = Deadline(ROLLBACK_SECONDS, rollout.deadline.look_at)
     try:
-        _, left = take_traffic_from(client, endpoint_name, marker, deadline)
+        _, left = take_traffic_from(rollout.client, rollout.desired.endpoint, marker, deadline)
     except KfpAzuremlError as error:
         return (
-            f"and the traffic could not be put back, {marker.deployment} may have a share of it: set it by hand to "
+            f"rolling back the traffic failed too, {marker.deployment} may have a share of it: set it by hand to "
             f"{in_words(marker.before)} ({error})"
         )
     if left == marker.before:
-        return f"the traffic is as it was: {in_words(left)}"
-    return f"the traffic is {in_words(left)}, as somebody else has moved it"
+        return f"the traffic is as before: {in_words(left)}"
+    return f"the traffic is {in_words(left)}: another client has moved it"
 
 
-def _mirror(
-    client: MLClient,
-    plan: Plan,
-    strategy: Strategy,
-    scoring: Scoring,
-    question: Question | None,
-    metrics: RequestMetrics | None,
-    deadline: Deadline,
-) -> None:
-    if not strategy.mirror_percent or plan.deployment in live_traffic(read_endpoint(client, plan.endpoint)):
+def _mirror(rollout: Rollout, watch: Watch) -> None:
+    client, desired, strategy, deadline = rollout.client, rollout.desired, rollout.strategy, rollout.deadline
+    if not strategy.mirrored or desired.deployment in live_traffic(read_endpoint(client, desired.endpoint)):
         return
-    set_mirror(client, plan.endpoint, plan.deployment, strategy.mirror_percent, deadline)
-    stage = f"{strategy.mirror_percent} % of the traffic mirrored"
-    watch(scoring, question, plan.deployment, strategy.soak_seconds, strategy.limits, metrics, stage)
-    set_mirror(client, plan.endpoint, plan.deployment, 0, deadline)
+    set_mirror(client, desired.endpoint, desired.deployment, strategy.mirrored, deadline)
+    watch.soak(strategy.step_seconds, f"{strategy.mirrored} % of the traffic mirrored")
+    set_mirror(client, desired.endpoint, desired.deployment, 0, deadline)
 
 
-def _move(
-    client: MLClient,
-    plan: Plan,
-    marker: Marker,
-    strategy: Strategy,
-    scoring: Scoring,
-    question: Question | None,
-    metrics: RequestMetrics | None,
-    deadline: Deadline,
-) -> dict[str, int]:
-    traffic = live_traffic(read_endpoint(client, plan.endpoint))
-    reached = traffic.get(plan.deployment, 0)
+def _shift(rollout: Rollout, marker: Marker, watch: Watch) -> dict[str, int]:
+    client, desired, strategy = rollout.client, rollout.desired, rollout.strategy
+    traffic = live_traffic(read_endpoint(client, desired.endpoint))
+    reached = traffic.get(desired.deployment, 0)
     if not reached:
-        # Nothing is moved yet, so nobody else may have moved anything either: another roll-out may have ended since.
+        # Nothing is moved yet, so another client must not have moved anything either: a rollout may have ended since.
         traffic = dict(marker.before)
     steps = [share for share in strategy.steps if share >= reached] if marker.before else [100]
     for share in steps:
-        wanted = with_share(marker.before, plan.deployment, share)
-        set_traffic(client, plan.endpoint, wanted, deadline, marker=marker, instead_of=traffic)
+        wanted = with_share(marker.before, desired.deployment, share)
+        set_traffic(client, desired.endpoint, wanted, rollout.deadline, marker=marker, instead_of=traffic)
         traffic = wanted
-        if question is not None:
-            scoring.ask(question, plan.deployment, by_traffic=share == 100)
+        if watch.probe is not None:
+            watch.scoring.ask(watch.probe, desired.deployment, by_traffic=share == 100)
         if marker.before:
-            stage = f"{share} % of the traffic"
-            watch(scoring, question, plan.deployment, strategy.soak_seconds, strategy.limits, metrics, stage)
+            watch.soak(strategy.step_seconds, f"{share} % of the traffic")
     return traffic

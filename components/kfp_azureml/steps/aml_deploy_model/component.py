@@ -1,4 +1,4 @@
-"""The Kubeflow face of aml_deploy_model."""
+"""KFP component aml_deploy_model."""
 
 from typing import NamedTuple
 
@@ -43,74 +43,69 @@ def aml_deploy_model(
     code: Input[Artifact] = None,
     request: Input[Artifact] = None,
 ) -> NamedTuple("Outputs", [("scoring_uri", str), ("deployment_name", str)]):  # type: ignore[valid-type]
-    """Deploy a registered model to an Azure ML online endpoint; traffic moves to it as it proves itself.
+    """Deploy a registered model to an Azure ML online endpoint, and move traffic to it step by step.
 
     Args:
-        endpoint: Names, resource ids, scoring address and studio link, as JSON and as metadata.
-        summary: The same to read, with the link to click, and a command line that asks the endpoint.
-        model_name: The registered model.
-        model_version: Its version.
-        endpoint_name: The endpoint; made if there is none. Empty: a name derived from those of model and workspace.
-        deployment_name: The deployment; empty: derived from what is deployed.
-        instance_type: The machines; empty: Standard_DS3_v2, on Kubernetes the cluster's default.
-        instance_count: How many machines; 0: as many as the live deployment has, else 1.
-        resource_group: The workspace's resource group; empty: from the workspace's config.json.
-        workspace: The workspace's name; empty: from the workspace's config.json.
-        subscription_id: The workspace's subscription; empty: from the secret azcreds, or from the config.json.
-        compute: An attached Kubernetes compute; empty: a managed endpoint.
-        strategy: How traffic moves: all-at-once, blue-green (watched), canary (in watched steps), mirror (copies).
-        traffic_steps: Its shares in percent, one after the other, for canary ([10, 50, 100]) and mirror ([100]).
-        mirror_percent: The share of live requests that is copied to it first, for mirror; at most 50.
-        soak_seconds: How long each step is watched.
-        min_sample_accuracy: The least share of the sample to be answered as when it was scored, 0 to 1.
-        max_error_rate: The largest share of requests that may fail while it is watched, 0 to 1.
-        max_latency_ms: What 95 of 100 requests with one image have to be answered within; 0: no limit.
-        keep_previous: Whether the deployments that lose their traffic stay.
-        scoring_script: The entry script in code.
-        environment: An environment of the workspace for code, as name:version.
-        conda_file: Or a conda file in code to make one from.
-        image: The environment's base image, or an image to use as it is.
-        timeout_seconds: How long to wait for Azure and to watch, all in all.
-        run_id: The pipeline run; aml_reconcile finds by it what is unfinished. Pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
-        score_result: The score step's output; its sample is what our entry script is asked. Default: the model's own.
-        code: A folder with an entry script of your own; without it ours serves a model folder from train.
-        request: A JSON file to ask instead of the sample, for code of your own or an MLflow model.
+        endpoint: Names, resource ids, scoring URI and studio link, as JSON and as metadata.
+        summary: The same as Markdown, with an Azure CLI command that sends a request.
+        model_name: Name of the registered model.
+        model_version: Version of the registered model.
+        endpoint_name: Endpoint, created if it does not exist; empty derives a name from model and workspace.
+        deployment_name: Deployment; empty derives a name from the model version and all that is deployed.
+        instance_type: VM size; empty selects Standard_DS3_v2, on Kubernetes the cluster's default.
+        instance_count: Number of instances; 0 keeps the live deployment's number, or 1.
+        resource_group: Resource group of the workspace; empty reads the workspace's config.json.
+        workspace: Name of the workspace; empty reads the workspace's config.json.
+        subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
+        compute: Attached Kubernetes compute; empty selects a managed endpoint.
+        strategy: Rollout strategy: all-at-once, blue-green (with soak time), canary (in steps) or mirror.
+        traffic_steps: Traffic shares in percent, rising to 100; empty selects [10, 50, 100] (canary) or [100] (mirror).
+        mirror_percent: Share of live requests that mirror copies to the deployment, in percent, 1 to 50.
+        soak_seconds: Soak time per step, in seconds.
+        min_sample_accuracy: Minimum share of the sample that gets the class it was scored with, 0 to 1.
+        max_error_rate: Maximum share of failed requests during soak time, 0 to 1.
+        max_latency_ms: p95 latency limit in ms, one image per request; 0 disables it.
+        keep_previous: Keep the deployments that lose their traffic.
+        scoring_script: Entry script in code.
+        environment: Existing environment for code, as name:version.
+        conda_file: Conda file in code, for a new environment.
+        image: Base image of the new environment, or an image to use as it is.
+        timeout_seconds: Timeout for Azure operations and soak time in all, in seconds.
+        run_id: Pipeline run, by which aml_reconcile finds unfinished rollouts; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
+        score_result: Output of the score step, whose sample is the probe; the default is the model's own sample.
+        code: Folder with an entry script; without it the suite's own serves model folders of train.
+        request: JSON request to probe with instead of the sample, for code of your own or an MLflow model.
 
     Returns:
-        The endpoint's scoring address and the deployment's name.
+        The endpoint's scoring URI and the deployment's name.
     """
     from pathlib import Path
 
     from kfp_azureml.azureml.result_file import write_result
+    from kfp_azureml.azureml.rollout.desired_state import Machines, ServingSettings
+    from kfp_azureml.azureml.rollout.strategy import Limits, Strategy
+    from kfp_azureml.azureml.workspace_name import WorkspaceName
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_deploy_model import deploy
     from kfp_azureml.steps.aml_deploy_model.summary import in_words
 
     with run_step(deploy.NAME):
+        limits = Limits(min_sample_accuracy, max_error_rate, max_latency_ms)
         deployed = deploy.deploy_model(
             model_name,
             model_version,
-            endpoint_name,
+            workspace=WorkspaceName(resource_group, workspace, subscription_id),
+            endpoint_name=endpoint_name,
             deployment_name=deployment_name,
-            instance_type=instance_type,
-            instance_count=instance_count,
-            compute=compute,
-            strategy=strategy,
-            traffic_steps=traffic_steps,
-            mirror_percent=mirror_percent,
-            soak_seconds=soak_seconds,
-            min_sample_accuracy=min_sample_accuracy,
-            max_error_rate=max_error_rate,
-            max_latency_ms=max_latency_ms,
-            keep_previous=keep_previous,
-            resource_group=resource_group,
-            workspace=workspace,
-            subscription_id=subscription_id,
-            code=Path(code.path) if code else None,
-            scoring_script=scoring_script,
-            environment=environment,
-            conda_file=Path(conda_file) if conda_file else None,
-            image=image,
+            machines=Machines(compute, instance_type, instance_count),
+            serving_settings=ServingSettings(
+                Path(code.path) if code else None,
+                scoring_script,
+                environment,
+                Path(conda_file) if conda_file else None,
+                image,
+            ),
+            strategy=Strategy(strategy, traffic_steps, mirror_percent, soak_seconds, keep_previous, limits),
             score_result=Path(score_result.path) if score_result else None,
             request=Path(request.path) if request else None,
             timeout_seconds=timeout_seconds,

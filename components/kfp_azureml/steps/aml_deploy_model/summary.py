@@ -1,4 +1,4 @@
-"""What deploy did, in a few words of Markdown."""
+"""Summary of a deployment, as Markdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def in_words(deployed: DeployedModel) -> str:
-    """Return what is live where, and how to ask it without ever seeing its key."""
+    """Return the summary, with a command that needs no key."""
     facts = {
         "model": deployed.model,
         "deployment": deployed.deployment_name,
@@ -24,7 +24,7 @@ Endpoint {link(deployed.endpoint_name, deployed.studio_url)} answers at {code(de
 
 {items(facts)}
 
-To ask it what is in `request.json`, with the Azure CLI, which gets the key by itself:
+To send `request.json` to it with the Azure CLI, which reads the key itself:
 
 ```
 {deployed.invoke_command}

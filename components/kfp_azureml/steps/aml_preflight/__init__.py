@@ -1,1 +1,1 @@
-"""Check, before anything is computed, that the Azure ML steps at the end will find their workspace."""
+"""Check the Azure ML workspace before training starts."""

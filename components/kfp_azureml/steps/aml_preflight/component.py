@@ -1,4 +1,6 @@
-"""The Kubeflow face of aml_preflight."""
+"""KFP component aml_preflight."""
+
+from typing import NamedTuple
 
 from kfp import dsl
 
@@ -16,30 +18,29 @@ def aml_preflight(
     endpoint_name: str = "",
     data_version: str = "",
     run_id: str = "",
-) -> str:
-    """Check names, sign in to Azure and read the workspace, so that a mistake ends the run before it costs anything.
+) -> NamedTuple("Outputs", [("data_version", str)]):  # type: ignore[valid-type]
+    """Check names, sign in to Azure and read the workspace, so that a mistake ends the run before training starts.
 
     Args:
-        resource_group: The workspace's resource group; empty: from the workspace's config.json.
-        workspace: The workspace's name; empty: from the workspace's config.json.
-        subscription_id: The workspace's subscription; empty: from the secret azcreds, or from the config.json.
-        model_name: The name to register the model under; empty: not checked.
-        endpoint_name: The endpoint to deploy it to; empty: not checked.
-        data_version: The user's name for the state of the input data, or nothing.
-        run_id: The pipeline run's id; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
+        resource_group: Resource group of the workspace; empty reads the workspace's config.json.
+        workspace: Name of the workspace; empty reads the workspace's config.json.
+        subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
+        model_name: Name to register the model under; empty is not checked.
+        endpoint_name: Endpoint to deploy the model to; empty is not checked.
+        data_version: Version of the input data; empty if unknown.
+        run_id: Pipeline run; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
 
     Returns:
-        What prep is cached under: data_version, else the run's id, since the content of a URI can change.
+        The version that prep is cached under: data_version, or the run's id, as the content of a URI can change.
     """
+    from kfp_azureml.azureml.workspace_name import WorkspaceName
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_preflight import preflight
 
     with run_step(preflight.NAME):
         preflight.preflight(
-            resource_group,
-            workspace,
-            subscription_id=subscription_id,
+            workspace=WorkspaceName(resource_group, workspace, subscription_id),
             model_name=model_name,
             endpoint_name=endpoint_name,
         )
-        return preflight.cache_version(data_version, run_id)
+        return (preflight.cache_version(data_version, run_id),)

@@ -1,1 +1,1 @@
-"""Undo what a dead run left unfinished in Azure Machine Learning."""
+"""Clean up unfinished rollouts in Azure Machine Learning."""

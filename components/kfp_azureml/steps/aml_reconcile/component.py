@@ -1,11 +1,11 @@
-"""The Kubeflow face of aml_reconcile."""
+"""KFP component aml_reconcile."""
 
 from kfp import dsl
 from kfp.dsl import Markdown, Output
 
 from kfp_azureml.images import AZURE_IMAGE
 
-DISPLAY_NAME = "Undo What Is Unfinished in Azure ML"
+DISPLAY_NAME = "Clean Up Unfinished Rollouts"
 
 
 @dsl.component(base_image=AZURE_IMAGE, install_kfp_package=False)
@@ -17,31 +17,27 @@ def aml_reconcile(
     subscription_id: str = "",
     timeout_seconds: int = 1800,
 ) -> None:
-    """Undo the roll-outs that a run left unfinished: traffic goes back, what they made is deleted.
+    """Clean up the rollouts that a run left unfinished: roll back traffic and delete what they created.
 
-    Made to be the exit task of a pipeline, which runs however the pipeline ends. After a success it finds nothing.
+    Meant as the exit task of a pipeline, which runs however the pipeline ends.
 
     Args:
-        summary: What was undone.
-        run_id: The pipeline run; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
-        resource_group: The workspace's resource group; empty: from the workspace's config.json.
-        workspace: The workspace's name; empty: from the workspace's config.json.
-        subscription_id: The workspace's subscription; empty: from the secret azcreds, or from the config.json.
-        timeout_seconds: How long to wait for Azure, all in all.
+        summary: What was cleaned up.
+        run_id: Pipeline run; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
+        resource_group: Resource group of the workspace; empty reads the workspace's config.json.
+        workspace: Name of the workspace; empty reads the workspace's config.json.
+        subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
+        timeout_seconds: Timeout for all Azure operations, in seconds.
     """
     from pathlib import Path
 
     from kfp_azureml.azureml.markdown import code
+    from kfp_azureml.azureml.workspace_name import WorkspaceName
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_reconcile import reconcile
 
     with run_step(reconcile.NAME):
-        done = reconcile.reconcile(
-            run_id=run_id,
-            resource_group=resource_group,
-            workspace=workspace,
-            subscription_id=subscription_id,
-            timeout_seconds=timeout_seconds,
-        )
-        lines = [f"- {code(line)}" for line in done] or ["Nothing was unfinished."]
+        name = WorkspaceName(resource_group, workspace, subscription_id)
+        done = reconcile.reconcile(workspace=name, run_id=run_id, timeout_seconds=timeout_seconds)
+        lines = [f"- {code(line)}" for line in done] or ["No unfinished rollouts."]
         Path(summary.path).write_text("\n".join(lines) + "\n")

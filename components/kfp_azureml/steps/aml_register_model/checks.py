@@ -1,4 +1,4 @@
-"""What is registered is what was trained and scored: checks that need the files only, no runtime and no Azure."""
+"""Check that a model folder is what was trained and scored, from its files alone."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 
 
 def check_model(
-    model: Path, files: Mapping[str, str], model_type: str, score_result: Path | None = None
+    model: Path, files: Mapping[str, str], model_type: str, score_result: Path | None
 ) -> CheckRecord | None:
     """Check a model folder before it is registered.
 
     Args:
         model: The model folder.
-        files: sha256 of each file in it, by name.
-        model_type: One of `MODEL_TYPES`; each has its layout.
-        score_result: The score step's output, if the model was scored.
+        files: sha256 of each file, by name.
+        model_type: One of `MODEL_TYPES`, which have different layouts.
+        score_result: Output of the score step; None if the model was not scored.
 
     Returns:
-        The score step's check record, if there is one.
+        The score step's check record; None if the model was not scored.
 
     Raises:
-        ModelError: If the folder is empty, lacks what its type needs, or is not what was trained or scored.
+        ModelError: If the folder is empty, incomplete for its type, or not what was trained or scored.
     """
     if not files:
         raise ModelError(f"{model}: expected a model folder with files in it")
@@ -43,7 +43,7 @@ def check_model(
     if MANIFEST_FILE in files:
         recorded = read_manifest(model).files
         verify_files(model, files, recorded)
-        # A scored model's files are all in the check record, and other types have files of their own around train's.
+        # The check record lists all files of a scored model; other types add files to train's.
         if score_result is None and model_type == "custom_model":
             _check_nothing_else(model, files, recorded)
     if score_result is None:
@@ -53,16 +53,16 @@ def check_model(
     verify_files(model, files, check.files)
     unscored = sorted(files.keys() - check.files.keys())
     if unscored:
-        raise ModelError(f"{model}: {', '.join(unscored)} came in after the model was scored: score it again")
+        raise ModelError(f"{model}: {', '.join(unscored)} added after the model was scored: score it again")
     return check
 
 
 def _check_nothing_else(model: Path, files: Mapping[str, str], recorded: Mapping[str, str]) -> None:
-    # The sample is there in a folder that was registered once and downloaded.
+    # A folder that was registered and downloaded has the sample.
     unrecorded = sorted(files.keys() - recorded.keys() - {MANIFEST_FILE, SAMPLE_FILE})
     if unrecorded:
         raise ModelError(
-            f"{model}: {', '.join(unrecorded)} is not recorded in {MANIFEST_FILE}: take it out, or score the folder as "
+            f"{model}: {', '.join(unrecorded)} is not recorded in {MANIFEST_FILE}: remove it, or score the folder as "
             "it is and give score_result"
         )
 
@@ -71,15 +71,15 @@ def _check_layout(model: Path, model_type: str) -> None:
     if model_type not in MODEL_TYPES:
         raise ModelError(f"model_type {model_type!r}: expected one of {', '.join(MODEL_TYPES)}")
     if model_type == "mlflow_model" and not (model / "MLmodel").is_file():
-        raise ModelError(f"{model}: an mlflow_model needs its MLmodel file there")
+        raise ModelError(f"{model}: an mlflow_model needs the file MLmodel")
     if model_type == "triton_model" and not _is_triton_repository(model):
         raise ModelError(
-            f"{model}: a triton_model is a Triton model repository: NAME/config.pbtxt and NAME/1/ with the model's file"
+            f"{model}: a triton_model needs the layout of a Triton repository: NAME/config.pbtxt and files in NAME/1/"
         )
 
 
 def _is_triton_repository(folder: Path) -> bool:
-    """Whether some model in the folder has its configuration and a numbered version with files."""
+    """Return whether a model in the folder has a configuration and a numbered version with files."""
     names = [config.parent for config in folder.glob("*/config.pbtxt")]
     versions = [version for name in names for version in name.iterdir() if version.is_dir() and version.name.isdigit()]
     return any(any(version.iterdir()) for version in versions)

@@ -1,4 +1,4 @@
-"""The Kubeflow face of aml_register_model."""
+"""KFP component aml_register_model."""
 
 from typing import NamedTuple
 
@@ -28,23 +28,23 @@ def aml_register_model(
     score_result: Input[Artifact] = None,
     params: Input[Artifact] = None,
 ) -> NamedTuple("Outputs", [("name", str), ("version", str), ("id", str)]):  # type: ignore[valid-type]
-    """Register a model folder in Azure Machine Learning; the same content and name give the same version.
+    """Register a model folder in Azure Machine Learning; the same name and content give the same version.
 
     Args:
-        model: The model folder, from train or any other step.
+        model: Model folder, from train or any other step.
         registered_model: Name, version, resource id, studio link and tags, as JSON and as metadata.
-        summary: The same to read, with the link to click.
-        model_name: The name to register it under.
-        resource_group: The workspace's resource group; empty: from the workspace's config.json.
-        workspace: The workspace's name; empty: from the workspace's config.json.
-        subscription_id: The workspace's subscription; empty: from the secret azcreds, or from the config.json.
-        model_version: The version; empty: the next free number.
+        summary: The same as Markdown.
+        model_name: Name to register the model under.
+        resource_group: Resource group of the workspace; empty reads the workspace's config.json.
+        workspace: Name of the workspace; empty reads the workspace's config.json.
+        subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
+        model_version: Version to register; empty selects the next free number.
         model_type: custom_model, mlflow_model or triton_model.
-        description: A description for people.
-        tags: More tags.
-        run_id: The pipeline run, kept in the version's properties; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
-        score_result: The score step's output: the model has to be what was scored; its figures become tags.
-        params: A JSON file with one flat object, whose entries become tags too.
+        description: Description of the version.
+        tags: Tags of the version.
+        run_id: Pipeline run, kept in the version's properties; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
+        score_result: Output of the score step; the model must be the scored one, and its metrics become tags.
+        params: JSON file with one flat object, whose entries become tags.
 
     Returns:
         The registered model's name, version and Azure resource id.
@@ -52,6 +52,7 @@ def aml_register_model(
     from pathlib import Path
 
     from kfp_azureml.azureml.result_file import write_result
+    from kfp_azureml.azureml.workspace_name import WorkspaceName
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_register_model import register
     from kfp_azureml.steps.aml_register_model.summary import in_words
@@ -59,17 +60,15 @@ def aml_register_model(
     with run_step(register.NAME):
         registered = register.register_model(
             Path(model.path),
+            workspace=WorkspaceName(resource_group, workspace, subscription_id),
             model_name=model_name,
             model_version=model_version,
             model_type=model_type,
-            resource_group=resource_group,
-            workspace=workspace,
-            subscription_id=subscription_id,
-            score_result=Path(score_result.path) if score_result else None,
-            tags=tags,
-            params=Path(params.path) if params else None,
             description=description,
+            tags=tags,
             run_id=run_id,
+            score_result=Path(score_result.path) if score_result else None,
+            params=Path(params.path) if params else None,
         )
         write_result(registered, registered_model.path)
         registered_model.metadata.update(vars(registered))

@@ -1,4 +1,4 @@
-"""Register a model folder in Azure Machine Learning: the same content and name give the same version, always."""
+"""Register a model folder in Azure Machine Learning; the same name and content give the same version."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from kfp_azureml.azureml.content_hash import content_hash, text_hash
 from kfp_azureml.azureml.names import MODEL, check_name
 from kfp_azureml.azureml.property_names import CONTENT_PROPERTY, RUN_PROPERTY
-from kfp_azureml.azureml.result_file import write_result
+from kfp_azureml.azureml.workspace_name import WorkspaceName
 from kfp_azureml.models.model_folder import SAMPLE_FILE, CheckRecord, hash_files, sha256
 from kfp_azureml.runtime.errors import ModelError
-from kfp_azureml.runtime.step import progress, report, run_step
+from kfp_azureml.runtime.step import progress, report
 from kfp_azureml.runtime.text_files import read_user_json
-from kfp_azureml.steps.aml_register_model.checks import MODEL_TYPES, check_model
+from kfp_azureml.steps.aml_register_model.checks import check_model
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "aml_register_model"
 
 _FOLDER_NAME = "model"  # below AZUREML_MODEL_DIR
-_ATTEMPTS = 40  # each lost race means that somebody else's registration went through
+_ATTEMPTS = 40  # each lost race means that another registration went through
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class RegisteredModel:
         version: Its version.
         id: Its Azure resource id.
         studio_url: Its page in Azure ML studio.
-        tags: Its tags: those of this registration, and what others gave it.
+        tags: Its tags, from this and other registrations.
     """
 
     name: str
@@ -54,39 +52,23 @@ class RegisteredModel:
 def register_model(
     model: Path,
     *,
+    workspace: WorkspaceName,
     model_name: str,
-    model_version: str = "",
-    model_type: str = "custom_model",
-    resource_group: str = "",
-    workspace: str = "",
-    subscription_id: str = "",
-    score_result: Path | None = None,
-    tags: Mapping[str, object] | None = None,
-    params: Path | None = None,
-    description: str = "",
-    run_id: str = "",
+    model_version: str,
+    model_type: str,
+    description: str,
+    tags: Mapping[str, object],
+    run_id: str,
+    score_result: Path | None,
+    params: Path | None,
 ) -> RegisteredModel:
-    """Register a model folder, or find the version that already holds the same content.
+    """Register a model folder, or find the version that already has this content.
 
-    Args:
-        model: The model folder.
-        model_name: The name to register it under.
-        model_version: The version; by default the next free number.
-        model_type: `custom_model`, `mlflow_model` or `triton_model`.
-        resource_group: The workspace's resource group; see `azureml.workspace.workspace_client`.
-        workspace: The workspace's name.
-        subscription_id: Its subscription; empty: from the secret azcreds.
-        score_result: The score step's output: the model has to be what was scored; its figures become tags.
-        tags: More tags.
-        params: A JSON file with one flat object, whose entries become tags too.
-        description: A description for people.
-        run_id: The pipeline run, kept in the version's properties.
-
-    Returns:
-        The registered version.
+    See the component `aml_register_model` for the arguments.
 
     Raises:
-        ModelError: If the folder is not fit to be registered, or the version is taken by another content.
+        ModelError: If the folder cannot be registered, or the version exists with other content.
+        InvalidNameError: If Azure ML does not accept a name.
         CredentialsError: If the credentials are incomplete or refused.
         WorkspaceError: If the workspace cannot be found or reached.
     """
@@ -95,12 +77,12 @@ def register_model(
         check_name(MODEL, model_version, "model_version")
     files = hash_files(model)
     check = check_model(model, files, model_type, score_result)
-    all_tags = {**_metric_tags(check), **_param_tags(params), **_as_tags(tags or {})}
+    all_tags = {**_metric_tags(check), **_param_tags(params), **_as_tags(tags)}
     content = content_hash(files)
 
     from kfp_azureml.azureml.workspace import studio_url, workspace_client
 
-    client = workspace_client(resource_group, workspace, subscription_id)
+    client = workspace_client(*workspace)
     wanted = _Wanted(model_name, model_version, model_type, content)
     upload = _files_to_upload(model, files, score_result)
     version = _find_or_create(client, wanted, upload, all_tags, description, run_id)
@@ -129,11 +111,11 @@ class _Wanted:
 def _find_or_create(
     client: MLClient, wanted: _Wanted, files: Mapping[str, Path], tags: dict[str, str], description: str, run_id: str
 ) -> Model:
-    """Return the version with the wanted content; make it if there is none.
+    """Return the version with the wanted content; create it if there is none.
 
-    Azure ML neither counts versions atomically nor keeps two writers apart by itself. It refuses to give a taken
-    version another content, though: so we name the version ourselves and, refused, read again what is there. Nor does
-    it give a deleted version again, which it does not list any more: the next number is then tried.
+    Azure ML does not count versions atomically, but it refuses other content for an existing version. So the version
+    is chosen here, and after a refusal the versions are listed again. It also refuses a deleted version, which it does
+    not list: the next number is then tried.
     """
     from azure.ai.ml.entities import Model
     from azure.core.exceptions import HttpResponseError
@@ -145,11 +127,11 @@ def _find_or_create(
     deleted = 0
     for attempt in range(_ATTEMPTS):
         with azure_errors(f"listing the versions of model {wanted.name}"):
-            # Counted before it is looked for: so the number is taken if our content comes in between.
+            # Before the search: if the same content is registered in between, the number is taken and we look again.
             version = wanted.version or _next_version(_versions(client, wanted.name, archived=True), deleted)
             found = _find(client, wanted)
             if found:
-                progress(f"model {wanted.name}: version {found.version} already holds this content, nothing to upload")
+                progress(f"model {wanted.name}: version {found.version} already has this content, nothing to upload")
                 return _with_tags(client, found, tags)
         progress(f"model {wanted.name}: uploading and registering version {version}")
         with azure_errors(f"registering model {wanted.name} version {version}"), quiet_sdk():
@@ -176,10 +158,10 @@ def _find_or_create(
                     raise
             else:
                 return registered
-        # Somebody else took the version after we had looked.
-        time.sleep(random.uniform(0, 0.2) * min(attempt, 10))  # noqa: S311 - no secret, only spreads the writers
+        # Another client took the version meanwhile.
+        time.sleep(random.uniform(0, 0.2) * min(attempt, 10))  # noqa: S311 - jitter, not a secret
     raise ModelError(
-        f"model {wanted.name}: too many registrations at once, {_ATTEMPTS} versions were taken before ours"
+        f"model {wanted.name}: too many concurrent registrations, {_ATTEMPTS} versions were taken: run the step again"
     )
 
 
@@ -200,14 +182,14 @@ def _find(client: MLClient, wanted: _Wanted) -> Model | None:
     where = f"model {wanted.name} version {wanted.version}"
     if not wanted.is_held_by(taken):
         raise ModelError(
-            f"{where} is taken by another content: name another model_version, or none for the next free number"
+            f"{where} exists with other content: give another model_version, or none for the next free number"
         )
-    # It holds this content and was not listed: it came in between, or is archived.
+    # It has this content and was not listed: it was registered in between, or is archived.
     found = _find_listed(client, wanted)
     if not found:
         raise ModelError(
-            f"{where} holds this content and is archived: restore it (az ml model restore --name {wanted.name} "
-            f"--version {wanted.version}), name another model_version, or none for the next free number"
+            f"{where} has this content and is archived: restore it (az ml model restore --name {wanted.name} "
+            f"--version {wanted.version}), give another model_version, or none for the next free number"
         )
     return found
 
@@ -247,7 +229,7 @@ def _read(client: MLClient, name: str, version: str) -> Model | None:
 
 
 def _next_version(versions: Iterable[Model], deleted: int = 0) -> str:
-    """Return the number after the highest one, deleted ones as far as known among them."""
+    """Return the number after the highest one, known deleted ones included."""
     numbers = [int(str(model.version)) for model in versions if str(model.version).isdecimal()]
     return str(max([*numbers, deleted]) + 1)
 
@@ -263,13 +245,13 @@ def _with_tags(client: MLClient, model: Model, tags: dict[str, str]) -> Model:
 
 
 def _upload_folder(wanted: _Wanted, files: Mapping[str, Path]) -> str:
-    """Name the folder in the storage after all that is in it."""
+    """Return the folder in the blob store, named after its content."""
     sample = sha256(files[SAMPLE_FILE]) if SAMPLE_FILE in files else ""
     return f"kfp-azureml/{text_hash(wanted.content, sample)}/{_FOLDER_NAME}"
 
 
 def _files_to_upload(model: Path, files: Mapping[str, str], score_result: Path | None) -> dict[str, Path]:
-    """Return what is registered, by name: the model's files, and the sample with which its deployments are asked."""
+    """Return the files to register by name: the model's files, and the sample that deployments are probed with."""
     upload = {name: model / name for name in files}
     sample = score_result / SAMPLE_FILE if score_result else None
     if sample and sample.is_file():
@@ -293,42 +275,5 @@ def _param_tags(params: Path | None) -> dict[str, str]:
 
 
 def _as_tags(entries: Mapping[str, object]) -> dict[str, str]:
-    """Azure ML's tags are texts; others come from JSON, and are written as JSON says them."""
+    """Return entries as tags, which are strings in Azure ML: other values as JSON."""
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in entries.items()}
-
-
-def _parse_tags(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    for value in values:
-        if "=" not in value:
-            raise click.BadParameter(f"{value}: expected KEY=VALUE")
-    return dict(value.split("=", 1) for value in values)
-
-
-_Folder = click.Path(path_type=Path)
-
-
-@click.command(help=__doc__)
-@click.option("--model", required=True, type=_Folder, help="The model folder.")
-@click.option("--model-name", required=True)
-@click.option("--model-version", default="", help="Default: the next free number.")
-@click.option("--model-type", default="custom_model", type=click.Choice(MODEL_TYPES), show_default=True)
-@click.option("--resource-group", default="", help="Default: from config.json.")
-@click.option("--workspace", default="", help="Default: from config.json.")
-@click.option("--subscription-id", default="", help="Default: AZ_SUBSCRIPTION_ID, or from config.json.")
-@click.option("--score-result", type=_Folder, help="The score step's output folder.")
-@click.option("--tag", "tags", multiple=True, callback=_parse_tags, metavar="KEY=VALUE")
-@click.option("--params", type=_Folder, help="A flat JSON file whose entries become tags.")
-@click.option("--description", default="")
-@click.option("--run-id", default="")
-@click.option("--output", type=_Folder, help="Where to write name, version, id and link as JSON.")
-def main(output: Path | None, **arguments: object) -> None:
-    """Run the step from the shell; the options are `register_model`'s arguments."""
-    with run_step(NAME):
-        registered = register_model(**arguments)  # type: ignore[arg-type]
-        if output:
-            write_result(registered, output)
-        click.echo(f"{registered.name}:{registered.version}  {registered.studio_url}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What register did, in a few words of Markdown."""
+"""Summary of a registration, as Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def in_words(registered: RegisteredModel) -> str:
-    """Return which version it is, where it is, and its tags."""
+    """Return the summary."""
     page = link(f"{registered.name}:{registered.version}", registered.studio_url)
     text = f"{page} is registered in Azure Machine Learning, as {code(registered.id)}.\n"
     if registered.tags:

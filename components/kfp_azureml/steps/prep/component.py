@@ -1,4 +1,4 @@
-"""The Kubeflow face of prep."""
+"""KFP component prep."""
 
 from kfp import dsl
 from kfp.dsl import Dataset, Output
@@ -23,26 +23,26 @@ def prep(
 ) -> None:
     """Turn the four idx files of an image set into a training and a test set.
 
-    Every file is checked; damaged or inconsistent data fails the step with one line that names the file.
+    Every file is validated; damaged or inconsistent data fails the step with one line that names the file.
 
     Args:
-        training_data: The training set: Parquet, or the CSV of the baseline.
-        test_data: The test set, in the same format.
-        input_data: The folder or URI of the idx files, raw or gzipped, under their usual names. Schemes: none or file,
-            http, https, abfss, wasbs, az, s3. Or a name in Azure ML: azureml:NAME:VERSION, azureml:NAME@latest or
+        training_data: Training set: Parquet, or the CSV of the original example.
+        test_data: Test set, in the same format.
+        input_data: Folder or URI of the idx files, raw or gzipped, under their usual names. Schemes: none or file,
+            http, https, abfss, wasbs, az, s3. Or data in Azure ML: azureml:NAME:VERSION, azureml:NAME@latest or
             azureml://datastores/NAME/paths/PATH.
-        output_format: `parquet`, or `csv`, which can hold square grey images only.
-        class_names: The classes' names, in the order of the labels; their numbers when empty.
-        data_version: Any text that changes when the data behind `input_data` does. It is only part of the cache key:
-            the step itself does not look at it.
-        use_azure_credentials: Read Azure storage with the secret azcreds, or with workload identity. A name in Azure ML
-            is always read so.
-        resource_group: The resource group of the workspace with such names; empty: that of the Azure ML job.
-        workspace: The workspace's name; likewise.
-        subscription_id: Its subscription; empty: from the secret azcreds, or the Azure ML job's.
+        output_format: `parquet`, or `csv` for square grey images.
+        class_names: Class names in the order of the labels; empty uses the labels' numbers.
+        data_version: Version of the data behind `input_data`. Only part of the cache key; the step does not read it.
+        use_azure_credentials: Read Azure storage with the azcreds secret or workload identity; always on for data in
+            Azure ML.
+        resource_group: Resource group of the workspace with data in Azure ML; empty selects that of the Azure ML job.
+        workspace: Name of the workspace with data in Azure ML; empty selects that of the Azure ML job.
+        subscription_id: Subscription of this workspace; empty takes it from the azcreds secret or the Azure ML job.
     """
     from pathlib import Path
 
+    from kfp_azureml.azureml.workspace_name import WorkspaceName
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.prep.prep import prep_data
 
@@ -54,9 +54,7 @@ def prep(
             output_format=output_format,
             class_names=class_names,
             use_azure_credentials=use_azure_credentials,
-            resource_group=resource_group,
-            workspace=workspace,
-            subscription_id=subscription_id,
+            workspace=WorkspaceName(resource_group, workspace, subscription_id),
         )
         described = {"format": output_format, "image_shape": list(result.image_shape), "classes": list(result.classes)}
         training_data.metadata.update(described, images=result.training_images)

@@ -6,16 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import click
-
+from kfp_azureml.azureml.workspace_name import WorkspaceName
 from kfp_azureml.imagesets import idx
 from kfp_azureml.imagesets.image_set import images_per_group
 from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
 from kfp_azureml.runtime.errors import DataError
 from kfp_azureml.runtime.outputs import whole_folder
-from kfp_azureml.runtime.step import progress, run_step, throttle
+from kfp_azureml.runtime.step import progress, throttle
 
 SubsetName = Literal["train", "t10k"]
 
@@ -48,43 +47,27 @@ def prep_data(
     training_data: Path,
     test_data: Path,
     *,
-    output_format: str = "parquet",
-    class_names: Sequence[str] = (),
-    use_azure_credentials: bool = False,
-    resource_group: str = "",
-    workspace: str = "",
-    subscription_id: str = "",
+    output_format: str,
+    class_names: Sequence[str],
+    use_azure_credentials: bool,
+    workspace: WorkspaceName,
 ) -> PrepResult:
-    """Convert the four idx files of a folder into a training and a test set.
+    """Turn the four idx files of a folder into a training and a test set; see the component `prep` for the arguments.
 
-    Headers and labels are validated before anything is written. Images are streamed. Either both output folders are
-    written or neither is.
-
-    Args:
-        input_data: Folder or URI of the idx files, raw or gzipped; see `open_source`. Or an Azure ML name such as
-            `azureml:NAME:VERSION`; see `data_references.locate`.
-        training_data: Output folder for the training set.
-        test_data: Output folder for the test set.
-        output_format: `parquet`, or `csv` for files byte-identical to the baseline's.
-        class_names: Class names in label order; defaults to the numbers 0 to the highest training label.
-        use_azure_credentials: Read Azure storage with the azcreds credentials; see `open_source`. Implied by an Azure
-            ML name.
-        resource_group: Resource group of the workspace in which to resolve an Azure ML name.
-        workspace: Name of that workspace.
-        subscription_id: Subscription of that workspace.
+    Headers and labels are checked before anything is written. Memory does not grow with the set. In the end both output
+    folders are complete, or neither exists.
 
     Raises:
         DataError: If the data is missing, damaged or inconsistent.
-        OutputError: If an output folder is not empty or cannot be written.
-        CredentialsError: If the Azure credentials are incomplete.
-        WorkspaceError: If an Azure ML name is given without a workspace.
+        OutputError: If an output folder is not empty, or cannot be written.
+        CredentialsError: If only some of the Azure credentials are set.
+        WorkspaceError: If the workspace of a name in Azure ML is not known.
     """
     _check_arguments(training_data, test_data, output_format, class_names)
     if is_azureml_name(input_data):
         from kfp_azureml.azureml.data_references import locate
 
-        names = {"resource_group": resource_group, "workspace": workspace, "subscription_id": subscription_id}
-        input_data, use_azure_credentials = locate(input_data, **names), True
+        input_data, use_azure_credentials = locate(input_data, **workspace._asdict()), True
     source = open_source(input_data, use_azure_credentials=use_azure_credentials)
     training = _inspect(source, "train")
     test = _inspect(source, "t10k")
@@ -185,37 +168,3 @@ def _open_labels(source: Source, name: SubsetName) -> Iterator[idx.IdxFile]:
 
 def _shape_text(shape: tuple[int, int, int]) -> str:
     return "x".join(map(str, shape))
-
-
-@click.command()
-@click.option("--input-data", required=True, help="Folder or URI with the four idx files, raw or gzipped.")
-@click.option("--training-data", required=True, type=click.Path(path_type=Path), help="Folder for the training set.")
-@click.option("--test-data", required=True, type=click.Path(path_type=Path), help="Folder for the test set.")
-@click.option("--output-format", type=click.Choice(FORMATS), default="parquet", show_default=True)
-@click.option("--class-name", "class_names", multiple=True, help="Name of a class; repeat it, in label order.")
-@click.option("--use-azure-credentials", is_flag=True, help="Read Azure storage with the credentials of azcreds.")
-@click.option("--resource-group", default="", help="Of the workspace that an azureml: name is looked up in.")
-@click.option("--workspace", default="", help="Its name.")
-@click.option("--subscription-id", default="", help="Its subscription.  [default: AZ_SUBSCRIPTION_ID]")
-def main(
-    input_data: str,
-    training_data: Path,
-    test_data: Path,
-    output_format: str,
-    class_names: tuple[str, ...],
-    **azure: Any,
-) -> None:
-    """Turn the four idx files of an image set into a training and a test set."""
-    with run_step("prep"):
-        prep_data(
-            input_data,
-            training_data,
-            test_data,
-            output_format=output_format,
-            class_names=class_names,
-            **azure,
-        )
-
-
-if __name__ == "__main__":
-    main()

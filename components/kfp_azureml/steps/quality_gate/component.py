@@ -1,4 +1,4 @@
-"""The Kubeflow face of quality_gate."""
+"""KFP component quality_gate."""
 
 from kfp import dsl
 from kfp.dsl import Markdown, Output
@@ -10,12 +10,12 @@ DISPLAY_NAME = "Quality Gate"
 
 @dsl.component(base_image=ML_IMAGE, install_kfp_package=False)
 def quality_gate(verdict: Output[Markdown], accuracy: float, min_accuracy: float) -> str:
-    """Accept or reject a scored model; a rejected one is reported, not registered, and the run succeeds.
+    """Accept or reject a scored model; the run succeeds either way, and a rejected model is not registered.
 
     Args:
-        verdict: The decision with its figures, to look at.
-        accuracy: The model's accuracy on the test set, 0 to 1.
-        min_accuracy: The least accuracy that passes.
+        verdict: The decision with accuracy and minimum, as Markdown.
+        accuracy: Accuracy of the model on the test set, 0 to 1.
+        min_accuracy: Minimum accuracy to accept the model, 0 to 1.
 
     Returns:
         `accepted` or `rejected`.

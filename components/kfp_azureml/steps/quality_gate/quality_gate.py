@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import click
-
-from kfp_azureml.runtime.errors import PipelineError, RejectedError
-from kfp_azureml.runtime.step import progress, report, run_step
+from kfp_azureml.runtime.errors import PipelineError
+from kfp_azureml.runtime.step import progress, report
 
 
 @dataclass(frozen=True)
@@ -41,18 +39,3 @@ def judge(accuracy: float, min_accuracy: float) -> Verdict:
     progress(text)
     report(accepted=accepted, verdict=text)
     return Verdict(accepted, text)
-
-
-@click.command(help=__doc__)
-@click.argument("accuracy", type=float)
-@click.argument("min_accuracy", type=float)
-def main(accuracy: float, min_accuracy: float) -> None:
-    """Run the step from the shell; ends with exit code 3 when the model is rejected."""
-    with run_step("quality_gate"):
-        verdict = judge(accuracy, min_accuracy)
-        if not verdict.accepted:
-            raise RejectedError(verdict.text)
-
-
-if __name__ == "__main__":
-    main()

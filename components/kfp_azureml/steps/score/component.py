@@ -1,4 +1,4 @@
-"""The Kubeflow face of score."""
+"""KFP component score."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
@@ -20,14 +20,14 @@ def score(
     """Score a model folder on an image set, with ONNX Runtime.
 
     Args:
-        input_data: The test set, as prep writes it.
-        input_model: The model folder, as train writes it; its files must be what train recorded.
-        output_result: Predictions with probabilities (predictions.parquet), predicted classes (predict_result.csv),
-            some images with their answers (sample.json), and the record of what was scored (check.json).
-        metrics: Accuracy and loss, and the area under the ROC curve where there is one.
-        classification_metrics: The confusion matrix and the ROC curve: with two classes that of the second, with more
-            the micro-average of each class against the rest, with images of one class only none.
-        report: Figures by class, the confusion matrix, and the most confident mistakes as pictures.
+        input_data: Test set, as written by prep.
+        input_model: Model folder, as written by train; its files must be those that train recorded.
+        output_result: Probabilities (predictions.parquet), predicted classes (predict_result.csv), a sample of images
+            with their predictions (sample.json), and a record of what was scored (check.json).
+        metrics: Accuracy and loss, and the area under the ROC curve if there is one.
+        classification_metrics: Confusion matrix and ROC curve: of the second class with two classes, micro-averaged
+            with more, none if the images are all of one class.
+        report: HTML report: metrics by class, confusion matrix, and pictures of the most confident mistakes.
 
     Returns:
         The accuracy, 0 to 1.

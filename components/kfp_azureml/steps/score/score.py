@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 from kfp_azureml.models.model_folder import (
     ONNX_FILE,
@@ -20,7 +18,7 @@ from kfp_azureml.models.model_folder import (
 )
 from kfp_azureml.runtime.errors import DataError, ModelError
 from kfp_azureml.runtime.outputs import whole_file, whole_folder
-from kfp_azureml.runtime.step import progress, report, run_step, throttle
+from kfp_azureml.runtime.step import progress, report, throttle
 from kfp_azureml.steps.score.results import ScoreResult
 from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
@@ -35,9 +33,7 @@ BATCH_SIZE = 64
 PROGRESS_SECONDS = 5.0
 
 
-def score_model(
-    input_data: Path, input_model: Path, output_result: Path, *, output_report: Path | None = None
-) -> ScoreResult:
+def score_model(input_data: Path, input_model: Path, output_result: Path, *, output_report: Path | None) -> ScoreResult:
     """Score a model on an image set.
 
     The output folder holds predictions.parquet (index, label, predicted, probabilities), predict_result.csv (one
@@ -142,18 +138,3 @@ def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Ite
 
 def _size(shape: tuple[int | None, ...]) -> str:
     return "x".join(map(str, shape))
-
-
-@click.command()
-@click.option("--input-data", type=click.Path(path_type=Path), required=True, help="Folder with the test set.")
-@click.option("--input-model", type=click.Path(path_type=Path), required=True, help="Model folder to score.")
-@click.option("--output-result", type=click.Path(path_type=Path), required=True, help="Folder to make.")
-@click.option("--output-report", type=click.Path(path_type=Path), help="HTML report to write.")
-def main(**options: Any) -> None:
-    """Score an image classifier."""
-    with run_step(NAME):
-        score_model(**options)
-
-
-if __name__ == "__main__":
-    main()

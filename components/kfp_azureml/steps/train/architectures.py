@@ -145,4 +145,3 @@ ARCHITECTURES = {
         build=build_original, min_size=18, optimizer=adam, batch_size=256, learning_rate=0.001, schedule=constant
     ),
 }
-DEFAULT_ARCHITECTURE = "lean"

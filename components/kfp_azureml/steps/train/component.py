@@ -1,4 +1,4 @@
-"""The Kubeflow face of train."""
+"""KFP component train."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
@@ -6,8 +6,6 @@ from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
 from kfp_azureml.images import ML_IMAGE
 
 DISPLAY_NAME = "Train Image Classification Keras"
-# For pipelines. The signature repeats the value: kfp runs its source without this module.
-DEFAULT_ARCHITECTURE = "lean"
 
 
 @dsl.component(base_image=ML_IMAGE, install_kfp_package=False)
@@ -25,36 +23,29 @@ def train(
 ) -> None:
     """Train an image classifier with Keras, and export it to ONNX.
 
-    The metrics of each epoch also go to MLflow where MLFLOW_TRACKING_URI is set.
+    The metrics of each epoch also go to MLflow if MLFLOW_TRACKING_URI is set.
 
     Args:
-        input_data: The training set, as prep writes it.
-        output_model: The model folder: model.keras, model.onnx (checked against Keras) and the manifest model.json.
-        metrics: Loss and accuracy of the last epoch, on the training and on the validation images.
-        history: The curves of loss and accuracy, and their table.
-        epochs: How often to go through the training images.
-        architecture: `lean`, the default, needs a fraction of the time of `original`, the Azure ML example's network.
+        input_data: Training set, as written by prep.
+        output_model: Model folder: model.keras, model.onnx (checked against Keras) and the manifest model.json.
+        metrics: Loss and accuracy of the last epoch, on training and validation images.
+        history: Loss and accuracy by epoch, as curves and as a table.
+        epochs: Number of passes over the training images.
+        architecture: Network and training recipe: `lean`, or `original`, that of the Azure ML example.
         batch_size: Batch size; 0 selects the architecture's default.
         learning_rate: Peak learning rate; 0 selects the architecture's default.
-        validation_fraction: The share of images to hold out and measure on after each epoch; 0 trains on all.
-        seed: Of the weights, the split, the order of the images and the augmentation.
+        validation_fraction: Share of images held out for validation, 0 or more and less than 1; 0 trains on all.
+        seed: Random seed of weights, validation split, image order and augmentation.
     """
     from pathlib import Path
 
     from kfp_azureml.runtime.step import run_step
-    from kfp_azureml.steps.train.train import NAME, train_model
+    from kfp_azureml.steps.train.train import NAME, TrainingSettings, train_model
 
     with run_step(NAME):
+        settings = TrainingSettings(epochs, architecture, batch_size, learning_rate, validation_fraction, seed)
         result = train_model(
-            Path(input_data.path),
-            Path(output_model.path),
-            output_history=Path(history.path),
-            epochs=epochs,
-            architecture=architecture,
-            batch_size=batch_size or None,
-            learning_rate=learning_rate or None,
-            validation_fraction=validation_fraction,
-            seed=seed,
+            Path(input_data.path), Path(output_model.path), settings, output_history=Path(history.path)
         )
         manifest = result.manifest
         for name, value in manifest.metrics.items():

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 from kfp_azureml.runtime.errors import DataError, TrainingError
 from kfp_azureml.runtime.outputs import whole_file, whole_folder
-from kfp_azureml.runtime.step import progress, report, run_step
-from kfp_azureml.steps.train.architectures import ARCHITECTURES, DEFAULT_ARCHITECTURE, Architecture
+from kfp_azureml.runtime.step import progress, report
+from kfp_azureml.steps.train.architectures import ARCHITECTURES, Architecture
 from kfp_azureml.steps.train.history import Epoch, write_history
 from kfp_azureml.steps.train.mlflow_tracking import track
 from kfp_azureml.steps.train.tensorflow_import import import_tensorflow
@@ -39,45 +37,63 @@ class TrainResult:
     history: tuple[Epoch, ...]
 
 
-def train_model(
-    input_data: Path,
-    output_model: Path,
-    *,
-    output_history: Path | None = None,
-    epochs: int = 10,
-    architecture: str = DEFAULT_ARCHITECTURE,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    validation_fraction: float = 0.1,
-    seed: int = 13,
-) -> TrainResult:
-    """Train a network and write it as a model folder.
-
-    The same seed on the same machine gives the same weights.
-
-    Args:
-        input_data: Folder with the training set, as written by prep.
-        output_model: Model folder to create; see `kfp_azureml.models.model_folder`.
-        output_history: HTML page with charts of loss and accuracy to write.
-        epochs: Number of passes over the training images.
-        architecture: A key of `architectures.ARCHITECTURES`.
-        batch_size: Batch size; None selects the architecture's default.
-        learning_rate: Peak learning rate; None selects the architecture's default.
-        validation_fraction: Fraction of images held out for validation; 0 trains on all.
-        seed: Random seed of weights, split, shuffling and augmentation.
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The component's settings for training, validated; see there for the fields.
 
     Raises:
-        TrainingError: If a setting is invalid, the images are too small for the architecture, or training diverges.
-        DataError: If the set is missing, damaged, too small or has one class only.
-        ModelError: If predictions of the ONNX export differ from those of Keras.
+        TrainingError: If a setting is out of range.
+    """
+
+    epochs: int
+    architecture: str
+    batch_size: int
+    learning_rate: float
+    validation_fraction: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise TrainingError(f"architecture is {self.architecture!r}; must be {' or '.join(sorted(ARCHITECTURES))}")
+        if self.epochs < 1:
+            raise TrainingError(f"epochs is {self.epochs}; must be 1 or more")
+        if self.batch_size < 0:
+            raise TrainingError(f"batch_size is {self.batch_size}; must be 1 or more, or 0 for the default")
+        if not 0 <= self.learning_rate < float("inf"):
+            raise TrainingError(f"learning_rate is {self.learning_rate}; must be positive, or 0 for the default")
+        if not 0 <= self.validation_fraction < 1:
+            raise TrainingError(f"validation_fraction is {self.validation_fraction}; must be 0 or more and less than 1")
+        if not 0 <= self.seed < 2**32:
+            raise TrainingError(f"seed is {self.seed}; must be 0 to 2^32 - 1")
+
+    @property
+    def recipe(self) -> Architecture:
+        """The architecture, with its defaults replaced by what is set."""
+        recipe = ARCHITECTURES[self.architecture]
+        return replace(
+            recipe,
+            batch_size=self.batch_size or recipe.batch_size,
+            learning_rate=self.learning_rate or recipe.learning_rate,
+        )
+
+
+def train_model(
+    input_data: Path, output_model: Path, settings: TrainingSettings, *, output_history: Path | None
+) -> TrainResult:
+    """Train a network and write a model folder; the same seed gives the same weights on the same machine.
+
+    See the component `train` for the arguments.
+
+    Raises:
+        TrainingError: If the images do not fit the architecture, or the loss is not a number.
+        DataError: If the set is missing, damaged, too small or of one class only.
+        ModelError: If the exported network does not answer as Keras does.
     """
     from kfp_azureml.imagesets.reader import open_image_set
 
-    recipe = _check_settings(epochs, architecture, batch_size, learning_rate, validation_fraction, seed)
+    recipe = settings.recipe
     images = open_image_set(input_data)
-    _check_images(input_data, images, architecture)
-    size = recipe.batch_size if batch_size is None else batch_size
-    peak = recipe.learning_rate if learning_rate is None else learning_rate
+    _check_images(input_data, images, settings.architecture)
 
     progress("loading TensorFlow", 0.0)
     import_tensorflow()
@@ -88,71 +104,42 @@ def train_model(
     from kfp_azureml.steps.train.export import write_model_folder
     from kfp_azureml.steps.train.training_loop import fit
 
-    split = Split(images, validation_fraction, seed)
-    if not split.training_count or (validation_fraction and not split.validation_count):
+    split = Split(images, settings.validation_fraction, settings.seed)
+    if not split.training_count or (settings.validation_fraction and not split.validation_count):
         raise DataError(
-            f"{input_data}: {images.info.count} images are too few for validation_fraction={validation_fraction:g}"
+            f"{input_data}: {images.info.count} images are too few for "
+            f"validation_fraction={settings.validation_fraction:g}"
         )
-    keras.utils.set_random_seed(seed)
-    rng = np.random.default_rng(seed)
+    keras.utils.set_random_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
     model = recipe.build(images.info.shape, len(images.info.classes))
     progress(
-        f"{architecture}: {model.count_params():,} parameters; {split.training_count:,} images for training, "
+        f"{settings.architecture}: {model.count_params():,} parameters; {split.training_count:,} images for training, "
         f"{split.validation_count:,} for validation",
         0.0,
     )
 
-    parameters = {
-        "architecture": architecture,
-        "epochs": epochs,
-        "batch_size": size,
-        "learning_rate": peak,
-        "validation_fraction": validation_fraction,
-        "seed": seed,
-    }
+    parameters = asdict(settings) | {"batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate}
     history: list[Epoch] = []
     with whole_folder(output_model) as folder, track(parameters) as log:
-        for epoch in fit(model, recipe, split, epochs=epochs, batch_size=size, learning_rate=peak, rng=rng):
+        for epoch in fit(model, recipe, split, epochs=settings.epochs, rng=rng):
             history.append(epoch)
-            progress(_describe(epoch, epochs), epoch.number / epochs)
+            progress(_describe(epoch, settings.epochs), epoch.number / settings.epochs)
             log(epoch)
         manifest = write_model_folder(
             folder,
             model,
-            architecture=architecture,
-            flip_tta=recipe.flip and epochs > 1,  # training images are flipped from the second epoch on
+            architecture=settings.architecture,
+            flip_tta=recipe.flip and settings.epochs > 1,  # training images are flipped from the second epoch on
             classes=images.info.classes,
             metrics=history[-1].metrics(),
             samples=images.read_group(0).images[:CHECKED_IMAGES],
         )
         if output_history:
             with whole_file(output_history) as page:
-                write_history(page, f"Training of {architecture}", history)
+                write_history(page, f"Training of {settings.architecture}", history)
     report(training_page=str(output_history) if output_history else None)
     return TrainResult(manifest, tuple(history))
-
-
-def _check_settings(
-    epochs: int,
-    architecture: str,
-    batch_size: int | None,
-    learning_rate: float | None,
-    validation_fraction: float,
-    seed: int,
-) -> Architecture:
-    if architecture not in ARCHITECTURES:
-        raise TrainingError(f"architecture is {architecture!r}; expected one of {', '.join(sorted(ARCHITECTURES))}")
-    if epochs < 1:
-        raise TrainingError(f"epochs is {epochs}; expected at least 1")
-    if batch_size is not None and batch_size < 1:
-        raise TrainingError(f"batch_size is {batch_size}; expected at least 1")
-    if learning_rate is not None and not 0 < learning_rate < float("inf"):
-        raise TrainingError(f"learning_rate is {learning_rate}; expected a positive number")
-    if not 0 <= validation_fraction < 1:
-        raise TrainingError(f"validation_fraction is {validation_fraction}; expected 0 or more and less than 1")
-    if not 0 <= seed < 2**32:
-        raise TrainingError(f"seed is {seed}; expected 0 to 2^32 - 1")
-    return ARCHITECTURES[architecture]
 
 
 def _check_images(input_data: Path, images: ImageSet, architecture: str) -> None:
@@ -173,29 +160,3 @@ def _describe(epoch: Epoch, epochs: int) -> str:
     if epoch.validation_loss is not None:
         line += f", validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.4f}"
     return f"{line} ({epoch.seconds:.1f} s)"
-
-
-@click.command()
-@click.option("--input-data", type=click.Path(path_type=Path), required=True, help="Folder with the training set.")
-@click.option("--output-model", type=click.Path(path_type=Path), required=True, help="Model folder to make.")
-@click.option("--output-history", type=click.Path(path_type=Path), help="HTML page with the curves to write.")
-@click.option("--epochs", default=10, show_default=True, help="How often to go through the training images.")
-@click.option(
-    "--architecture",
-    type=click.Choice(sorted(ARCHITECTURES)),
-    default=DEFAULT_ARCHITECTURE,
-    show_default=True,
-    help="The network and its recipe.",
-)
-@click.option("--batch-size", type=int, help="Images a step.  [default: the architecture's own]")
-@click.option("--learning-rate", type=float, help="Peak of the learning rate.  [default: the architecture's own]")
-@click.option("--validation-fraction", default=0.1, show_default=True, help="Share of images to hold out; 0 for none.")
-@click.option("--seed", default=13, show_default=True, help="Of weights, split, order and augmentation.")
-def main(**options: Any) -> None:
-    """Train an image classifier with Keras."""
-    with run_step(NAME):
-        train_model(**options)
-
-
-if __name__ == "__main__":
-    main()

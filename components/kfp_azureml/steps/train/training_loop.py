@@ -27,8 +27,6 @@ def fit(
     split: Split,
     *,
     epochs: int,
-    batch_size: int,
-    learning_rate: float,
     rng: np.random.Generator,
 ) -> Iterator[Epoch]:
     """Train a network in place, and yield each epoch's metrics.
@@ -37,10 +35,11 @@ def fit(
         model: The network.
         architecture: Its training recipe.
         split: Training and validation images.
-        epochs: Number of epochs.
-        batch_size: Batch size.
-        learning_rate: Peak learning rate.
-        rng: Random generator for shuffling and augmentation.
+        epochs: How many epochs the learning rate's schedule spans.
+        rng: Draws the order of the images and the augmentation.
+
+    Yields:
+        The figures of each epoch.
 
     Raises:
         TrainingError: If the loss is NaN or infinite.
@@ -75,19 +74,19 @@ def fit(
         value = float(mean_loss.result())
         if not isfinite(value):
             raise TrainingError(
-                f"training diverged: loss {value} in epoch {number} at learning rate {learning_rate:g}; "
-                "lower learning_rate"
+                f"training went astray: the loss is {value} in epoch {number} at learning rate "
+                f"{architecture.learning_rate:g}: lower learning_rate"
             )
         return value, float(mean_accuracy.result())
 
-    steps = split.count_batches(batch_size)
+    steps = split.count_batches(architecture.batch_size)
     for number in range(1, epochs + 1):
         started, due = time.monotonic(), throttle(PROGRESS_SECONDS)
         mean_loss.reset_state()
         mean_accuracy.reset_state()
-        for step, batch in enumerate(split.training_batches(batch_size, rng)):
+        for step, batch in enumerate(split.training_batches(architecture.batch_size, rng)):
             done = ((number - 1) * steps + step) / (epochs * steps)
-            optimizer.learning_rate = learning_rate * architecture.schedule(done)
+            optimizer.learning_rate = architecture.learning_rate * architecture.schedule(done)
             images = batch.images
             # Unseen images need no augmentation: it helps from the second epoch on.
             if number > 1:
@@ -104,7 +103,7 @@ def fit(
         if split.validation_count:
             mean_loss.reset_state()
             mean_accuracy.reset_state()
-            for batch in split.validation_batches(batch_size):
+            for batch in split.validation_batches(architecture.batch_size):
                 validation_step(batch.images, batch.labels)
             validation_loss, validation_accuracy = mean_metrics(number)
         yield Epoch(number, loss, accuracy, validation_loss, validation_accuracy, time.monotonic() - started)

@@ -128,7 +128,7 @@ def test_without_the_right_to_read_them_none_is_copied_and_that_is_said(manager,
     copy_autoscale(arm, "fashion", named("blue"), named("green"))
     assert manager.writes == []
     (message,) = caplog.messages
-    assert message.startswith("deployment green: does not get the autoscale settings of blue, which cannot be read")
+    assert message.startswith("deployment green: autoscale settings of blue not copied, they cannot be read")
     assert "role 'Monitoring Reader'" in message
 
 
@@ -164,7 +164,7 @@ def test_without_the_right_to_write_them_none_is_copied_and_that_is_said(manager
     copy_autoscale(arm, "fashion", named("blue"), named("green"))
     assert manager.writes == ["PUT autoscale-fashion-green"]
     (message,) = caplog.messages
-    assert message.startswith("deployment green: does not get the autoscale settings of blue, which cannot be written")
+    assert message.startswith("deployment green: autoscale settings of blue not copied, they cannot be written")
     assert "Microsoft.Insights/autoscaleSettings/write" in message
     # What the other roles are for has nothing to do with it.
     assert "AzureML Data Scientist" not in message
@@ -198,4 +198,4 @@ def test_what_cannot_be_deleted_stays_and_is_named(manager, arm, caplog, failing
     manager.failing = failing
     delete_autoscale(arm, BLUE)
     assert list(manager.settings) == [OF_BLUE["id"]]
-    assert f"autoscale settings of {BLUE} stay" in caplog.text
+    assert f"deleting the autoscale settings of {BLUE}" in caplog.text

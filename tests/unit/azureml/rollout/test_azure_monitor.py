@@ -10,9 +10,9 @@ from azure_workspace import PREFIX
 from http_double import json_response
 from kfp_azureml.azureml.arm import resource_manager
 from kfp_azureml.azureml.rollout import azure_monitor as metrics_module
-from kfp_azureml.azureml.rollout.azure_monitor import FEWEST_REQUESTS, RequestMetrics
-from kfp_azureml.azureml.rollout.strategy import Limits
+from kfp_azureml.azureml.rollout.azure_monitor import MIN_REQUESTS, RequestMetrics
 from kfp_azureml.runtime.errors import DeploymentError
+from rollouts import make_limits
 
 ENDPOINT = f"{PREFIX}/fashion"
 BEGIN = datetime(2026, 3, 1, 12, 0, 20, tzinfo=UTC)
@@ -43,7 +43,7 @@ def metrics(manager):
 
 
 def check(metrics, rate=0.01):
-    metrics.check(Limits(max_error_rate=rate), "deployment green, 10 % of the traffic")
+    metrics.check(make_limits(max_error_rate=rate), "deployment green, 10 % of the traffic")
 
 
 def test_the_requests_of_one_deployment_are_asked_for_by_their_status(manager, metrics):
@@ -82,8 +82,8 @@ def test_nothing_is_asked_before_a_whole_minute_has_begun(manager, metrics, monk
         # What the callers did wrong says nothing of the deployment.
         ({"200": 900, "400": 50, "401": 25, "404": 25}, 0.01, None),
         ({"200": 900, "unknown": 100}, 0.01, None),
-        ({"500": FEWEST_REQUESTS - 1}, 0.01, None),
-        ({"500": FEWEST_REQUESTS}, 0.01, "20 of 20"),
+        ({"500": MIN_REQUESTS - 1}, 0.01, None),
+        ({"500": MIN_REQUESTS}, 0.01, "20 of 20"),
         ({"500": 1000}, 1.0, None),
     ],
 )
@@ -95,7 +95,7 @@ def test_failures_are_counted_over_all_minutes_and_statuses(manager, metrics, re
     with pytest.raises(DeploymentError) as breach:
         check(metrics, rate)
     assert str(breach.value) == (
-        f"deployment green, 10 % of the traffic: by Azure Monitor {failed} requests failed (max_error_rate={rate:g})"
+        f"deployment green, 10 % of the traffic: {failed} requests failed, says Azure Monitor (max_error_rate={rate:g})"
     )
 
 
@@ -115,8 +115,8 @@ def test_without_the_right_to_ask_that_is_said_once_and_nothing_else_changes(man
     for _ in range(3):
         check(metrics)
     (message,) = caplog.messages
-    assert "Azure Monitor does not tell" in message
-    assert "role 'Monitoring Reader' lets it" in message
+    assert "no metrics from Azure Monitor" in message
+    assert "the role 'Monitoring Reader' allows it" in message
     assert len([asked for asked in manager.asked if asked.path.endswith("metrics")]) <= 2  # one, and a challenge's
 
 
@@ -125,7 +125,7 @@ def test_after_a_failure_of_the_moment_it_is_asked_again(manager, metrics, caplo
     manager.failing = [json_response(503, {})] * 6
     check(metrics)
     assert "Monitoring Reader" not in caplog.text
-    assert "Azure Monitor does not tell" in caplog.text
+    assert "no metrics from Azure Monitor" in caplog.text
     with pytest.raises(DeploymentError, match="100 of 100 requests failed"):
         check(metrics)
 

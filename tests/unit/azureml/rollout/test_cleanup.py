@@ -8,16 +8,16 @@ from azure.ai.ml.entities import KubernetesOnlineDeployment
 from azure_errors import arm_error, response_error
 from azure_manager import manage
 from azure_workspace import PREFIX, deployment, endpoint
-from kfp_azureml.azureml.rollout import cleanup as undo_module
-from kfp_azureml.azureml.rollout.cleanup import undo, undo_command
+from kfp_azureml.azureml.rollout import cleanup as cleanup_module
+from kfp_azureml.azureml.rollout.cleanup import clean_up, clean_up_command
 from kfp_azureml.azureml.rollout.endpoint import mirror_traffic
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, ENDPOINT, Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import DeploymentError
 
 BEFORE = {"blue": 90, "teal": 10}
 SETTINGS = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Insights/autoscalesettings"
-BACK = "endpoint fashion: the traffic is back as it was: blue 90 %, teal 10 %"
+BACK = "endpoint fashion: traffic rolled back: blue 90 %, teal 10 %"
 DELETED = "deployment green of endpoint fashion: deleted"
 
 
@@ -35,14 +35,14 @@ def begun(azure, traffic, *names, made=(DEPLOYMENT,), before=BEFORE, mirrored=No
 
 def test_an_endpoint_deleted_midway_is_nothing_left_to_undo(azure, deadline, monkeypatch):
     marker = begun(azure, {"green": 100}, "blue", "teal", "green")
-    original = undo_module.take_traffic_from
+    original = cleanup_module.take_traffic_from
 
     def too_late(*arguments, **options):
         azure.forget_endpoint("fashion")
         return original(*arguments, **options)
 
-    monkeypatch.setattr(undo_module, "take_traffic_from", too_late)
-    assert undo(azure, "fashion", marker, deadline) == ["endpoint fashion: somebody else has deleted it"]
+    monkeypatch.setattr(cleanup_module, "take_traffic_from", too_late)
+    assert clean_up(azure, "fashion", marker, deadline) == ["endpoint fashion: deleted by another client"]
 
 
 POINTS = {
@@ -60,18 +60,18 @@ def test_from_every_point_all_is_as_it_was_before(azure, deadline, point, made):
     traffic, there, mirrored, said = POINTS[point]
     marker = begun(azure, traffic, *there, made=made, mirrored=mirrored)
     kept = [name for name in there if name != "green" or not made]
-    assert undo(azure, "fashion", marker, deadline) == [line for line in said if made or line != DELETED]
+    assert clean_up(azure, "fashion", marker, deadline) == [line for line in said if made or line != DELETED]
     assert (azure.traffic(), list(azure.deployments())) == (BEFORE, kept)
     assert mirror_traffic(azure.endpoint()) == {}
     assert azure.endpoint().tags == {"owner": "shop"}
     # A second time there is nothing to do.
     count = len(azure.writes)
-    assert undo(azure, "fashion", marker, deadline) == []
+    assert clean_up(azure, "fashion", marker, deadline) == []
     assert len(azure.writes) == count
 
 
 def test_the_mark_is_the_last_to_go(azure, deadline):
-    undo(azure, "fashion", begun(azure, {"green": 100}, "blue", "teal", "green"), deadline)
+    clean_up(azure, "fashion", begun(azure, {"green": 100}, "blue", "teal", "green"), deadline)
     assert azure.done == ["PUT endpoint fashion", "DELETE deployment green", "PUT endpoint fashion"]
     assert read_markers(azure.writes[0].resource.tags)
 
@@ -79,10 +79,10 @@ def test_the_mark_is_the_last_to_go(azure, deadline):
 @pytest.mark.parametrize(("traffic", "names"), [({}, []), ({}, ["green"]), ({"green": 100}, ["green"])])
 def test_of_a_first_roll_out_nothing_is_left(azure, deadline, traffic, names):
     marker = begun(azure, traffic, *names, made=(ENDPOINT, DEPLOYMENT), before={})
-    said = undo(azure, "fashion", marker, deadline)
+    said = clean_up(azure, "fashion", marker, deadline)
     assert said[-1] == "endpoint fashion: deleted"
     assert not azure.has_endpoint()
-    assert undo(azure, "fashion", marker, deadline) == []
+    assert clean_up(azure, "fashion", marker, deadline) == []
 
 
 @pytest.mark.parametrize("others", ["deployment", "mark"])
@@ -93,13 +93,13 @@ def test_an_endpoint_that_others_have_come_to_use_stays(azure, deadline, others)
         azure.add_deployment("fashion", deployment("teal"))
     else:
         azure.endpoint().tags[other.tag] = other.value
-    assert undo(azure, "fashion", marker, deadline) == [DELETED]
+    assert clean_up(azure, "fashion", marker, deadline) == [DELETED]
     assert read_markers(azure.endpoint().tags) == ([other] if others == "mark" else [])
 
 
 def test_what_another_roll_out_does_on_the_endpoint_stays(azure, deadline):
     marker = begun(azure, {"blue": 50, "pink": 40, "green": 10}, "blue", "teal", "green", "pink")
-    undo(azure, "fashion", marker, deadline)
+    clean_up(azure, "fashion", marker, deadline)
     assert azure.traffic() == {"blue": 56, "pink": 44}
     assert list(azure.deployments()) == ["blue", "teal", "pink"]
 
@@ -109,8 +109,8 @@ def test_what_has_taken_over_for_good_stays_live(azure, deadline, gone):
     """The run died while it deleted the previous deployments, or somebody has deleted one of them since."""
     there = [name for name in ("blue", "teal", "green") if name not in gone]
     marker = begun(azure, {"green": 100}, *there)
-    said = undo(azure, "fashion", marker, deadline)
-    assert said == [f"deployment green of endpoint fashion: stays live, {gone[0]} is no more"]
+    said = clean_up(azure, "fashion", marker, deadline)
+    assert said == [f"deployment green of endpoint fashion: stays live, {gone[0]} was deleted"]
     assert (azure.traffic(), list(azure.deployments())) == ({"green": 100}, there)
     assert read_markers(azure.endpoint().tags) == []
 
@@ -118,13 +118,13 @@ def test_what_has_taken_over_for_good_stays_live(azure, deadline, gone):
 def test_traffic_never_goes_back_to_what_is_being_deleted(azure, deadline):
     marker = begun(azure, {"green": 100}, "teal", "green")
     azure.add_deployment("fashion", deployment("blue"), "Deleting")
-    undo(azure, "fashion", marker, deadline)
+    clean_up(azure, "fashion", marker, deadline)
     assert azure.traffic() == {"green": 100}
 
 
 def test_a_deployment_that_lost_its_traffic_and_is_no_more_does_not_matter_before_ours_has_any(azure, deadline):
     marker = begun(azure, {"teal": 100}, "teal", "green")
-    assert undo(azure, "fashion", marker, deadline) == [DELETED]
+    assert clean_up(azure, "fashion", marker, deadline) == [DELETED]
     assert azure.traffic() == {"teal": 100}
 
 
@@ -133,14 +133,14 @@ def test_the_copied_autoscale_settings_go_with_the_deployment(azure, deadline, m
     for name in ("blue", "green"):
         target = {"targetResourceUri": f"{PREFIX}/fashion/deployments/{name}"}
         manager.settings[f"{SETTINGS}/{name}"] = {"id": f"{SETTINGS}/{name}", "location": "r", "properties": target}
-    undo(azure, "fashion", marker, deadline)
+    clean_up(azure, "fashion", marker, deadline)
     assert list(manager.settings) == [f"{SETTINGS}/blue"]
 
 
 def test_on_kubernetes_there_are_none(azure, deadline, manager):
     marker = begun(azure, BEFORE, "blue", "teal")
     azure.add_deployment("fashion", KubernetesOnlineDeployment(name="green", endpoint_name="fashion"))
-    undo(azure, "fashion", marker, deadline)
+    clean_up(azure, "fashion", marker, deadline)
     assert "green" not in azure.deployments()
     assert manager.asked == []
 
@@ -161,8 +161,8 @@ def test_a_mark_that_has_grown_stale_undoes_nothing(azure, deadline, monkeypatch
     if moment == "before it is read":
         move_on()
     else:
-        monkeypatch.setattr(undo_module, "_lost_before", move_on)
-    assert undo(azure, "fashion", marker, deadline) == []
+        monkeypatch.setattr(cleanup_module, "_lost_before", move_on)
+    assert clean_up(azure, "fashion", marker, deadline) == []
     assert azure.writes == []
 
 
@@ -179,10 +179,10 @@ def test_undoing_that_was_broken_off_is_finished_the_next_time(azure, deadline, 
 
     setattr(azure, moment, break_off)
     with pytest.raises(DeploymentError, match="Odd: no"):
-        undo(azure, "fashion", marker, deadline)
+        clean_up(azure, "fashion", marker, deadline)
     for left in read_markers(azure.endpoint().tags):
         assert left == marker
-        undo(azure, "fashion", left, deadline)
+        clean_up(azure, "fashion", left, deadline)
     assert (azure.traffic(), list(azure.deployments())) == (BEFORE, ["blue", "teal"])
     assert azure.endpoint().tags == {"owner": "shop"}
 
@@ -192,7 +192,7 @@ def test_a_deployment_that_is_still_being_made_is_waited_for_and_deleted(azure, 
     azure.seconds = 300
     azure.online_deployments.begin_create_or_update(deployment("green"))
     azure.seconds = 1
-    undo(azure, "fashion", marker, deadline)
+    clean_up(azure, "fashion", marker, deadline)
     assert list(azure.deployments()) == ["blue", "teal"]
     assert clock.now >= 300
 
@@ -201,7 +201,7 @@ def test_what_takes_too_long_is_an_error_in_words(azure, clock):
     marker = begun(azure, BEFORE, "blue", "teal", "green")
     azure.seconds = 300
     with pytest.raises(DeploymentError, match="deployment green of endpoint fashion: deleting: still InProgress"):
-        undo(azure, "fashion", marker, Deadline(120, look_at="https://studio", started=clock.now))
+        clean_up(azure, "fashion", marker, Deadline(120, look_at="https://studio", started=clock.now))
     assert read_markers(azure.endpoint().tags) == [marker]
 
 
@@ -214,4 +214,4 @@ def test_what_takes_too_long_is_an_error_in_words(azure, clock):
     ],
 )
 def test_the_command_that_undoes_it_later(azure, run_id, command):
-    assert undo_command(azure, run_id, "fashion") == command
+    assert clean_up_command(azure, run_id, "fashion") == command

@@ -14,11 +14,11 @@ from kfp_azureml.azureml.rollout.deployment import (
     live_deployment,
     log_container,
 )
-from kfp_azureml.azureml.rollout.desired_state import Machines, Serving
+from kfp_azureml.azureml.rollout.desired_state import Serving
 from kfp_azureml.azureml.rollout.environment import SERVING_FOLDER
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError
-from rollouts import plan
+from rollouts import desired_state, make_machines
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def ensure(azure, deadline):
         azure.add(endpoint(traffic))
         for one in existing:
             azure.add_deployment("fashion", one, state)
-        return ensure_deployment(azure, plan(**changes), azure.endpoint(), count, until)
+        return ensure_deployment(azure, desired_state(**changes), azure.endpoint(), count, until)
 
     return begin
 
@@ -53,18 +53,18 @@ def test_an_endpoint_that_somebody_else_is_changing_is_waited_for(azure, ensure)
 
 
 def test_a_new_deployment_on_kubernetes(ensure):
-    made = ensure(machines=Machines(compute="k8s"))
+    made = ensure(machines=make_machines(compute="k8s"))
     assert isinstance(made, KubernetesOnlineDeployment)
     assert made.instance_type is None
 
 
 def test_the_server_is_told_what_our_script_needs(ensure):
-    made = ensure(serving=Serving(SERVING_FOLDER, environment="serving:1"))
+    made = ensure(serving=Serving(SERVING_FOLDER, "score.py", "serving:1"))
     assert made.environment_variables == {"WORKER_COUNT": "4"}
 
 
 @pytest.mark.parametrize(
-    "machines", [Machines(), Machines(instance_count=2), Machines(instance_type="Standard_DS3_v2")]
+    "machines", [make_machines(), make_machines(instance_count=2), make_machines(instance_type="Standard_DS3_v2")]
 )
 def test_the_deployment_that_is_there_is_found(azure, ensure, machines):
     found = ensure(deployment("green", instance_count=2), machines=machines, traffic={"green": 100}, count=5)
@@ -75,10 +75,10 @@ def test_the_deployment_that_is_there_is_found(azure, ensure, machines):
 @pytest.mark.parametrize(
     ("existing", "state", "machines"),
     [
-        (deployment("green"), "Failed", Machines()),
-        (deployment("green", instance_count=3), "Succeeded", Machines(instance_count=1)),
-        (deployment("green"), "Succeeded", Machines(instance_type="Standard_F4s_v2")),
-        (deployment("green", fingerprint="other"), "Succeeded", Machines()),
+        (deployment("green"), "Failed", make_machines()),
+        (deployment("green", instance_count=3), "Succeeded", make_machines(instance_count=1)),
+        (deployment("green"), "Succeeded", make_machines(instance_type="Standard_F4s_v2")),
+        (deployment("green", fingerprint="other"), "Succeeded", make_machines()),
     ],
 )
 def test_a_deployment_that_is_not_as_planned_is_updated(azure, ensure, existing, state, machines):
@@ -98,7 +98,7 @@ def failed_first(azure, *, ours=True, traffic=None):
 
 def test_a_deployment_whose_first_provisioning_failed_is_made_anew(azure, deadline):
     failed_first(azure)
-    made = ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+    made = ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     assert azure.done == ["DELETE deployment green", "PUT deployment green"]
     assert made.provisioning_state == "Succeeded"
 
@@ -107,19 +107,19 @@ def test_one_that_fails_again_says_why(azure, deadline):
     failed_first(azure)
     azure.failing["PUT deployment green"] = failed("OutOfQuota")
     with pytest.raises(DeploymentError, match="the quota is used up"):
-        ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+        ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     # And the next attempt begins where this one did.
     azure.failing.clear()
-    assert ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline).provisioning_state == "Succeeded"
+    assert ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline).provisioning_state == "Succeeded"
 
 
 def test_a_foreign_one_is_nobodys_to_delete(azure, deadline):
     failed_first(azure, ours=False)
     with pytest.raises(DeploymentError) as refused:
-        ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+        ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     assert str(refused.value) == (
         "deployment green of endpoint fashion: its first provisioning failed, Azure ML does not update it, and no run "
-        "of this step made it: delete it (az ml online-deployment delete --name green --endpoint-name fashion), or "
+        "of this step created it: delete it (az ml online-deployment delete --name green --endpoint-name fashion), or "
         "give another deployment_name"
     )
     assert azure.writes == []
@@ -127,8 +127,8 @@ def test_a_foreign_one_is_nobodys_to_delete(azure, deadline):
 
 def test_one_with_traffic_is_not_deleted(azure, deadline):
     failed_first(azure, traffic={"green": 100})
-    with pytest.raises(DeploymentError, match="it has a share of the traffic: give that to another deployment"):
-        ensure_deployment(azure, plan(), azure.endpoint(), 1, deadline)
+    with pytest.raises(DeploymentError, match="it has a share of the traffic: move that to another deployment"):
+        ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     assert azure.writes == []
 
 
@@ -204,7 +204,7 @@ def test_an_image_that_could_not_be_built_shows_the_log_of_its_build(azure, ensu
     azure.failing["PUT deployment green"] = failed("BadRequest", "ImageBuildFailure")
     with pytest.raises(DeploymentError, match="the environment could not be built"):
         ensure()
-    assert "the end of its image's build log:\nthe last 100 lines of pip" in caplog.text
+    assert "end of the image build log:\nthe last 100 lines of pip" in caplog.text
     assert "container" not in caplog.text
 
 
@@ -229,7 +229,7 @@ def test_without_a_build_log_the_containers_has_to_do(azure, ensure, caplog, mon
 def test_a_log_that_azure_does_not_show_is_no_error(azure, caplog):
     azure.add(endpoint())
     log_container(azure, "fashion", "green")
-    assert "no container log to show (ResourceNotFoundError)" in caplog.text
+    assert "no container log (ResourceNotFoundError)" in caplog.text
 
 
 @pytest.mark.parametrize(

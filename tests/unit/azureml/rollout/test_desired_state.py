@@ -1,8 +1,9 @@
 import pytest
 
-from kfp_azureml.azureml.rollout.desired_state import Machines, Serving, choose_serving
+from kfp_azureml.azureml.rollout.desired_state import Serving, ServingSettings
 from kfp_azureml.azureml.rollout.environment import EnvironmentRecipe
 from kfp_azureml.runtime.errors import DeploymentError
+from rollouts import make_machines
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ def code(tmp_path):
 
 
 def choose(model_type="custom_model", code=None, scoring_script="score.py", environment="", conda_file=None, image=""):
-    return choose_serving(model_type, code, scoring_script, environment, conda_file, image)
+    return ServingSettings(code, scoring_script, environment, conda_file, image).serving(model_type)
 
 
 def test_a_model_folder_of_ours_is_served_by_our_script():
@@ -46,10 +47,10 @@ def test_code_with_its_conda_file(code, tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"environment": "a:1", "image": "i"}, "not both"),
+        ({"environment": "a:1", "image": "i"}, "give environment, or conda_file and image"),
         ({"environment": "a:1"}, "give code too"),
         ({"conda_file": "conda.yaml"}, "give code too"),
-        ({"with_code": True}, "say what it runs in"),
+        ({"with_code": True}, "has no environment"),
         ({"with_code": True, "scoring_script": "other.py", "image": "i"}, r"entry script .*other\.py: missing"),
         ({"with_code": True, "conda_file": "none.yaml"}, r"none\.yaml: missing"),
     ],
@@ -79,6 +80,6 @@ def test_our_script_uses_every_core_of_the_default_machine_and_other_code_is_lef
 
 
 def test_machines_have_a_default_but_on_kubernetes():
-    assert Machines().resolved_instance_type == "Standard_DS3_v2"
-    assert Machines(compute="k8s").resolved_instance_type is None
-    assert Machines(compute="k8s", instance_type="gpu").resolved_instance_type == "gpu"
+    assert make_machines().resolved_instance_type == "Standard_DS3_v2"
+    assert make_machines(compute="k8s").resolved_instance_type is None
+    assert make_machines(compute="k8s", instance_type="gpu").resolved_instance_type == "gpu"

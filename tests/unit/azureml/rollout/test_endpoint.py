@@ -8,7 +8,6 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError, Se
 
 from azure_errors import arm_error, response_error
 from azure_workspace import KEY, deployment, endpoint, never_provisioned
-from kfp_azureml.azureml.rollout.desired_state import Machines
 from kfp_azureml.azureml.rollout.endpoint import (
     check_mirror,
     delete_endpoint,
@@ -23,11 +22,11 @@ from kfp_azureml.azureml.rollout.endpoint import (
     take_traffic_from,
     unmark,
 )
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, ENDPOINT, Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime import redaction
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, WorkspaceError
-from rollouts import plan
+from rollouts import desired_state, make_machines
 
 MARKER = Marker("green", "run-7", {"blue": 90, "teal": 10}, (DEPLOYMENT,), 1_700_000_000)
 NEW = Marker("green", "run-7", {}, (ENDPOINT, DEPLOYMENT), 1_700_000_000)
@@ -49,7 +48,7 @@ def tags(azure):
 
 
 def test_a_new_endpoint_has_a_key_knows_its_run_and_is_marked_from_its_first_moment(azure, deadline):
-    made = ensure_endpoint(azure, plan(), NEW, deadline)
+    made = ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert isinstance(made, ManagedOnlineEndpoint)
     assert made.auth_mode == "key"
     assert made.properties == {"kfp_azureml.run_id": "run-7"}
@@ -58,19 +57,19 @@ def test_a_new_endpoint_has_a_key_knows_its_run_and_is_marked_from_its_first_mom
 
 
 def test_a_new_endpoint_on_kubernetes(azure, deadline):
-    made = ensure_endpoint(azure, plan(machines=Machines(compute="k8s")), NEW, deadline)
+    made = ensure_endpoint(azure, desired_state(machines=make_machines(compute="k8s")), NEW, deadline)
     assert isinstance(made, KubernetesOnlineEndpoint)
     assert made.compute == "k8s"
 
 
 def test_a_sound_endpoint_is_not_touched(shop, deadline):
-    assert live_traffic(ensure_endpoint(shop, plan(), NEW, deadline)) == {"blue": 90, "teal": 10}
+    assert live_traffic(ensure_endpoint(shop, desired_state(), NEW, deadline)) == {"blue": 90, "teal": 10}
     assert shop.writes == []
 
 
 def test_a_failed_endpoint_is_written_again_as_it_was(shop, deadline):
     shop.set_state("fashion", "Failed")
-    ensure_endpoint(shop, plan(), NEW, deadline)
+    ensure_endpoint(shop, desired_state(), NEW, deadline)
     (write,) = shop.writes
     assert write.resource.traffic == {"blue": 90, "teal": 10, "idle": 0}
     assert write.resource.properties == {"theirs": "1"}
@@ -84,11 +83,11 @@ NEVER_READY = response_error(200, arm_error("SubscriptionNotRegistered", "Resour
 def test_an_endpoint_of_ours_whose_creation_failed_is_made_anew(azure, deadline, state):
     azure.failing["PUT endpoint fashion"] = NEVER_READY
     with pytest.raises(WorkspaceError, match=r"Microsoft\.Cdn"):
-        ensure_endpoint(azure, plan(run_id="run-6"), Marker("green", "run-6", {}, NEW.made, 5), deadline)
+        ensure_endpoint(azure, desired_state(run_id="run-6"), Marker("green", "run-6", {}, NEW.made, 5), deadline)
     azure.set_state("fashion", state, provisioned=False)
     azure.failing.clear()
     azure.writes.clear()
-    made = ensure_endpoint(azure, plan(), NEW, deadline)
+    made = ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert azure.done == ["DELETE endpoint fashion", "PUT endpoint fashion"]
     assert (made.provisioning_state, read_markers(made.tags)) == ("Succeeded", [NEW])
 
@@ -102,7 +101,7 @@ def test_an_endpoint_that_somebody_made_anew_meanwhile_is_left_alone(azure, dead
         raise never_provisioned("endpoint", "fashion")
 
     monkeypatch.setattr(azure.online_endpoints, "begin_create_or_update", refuse)
-    assert ensure_endpoint(azure, plan(), NEW, deadline).tags == {"owner": "shop"}
+    assert ensure_endpoint(azure, desired_state(), NEW, deadline).tags == {"owner": "shop"}
     assert azure.writes == []
 
 
@@ -110,10 +109,10 @@ def test_a_foreign_endpoint_whose_creation_failed_is_nobodys_to_delete(azure, de
     azure.add(endpoint())
     azure.set_state("fashion", "Failed", provisioned=False)
     with pytest.raises(DeploymentError) as refused:
-        ensure_endpoint(azure, plan(), NEW, deadline)
+        ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert str(refused.value) == (
-        "endpoint fashion: its creation failed, Azure ML does not use it, and no run of this step made it: delete it "
-        "(az ml online-endpoint delete --name fashion), or give another endpoint_name"
+        "endpoint fashion: its creation failed, Azure ML does not use it, and no run of this step created it: "
+        "delete it (az ml online-endpoint delete --name fashion), or give another endpoint_name"
     )
     assert azure.writes == []
 
@@ -126,14 +125,14 @@ def test_an_endpoint_that_somebody_uses_is_not_deleted(azure, deadline, traffic)
     made.properties["kfp_azureml.run_id"] = "run-6"
     azure.add(made, foreign)
     azure.set_state("fashion", "Failed", provisioned=False)
-    with pytest.raises(DeploymentError, match="but green would go with it: delete it if that may be"):
-        ensure_endpoint(azure, plan(), NEW, deadline)
+    with pytest.raises(DeploymentError, match="but green would be deleted too: delete it if that is intended"):
+        ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert azure.writes == []
 
 
 def test_a_new_endpoint_that_does_not_show_at_once_is_waited_for(azure, deadline):
     azure.hidden_reads = 4
-    assert ensure_endpoint(azure, plan(), NEW, deadline).name == "fashion"
+    assert ensure_endpoint(azure, desired_state(), NEW, deadline).name == "fashion"
     assert azure.done == ["PUT endpoint fashion"]
 
 
@@ -148,23 +147,23 @@ def test_an_endpoint_without_an_address_yet_is_waited_for(azure, deadline, clock
         return found
 
     azure.online_endpoints.get = without_address
-    assert ensure_endpoint(azure, plan(), NEW, deadline).scoring_uri
+    assert ensure_endpoint(azure, desired_state(), NEW, deadline).scoring_uri
     assert clock.now >= 12
 
 
 def test_an_endpoint_that_gets_no_address_is_an_error(azure, deadline):
     azure.add(endpoint())
     azure.endpoint()._scoring_uri = None
-    with pytest.raises(DeploymentError, match="endpoint fashion: Succeeded, but has no scoring address"):
-        ensure_endpoint(azure, plan(), NEW, deadline)
+    with pytest.raises(DeploymentError, match="endpoint fashion: Succeeded, but has no scoring URI"):
+        ensure_endpoint(azure, desired_state(), NEW, deadline)
 
 
 @pytest.mark.parametrize(
     ("given", "there", "refused"),
     [
-        ("k8s", None, "exists and is managed: name another endpoint, or give no compute"),
-        ("", "k8s", "exists and is on compute k8s"),
-        ("other", "k8s", "exists and is on compute k8s"),
+        ("k8s", None, "exists as a managed endpoint: give another endpoint_name, or no compute"),
+        ("", "k8s", "exists on compute k8s"),
+        ("other", "k8s", "exists on compute k8s"),
         ("K8S", "k8s", None),
         ("/subscriptions/s/x/computes/k8s", "k8s", None),
         ("k8s", "/subscriptions/s/x/computes/K8s", None),
@@ -172,7 +171,7 @@ def test_an_endpoint_that_gets_no_address_is_an_error(azure, deadline):
 )
 def test_an_endpoint_somewhere_else_is_refused(azure, deadline, given, there, refused):
     azure.add(KubernetesOnlineEndpoint(name="fashion", compute=there) if there else endpoint())
-    wanted = plan(machines=Machines(compute=given))
+    wanted = desired_state(machines=make_machines(compute=given))
     if refused is None:
         assert ensure_endpoint(azure, wanted, NEW, deadline).name == "fashion"
     else:
@@ -201,7 +200,7 @@ def test_a_compute_that_is_not_there_is_told_from_whatever_else_is_not(azure, de
 
     azure.before, azure.compute = refuse, SimpleNamespace(get=find)
     with pytest.raises(DeploymentError, match=said):
-        ensure_endpoint(azure, plan(machines=Machines(compute=compute)), NEW, deadline)
+        ensure_endpoint(azure, desired_state(machines=make_machines(compute=compute)), NEW, deadline)
 
 
 def test_a_name_that_is_taken_elsewhere_in_the_region_is_said(azure, deadline):
@@ -209,8 +208,8 @@ def test_a_name_that_is_taken_elsewhere_in_the_region_is_said(azure, deadline):
         raise response_error(409, arm_error("Conflict", "taken"), ResourceExistsError)
 
     azure.before = refuse
-    with pytest.raises(DeploymentError, match="somebody else in this Azure region has an endpoint of this name"):
-        ensure_endpoint(azure, plan(), NEW, deadline)
+    with pytest.raises(DeploymentError, match="the name is taken in this Azure region"):
+        ensure_endpoint(azure, desired_state(), NEW, deadline)
 
 
 def test_an_endpoint_whose_making_lost_its_answer_is_made_once_and_waited_for(azure, deadline):
@@ -221,7 +220,7 @@ def test_an_endpoint_whose_making_lost_its_answer_is_made_once_and_waited_for(az
         raise ServiceResponseError("reset")
 
     azure.after = lose
-    made = ensure_endpoint(azure, plan(), NEW, deadline)
+    made = ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert azure.done == ["PUT endpoint fashion"]
     assert made.provisioning_state == "Succeeded"
     assert made.scoring_uri
@@ -231,7 +230,7 @@ def test_an_endpoint_that_somebody_is_changing_is_waited_for(shop, deadline, clo
     began = clock.now
     shop.seconds = 40
     shop.online_endpoints.begin_create_or_update(shop.online_endpoints.get("fashion"))
-    ensure_endpoint(shop, plan(), NEW, deadline)
+    ensure_endpoint(shop, desired_state(), NEW, deadline)
     assert clock.now >= began + 40
     assert len(shop.writes) == 1
 
@@ -297,7 +296,7 @@ def test_traffic_is_moved_from_where_it_has_to_be(shop, deadline, instead_of):
 
 
 def test_traffic_that_somebody_else_has_moved_stays(shop, deadline):
-    said = r"somebody else moves its traffic, it is blue 90 %, teal 10 % and was blue 100 % before"
+    said = r"another client moves its traffic, it is blue 90 %, teal 10 % instead of blue 100 %"
     with pytest.raises(DeploymentError, match=said):
         set_traffic(shop, "fashion", {"green": 100}, deadline, instead_of={"blue": 100})
     assert shop.writes == []
@@ -361,7 +360,7 @@ def test_a_mark_comes_and_goes_and_other_tags_stay(shop, deadline):
 
 def test_a_mark_that_no_tag_can_hold_ends_it_before_anything_is_written(shop, deadline):
     many = Marker("green", "run-7", {f"deployment-number-{number}": 10 for number in range(10)}, (), 0)
-    with pytest.raises(DeploymentError, match="too many to be noted"):
+    with pytest.raises(DeploymentError, match="too many for the tag"):
         mark(shop, "fashion", many, deadline)
     assert shop.writes == []
 
@@ -380,9 +379,9 @@ def test_mirroring_begins_and_ends(azure, deadline):
 
 def test_only_one_deployment_is_mirrored_to(azure, deadline):
     azure.add(endpoint({"blue": 100}, {"pink": 5}), *ALL)
-    with pytest.raises(DeploymentError, match="mirrored to pink already"):
+    with pytest.raises(DeploymentError, match="mirrored to pink"):
         check_mirror(azure.endpoint(), "green")
-    with pytest.raises(DeploymentError, match="mirrored to pink already"):
+    with pytest.raises(DeploymentError, match="mirrored to pink"):
         set_mirror(azure, "fashion", "green", 20, deadline)
     check_mirror(azure.endpoint(), "pink")
     set_mirror(azure, "fashion", "green", 0, deadline)

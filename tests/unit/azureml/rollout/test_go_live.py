@@ -10,15 +10,14 @@ from azure_manager import manage
 from azure_workspace import PREFIX, deployment, endpoint
 from kfp_azureml.azureml.rollout import azure_monitor as metrics_module
 from kfp_azureml.azureml.rollout import go_live as live_module
-from kfp_azureml.azureml.rollout import rollout_state as marker_module
-from kfp_azureml.azureml.rollout.desired_state import Machines
+from kfp_azureml.azureml.rollout import marker as marker_module
 from kfp_azureml.azureml.rollout.endpoint import mirror_traffic
 from kfp_azureml.azureml.rollout.go_live import go_live
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, ENDPOINT, Marker, read_markers
-from kfp_azureml.azureml.rollout.strategy import choose_strategy
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
+from kfp_azureml.azureml.rollout.rollout import Rollout
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import CancelledError, DeploymentError
-from rollouts import QUESTION, Answers, plan
+from rollouts import PROBE, Answers, desired_state, make_machines, make_strategy
 
 UNDO = "kfp-azureml reconcile --run-id run-7 --resource-group rg --workspace ws"
 SETTINGS = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Insights/autoscalesettings"
@@ -43,7 +42,8 @@ def roll_out(azure, answers, manager, clock, monkeypatch):
 
     def begin(strategy="blue-green", *, wanted=None, **how):
         until = Deadline(3600, look_at="https://studio", started=clock.now)
-        return go_live(azure, wanted or plan(), choose_strategy(strategy, **how), QUESTION, until)
+        rollout = Rollout(azure, wanted or desired_state(), make_strategy(strategy, **how), until)
+        return go_live(rollout, PROBE)
 
     return begin
 
@@ -137,7 +137,7 @@ def test_what_is_live_already_and_answers_wrongly_is_an_error_and_nothing_is_wri
 def test_a_new_deployment_begins_with_the_machines_of_the_live_one(azure, roll_out, asked_for, made):
     shop(azure, {"blue": 70, "teal": 30}, "teal")
     azure.add_deployment("fashion", deployment("blue", instance_count=7))
-    roll_out(wanted=plan(machines=Machines(instance_count=asked_for)))
+    roll_out(wanted=desired_state(machines=make_machines(instance_count=asked_for)))
     assert azure.deployments()["green"].instance_count == made
 
 
@@ -157,7 +157,7 @@ def test_autoscale_settings_are_copied_before_there_is_traffic(azure, roll_out, 
 
 
 def test_on_kubernetes_neither_autoscale_nor_azure_monitor_is_asked(azure, roll_out, manager):
-    roll_out("canary", wanted=plan(machines=Machines(compute="k8s")))
+    roll_out("canary", wanted=desired_state(machines=make_machines(compute="k8s")))
     assert manager.asked == []
 
 
@@ -171,7 +171,7 @@ def test_azure_monitor_is_asked_while_a_managed_deployment_is_watched(azure, rol
     shop(azure)
     manager.requests = {"200": 90, "500": 10}
     with pytest.raises(
-        DeploymentError, match=r"by Azure Monitor 10 of 100 requests failed .*; the traffic is as it was"
+        DeploymentError, match=r"10 of 100 requests failed, says Azure Monitor .*; the traffic is as before"
     ):
         roll_out(soak_seconds=130)
     assert manager.asked[-1].path == f"{PREFIX}/fashion/providers/Microsoft.Insights/metrics"
@@ -216,7 +216,7 @@ def test_in_the_middle_of_another_roll_out_none_begins(azure, roll_out, traffic,
     with pytest.raises(DeploymentError) as refused:
         roll_out()
     whose = "--run-id run-9" if run_id else "--endpoint-name fashion"
-    assert f"in the middle of the roll-out of teal by run {run_id or 'unknown'}" in str(refused.value)
+    assert f"rollout of teal by run {run_id or 'unknown'}" in str(refused.value)
     assert f"kfp-azureml reconcile {whose} --resource-group rg --workspace ws" in str(refused.value)
     assert azure.writes == []
 
@@ -231,7 +231,7 @@ def test_a_mark_of_another_one_that_moved_nothing_is_no_obstacle_and_stays(azure
 
 def test_mirrored_traffic_of_another_one_is_an_obstacle_to_mirroring_only(azure, roll_out):
     shop(azure, None, "blue", "pink", mirrored={"pink": 10})
-    with pytest.raises(DeploymentError, match="mirrored to pink already"):
+    with pytest.raises(DeploymentError, match="mirrored to pink"):
         roll_out("mirror")
     assert azure.writes == []
     roll_out("canary")
@@ -247,7 +247,7 @@ def test_another_roll_out_that_ends_while_ours_makes_its_deployment_is_not_undon
             azure.endpoint().traffic = {"teal": 100}
 
     azure.after = other
-    with pytest.raises(DeploymentError, match="somebody else moves its traffic, it is teal 100 % and was blue 100 %"):
+    with pytest.raises(DeploymentError, match="another client moves its traffic, it is teal 100 % instead of blue"):
         roll_out("canary")
     assert azure.traffic() == {"teal": 100}
     # The next attempt begins with what is live by then.
@@ -278,7 +278,7 @@ def test_an_attempt_that_was_broken_off_under_way_goes_on_there(azure, roll_out,
     assert azure.traffic_written == [{"blue": 50, "green": 50}, {"green": 100}, {"green": 100}]
     (marker,) = read_markers(azure.writes[0].resource.tags)
     assert marker == Marker("green", "run-7", {"blue": 100}, (DEPLOYMENT,), 1_800_000_000)
-    assert "going on with a roll-out that was broken off at blue 50 %, green 50 %" in caplog.text
+    assert "continuing an interrupted rollout at blue 50 %, green 50 %" in caplog.text
 
 
 def test_what_somebody_moved_since_an_attempt_was_broken_off_is_theirs(azure, roll_out):
@@ -304,7 +304,7 @@ def test_what_was_broken_off_and_answers_wrongly_now_gives_its_traffic_back(azur
     marked(azure)
     answers.fault = lambda asked: "status 500: no" if asked.how == "aimed" else None
     with pytest.raises(
-        DeploymentError, match="status 500: no; the traffic is as it was: blue 100 %; run the step again"
+        DeploymentError, match="status 500: no; the traffic is as before: blue 100 %; run the step again"
     ):
         roll_out("canary")
     assert azure.traffic() == {"blue": 100}
@@ -315,7 +315,7 @@ def test_what_was_broken_off_and_cannot_be_mended_gives_its_traffic_back(azure, 
     azure.add_deployment("fashion", deployment("green"), "Failed")
     marked(azure)
     azure.failing["PUT deployment green"] = response_error(200, arm_error("ResourceNotReady"))
-    with pytest.raises(DeploymentError, match=r"did not become ready.*; the traffic is as it was: blue 100 %"):
+    with pytest.raises(DeploymentError, match=r"did not become ready.*; the traffic is as before: blue 100 %"):
         roll_out("canary")
     assert azure.traffic() == {"blue": 100}
 
@@ -328,9 +328,7 @@ def test_a_failure_keeps_the_mark_and_says_how_to_remove_what_was_made(azure, ro
     answers.fault = lambda _asked: "status 500: no"
     with pytest.raises(DeploymentError) as failed:
         roll_out()
-    assert str(failed.value) == (
-        f"deployment green: status 500: no; run the step again to try again, or remove what it made: {UNDO}"
-    )
+    assert str(failed.value) == (f"deployment green: status 500: no; run the step again to retry, or clean up: {UNDO}")
     assert [marker.deployment for marker in marks(azure)] == ["green"]
     assert azure.traffic() == {"blue": 100}
     assert "green" in azure.deployments()
@@ -359,14 +357,14 @@ def meanwhile(monkeypatch, name, happen):
     monkeypatch.setattr(live_module, name, after_it)
 
 
-@pytest.mark.parametrize("moment", ["live_deployment", "ensure_deployment", "scoring_key", "bring_live", "unmark"])
+@pytest.mark.parametrize("moment", ["live_deployment", "ensure_deployment", "scoring_key", "shift_traffic", "unmark"])
 def test_an_endpoint_that_somebody_deletes_midway_is_said_as_that(azure, roll_out, monkeypatch, moment):
     shop(azure)
     meanwhile(monkeypatch, moment, lambda: azure.forget_endpoint("fashion"))
     with pytest.raises(DeploymentError) as failed:
         roll_out("canary")
     assert str(failed.value) == (
-        "endpoint fashion was deleted while green was being rolled out: run the step again to make it anew"
+        "endpoint fashion was deleted during the rollout of green: run the step again to create it"
     )
     assert not azure.has_endpoint()
 
@@ -380,15 +378,15 @@ def test_an_endpoint_deleted_while_it_is_watched_is_said_as_that(azure, roll_out
         return None if asked.how == "aimed" else "status 404: not found"
 
     answers.fault = gone
-    with pytest.raises(DeploymentError, match=r"^endpoint fashion was deleted while green was being rolled out"):
+    with pytest.raises(DeploymentError, match=r"^endpoint fashion was deleted during the rollout of green"):
         roll_out("canary")
 
 
 def test_a_deployment_that_somebody_deletes_midway_is_said_as_that(azure, roll_out, monkeypatch):
     shop(azure)
-    meanwhile(monkeypatch, "bring_live", lambda: azure.forget_deployment("fashion", "green"))
+    meanwhile(monkeypatch, "shift_traffic", lambda: azure.forget_deployment("fashion", "green"))
     with pytest.raises(
-        DeploymentError, match=r"^deployment green of endpoint fashion was deleted while green was being"
+        DeploymentError, match=r"^deployment green of endpoint fashion was deleted during the rollout of"
     ):
         roll_out()
     assert azure.traffic() == {"blue": 100}
@@ -432,14 +430,14 @@ def test_a_failure_before_anything_is_marked_says_nothing_of_removing(azure, rol
         raise response_error(400, arm_error("Odd", "no"))
 
     azure.before = refuse
-    with pytest.raises(DeploymentError, match=r"noting the roll-out of green: Odd: no$"):
+    with pytest.raises(DeploymentError, match=r"marking the rollout of green: Odd: no$"):
         roll_out()
 
 
 def test_outside_of_a_pipeline_the_command_names_the_endpoint(azure, roll_out, answers):
     answers.fault = lambda _asked: "status 500: no"
     with pytest.raises(DeploymentError, match="kfp-azureml reconcile --endpoint-name fashion --resource-group rg"):
-        roll_out(wanted=plan(run_id=""))
+        roll_out(wanted=desired_state(run_id=""))
 
 
 # Cancelling.
@@ -471,7 +469,7 @@ def test_a_cancelled_roll_out_is_undone_from_wherever_it_was(azure, roll_out, nu
     if (number, moment) == (6, "after"):
         # Nothing is there to take the traffic back.
         assert (azure.traffic(), list(azure.deployments())) == ({"green": 100}, ["green"])
-        assert "stays live, blue is no more" in str(cancelled.value)
+        assert "stays live, blue was deleted" in str(cancelled.value)
     else:
         assert (azure.traffic(), list(azure.deployments())) == ({"blue": 100}, ["blue"])
     assert marks(azure) == []
@@ -499,7 +497,7 @@ def test_cancelled_while_it_is_watched(azure, roll_out, answers):
     with pytest.raises(CancelledError) as cancelled:
         roll_out("canary")
     assert str(cancelled.value) == (
-        "cancelled by SIGTERM; endpoint fashion: the traffic is back as it was: blue 100 %; "
+        "cancelled by SIGTERM; endpoint fashion: traffic rolled back: blue 100 %; "
         "deployment green of endpoint fashion: deleted"
     )
     assert (azure.traffic(), list(azure.deployments()), marks(azure)) == ({"blue": 100}, ["blue"], [])
@@ -529,7 +527,7 @@ def test_before_it_undoes_anything_it_says_how_to_do_that_later(azure, roll_out,
     answers.fault = stop
     with pytest.raises(CancelledError):
         roll_out()
-    assert seen[0].rstrip().endswith(f"undoing what was begun; should that be cut short: {UNDO}")
+    assert seen[0].rstrip().endswith(f"cleaning up the rollout; if that is interrupted: {UNDO}")
 
 
 @pytest.mark.parametrize("write", ["DELETE deployment green", "PUT endpoint fashion"])
@@ -548,7 +546,7 @@ def test_what_cannot_be_undone_is_listed_with_the_command(azure, roll_out, answe
     answers.fault = stop
     with pytest.raises(CancelledError) as cancelled:
         roll_out()
-    assert "not all that was begun could be undone" in str(cancelled.value)
+    assert "cleaning up failed" in str(cancelled.value)
     assert str(cancelled.value).endswith(f"do it with: {UNDO}")
     assert [marker.run_id for marker in marks(azure)] == ["run-7"]
 
@@ -578,7 +576,7 @@ def test_without_an_answer_nobody_says_that_there_was_nothing_to_undo(azure, rol
     answers.fault = stop
     with pytest.raises(CancelledError) as cancelled:
         roll_out()
-    assert "nothing was to be undone" not in str(cancelled.value)
+    assert "nothing to clean up" not in str(cancelled.value)
     assert str(cancelled.value).endswith(f"do it with: {UNDO}")
 
 
@@ -591,7 +589,7 @@ def test_cancelled_before_anything_was_begun_there_is_nothing_to_undo(azure, rol
         raise CancelledError("cancelled by SIGTERM")
 
     monkeypatch.setattr(azure.online_endpoints, "get", stop)
-    with pytest.raises(CancelledError, match="cancelled by SIGTERM; nothing was to be undone"):
+    with pytest.raises(CancelledError, match="cancelled by SIGTERM; nothing to clean up"):
         roll_out()
     assert azure.writes == []
 
@@ -603,6 +601,6 @@ def test_what_is_live_already_is_not_undone_by_cancelling(azure, roll_out, answe
         raise CancelledError("cancelled by SIGTERM")
 
     answers.fault = stop
-    with pytest.raises(CancelledError, match="nothing was to be undone"):
+    with pytest.raises(CancelledError, match="nothing to clean up"):
         roll_out()
     assert azure.writes == []

@@ -7,10 +7,10 @@ import pytest
 
 from kfp_azureml.azureml.rollout import probe
 from kfp_azureml.azureml.rollout.probe import (
-    Question,
+    Probe,
     Scoring,
-    question_from_file,
-    question_from_sample,
+    probe_from_file,
+    probe_from_sample,
     read_sample,
 )
 from kfp_azureml.runtime.errors import DeploymentError, ModelError
@@ -28,9 +28,9 @@ class Endpoint(ThreadingHTTPServer):
     def scoring(self):
         return Scoring(f"http://127.0.0.1:{self.server_port}/score", "the-key")
 
-    def once(self, question):
+    def once(self, probe):
         with httpx.Client() as client:
-            return self.scoring.ask_once(client, question, "v1")
+            return self.scoring.ask_once(client, probe, "v1")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -70,21 +70,21 @@ def answer_of(deployment, *indices):
     return answer(*indices, **{"azureml-model-deployment": deployment})
 
 
-QUESTION = Question(b'{"images": []}', (1, 2))
+PROBE = Probe(b'{"images": []}', (1, 2))
 
 
 def test_a_right_answer(endpoint):
     endpoint.answers = [answer(1, 2)]
-    endpoint.scoring.ask(QUESTION, "v1")
+    endpoint.scoring.ask(PROBE, "v1")
     ((headers, body),) = endpoint.asked
     assert headers["azureml-model-deployment"] == "v1"
     assert headers["Authorization"] == "Bearer the-key"
-    assert body == QUESTION.body
+    assert body == PROBE.body
 
 
 def test_by_traffic_no_deployment_is_named(endpoint):
     endpoint.answers = [answer(1, 2)]
-    endpoint.scoring.ask(QUESTION, "v1", by_traffic=True)
+    endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
     assert "azureml-model-deployment" not in endpoint.asked[0][0]
 
 
@@ -93,66 +93,66 @@ def test_by_traffic_no_deployment_is_named(endpoint):
 )
 def test_an_answer_of_the_deployment_before_is_not_ours_to_judge(endpoint, old):
     endpoint.answers = [old, answer_of("v1", 1, 2)]
-    endpoint.scoring.ask(QUESTION, "v1", by_traffic=True)
+    endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
     assert len(endpoint.asked) == 2
 
 
 def test_a_wrong_answer_of_the_deployment_itself_is_not_asked_again(endpoint):
     endpoint.answers = [answer_of("v1", 1, 0)]
-    with pytest.raises(DeploymentError, match="classified differently"):
-        endpoint.scoring.ask(QUESTION, "v1", by_traffic=True)
+    with pytest.raises(DeploymentError, match="have another class"):
+        endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
     assert len(endpoint.asked) == 1
 
 
 def test_traffic_that_never_comes_to_the_deployment_is_an_error(endpoint, monkeypatch):
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.05)
     endpoint.answers = [answer_of("v0", 1, 2)]
-    with pytest.raises(DeploymentError, match="deployment v1: v0 still answers in its place"):
-        endpoint.scoring.ask(QUESTION, "v1", by_traffic=True)
+    with pytest.raises(DeploymentError, match="deployment v1: v0 responds in its place"):
+        endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
 
 
 def test_other_classes_than_when_scored_are_an_error(endpoint):
     endpoint.answers = [answer(1, 0)]
-    with pytest.raises(DeploymentError, match=r"deployment v1.* 1 of 2 images are classified differently"):
-        endpoint.scoring.ask(QUESTION, "v1")
+    with pytest.raises(DeploymentError, match=r"deployment v1.* 1 of 2 images have another class"):
+        endpoint.scoring.ask(PROBE, "v1")
 
 
 @pytest.mark.parametrize("text", ["{}", "not json", '{"predictions": [1]}', "[]"])
 def test_an_answer_of_another_kind_is_an_error(endpoint, text):
     endpoint.answers = [(200, text, {})]
-    with pytest.raises(DeploymentError, match="the answer is not ours"):
-        endpoint.scoring.ask(QUESTION, "v1")
+    with pytest.raises(DeploymentError, match="the response has another format"):
+        endpoint.scoring.ask(PROBE, "v1")
 
 
 def test_too_few_answers_are_an_error(endpoint):
     endpoint.answers = [answer(1)]
-    with pytest.raises(DeploymentError, match="1 answers for 2 images"):
-        endpoint.scoring.ask(QUESTION, "v1")
+    with pytest.raises(DeploymentError, match="1 predictions for 2 images"):
+        endpoint.scoring.ask(PROBE, "v1")
 
 
 @pytest.mark.parametrize("not_yet", [404, 429, 502, 503])
 def test_a_deployment_that_is_not_there_yet_is_asked_again(endpoint, not_yet):
     endpoint.answers = [(not_yet, "later", {}), answer(1, 2)]
-    endpoint.scoring.ask(QUESTION, "v1")
+    endpoint.scoring.ask(PROBE, "v1")
     assert len(endpoint.asked) == 2
 
 
 def test_a_failing_script_is_not_asked_again(endpoint):
     endpoint.answers = [(424, "the script broke", {"ms-azureml-model-error-statuscode": "500"})]
     with pytest.raises(DeploymentError, match="status 500: the script broke"):
-        endpoint.scoring.ask(QUESTION, "v1")
+        endpoint.scoring.ask(PROBE, "v1")
     assert len(endpoint.asked) == 1
 
 
 def test_a_container_that_is_not_ready_yet_is_asked_again(endpoint):
     endpoint.answers = [(424, "no", {"ms-azureml-model-error-statuscode": "502"}), answer(1, 2)]
-    endpoint.scoring.ask(QUESTION, "v1")
+    endpoint.scoring.ask(PROBE, "v1")
 
 
 def test_a_refused_key_is_an_error_without_the_key(endpoint):
     endpoint.answers = [(401, "denied", {})]
     with pytest.raises(DeploymentError, match="status 401") as refused:
-        endpoint.scoring.ask(QUESTION, "v1")
+        endpoint.scoring.ask(PROBE, "v1")
     assert "the-key" not in str(refused.value) + repr(endpoint.scoring)
 
 
@@ -162,11 +162,11 @@ def test_a_key_that_somebody_regenerated_is_read_again(endpoint, status, how):
     scoring = Scoring(endpoint.scoring.uri, "the-key", lambda: "a-new-key")
     endpoint.answers = [(status, "denied", {}), answer(1, 2), answer(1, 2)]
     if how == "ask":
-        scoring.ask(QUESTION, "v1")
+        scoring.ask(PROBE, "v1")
     else:
         with httpx.Client() as client:
-            assert scoring.ask_once(client, QUESTION, "v1") is None
-    scoring.ask(QUESTION, "v1")
+            assert scoring.ask_once(client, PROBE, "v1") is None
+    scoring.ask(PROBE, "v1")
     used = [headers["Authorization"] for headers, _ in endpoint.asked]
     assert used == ["Bearer the-key", "Bearer a-new-key", "Bearer a-new-key"]
     assert "key" not in repr(scoring)
@@ -177,7 +177,7 @@ def test_a_key_is_read_again_once(endpoint):
     scoring = Scoring(endpoint.scoring.uri, "the-key", lambda: read.append(1) or "a-new-key")
     endpoint.answers = [(401, "denied", {})]
     with pytest.raises(DeploymentError, match="status 401: the endpoint refuses its own key"):
-        scoring.ask(QUESTION, "v1")
+        scoring.ask(PROBE, "v1")
     assert (len(read), len(endpoint.asked)) == (1, 2)
 
 
@@ -185,20 +185,20 @@ def test_patience_ends(endpoint, monkeypatch):
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.05)
     endpoint.answers = [(503, "busy", {})]
     with pytest.raises(DeploymentError, match="status 503: busy"):
-        endpoint.scoring.ask(QUESTION, "v1")
+        endpoint.scoring.ask(PROBE, "v1")
 
 
 def test_an_endpoint_nobody_reaches_is_an_error(endpoint, monkeypatch):
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.05)
     scoring = Scoring("http://127.0.0.1:1/score", "the-key")
-    with pytest.raises(DeploymentError, match="no answer"):
-        scoring.ask(QUESTION, "v1")
+    with pytest.raises(DeploymentError, match="no response"):
+        scoring.ask(PROBE, "v1")
 
 
 def test_any_answer_will_do_for_a_request_of_the_users(endpoint, tmp_path):
     (tmp_path / "request.json").write_text('{"x": 1}')
     endpoint.answers = [(200, "fine", {})]
-    endpoint.scoring.ask(question_from_file(tmp_path / "request.json"), "v1")
+    endpoint.scoring.ask(probe_from_file(tmp_path / "request.json"), "v1")
     assert endpoint.asked[0][1] == b'{"x": 1}'
 
 
@@ -207,13 +207,13 @@ SAMPLE = {"shape": [1, 1, 1], "images": ["AA==", "AQ=="], "labels": [0, 1], "pre
 
 def test_the_sample_of_a_score_step(tmp_path):
     (tmp_path / "sample.json").write_text(json.dumps(SAMPLE))
-    question = question_from_sample(read_sample(tmp_path))
-    assert json.loads(question.body) == {"images": ["AA==", "AQ=="]}
-    assert question.expected == (0, 2)
+    probe = probe_from_sample(read_sample(tmp_path))
+    assert json.loads(probe.body) == {"images": ["AA==", "AQ=="]}
+    assert probe.expected == (0, 2)
 
 
 def test_a_score_result_without_its_sample_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"sample\.json: missing; score_result is the folder"):
+    with pytest.raises(ModelError, match=r"sample\.json: missing; score_result must be the output folder"):
         read_sample(tmp_path)
 
 
@@ -236,18 +236,18 @@ def test_a_score_result_without_its_sample_is_refused(tmp_path):
 )
 def test_a_broken_sample_is_refused(content):
     with pytest.raises(ModelError, match=r"sample\.json: not a sample"):
-        question_from_sample(content)
+        probe_from_sample(content)
 
 
 def test_a_sample_has_a_part_for_each_image_to_be_answered_as_it_was():
-    parts = question_from_sample(json.dumps(SAMPLE).encode()).parts
+    parts = probe_from_sample(json.dumps(SAMPLE).encode()).parts
     assert [json.loads(part.body) for part in parts] == [{"images": ["AA=="]}, {"images": ["AQ=="]}]
     assert [part.expected for part in parts] == [(0,), (2,)]
 
 
 def test_where_some_may_be_answered_otherwise_a_part_is_only_answered_or_not(endpoint):
     """Which image it is that may be answered otherwise, nobody knows."""
-    parts = question_from_sample(json.dumps(SAMPLE).encode(), min_accuracy=0.5).parts
+    parts = probe_from_sample(json.dumps(SAMPLE).encode(), min_accuracy=0.5).parts
     assert [part.expected for part in parts] == [None, None]
     endpoint.answers = [answer(1)]
     assert endpoint.once(parts[0]) is None
@@ -257,31 +257,31 @@ def test_where_some_may_be_answered_otherwise_a_part_is_only_answered_or_not(end
     ("min_accuracy", "answered", "fault"),
     [
         (1.0, (0, 0, 0, 0), None),
-        (1.0, (0, 0, 0, 9), "1 of 4 images are classified differently"),
+        (1.0, (0, 0, 0, 9), "1 of 4 images have another class"),
         (0.75, (0, 0, 0, 9), None),
-        (0.75, (0, 0, 9, 9), "2 of 4 images are classified differently"),
-        (0.76, (0, 0, 0, 9), "1 of 4 images are classified differently"),
+        (0.75, (0, 0, 9, 9), "2 of 4 images have another class"),
+        (0.76, (0, 0, 0, 9), "1 of 4 images have another class"),
         (0.0, (9, 9, 9, 9), None),
-        (0.0, (9, 9, 9), "3 answers for 4 images"),
+        (0.0, (9, 9, 9), "3 predictions for 4 images"),
     ],
 )
 def test_so_much_of_the_sample_has_to_be_answered_as_it_was(endpoint, min_accuracy, answered, fault):
     sample = {"images": ["AA=="] * 4, "predicted": [0] * 4}
-    question = question_from_sample(json.dumps(sample).encode(), min_accuracy)
+    probe = probe_from_sample(json.dumps(sample).encode(), min_accuracy)
     endpoint.answers = [answer(*answered)]
     if fault is None:
-        endpoint.scoring.ask(question, "v1")
+        endpoint.scoring.ask(probe, "v1")
         return
     with pytest.raises(DeploymentError, match=fault):
-        endpoint.scoring.ask(question, "v1")
+        endpoint.scoring.ask(probe, "v1")
 
 
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
         (answer(1, 2), None),
-        (answer(1, 0), "1 of 2 images are classified differently than when the model was scored"),
-        (answer_of("v0", 1, 2), "v0 still answers in its place"),
+        (answer(1, 0), "1 of 2 images have another class than when the model was scored"),
+        (answer_of("v0", 1, 2), "v0 responds in its place"),
         ((503, "busy", {}), "status 503: busy"),
         ((424, "no", {"ms-azureml-model-error-statuscode": "500"}), "status 500: no"),
         ((401, "denied", {}), "status 401: the endpoint refuses its own key"),
@@ -290,7 +290,7 @@ def test_so_much_of_the_sample_has_to_be_answered_as_it_was(endpoint, min_accura
 )
 def test_once_means_once_and_aimed_at_the_deployment(endpoint, given, fault):
     endpoint.answers = [given]
-    assert endpoint.once(QUESTION) == fault
+    assert endpoint.once(PROBE) == fault
     ((headers, _),) = endpoint.asked
     assert headers["azureml-model-deployment"] == "v1"
     assert headers["Authorization"] == "Bearer the-key"
@@ -298,8 +298,8 @@ def test_once_means_once_and_aimed_at_the_deployment(endpoint, given, fault):
 
 def test_once_without_a_connection(endpoint):
     with httpx.Client() as client:
-        fault = Scoring("http://127.0.0.1:1/score", "the-key").ask_once(client, QUESTION, "v1")
-    assert fault.startswith("no answer (ConnectError")
+        fault = Scoring("http://127.0.0.1:1/score", "the-key").ask_once(client, PROBE, "v1")
+    assert fault.startswith("no response (ConnectError")
     assert "the-key" not in fault
 
 
@@ -308,10 +308,10 @@ def test_a_broken_request_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "request.json").write_text(text)
     with pytest.raises(DeploymentError, match=r"request\.json"):
-        question_from_file(tmp_path / "request.json")
+        probe_from_file(tmp_path / "request.json")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_request_of_windows_is_sent_as_utf8(tmp_path, encoding):
     (tmp_path / "request.json").write_bytes('{"text": "ü"}'.encode(encoding))
-    assert question_from_file(tmp_path / "request.json").body == '{"text": "ü"}'.encode()
+    assert probe_from_file(tmp_path / "request.json").body == '{"text": "ü"}'.encode()

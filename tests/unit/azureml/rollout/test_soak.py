@@ -6,13 +6,13 @@ import pytest
 
 from clock import Clock
 from kfp_azureml.azureml.rollout import soak as watch_module
-from kfp_azureml.azureml.rollout.probe import Question
-from kfp_azureml.azureml.rollout.soak import FEWEST_FOR_LATENCY, PAUSE_SECONDS, check_latency, watch
-from kfp_azureml.azureml.rollout.strategy import Limits
+from kfp_azureml.azureml.rollout.probe import Probe
+from kfp_azureml.azureml.rollout.soak import MIN_REQUESTS_FOR_LATENCY, PAUSE_SECONDS, Watch
 from kfp_azureml.runtime import step
 from kfp_azureml.runtime.errors import DeploymentError
+from rollouts import make_limits
 
-QUESTION = Question(b"all", parts=(Question(b"one"), Question(b"two"), Question(b"three")))
+PROBE = Probe(b"all", parts=(Probe(b"one"), Probe(b"two"), Probe(b"three")))
 STAGE = "10 % of the traffic"
 
 
@@ -30,9 +30,9 @@ class Container:
         self._fault = fault or (lambda _number: None)
         self.asked = []
 
-    def ask_once(self, _client, question, deployment):
+    def ask_once(self, _client, probe, deployment):
         assert deployment == "green"
-        self.asked.append(question)
+        self.asked.append(probe)
         self._clock.now += self._milliseconds(len(self.asked)) / 1000
         return self._fault(len(self.asked))
 
@@ -55,8 +55,8 @@ def every_nth(number):
     return lambda request: "status 500: no" if request % number == 0 else None
 
 
-def watched(container, seconds=60.0, limits=None, metrics=None, question=QUESTION):
-    watch(container, question, "green", seconds, limits or Limits(), metrics, STAGE)
+def watched(container, seconds=60.0, limits=None, metrics=None, probe=PROBE):
+    Watch("green", limits or make_limits(), container, probe, metrics).soak(seconds, STAGE)
 
 
 def test_a_sound_deployment_is_asked_in_small_over_and_over(clock, caplog):
@@ -64,19 +64,19 @@ def test_a_sound_deployment_is_asked_in_small_over_and_over(clock, caplog):
     container = Container(clock, 100)
     watched(container, seconds=60)
     assert len(container.asked) == 100
-    assert container.asked[:4] == [*QUESTION.parts, QUESTION.parts[0]]
+    assert container.asked[:4] == [*PROBE.parts, PROBE.parts[0]]
     assert clock.now == pytest.approx(60)
     assert caplog.messages == [
-        f"deployment green, {STAGE}: watching for 60 s, by requests of our own aimed at it",
-        f"deployment green, {STAGE}: 51 requests of our own, 0 failed, 100 ms",
-        f"deployment green, {STAGE}: 100 requests of our own, 0 failed, 100 ms",
+        f"deployment green, {STAGE}: watching for 60 s, with probes of this step",
+        f"deployment green, {STAGE}: 51 probes, 0 failed, p95 latency 100 ms",
+        f"deployment green, {STAGE}: 100 probes, 0 failed, p95 latency 100 ms",
     ]
 
 
 def test_a_request_that_cannot_be_divided_is_asked_whole(clock):
     container = Container(clock)
-    watched(container, seconds=2, question=Question(b"whole"))
-    assert {question.body for question in container.asked} == {b"whole"}
+    watched(container, seconds=2, probe=Probe(b"whole"))
+    assert {probe.body for probe in container.asked} == {b"whole"}
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
@@ -108,7 +108,7 @@ def test_no_time_is_no_watching(clock, seconds):
 )
 def test_so_many_may_fail_as_the_limit_says_of_those_that_were_asked(clock, rate, fails, milliseconds, breach):
     container = Container(clock, milliseconds, lambda number: "status 500: no" if number in fails else None)
-    limits = Limits(max_error_rate=rate)
+    limits = make_limits(max_error_rate=rate)
     if not breach:
         watched(container, limits=limits)
         return
@@ -120,7 +120,7 @@ def test_it_is_given_up_as_soon_as_the_limit_cannot_be_kept_any_more(clock, capl
     caplog.set_level(logging.INFO)
     container = Container(clock, 0, every_nth(1))
     with pytest.raises(DeploymentError) as given_up:
-        watched(container, seconds=3600, limits=Limits(max_error_rate=0.001))
+        watched(container, seconds=3600, limits=make_limits(max_error_rate=0.001))
     assert str(given_up.value) == (
         f"deployment green, {STAGE}: 8 of 8 requests failed, the last one: status 500: no (max_error_rate=0.001)"
     )
@@ -144,50 +144,50 @@ def test_it_is_given_up_as_soon_as_the_limit_cannot_be_kept_any_more(clock, capl
     ],
 )
 def test_95_of_100_requests_have_to_be_quick_enough(clock, slow, milliseconds, breach):
-    limits = Limits(max_latency_ms=200.5)
+    limits = make_limits(max_latency_ms=200.5)
     container = Container(clock, lambda number: milliseconds if number in slow else 10)
     if not breach:
         watched(container, limits=limits)
         return
-    with pytest.raises(DeploymentError, match=r"95% of \d+ requests took up to \d+ ms \(max_latency_ms=200.5\)"):
+    with pytest.raises(DeploymentError, match=r"p95 latency \d+ ms in \d+ requests \(max_latency_ms=200.5\)"):
         watched(container, limits=limits)
 
 
 def test_a_slow_deployment_is_given_up_early(clock):
-    with pytest.raises(DeploymentError, match="95% of 7 requests took up to 500 ms"):
-        watched(Container(clock, 500), seconds=60, limits=Limits(max_latency_ms=200))
+    with pytest.raises(DeploymentError, match="p95 latency 500 ms in 7 requests"):
+        watched(Container(clock, 500), seconds=60, limits=make_limits(max_latency_ms=200))
     assert clock.now < 10
 
 
 @pytest.mark.parametrize(("slow", "breach"), [({2}, False), ({2, 3}, True)])
 def test_one_slow_request_of_a_few_says_nothing(clock, slow, breach):
     container = Container(clock, lambda number: 3000 if number in slow else 10)
-    limits = Limits(max_latency_ms=100)
+    limits = make_limits(max_latency_ms=100)
     if not breach:
         watched(container, seconds=8, limits=limits)
-        assert len(container.asked) < FEWEST_FOR_LATENCY
+        assert len(container.asked) < MIN_REQUESTS_FOR_LATENCY
         return
-    with pytest.raises(DeploymentError, match="requests took up to 3000 ms"):
+    with pytest.raises(DeploymentError, match="p95 latency 3000 ms"):
         watched(container, seconds=8, limits=limits)
 
 
 def test_without_a_question_only_azure_monitor_is_asked(clock, caplog):
     caplog.set_level(logging.INFO)
     metrics = Metrics(clock)
-    watched(None, seconds=150, metrics=metrics, question=None)
+    watched(None, seconds=150, metrics=metrics, probe=None)
     assert metrics.asked == pytest.approx([60, 120, 150], abs=PAUSE_SECONDS)
     assert caplog.messages[0] == (
-        f"deployment green, {STAGE}: watching for 150 s, without requests of our own: there is nothing to ask, "
-        "and by Azure Monitor, which runs 180 s or more behind"
+        f"deployment green, {STAGE}: watching for 150 s, without probes: no sample and no request, "
+        "and Azure Monitor, 180 s or more behind"
     )
-    assert caplog.messages[-1] == f"deployment green, {STAGE}: nothing of our own was asked"
+    assert caplog.messages[-1] == f"deployment green, {STAGE}: no probes sent"
 
 
 def test_with_neither_it_waits_and_says_so(clock, caplog):
     caplog.set_level(logging.INFO)
-    watched(None, seconds=5, question=None)
+    watched(None, seconds=5, probe=None)
     assert clock.now == 5
-    assert caplog.messages[0].endswith("without requests of our own: there is nothing to ask")
+    assert caplog.messages[0].endswith("without probes: no sample and no request")
 
 
 @pytest.mark.parametrize(("breach", "at"), [(1, 60), (2, 90)])
@@ -201,24 +201,24 @@ def test_what_azure_monitor_saw_ends_it_under_way_and_at_the_end(clock, breach, 
 def test_latency_before_any_traffic(clock, caplog):
     caplog.set_level(logging.INFO)
     container = Container(clock, 40)
-    check_latency(container, QUESTION, "green", Limits(max_latency_ms=41))
-    assert len(container.asked) == FEWEST_FOR_LATENCY
-    assert caplog.messages == ["deployment green: answers in 40 ms"]
-    with pytest.raises(DeploymentError, match=r"95% of 20 requests took up to 40 ms \(max_latency_ms=39\)"):
-        check_latency(container, QUESTION, "green", Limits(max_latency_ms=39))
+    Watch("green", make_limits(max_latency_ms=41), container, PROBE).check_latency()
+    assert len(container.asked) == MIN_REQUESTS_FOR_LATENCY
+    assert caplog.messages == ["deployment green: p95 latency 40 ms"]
+    with pytest.raises(DeploymentError, match=r"p95 latency 40 ms in 20 requests \(max_latency_ms=39\)"):
+        Watch("green", make_limits(max_latency_ms=39), container, PROBE).check_latency()
 
 
 def test_one_slow_request_of_twenty_is_forgiven(clock):
     container = Container(clock, lambda number: 5000 if number == 1 else 10)
-    check_latency(container, QUESTION, "green", Limits(max_latency_ms=100))
+    Watch("green", make_limits(max_latency_ms=100), container, PROBE).check_latency()
 
 
 def test_without_a_limit_latency_is_not_looked_at(clock):
     container = Container(clock)
-    check_latency(container, QUESTION, "green", Limits())
+    Watch("green", make_limits(), container, PROBE).check_latency()
     assert not container.asked
 
 
 def test_a_wrong_answer_is_not_forgiven_before_there_is_traffic(clock):
     with pytest.raises(DeploymentError, match="deployment green: status 500: no"):
-        check_latency(Container(clock, fault=every_nth(7)), QUESTION, "green", Limits(max_latency_ms=100))
+        Watch("green", make_limits(max_latency_ms=100), Container(clock, fault=every_nth(7)), PROBE).check_latency()

@@ -7,31 +7,31 @@ import pytest
 from azure_errors import arm_error, response_error
 from azure_workspace import deployment, endpoint
 from kfp_azureml.azureml.rollout.endpoint import mark, mirror_traffic
-from kfp_azureml.azureml.rollout.probe import Question
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, Marker, read_markers
-from kfp_azureml.azureml.rollout.strategy import Limits, choose_strategy
-from kfp_azureml.azureml.rollout.traffic_shift import bring_live, check_before_traffic
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, Marker, read_markers
+from kfp_azureml.azureml.rollout.probe import Probe
+from kfp_azureml.azureml.rollout.rollout import Rollout
+from kfp_azureml.azureml.rollout.soak import Watch
+from kfp_azureml.azureml.rollout.traffic_shift import shift_traffic, smoke_test
 from kfp_azureml.runtime.errors import DeploymentError
-from rollouts import QUESTION, Answers, plan
+from rollouts import PROBE, Answers, desired_state, make_limits, make_strategy
 
 BEFORE = {"blue": 90, "teal": 10}
-AS_IT_WAS = "the traffic is as it was: blue 90 %, teal 10 %"
+AS_IT_WAS = "the traffic is as before: blue 90 %, teal 10 %"
 
 
 @pytest.fixture
 def roll_out(azure, deadline):
     """Roll `green` out on an endpoint that `blue` and `teal` share; it is marked, and `green` is up."""
 
-    def begin(
-        strategy="canary", *, traffic=BEFORE, mirrored=None, before=BEFORE, question=QUESTION, metrics=None, **how
-    ):
+    def begin(strategy="canary", *, traffic=BEFORE, mirrored=None, before=BEFORE, probe=PROBE, metrics=None, **how):
         azure.add(endpoint(traffic, mirrored), *(deployment(name) for name in ("blue", "teal", "green", "pink")))
         marker = Marker("green", "run-7", before, (DEPLOYMENT,), 1_700_000_000)
         mark(azure, "fashion", marker, deadline)
         for seen in (azure.writes, azure.traffic_written, azure.mirror_written):
             seen.clear()
-        chosen = choose_strategy(strategy, **how)
-        return bring_live(azure, plan(), marker, chosen, begin.answers, question, metrics, deadline)
+        rollout = Rollout(azure, desired_state(), make_strategy(strategy, **how), deadline)
+        watch = Watch("green", rollout.strategy.limits, begin.answers, probe, metrics)
+        return shift_traffic(rollout, marker, watch)
 
     begin.answers = Answers(azure)
     return begin
@@ -68,7 +68,7 @@ def test_each_strategy_has_its_steps_each_asked_and_watched(roll_out, azure, str
 
 
 def test_mirrored_requests_come_first_and_end_before_any_live_one(roll_out, azure):
-    roll_out("mirror", mirror_percent=20, steps=[50, 100])
+    roll_out("mirror", mirror_percent=20, traffic_steps=[50, 100])
     assert azure.mirror_written == [{"green": 20}, {}, {}, {}]
     assert azure.traffic_written == [BEFORE, BEFORE, {"blue": 45, "teal": 5, "green": 50}, {"green": 100}]
     assert {(asked.how, asked.mirrored) for asked in roll_out.answers.asked if not asked.share} == {("once", 20)}
@@ -76,13 +76,13 @@ def test_mirrored_requests_come_first_and_end_before_any_live_one(roll_out, azur
 
 def test_the_time_at_each_step_is_what_was_asked_for(roll_out, clock):
     began = clock.now
-    roll_out("canary", steps=[1, 99, 100], soak_seconds=600)
+    roll_out("canary", traffic_steps=[1, 99, 100], soak_seconds=600)
     assert clock.now == pytest.approx(began + 3 * 600, abs=10)
 
 
 def test_a_first_deployment_gets_everything_at_once_unwatched(roll_out, azure, clock):
     began = clock.now
-    assert roll_out("mirror", traffic={}, before={}, steps=[10, 100]) == {"green": 100}
+    assert roll_out("mirror", traffic={}, before={}, traffic_steps=[10, 100]) == {"green": 100}
     assert azure.traffic_written == [{"green": 100}]
     assert roll_out.answers.shares == [("traffic", 100)]
     assert clock.now == began
@@ -96,7 +96,7 @@ def test_without_a_question_the_state_and_azure_monitor_have_to_do(roll_out, azu
             self.checked += 1
 
     metrics = Metrics()
-    assert roll_out("blue-green", question=None, metrics=metrics, soak_seconds=130) == {"green": 100}
+    assert roll_out("blue-green", probe=None, metrics=metrics, soak_seconds=130) == {"green": 100}
     assert roll_out.answers.asked == []
     assert metrics.checked == 3
 
@@ -157,8 +157,8 @@ def test_latency_and_azure_monitor_are_limits_too(roll_out, azure, clock):
         clock.now += 1.0 if asked.share == 50 else 0.0
 
     roll_out.answers.fault = slow
-    with pytest.raises(DeploymentError, match=f"requests took up to 1000 ms .*; {AS_IT_WAS}"):
-        roll_out("canary", limits=Limits(max_latency_ms=500))
+    with pytest.raises(DeploymentError, match=f"p95 latency 1000 ms in 7 requests .*; {AS_IT_WAS}"):
+        roll_out("canary", limits=make_limits(max_latency_ms=500))
     assert is_back(azure)
 
 
@@ -217,7 +217,7 @@ def test_a_way_back_that_fails_says_both_and_what_to_do(roll_out, azure):
 
     azure.before = refuse
     said = (
-        r"status 500: no.*; and the traffic could not be put back, green may have a share of it: "
+        r"status 500: no.*; rolling back the traffic failed too, green may have a share of it: "
         r"set it by hand to blue 90 %, teal 10 % \(.*AuthorizationFailed"
     )
     with pytest.raises(DeploymentError, match=said):
@@ -247,16 +247,20 @@ def test_what_somebody_else_has_moved_before_our_first_step_stays(roll_out, azur
     """Another roll-out has ended since the mark was written: what was live then is history."""
     with pytest.raises(DeploymentError) as failed:
         roll_out("canary", traffic={"pink": 100})
-    assert "somebody else moves its traffic, it is pink 100 % and was blue 90 %, teal 10 % before" in str(failed.value)
-    assert str(failed.value).endswith("the traffic is pink 100 %, as somebody else has moved it")
+    assert "another client moves its traffic, it is pink 100 % instead of blue 90 %, teal 10 %" in str(failed.value)
+    assert str(failed.value).endswith("the traffic is pink 100 %: another client has moved it")
     assert azure.writes == []
 
 
 @pytest.mark.parametrize(
     ("theirs", "left", "said"),
     [
-        ({"pink": 100}, {"pink": 100}, "the traffic is pink 100 %, as somebody else has moved it"),
-        ({"blue": 40, "pink": 50, "green": 10}, {"blue": 44, "pink": 56}, "the traffic is blue 44 %, pink 56 %, as"),
+        ({"pink": 100}, {"pink": 100}, "the traffic is pink 100 %: another client has moved it"),
+        (
+            {"blue": 40, "pink": 50, "green": 10},
+            {"blue": 44, "pink": 56},
+            "the traffic is blue 44 %, pink 56 %: another",
+        ),
         (BEFORE, BEFORE, AS_IT_WAS),
     ],
 )
@@ -266,7 +270,7 @@ def test_a_roll_out_ends_when_somebody_else_moves_the_traffic_and_they_keep_it(r
             azure.endpoint().traffic = dict(theirs)
 
     roll_out.answers.fault = interfere
-    with pytest.raises(DeploymentError, match=f"somebody else moves its traffic.*; {said}"):
+    with pytest.raises(DeploymentError, match=f"another client moves its traffic.*; {said}"):
         roll_out("canary")
     assert azure.traffic() == left
 
@@ -286,35 +290,41 @@ def test_what_is_not_traffic_may_be_changed_by_anybody_meanwhile(roll_out, azure
 # Before any of it.
 
 
-def test_a_deployment_is_asked_before_it_gets_any_traffic(azure, clock):
+@pytest.fixture
+def green_is_tested(azure, deadline):
+    def begin(answers, probe=PROBE, **limits):
+        rollout = Rollout(azure, desired_state(), make_strategy(), deadline)
+        smoke_test(rollout, Watch("green", make_limits(**limits), answers, probe))
+
+    return begin
+
+
+def test_a_deployment_is_asked_before_it_gets_any_traffic(green_is_tested, azure, clock):
     azure.add(endpoint(BEFORE), deployment("green"))
     answers = Answers(azure)
-    check_before_traffic(azure, answers, QUESTION, plan(), choose_strategy(limits=Limits(max_latency_ms=10)))
+    green_is_tested(answers, max_latency_ms=10)
     assert answers.shares == [("aimed", 0), ("once", 0)]
     assert azure.writes == []
 
 
 @pytest.mark.parametrize("how", ["aimed", "once"])
-def test_one_that_answers_wrongly_shows_its_containers_log(azure, caplog, how):
+def test_one_that_answers_wrongly_shows_its_containers_log(green_is_tested, azure, caplog, how):
     azure.add(endpoint(BEFORE), deployment("green"))
     azure.logs["green"] = "no module named torch"
     answers = Answers(azure, breach(how, 0))
     with pytest.raises(DeploymentError, match="status 500: no"):
-        check_before_traffic(azure, answers, QUESTION, plan(), choose_strategy(limits=Limits(max_latency_ms=10)))
+        green_is_tested(answers, max_latency_ms=10)
     assert "no module named torch" in caplog.text
 
 
-def test_without_a_question_that_is_said(azure, caplog):
+def test_without_a_question_that_is_said(green_is_tested, azure, caplog):
     caplog.set_level(logging.INFO)
-    check_before_traffic(azure, Answers(azure), None, plan(), choose_strategy())
-    assert caplog.messages == [
-        "deployment green: gets traffic unasked, as there is neither a sample nor a request for it"
-    ]
+    green_is_tested(Answers(azure), None)
+    assert caplog.messages == ["deployment green: goes live without a smoke test: no sample and no request"]
 
 
-def test_a_question_of_one_piece_will_do(azure):
+def test_a_question_of_one_piece_will_do(green_is_tested, azure):
     azure.add(endpoint(BEFORE), deployment("green"))
     answers = Answers(azure)
-    limits = Limits(max_latency_ms=10)
-    check_before_traffic(azure, answers, Question(b"{}"), plan(), choose_strategy(limits=limits))
+    green_is_tested(answers, Probe(b"{}"), max_latency_ms=10)
     assert answers.shares == [("aimed", 0), ("once", 0)]

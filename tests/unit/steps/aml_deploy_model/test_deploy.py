@@ -12,11 +12,12 @@ from blob_container import contain
 from kfp_azureml.azureml import workspace as workspace_module
 from kfp_azureml.azureml.rollout import go_live as live_module
 from kfp_azureml.azureml.rollout.go_live import Live
-from kfp_azureml.azureml.rollout.probe import question_from_sample
-from kfp_azureml.azureml.rollout.strategy import Limits, choose_strategy
+from kfp_azureml.azureml.rollout.probe import probe_from_sample
+from kfp_azureml.azureml.rollout.strategy import Limits, Strategy
 from kfp_azureml.runtime.errors import CancelledError, DeploymentError, InvalidNameError, ModelError
 from kfp_azureml.steps.aml_deploy_model import deploy as deploy_module
-from kfp_azureml.steps.aml_deploy_model.deploy import deploy_model, main
+from kfp_azureml.steps.command import component_command
+from step_calls import deploy_model
 
 SAMPLE = json.dumps({"images": ["AA==", "AQ=="], "predicted": [0, 2]}).encode()
 OTHER = json.dumps({"images": ["Ag=="], "predicted": [1]}).encode()
@@ -44,9 +45,10 @@ def rolled_out(monkeypatch):
     monkeypatch.setattr(workspace_module, "workspace_client", lambda *_names: client)
     seen = SimpleNamespace(container=container)
 
-    def go_live(_client, plan, strategy, question, deadline):
-        vars(seen).update(plan=plan, strategy=strategy, question=question, deadline=deadline)
-        return Live("/endpoints/e", "/deployments/d", "https://e/score", {plan.deployment: 100})
+    def go_live(rollout, probe):
+        desired = rollout.desired
+        vars(seen).update(desired=desired, strategy=rollout.strategy, probe=probe, deadline=rollout.deadline)
+        return Live("/endpoints/e", "/deployments/d", "https://e/score", {desired.deployment: 100})
 
     monkeypatch.setattr(live_module, "go_live", go_live)
     return seen
@@ -67,13 +69,15 @@ def test_what_was_asked_for_is_rolled_out(rolled_out):
         timeout_seconds=99,
         run_id="run-7",
     )
-    assert rolled_out.strategy == choose_strategy(
-        "canary", steps=[5, 100], soak_seconds=7, keep_previous=False, limits=Limits(0.9, 0.02, 50)
+    assert rolled_out.strategy == Strategy("canary", [5, 100], 10, 7, False, Limits(0.9, 0.02, 50))
+    assert (rolled_out.desired.endpoint, rolled_out.desired.model, rolled_out.desired.run_id) == (
+        "shop",
+        "net:3",
+        "run-7",
     )
-    assert (rolled_out.plan.endpoint, rolled_out.plan.model, rolled_out.plan.run_id) == ("shop", "net:3", "run-7")
     assert rolled_out.deadline.seconds == 99
     assert rolled_out.deadline.look_at == deployed.studio_url
-    assert deployed.deployment_name == rolled_out.plan.deployment
+    assert deployed.deployment_name == rolled_out.desired.deployment
     assert deployed.traffic == {deployed.deployment_name: 100}
 
 
@@ -86,9 +90,15 @@ def test_what_was_asked_for_is_rolled_out(rolled_out):
         ({"strategy": "red-black"}, "strategy 'red-black'"),
         ({"strategy": "mirror", "compute": "k8s"}, "managed endpoints only"),
         ({"max_error_rate": 2}, "max_error_rate 2"),
-        ({"strategy": "canary", "soak_seconds": 1200}, "3600 s of watching do not fit into timeout_seconds=3600"),
-        ({"strategy": "mirror", "soak_seconds": 1800}, "3600 s of watching do not fit into timeout_seconds=3600"),
-        ({"timeout_seconds": 60}, "soak_seconds 60: 60 s of watching do not fit into timeout_seconds=60"),
+        (
+            {"strategy": "canary", "soak_seconds": 1200},
+            "soak time of 3600 s in all does not fit into timeout_seconds=3600",
+        ),
+        (
+            {"strategy": "mirror", "soak_seconds": 1800},
+            "soak time of 3600 s in all does not fit into timeout_seconds=3600",
+        ),
+        ({"timeout_seconds": 60}, "soak_seconds 60: soak time of 60 s in all does not fit into timeout_seconds=60"),
     ],
 )
 def test_what_cannot_be_is_refused_before_azure_is_asked(monkeypatch, given, said):
@@ -104,13 +114,13 @@ def test_what_fits_in_the_stated_time_is_not_refused(rolled_out, given):
 
 def test_the_sample_that_travels_with_the_model_is_what_is_asked(rolled_out):
     deploy_model("net", "3", min_sample_accuracy=0.5)
-    assert rolled_out.question == question_from_sample(SAMPLE, 0.5)
+    assert rolled_out.probe == probe_from_sample(SAMPLE, 0.5)
 
 
 def test_the_score_steps_sample_comes_first(rolled_out, tmp_path):
     (tmp_path / "sample.json").write_bytes(OTHER)
     deploy_model("net", "3", score_result=tmp_path)
-    assert rolled_out.question == question_from_sample(OTHER)
+    assert rolled_out.probe == probe_from_sample(OTHER)
     assert rolled_out.container.asked == []
 
 
@@ -118,13 +128,13 @@ def test_a_request_of_the_users_own_comes_before_both(rolled_out, tmp_path):
     (tmp_path / "request.json").write_text('{"x": 1}')
     (tmp_path / "sample.json").write_bytes(OTHER)
     deploy_model("net", "3", score_result=tmp_path, request=tmp_path / "request.json")
-    assert rolled_out.question.body == b'{"x": 1}'
+    assert rolled_out.probe.body == b'{"x": 1}'
 
 
 def test_a_model_without_a_sample_is_asked_nothing(rolled_out):
     rolled_out.container.blobs.clear()
     deploy_model("net", "3")
-    assert rolled_out.question is None
+    assert rolled_out.probe is None
 
 
 @pytest.mark.parametrize(
@@ -133,17 +143,17 @@ def test_a_model_without_a_sample_is_asked_nothing(rolled_out):
         (
             ("net", "3"),
             {"max_latency_ms": 0.5},
-            r"max_latency_ms 0\.5: there is neither .* give score_result or request",
+            r"max_latency_ms 0\.5: cannot be checked.* give score_result or request",
         ),
-        (("net", "3"), {"min_sample_accuracy": 0.9}, r"min_sample_accuracy 0\.9: there is neither"),
-        (("flow", "1"), {"max_latency_ms": 20}, "max_latency_ms 20: there is neither .* give a request,"),
+        (("net", "3"), {"min_sample_accuracy": 0.9}, r"min_sample_accuracy 0\.9: cannot be checked"),
+        (("flow", "1"), {"max_latency_ms": 20}, "max_latency_ms 20: cannot be checked.* give a request,"),
     ],
 )
 def test_a_limit_that_nothing_is_asked_for_is_refused(rolled_out, model, given, said):
     rolled_out.container.blobs.clear()
     with pytest.raises(DeploymentError, match=said):
         deploy_model(*model, strategy="canary", **given)
-    assert not hasattr(rolled_out, "plan")
+    assert not hasattr(rolled_out, "desired")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +169,7 @@ def test_a_limit_that_nothing_is_asked_for_is_refused(rolled_out, model, given, 
 def test_where_nothing_is_asked_it_is_said_what_is_watched(rolled_out, caplog, given, said):
     rolled_out.container.blobs.clear()
     deploy_model("net", "3", **given)
-    about = f"strategy {given['strategy']}: there is neither a sample nor a request to ask the deployment, so "
+    about = f"strategy {given['strategy']}: no sample and no request to probe the deployment with, so "
     assert caplog.messages == [f"{about}{one}: give score_result or request" for one in said]
 
 
@@ -172,8 +182,8 @@ def test_a_broken_sample_is_an_error(rolled_out):
 def test_what_our_script_does_not_serve_is_not_asked_our_sample(rolled_out, tmp_path, caplog):
     (tmp_path / "sample.json").write_bytes(OTHER)
     deploy_model("flow", "1", score_result=tmp_path)
-    assert rolled_out.question is None
-    assert "its sample is for our own entry script only" in caplog.text
+    assert rolled_out.probe is None
+    assert "its sample fits the suite's entry script only" in caplog.text
 
 
 def test_a_model_that_is_not_registered_is_said(rolled_out):
@@ -181,24 +191,12 @@ def test_a_model_that_is_not_registered_is_said(rolled_out):
         deploy_model("net", "9")
 
 
-def test_the_command_has_an_option_for_each_argument(monkeypatch, tmp_path):
-    given = {}
-
-    def deploy(**arguments):
-        given.update(arguments)
-        raise DeploymentError("enough")
-
-    monkeypatch.setattr(deploy_module, "deploy_model", deploy)
-    options = ["--strategy", "canary", "--traffic-step", "5", "--traffic-step", "100", "--delete-previous"]
-    assert CliRunner().invoke(main, ["net", "3", *options, "--soak-seconds", "1.5"]).exit_code == 1
-    assert (given["traffic_steps"], given["keep_previous"], given["soak_seconds"]) == ((5, 100), False, 1.5)
-
-
-def test_a_cancelled_command_says_so_by_its_exit_code(monkeypatch):
-    def stop(**_arguments):
+def test_a_cancelled_step_says_so_by_its_exit_code(monkeypatch, tmp_path, capsys):
+    def stop(*_arguments, **_settings):
         raise CancelledError("cancelled by SIGTERM; deployment green of endpoint fashion: deleted")
 
     monkeypatch.setattr(deploy_module, "deploy_model", stop)
-    ended = CliRunner().invoke(main, ["net", "3"])
+    options = ["--model-name", "net", "--model-version", "3", "--outputs", str(tmp_path)]
+    ended = CliRunner().invoke(component_command("aml_deploy_model"), options)
     assert ended.exit_code == 130
     assert "deployment green of endpoint fashion: deleted" in ended.output

@@ -3,11 +3,15 @@
 from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
 
 from kfp_azureml.azureml import workspace as workspace_module
+from kfp_azureml.azureml.workspace_name import WorkspaceName
+from kfp_azureml.components import aml_preflight
 from kfp_azureml.runtime.errors import InvalidNameError
-from kfp_azureml.steps.aml_preflight.preflight import cache_version, main, preflight
+from kfp_azureml.steps.aml_preflight.preflight import cache_version, preflight
+
+WORKSPACE = WorkspaceName("rg", "ws", "sub")
+NO_NAMES = {"model_name": "", "endpoint_name": ""}
 
 
 @pytest.fixture
@@ -30,19 +34,25 @@ def test_only_a_named_version_of_the_data_is_shared_between_runs() -> None:
 
 @pytest.mark.parametrize("names", [{}, {"model_name": "fashion_mnist", "endpoint_name": "fashion-mnist"}])
 def test_names_that_will_do_and_a_workspace_that_answers(connected, names) -> None:
-    preflight("rg", "ws", subscription_id="sub", **names)
+    preflight(workspace=WORKSPACE, **NO_NAMES | names)
     assert connected == [("rg", "ws", "sub")]
 
 
 @pytest.mark.parametrize("names", [{"model_name": "a b"}, {"endpoint_name": "fashion_mnist"}])
 def test_a_name_azure_would_refuse_ends_the_run_at_once(connected, names) -> None:
     with pytest.raises(InvalidNameError, match=next(iter(names))):
-        preflight("rg", "ws", **names)
+        preflight(workspace=WORKSPACE, **NO_NAMES | names)
     assert not connected
 
 
-def test_the_command_checks_the_same(connected) -> None:
-    names = ["--resource-group", "rg", "--workspace", "ws", "--subscription-id", "sub"]
-    assert CliRunner().invoke(main, names).exit_code == 0
-    assert CliRunner().invoke(main, [*names, "--endpoint-name", "-"]).exit_code == 1
-    assert connected == [("rg", "ws", "sub")]
+def test_the_output_is_the_version_that_prep_is_cached_under(connected, tmp_path) -> None:
+    assert aml_preflight.component_spec.outputs.keys() == {"data_version"}
+    assert aml_preflight.python_func("rg", "ws", run_id="run-1") == ("run-1",)
+    assert aml_preflight.python_func("rg", "ws", data_version="2026-11", run_id="run-1") == ("2026-11",)
+
+
+def test_a_bad_name_fails_the_step(connected, capsys) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        aml_preflight.python_func("rg", "ws", endpoint_name="-")
+    assert "endpoint_name" in capsys.readouterr().err
+    assert not connected

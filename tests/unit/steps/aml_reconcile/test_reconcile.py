@@ -14,14 +14,17 @@ from azure_workspace import Workspace, deployment
 from clock import Clock
 from kfp_azureml.azureml import retries, waiting
 from kfp_azureml.azureml import workspace as workspace_module
-from kfp_azureml.azureml.rollout.rollout_state import DEPLOYMENT, Marker, read_markers
+from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, Marker, read_markers
+from kfp_azureml.azureml.workspace_name import WorkspaceName
 from kfp_azureml.runtime.errors import DeploymentError, PipelineError, WorkspaceError
 from kfp_azureml.steps.aml_reconcile import reconcile as reconcile_module
+from kfp_azureml.steps.aml_reconcile.command import reconcile_command
 from kfp_azureml.steps.aml_reconcile.component import aml_reconcile
-from kfp_azureml.steps.aml_reconcile.reconcile import find_leftovers, main, reconcile
+from kfp_azureml.steps.aml_reconcile.reconcile import find_leftovers
 
 NOW = 1_800_000_000
 HOUR = 3600
+WORKSPACE = WorkspaceName("rg", "ws", "s")
 
 
 @pytest.fixture
@@ -32,6 +35,10 @@ def azure(monkeypatch):
     azure = Workspace(clock)
     monkeypatch.setattr(workspace_module, "workspace_client", lambda *_names: azure)
     return azure
+
+
+def reconcile(**asked):
+    return reconcile_module.reconcile(**{"workspace": WORKSPACE, "timeout_seconds": 1800} | asked)
 
 
 def unfinished(azure, endpoint_name, run_id, hours, name="green"):
@@ -98,22 +105,22 @@ def test_exactly_what_was_asked_for_is_undone(four, asked, undone):
 def test_what_was_done_is_said_in_words_the_oldest_first(four, caplog):
     caplog.set_level(logging.INFO)
     assert reconcile(run_id="run-1") == [
-        "endpoint second: the traffic is back as it was: blue 100 %",
+        "endpoint second: traffic rolled back: blue 100 %",
         "deployment green of endpoint second: deleted",
-        "endpoint first: the traffic is back as it was: blue 100 %",
+        "endpoint first: traffic rolled back: blue 100 %",
         "deployment green of endpoint first: deleted",
     ]
     assert caplog.messages[0] == (
-        "endpoint second: unfinished roll-out of green by run run-1, 30.0 h old; traffic before: blue 100 %"
+        "endpoint second: unfinished rollout of green by run run-1, 30.0 h old; traffic before: blue 100 %"
     )
 
 
 def test_a_dry_run_only_says_what_is_unfinished(four):
     assert reconcile(older_than_hours=0, dry_run=True) == [
-        "endpoint second: unfinished roll-out of green by run run-1, 30.0 h old; traffic before: blue 100 %",
-        "endpoint third: unfinished roll-out of teal by run run-3, 7.0 h old; traffic before: blue 100 %",
-        "endpoint third: unfinished roll-out of green by run run-2, 5.0 h old; traffic before: blue 100 %",
-        "endpoint first: unfinished roll-out of green by run run-1, 1.0 h old; traffic before: blue 100 %",
+        "endpoint second: unfinished rollout of green by run run-1, 30.0 h old; traffic before: blue 100 %",
+        "endpoint third: unfinished rollout of teal by run run-3, 7.0 h old; traffic before: blue 100 %",
+        "endpoint third: unfinished rollout of green by run run-2, 5.0 h old; traffic before: blue 100 %",
+        "endpoint first: unfinished rollout of green by run run-1, 1.0 h old; traffic before: blue 100 %",
     ]
     assert four.writes == []
 
@@ -121,7 +128,7 @@ def test_a_dry_run_only_says_what_is_unfinished(four):
 def test_nothing_unfinished_is_said_too(azure, caplog):
     caplog.set_level(logging.INFO)
     assert reconcile(run_id="run-1") == []
-    assert caplog.messages == ["nothing is unfinished"]
+    assert caplog.messages == ["no unfinished rollouts"]
 
 
 def test_it_has_to_be_said_what_to_undo(four):
@@ -178,7 +185,7 @@ def test_leftovers_are_found_on_all_endpoints(four):
 )
 def test_the_command_does_the_same(four, options, status, undone):
     names = ["--resource-group", "rg", "--workspace", "ws", "--subscription-id", "s"]
-    assert CliRunner().invoke(main, [*names, *options]).exit_code == status
+    assert CliRunner().invoke(reconcile_command, [*names, *options]).exit_code == status
     assert left(four) == ALL - undone
 
 
@@ -186,11 +193,10 @@ def test_the_task_says_what_was_undone(four, tmp_path):
     summary = dsl.Markdown("summary", str(tmp_path / "summary.md"))
     aml_reconcile.python_func(summary, "run-2")
     assert (tmp_path / "summary.md").read_text() == (
-        "- `endpoint third: the traffic is back as it was: blue 100 %`\n"
-        "- `deployment green of endpoint third: deleted`\n"
+        "- `endpoint third: traffic rolled back: blue 100 %`\n- `deployment green of endpoint third: deleted`\n"
     )
     aml_reconcile.python_func(summary, "run-2")
-    assert (tmp_path / "summary.md").read_text() == "Nothing was unfinished.\n"
+    assert (tmp_path / "summary.md").read_text() == "No unfinished rollouts.\n"
 
 
 def test_the_task_of_a_run_without_an_id_undoes_nothing(four, tmp_path, capsys):

@@ -15,7 +15,7 @@ from kfp_azureml.azureml.property_names import CONTENT_PROPERTY, RUN_PROPERTY
 from kfp_azureml.models import model_folder
 from kfp_azureml.models.model_folder import CheckRecord, hash_files, write_check
 from kfp_azureml.runtime.errors import CredentialsError, ModelError, WorkspaceError
-from kfp_azureml.steps.aml_register_model.register import register_model
+from step_calls import register_model
 
 
 class Models:
@@ -163,16 +163,14 @@ def test_a_version_may_be_named(models, folder):
 
 def test_a_named_version_with_another_content_is_refused(models, folder):
     register_model(folder(), model_name="net", model_version="1")
-    with pytest.raises(ModelError, match="net version 1 is taken by another content"):
+    with pytest.raises(ModelError, match="net version 1 exists with other content"):
         register_model(folder("other"), model_name="net", model_version="1")
 
 
 def test_a_named_version_that_is_archived_says_how_to_get_it_back(models, folder):
     register_model(folder(), model_name="net", model_version="1")
     models.archived.add("1")
-    with pytest.raises(
-        ModelError, match=r"net version 1 holds this content and is archived: .* --name net --version 1"
-    ):
+    with pytest.raises(ModelError, match=r"net version 1 has this content and is archived: .* --name net --version 1"):
         register_model(folder(), model_name="net", model_version="1")
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from kfp_azureml.imagesets import image_set
 from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.imagesets.source import open_source
 from kfp_azureml.runtime.errors import DataError, OutputError
-from kfp_azureml.steps.prep.prep import PrepResult, main, prep_data
+from kfp_azureml.steps.command import component_command
+from kfp_azureml.steps.prep.prep import PrepResult
+from step_calls import prep_data
 
 SHAPE = (4, 4)
 TRAINING, TEST = 20, 7
@@ -254,15 +257,15 @@ def arguments(source, outputs):
 
 
 def test_the_command_writes_both_sets(source, arrays, outputs):
-    options = ["--class-name", "bag", "--class-name", "boot", "--class-name", "coat"]
-    done = CliRunner().invoke(main, [*arguments(source, outputs), *options])
+    options = ["--class-names", '["bag", "boot", "coat"]']
+    done = CliRunner().invoke(component_command("prep"), [*arguments(source, outputs), *options])
     assert done.exit_code == 0, done.output
     assert_written(outputs, arrays, ("bag", "boot", "coat"))
 
 
 def test_the_command_fails_in_one_line(source, outputs):
     (source / TEST_LABELS).unlink()
-    command = [sys.executable, "-m", "kfp_azureml.steps.prep.prep", *arguments(source, outputs)]
+    command = [Path(sys.executable).with_name("kfp-azureml"), "step", "prep", *arguments(source, outputs)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -270,10 +273,11 @@ def test_the_command_fails_in_one_line(source, outputs):
     assert_nothing_left(outputs)
 
 
-def test_the_command_reports_a_wrong_option(source, outputs):
-    done = CliRunner().invoke(main, [*arguments(source, outputs), "--output-format", "json"])
-    assert done.exit_code == 2
-    assert "'json' is not one of 'parquet', 'csv'" in done.output
+def test_the_command_tells_a_wrong_value(source, outputs):
+    done = CliRunner().invoke(component_command("prep"), [*arguments(source, outputs), "--output-format", "json"])
+    assert done.exit_code == 1
+    assert "output_format is 'json'" in done.output
+    assert_nothing_left(outputs)
 
 
 def test_an_azure_ml_name_is_resolved_and_read_with_credentials(source, outputs, arrays, monkeypatch):

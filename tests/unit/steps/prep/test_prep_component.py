@@ -52,9 +52,7 @@ def test_every_argument_is_passed_on_and_the_metadata_is_set(calls, tmp_path):
                 "output_format": "csv",
                 "class_names": ["bag", "boot"],
                 "use_azure_credentials": True,
-                "resource_group": "g",
-                "workspace": "w",
-                "subscription_id": "s",
+                "workspace": ("g", "w", "s"),
             },
         )
     ]

@@ -16,7 +16,8 @@ from onnx import numpy_helper
 
 from kfp_azureml.models.model_folder import ONNX_FILE, hash_files, read_check, read_manifest, write_manifest
 from kfp_azureml.runtime.errors import DataError, ModelError
-from kfp_azureml.steps.score.score import main, score_model
+from kfp_azureml.steps.command import component_command
+from kfp_azureml.steps.score.score import score_model
 
 from .conftest import CLASSES, SHAPE, expected_probabilities
 
@@ -28,7 +29,7 @@ def test_metrics_match_a_reference(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     images, labels = random_images
-    result = score_model(make_set(images, labels), model_folder, tmp_path / "result")
+    result = score_model(make_set(images, labels), model_folder, tmp_path / "result", output_report=None)
 
     probabilities = expected_probabilities(images)
     predicted = probabilities.argmax(axis=1)
@@ -48,7 +49,7 @@ def test_the_loss_is_clipped_as_in_keras(model_folder: Path, make_set: MakeSet, 
     images = np.zeros((2, *SHAPE), np.uint8)
     images[:, 0, 0] = 255
 
-    result = score_model(make_set(images, [0, 1]), model_folder, tmp_path / "result")
+    result = score_model(make_set(images, [0, 1]), model_folder, tmp_path / "result", output_report=None)
     right, wrong = -np.log(np.float32(1 - 1e-7)), -np.log(1e-7)
     assert result.loss == pytest.approx((right + wrong) / 2, rel=1e-5)
 
@@ -57,7 +58,7 @@ def test_predictions_are_in_the_order_of_the_set(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     images, labels = random_images
-    score_model(make_set(images, labels), model_folder, tmp_path / "result")
+    score_model(make_set(images, labels), model_folder, tmp_path / "result", output_report=None)
     table = pq.read_table(tmp_path / "result" / "predictions.parquet")
     assert str(table.schema.field("probabilities").type) == "fixed_size_list<element: float>[3]"
     assert table["index"].to_pylist() == list(range(333))
@@ -71,7 +72,7 @@ def test_predict_result_has_the_format_of_the_original_example(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     images, labels = random_images
-    score_model(make_set(images, labels), model_folder, tmp_path / "result")
+    score_model(make_set(images, labels), model_folder, tmp_path / "result", output_report=None)
     np.savetxt(tmp_path / "expected", expected_probabilities(images).argmax(axis=1).astype(float))
     written = (tmp_path / "result" / "predict_result.csv").read_bytes()
     assert written == (tmp_path / "expected").read_bytes()
@@ -81,7 +82,7 @@ def test_predict_result_has_the_format_of_the_original_example(
 def test_the_check_record_has_the_hashes_of_the_scored_files(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
-    result = score_model(make_set(*random_images), model_folder, tmp_path / "result")
+    result = score_model(make_set(*random_images), model_folder, tmp_path / "result", output_report=None)
     check = read_check(tmp_path / "result")
     assert check.files == hash_files(model_folder)
     assert check.files.keys() == {"model.json", "model.keras", "model.onnx"}
@@ -92,7 +93,7 @@ def test_the_sample_is_evenly_spaced_and_has_predictions(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     images, labels = random_images
-    score_model(make_set(images, labels), model_folder, tmp_path / "result")
+    score_model(make_set(images, labels), model_folder, tmp_path / "result", output_report=None)
     sample = json.loads((tmp_path / "result" / "sample.json").read_text())
     rows = [index * 333 // 100 for index in range(100)]
     assert sample["shape"] == list(SHAPE)
@@ -103,8 +104,8 @@ def test_the_sample_is_evenly_spaced_and_has_predictions(
     np.testing.assert_allclose(sample["probabilities"], expected, atol=1e-6)
 
 
-def test_the_sample_of_a_small_set_is_the_whole_set(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
-    score_model(make_set(np.zeros((3, *SHAPE)), [0, 1, 2]), model_folder, tmp_path / "result")
+def test_a_small_set_is_its_own_sample(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
+    score_model(make_set(np.zeros((3, *SHAPE)), [0, 1, 2]), model_folder, tmp_path / "result", output_report=None)
     assert json.loads((tmp_path / "result" / "sample.json").read_text())["labels"] == [0, 1, 2]
 
 
@@ -112,8 +113,8 @@ def test_a_modified_model_is_rejected(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     (model_folder / "model.keras").write_bytes(b"something else")
-    with pytest.raises(ModelError, match=r"model\.keras: modified"):
-        score_model(make_set(*random_images), model_folder, tmp_path / "result")
+    with pytest.raises(ModelError, match=r"model\.keras: the content is not what was recorded"):
+        score_model(make_set(*random_images), model_folder, tmp_path / "result", output_report=None)
     assert not (tmp_path / "result").exists()
 
 
@@ -122,8 +123,8 @@ def test_a_model_without_onnx_is_rejected(
 ) -> None:
     (model_folder / "model.onnx").unlink()
     write_manifest(model_folder, read_manifest(model_folder))
-    with pytest.raises(ModelError, match=r"the manifest lists no model\.onnx"):
-        score_model(make_set(*random_images), model_folder, tmp_path / "result")
+    with pytest.raises(ModelError, match=r"the manifest names no model\.onnx"):
+        score_model(make_set(*random_images), model_folder, tmp_path / "result", output_report=None)
 
 
 def test_nan_probabilities_are_rejected(
@@ -133,51 +134,57 @@ def test_nan_probabilities_are_rejected(
     graph.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((4, 3), np.nan, np.float32), "weights"))
     onnx.save(graph, model_folder / ONNX_FILE)
     write_manifest(model_folder, read_manifest(model_folder))
-    with pytest.raises(ModelError, match="probabilities are NaN or infinite"):
-        score_model(make_set(*random_images), model_folder, tmp_path / "result")
+    with pytest.raises(ModelError, match="probabilities are not numbers"):
+        score_model(make_set(*random_images), model_folder, tmp_path / "result", output_report=None)
     assert {path.name for path in tmp_path.iterdir()} == {"model", "images"}
 
 
-def test_images_of_another_size_are_rejected(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="images are 3x2x1; the model expects 2x2x1"):
-        score_model(make_set(np.zeros((2, 3, 2, 1)), [0, 1]), model_folder, tmp_path / "result")
+def test_images_of_another_size_are_refused(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="images are 3x2x1; the model takes 2x2x1"):
+        score_model(make_set(np.zeros((2, 3, 2, 1)), [0, 1]), model_folder, tmp_path / "result", output_report=None)
 
 
 @pytest.mark.parametrize("classes", [("zero", "two", "one"), ("zero", "one"), ("0", "1", "2", "3")])
 def test_other_classes_are_rejected(
     model_folder: Path, make_set: MakeSet, tmp_path: Path, classes: tuple[str, ...]
 ) -> None:
-    with pytest.raises(DataError, match=f"classes are {', '.join(classes)}; the model expects zero, "):
-        score_model(make_set(np.zeros((2, *SHAPE)), [0, 1], classes), model_folder, tmp_path / "result")
+    with pytest.raises(DataError, match=f"its classes are {', '.join(classes)}; the model's are zero, "):
+        score_model(
+            make_set(np.zeros((2, *SHAPE)), [0, 1], classes), model_folder, tmp_path / "result", output_report=None
+        )
 
 
-def test_class_numbers_match_any_class_names(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
-    result = score_model(make_set(np.zeros((2, *SHAPE)), [0, 1], ("0", "1")), model_folder, tmp_path / "result")
+def test_numbers_will_do_as_names_of_the_first_classes(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
+    result = score_model(
+        make_set(np.zeros((2, *SHAPE)), [0, 1], ("0", "1")), model_folder, tmp_path / "result", output_report=None
+    )
     assert result.classes == CLASSES
 
 
-def test_the_command_needs_no_tensorflow_and_reports_to_the_supervisor(
+def test_the_step_needs_no_tensorflow_and_reports_to_the_supervisor(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     arguments = [
+        *("kfp-azureml", "step", "score"),
         f"--input-data={make_set(*random_images)}",
         f"--input-model={model_folder}",
         f"--output-result={tmp_path / 'result'}",
-        f"--output-report={tmp_path / 'report'}",
+        f"--report={tmp_path / 'report'}",
     ]
     program = (
-        "import sys\nfrom kfp_azureml.steps.score.score import main\n"
-        f"main({arguments!r}, standalone_mode=False)\n"
-        "print(sorted({'tensorflow', 'keras', 'kfp', 'pandas'} & set(sys.modules)))"
+        f"import sys\nsys.argv = {arguments!r}\nfrom kfp_azureml.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'tensorflow', 'keras', 'kfp.compiler', 'pandas'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         check=True,
+        cwd=tmp_path,
         env={"KFP_AZUREML_EVENTS": str(tmp_path / "events")},
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stderr.splitlines()[-1] == "[]"
     assert "<h1>Score report</h1>" in (tmp_path / "report").read_text()
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     (results,) = [event["results"] for event in events if event["event"] == "result"]
@@ -187,10 +194,10 @@ def test_the_command_needs_no_tensorflow_and_reports_to_the_supervisor(
     assert results == {"accuracy": check.accuracy, "loss": check.loss, "sample": sample, "score_page": page}
 
 
-def test_the_command_fails_with_one_line(model_folder: Path, tmp_path: Path) -> None:
+def test_a_missing_set_is_one_line(model_folder: Path, tmp_path: Path) -> None:
     missing = str(tmp_path / "nothing")
-    options = ["--input-data", missing, "--input-model", str(model_folder), "--output-result", str(tmp_path / "result")]
-    done = CliRunner().invoke(main, options)
+    options = ["--input-data", missing, "--input-model", str(model_folder), "--outputs", str(tmp_path / "result")]
+    done = CliRunner().invoke(component_command("score"), options)
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith(f"score: {missing}: no such folder")
 
@@ -303,7 +310,7 @@ def test_an_incompatible_or_damaged_network_is_reported_in_one_line(
     damage(model_folder)
     write_manifest(model_folder, read_manifest(model_folder))
     with pytest.raises(ModelError) as refused:
-        score_model(make_set(*random_images), model_folder, tmp_path / "result")
+        score_model(make_set(*random_images), model_folder, tmp_path / "result", output_report=None)
     assert str(refused.value).startswith(f"{model_folder}/model.onnx: {said}")
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "result").exists()

@@ -15,10 +15,12 @@ from click.testing import CliRunner
 from kfp_azureml.imagesets.image_set import Batch
 from kfp_azureml.models.model_folder import hash_files, read_manifest, verify_files
 from kfp_azureml.runtime.errors import DataError, ModelError, TrainingError
+from kfp_azureml.steps.command import component_command
 from kfp_azureml.steps.train import export
 from kfp_azureml.steps.train.architectures import ARCHITECTURES
 from kfp_azureml.steps.train.batches import Split
-from kfp_azureml.steps.train.train import TrainResult, main, train_model
+from kfp_azureml.steps.train.train import TrainResult
+from step_calls import train_model
 
 SETTINGS = {"epochs": 2, "batch_size": 32}
 
@@ -141,15 +143,18 @@ def test_the_original_architecture_trains_on_all_images_without_a_split(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 0}, "epochs is 0; expected at least 1"),
-        ({"batch_size": 0}, "batch_size is 0; expected at least 1"),
-        ({"learning_rate": -1.0}, "learning_rate is -1.0; expected a positive"),
-        ({"learning_rate": float("nan")}, "learning_rate is nan; expected a positive"),
-        ({"validation_fraction": 1.0}, "validation_fraction is 1.0; expected 0 or more and less than 1"),
+        ({"epochs": 0}, "epochs is 0; must be 1"),
+        ({"batch_size": -1}, "batch_size is -1; must be 1"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0; must be positive"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan; must be positive"),
+        ({"validation_fraction": 1.0}, "validation_fraction is 1.0; must be 0 or more and less than 1"),
         ({"validation_fraction": -0.1}, "validation_fraction is -0.1"),
         ({"seed": -1}, "seed is -1"),
-        ({"architecture": "resnet"}, "architecture is 'resnet'; expected one of lean, original"),
-        ({"architecture": "original"}, "images are 8x8; architecture original needs at least 18x18 pixels"),
+        ({"architecture": "resnet"}, "architecture is 'resnet'; must be lean or seed"),
+        (
+            {"architecture": "original"},
+            "architecture original needs images of at least 18x18 pixels; those of .* have 8x8",
+        ),
     ],
 )
 def test_invalid_settings_are_reported_in_one_line(
@@ -199,8 +204,8 @@ def test_an_export_that_differs_from_keras_is_rejected(
 
 def test_progress_is_written_to_the_event_file(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KFP_AZUREML_EVENTS", str(tmp_path / "events"))
-    model = str(tmp_path / "model")
-    done = CliRunner().invoke(main, ["--input-data", str(data), "--output-model", model, "--epochs", "1"])
+    options = ["--input-data", str(data), "--outputs", str(tmp_path / "outputs"), "--epochs", "1"]
+    done = CliRunner().invoke(component_command("train"), options)
     assert done.exit_code == 0, done.output
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     (epoch,) = [event for event in events if event.get("message", "").startswith("epoch 1/1: loss")]
@@ -211,8 +216,9 @@ def test_progress_is_written_to_the_event_file(data: Path, tmp_path: Path, monke
 def test_settings_are_validated_before_tensorflow_is_imported(data: Path, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom kfp_azureml.runtime.errors import TrainingError\n"
-        "from kfp_azureml.steps.train.train import train_model\n"
-        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), architecture='original')\n"
+        "from kfp_azureml.steps.train.train import TrainingSettings, train_model\n"
+        "settings = TrainingSettings(10, 'seed', 0, 0.0, 0.1, 13)\n"
+        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), settings, output_history=None)\n"
         "except TrainingError: print('tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -18,9 +18,7 @@ def train(data: Path, folder: Path, architecture: str = "lean", **environ: str) 
     """Train in a new process, as a step does, and return the model folder."""
     arguments = {"--input-data": data, "--output-model": folder, "--epochs": 1, "--architecture": architecture}
     command = [
-        sys.executable,
-        "-m",
-        "kfp_azureml.steps.train.train",
+        *(Path(sys.executable).with_name("kfp-azureml"), "step", "train", "--outputs", str(folder.parent / "outputs")),
         *(str(part) for pair in arguments.items() for part in pair),
     ]
     done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
@@ -89,8 +87,9 @@ from pathlib import Path
 keras.config.set_image_data_format("channels_first")
 keras.config.set_floatx("float64")
 keras.config.set_dtype_policy("mixed_float16")
-from kfp_azureml.steps.train.train import train_model
-train_model(Path(sys.argv[1]), Path(sys.argv[2]), epochs=1)
+from kfp_azureml.steps.train.train import TrainingSettings, train_model
+settings = TrainingSettings(1, "lean", 0, 0.0, 0.1, 13)
+train_model(Path(sys.argv[1]), Path(sys.argv[2]), settings, output_history=None)
 """
 
 

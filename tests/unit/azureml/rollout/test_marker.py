@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_azureml.azureml.rollout.rollout_state import (
+from kfp_azureml.azureml.rollout.marker import (
     DEPLOYMENT,
     ENDPOINT,
-    LONGEST_TAG,
+    MAX_TAG_LENGTH,
     TAG_PREFIX,
     Marker,
     find_marker,
@@ -31,7 +31,7 @@ MARKER = Marker("green", "run-7", {"blue": 90, "teal": 10}, (DEPLOYMENT,), 1_700
 
 @given(MARKERS)
 def test_what_is_written_is_read_again(marker):
-    assert len(marker.value) <= LONGEST_TAG
+    assert len(marker.value) <= MAX_TAG_LENGTH
     assert read_markers({"owner": "shop", marker.tag: marker.value}) == [marker]
 
 
@@ -87,7 +87,7 @@ def test_whatever_somebody_writes_there_is_no_error(value):
 
 def test_a_traffic_that_no_tag_can_hold_is_refused_in_words():
     many = Marker("green", "run-7", {f"deployment-number-{number}": 10 for number in range(10)}, (), 0)
-    with pytest.raises(DeploymentError, match="shared by 10 deployments, too many"):
+    with pytest.raises(DeploymentError, match="split among 10 deployments, too many"):
         _ = many.value
 
 

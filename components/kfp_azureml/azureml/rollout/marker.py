@@ -1,8 +1,8 @@
-"""What is under way on an endpoint, written where everybody can see it: in the endpoint's own tags.
+"""Marker of an unfinished rollout, kept in the endpoint's tags.
 
-A roll-out marks its endpoint before it makes or moves anything, and takes the mark away when it is done. So whatever
-happens to the process, the next attempt knows the traffic to go back to, and `reconcile` finds by the run's id what a
-dead run left behind. The mark and the traffic are written in one request: there is no moment when they disagree.
+A rollout marks its endpoint before the first change and removes the marker after the last. So if the process dies, the
+next attempt knows the traffic to go back to, and `kfp-azureml reconcile` finds the rollout by its run id. Marker and
+traffic are written in one request, so that they always agree.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from dataclasses import dataclass, field
 from kfp_azureml.runtime.errors import DeploymentError
 
 TAG_PREFIX = "kfp_azureml.rollout."
-LONGEST_TAG = 256  # characters; Azure Resource Manager's limit for a tag's value
+MAX_TAG_LENGTH = 256  # Azure Resource Manager's limit for a tag's value
 
 ENDPOINT, DEPLOYMENT = "endpoint", "deployment"
 
 
 @dataclass(frozen=True)
 class Marker:
-    """An unfinished roll-out.
+    """An unfinished rollout.
 
     Attributes:
-        deployment: The deployment that is to become live.
-        run_id: The pipeline run it belongs to; empty outside of one.
-        before: The live traffic that the endpoint had, percentages by deployment.
-        made: Which of `ENDPOINT` and `DEPLOYMENT` the roll-out makes itself.
-        since: When its last attempt began, in seconds since 1970.
+        deployment: The deployment being rolled out.
+        run_id: The pipeline run; empty outside a pipeline.
+        before: The live traffic before the rollout, percentages by deployment.
+        made: Which of `ENDPOINT` and `DEPLOYMENT` the rollout creates.
+        since: Start of the last attempt, in seconds since the epoch.
     """
 
     deployment: str
@@ -48,20 +48,20 @@ class Marker:
         """The tag's value.
 
         Raises:
-            DeploymentError: If it is longer than Azure takes.
+            DeploymentError: If it is longer than Azure allows.
         """
         document = {"run": self.run_id, "before": dict(self.before), "made": self.made, "since": self.since}
         text = json.dumps(document, separators=(",", ":"))
-        if len(text) > LONGEST_TAG:
+        if len(text) > MAX_TAG_LENGTH:
             raise DeploymentError(
-                f"deployment {self.deployment}: the endpoint's traffic is shared by {len(self.before)} deployments, "
-                "too many to be noted in a tag while it moves: give it to fewer of them first"
+                f"deployment {self.deployment}: the endpoint's traffic is split among {len(self.before)} "
+                "deployments, too many for the tag that marks the rollout: reduce their number first"
             )
         return text
 
 
 def read_markers(tags: Mapping[str, str] | None) -> list[Marker]:
-    """Read the unfinished roll-outs of an endpoint; what somebody has altered beyond recognition is passed over."""
+    """Return the markers on an endpoint; invalid ones are skipped."""
     found = []
     for name, value in (tags or {}).items():
         if not name.startswith(TAG_PREFIX):
@@ -83,5 +83,5 @@ def read_markers(tags: Mapping[str, str] | None) -> list[Marker]:
 
 
 def find_marker(tags: Mapping[str, str] | None, deployment: str) -> Marker | None:
-    """Return the unfinished roll-out of a deployment, if there is one."""
+    """Return the marker of a deployment's rollout; None if there is none."""
     return next((marker for marker in read_markers(tags) if marker.deployment == deployment), None)
