@@ -1,15 +1,13 @@
-"""A double of the SDK's client: online endpoints and deployments in memory, with the service's own rules.
+"""A double of the SDK's client for online endpoints and deployments, in memory and in virtual time.
 
-What is read is a copy, as from a real service: only what is written counts. What a real service refuses is refused:
-traffic for a deployment that is not there, shares that do not add up, live and mirrored traffic for one deployment, an
-operation on what another one has not finished with, an update of what was never provisioned. The deletion of a
-deployment with traffic is accepted, and fails.
+Reads return copies. What the service refuses is refused by the emulator's own rules: traffic that does not add up or
+names a missing deployment, mirrored live traffic, updates of resources that were never provisioned. An operation on a
+resource that is still changing is a conflict; deleting a deployment with traffic is accepted, and then fails.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -18,6 +16,7 @@ from typing import Any
 from azure.ai.ml.entities import EndpointAuthKeys, ManagedOnlineDeployment, ManagedOnlineEndpoint
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
+import emulator_rules
 from azure_errors import arm_error, response_error
 from clock import Clock
 from kfp_azureml.azureml.properties import FINGERPRINT_PROPERTY
@@ -190,8 +189,9 @@ class Workspace:
         stored = find()
         if stored and self.is_busy(stored):
             raise response_error(409, arm_error("Conflict", "another operation is in progress"), ResourceExistsError)
-        if write.verb == "PUT" and stored and not stored.provisioned:
-            raise never_provisioned(write.kind, write.name)
+        if write.verb == "PUT" and stored:
+            check = emulator_rules.check_endpoint if write.kind == "endpoint" else emulator_rules.check_deployment
+            check(write.name, stored.state, stored.provisioned)
         changed = effect()
         self.writes.append(write)
         if changed:
@@ -245,7 +245,7 @@ class _Endpoints:
             return azure._endpoints.get(name)
 
         def put() -> Stored:
-            self._check(written)
+            emulator_rules.check_traffic(written.traffic, written.mirror_traffic, azure.deployments(name))
             azure.traffic_written.append({one: share for one, share in written.traffic.items() if share})
             azure.mirror_written.append({one: share for one, share in written.mirror_traffic.items() if share})
             _made(written, f"{PREFIX}/{name}")
@@ -261,19 +261,6 @@ class _Endpoints:
             azure.forget_endpoint(name)
 
         return azure.perform(Write("DELETE", "endpoint", name), lambda: azure._endpoints[name], delete)
-
-    def _check(self, endpoint: Any) -> None:
-        there = self.azure.deployments(str(endpoint.name))
-        live = {one: share for one, share in endpoint.traffic.items() if share}
-        mirrored = {one: share for one, share in endpoint.mirror_traffic.items() if share}
-        if (
-            not {*live, *mirrored} <= set(there)
-            or sum(live.values()) not in (0, 100)
-            or len(mirrored) > 1
-            or any(share > 50 for share in mirrored.values())
-            or live.keys() & mirrored.keys()
-        ):
-            raise response_error(400, arm_error("BadArgument", f"traffic {live}, mirrored {mirrored}"))
 
 
 @dataclass
@@ -298,11 +285,11 @@ class _Deployments:
             return azure._deployments.get(key)
 
         def put() -> Stored:
-            if key[0] not in azure._endpoints:
+            endpoint = azure._endpoints.get(key[0])
+            if endpoint is None:
                 raise response_error(404, arm_error("ParentResourceNotFound"), ResourceNotFoundError)
-            if not azure._endpoints[key[0]].provisioned:
-                raise never_provisioned("endpoint", key[0])
-            if azure.is_busy(azure._endpoints[key[0]]):
+            emulator_rules.check_new_deployment_on(key[0], endpoint.state, endpoint.provisioned)
+            if azure.is_busy(endpoint):
                 raise response_error(409, arm_error("Conflict", "the endpoint is being changed"), ResourceExistsError)
             meanwhile = "Updating" if find() else "Creating"
             azure.add_deployment(key[0], written)
@@ -330,17 +317,6 @@ class _Deployments:
 class _Environments:
     def get(self, name: str, version: str) -> SimpleNamespace:
         return SimpleNamespace(name=name, version=version)
-
-
-def never_provisioned(kind: str, name: str) -> AzureError:
-    """Return the service's refusal to update what was never provisioned."""
-    why = {
-        "deployment": "failed during initial provisioning and is in an unrecoverable state. Delete and re-create.",
-        "endpoint": "has not been created successfully. Please recreate the endpoint.",
-    }
-    said = f"Specified {kind} [{name}] {why[kind]}"
-    below = arm_error("InferencingClientCallFailed", json.dumps({"errors": {"": [said]}}))
-    return response_error(400, arm_error("BadRequest", "The request is invalid.", details=[below]))
 
 
 def _made(resource: Any, resource_id: str) -> Any:
