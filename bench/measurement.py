@@ -10,7 +10,13 @@ from pathlib import Path
 from bench.context import REPOSITORY, Context
 from bench.row import Row
 
-EVERYWHERE = ("bench/*.py", "requirements/dev.txt", "requirements/bench.txt", "components/kfp_azureml/*.py")
+EVERYWHERE = (
+    "bench/*.py",
+    "requirements/dev.txt",
+    "requirements/bench.txt",
+    "components/kfp_azureml/*.py",
+    "components/kfp_azureml/steps/*.py",
+)
 """What all measurements depend on."""
 
 

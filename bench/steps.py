@@ -1,18 +1,18 @@
-"""The steps as whole processes: ours from the shell, and the baseline's scripts."""
+"""The steps as whole processes: `kfp-azureml step` and the baseline's scripts."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-from bench.context import BASELINE, OURS, REPOSITORY, Context
+from bench.context import BASELINE, REPOSITORY, STEP, Context
 from bench.data import idx_files
 from bench.usage import Usage, measure
 
 SCRIPTS = REPOSITORY / "bench" / "baselines"
 
 FEWEST_EPOCHS = 2
-"""After which a model of ours answers as one of the default number does: with the mirror images too."""
+"""Fewest epochs after which a model evaluates mirror images too, as with the default number."""
 
 
 def baseline_prep(context: Context, output: Path) -> Usage:
@@ -23,12 +23,12 @@ def baseline_prep(context: Context, output: Path) -> Usage:
 
 
 def our_prep(context: Context, output: Path, factor: int = 1) -> Usage:
-    """Run our prep likewise, on data repeated `factor` times."""
+    """Run our prep on the data repeated `factor` times."""
     source = idx_files(context, factor)
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.steps.prep.prep", "--input-data", source),
+            *(*STEP, "prep", "--input-data", source),
             *("--training-data", output / "training", "--test-data", output / "test"),
         ]
     )
@@ -42,12 +42,12 @@ def baseline_train(context: Context, data: Path, output: Path, epochs: int) -> U
 
 
 def our_train(data: Path, output: Path, epochs: int, seed: int) -> Usage:
-    """Train ours likewise, with every default but epochs and seed."""
+    """Train our network on `data`/training, with defaults except for epochs and seed."""
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.steps.train.train", "--input-data", data / "training", "--output-model", output),
-            *("--output-history", output.with_suffix(".html"), "--epochs", str(epochs), "--seed", str(seed)),
+            *(*STEP, "train", "--input-data", data / "training", "--output-model", output),
+            *("--history", output.with_suffix(".html"), "--epochs", epochs, "--seed", seed),
         ]
     )
 
@@ -59,11 +59,11 @@ def baseline_score(data: Path, model: Path, output: Path) -> Usage:
 
 
 def our_score(data: Path, model: Path, output: Path) -> Usage:
-    """Score ours likewise, with the report."""
+    """Score our model on `data`/test, with the report."""
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.steps.score.score", "--input-data", data / "test", "--input-model", model),
-            *("--output-result", output, "--output-report", output.with_suffix(".html")),
+            *(*STEP, "score", "--input-data", data / "test", "--input-model", model),
+            *("--output-result", output, "--report", output.with_suffix(".html")),
         ]
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from azureml_emulator import EmulatorInfo, running_emulator
 from bench.azureml_calls import azureml_client_seconds
-from bench.context import OURS, Context
+from bench.context import OURS, STEP, Context
 from bench.costs import user_cpu, wall_time
 from bench.row import Row, at_most, compared
 from bench.steps import SCRIPTS
@@ -73,8 +73,9 @@ def _bare(model: Path, emulator: EmulatorInfo) -> Usage:
 def _ours(model: Path, emulator: EmulatorInfo) -> Usage:
     return measure(
         [
-            *(OURS, "-m", "kfp_azureml.steps.aml_register_model.register", "--model", model, "--model-name", "ours"),
+            *(*STEP, "aml_register_model", "--model", model, "--model-name", "ours"),
             *("--resource-group", emulator.resource_group, "--workspace", emulator.workspace),
+            *("--outputs", model.with_name("outputs")),
         ],
         environment=emulator.environment,
     )
