@@ -1,4 +1,4 @@
-"""What a measurement receives: its scale, a work folder, a function for progress messages."""
+"""The scale of a measurement, and the interpreters of both sides."""
 
 from __future__ import annotations
 

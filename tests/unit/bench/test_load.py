@@ -42,5 +42,5 @@ def test_every_request_is_made_and_answered_once(echo: ThreadingHTTPServer, clie
 
 
 def test_an_answer_that_is_not_200_ends_it(echo: ThreadingHTTPServer) -> None:
-    with pytest.raises(CommandError, match=r"the endpoint answers HTTP/1\.0 500"):
+    with pytest.raises(CommandError, match=r"the endpoint responded HTTP/1\.0 500"):
         put_load(echo.server_port, b"", clients=2, requests=4)
