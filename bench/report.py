@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 HEAD = """\
-# What it costs, side by side
+# Results, side by side with a baseline
 
 <!-- written by `make bench` -->
-Each row compares whole processes of ours with those of a baseline, run alternately; [README.md](README.md) says how,
-and what the baselines are. Figures are medians, of accuracies means; a ratio is ours over the baseline's, run by run,
-with its smallest and largest in brackets.
+Each row compares whole processes of the suite ("ours") with those of a baseline, run alternately; [README.md](README.md)
+describes the method and the baselines. Figures are medians, for accuracies means; a ratio is ours over the baseline's, run by
+run, with the smallest and the largest in brackets.
 
 """
 ELSEWHERE = """\
-On another processor times and ratios differ: a whole `make run` took 39 s on this kind and 247 s on another. And
-accuracies repeat to the last digit only on one kind of processor, with as many cores.
+On another processor times and ratios differ: a whole `make run` took 39 s on this one and 247 s on another. Accuracies repeat
+to the last digit only on the same kind of processor with as many cores.
 """
 COLUMNS = ("", "unit", "baseline", "ours", "ratio", "target", "stretch")
-PICTURE = "\n![What prep costs against the number of images](costs.svg)\n"
+PICTURE = "\n![Cost of prep against the number of images](costs.svg)\n"
 
 
 def page(kept: Sequence[dict[str, Any]], machine: str, remarks: str, missing: Sequence[str] = ()) -> str:
