@@ -26,13 +26,13 @@ KEY = "the-key-of-the-endpoint"
 
 
 class Operation:
-    """A long-running operation, as the SDK's poller shows it.
+    """A long-running operation with the interface of the SDK's poller.
 
     Args:
-        clock: Its time.
-        seconds: How long it takes.
-        result: What it results in.
-        error: What it fails with.
+        clock: The virtual clock.
+        seconds: Duration.
+        result: Result.
+        error: The error that it fails with.
     """
 
     def __init__(self, clock: Clock, seconds: float, result: Any = None, error: AzureError | None = None) -> None:
@@ -58,7 +58,7 @@ class Operation:
 
 @dataclass
 class Stored:
-    """A resource, and the operation that still changes it."""
+    """A resource and its current operation."""
 
     resource: Any
     until: float = 0.0
@@ -78,8 +78,8 @@ class Write:
     Attributes:
         verb: `PUT` or `DELETE`.
         kind: `endpoint` or `deployment`.
-        name: Its name.
-        resource: What is put.
+        name: Name of the resource.
+        resource: Body of a PUT.
     """
 
     verb: str
@@ -92,17 +92,17 @@ class Write:
 
 
 class Workspace:
-    """What the SDK's MLClient is to the roll-out.
+    """The part of the SDK's MLClient that the rollout uses.
 
     Attributes:
-        clock: The time of its operations.
-        seconds: How long each operation takes.
-        writes: The requests that had their effect, in their order.
-        before: Called with each write before it has its effect; may raise, or change something itself.
-        after: Called with each write after its effect, before the answer; may raise.
-        failing: What the operation of a write ends with, by the write's text; as yet it is not refused.
-        logs: What containers log, by deployment.
-        hidden_reads: How often what is put for the first time is not found, from its first reading on.
+        clock: Virtual clock of the operations.
+        seconds: Duration of each operation.
+        writes: Requests that took effect, in order.
+        before: Called with each write before it takes effect; may raise or change state.
+        after: Called with each write after it took effect, before the response; may raise.
+        failing: Errors of operations by the write's text; the request itself is accepted.
+        logs: Container logs by deployment.
+        hidden_reads: Number of reads that do not find a new resource.
     """
 
     subscription_id, resource_group_name, workspace_name = "s", "rg", "ws"
@@ -126,7 +126,7 @@ class Workspace:
         self.environments = _Environments()
 
     def add(self, endpoint: ManagedOnlineEndpoint, *deployments: ManagedOnlineDeployment) -> None:
-        """Have an endpoint with deployments."""
+        """Add an endpoint with deployments."""
         name = str(endpoint.name)
         self._endpoints[name] = Stored(_made(endpoint, f"{PREFIX}/{name}"))
         for deployment in deployments:
@@ -139,48 +139,48 @@ class Workspace:
         state: str = "Succeeded",
         provisioned: bool = True,
     ) -> None:
-        """Have a deployment on an endpoint."""
+        """Add a deployment to an endpoint."""
         resource_id = f"{PREFIX}/{endpoint_name}/deployments/{deployment.name}"
         self._deployments[endpoint_name, str(deployment.name)] = Stored(
             _made(deployment, resource_id), state=state, provisioned=provisioned
         )
 
     def set_state(self, name: str, state: str, provisioned: bool = True) -> None:
-        """Have an endpoint in a provisioning state."""
+        """Set an endpoint's provisioning state."""
         self._endpoints[name].state, self._endpoints[name].provisioned = state, provisioned
 
     def forget_endpoint(self, name: str) -> None:
-        """Have somebody else delete an endpoint."""
+        """Delete an endpoint, as another client would."""
         del self._endpoints[name]
         for deployment in self.deployments(name):
             self.forget_deployment(name, deployment)
 
     def forget_deployment(self, endpoint_name: str, name: str) -> None:
-        """Have somebody else delete a deployment."""
+        """Delete a deployment, as another client would."""
         del self._deployments[endpoint_name, name]
 
     def endpoint(self, name: str = "fashion") -> Any:
-        """Return an endpoint as it is, without a request."""
+        """Return a stored endpoint, without a request."""
         return self._endpoints[name].resource
 
     def has_endpoint(self, name: str = "fashion") -> bool:
-        """Say whether there is an endpoint."""
+        """Return whether an endpoint exists."""
         return name in self._endpoints
 
     def deployments(self, endpoint_name: str = "fashion") -> dict[str, Any]:
-        """Return an endpoint's deployments as they are, by name."""
+        """Return an endpoint's stored deployments by name."""
         return {name: one.resource for (endpoint, name), one in self._deployments.items() if endpoint == endpoint_name}
 
     def traffic(self, name: str = "fashion") -> dict[str, int]:
-        """Return who gets how much."""
+        """Return the non-zero shares of the traffic."""
         return {one: share for one, share in self.endpoint(name).traffic.items() if share}
 
     @property
     def done(self) -> list[str]:
-        """The requests that had their effect, in words."""
+        """The requests that took effect, as texts."""
         return [str(write) for write in self.writes]
 
-    # What follows is for the operations below.
+    # Used by the operations below.
 
     def perform(
         self, write: Write, find: Callable[[], Stored | None], effect: Callable[[], Stored | None]
@@ -320,7 +320,7 @@ class _Environments:
 
 
 def _made(resource: Any, resource_id: str) -> Any:
-    """Add what the service adds."""
+    """Add the fields that the service adds."""
     resource._id = resource_id
     if "/deployments/" not in resource_id:
         resource._scoring_uri = f"https://{resource.name}.region.inference.ml.azure.com/score"
@@ -341,7 +341,7 @@ def deployment(name: str, *, instance_count: int = 1, fingerprint: str = "print"
 def endpoint(
     traffic: dict[str, int] | None = None, mirror_traffic: dict[str, int] | None = None, **tags: str
 ) -> ManagedOnlineEndpoint:
-    """Return an endpoint with what other people have on theirs."""
+    """Return an endpoint with tags and properties of another team."""
     return ManagedOnlineEndpoint(
         name="fashion",
         auth_mode="key",

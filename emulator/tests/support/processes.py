@@ -1,4 +1,4 @@
-"""Finding the processes of a run, to see that none is left."""
+"""Find the processes of a run."""
 
 import os
 import time
@@ -22,7 +22,7 @@ def processes_of(run: Path) -> list[int]:
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait for a condition, and fail when it does not come true."""
+    """Wait for a condition; fail after a timeout."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

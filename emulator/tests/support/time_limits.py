@@ -1,7 +1,7 @@
-"""Time limits of tests, by folder: one that hangs fails, is named in one line, and the run goes on.
+"""Timeouts of tests by folder: a test that hangs fails with one line, and the run continues.
 
-pytest-timeout interrupts the test by a signal. Where that is of no use, in native code that does not return, the
-process is ended, with a traceback of all threads; pytest-xdist reports the test as failed and starts another worker.
+pytest-timeout interrupts the test with a signal. If that has no effect, in native code that does not return, the
+process is killed with a traceback of all threads; pytest-xdist reports the test as failed and starts another worker.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
 GRACE = 1.25
-"""After how many times its limit a test that cannot be interrupted is ended."""
+"""Multiple of its timeout after which a test that cannot be interrupted is killed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,10 +35,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class _PastACrash(LoadFileScheduling):  # type: ignore[misc]
-    """Goes on after the test that a worker crashed in.
+    """Continues after the test in which a worker crashed.
 
-    pytest-xdist 3.8 gives that test to the next worker too, and so on: the run ended neither way, and the other tests
-    of the file were never run.
+    pytest-xdist 3.8 gives that test to the next worker again, so the run would never end and the file's other tests
+    would never run.
     """
 
     def remove_node(self, node: WorkerController) -> str | None:
