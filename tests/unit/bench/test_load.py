@@ -12,7 +12,7 @@ from bench.usage import CommandError
 
 @pytest.fixture
 def echo() -> Iterator[ThreadingHTTPServer]:
-    """Yield a server that answers with the request's body; to an empty one with status 500."""
+    """Yield a server that echoes the body, with status 500 for an empty one."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
