@@ -9,14 +9,14 @@ HEAD = """\
 # Results, side by side with a baseline
 
 <!-- written by `make bench` -->
-Each row compares whole processes of the suite ("ours") with those of a baseline, run alternately; [README.md](README.md)
-describes the method and the baselines. Figures are medians, for accuracies means; a ratio is ours over the baseline's, run by
-run, with the smallest and the largest in brackets.
+Each row compares whole processes of the suite ("ours") with those of a baseline, run alternately;
+[README.md](README.md) describes the method and the baselines. Figures are medians, for accuracies means; a ratio is
+ours over the baseline's, run by run, with the smallest and the largest in brackets.
 
 """
 ELSEWHERE = """\
-On another processor times and ratios differ: a whole `make run` took 39 s on this one and 247 s on another. Accuracies repeat
-to the last digit only on the same kind of processor with as many cores.
+On another processor times and ratios differ: a whole `make run` took 39 s on this one and 247 s on another. Accuracies
+repeat to the last digit only on the same kind of processor with as many cores.
 """
 COLUMNS = ("", "unit", "baseline", "ours", "ratio", "target", "stretch")
 PICTURE = "\n![Cost of prep against the number of images](costs.svg)\n"
