@@ -188,7 +188,7 @@ COMPILE_ONE := REGISTRY TAG ML_DIGEST AZURE_DIGEST ML_GPU_DIGEST PULL_SECRET GPU
 COMPILE_MANY := GPU_NODE_SELECTOR GPU_TOLERATION TIMEOUT
 flag = --$(shell echo $(1) | tr A-Z_ a-z-)
 .PHONY: compile-pipeline
-compile-pipeline: $(READY) ## compile and validate the pipeline (REGISTRY=.. TAG=.. GPU=1 ..; README, "To AKS", has all)
+compile-pipeline: $(READY) ## compile and validate the pipeline (REGISTRY=.. TAG=.. GPU=1 ..; docs/pipelines.md has all)
 	@$(BIN)/kfp-azureml compile image_classification --output "$(OUTPUT)" \
 		$(foreach v,$(COMPILE_ONE),$(if $($v),$(call flag,$v) "$($v)")) \
 		$(foreach v,$(COMPILE_MANY),$(foreach value,$($v),$(call flag,$v) "$(value)")) \

@@ -1,8 +1,7 @@
-"""`make bench`: measures what is not measured yet, and writes the table."""
+"""`make bench`: measure what is not measured yet and write RESULTS.md."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import click
 
 from bench.context import BASELINE, REPOSITORY, Context
-from bench.report import has_picture, latest, page, table
+from bench.report import has_costs, page, table
 from bench.store import Store, machine
 from bench.table import MEASUREMENTS, SCALES
 from kfp_azureml.runtime.cancellation import cancellable
@@ -24,23 +23,25 @@ CACHE = REPOSITORY / ".cache" / "bench"
 
 
 @click.command()
-@click.option("--only", default="", help="Names of measurements, or how they begin, separated by blanks.")
-@click.option("--again", is_flag=True, help="Measure what has been measured too.")
+@click.option("--only", default="", help="Names of measurements, or their prefixes, separated by spaces.")
+@click.option("--again", is_flag=True, help="Measure again what is stored.")
 @click.option("--list", "listed", is_flag=True, help="List the measurements and whether they are done.")
 @click.option(
     "--scale",
     type=click.Choice(sorted(SCALES)),
     default="full",
     show_default=True,
-    help="tiny: a trial of the bench itself; its results go to .cache/bench/tiny.",
+    help="tiny tries the bench itself; its results go to .cache/bench/tiny.",
 )
 def main(only: str, again: bool, listed: bool, scale: str) -> None:
-    """Measure ours against the baselines; what was measured before, of the same files, is kept."""
+    """Measure the suite against the baselines. Stored results of unchanged files are kept."""
     results = BENCH if scale == "full" else CACHE / scale
     store = Store(results / "results" / "rows")
     wanted = [m for m in MEASUREMENTS if not only or m.name.startswith(tuple(only.split()))]
     if not wanted:
-        raise click.UsageError(f"no measurement begins with {only}: {', '.join(m.name for m in MEASUREMENTS)}")
+        raise click.UsageError(
+            f"no measurement is called {only}; choose from {', '.join(m.name for m in MEASUREMENTS)}"
+        )
     for measurement in wanted:
         if listed:
             click.echo(f"{measurement.name:<12} {'done' if store.find(measurement) else 'to do'}")
@@ -59,17 +60,17 @@ def main(only: str, again: bool, listed: bool, scale: str) -> None:
 
 
 def _write(store: Store, results: Path) -> None:
-    """Write what there is; the page says what is missing."""
-    kept = {measurement.name: store.find(measurement) for measurement in MEASUREMENTS}
-    document = latest([one for one in kept.values() if one], machine())
-    with whole_file(results / "results" / "latest.json") as part:
-        part.write_text(json.dumps(document, indent=2) + "\n")
-    missing = [name for name, one in kept.items() if one is None]
-    if has_picture(document):
+    """Write the page and the picture; the page lists what is not measured yet."""
+    kept = {measurement: store.find(measurement) for measurement in MEASUREMENTS}
+    found = {measurement: document for measurement, document in kept.items() if document}
+    missing = [measurement.name for measurement in MEASUREMENTS if measurement not in found]
+    drawn = [store.path(measurement) for measurement, document in found.items() if has_costs(document)]
+    if drawn:
         with whole_file(results / "costs.svg") as part:
-            subprocess.run([BASELINE, BENCH / "picture.py", results / "results" / "latest.json", part], check=True)
+            subprocess.run([BASELINE, BENCH / "picture.py", part, *drawn], check=True)
     with whole_file(results / "RESULTS.md") as part:
-        part.write_text(page(document, (BENCH / "remarks.md").read_text(), missing))
+        remarks = (BENCH / "remarks.md").read_text()
+        part.write_text(page(list(found.values()), machine(), remarks, missing))
     still = f"; still to be measured: {', '.join(missing)}" if missing else ""
     click.echo(f"{results / 'RESULTS.md'}: written{still}")
 

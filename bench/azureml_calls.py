@@ -1,4 +1,4 @@
-"""Single calls of azure-ai-ml, timed inside a process that has it loaded."""
+"""Single calls of azure-ai-ml, timed in a process that has already imported it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def azureml_client_seconds(emulator: EmulatorInfo, *arguments: str | Path) -> tu
 
     Args:
         emulator: The local Azure ML.
-        arguments: The verb, and its folder.
+        arguments: The verb and its folder.
     """
     program = REPOSITORY / "bench" / "azureml_client.py"
     used = measure(

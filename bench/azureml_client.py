@@ -1,7 +1,7 @@
-"""A client of Azure ML, as a program of its own, in an environment that reaches one: prints how long calls took.
+"""Print the seconds that calls of azure-ai-ml took.
 
 Usage: azureml_client.py RESOURCE_GROUP WORKSPACE list | upload FOLDER | register FOLDER
-What `list` found is printed too; `register` registers the folder as our component does, and again.
+`list` also prints the number of models; `register` registers the folder twice, as our component does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kfp_azureml.steps.aml_register_model.register import register_model
 
 
 def main() -> None:
-    """Make the client's first, small request, then those that are timed."""
+    """Send a first request to warm up, then the timed ones."""
     resource_group, workspace, verb, *folder = sys.argv[1:]
     credential = ClientSecretCredential(
         os.environ["AZ_TENANT_ID"], os.environ["AZ_CLIENT_ID"], os.environ["AZ_CLIENT_SECRET"]

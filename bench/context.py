@@ -1,4 +1,4 @@
-"""What a measurement is given: how much of everything, where to work, and how to say what it does."""
+"""The scale of a measurement, and the interpreters of both sides."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 OURS = Path(sys.executable)
 STEP = (OURS.with_name("kfp-azureml"), "step")
+"""The command that runs a component, followed by its name and options."""
 BASELINE = REPOSITORY / ".cache" / "bench" / "venv" / "bin" / "python"
-"""The interpreter with requirements/bench.txt, apart from ours: what is installed changes what libraries import."""
+"""The interpreter with requirements/bench.txt, separate because installed packages change what libraries import."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much a measurement does.
+    """Size of a measurement.
 
     Attributes:
-        images: Training and test images; the first of Fashion-MNIST's, (60,000, 10,000) being all.
-        repeats: How often each side of a cheap comparison runs.
-        factors: How many times the data the large runs of prep have.
-        seeds: With which each training is done.
-        baseline_epochs: How long the baseline trains.
-        epochs_to_accuracy: How long ours trains to reach the baseline's accuracy.
-        epochs_for_budget: How long ours trains with the baseline's user CPU.
-        requests: To an endpoint, of each kind of load.
-        model_bytes: The size of the model that is registered.
-        emulator_seconds: How long the local Azure ML is asked.
-        emulator_models: How many models are listed.
-        upload_bytes: The size of the model that is uploaded to it.
-        run_options: Of `kfp-azureml run`.
+        images: Number of training and test images, the first of Fashion-MNIST's; (60,000, 10,000) is all.
+        repeats: Runs of each side in a cheap comparison.
+        factors: Multiples of the data in the large runs of prep.
+        seeds: Seeds of the trainings.
+        baseline_epochs: Epochs of the baseline's training.
+        epochs_to_accuracy: Epochs in which ours reaches the baseline's accuracy.
+        epochs_for_budget: Epochs in which ours uses the baseline's user CPU.
+        requests: Requests to an endpoint, for each kind of load.
+        model_bytes: Size of the registered model.
+        emulator_seconds: Duration of the load on the local Azure ML.
+        emulator_models: Number of listed models.
+        upload_bytes: Size of the model that is uploaded to the local Azure ML.
+        run_options: Options for `kfp-azureml run`.
     """
 
     images: tuple[int, int]
@@ -51,12 +52,12 @@ class Scale:
 
 @dataclass(frozen=True)
 class Context:
-    """What a measurement is given.
+    """What a measurement receives.
 
     Attributes:
-        scale: How much to do.
-        work: An empty folder for what it makes.
-        say: Tells the user what is going on.
+        scale: Its size.
+        work: An empty folder for its files.
+        say: Prints a progress message.
     """
 
     scale: Scale

@@ -1,4 +1,4 @@
-"""Rows of what whole processes cost, from runs of both sides that alternated."""
+"""Rows for the cost of whole processes, from alternating runs of both sides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def user_cpu(
     note: str = "",
     images: int | None = None,
 ) -> Row:
-    """Make the row of user CPU seconds; see `Row`."""
+    """Return the row of user CPU seconds."""
     theirs, own = [usage.user for usage in baseline], [usage.user for usage in ours]
     return compared(f"{name}: user CPU", "s", theirs, own, goal, note, images)
 
@@ -24,7 +24,7 @@ def user_cpu(
 def wall_time(
     name: str, baseline: Sequence[Usage], ours: Sequence[Usage], goal: Goal | None = None, note: str = ""
 ) -> Row:
-    """Make the row of wall seconds; see `Row`."""
+    """Return the row of wall seconds."""
     theirs, own = [usage.wall for usage in baseline], [usage.wall for usage in ours]
     return compared(f"{name}: wall time", "s", theirs, own, goal, note)
 
@@ -37,6 +37,6 @@ def peak_rss(
     note: str = "",
     images: int | None = None,
 ) -> Row:
-    """Make the row of peak resident memory in MB; see `Row`."""
+    """Return the row of peak resident memory in MB."""
     theirs, own = [usage.peak_rss / MEGABYTE for usage in baseline], [usage.peak_rss / MEGABYTE for usage in ours]
     return compared(f"{name}: peak RSS", "MB", theirs, own, goal, note, images)

@@ -1,4 +1,4 @@
-"""The images that are measured with: Fashion-MNIST, a part of it, or many times it."""
+"""The images of the measurements: Fashion-MNIST, a part of it, or a multiple."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SUBSETS = ("train", "t10k")
 
 
 def idx_files(context: Context, factor: int = 1) -> Path:
-    """Return the folder of the four idx files, made if it is not there.
+    """Return the folder of the four idx files, created on first use.
 
     Args:
-        context: Says how many images there are, before they are repeated.
-        factor: How often the images are repeated.
+        context: Its scale gives the number of images before repetition.
+        factor: Number of repetitions.
     """
     training, test = context.scale.images
     folder = context.work / f"images-{training}-{test}-{factor}x"

@@ -1,7 +1,6 @@
-"""Starts one command and tells what it used: run as a program of its own, so that nothing else is in the figures.
+"""Run one command and write the resources that it used to a JSON file. Usage: launcher.py RESULT COMMAND...
 
-The kernel counts the memory of whoever starts a process as that process's first; this one is small. Usage:
-launcher.py RESULT COMMAND...; RESULT becomes a JSON file. It imports nothing but the standard library.
+A separate program because a new process starts with its parent's memory in its peak RSS, and this one is small.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ def main() -> None:
     result, *command = sys.argv[1:]
     started = time.monotonic()
     process = subprocess.Popen(command)
-    # What the command's own children used is in it, if it waited for them.
+    # Includes the command's children that it waited for.
     _, status, usage = os.wait4(process.pid, 0)
     figures = {
         "exit_code": os.waitstatus_to_exitcode(status),
         "user": usage.ru_utime,
         "system": usage.ru_stime,
         "wall": time.monotonic() - started,
-        # Linux counts KiB, macOS bytes. The largest process of the command's, not their sum.
+        # KiB on Linux, bytes on macOS. The maximum over the command's processes, not their sum.
         "peak_rss": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
     }
     Path(result).write_text(json.dumps(figures))

@@ -1,4 +1,4 @@
-"""A load on an endpoint: some clients, each of which asks again as soon as it has its answer."""
+"""Load on an endpoint: clients that send a request as soon as they have a response."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ TIMEOUT_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Load:
-    """What a load gave.
+    """Result of a load.
 
     Attributes:
-        latencies: Seconds of each request, from opening its connection to the end of its answer.
-        requests_per_second: Over all clients.
-        answers: Their bodies.
+        latencies: Seconds of each request, from opening its connection to the end of its response.
+        requests_per_second: Rate over all clients.
+        answers: Bodies of the responses.
     """
 
     latencies: tuple[float, ...]
@@ -27,18 +27,18 @@ class Load:
 
 
 def put_load(port: int, body: bytes, *, clients: int, requests: int) -> Load:
-    """Ask an endpoint.
+    """Send requests to an endpoint.
 
-    The stock server closes each connection after its answer, so each request opens one.
+    The stock server closes each connection after its response, so each request opens one.
 
     Args:
-        port: Where it listens on the loopback interface.
-        body: Of every request, JSON.
-        clients: How many ask at a time.
-        requests: How many requests they make in all.
+        port: Port on the loopback interface.
+        body: JSON body of every request.
+        clients: Number of concurrent clients.
+        requests: Total number of requests.
 
     Raises:
-        CommandError: If an answer is not 200.
+        CommandError: If a response is not 200.
     """
     head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     return asyncio.run(_put_load(port, f"{head}\r\nConnection: close\r\n\r\n".encode() + body, clients, requests))
@@ -70,5 +70,5 @@ async def _ask(port: int, request: bytes) -> bytes:
         writer.close()
     status = head.split(b"\r\n", 1)[0]
     if b" 200 " not in status:
-        raise CommandError(f"the endpoint answers {status.decode()}: {body[:500].decode(errors='replace')}")
+        raise CommandError(f"the endpoint responded {status.decode()}: {body[:500].decode(errors='replace')}")
     return body

@@ -1,4 +1,4 @@
-"""A measurement: some rows of the table that are measured together."""
+"""A measurement: rows of the table that are measured together."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from pathlib import Path
 from bench.context import REPOSITORY, Context
 from bench.row import Row
 
-EVERYWHERE = ("bench/*.py", "requirements/dev.txt", "requirements/bench.txt", "components/kfp_azureml/*.py")
-"""What all measurements depend on."""
+EVERYWHERE = (
+    "bench/*.py",
+    "requirements/dev.txt",
+    "requirements/bench.txt",
+    "components/kfp_azureml/*.py",
+    "components/kfp_azureml/steps/*.py",
+)
+"""Input files of all measurements."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Some rows that are measured together.
+    """Rows that are measured together.
 
     Attributes:
-        name: What `ONLY` calls it.
-        measure: Measures them.
-        inputs: The files its figures depend on beside `EVERYWHERE`, as patterns below the repository.
+        name: Name for `ONLY`.
+        measure: Function that measures the rows.
+        inputs: Glob patterns of input files, relative to the repository, in addition to `EVERYWHERE`.
     """
 
     name: str
@@ -29,7 +35,7 @@ class Measurement:
     inputs: tuple[str, ...]
 
     def input_hash(self, root: Path = REPOSITORY) -> str:
-        """Return one sha256 over all files that the figures depend on."""
+        """Return one sha256 over all input files."""
         digest = hashlib.sha256()
         for path in _files(root, (*EVERYWHERE, *self.inputs)):
             digest.update(f"{path.relative_to(root)}\0".encode())

@@ -1,6 +1,6 @@
-"""Draws what prep costs against how many images there are. Usage: picture.py LATEST_JSON SVG.
+"""Draw the cost of prep against the number of images. Usage: picture.py SVG ROWS_JSON...
 
-A program of its own: it needs matplotlib, which the interpreter of the baseline has.
+A separate program because it needs matplotlib, which only the baseline's environment has.
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ from matplotlib import pyplot as plt
 
 
 def draw(rows: list[dict[str, Any]], picture: Path) -> None:
-    """Draw the rows that say of how many images they are the cost, a panel for each unit.
-
-    Args:
-        rows: As `latest.json` has them.
-        picture: The SVG file to write.
-    """
+    """Draw the rows that have a number of images, one panel a unit, into an SVG file."""
     mpl.rcParams["svg.hashsalt"] = "bench"  # the same file for the same figures
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for panel, unit, title in zip(panels, ("s", "MB"), ("user CPU, s", "peak RSS, MB"), strict=True):
@@ -38,9 +33,9 @@ def draw(rows: list[dict[str, Any]], picture: Path) -> None:
 
 
 def main() -> None:
-    """Draw."""
-    latest, picture = map(Path, sys.argv[1:])
-    draw(json.loads(latest.read_text())["rows"], picture)
+    """Draw the rows of all files."""
+    picture, *files = map(Path, sys.argv[1:])
+    draw([row for file in files for row in json.loads(file.read_text())["rows"]], picture)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What was measured, as `latest.json` and as a page."""
+"""RESULTS.md: the stored measurements as a page."""
 
 from __future__ import annotations
 
@@ -6,57 +6,45 @@ from collections.abc import Sequence
 from typing import Any
 
 HEAD = """\
-# What it costs, side by side
+# Results, side by side with a baseline
 
 <!-- written by `make bench` -->
-Each row compares whole processes of ours with those of a baseline, run alternately; [README.md](README.md) says how,
-and what the baselines are. Figures are medians, of accuracies means; a ratio is ours over the baseline's, run by run,
-with its smallest and largest in brackets.
+Each row compares whole processes of the suite ("ours") with those of a baseline, run alternately;
+[README.md](README.md) describes the method and the baselines. Figures are medians, for accuracies means; a ratio is
+ours over the baseline's, run by run, with the smallest and the largest in brackets.
 
 """
 ELSEWHERE = """\
-On another processor times and ratios differ: a whole `make run` took 39 s on this kind and 247 s on another. And
-accuracies repeat to the last digit only on one kind of processor, with as many cores.
+On another processor times and ratios differ: a whole `make run` took 39 s on this one and 247 s on another. Accuracies
+repeat to the last digit only on the same kind of processor with as many cores.
 """
 COLUMNS = ("", "unit", "baseline", "ours", "ratio", "target", "stretch")
-PICTURE = "\n![What prep costs against the number of images](costs.svg)\n"
+PICTURE = "\n![Cost of prep against the number of images](costs.svg)\n"
 
 
-def latest(kept: Sequence[dict[str, Any]], machine: str) -> dict[str, Any]:
-    """Return the document of `latest.json`.
-
-    Args:
-        kept: What the store has of each measurement, in the order of the table.
-        machine: Where all of it was measured.
-    """
-    return {
-        "rows": [row for measurement in kept for row in measurement["rows"]],
-        "machine": machine,
-        "date": max((measurement["date"] for measurement in kept), default=None),
-        "seconds": round(sum(measurement["seconds"] for measurement in kept), 1),
-    }
-
-
-def page(document: dict[str, Any], remarks: str, missing: Sequence[str] = ()) -> str:
+def page(kept: Sequence[dict[str, Any]], machine: str, remarks: str, missing: Sequence[str] = ()) -> str:
     """Return RESULTS.md.
 
     Args:
-        document: What `latest` gave.
-        remarks: What a person has to say to the figures.
-        missing: Names of measurements that the document has no rows of.
+        kept: The stored documents of the measurements, in the order of the table.
+        machine: The machine that they were measured on.
+        remarks: Markdown to append.
+        missing: Names of the measurements that are not stored.
     """
     rest = f"\nNot yet measured: {', '.join(missing)} (`make bench` measures what is missing).\n" if missing else ""
-    if not document["rows"]:
+    if not kept:
         return f"{HEAD}{rest}\n{remarks}"
-    minutes = f"{document['seconds'] / 60:.0f} minutes"
-    measured = f"Measured {document['date'][:10]} in {minutes}, every figure on {document['machine']}.\n{ELSEWHERE}"
-    picture = PICTURE if has_picture(document) else ""
-    return f"{HEAD}{measured}\n{table(document['rows'])}{rest}{picture}\n{remarks}"
+    rows = [row for measurement in kept for row in measurement["rows"]]
+    date = max(measurement["date"] for measurement in kept)[:10]
+    minutes = sum(measurement["seconds"] for measurement in kept) / 60
+    measured = f"Measured {date} in {minutes:.0f} minutes, every figure on {machine}.\n{ELSEWHERE}"
+    picture = PICTURE if any(has_costs(measurement) for measurement in kept) else ""
+    return f"{HEAD}{measured}\n{table(rows)}{rest}{picture}\n{remarks}"
 
 
-def has_picture(document: dict[str, Any]) -> bool:
-    """Say whether there is anything to draw: costs of a number of images."""
-    return any(row["images"] for row in document["rows"])
+def has_costs(measurement: dict[str, Any]) -> bool:
+    """Return whether a measurement has rows for the picture: the cost of a number of images."""
+    return any(row["images"] for row in measurement["rows"])
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""A row of the table: one quantity of ours beside the baseline's, and the goal it is held to."""
+"""A row of the table: one quantity of the suite beside the baseline's, and its goal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bench.spread import Spread, mean_of, median_of, ratio_of
 
 @dataclass(frozen=True)
 class Goal:
-    """What a row has to reach.
+    """A limit for a row.
 
     Attributes:
-        quantity: What is looked at: our figure, or its ratio to the baseline's.
-        direction: Whether it may be at most, or has to be at least the target.
-        target: The figure to reach; None: there is only a stretch.
-        stretch: The one to reach for; None: there is none.
+        quantity: The suite's own figure, or its ratio to the baseline's.
+        direction: Whether the limit is an upper or a lower one.
+        target: The figure to reach; None if there is only a stretch goal.
+        stretch: The stretch goal; None if there is none.
     """
 
     quantity: Literal["ours", "ratio"]
@@ -28,17 +28,17 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity.
+    """One measured quantity.
 
     Attributes:
-        name: What was measured: `stage: quantity`.
-        unit: Of ours and the baseline's figures.
-        baseline: The baseline's figures; None where there is no baseline.
-        ours: Ours.
+        name: `stage: quantity`.
+        unit: Unit of both figures.
+        baseline: The baseline's figures; None without a baseline.
+        ours: The suite's figures.
         ratio: Ours over the baseline's.
-        goal: What it is held to; None: it is shown only.
-        note: What a reader has to know beside it.
-        images: How many images it is the cost of, where that is drawn.
+        goal: The limit; None if the row is only shown.
+        note: Remark shown beside the name.
+        images: Number of images, for rows that are drawn.
     """
 
     name: str
@@ -52,20 +52,20 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None without one."""
+        """Whether the target is reached; None if there is none."""
         if self.goal is None or self.goal.target is None:
             return None
         return self._reaches(self.goal, self.goal.target)
 
     @property
     def stretch_met(self) -> bool | None:
-        """Whether the stretch is reached; None without one."""
+        """Whether the stretch goal is reached; None if there is none."""
         if self.goal is None or self.goal.stretch is None:
             return None
         return self._reaches(self.goal, self.goal.stretch)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the row as `latest.json` has it."""
+        """Return the row as JSON stores it."""
         goal = self.goal
         return {
             "name": self.name,
@@ -101,21 +101,21 @@ def compared(
     note: str = "",
     images: int | None = None,
 ) -> Row:
-    """Make a row of a cost, from runs of both sides that alternated."""
+    """Return a row of a cost, from alternating runs of both sides."""
     return Row(name, unit, median_of(baseline), median_of(ours), ratio_of(ours, baseline), goal, note, images)
 
 
 def accuracy(name: str, baseline: Sequence[float], ours: Sequence[float], goal: Goal | None = None) -> Row:
-    """Make a row of test accuracies, one a seed; the mean counts, and all are shown."""
+    """Return a row of test accuracies, one a seed: their mean, and all of them in the note."""
     seeds = " ".join(f"{value:.4f}" for value in ours)
     return Row(name, "", mean_of(baseline), mean_of(ours), None, goal, f"each seed: {seeds}")
 
 
 def alone(name: str, unit: str, ours: Sequence[float], goal: Goal | None = None, note: str = "") -> Row:
-    """Make a row of a cost that has no baseline."""
+    """Return a row of a cost without a baseline."""
     return Row(name, unit, None, median_of(ours), None, goal, note)
 
 
 def at_most(ratio: float | None, stretch: float | None = None) -> Goal:
-    """Hold a row's ratio to a limit."""
+    """Return an upper limit for the ratio."""
     return Goal("ratio", "at most", ratio, stretch)

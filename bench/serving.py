@@ -1,4 +1,4 @@
-"""Inference servers to measure: the stock one, with an entry script, in an environment made from a conda file."""
+"""The stock inference server with an entry script, in an environment from a conda file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ POLL_SECONDS = 0.005
 
 @dataclass(frozen=True)
 class Server:
-    """A server that is healthy.
+    """A healthy server.
 
     Attributes:
-        port: On the loopback interface.
-        seconds_to_healthy: From the start of its process to the first healthy answer.
-        pid: Of its master process.
+        port: Port on the loopback interface.
+        seconds_to_healthy: Seconds from the start of its process to the first healthy response.
+        pid: Process id of its master process.
     """
 
     port: int
@@ -43,35 +43,35 @@ class Server:
 
 
 def build_environment(conda_file: Path) -> Path:
-    """Make the environment of a conda file as the local Azure ML does, or find it in its cache."""
+    """Build the environment of a conda file with the local Azure ML's builder and cache."""
     spec = environments.parse_conda_file(conda_file.read_text())
     return asyncio.run(environments.build_environment(environments.CondaSpec(spec.requirements)))
 
 
 def size_of(folder: Path) -> int:
-    """Return what a folder takes on the disk, in bytes; files with several names count once."""
+    """Return a folder's size on disk in bytes; hard links count once."""
     found = {(info.st_dev, info.st_ino): info.st_blocks * 512 for info in map(os.lstat, folder.rglob("*"))}
     return sum(found.values())
 
 
 @contextmanager
 def running_server(environment: Path, entry_script: Path, model: Path, log: Path) -> Iterator[Server]:
-    """Start a server with one worker and wait until it is healthy; it ends with the block.
+    """Run a server with one worker, healthy within the block.
 
     Args:
-        environment: What `build_environment` gave.
-        entry_script: Its entry script.
-        model: The folder that becomes AZUREML_MODEL_DIR.
-        log: Where its output goes.
+        environment: Result of `build_environment`.
+        entry_script: The entry script.
+        model: Folder for AZUREML_MODEL_DIR.
+        log: File for its output.
 
     Raises:
-        CommandError: If it does not come up.
+        CommandError: If it does not become healthy.
     """
     python = environment / "bin" / "python"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    # What the command azmlinfsrv does, but for its address: it would listen on 0.0.0.0.
+    # The command azmlinfsrv, except for the address: it would listen on 0.0.0.0.
     command = [str(python), "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--timeout", "300"]
     command += ["--access-logfile", "-", "--error-logfile", "-", "azureml_inference_server_http.server.entry:app"]
     variables = {
@@ -87,7 +87,7 @@ def running_server(environment: Path, entry_script: Path, model: Path, log: Path
         with child_group(command, variables, stdout=stream, stderr=subprocess.STDOUT) as child:
             while not _is_healthy(port):
                 if child.poll() is not None or time.monotonic() - started > READY_SECONDS:
-                    raise CommandError(f"{entry_script}: its server is not healthy:\n{log.read_text()[-2000:]}")
+                    raise CommandError(f"{entry_script}: the server did not become healthy:\n{log.read_text()[-2000:]}")
                 time.sleep(POLL_SECONDS)
             yield Server(port, time.monotonic() - started, child.pid)
 

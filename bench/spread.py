@@ -1,4 +1,4 @@
-"""Several figures of one quantity, as one: the middle, and how far apart they are."""
+"""Summary of repeated figures: middle, minimum and maximum."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """Several figures of one quantity.
+    """Repeated figures of one quantity.
 
     Attributes:
-        middle: Their median, or their mean where that is what was asked for.
+        middle: The median or the mean.
         low: The smallest.
         high: The largest.
-        values: All, in the order in which they were measured.
+        values: All, in the order of measurement.
     """
 
     middle: float
@@ -25,20 +25,15 @@ class Spread:
 
 
 def median_of(values: Sequence[float]) -> Spread:
-    """Sum figures up by their median: for costs, which other work on the machine can only raise."""
+    """Summarize by the median: for costs, which other work on the machine only raises."""
     return Spread(statistics.median(values), min(values), max(values), tuple(values))
 
 
 def mean_of(values: Sequence[float]) -> Spread:
-    """Sum figures up by their mean: for accuracies, each of which is as good as the others."""
+    """Summarize by the mean: for accuracies."""
     return Spread(statistics.fmean(values), min(values), max(values), tuple(values))
 
 
 def ratio_of(ours: Sequence[float], baseline: Sequence[float]) -> Spread:
-    """Compare run by run: each of ours with the run of the baseline beside it.
-
-    Args:
-        ours: Our figures.
-        baseline: The baseline's, as many, measured alternately with ours.
-    """
+    """Return the ratios of paired runs, measured alternately."""
     return median_of([one / other for one, other in zip(ours, baseline, strict=True)])

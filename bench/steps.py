@@ -1,4 +1,4 @@
-"""The steps as whole processes: ours from the shell, and the baseline's scripts."""
+"""The steps as whole processes: `kfp-azureml step` and the baseline's scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.usage import Usage, measure
 SCRIPTS = REPOSITORY / "bench" / "baselines"
 
 FEWEST_EPOCHS = 2
-"""After which a model of ours answers as one of the default number does: with the mirror images too."""
+"""Fewest epochs after which a model evaluates mirror images too, as with the default number."""
 
 
 def baseline_prep(context: Context, output: Path) -> Usage:
@@ -23,7 +23,7 @@ def baseline_prep(context: Context, output: Path) -> Usage:
 
 
 def our_prep(context: Context, output: Path, factor: int = 1) -> Usage:
-    """Run our prep likewise, on data repeated `factor` times."""
+    """Run our prep on the data repeated `factor` times."""
     source = idx_files(context, factor)
     shutil.rmtree(output, ignore_errors=True)
     return measure(
@@ -42,7 +42,7 @@ def baseline_train(context: Context, data: Path, output: Path, epochs: int) -> U
 
 
 def our_train(data: Path, output: Path, epochs: int, seed: int) -> Usage:
-    """Train ours likewise, with every default but epochs and seed."""
+    """Train our network on `data`/training, with defaults except for epochs and seed."""
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [
@@ -60,7 +60,7 @@ def baseline_score(data: Path, model: Path, output: Path) -> Usage:
 
 
 def our_score(data: Path, model: Path, output: Path) -> Usage:
-    """Score ours likewise, with the report."""
+    """Score our model on `data`/test, with the report."""
     shutil.rmtree(output, ignore_errors=True)
     return measure(
         [

@@ -1,4 +1,4 @@
-"""What has been measured is kept by measurement, so that `make bench` goes on where it was interrupted."""
+"""Stored measurements, a file each, so that an interrupted `make bench` resumes."""
 
 from __future__ import annotations
 
@@ -17,29 +17,21 @@ from kfp_azureml.runtime.outputs import whole_file
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of results.
-
-    Attributes:
-        folder: Gets a JSON file for each measurement.
-    """
+    """A folder with a JSON file for each measurement."""
 
     folder: Path
 
     def find(self, measurement: Measurement) -> dict[str, Any] | None:
-        """Return what was measured, if it is still true: on this machine, of the same files."""
-        path = self._path(measurement)
+        """Return the stored document if machine and input files are unchanged, else None."""
+        path = self.path(measurement)
         if not path.exists():
             return None
         kept: dict[str, Any] = json.loads(path.read_text())
-        is_true = kept["inputs"] == measurement.input_hash() and kept["machine"] == machine()
-        return kept if is_true else None
+        is_current = kept["inputs"] == measurement.input_hash() and kept["machine"] == machine()
+        return kept if is_current else None
 
     def keep(self, measurement: Measurement, rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-        """Keep a measurement's rows, with what they are true of.
-
-        Returns:
-            What `find` will give.
-        """
+        """Store a measurement's rows with its inputs' hash and the machine, and return the document."""
         kept = {
             "inputs": measurement.input_hash(),
             "machine": machine(),
@@ -47,16 +39,17 @@ class Store:
             "seconds": round(seconds, 1),
             "rows": rows,
         }
-        with whole_file(self._path(measurement)) as part:
+        with whole_file(self.path(measurement)) as part:
             part.write_text(json.dumps(kept, indent=2) + "\n")
         return kept
 
-    def _path(self, measurement: Measurement) -> Path:
+    def path(self, measurement: Measurement) -> Path:
+        """Return a measurement's file."""
         return self.folder / f"{measurement.name}.json"
 
 
 def machine() -> str:
-    """Say what this machine is: processor, what of it may be used, memory, system, Python."""
+    """Describe this machine: processor, usable cores, memory, system, Python."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{_processor()}, {_cores()}, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "

@@ -1,4 +1,4 @@
-"""All measurements, in the order of the table, and how much they do."""
+"""All measurements in the order of the table, and their scales."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ FULL = Scale(
     upload_bytes=1 << 30,
     run_options="",
 )
-"""What the table shows."""
+"""The scale of RESULTS.md."""
 
 TINY = Scale(
     images=(1_000, 200),
@@ -91,6 +91,6 @@ TINY = Scale(
     upload_bytes=1 << 20,
     run_options="--param min_accuracy=0",
 )
-"""A trial of the bench itself, in minutes; its figures mean nothing."""
+"""Tries the bench itself in minutes; its figures mean nothing."""
 
 SCALES = {"full": FULL, "tiny": TINY}

@@ -1,4 +1,4 @@
-"""Running a command as a whole process and measuring what it used."""
+"""Run a command as a whole process and measure the resources that it uses."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ MEGABYTE = 1e6
 
 
 class CommandError(Exception):
-    """A measured command failed, or took too long."""
+    """A measured command failed or timed out."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command used, the children it waited for included.
+    """Resources used by a command and the children that it waited for.
 
     Attributes:
         user: CPU seconds in user mode.
         system: CPU seconds in the kernel.
-        wall: Seconds from its start to its end.
+        wall: Elapsed seconds.
         peak_rss: Peak resident memory of its largest process, in bytes.
-        output: What it wrote to stdout and stderr.
+        output: Its stdout and stderr.
     """
 
     user: float
@@ -52,17 +52,14 @@ def measure(
     Args:
         command: The program and its arguments.
         environment: Environment variables in addition to this process's.
-        timeout_seconds: When to end it and give up.
-
-    Returns:
-        What it used.
+        timeout_seconds: Time after which the command is killed.
 
     Raises:
-        CommandError: If it fails or takes too long; the message has the end of its output.
+        CommandError: If it fails or times out; the message has the end of its output.
     """
     words = [str(part) for part in command]
     variables = {**os.environ, **(environment or {})}
-    # Where a machine is set to write no bytecode, each process would compile all that it imports.
+    # Without bytecode files each process would compile everything that it imports.
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         result, output = Path(scratch) / "usage.json", Path(scratch) / "output"
@@ -78,7 +75,7 @@ def measure(
             try:
                 child.wait(timeout_seconds)
             except subprocess.TimeoutExpired:
-                raise CommandError(f"{' '.join(words)}: not done after {timeout_seconds:.0f} s") from None
+                raise CommandError(f"{' '.join(words)}: timed out after {timeout_seconds:.0f} s") from None
         text = output.read_text(errors="replace")
         figures = json.loads(result.read_text()) if result.exists() else {"exit_code": child.returncode}
     exit_code = figures.pop("exit_code")

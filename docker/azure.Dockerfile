@@ -3,7 +3,7 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS build
 SHELL ["/bin/sh", "-euc"]
-# A company's own certificates may be mounted for the downloads; they stay out of the image.
+# Optional CA certificates for downloads, mounted as a secret; they stay out of the image.
 ENV CA=/run/secrets/ca-certificates
 WORKDIR /build
 COPY requirements/build.txt requirements/
@@ -39,10 +39,10 @@ LABEL org.opencontainers.image.title="kfp-azureml/${IMAGE}" \
       org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 COPY --from=build /opt/venv /opt/venv
-# /tmp is all that a step writes to beside its outputs, so the root file system can be read-only.
-# The user has no entry in /etc/passwd, whichever uid a cluster gives it: some libraries ask for its name.
+# A step writes only to /tmp and its outputs, so the root file system can be read-only.
+# LOGNAME: some libraries ask for a user name, and the uid has no entry in /etc/passwd.
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp LOGNAME=step PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /tmp
 USER 10001:10001
-# A step runs to its end: there is nothing to ask after.
+# A step runs to its end and serves no requests.
 HEALTHCHECK NONE

@@ -3,7 +3,7 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS build
 SHELL ["/bin/sh", "-euc"]
-# A company's own certificates may be mounted for the downloads; they stay out of the image.
+# Optional CA certificates for downloads, mounted as a secret; they stay out of the image.
 ENV CA=/run/secrets/ca-certificates
 WORKDIR /build
 COPY requirements/build.txt requirements/
@@ -20,7 +20,7 @@ RUN --mount=type=secret,id=ca-certificates \
     export UV_NO_CACHE=1 UV_PYTHON=/opt/venv/bin/python UV_REQUIRE_HASHES=1; \
     tools/bin/uv pip install --requirement "requirements/$IMAGE.txt"; \
     tools/bin/uv pip install --no-deps --requirement requirements/kfp.txt
-# Sources, a compiler's library, symbol tables, a server, AWS services that no data comes from: no step uses them.
+# Removed because no step uses them: headers, libclang, symbol tables, Arrow's Flight server, AWS services other than S3.
 # hadolint ignore=DL3003,DL3008
 RUN apt-get update; \
     apt-get install --yes --no-install-recommends binutils; \
@@ -49,10 +49,10 @@ LABEL org.opencontainers.image.title="kfp-azureml/${IMAGE}" \
       org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 COPY --from=build /opt/venv /opt/venv
-# /tmp is all that a step writes to beside its outputs, so the root file system can be read-only.
-# The user has no entry in /etc/passwd, whichever uid a cluster gives it: some libraries ask for its name.
+# A step writes only to /tmp and its outputs, so the root file system can be read-only.
+# LOGNAME: some libraries ask for a user name, and the uid has no entry in /etc/passwd.
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp LOGNAME=step PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /tmp
 USER 10001:10001
-# A step runs to its end: there is nothing to ask after.
+# A step runs to its end and serves no requests.
 HEALTHCHECK NONE

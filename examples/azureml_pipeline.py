@@ -30,15 +30,15 @@ from kfp_azureml.runtime.errors import KfpAzuremlError
 
 
 @click.command()
-@click.option("--data", required=True, help="The images: azureml:NAME:VERSION, or a URI.")
+@click.option("--data", required=True, help="Images: azureml:NAME:VERSION or a URI.")
 @click.option("--epochs", default=10, show_default=True)
-@click.option("--compute", default="serverless", show_default=True, help="Where all steps run ...")
-@click.option("--train-compute", default="", help="... but training, if given.")
-@click.option("--registry", default=REGISTRY, help="Where you pushed the images, and their tag:")
-@click.option("--tag", default=TAG)
+@click.option("--compute", default="serverless", show_default=True, help="Compute of all steps.")
+@click.option("--train-compute", default="", help="Compute of train, if another.")
+@click.option("--registry", default=REGISTRY, help="Registry of the images.")
+@click.option("--tag", default=TAG, help="Tag of the images.")
 @click.option("--resource-group", default="")
 @click.option("--workspace", default="")
-@click.option("--to", default="result", type=click.Path(path_type=Path), help="The folder for the result.")
+@click.option("--to", default="result", type=click.Path(path_type=Path), help="Folder for the result.")
 def main(
     data: str,
     epochs: int,
@@ -53,14 +53,14 @@ def main(
     """Prepare, train and score on Azure ML."""
     client = connect(resource_group, workspace)
 
-    # The components, in the workspace: those that are there already with the same content are left alone.
+    # Register the components; those with the same content are kept.
     for done in register_components(client, suite_specs(PipelineOptions(registry=registry, tag=tag))):
         click.echo(f"{done.name}:{done.version} {'found' if done.found else 'registered'}")
 
-    # Three of them, each its highest version. help(prep) shows what it takes and makes.
+    # Load three of them in their highest version; help(prep) shows inputs and outputs.
     prep, train, score = (get_component(client, name) for name in ("prep", "train", "score"))
 
-    # A pipeline of them.
+    # Combine them in a pipeline.
     from azure.ai.ml.dsl import pipeline
     from azure.ai.ml.entities import PipelineJobSettings
 
@@ -76,13 +76,13 @@ def main(
     job = image_classification(input_data=data, epochs=epochs)
     job.settings = PipelineJobSettings(default_compute=compute)
 
-    # Submitted, and followed to its end. The experiment is made if it does not exist.
+    # Submit it and follow it to its end; the experiment is created if it does not exist.
     with sdk_errors("submitting the pipeline job"):
         submitted = client.jobs.create_or_update(job, experiment_name="pipeline_samples")
     click.echo(f"{submitted.name}: {submitted.studio_url}")
     stream_job(client, submitted.name)
 
-    # What it returned, and what it left.
+    # Read returned values and download outputs.
     accuracy = output_values(client, submitted.name)["scored"]["Output"]
     click.echo(f"Accuracy {accuracy:.4f} on the test set")
     model, result = download_outputs(client, submitted.name, to, ["model", "result"])

@@ -1,4 +1,4 @@
-"""What tests of all rooms share."""
+"""Fixtures and hooks of all tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator
 
-# Hooks of pytest, which finds them here.
+# Hooks that pytest finds here.
 from time_limits import (  # noqa: F401
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -21,6 +21,6 @@ from time_limits import (  # noqa: F401
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[EmulatorInfo]:
-    """One local Azure ML for all tests of a session: give `emulator.environment` to client processes."""
+    """Yield one local Azure ML per session; pass `emulator.environment` to client processes."""
     with running_emulator() as info:
         yield info

@@ -35,7 +35,7 @@ def convert(images: Path, labels: Path, csv: Path, count: int) -> None:
 
 
 def main() -> None:
-    """Convert both sets, whose sizes have to be known."""
+    """Convert both sets."""
     source, training, test = map(Path, sys.argv[1:4])
     for subset, folder, csv, count in (
         ("train", training, "mnist_train.csv", sys.argv[4]),

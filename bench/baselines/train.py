@@ -1,4 +1,4 @@
-"""The baseline's train: the CSV read as a whole, 80/20 split, `Model.fit`, an HDF5 file.
+"""The baseline's train: whole CSV in memory, 80/20 split, `Model.fit`, an HDF5 file.
 
 Usage: train.py TRAINING_FOLDER MODEL_FOLDER EPOCHS
 """
@@ -21,7 +21,7 @@ CLASSES = 10
 
 
 class LogToMlflow(callbacks.Callback):
-    """Logs loss and accuracy of each epoch."""
+    """Log loss and accuracy of each epoch."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Log an epoch."""

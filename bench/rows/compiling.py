@@ -1,4 +1,4 @@
-"""Compiling the pipeline, its validation included."""
+"""Compiling and validating the pipeline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.usage import measure
 
 
 def measure_compile(context: Context) -> list[Row]:
-    """Compare `make compile-pipeline` with kfp's own command and a pipeline of one task."""
+    """Compare `make compile-pipeline` with kfp's command on a pipeline of one task."""
     baseline, ours = [], []
     output = context.work / "pipeline.yaml"
     for number in range(context.scale.repeats):

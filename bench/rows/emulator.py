@@ -1,4 +1,4 @@
-"""The local Azure ML: how soon it is up, how fast it answers, lists and takes a large model."""
+"""The local Azure ML: start, request rate, listing and upload of a large model."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from bench.usage import MEGABYTE, CommandError
 MODEL = {"properties": {"modelUri": "azureml://datastores/workspaceblobstore/paths/a", "modelType": "custom_model"}}
 CLIENTS = 4
 UPLOADS_AT_ONCE = 16
-"""What azure-ai-ml uploads with."""
+"""Concurrency of azure-ai-ml's uploads."""
 CHUNK_BYTES = 1 << 20
 
 
 def measure_emulator(context: Context) -> list[Row]:
-    """Measure it alone; a large upload beside Azurite, which keeps the blobs behind it."""
+    """Measure it alone, and a large upload beside Azurite, which stores its blobs."""
     repeats = range(context.scale.repeats)
     context.say("emulator: start")
     starts = [_start_seconds() for _ in repeats]
@@ -88,7 +88,7 @@ def _request_rates(seconds: float) -> tuple[float, float]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Return what a running process has used in user mode and in the kernel."""
+    """Return the user and system CPU seconds of a running process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -111,7 +111,7 @@ def _list_seconds(count: int, repeats: int) -> list[float]:
                 http.put(f"models/model-{number}/versions/1", json=MODEL).raise_for_status()
         answers = [azureml_client_seconds(emulator, "list") for _ in range(repeats)]
     if any(found != count for _, found in answers):
-        raise CommandError(f"of {count} models are listed: {[found for _, found in answers]}")
+        raise CommandError(f"expected {count} listed models, got {[found for _, found in answers]}")
     return [seconds for seconds, _ in answers]
 
 
@@ -152,7 +152,7 @@ def _upload_seconds(store: BlobServiceClient, file: Path) -> float:
 
 @contextmanager
 def _workspace(emulator: EmulatorInfo) -> Iterator[httpx.Client]:
-    """A client of the workspace at Azure Resource Manager that holds a token."""
+    """Yield an HTTP client of the workspace in Azure Resource Manager, with a token."""
     names = emulator.environment
     url = (
         f"https://management.azure.com/subscriptions/{names['AZ_SUBSCRIPTION_ID']}/resourceGroups/"

@@ -1,4 +1,4 @@
-"""The endpoint: how fast it answers, how soon it is up, and what it takes up."""
+"""The endpoint: latency, start, memory and disk space."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SIDES = ("keras", "ours", "echo")
 
 @dataclass
 class Runs:
-    """What was measured of one side, a figure for each time its server was started.
+    """Figures of one side, one for each start of its server.
 
     Attributes:
-        seconds_to_healthy: From the start of its process.
-        rss: Of its worker after all requests, in MB.
-        loads: By the number of clients.
+        seconds_to_healthy: Seconds from process start to healthy.
+        rss: Resident memory of the worker after all requests, in MB.
+        loads: Loads by number of clients.
     """
 
     seconds_to_healthy: list[float] = field(default_factory=list)
@@ -39,9 +39,9 @@ class Runs:
 
 
 def measure_endpoint(context: Context) -> list[Row]:
-    """Compare our entry script with one that calls `model.predict`, and with one that only echoes.
+    """Compare our entry script with one that calls `model.predict` and one that echoes.
 
-    All run in the stock inference server with one worker, and get the same requests: one image each.
+    All run in the stock inference server with one worker and get the same requests of one image each.
     """
     context.say("endpoint: making environments and models")
     environments = {
@@ -70,7 +70,7 @@ def measure_endpoint(context: Context) -> list[Row]:
 
 
 def _copy(source: Path, target: Path) -> Path:
-    """Copy an entry script to where a server may write bytecode beside it, as in the service."""
+    """Copy an entry script to a folder where the server may write bytecode, as in the service."""
     return Path(shutil.copytree(source, target, dirs_exist_ok=True))
 
 

@@ -1,4 +1,4 @@
-"""`make run`: how much of its wall time is not the steps' own work."""
+"""`make run`: wall time outside the steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.usage import measure
 
 
 def measure_local_run(context: Context) -> list[Row]:
-    """Run the whole pipeline, on all of Fashion-MNIST or a part of it, from `make` to the prompt."""
+    """Run the whole pipeline from `make` to its exit."""
     runs = context.work / "runs"
     options = f"--runs {runs} {context.scale.run_options}"
     measure(["make", "-C", REPOSITORY, "setup"])

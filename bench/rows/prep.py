@@ -16,11 +16,11 @@ ORIGINAL_CSV = {
     "training/mnist_train.csv": "5d2fddd82cbc2bcf093453e3c38bcce13ebd79ab4b5736061e7d4c971621d9f3",
     "test/mnist_test.csv": "681d415e1f1ccf067348035f6fa719d4025e6c8a04d214a33caebf2c812936fd",
 }
-"""sha256 of what the original example writes of all images."""
+"""sha256 of the original example's files for all images."""
 
 
 def measure_prep(context: Context) -> list[Row]:
-    """Compare prep of the images as they are: the baseline writes CSV, ours Parquet, its default."""
+    """Compare prep: the baseline writes CSV, ours its default, Parquet."""
     baseline, ours = [], []
     for number in range(context.scale.repeats):
         context.say(f"prep, {number + 1} of {context.scale.repeats}")
@@ -40,4 +40,4 @@ def _check_baseline(folder: Path) -> None:
     for name, expected in ORIGINAL_CSV.items():
         with (folder / name).open("rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
-                raise CommandError(f"{folder / name}: the baseline does not write what the original example does")
+                raise CommandError(f"{folder / name}: the file differs from the original example's")

@@ -1,4 +1,4 @@
-"""Prep of many times the data: time has to grow no faster than the data, memory not at all."""
+"""Prep of a multiple of the data: time must grow no faster than the data, memory not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPEATS = 3
 
 
 def measure_prep_large(context: Context) -> list[Row]:
-    """Compare ours with itself: as many images of the smaller set would have cost as much."""
+    """Compare ours with its own cost at 1x, times the factor."""
     output = context.work / "ours-large"
     rows: list[Row] = []
     for factor in context.scale.factors:

@@ -1,4 +1,4 @@
-"""Register: a large model against the bare SDK call, and the same model again."""
+"""Register: a large model beside the bare SDK call, and the same model again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CHUNK_BYTES = 1 << 20
 
 
 def measure_register(context: Context) -> list[Row]:
-    """Register random bytes in a local Azure ML, other ones each time: the SDK uploads no content twice."""
+    """Register new random bytes each time, since the SDK uploads no content twice."""
     size = context.scale.model_bytes
     what = f"register {size / 1e6:,.0f} MB"
     baseline, ours, again, calls = [], [], [], []
     for number in range(context.scale.repeats):
         context.say(f"{what}, {number + 1} of {context.scale.repeats}")
-        # A new one each time: its store must not fill the disk.
+        # A new emulator each time, so that its blobs do not fill the disk.
         with running_emulator() as emulator:
             baseline.append(_bare(_random_model(context.work / "register" / "bare", size), emulator))
             model = _random_model(context.work / "register" / "ours", size)
@@ -73,17 +73,9 @@ def _bare(model: Path, emulator: EmulatorInfo) -> Usage:
 def _ours(model: Path, emulator: EmulatorInfo) -> Usage:
     return measure(
         [
-            *(
-                *STEP,
-                "aml_register_model",
-                "--model",
-                model,
-                "--model-name",
-                "ours",
-                "--outputs",
-                model.parent / "outputs",
-            ),
+            *(*STEP, "aml_register_model", "--model", model, "--model-name", "ours"),
             *("--resource-group", emulator.resource_group, "--workspace", emulator.workspace),
+            *("--outputs", model.with_name("outputs")),
         ],
         environment=emulator.environment,
     )

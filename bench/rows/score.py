@@ -9,7 +9,7 @@ from bench.steps import FEWEST_EPOCHS, baseline_prep, baseline_score, baseline_t
 
 
 def measure_score(context: Context) -> list[Row]:
-    """Compare scoring; how well the models are trained does not matter to it."""
+    """Compare scoring; the cost does not depend on how well the models are trained."""
     baseline_data, our_data = context.work / "baseline", context.work / "ours"
     baseline_model, our_model = context.work / "baseline-model", context.work / "our-model"
     context.say("score: training a model for each side")

@@ -1,4 +1,4 @@
-"""Train: to the baseline's accuracy for less, and to a better one for the same."""
+"""Train: the baseline's accuracy at lower cost, and a better one at the same cost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bench.steps import baseline_prep, baseline_score, baseline_train, our_prep,
 from bench.usage import Usage
 
 BASELINE_ACCURACY = 0.9001
-"""What the original scripts reached on the test set; see README.md."""
+"""Test accuracy of the original scripts; see README.md."""
 
 
 def measure_train(context: Context) -> list[Row]:
-    """Train both, score both on the test set, with several seeds; the baseline's own is drawn anew in each run."""
+    """Train and score both with several seeds; the baseline draws a new seed in each run."""
     scale = context.scale
     baseline_data, our_data = context.work / "baseline", context.work / "ours"
     baseline_prep(context, baseline_data)

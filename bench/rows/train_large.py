@@ -1,4 +1,4 @@
-"""Train on many times the data: its memory must not grow."""
+"""Train on a multiple of the data: memory must not grow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEED = 1
 
 
 def measure_train_large(context: Context) -> list[Row]:
-    """Compare ours with itself, an epoch each."""
+    """Compare the memory of one epoch with ours at 1x."""
     factor = min(context.scale.factors)
     used = {}
     for times in (1, factor):

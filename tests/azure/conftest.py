@@ -1,9 +1,9 @@
-"""A workspace to test in: a real one that the environment names, or a local Azure ML.
+"""The workspace of the tests: a real one from the environment, or a local Azure ML.
 
     AZURE_TEST_RESOURCE_GROUP=.. AZURE_TEST_WORKSPACE=.. AZURE_TEST_REGISTRY=.. make test-azure
     make test-azure EMULATOR=1
 
-Credentials as everywhere: AZ_SUBSCRIPTION_ID with AZ_TENANT_ID, AZ_CLIENT_ID and AZ_CLIENT_SECRET, or `az login`.
+Credentials: AZ_SUBSCRIPTION_ID with AZ_TENANT_ID, AZ_CLIENT_ID and AZ_CLIENT_SECRET, or `az login`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def workspace() -> Iterator[Place]:
 
 
 def _stand_ins(workspace: Place) -> dict[str, str]:
-    """Return what the recording has in place of names, the longest first."""
+    """Return replacements of names for the recording, longest first."""
     ids = {
         os.environ[f"AZ_{name}"]: name
         for name in ("SUBSCRIPTION_ID", "TENANT_ID", "CLIENT_ID")

@@ -1,7 +1,7 @@
-"""Register, roll out, roll back, and a pipeline job, in a workspace; on a real one it takes an hour and costs money.
+"""Register, roll out, roll back and run a pipeline job in a workspace; a real one takes an hour and costs money.
 
-What the tests make has a name of their own, and goes away with them; of models and components Azure keeps archived
-versions.
+Created resources have a prefix of the test run and are deleted afterwards; Azure keeps archived versions of models and
+components.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def model_name(workspace: Place, client: Any) -> Iterator[str]:
 
 
 def roll_out(workspace: Place, model_name: str, endpoint_name: str, folder: Path, seed: int) -> Any:
-    """Register a model of its own content and bring it live."""
+    """Register a model with unique content and deploy it."""
     model = write_tiny_model(folder / "model", seed=seed)
     scored = write_tiny_score(folder / "scored", model)
     registered = register_model(model, model_name=model_name, score_result=scored, run_id="test", **workspace.names)
@@ -89,7 +89,7 @@ def test_register_roll_out_and_roll_back(
     assert live_traffic(client.online_endpoints.get(endpoint_name)) == second.traffic
     assert answers(client, second) == predict(tmp_path / "2" / "model", tiny_images(20)).argmax(axis=1).tolist()
 
-    # A model that answers otherwise than it was scored: it gets no traffic, and what was live stays live.
+    # A model whose predictions differ from its score result gets no traffic; the live one stays.
     wrong = write_tiny_model(tmp_path / "3" / "model", seed=3)
     registered = register_model(wrong, model_name=model_name, **workspace.names)
     expecting_another = write_tiny_score(tmp_path / "3" / "scored", write_tiny_model(tmp_path / "4", seed=4))
@@ -107,7 +107,7 @@ def test_register_roll_out_and_roll_back(
 
 def test_a_pipeline_job(workspace: Place, client: Any, tmp_path: Path) -> None:
     options = PipelineOptions(registry=workspace.registry, tag=workspace.tag)
-    # A version of this run's own, since the images may be others than last time.
+    # A version of this run, since the images may have changed.
     version = f"0.0.0.dev{int(workspace.prefix.removeprefix('kfpaz'), 16)}"
     specs = list(suite_specs(options, version))
     assert not any(done.found for done in register_components(client, specs))
@@ -117,7 +117,7 @@ def test_a_pipeline_job(workspace: Place, client: Any, tmp_path: Path) -> None:
     images = write_fashion_slice(tmp_path)
     data = Data(name=f"{workspace.prefix}-slice", version="1", type="uri_folder", path=str(images))
     client.data.create_or_update(data)
-    # No model passes: the steps behind the gate have to be skipped, and nothing is deployed.
+    # No model passes: the steps behind the gate are skipped, and nothing is deployed.
     params = {"input_data": f"azureml:{data.name}:1", "epochs": 1, "seed": 7, "min_accuracy": 0.999}
     types = {"": workspace.instance_type} if workspace.compute == "serverless" else {}
     placement = Placement({"": workspace.compute}, types)

@@ -1,4 +1,4 @@
-"""A real Docker engine, which these tests need, and what they share. `make test-docker` builds the images first."""
+"""Fixtures for tests with a real Docker engine; `make test-docker` builds the images first."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def image(request: pytest.FixtureRequest, engine: docker.DockerClient) -> Image:
 
 @pytest.fixture(scope="session")
 def fashion_slice(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Readable for the images' user, who is not the one that runs the tests.
+    # Readable for the images' user, which differs from the user of the tests.
     folder = tmp_path_factory.mktemp("slice")
     folder.chmod(0o755)
     return write_fashion_slice(folder)

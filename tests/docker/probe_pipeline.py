@@ -1,4 +1,4 @@
-"""A pipeline whose one step tells how its container is held. The test copies it, with the image's name in place."""
+"""A pipeline whose step reports its container's settings. The test copies it and sets the image."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""What the built images are and what they are not."""
+"""Content and settings of the built images."""
 
 import json
 import os
@@ -77,7 +77,7 @@ def test_no_layer_and_no_setting_holds_a_secret(image: Image) -> None:
     config = image.attrs["Config"]
     words = ("SECRET", "TOKEN", "PASSWORD", "CREDENTIAL", "INDEX_URL")
     assert not [entry for entry in config["Env"] if any(word in entry.partition("=")[0].upper() for word in words)]
-    # What the machine that builds knows and the image must not: its secrets, and what was mounted as one for the build.
+    # Must not be in the image: the build machine's secrets, and the build secret.
     private = [value for name, value in os.environ.items() if any(word in name.upper() for word in words)]
     if mounted := os.environ.get("CA_CERTIFICATES"):
         private.append(Path(mounted).read_text().splitlines()[-1])

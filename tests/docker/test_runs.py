@@ -1,4 +1,4 @@
-"""`kfp-azureml run --docker`: the whole pipeline in its images, and every way in which a container can let one down."""
+"""`kfp-azureml run --docker`: the whole pipeline in its images, and failures of containers."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def test_containers_have_no_root_no_capabilities_and_write_to_tmp_only(tmp_path:
     assert seen["no_new_privileges"] == "1"
     assert seen["writable"] == ["/tmp/x"]
     assert seen["home_is_writable"]
-    # Nothing of the caller's environment comes in by itself.
+    # The caller's environment is not inherited.
     assert not set(seen["environment"]) & {"VIRTUAL_ENV", "PYTEST_CURRENT_TEST", "DOCKER_HOST"}
 
 

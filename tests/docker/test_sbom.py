@@ -1,4 +1,4 @@
-"""`make sbom` with the real engine: an image's list of contents names all that was locked for it."""
+"""`make sbom` with a real engine: the list of contents has every locked package."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from kfp_azureml.images import AZURE_IMAGE
 
 
 def locked(name: str) -> set[tuple[str, str]]:
-    """The packages of a locked set that this kind of machine gets, and their versions."""
+    """Return the locked packages for this platform with their versions."""
     lines = re.findall(r"^(\w[^\\\n]*)", (makefile.ROOT / f"requirements/{name}.txt").read_text(), re.MULTILINE)
     requirements = [Requirement(line) for line in lines]
     wanted = [each for each in requirements if each.marker is None or each.marker.evaluate()]
@@ -22,7 +22,7 @@ def locked(name: str) -> set[tuple[str, str]]:
 
 def test_the_list_names_every_locked_package_and_the_system_under_them(engine: docker.DockerClient) -> None:
     engine.images.get(AZURE_IMAGE)
-    # The smaller image will do: the larger one takes twice as long and would show nothing else.
+    # The smaller image is enough: the larger one takes twice as long and shows nothing else.
     done = makefile.run("sbom", "IMAGES=azure", seconds=300)
     assert (done.returncode, done.stdout) == (0, "dist/sbom/azure.spdx.json\n"), done.stderr
     document = json.loads((makefile.ROOT / "dist/sbom/azure.spdx.json").read_text())

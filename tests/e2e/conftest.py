@@ -1,4 +1,4 @@
-"""What the end-to-end tests of register and deploy share."""
+"""Fixtures of the end-to-end tests of register and deploy."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tiny_classifier import write_tiny_model, write_tiny_score
 
 @pytest.fixture(scope="module")
 def workspace(emulator):
-    """The emulator's environment in this process, as a step has it; yields the workspace's two names."""
+    """Set the emulator's environment in this process; return resource group and workspace."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in emulator.environment.items():
             patch.setenv(name, value)
@@ -18,7 +18,7 @@ def workspace(emulator):
 
 @pytest.fixture(scope="session")
 def azure():
-    """A local Azure ML whose jobs run, the suite's images being this interpreter."""
+    """Yield a local Azure ML whose jobs use this interpreter for the suite's images."""
     with emulator_with_images() as info:
         yield info
 

@@ -1,4 +1,4 @@
-"""`kfp-azureml azcreds --check` logs in as a step would."""
+"""`kfp-azureml azcreds --check` signs in as a step does."""
 
 from pathlib import Path
 

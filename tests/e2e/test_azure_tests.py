@@ -1,4 +1,4 @@
-"""The tests of a real workspace (`make test-azure`), run against a local one: so they are known to run."""
+"""The tests of a real workspace (`make test-azure`), run against a local one."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The suite as an Azure ML pipeline job, by the command line, on a local Azure ML whose jobs really run."""
+"""The suite as an Azure ML pipeline job, from the command line, on a local Azure ML that runs jobs."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ def job_name(submitted: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.fixture(scope="module")
 def finished(azure: EmulatorInfo, images: Path, registered: str) -> subprocess.CompletedProcess[str]:
-    """A whole run of registered components, followed to its end."""
+    """Run registered components as a job to its end."""
     return submit(
         azure, images, "--from-registered", "--compute", "cpu-cluster", "--compute", "score=serverless", "--stream"
     )
 
 
 def check_model(folder: Path) -> None:
-    """Check that all files of a model are there, as they were written."""
+    """Check that all files of a model exist unchanged."""
     expected = read_manifest(folder).files
     assert expected
     assert {name: each for name, each in hash_files(folder).items() if name in expected} == expected
 
 
 def step_lines(text: str) -> dict[str, str]:
-    """The last line about each step."""
+    """Return the last line of each step."""
     return {line.split()[0]: line for line in text.splitlines() if line.startswith("  ")}
 
 

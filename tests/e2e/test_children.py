@@ -1,4 +1,4 @@
-"""What the processes of a local run see of its caller, and what becomes of the run when one of them is gone."""
+"""Environment of a local run's processes, and the run's end when one of them dies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRETS = (
     *("AZ_CLIENT_SECRET", "AZURE_CLIENT_SECRET", "AZURE_STORAGE_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"),
     *("KF_PIPELINES_TOKEN", "DATABRICKS_TOKEN", "MLFLOW_TRACKING_PASSWORD", "HF_TOKEN", "SOME_API_KEY", "PGPASSWORD"),
 )
-# Nothing listens there: whoever uses it fails.
+# Nothing listens there: its use fails.
 SOCKS = dict.fromkeys(("ALL_PROXY", "all_proxy"), "socks5h://127.0.0.1:9")
 FUNCTION = b"--function_to_execute\0"
 AZURE_STEPS = {"aml_preflight", "aml_register_model", "aml_deploy_model", "aml_reconcile"}

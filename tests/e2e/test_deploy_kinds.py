@@ -31,7 +31,7 @@ def registered(workspace, model, scored):
 
 @pytest.fixture(scope="module")
 def on_cluster(workspace, registered, scored):
-    """The tiny model, live on the attached cluster."""
+    """Deploy the tiny model to the attached cluster."""
     return deploy_model("tiny-kinds", registered.version, ON_CLUSTER, compute=CLUSTER, score_result=scored, **workspace)
 
 
@@ -135,7 +135,7 @@ def test_an_mlflow_model_is_live_without_code(
     registered = register_model(folder, model_name=name, model_type="mlflow_model", **workspace)
     request = tmp_path / "request.json"
     live = deploy_model(name, registered.version, name, compute=compute, request=request, **workspace)
-    # A sample that score left is for our own entry script: no reason to refuse this model.
+    # A sample from score is for our own entry script, and no reason to refuse this model.
     assert deploy_model(name, registered.version, name, compute=compute, score_result=scored, **workspace) == live
     assert "its sample fits the suite's entry script only" in caplog.text
 

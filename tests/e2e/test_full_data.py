@@ -1,4 +1,4 @@
-"""Fashion-MNIST: what prep writes is exact to the byte, and an exported network answers as Keras does."""
+"""All of Fashion-MNIST: prep's files are byte-exact, and an exported network predicts as Keras does."""
 
 import hashlib
 from pathlib import Path
@@ -23,7 +23,7 @@ def source() -> Path:
 
 def test_the_csv_files_are_those_of_the_original_example(tmp_path: Path, source: Path) -> None:
     prep_data(str(source), tmp_path / "training", tmp_path / "test", output_format="csv")
-    # Size and sha256 of what the original Azure ML example writes.
+    # Size and sha256 of the original Azure ML example's files.
     for path, size, digest in (
         (tmp_path / "training" / "mnist_train.csv", 133_008_873, "5d2fddd8"),
         (tmp_path / "test" / "mnist_test.csv", 22_196_071, "681d415e"),

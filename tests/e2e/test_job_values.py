@@ -1,4 +1,4 @@
-"""No value that somebody types is run by the shell of an Azure ML job, however it gets there."""
+"""The shell of an Azure ML job never executes a user's value, whatever its path."""
 
 from __future__ import annotations
 

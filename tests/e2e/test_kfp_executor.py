@@ -1,4 +1,4 @@
-"""Every component of the suite through kfp's own executor, with what Kubeflow and Azure ML's jobs give it."""
+"""Every component in kfp's own executor, with the inputs of Kubeflow and of Azure ML's jobs."""
 
 import json
 import struct
@@ -58,12 +58,12 @@ def write_images(folder: Path) -> Path:
 
 
 class Suite:
-    """The suite's components on a platform: each property runs one to its end, with what earlier ones left.
+    """The suite's components on a platform: each property runs one with the outputs of earlier ones.
 
-    Optional artifacts are given and left out.
+    Optional artifacts are passed in some runs and omitted in others.
 
     Attributes:
-        given: By component, the names of the input artifacts that it got, time after time.
+        given: Names of input artifacts of each run, by component.
     """
 
     def __init__(self, steps: Steps, workspace: Mapping[str, str], images: Path, name: str) -> None:
@@ -141,7 +141,7 @@ def suite(request: pytest.FixtureRequest, emulator: EmulatorInfo, tmp_path_facto
 
 @pytest.mark.parametrize("name", components.__all__)
 def test_a_component_runs_to_its_end_with_its_optional_artifacts_and_without(suite: Suite, name: str) -> None:
-    # A component that is new to the suite needs a case of its own in the class above.
+    # A new component needs a case in the class above.
     step = getattr(suite, name)
     definition = compiled(getattr(components, name))
     assert step.values.keys() == definition.parameters("outputs").keys()
@@ -189,7 +189,7 @@ def test_an_artifact_without_a_type_arrives_in_both_forms_that_were_recorded(
 def test_the_launchers_double_writes_what_was_recorded() -> None:
     recorded = json.loads(RECORDED.read_text())
     for name, parameter in recorded["outputs"]["parameters"].items():
-        # The launcher's own folder, to which only OutputPath parameters go.
+        # The launcher's own folder, for OutputPath parameters only.
         assert parameter == {"outputFile": f"/tmp/kfp/outputs/{name}"}
         parameter["outputFile"] = f"/minio/mlpipeline/v2/artifacts/pipeline/run/register/3/{name}"
     artifacts = {
@@ -203,7 +203,7 @@ def test_the_launchers_double_writes_what_was_recorded() -> None:
 
 
 def as_reported(artifact: Mapping[str, Any]) -> dict[str, Any]:
-    """An artifact's metadata as the component wrote it, from how the driver handed it over."""
+    """Return an artifact's metadata as the component wrote it, from the driver's form."""
     given = dict(artifact["metadata"])
     del given["display_name"], given["store_session_info"]
     return {name: next(iter(value.values())) if isinstance(value, dict) else value for name, value in given.items()}

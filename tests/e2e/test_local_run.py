@@ -1,4 +1,4 @@
-"""`kfp-azureml run` on a slice of the real data: from images to a live endpoint, and every other way a run can end."""
+"""`kfp-azureml run` on a slice of the real data, to a live endpoint and to every other end."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
-    # Real files: a browser goes by the name of what a link points to.
+    # Real files: a browser uses the name of a link's target.
     for page in ("training.html", "score.html"):
         assert not (tmp_path / "latest" / page).is_symlink()
         assert (tmp_path / "latest" / page).read_text().startswith("<!doctype html>")

@@ -1,7 +1,7 @@
-"""Values of parameters as a user's steps see them: the same from a local run, from an Azure ML job and on Kubeflow.
+"""Steps see the same parameter values in a local run, in an Azure ML job and on Kubeflow.
 
-What Kubeflow's launcher hands over: whole numbers are ints wherever nobody declared a float, and an optional parameter
-without a value is None, or the default of the component that it is passed on to.
+As from Kubeflow's launcher: whole numbers are ints unless declared as float, and an optional parameter without a value
+is None, or the default of the component that receives it.
 """
 
 import json
@@ -155,7 +155,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def seen(log: Path) -> list[str]:
-    """What the steps saw; told apart are 2 and 2.0 too."""
+    """Return the values in the steps' log, which tells 2 from 2.0."""
     return sorted(map(normal, map(json.loads, log.read_text().splitlines())))
 
 

@@ -1,4 +1,4 @@
-"""The pipelines in the READMEs of register, deploy and reconcile, run as they stand there."""
+"""Run the example pipelines in the READMEs of register, deploy and reconcile."""
 
 import os
 import re

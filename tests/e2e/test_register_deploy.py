@@ -1,4 +1,4 @@
-"""Register and deploy through the real SDK against a local Azure ML, to an endpoint that really answers."""
+"""Register and deploy with the real SDK on a local Azure ML, to a live endpoint."""
 
 import base64
 import logging
@@ -19,7 +19,7 @@ ENDPOINT = "tiny-classifier"
 
 @pytest.fixture(scope="module")
 def live(workspace, model, scored):
-    """The tiny model, registered and live."""
+    """Register and deploy the tiny model."""
     registered = register_model(model, model_name="tiny", score_result=scored, run_id="run-1", **workspace)
     return deploy_model("tiny", registered.version, ENDPOINT, score_result=scored, run_id="run-1", **workspace)
 
@@ -43,7 +43,7 @@ def test_the_live_endpoint_answers_as_the_model_does(client, live, model):
 
 def test_a_bad_request_is_the_callers_fault_and_says_why(client, live):
     answer = ask(client, live, {"images": ["AAAA"]})
-    # A managed endpoint answers 424 for whatever its container does not answer with 200.
+    # A managed endpoint returns 424 for every response of its container other than 200.
     assert (answer.status_code, answer.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
     assert answer.json() == {"error": "image 0: 3 bytes, expected 16 (height 4 x width 4 x channels 1)"}
 

@@ -1,4 +1,4 @@
-"""A whole run at debug level: no byte of what it prints or leaves behind holds a secret."""
+"""A whole run at debug level: neither output nor files contain a secret."""
 
 import os
 import re
@@ -12,14 +12,14 @@ from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_rest import signed_in_workspace
 from fashion_slice import write_fashion_slice
 
-# Tokens, signatures, and what stands where a token should be.
+# Tokens, signatures, and everything in the place of a token.
 SECRETS = re.compile(rb"eyJ[\w-]{10,}\.[\w-]+\.|(?<![a-z_-])sig=(?!\*\*\*)|Bearer (?!\*\*\*)[\w.-]{20,}", re.IGNORECASE)
 ENDPOINT = "chatty"
 
 
 @pytest.fixture(scope="module")
 def own_emulator(tmp_path_factory: pytest.TempPathFactory):
-    """One whose secrets are known here, as those of a real workspace are to its owner."""
+    """Run an emulator whose secrets are known to the test."""
     with running_emulator() as info:
         yield info
 

@@ -1,4 +1,4 @@
-"""The matrix: every request of every scenario, and everything that can happen to it."""
+"""The fault matrix: every request of every scenario with every fault."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ FAULTS: dict[str, Callable[..., Fault]] = {
     "truncated": lambda **at: Truncate(**at),
     "401 expired": lambda **at: ExpireToken(**at),
 }
-# Of each kind of request once: from its first time on.
+# Once per kind of request, from the first one on.
 LASTING_FAULTS: dict[str, Callable[..., Fault]] = {
     "503 for ever": lambda **at: Answer(status=503, times=None, **at),
     "403 for ever": lambda **at: Answer(status=403, times=None, **at),
 }
-# Of what a PUT or DELETE of an endpoint or deployment starts.
+# Faults of operations that a PUT or DELETE of an endpoint or deployment starts.
 OPERATION_FAULTS: dict[str, Callable[..., Fault]] = {
     "operation fails": lambda **at: EndOperation(code="ResourceNotReady", **at),
     "image build fails": lambda **at: EndOperation(code="ImageBuildFailure", **at),
@@ -43,7 +43,7 @@ OPERATION_FAULTS: dict[str, Callable[..., Fault]] = {
     "operation canceled": lambda **at: EndOperation(status="Canceled", **at),
     "operation never ends": lambda **at: HoldOperation(**at),
 }
-# Of what a PUT of an endpoint or deployment makes.
+# Faults of resources that a PUT of an endpoint or deployment creates.
 PUT_FAULTS: dict[str, Callable[..., Fault]] = {
     "not shown for a while": lambda **at: Hide(**at),
 }
@@ -52,13 +52,7 @@ NEVER_ENDS = "operation never ends"
 
 @dataclass(frozen=True)
 class Cell:
-    """One request of one scenario, and what happens to it.
-
-    Attributes:
-        scenario: The scenario's name.
-        request: The request.
-        fault: The fault's name.
-    """
+    """One fault of one request of a scenario."""
 
     scenario: str
     request: Asked
@@ -68,7 +62,7 @@ class Cell:
         return f"{self.scenario} | {self.request.short} | {self.fault}"
 
     def order(self) -> Fault:
-        """Return the fault as the emulator takes it."""
+        """Return the fault in the emulator's form."""
         at = {"method": self.request.method, "path": self.request.pattern, "nth": self.request.nth}
         return {**FAULTS, **LASTING_FAULTS, **OPERATION_FAULTS, **PUT_FAULTS}[self.fault](**at)
 

@@ -1,4 +1,4 @@
-"""An emulator that fails on order, and how many cells the matrix has had."""
+"""An emulator with injected faults, and a count of the matrix's cells."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tiny_classifier import write_tiny_model, write_tiny_score
 
 @pytest.fixture(scope="session")
 def failing_emulator() -> Iterator[EmulatorInfo]:
-    """A local Azure ML with a control API, whose deployments answer at once."""
+    """Yield a local Azure ML with a control API and instant scoring."""
     with running_emulator(arguments=["--control", "--scoring", "instant"]) as info:
         yield info
 
 
 @pytest.fixture(scope="session")
 def shared_world(failing_emulator: EmulatorInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """What all scenarios work with."""
+    """Return what all scenarios share."""
     folder: Path = tmp_path_factory.mktemp("tiny")
     model = write_tiny_model(folder / "model")
     score = write_tiny_score(folder / "score", model)
@@ -37,11 +37,11 @@ def shared_world(failing_emulator: EmulatorInfo, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def world(shared_world: World, failing_emulator: EmulatorInfo, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The same, with a fresh workspace; the environment of this process leads to the emulator."""
+    """Return the same with a fresh workspace and the emulator's environment in this process."""
     for name, value in failing_emulator.environment.items():
         monkeypatch.setenv(name, value)
     for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
-        # Each client loads it: the emulator's own authority is quicker read than all of the world's.
+        # Each client loads the certificates: the emulator's one loads faster than all public ones.
         monkeypatch.setenv(name, failing_emulator.ca_file)
     shorten_waits(monkeypatch)
     shared_world.control.reset()
@@ -51,9 +51,9 @@ def world(shared_world: World, failing_emulator: EmulatorInfo, monkeypatch: pyte
 
 @pytest.fixture(scope="session")
 def kill_server() -> ForkServerContext:
-    """Where steps come from that run in processes of their own."""
+    """Return the server that forks processes for steps."""
     with pytest.MonkeyPatch.context() as patch:
-        # The server of processes takes its paths from here.
+        # The fork server takes its paths from here.
         tests = Path(__file__).parent
         patch.setenv("PYTHONPATH", f"{tests}:{tests.parent / 'support'}")
         context = server()

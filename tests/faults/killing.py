@@ -1,4 +1,4 @@
-"""A step in a process of its own, killed right after its n-th answer; the SDK is imported once for all of them."""
+"""Run a step in a forked process and kill it after its n-th response; the SDK is imported once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECONDS = 120.0
 
 
 def server() -> ForkServerContext:
-    """Return where such processes come from: a server that imports what they need, and is forked for each."""
+    """Return a fork server that has imported what the processes need."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         [
@@ -42,17 +42,17 @@ def run_and_kill(
     environment: Mapping[str, str],
     after_answers: int,
 ) -> bool:
-    """Run a step until it has had so many answers, and kill it then.
+    """Run a step and kill it after a number of responses.
 
     Args:
-        context: What `server` returned.
-        scenario: The scenario that the step is of.
-        arguments: Its arguments.
-        environment: Its environment, beside what this process has.
-        after_answers: When it dies: after this many HTTP answers, of whatever client.
+        context: The result of `server`.
+        scenario: The step's scenario.
+        arguments: The step's arguments.
+        environment: Environment variables in addition to this process's.
+        after_answers: Number of HTTP responses, of any client, after which it is killed.
 
     Returns:
-        Whether it was killed; else it had come to its end before.
+        Whether it was killed; False if it ended before.
     """
     process = start_step(context, scenario, arguments, environment, after_answers)
     process.join(SECONDS)
@@ -70,7 +70,7 @@ def start_step(
     environment: Mapping[str, str],
     after_answers: int | None = None,
 ) -> BaseProcess:
-    """Start a step in a process of its own; see `run_and_kill`."""
+    """Run a step in a forked process; see `run_and_kill`."""
     process = context.Process(
         target=_step, args=(scenario, list(arguments), dict(environment), after_answers), daemon=True
     )

@@ -1,4 +1,4 @@
-"""A client that asks a live endpoint steadily, and knows who was meant to answer."""
+"""A client that sends steady load to an endpoint and checks which deployment responds."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HEADER = "azureml-model-deployment"
 
 @dataclass
 class Load:
-    """Asks an endpoint from entering the block to leaving it, in a thread of its own.
+    """Sends requests to an endpoint in a thread, within the block.
 
     Attributes:
-        emulator: Where the endpoint is.
+        emulator: The emulator with the endpoint.
         endpoint: The endpoint's name.
-        answers: How many requests each deployment has answered.
-        failures: What else came back.
-        strangers: Answers of deployments that had no traffic, neither before the request nor after it.
+        answers: Number of responses by deployment.
+        failures: Failed responses.
+        strangers: Responses of deployments without traffic before and after the request.
     """
 
     emulator: EmulatorInfo
@@ -50,7 +50,7 @@ class Load:
 
     @property
     def requests(self) -> int:
-        """How many requests were answered."""
+        """Number of responses."""
         return sum(self.answers.values())
 
     def wait_for_share(self, deployment: str, share: int, seconds: float = 60.0) -> None:
@@ -78,7 +78,7 @@ class Load:
 
 
 def wait_for(is_so: Callable[[], bool], seconds: float = 180.0, pause_seconds: float = 0.05) -> None:
-    """Wait until something is so; fail if that takes too long."""
+    """Wait for a condition; fail after a timeout."""
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it never was so"

@@ -1,4 +1,4 @@
-"""The requests that a clean run of each scenario makes: recorded, and what the cells are made of.
+"""The recorded requests of each scenario's clean run, from which the cells are built.
 
 `make record-faults` records them again.
 """
@@ -14,7 +14,7 @@ from azureml_emulator.test_control.recording import RecordedRequest
 
 RECORDED = Path(__file__).with_name("requests.json")
 
-# What depends on the interpreter's version, the model's bytes, or the order of files in a folder.
+# Depends on the interpreter's version, the model's bytes, or the order of files in a folder.
 _VARYING = (
     (r"(?<=/versions/)[0-9a-f]{12}$", "*"),
     (r"kfp-azureml/[0-9a-f]{64}/model/[^/?\[]+", "kfp-azureml/*/model/*"),
@@ -25,9 +25,9 @@ class Asked(NamedTuple):
     """One request of a clean run.
 
     Attributes:
-        method: The HTTP method.
-        pattern: A glob over host and path, with `*` for what is another at each run.
-        nth: The how many'th request it is among those with the same method and pattern.
+        method: HTTP method.
+        pattern: Glob over host and path, with `*` for parts that differ in each run.
+        nth: Position among the requests with the same method and pattern.
     """
 
     method: str
@@ -36,19 +36,19 @@ class Asked(NamedTuple):
 
     @property
     def short(self) -> str:
-        """A name for people: the method and the end of the path."""
+        """Short name: the method and the end of the path."""
         path = self.pattern.split("/providers/Microsoft.MachineLearningServices/workspaces/local")[-1]
         host, _, rest = path.partition("/")
         return f"{self.method} {rest or host}#{self.nth}".replace("[", "(").replace("]", ")")
 
 
 def recorded(scenario: str) -> list[Asked]:
-    """Return the requests of a scenario, in their order."""
+    """Return the requests of a scenario in order."""
     return number([tuple(line.split(" ", 1)) for line in json.loads(RECORDED.read_text())[scenario]])
 
 
 def number(requests: list[tuple[str, str]]) -> list[Asked]:
-    """Count requests that look alike."""
+    """Number requests with the same method and pattern."""
     seen: dict[tuple[str, str], int] = {}
     numbered = []
     for method, pattern in requests:
@@ -58,21 +58,21 @@ def number(requests: list[tuple[str, str]]) -> list[Asked]:
 
 
 def lines(requests: list[RecordedRequest]) -> list[str]:
-    """Write requests down as the file has them: method and pattern."""
+    """Return requests in the file's form: method and pattern."""
     written = []
     for request in requests:
         pattern = request.pattern
         for varying, glob in _VARYING:
             pattern = re.sub(varying, glob, pattern)
         line = f"{request.method} {pattern}"
-        # How often an operation is looked at until it has ended goes by time.
+        # The number of polls of an operation depends on time.
         if "mfeOperationsStatus" not in line or written[-1:] != [line]:
             written.append(line)
     return written
 
 
 def record() -> dict[str, list[str]]:
-    """Run each scenario once, undisturbed, and return its requests."""
+    """Run each scenario once without faults and return its requests."""
     import tempfile
 
     import pytest

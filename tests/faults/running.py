@@ -1,4 +1,4 @@
-"""Running a step in this process as its container would, with the waits between two tries made short."""
+"""Run a step in this process as its container would, with short waits between retries."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LONGEST_PAUSE_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step ended.
+    """Result of a step.
 
     Attributes:
-        exit_code: 0 is success.
-        printed: What it wrote to stderr.
-        logged: What it logged, at every level that its loggers let through.
+        exit_code: Exit code.
+        printed: Its stderr.
+        logged: Its log records at every enabled level.
     """
 
     exit_code: int
@@ -38,17 +38,17 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it did what was asked."""
+        """Whether it succeeded."""
         return self.exit_code == 0
 
     @property
     def error(self) -> str:
-        """Its last line, which says what is wrong."""
+        """Its last line, the error."""
         return self.printed.strip().splitlines()[-1] if self.printed.strip() else ""
 
 
 def shorten_waits(patch: pytest.MonkeyPatch) -> None:
-    """Let nobody sleep long: neither the SDK between two tries or polls, nor ours. What is done stays the same."""
+    """Shorten all waits between retries and polls, the SDK's and ours."""
     patch.setattr(HttpTransport, "sleep", lambda _self, seconds: time.sleep(min(seconds, LONGEST_PAUSE_SECONDS)))
     patch.setattr(waiting, "SETTLE_SECONDS", LONGEST_PAUSE_SECONDS)
     patch.setattr(waiting, "SHOW_SECONDS", 2.0)
@@ -65,7 +65,7 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> Outcome:
-    """Run a step's command to its end, whatever that is."""
+    """Run a step's command to its end."""
     printed, logged = io.StringIO(), io.StringIO()
     with _logging_to(logged), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(printed):
         exit_code = _exit_code(command, arguments)

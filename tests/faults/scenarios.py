@@ -1,4 +1,4 @@
-"""What is attacked: a registration, the first deployment of an endpoint, and a roll-out beside a live deployment."""
+"""The scenarios: a registration, the first deployment of an endpoint, a rollout beside a live deployment."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ REGISTER, DEPLOY = component_command("aml_register_model"), component_command("a
 
 @dataclass(frozen=True)
 class World:
-    """What a scenario works with.
+    """What all scenarios share.
 
     Attributes:
-        control: Controls the emulator.
-        azure: Its REST API.
+        control: Client of the emulator's control API.
+        azure: Client of its REST API.
         model: A model folder.
-        score: What score wrote of it.
+        score: The model's score result.
     """
 
     control: Control
@@ -43,21 +43,21 @@ class World:
 
     @property
     def workspace(self) -> list[str]:
-        """The options that name the workspace."""
+        """Options for the workspace."""
         emulator = self.azure.emulator
         return ["--resource-group", emulator.resource_group, "--workspace", emulator.workspace]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One step from a known beginning to a known end.
+    """One step from a known initial state.
 
     Attributes:
         command: The step's command.
         arguments: Its arguments.
-        prepare: Makes the beginning, in a fresh workspace.
-        check: Asserts what must be so, whether the step succeeded or not.
-        moves_traffic: Whether it works on endpoints, with long-running operations.
+        prepare: Creates the initial state in a fresh workspace.
+        check: Asserts the final state, after success or failure.
+        moves_traffic: Whether it uses endpoints, with long-running operations.
     """
 
     command: Any
@@ -93,7 +93,7 @@ def _deploy_arguments(world: World) -> list[str]:
 
 
 def registered_model(azure: Workspace, *files: Path) -> None:
-    """Put a registered model with these files there, without the SDK."""
+    """Register a model with these files without the SDK."""
     store = azure.get("datastores/workspaceblobstore")["properties"]
     signature = azure.sign_blobs()
     container = f"https://{store['accountName']}.blob.core.windows.net/{store['containerName']}"
@@ -112,13 +112,13 @@ def _scored_model(world: World) -> None:
 
 
 def _failed_endpoint(world: World) -> None:
-    """Leave what the same step leaves when the creation of its endpoint fails."""
+    """Create the state after the endpoint's creation failed in the same step."""
     _scored_model(world)
     _fail(world, EndOperation(method="PUT", path=f"*/onlineEndpoints/{ENDPOINT}", code="SubscriptionNotRegistered"))
 
 
 def _failed_deployment(world: World) -> None:
-    """Leave what the same step leaves when the first provisioning of its deployment fails."""
+    """Create the state after the deployment's first provisioning failed in the same step."""
     _live_endpoint(world)
     _fail(world, EndOperation(method="PUT", path=f"*/deployments/{NEW}", code="ResourceNotReady"))
 
@@ -133,7 +133,7 @@ def _fail(world: World, fault: EndOperation) -> None:
 
 
 def _live_endpoint(world: World) -> None:
-    """Put an endpoint there with all its traffic on an old deployment, and a tag of somebody else."""
+    """Create an endpoint with all traffic on an old deployment and another team's tag."""
     _scored_model(world)
     endpoint = {"properties": {"authMode": "Key"}, "tags": {"owner": "shop"}, "location": "eastus"}
     url = f"{world.azure.url}/onlineEndpoints/{ENDPOINT}"
@@ -156,7 +156,7 @@ def _live_endpoint(world: World) -> None:
 
 
 def _state(world: World) -> tuple[dict[str, Any] | None, set[str]]:
-    """The endpoint and the names of its deployments, as they are now."""
+    """Return the endpoint and the names of its deployments."""
     url = f"{world.azure.url}/onlineEndpoints/{ENDPOINT}"
     answer = world.azure.http.get(url)
     if answer.status_code == 404:
@@ -190,7 +190,7 @@ def _check_rollout(world: World, succeeded: bool) -> None:
     if succeeded:
         assert (_traffic(endpoint), deployments, _is_marked(endpoint)) == ({NEW: 100}, {NEW}, False)
     else:
-        # As it was, or as asked; never anything between.
+        # As before, or as requested; never in between.
         assert _traffic(endpoint) in ({OLD: 100}, {NEW: 100}), json.dumps(endpoint["properties"]["traffic"])
         assert _traffic(endpoint).keys() <= deployments <= {OLD, NEW}
 

@@ -1,4 +1,4 @@
-"""A step that is told to stop while it waits or watches: what it began is undone, and its exit code says cancelled."""
+"""A step that is cancelled while it waits or watches rolls back and exits as cancelled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CANCELLED = 130
 
 
 def soaking(world: World) -> list[str]:
-    """The roll-out's arguments, with a long look at each step."""
+    """Return the rollout's arguments with a long soak time."""
     arguments = SCENARIOS["roll-out"].arguments(world)
     arguments[arguments.index("--soak-seconds") + 1] = "60"
     arguments[arguments.index("--timeout-seconds") + 1] = "300"
@@ -27,7 +27,7 @@ def soaking(world: World) -> list[str]:
 
 
 def assert_as_before(world: World) -> None:
-    """The endpoint is as it was before the roll-out."""
+    """Assert that the endpoint is as before the rollout."""
     endpoint = world.azure.get(f"onlineEndpoints/{ENDPOINT}")
     assert {name: share for name, share in endpoint["properties"]["traffic"].items() if share} == {OLD: 100}
     assert endpoint["tags"] == {"owner": "shop"}

@@ -1,4 +1,4 @@
-"""Twenty registrations at once, each in its own process: as many versions as contents, each caller told its own."""
+"""Twenty concurrent registrations in processes: one version per content, the right one for each caller."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 120.0
 
 
 def register_at_once(world: World, context: ForkServerContext, models: list[Path], folder: Path) -> list[str]:
-    """Register models at the same time; return the version that each caller was told."""
+    """Register models concurrently; return the version that each caller got."""
     outputs = [folder / f"{number}.json" for number in range(len(models))]
     processes = [
         start_step(
@@ -38,7 +38,7 @@ def register_at_once(world: World, context: ForkServerContext, models: list[Path
 
 
 def versions(world: World) -> dict[str, str]:
-    """The registered versions with the hash of their content."""
+    """Return the registered versions with the hash of their content."""
     found = world.azure.get(f"models/{MODEL}/versions?listViewType=All")["value"]
     return {one["name"]: one["properties"]["properties"]["kfp_azureml.content_sha256"] for one in found}
 
@@ -57,5 +57,5 @@ def test_different_contents_are_different_versions(
     registered = versions(world)
     assert len(registered) == len(set(registered.values())) == len(different)
     assert sorted(set(told)) == sorted(registered)
-    # Who brought the same content was told the same version.
+    # Callers with the same content got the same version.
     assert told == told[: len(different)] * copies

@@ -1,4 +1,4 @@
-"""A step killed at any moment and run again: one version, one deployment, the traffic that was asked for."""
+"""A step killed at any response and run again: one version, one deployment, the requested traffic."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_killed(world: World, kill_server: ForkServerContext, name: str, after_a
     scenario.prepare(world)
     environment = dict(world.azure.emulator.environment)
     killed = run_and_kill(kill_server, name, scenario.arguments(world), environment, after_answers)
-    # How often a deployment is asked goes by time: the last moments may never come.
+    # The number of requests to a deployment depends on time, so the last points may not be reached.
     assert killed or after_answers > len(recorded(name)) - 8
     again = run(scenario.command, scenario.arguments(world))
     assert again.succeeded, again.printed
@@ -37,7 +37,7 @@ def test_killed(world: World, kill_server: ForkServerContext, name: str, after_a
 
 @pytest.mark.parametrize("after_answers", [20, 35, 45, 55])
 def test_killed_and_reconciled(world: World, kill_server: ForkServerContext, after_answers: int) -> None:
-    """What a dead run left is found by its id, and undone: all is as it was."""
+    """Assert that the leftovers of a dead run are found by its id and cleaned up."""
     from kfp_azureml.steps.aml_reconcile.command import reconcile_command
     from scenarios import ENDPOINT, OLD, RUN
 

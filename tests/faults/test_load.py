@@ -1,4 +1,4 @@
-"""Roll-outs under load, on real inference servers: no request fails, and nobody answers who was not meant to."""
+"""Rollouts under load on real inference servers: no request fails or reaches a deployment without traffic."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def azure(serving_emulator: EmulatorInfo) -> Iterator[Workspace]:
 
 
 def arguments(azure: Workspace, folder: Path, name: str, body: str, *options: str) -> list[str]:
-    """The arguments of a deploy step with code of its own."""
+    """Return the arguments of a deploy step with its own code."""
     code = folder / name
     code.mkdir()
     (code / "score.py").write_text(
@@ -102,7 +102,7 @@ def test_a_slow_deployment_loses_its_traffic_again_and_nobody_an_answer(azure: W
     deploy_first(azure, tmp_path)
     options = ("--strategy", "canary", "--soak-seconds", "20", "--max-latency-ms", "300")
     with Load(azure.emulator, ENDPOINT) as load:
-        # Quick enough for the questions before it gets traffic.
+        # Fast enough for the smoke test.
         slow = SLOW.replace("12", "30")
         outcome = run(DEPLOY, arguments(azure, tmp_path, "new", slow, *options))
     assert_failed(outcome, "max_latency_ms=300")

@@ -1,4 +1,4 @@
-"""Every request of register and deploy, and all that can happen to it: success or one clear error, nothing lost."""
+"""Every request of register and deploy with every fault: success or one clear error, nothing lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_matrix_is_made_of_what_a_clean_run_asks(world: World, name: str) ->
     requests = world.control.requests()
     assert outcome.succeeded, outcome.printed
     scenario.check(world, True)
-    # Scoring requests go by time, all others are the same each time.
+    # The number of scoring requests depends on time; all others are the same in each run.
     asked = {line for line in lines(requests) if "inference.ml.azure.com" not in line}
     expected = {f"{one.method} {one.pattern}" for one in recorded(name)}
     assert asked == {line for line in expected if "inference.ml.azure.com" not in line}
@@ -44,7 +44,7 @@ def test_cell(world: World, cell: Cell) -> None:
         arguments += ["--timeout-seconds", "3"]
     outcome = run(scenario.command, arguments)
     hit = any(request.fault for request in world.control.requests())
-    # How often a deployment is asked goes by time.
+    # The number of requests to a deployment depends on time.
     assert hit or "POST score" in cell.request.short, "the fault hit nothing"
     world.control.clear_faults()
     world.control.release_operations()
@@ -54,14 +54,14 @@ def test_cell(world: World, cell: Cell) -> None:
     assert_told_well(outcome)
     assert_no_secret(world, outcome)
     if not outcome.succeeded:
-        # Whatever happened, the same step again brings it to the end.
+        # Whatever happened, running the step again completes it.
         again = run(scenario.command, scenario.arguments(world))
         assert again.succeeded, again.printed
         scenario.check(world, True)
 
 
 def assert_told_well(outcome: Outcome) -> None:
-    """Either it succeeded, or its last line says what is wrong, without a traceback."""
+    """Assert success, or an error in the last line without a traceback."""
     assert "Traceback" not in outcome.printed + outcome.logged
     if not outcome.succeeded:
         assert outcome.exit_code == 1
@@ -69,7 +69,7 @@ def assert_told_well(outcome: Outcome) -> None:
 
 
 def assert_no_secret(world: World, outcome: Outcome) -> None:
-    """Neither the client secret, nor a token, nor a key, nor a signature."""
+    """Assert that output and log have no client secret, token, key or signature."""
     text = outcome.printed + outcome.logged
     assert world.azure.emulator.environment["AZ_CLIENT_SECRET"] not in text
     assert not re.search(r"eyJ[\w-]{10,}\.|[?&]sig=(?!\*\*\*)|Bearer (?!\*\*\*)\w", text)

@@ -1,4 +1,4 @@
-"""What somebody else does to an endpoint in the middle of a roll-out to it."""
+"""Changes by other clients to an endpoint during a rollout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROLL_OUT = SCENARIOS["roll-out"]
 
 
 def roll_out(world: World, meanwhile: Callable[[World], None]) -> Outcome:
-    """Run a roll-out, and do something once the new deployment has half of the traffic."""
+    """Run a rollout and act once the new deployment has half of the traffic."""
     ROLL_OUT.prepare(world)
     arguments = ROLL_OUT.arguments(world)
     arguments[arguments.index("--soak-seconds") + 1] = "3"

@@ -1,71 +1,45 @@
-"""What people who come by read, as far as a program can check it: links, make targets, versions."""
+"""CONTRIBUTING.md, CHANGELOG.md and docs/versions.md, against the code that they describe."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 import kfp_azureml
-from console_blocks import arguments_of, commands
 from locks import locked
+from pages import ROOT, TARGETS, make_calls
 
-ROOT = Path(__file__).parents[2]
-PAGES = [
-    *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/versions.md")),
-    ROOT / ".github" / "PULL_REQUEST_TEMPLATE.md",
-]
-MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 VERSIONS = (ROOT / "docs" / "versions.md").read_text()
+NAMED_PATH = re.compile(r"`([\w.<>*-]+/[\w.<>*/-]*)`")
 
 
-def make_calls(text: str) -> list[list[str]]:
-    """The words after `make` in the console blocks and code spans of a page."""
-    spans = re.findall(r"`(make [^`]+)`", text)
-    return [call for command in [*commands(text), *spans] for call in arguments_of("make", command)]
+def test_every_path_that_contributing_names_exists() -> None:
+    named = NAMED_PATH.findall(CONTRIBUTING)
+    assert len(named) > 20
+    assert [path for path in named if not any(ROOT.glob(re.sub(r"<\w+>", "*", path)))] == []
 
 
-def anchors(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_make_target_and_variable_exists(page: Path) -> None:
-    for call in make_calls(page.read_text()):
-        assert [word for word in call if "=" not in word and word not in TARGETS] == [], call
-        for word in call:
-            name, equals, _ = word.partition("=")
-            assert not equals or re.search(rf"\b{name}\b", MAKEFILE), call
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_local_link_and_anchor_points_at_something(page: Path) -> None:
-    for link in re.findall(r"\]\((?!https?://)([^)]+)\)", page.read_text()):
-        path, _, anchor = link.partition("#")
-        target = page.parent / path if path else page
-        assert target.exists(), link
-        assert not anchor or anchor in anchors(target), link
-
-
-@pytest.mark.parametrize("command", commands((ROOT / "CONTRIBUTING.md").read_text()))
-def test_bash_takes_every_command(command: str) -> None:
-    done = subprocess.run(["bash", "-n"], input=command, capture_output=True, text=True, timeout=10, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize(
+    ("topic", "content"),
+    [("used-up quota", '"OutOfQuota":'), ("canary steps", "CANARY_STEPS ="), ("which routes a host", "Host(")],
+)
+def test_a_topic_leads_to_the_file_that_has_it(topic: str, content: str) -> None:
+    (row,) = (line for line in CONTRIBUTING.splitlines() if line.startswith("| ") and topic in line)
+    (path,) = NAMED_PATH.findall(row)
+    assert content in (ROOT / path).read_text()
 
 
 def test_contributing_shows_every_way_to_test() -> None:
-    shown = {word for call in make_calls((ROOT / "CONTRIBUTING.md").read_text()) for word in call}
+    shown = {word for call in make_calls(CONTRIBUTING) for word in call}
     assert {target for target in TARGETS if target.startswith(("test", "lint", "fuzz"))} <= shown
 
 
 def test_every_workflow_that_contributing_names_exists() -> None:
-    named = set(re.findall(r"`([a-z]+\.yml)`", (ROOT / "CONTRIBUTING.md").read_text() + VERSIONS))
+    named = set(re.findall(r"`([a-z]+\.yml)`", CONTRIBUTING + VERSIONS))
     assert named
     assert named <= {path.name for path in (ROOT / ".github" / "workflows").iterdir()}
 

@@ -1,4 +1,4 @@
-"""What Kubeflow's graph of a run says: names for people."""
+"""Display names of the tasks in Kubeflow's graph."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""The checked-in generated files are what the source says; `make generate` writes them again."""
+"""The checked-in generated files are up to date with their sources; see `make generate`."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ AZURE_STEPS = {"aml-preflight", "aml-register-model", "aml-deploy-model", "aml-r
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Generate everything into a folder of its own, from copies of the READMEs."""
+    """Generate everything into a temporary folder, from copies of the READMEs."""
     folder = tmp_path_factory.mktemp("generated")
     for name in component_names():
         (folder / "components" / name).mkdir(parents=True)
@@ -35,7 +35,7 @@ def documents(path: Path) -> list[dict]:
 
 
 def compiled(path: Path) -> list[dict]:
-    """A compiled file without the one line that differs between the versions of kfp that pyproject.toml allows."""
+    """Return a compiled file without the line that differs between the allowed versions of kfp."""
     pipeline, *platform = documents(path)
     del pipeline["sdkVersion"]
     return [pipeline, *platform]
@@ -50,7 +50,7 @@ def test_component_yaml_is_up_to_date(generated: Path, name: str) -> None:
 def test_the_azure_ml_specification_is_up_to_date(generated: Path, name: str) -> None:
     folder, expected = STEPS / name, generated / "components" / name
     (checked_in,), (written,) = (documents(path / "azureml.yaml") for path in (folder, expected))
-    # Relative to where the file is.
+    # Relative to the file.
     assert (folder / checked_in.pop("code")).resolve() == (expected / written.pop("code")).resolve() == IN_JOB
     assert checked_in == written
     assert (folder / "azureml.json").read_text() == (expected / "azureml.json").read_text()
@@ -108,7 +108,7 @@ def test_the_compiled_pipeline_is_valid_uses_azcreds_and_holds_no_secret() -> No
         (secret,) = executors[label]["secretAsEnv"]
         assert {entry["envVar"] for entry in secret["keyToEnv"]} == set(azcreds.KEYS)
         assert secret["optional"] is True
-    # Nothing in the pipeline sets an environment variable: values come from the secret alone.
+    # The pipeline sets no environment variable: values come from the secret only.
     assert all("env" not in executor["container"] for executor in pipeline["deploymentSpec"]["executors"].values())
 
 
@@ -121,6 +121,6 @@ def test_steps_that_touch_azure_are_not_cached_and_the_others_are() -> None:
     assert {"prep", "train", "score"} <= cached
     assert tasks.keys() >= AZURE_STEPS
     assert not AZURE_STEPS & cached
-    # Prep is cached under what preflight returns: the data's version, or an id that no other run has.
+    # Prep is cached under the output of preflight: the data's version, or a unique id of the run.
     source = tasks["prep"]["inputs"]["parameters"]["data_version"]["taskOutputParameter"]
     assert source["producerTask"] == "aml-preflight"

@@ -1,4 +1,4 @@
-"""`make test-kubeflow`, as far as it can be checked without a cluster."""
+"""`make test-kubeflow`, without a cluster."""
 
 import re
 import runpy

@@ -1,4 +1,4 @@
-"""The manifests: they render, Kubernetes takes them, and they allow what a run needs and nothing else."""
+"""The manifests render, match Kubernetes' schemas, and allow what a run needs and nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLIENT_ID = "11111111-2222-3333-4444-555555555555"
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 RUN_POD = {"pipelines.kubeflow.org/v2_component": "true"}
-"""What KFP's compiler puts on every pod of a run (backend/src/v2/compiler/argocompiler/argo.go)."""
+"""Label of every pod of a run (backend/src/v2/compiler/argocompiler/argo.go)."""
 
 needs_renderer = pytest.mark.skipif(
     not (shutil.which("kustomize") or shutil.which("kubectl")), reason="needs kubectl or kustomize"
@@ -39,7 +39,7 @@ Objects = list[dict[str, Any]]
 
 
 def render(folder: Path, *overlays: str, client_id: str = "") -> subprocess.CompletedProcess[str]:
-    """Run manifests/render of a copy, so that nothing is written into the checkout."""
+    """Run manifests/render in a copy, so that nothing is written into the checkout."""
     command = [str(folder / "manifests/render"), str(folder / "rendered"), *overlays]
     environ = {**os.environ, "CLIENT_ID": client_id}
     return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
@@ -54,12 +54,12 @@ def copy_of_the_manifests(folder: Path, credentials: str | None = None) -> Path:
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Objects]:
-    """Every overlay's objects; and those of what can be added to an overlay's."""
+    """Return the objects of every overlay and of every addition to one."""
     if not (shutil.which("kustomize") or shutil.which("kubectl")):
         pytest.skip("needs kubectl or kustomize")
     credentials = "".join(f"{key}=value-of-{key}\n" for key in azcreds.KEYS)
     folder = copy_of_the_manifests(tmp_path_factory.mktemp("manifests"), credentials)
-    # Rendered like an overlay, by the same program.
+    # Rendered by the same program as an overlay.
     for name in ADDITIONS:
         shutil.copytree(folder / "manifests" / name, folder / "manifests/overlays" / name)
     done = render(folder, client_id=CLIENT_ID)
@@ -194,7 +194,7 @@ def test_the_pods_of_a_run_reach_what_they_need_and_nothing_else(rendered: dict[
         for peer, port, protocol in DENIED:
             assert not lets_out(policies, RUN_POD, peer, port, protocol), (peer, port, protocol)
         assert lets_nothing_in(policies, RUN_POD)
-        # Kubeflow's own pods, in the same namespace, are left alone.
+        # Kubeflow's own pods in the same namespace are not restricted.
         assert lets_out(policies, {"app": "ml-pipeline"}, kubeflow(app="mysql"), 3306)
         assert not lets_nothing_in(policies, {"app": "ml-pipeline"})
 
@@ -248,7 +248,7 @@ def test_azcreds_is_not_rendered_without_its_values(tmp_path: Path, credentials:
 def test_without_credentials_the_other_overlays_are_rendered_and_nothing_secret_is_readable(tmp_path: Path) -> None:
     done = render(copy_of_the_manifests(tmp_path))
     assert done.returncode == 0
-    assert "aks-azcreds: left out" in done.stdout
+    assert "aks-azcreds: skipped" in done.stdout
     assert {path.stem for path in (tmp_path / "rendered").iterdir()} == set(OVERLAYS) - {"aks-azcreds"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "rendered").iterdir())
 
@@ -268,7 +268,7 @@ def test_workload_identity_is_that_of_the_accounts_that_runs_have(rendered: dict
         assert {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in accounts} == subjects
         assert all(item["metadata"]["annotations"] == {key: CLIENT_ID} for item in accounts)
         assert NOBODY not in str(rendered[name])
-        # The command in the overlay's comment names one of them.
+        # The command in the overlay's comment has one of them.
         comment = (MANIFESTS / "overlays" / name / "kustomization.yaml").read_text()
         assert any(f"system:serviceaccount:{namespace}:{account} " in comment for namespace, account in subjects)
 
@@ -309,7 +309,7 @@ STOCK_DEFAULTS = {"limit": "2", "retryPolicy": "OnError"}
 
 
 def strategy(defaults: dict[str, str], template: dict[str, str]) -> dict[str, str]:
-    """A template's retries after Argo has merged the controller's defaults into what it leaves open."""
+    """Return a template's retries after Argo has merged the controller's defaults."""
     return {**defaults, **template}
 
 
@@ -317,7 +317,7 @@ def test_the_addition_for_retries_leaves_everything_but_the_retries_as_it_is(ren
     (config,) = rendered["retries"]
     assert (config["kind"], config["metadata"]["namespace"]) == ("ConfigMap", "kubeflow")
     assert config["metadata"]["name"] == "workflow-controller-configmap"
-    # Applied on the server's side, other entries stay; this one is replaced as a whole.
+    # With server-side apply other entries stay; this one is replaced as a whole.
     assert config["data"].keys() == {"workflowDefaults"}
     spec = yaml.safe_load(config["data"]["workflowDefaults"])["spec"]
     assert spec.keys() == {"ttlStrategy", "templateDefaults"}
@@ -330,7 +330,7 @@ def test_with_the_addition_a_failed_step_is_retried_as_its_pipeline_says_and_no_
 ) -> None:
     (config,) = rendered["retries"]
     defaults = yaml.safe_load(config["data"]["workflowDefaults"])["spec"]["templateDefaults"]["retryStrategy"]
-    # What Kubeflow's compiler makes of set_retry, as recorded: no policy; and of a DAG, or a step without: nothing.
+    # Recorded: Kubeflow's compiler writes no policy for set_retry, and nothing for a DAG or a step without retries.
     with_retries = {"limit": "{{inputs.parameters.retry-max-count}}"}
     assert strategy(STOCK_DEFAULTS, with_retries)["retryPolicy"] == "OnError"
     assert strategy(defaults, with_retries) == {**with_retries, "retryPolicy": "Always"}

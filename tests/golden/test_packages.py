@@ -1,4 +1,4 @@
-"""The two packages as an index gets them: their metadata and the license they come with."""
+"""Metadata and license of the two packages as built for an index."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How many pods a run of the shipped pipeline makes on Kubeflow, counted from its compiled form.
+"""Number of pods of a run of the shipped pipeline on Kubeflow, counted in its compiled form.
 
-The rules are those of the Argo Workflow that the API server of Kubeflow Pipelines 2.17.0 makes of it: a pod for the
-driver of each DAG (the run's own, ExitHandler's, If's); for each step one for its driver, which decides about cache and
-pod, and one for the step itself unless the cache has it. Argo's own DAG nodes, of which a run has as many, are no pods.
+The rules follow the Argo Workflow that the API server of Kubeflow Pipelines 2.17.0 creates: a pod for the driver of
+each DAG (the run, ExitHandler, If); for each step one for its driver, and one for the step unless it is cached. Argo's
+own DAG nodes are not pods.
 """
 
 from collections.abc import Collection
@@ -23,14 +23,14 @@ def pods(
     cached: Collection[str] = (),
     unreached: Collection[str] = (),
 ) -> int:
-    """Count a DAG's pods, its driver's included.
+    """Count a DAG's pods, including its driver's.
 
     Args:
         pipeline: The compiled document.
-        dag: The component that is the DAG; at first `root`.
-        refused: Conditions that are not met: their driver runs, to find that out.
-        cached: Steps that the cache has.
-        unreached: What nobody gets to, since something before it failed.
+        dag: The DAG's component; `root` for the whole run.
+        refused: Conditions that are not met; only their driver runs.
+        cached: Cached steps.
+        unreached: Tasks that never start, since an earlier one failed.
     """
     count = 1
     for name, task in dag["dag"]["tasks"].items():

@@ -1,4 +1,4 @@
-"""The workflows in .github: they call our make targets, hold few rights, and end."""
+"""The workflows in .github call our make targets, with few rights and with timeouts."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_every_action_is_pinned_or_ours(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_no_script_has_an_expression_pasted_into_it(path: Path) -> None:
-    # What a title or a branch is called would be run; it goes through `env` instead.
+    # The name of a title or branch would be executed; it is passed in `env` instead.
     for step in steps(path):
         assert "${{" not in step.get("run", "")
 

@@ -1,4 +1,4 @@
-"""Asks a live endpoint of the local Azure ML about one image, and fails unless it answers: ask.py ENDPOINT."""
+"""Send one image to a live endpoint of the local Azure ML: ask.py ENDPOINT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLACK = base64.b64encode(bytes(28 * 28)).decode()
 
 
 def main(endpoint: str) -> None:
-    """Ask, and show the answer."""
+    """Print the response; fail without one."""
     client = workspace_client("local", "local")
     address = client.online_endpoints.get(endpoint).scoring_uri
     headers = {"Authorization": f"Bearer {scoring_key(client, endpoint)}"}

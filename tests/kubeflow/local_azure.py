@@ -1,8 +1,8 @@
-"""Shows a compiled pipeline's Azure steps the way to the local Azure ML: its proxy, and whom to trust.
+"""Configure a compiled pipeline's Azure steps for the local Azure ML: proxy and certificates.
 
     python tests/kubeflow/local_azure.py COMPILED PROXY OUTPUT
 
-In their namespace there has to be a config map `local-azure`, with the certificates as `bundle.pem`.
+Their namespace needs a config map `local-azure` with the certificates as `bundle.pem`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kfp_azureml.compiling.validation import validate_compiled
 
 CONFIG_MAP = "local-azure"
 FOLDER = "/etc/local-azure"
-# Kubeflow's launcher, in the same container, asks services of the cluster, and would ask the proxy for them.
+# Kubeflow's launcher, in the same container, calls services of the cluster and must not use the proxy.
 CLUSTER = "localhost,127.0.0.1,.local,.svc,.kubeflow,10.0.0.0/8"
 
 
@@ -25,8 +25,8 @@ def with_local_azure(documents: list[Any], proxy: str) -> list[Any]:
     """Return a pipeline's two documents, changed for the steps in the image `azure`.
 
     Args:
-        documents: The pipeline's and the platform's.
-        proxy: The local Azure ML's proxy, as pods reach it.
+        documents: The pipeline's and the platform's document.
+        proxy: URL of the local Azure ML's proxy in pods.
     """
     pipeline, platform = documents
     bundle = f"{FOLDER}/bundle.pem"
@@ -46,7 +46,7 @@ def with_local_azure(documents: list[Any], proxy: str) -> list[Any]:
 
 
 def main(compiled: str, proxy: str, output: str) -> None:
-    """Write the changed pipeline, and validate it."""
+    """Write and validate the changed pipeline."""
     documents = list(yaml.safe_load_all(Path(compiled).read_text()))
     Path(output).write_text(yaml.safe_dump_all(with_local_azure(documents, proxy)))
     validate_compiled(Path(output))

@@ -1,4 +1,4 @@
-"""Failures as the Azure SDK raises them."""
+"""Errors as the Azure SDK raises them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def response_error(
     headers: Mapping[str, str] | None = None,
     body: Mapping[str, Any] | None = None,
 ) -> HttpResponseError:
-    """Return an answer that is an error.
+    """Return the SDK's exception for an error response.
 
     Args:
-        status: Its HTTP status.
-        error: What Azure Resource Manager says in it; None: nothing.
-        kind: The class that the SDK has for it.
-        headers: The answer's headers.
-        body: The whole answer, where it is more than an error.
+        status: HTTP status.
+        error: The ARM error in the body; None for an empty body.
+        kind: The SDK's exception class.
+        headers: Response headers.
+        body: The whole body, if it has more than an error.
     """
     text = json.dumps(body if body is not None else {"error": error} if error else {})
     response = SimpleNamespace(status_code=status, reason="reason", text=lambda: text, headers=dict(headers or {}))
@@ -32,5 +32,5 @@ def response_error(
 
 
 def arm_error(code: str, message: str = "what the service says", details: object = ()) -> dict[str, Any]:
-    """Return an error in the words of Azure Resource Manager."""
+    """Return an error object of Azure Resource Manager."""
     return {"code": code, "message": message, "details": list(details)}  # type: ignore[call-overload]

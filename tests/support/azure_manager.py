@@ -1,4 +1,4 @@
-"""A double of Azure Resource Manager's own part in a roll-out: autoscale settings and request metrics, over HTTPS."""
+"""A double of Azure Resource Manager over HTTPS: autoscale settings and request metrics."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Identity:
 
 @dataclass
 class Manager:
-    """What it knows and was asked.
+    """State and received requests.
 
     Attributes:
-        settings: The autoscale settings of the resource group, by their id.
-        requests: How many requests Azure Monitor saw, by status.
-        failing: The next answers, in place of its own; None: there is no connection.
-        asked: The requests, in their order.
-        pages: How many settings fit a page.
+        settings: Autoscale settings of the resource group by id.
+        requests: Number of requests in Azure Monitor by status.
+        failing: The next responses instead of its own; None drops the connection.
+        asked: Received requests, in order.
+        pages: Number of settings on a page.
     """
 
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -44,11 +44,11 @@ class Manager:
 
     @property
     def writes(self) -> list[str]:
-        """What was asked to be changed, in words."""
+        """The received requests that change something."""
         return [f"{one.method} {one.path.rsplit('/', 1)[-1]}" for one in self.asked if one.method != "GET"]
 
     def answer(self, request: Request) -> Response | None:
-        """Answer as Azure does."""
+        """Respond as Azure does."""
         self.asked.append(request)
         assert request.host == "management.azure.com"
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
@@ -88,10 +88,10 @@ class Manager:
 
 
 def manage(monkeypatch: pytest.MonkeyPatch) -> Manager:
-    """Have the double answer what `resource_manager` asks, until the test ends."""
+    """Connect `resource_manager` to the double until the test ends."""
     manager = Manager()
     answer_https(monkeypatch, manager.answer)
     monkeypatch.setattr(arm, "credential", Identity)
-    # What Azure wants us to wait between tries passes at once.
+    # Waits between retries pass at once.
     monkeypatch.setattr(HttpTransport, "sleep", lambda _transport, _seconds: None)
     return manager

@@ -1,4 +1,4 @@
-"""What the tests of a workspace, a real one or a local one, have to know of it."""
+"""The workspace that the tests run in, a real one or a local one."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from kfp_azureml.images import REGISTRY, TAG
 
 @dataclass(frozen=True)
 class Place:
-    """Where the tests run.
+    """Names and settings of the workspace.
 
     Attributes:
-        names: The workspace's names, as the steps take them.
-        prefix: What the names of all that is made begin with.
-        registry: Where the images are.
-        tag: Their tag.
-        compute: Where pipeline jobs run.
-        instance_type: The machines of endpoints and of serverless jobs.
+        names: Resource group, workspace and subscription, as the steps take them.
+        prefix: Prefix of the names of created resources.
+        registry: Registry of the images.
+        tag: Tag of the images.
+        compute: Compute of pipeline jobs.
+        instance_type: Machines of endpoints and serverless jobs.
     """
 
     names: dict[str, str]

@@ -1,15 +1,13 @@
-"""A double of the SDK's client: online endpoints and deployments in memory, with the service's own rules.
+"""A double of the SDK's client for online endpoints and deployments, in memory and in virtual time.
 
-What is read is a copy, as from a real service: only what is written counts. What a real service refuses is refused:
-traffic for a deployment that is not there, shares that do not add up, live and mirrored traffic for one deployment, an
-operation on what another one has not finished with, an update of what was never provisioned. The deletion of a
-deployment with traffic is accepted, and fails.
+Reads return copies. What the service refuses is refused by the emulator's own rules: traffic that does not add up or
+names a missing deployment, mirrored live traffic, updates of resources that were never provisioned. An operation on a
+resource that is still changing is a conflict; deleting a deployment with traffic is accepted, and then fails.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -18,6 +16,7 @@ from typing import Any
 from azure.ai.ml.entities import EndpointAuthKeys, ManagedOnlineDeployment, ManagedOnlineEndpoint
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
+import emulator_rules
 from azure_errors import arm_error, response_error
 from clock import Clock
 from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY
@@ -27,13 +26,13 @@ KEY = "the-key-of-the-endpoint"
 
 
 class Operation:
-    """A long-running operation, as the SDK's poller shows it.
+    """A long-running operation with the interface of the SDK's poller.
 
     Args:
-        clock: Its time.
-        seconds: How long it takes.
-        result: What it results in.
-        error: What it fails with.
+        clock: The virtual clock.
+        seconds: Duration.
+        result: Result.
+        error: The error that it fails with.
     """
 
     def __init__(self, clock: Clock, seconds: float, result: Any = None, error: AzureError | None = None) -> None:
@@ -59,7 +58,7 @@ class Operation:
 
 @dataclass
 class Stored:
-    """A resource, and the operation that still changes it."""
+    """A resource and its current operation."""
 
     resource: Any
     until: float = 0.0
@@ -79,8 +78,8 @@ class Write:
     Attributes:
         verb: `PUT` or `DELETE`.
         kind: `endpoint` or `deployment`.
-        name: Its name.
-        resource: What is put.
+        name: Name of the resource.
+        resource: Body of a PUT.
     """
 
     verb: str
@@ -93,17 +92,17 @@ class Write:
 
 
 class Workspace:
-    """What the SDK's MLClient is to the roll-out.
+    """The part of the SDK's MLClient that the rollout uses.
 
     Attributes:
-        clock: The time of its operations.
-        seconds: How long each operation takes.
-        writes: The requests that had their effect, in their order.
-        before: Called with each write before it has its effect; may raise, or change something itself.
-        after: Called with each write after its effect, before the answer; may raise.
-        failing: What the operation of a write ends with, by the write's text; as yet it is not refused.
-        logs: What containers log, by deployment.
-        hidden_reads: How often what is put for the first time is not found, from its first reading on.
+        clock: Virtual clock of the operations.
+        seconds: Duration of each operation.
+        writes: Requests that took effect, in order.
+        before: Called with each write before it takes effect; may raise or change state.
+        after: Called with each write after it took effect, before the response; may raise.
+        failing: Errors of operations by the write's text; the request itself is accepted.
+        logs: Container logs by deployment.
+        hidden_reads: Number of reads that do not find a new resource.
     """
 
     subscription_id, resource_group_name, workspace_name = "s", "rg", "ws"
@@ -127,7 +126,7 @@ class Workspace:
         self.environments = _Environments()
 
     def add(self, endpoint: ManagedOnlineEndpoint, *deployments: ManagedOnlineDeployment) -> None:
-        """Have an endpoint with deployments."""
+        """Add an endpoint with deployments."""
         name = str(endpoint.name)
         self._endpoints[name] = Stored(_made(endpoint, f"{PREFIX}/{name}"))
         for deployment in deployments:
@@ -140,48 +139,48 @@ class Workspace:
         state: str = "Succeeded",
         provisioned: bool = True,
     ) -> None:
-        """Have a deployment on an endpoint."""
+        """Add a deployment to an endpoint."""
         resource_id = f"{PREFIX}/{endpoint_name}/deployments/{deployment.name}"
         self._deployments[endpoint_name, str(deployment.name)] = Stored(
             _made(deployment, resource_id), state=state, provisioned=provisioned
         )
 
     def set_state(self, name: str, state: str, provisioned: bool = True) -> None:
-        """Have an endpoint in a provisioning state."""
+        """Set an endpoint's provisioning state."""
         self._endpoints[name].state, self._endpoints[name].provisioned = state, provisioned
 
     def forget_endpoint(self, name: str) -> None:
-        """Have somebody else delete an endpoint."""
+        """Delete an endpoint, as another client would."""
         del self._endpoints[name]
         for deployment in self.deployments(name):
             self.forget_deployment(name, deployment)
 
     def forget_deployment(self, endpoint_name: str, name: str) -> None:
-        """Have somebody else delete a deployment."""
+        """Delete a deployment, as another client would."""
         del self._deployments[endpoint_name, name]
 
     def endpoint(self, name: str = "fashion") -> Any:
-        """Return an endpoint as it is, without a request."""
+        """Return a stored endpoint, without a request."""
         return self._endpoints[name].resource
 
     def has_endpoint(self, name: str = "fashion") -> bool:
-        """Say whether there is an endpoint."""
+        """Return whether an endpoint exists."""
         return name in self._endpoints
 
     def deployments(self, endpoint_name: str = "fashion") -> dict[str, Any]:
-        """Return an endpoint's deployments as they are, by name."""
+        """Return an endpoint's stored deployments by name."""
         return {name: one.resource for (endpoint, name), one in self._deployments.items() if endpoint == endpoint_name}
 
     def traffic(self, name: str = "fashion") -> dict[str, int]:
-        """Return who gets how much."""
+        """Return the non-zero shares of the traffic."""
         return {one: share for one, share in self.endpoint(name).traffic.items() if share}
 
     @property
     def done(self) -> list[str]:
-        """The requests that had their effect, in words."""
+        """The requests that took effect, as texts."""
         return [str(write) for write in self.writes]
 
-    # What follows is for the operations below.
+    # Used by the operations below.
 
     def perform(
         self, write: Write, find: Callable[[], Stored | None], effect: Callable[[], Stored | None]
@@ -190,8 +189,9 @@ class Workspace:
         stored = find()
         if stored and self.is_busy(stored):
             raise response_error(409, arm_error("Conflict", "another operation is in progress"), ResourceExistsError)
-        if write.verb == "PUT" and stored and not stored.provisioned:
-            raise never_provisioned(write.kind, write.name)
+        if write.verb == "PUT" and stored:
+            check = emulator_rules.check_endpoint if write.kind == "endpoint" else emulator_rules.check_deployment
+            check(write.name, stored.state, stored.provisioned)
         changed = effect()
         self.writes.append(write)
         if changed:
@@ -245,7 +245,7 @@ class _Endpoints:
             return azure._endpoints.get(name)
 
         def put() -> Stored:
-            self._check(written)
+            emulator_rules.check_traffic(written.traffic, written.mirror_traffic, azure.deployments(name))
             azure.traffic_written.append({one: share for one, share in written.traffic.items() if share})
             azure.mirror_written.append({one: share for one, share in written.mirror_traffic.items() if share})
             _made(written, f"{PREFIX}/{name}")
@@ -261,19 +261,6 @@ class _Endpoints:
             azure.forget_endpoint(name)
 
         return azure.perform(Write("DELETE", "endpoint", name), lambda: azure._endpoints[name], delete)
-
-    def _check(self, endpoint: Any) -> None:
-        there = self.azure.deployments(str(endpoint.name))
-        live = {one: share for one, share in endpoint.traffic.items() if share}
-        mirrored = {one: share for one, share in endpoint.mirror_traffic.items() if share}
-        if (
-            not {*live, *mirrored} <= set(there)
-            or sum(live.values()) not in (0, 100)
-            or len(mirrored) > 1
-            or any(share > 50 for share in mirrored.values())
-            or live.keys() & mirrored.keys()
-        ):
-            raise response_error(400, arm_error("BadArgument", f"traffic {live}, mirrored {mirrored}"))
 
 
 @dataclass
@@ -298,11 +285,11 @@ class _Deployments:
             return azure._deployments.get(key)
 
         def put() -> Stored:
-            if key[0] not in azure._endpoints:
+            endpoint = azure._endpoints.get(key[0])
+            if endpoint is None:
                 raise response_error(404, arm_error("ParentResourceNotFound"), ResourceNotFoundError)
-            if not azure._endpoints[key[0]].provisioned:
-                raise never_provisioned("endpoint", key[0])
-            if azure.is_busy(azure._endpoints[key[0]]):
+            emulator_rules.check_new_deployment_on(key[0], endpoint.state, endpoint.provisioned)
+            if azure.is_busy(endpoint):
                 raise response_error(409, arm_error("Conflict", "the endpoint is being changed"), ResourceExistsError)
             meanwhile = "Updating" if find() else "Creating"
             azure.add_deployment(key[0], written)
@@ -332,19 +319,8 @@ class _Environments:
         return SimpleNamespace(name=name, version=version)
 
 
-def never_provisioned(kind: str, name: str) -> AzureError:
-    """Return the service's refusal to update what was never provisioned."""
-    why = {
-        "deployment": "failed during initial provisioning and is in an unrecoverable state. Delete and re-create.",
-        "endpoint": "has not been created successfully. Please recreate the endpoint.",
-    }
-    said = f"Specified {kind} [{name}] {why[kind]}"
-    below = arm_error("InferencingClientCallFailed", json.dumps({"errors": {"": [said]}}))
-    return response_error(400, arm_error("BadRequest", "The request is invalid.", details=[below]))
-
-
 def _made(resource: Any, resource_id: str) -> Any:
-    """Add what the service adds."""
+    """Add the fields that the service adds."""
     resource._id = resource_id
     if "/deployments/" not in resource_id:
         resource._scoring_uri = f"https://{resource.name}.region.inference.ml.azure.com/score"
@@ -365,7 +341,7 @@ def deployment(name: str, *, instance_count: int = 1, fingerprint: str = "print"
 def endpoint(
     traffic: dict[str, int] | None = None, mirror_traffic: dict[str, int] | None = None, **tags: str
 ) -> ManagedOnlineEndpoint:
-    """Return an endpoint with what other people have on theirs."""
+    """Return an endpoint with tags and properties of another team."""
     return ManagedOnlineEndpoint(
         name="fashion",
         auth_mode="key",

@@ -1,4 +1,4 @@
-"""Running a component's command as Azure ML does: expressions put in as text, then a shell."""
+"""Run a component's command as Azure ML does: expressions replaced in the text, then a shell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 def run_command(
     command: str, code: Path, inputs: Mapping[str, str], outputs: Mapping[str, Path], environ: Mapping[str, str] = {}
 ) -> subprocess.CompletedProcess[str]:
-    """Run it in its code's folder, with this interpreter first in PATH."""
+    """Run a command in its code folder, with this interpreter first in PATH."""
     values = {f"inputs.{name}": value for name, value in inputs.items()}
     values |= {f"outputs.{name}": str(path) for name, path in outputs.items()}
 
@@ -44,7 +44,7 @@ def run_command(
 
 
 def snapshot(spec_file: Path, in_job: Path, folder: Path) -> Path:
-    """Make the folder that the SDK uploads as a component's code: the shared code and what is included."""
+    """Create the code folder that the SDK uploads: the shared code and additional includes."""
     shutil.copytree(in_job, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for included in spec_file.parent.glob("*.json"):
         shutil.copy(included, folder)

@@ -1,4 +1,4 @@
-"""Pipeline jobs in the tests: an emulator whose jobs run in this interpreter, and the command line against it."""
+"""Pipeline jobs in tests: an emulator whose jobs use this interpreter, and its command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kfp_azureml import images
 
 @contextmanager
 def emulator_with_images() -> Iterator[EmulatorInfo]:
-    """Run an emulator in which this interpreter stands in for the suite's images, in any registry of theirs."""
+    """Run an emulator that uses this interpreter for the suite's images, whatever their registry."""
     names = {image.rpartition(":")[0] for image in (images.ML_IMAGE, images.AZURE_IMAGE)}
     arguments = [word for name in sorted(names) for word in ("--environment-python", f"{name}={sys.executable}")]
     with running_emulator(arguments=arguments) as info:

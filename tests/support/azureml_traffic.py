@@ -1,4 +1,4 @@
-"""Recording what is said to Azure ML, without who says it; and comparing two recordings.
+"""Record requests to Azure ML, anonymized, and compare two recordings.
 
 python tests/support/azureml_traffic.py ONE.jsonl OTHER.jsonl
 """
@@ -38,8 +38,8 @@ def recording(path: Path, names: Mapping[str, str]) -> Iterator[None]:
     """Write every request of this process to Azure ML into a file, one JSON line each.
 
     Args:
-        path: The file to make.
-        names: What to write instead of names that say who we are, by the name.
+        path: The file to write.
+        names: Replacements of identifying names, by name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     send = HTTPAdapter.send
@@ -60,7 +60,7 @@ def recording(path: Path, names: Mapping[str, str]) -> Iterator[None]:
 
 
 def sanitised(value: Any, names: Mapping[str, str]) -> Any:
-    """Return a JSON value without secrets, people and names of ours."""
+    """Return a JSON value without secrets, personal data and identifying names."""
     if isinstance(value, dict):
         return {
             sanitised(key, names): "REMOVED"
@@ -105,7 +105,7 @@ def _body(raw: Any) -> Any:
 
 
 def differences(one: Iterable[Mapping[str, Any]], other: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Say, for each operation that is in both recordings, what statuses and fields of answers only one has."""
+    """Return, for each operation in both recordings, the statuses and fields that only one has."""
     both = [_by_operation(entries) for entries in (one, other)]
     for operation in sorted(both[0].keys() & both[1].keys()):
         statuses, fields = zip(both[0][operation], both[1][operation], strict=True)

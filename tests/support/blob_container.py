@@ -1,6 +1,6 @@
-"""A double of one blob container, over HTTPS: listing, reading with ranges, whole and staged writing.
+"""A double of one blob container over HTTPS, for the real storage client.
 
-The real storage client asks it. So it also knows how it was signed: by a key, a signature in the address, a token.
+It lists, reads with ranges, and writes whole or staged blobs; it records how requests were signed: key, SAS or token.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ SIGNED_BY = {
 
 @dataclass
 class Container:
-    """What it holds and was asked.
+    """State and received requests.
 
     Attributes:
         blobs: Contents by name.
-        written: When each was written, in hours; 0 by default.
-        asked: The requests, as `METHOD name`.
+        written: Time of writing in hours by name; 0 by default.
+        asked: Received requests, as `METHOD name`.
         signed: How each request was signed.
-        failing: Returns an answer in place of its own, or None.
+        failing: Returns a response instead of its own, or None.
     """
 
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -59,11 +59,11 @@ class Container:
 
     @property
     def uploads(self) -> list[str]:
-        """The names that were written, in their order."""
+        """Names of written blobs, in order."""
         return [asked.removeprefix("PUT ") for asked in self.asked if asked.startswith("PUT ")]
 
     def answer(self, request: Request) -> Response | None:
-        """Answer as a storage account does."""
+        """Respond as a storage account does."""
         assert request.host == "account.blob.core.windows.net"
         container, _, name = unquote(request.path).lstrip("/").partition("/")
         assert container == "container"
@@ -108,12 +108,12 @@ class Container:
 
 
 class Datastores:
-    """The SDK's operations on datastores: each name leads to the one container.
+    """The SDK's operations on datastores; every name is the one container.
 
     Attributes:
-        signed_by: How: a key of `SIGNED_BY`.
-        asked: Which were read.
-        failing: Raised instead, if set.
+        signed_by: Kind of credentials, a key of `SIGNED_BY`.
+        asked: Names that were read.
+        failing: Exception to raise instead.
     """
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class Datastores:
 
 
 def contain(monkeypatch: pytest.MonkeyPatch) -> tuple[Container, SimpleNamespace]:
-    """Return the double, and a client of a workspace whose storage it is, until the test ends."""
+    """Return the double and a client of a workspace with it as storage, until the test ends."""
     container = Container()
     answer_https(monkeypatch, container.answer)
     monkeypatch.setattr(blobs, "credential", Identity)
@@ -144,7 +144,7 @@ def contain(monkeypatch: pytest.MonkeyPatch) -> tuple[Container, SimpleNamespace
 
 
 def refused(status: int = 403, code: str = "AuthorizationPermissionMismatch") -> Response:
-    """Return an answer that refuses."""
+    """Return an error response."""
     return _refusal(status, code)
 
 

@@ -1,4 +1,4 @@
-"""Time for tests: it passes only when somebody waits."""
+"""Virtual time: it advances only in `sleep`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 class Clock:
-    """Stands in for the module `time`."""
+    """Replaces the module `time`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -28,7 +28,7 @@ class Clock:
         self.now += seconds
 
     def pass_in(self, monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> Clock:
-        """Be the time of some modules, until the test ends."""
+        """Replace the time of some modules until the test ends."""
         for module in modules:
             monkeypatch.setattr(module, "time", self)
         return self

@@ -1,4 +1,4 @@
-"""Command lines of our documents, as click reads them."""
+"""Parse command lines without running them."""
 
 from __future__ import annotations
 

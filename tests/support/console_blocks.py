@@ -1,4 +1,4 @@
-"""The shell commands in our Markdown."""
+"""Shell commands in Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BEFORE_A_COMMAND = {";", "&&", "||", "|", "(", ")", "<(", "{", "}", "do", "done
 
 
 def commands(text: str) -> list[str]:
-    """Return the commands of a text's `console` blocks: what follows a prompt, with its continuation lines."""
+    """Return the commands in `console` blocks: the text after each prompt, with continuation lines."""
     found = []
     for block in re.findall(r"^ *```console\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
         lines = iter(block.splitlines())

@@ -1,4 +1,4 @@
-"""Starting `kfp-azureml run --docker` and reading what came of it."""
+"""Start `kfp-azureml run --docker` and read its results."""
 
 import json
 import subprocess

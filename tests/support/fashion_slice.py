@@ -1,4 +1,4 @@
-"""A slice of the real data, for runs of seconds."""
+"""A slice of Fashion-MNIST for runs of seconds."""
 
 from pathlib import Path
 

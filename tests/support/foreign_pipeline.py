@@ -1,4 +1,4 @@
-"""A KFP pipeline that is none of ours: values and artifacts of all kinds, branches, a container, a pipeline in it."""
+"""A pipeline of a user: all kinds of values and artifacts, branches, a container, a nested pipeline."""
 
 from typing import Any, Optional
 

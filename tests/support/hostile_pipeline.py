@@ -1,4 +1,4 @@
-"""A pipeline whose second step gets a text and a list from the user, and the same from its first step."""
+"""A pipeline whose second step gets a string and a list from the user and from its first step."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Texts that a shell, Azure ML or a program on the way could take for something else."""
+"""Strings that a shell, Azure ML or another program could interpret."""
 
 HOSTILE = (
     "x'; touch pwned; '",

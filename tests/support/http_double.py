@@ -1,4 +1,4 @@
-"""A server on a free port of this machine that answers as a function says: what our doubles of APIs stand on."""
+"""A local HTTP server with a function as its handler: the base of the doubles of APIs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def serving(answer: Callable[[Request], Response | None], context: ssl.SSLContex
     """Run a server; yields its address.
 
     Args:
-        answer: Answers a request; None drops the connection.
+        answer: Returns the response to a request; None drops the connection.
         context: For TLS.
     """
 

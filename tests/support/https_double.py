@@ -1,4 +1,4 @@
-"""HTTPS without a network: what `requests` sends, below azure-core, is answered by a function."""
+"""HTTPS without a network: a function responds to what `requests` sends, below azure-core."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from http_double import Request, Response
 
 
 def answer_https(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Request], Response | None]) -> None:
-    """Answer all that this process sends by `requests`, until the test ends.
+    """Respond to everything that this process sends with `requests`, until the test ends.
 
     Args:
-        monkeypatch: Puts it back.
-        answer: Answers a request; None: there is no connection.
+        monkeypatch: Restores it.
+        answer: Returns the response to a request; None drops the connection.
     """
 
     def send(adapter: HTTPAdapter, request: requests.PreparedRequest, **_options: Any) -> requests.Response:

@@ -1,7 +1,7 @@
-"""A double of Kubeflow's API, v2beta1: experiments, runs that follow a script, uploads, logs; over HTTP on a free port.
+"""A double of Kubeflow's API v2beta1 over HTTP: experiments, scripted runs, uploads, logs.
 
-Status and form of each answer are recorded from the API server of Kubeflow Pipelines 2.17.0; test_kubeflow_double.py
-compares. The logs, and the server of the user interface (`pages`), are not recorded: they follow the sources of 2.17.0.
+Status and form of each response are recorded from the API server of Kubeflow Pipelines 2.17.0; test_kubeflow_double.py
+compares them. Logs and the UI server (`pages`) are not recorded; they follow the sources of 2.17.0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kfp_azureml.runtime.errors import PipelineError
 
 API = "/apis/v2beta1"
 CLUSTER_PROXY = "/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy"
-"""Where the cluster's own API lets one through to Kubeflow's; this double answers there too."""
+"""Path of the Kubernetes API's proxy to Kubeflow's API; this double serves it too."""
 UNANSWERED_SECONDS = 60.0
 NOW = "2026-11-27T20:50:37Z"
 NEVER = "1970-01-01T00:00:00Z"
@@ -49,14 +49,14 @@ _EXPECTED = {
 
 @dataclass(frozen=True)
 class Fault:
-    """How to fail, in place of an answer.
+    """A failure to inject.
 
     Attributes:
-        status: The HTTP status; 0: the connection is dropped without any.
-        message: What the API says.
-        html: Whether it is a page that answers, not the API.
-        location: Where it redirects to.
-        raw: The body, in place of the API's words.
+        status: HTTP status; 0 drops the connection.
+        message: Message of the API.
+        html: Whether the body is an HTML page.
+        location: Target of a redirect.
+        raw: The whole body instead of the API's.
     """
 
     status: int = 0
@@ -66,7 +66,7 @@ class Fault:
     raw: bytes | None = None
 
     def response(self) -> Response | None:
-        """Return what it sends."""
+        """Return the response."""
         if not self.status:
             return None
         if self.html:
@@ -78,12 +78,7 @@ class Fault:
 
 
 class RefusedError(Exception):
-    """The API's own refusal.
-
-    Attributes:
-        status: The HTTP status.
-        body: The answer.
-    """
+    """An error response of the API."""
 
     def __init__(self, status: int, message: str, *, detail: str = "", code: int = 0) -> None:
         super().__init__(message)
@@ -96,7 +91,7 @@ class RefusedError(Exception):
 
 
 class UploadRefusedError(RefusedError):
-    """A refusal of the upload, which is no gRPC call and has words of its own."""
+    """An error of the upload, which is not gRPC and has another form."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
@@ -104,29 +99,29 @@ class UploadRefusedError(RefusedError):
 
 
 class NeverAnsweredError(Exception):
-    """The server takes the request and does not answer it."""
+    """The server never responds to a request."""
 
 
 @dataclass
 class KubeflowApi:
-    """What the double knows, was told and does; a test may change any of it.
+    """State and settings of the double; a test may change any of it.
 
     Attributes:
-        token: The bearer token it wants; empty: none.
-        cookie: The cookie it wants; empty: none.
+        token: Required bearer token; empty for none.
+        cookie: Required cookie; empty for none.
         multi_user: Whether there are profiles.
-        pages: Whether the server of Kubeflow's pages is in front.
-        script: What a run's polls show, one after the other; the last stays. See `shows`.
-        faults: How to fail, by "METHOD path" without the version, ids written `*`; each is used up, the key "" stands
-            for any request.
-        unanswered: Requests that are carried out and not answered, likewise; their connection is dropped at the event.
-        requests: What was asked, as "METHOD path", ids written `*`.
-        experiments: The experiments by id.
-        runs: The bodies of runs that were created, by id.
-        terminated: Runs that were terminated.
-        uploads: Compiled pipelines that were uploaded, by name.
-        pod_logs: Logs by pod, as far as they can still be read.
-        artifacts: Logs that the launcher stored, by URI within the bucket: PIPELINE/TASK/SALT/executor-logs-0.
+        pages: Whether the UI server is in front.
+        script: States of a run at successive polls; the last one stays. See `shows`.
+        faults: Failures by "METHOD path" without the version, with `*` for ids; each is used once. The key "" matches
+            any request.
+        unanswered: Requests that take effect without a response, likewise; the connection is dropped at the event.
+        requests: Received requests as "METHOD path", with `*` for ids.
+        experiments: Experiments by id.
+        runs: Bodies of created runs by id.
+        terminated: Terminated runs.
+        uploads: Uploaded pipelines by name.
+        pod_logs: Logs of pods that still exist.
+        artifacts: Stored logs by URI in the bucket: PIPELINE/TASK/SALT/executor-logs-0.
     """
 
     token: str = ""
@@ -149,21 +144,21 @@ class KubeflowApi:
 
     @property
     def run_ids(self) -> list[str]:
-        """The runs' ids, in the order of their creation."""
+        """Ids of the runs in order of creation."""
         return list(self.runs)
 
     @property
     def run_id(self) -> str:
-        """The id of the latest run."""
+        """Id of the latest run."""
         return self.run_ids[-1]
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
-        """The runs' bodies, likewise."""
+        """Bodies of the runs in order of creation."""
         return list(self.runs.values())
 
     def answer(self, request: Request) -> Response | None:
-        """Answer a request, as told to or as the API does."""
+        """Respond as injected or as the API does."""
         address = request.path.removeprefix(CLUSTER_PROXY)
         path = address.removeprefix(API)
         asked = f"{request.method} {_ID.sub('*', path)}"
@@ -186,7 +181,7 @@ class KubeflowApi:
         return response
 
     def _beside_the_api(self, request: Request, address: str) -> Response | None:
-        """Answer what kfp-server-api does not describe: logs, and the pages' own server."""
+        """Respond to requests outside kfp-server-api: logs and the UI server."""
         found = re.fullmatch(r"/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log", address)
         if found and not self.pages:
             self._check_caller(request)
@@ -336,7 +331,7 @@ class KubeflowApi:
         return str(self._create_experiment({"display_name": "Default"})["experiment_id"])
 
     def _run(self, run_id: str, state: str, **shown: Any) -> dict[str, Any]:
-        """Return a run as the server tells it."""
+        """Return a run as the server does."""
         body = self.runs[run_id]
         return {
             "experiment_id": body["experiment_id"],
@@ -369,7 +364,7 @@ class KubeflowApi:
             raise RefusedError(400, f"Failed to terminate a run: Invalid input error: {said}", detail=said)
         self.terminated.append(run_id)
         rows = self.script[at].get("run_details", {}).get("task_details", [])
-        # At first the history says nothing of it; in the end the run counts as failed.
+        # At first the history does not show it; a terminated run ends as failed.
         self.script = [
             shows("CANCELING", *rows),
             shows("CANCELING", *rows, history=("PENDING", "RUNNING", "CANCELING")),
@@ -397,7 +392,7 @@ class KubeflowApi:
 
 
 def _body(request: Request, model: type) -> dict[str, Any]:
-    """Return a request's body; what the model has no field for, and what is no text where text belongs, is refused."""
+    """Return a request's body; refuse unknown fields, and other types in text fields."""
     text = request.body.decode()
     try:
         body = json.loads(text)
@@ -431,7 +426,7 @@ def _check_parameters(declared: dict[str, Any], given: dict[str, Any]) -> None:
 
 
 def shows(state: str, *tasks: dict[str, Any], error: str = "", history: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a run looks like at one poll."""
+    """State of a run at one poll."""
     run: dict[str, Any] = {"state": state}
     if tasks:
         run["run_details"] = {"task_details": list(tasks)}
@@ -444,9 +439,9 @@ def task(name: str, state: str, seconds: float | None = None, **more: Any) -> di
     """A task of a run, with the id `NAME-id`.
 
     Args:
-        name: Its name in the pipeline, such as `aml-preflight`.
-        state: Its state.
-        seconds: How long it took.
+        name: Name in the pipeline, such as `aml-preflight`.
+        state: State of the task.
+        seconds: Duration.
         **more: Other fields, such as `error`, `state_history` or `child_tasks`.
     """
     times = {} if seconds is None else {"start_time": "2026-01-01T00:00:00Z", "end_time": _after(seconds)}

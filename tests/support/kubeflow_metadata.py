@@ -1,4 +1,4 @@
-"""An artifact's metadata as Kubeflow would store it, or a failed assertion where its launcher would fail the step."""
+"""Artifact metadata as Kubeflow stores it; asserts what its launcher would refuse."""
 
 import json
 
@@ -6,12 +6,12 @@ from google.protobuf import json_format, struct_pb2
 from kfp.dsl import Artifact
 
 MOST_BYTES = 64 * 1024
-"""Our own limit: metadata is read with every page that shows the run."""
+"""Our own limit, since metadata is loaded with every page that shows the run."""
 
 
 def stored_metadata(artifact: Artifact) -> dict:
-    """Return the metadata after its way through JSON and protobuf: numbers are floats then."""
-    # Go's parser takes no NaN and no Infinity, which Python writes unasked; and nulls have no place in the store.
+    """Return the metadata after JSON and protobuf, where numbers are floats."""
+    # Go's parser refuses NaN and Infinity, which Python writes by default; the store has no nulls.
     text = json.dumps(artifact.metadata, allow_nan=False)
     assert len(text) <= MOST_BYTES
     assert None not in artifact.metadata.values()

@@ -1,8 +1,8 @@
-"""The rows of tasks as the real server lists them for a run of our pipeline: Argo's nodes, with drivers and attempts.
+"""Task rows as the real server lists them for a run of our pipeline: Argo's nodes, drivers and attempts.
 
-As recorded from Kubeflow Pipelines 2.17.0, where a controller default gives each node its attempts: 34 rows for a run
-whose first step fails, 51 or more for one that reaches its end. What did not run has neither state nor attempts, and
-the cache adds rows without state and name.
+Recorded from Kubeflow Pipelines 2.17.0, where a controller default gives each node attempts: 34 rows for a run whose
+first step fails, 51 or more for a complete one. Nodes that did not run have neither state nor attempts, and the cache
+adds rows without state and name.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def executor_pod(step: str, attempt: int = 0, *, retries: bool = True) -> str:
     """Return the name of a step's pod.
 
     Args:
-        step: The step's name in the pipeline.
-        attempt: Which attempt.
-        retries: Whether the step is compiled with retries, which gives its pods another name.
+        step: Name of the step in the pipeline.
+        attempt: Number of the attempt.
+        retries: Whether the step is compiled with retries, which changes the pod name.
     """
     node = node_id(WORKFLOW, f"{_above(step)}.{step}(0).executor({attempt})")
     template = "retry-system-container-impl" if retries else "system-container-impl"
@@ -49,9 +49,9 @@ def workflow_rows(state: str, *, drivers: dict[str, str] | None = None, **steps:
     """Return all rows of a run.
 
     Args:
-        state: The run's state, which its groups have too.
-        drivers: The states of steps' drivers that are not the usual; a step whose driver failed has no state.
-        **steps: The states of steps that have begun, by name with `_` for `-`.
+        state: State of the run and its groups.
+        drivers: Unusual states of drivers by step; a step whose driver failed has no state.
+        **steps: States of started steps, by name with `_` for `-`.
     """
     rows = _Rows()
     states = {name.replace("_", "-"): one for name, one in steps.items()}
@@ -94,7 +94,7 @@ def _above(step: str) -> str:
 
 @dataclass
 class _Rows:
-    """Collects rows, and links each to those inside it."""
+    """Collects rows and links each to its children."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -103,7 +103,7 @@ class _Rows:
         self.node(f"{name}-driver", state)
 
     def node(self, name: str, state: str) -> None:
-        """Add a node and, where it has run, its first attempt."""
+        """Add a node and, if it has run, its first attempt."""
         for one in (name, f"{name}(0)") if state else (name,):
             self.names.append(one)
             # The group that follows an exit handler has a dot in its own name.

@@ -1,4 +1,4 @@
-"""A double of the Kubernetes API: secrets, pods with logs, Argo's workflows, and a kubeconfig that leads to it."""
+"""A double of the Kubernetes API: secrets, pods with logs, Argo's workflows, and a kubeconfig."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ TOKEN = "cluster-token"
 
 @dataclass
 class KubernetesApi:
-    """What the double knows and does; a test may change any of it.
+    """State of the double; a test may change any of it.
 
     Attributes:
-        namespaces: The namespaces there are.
-        secrets: The secrets by namespace and name.
+        namespaces: Names of the namespaces.
+        secrets: Secrets by namespace and name.
         pods: Pods by namespace and name.
-        logs: The logs of pods by name.
+        logs: Logs of pods by name.
         workflows: Argo's workflows by namespace and name.
         forbidden: Verbs that the caller may not use.
-        faults: Statuses to answer with, by method, quoting what was sent as a server may; each is used up.
-        requests: What was asked, as "METHOD path".
+        faults: Error statuses by method, each used once; the response quotes the request, as a server may.
+        requests: Received requests, as "METHOD path".
     """
 
     namespaces: tuple[str, ...] = ("kubeflow", "team-a")
@@ -50,14 +50,14 @@ class KubernetesApi:
         return {key: b64decode(value, validate=True).decode() for key, value in data.items()}
 
     def keep(self, namespace: str, secret: dict[str, Any]) -> dict[str, Any]:
-        """Keep a secret as it is now, with a new version."""
+        """Store a secret under a new version."""
         self._version += 1
         secret["metadata"] |= {"namespace": namespace, "resourceVersion": str(self._version), "uid": "1"}
         self.secrets[namespace, secret["metadata"]["name"]] = secret
         return secret
 
     def answer(self, request: Request) -> Response | None:
-        """Answer a request as an API server does."""
+        """Respond as an API server does."""
         self.requests.append(f"{request.method} {request.path}")
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return _status(401, "Unauthorized")
@@ -88,7 +88,7 @@ class KubernetesApi:
         return json_response(200, known)
 
     def add_pod(self, name: str, run_id: str, node_name: str, log: str, namespace: str = "kubeflow") -> None:
-        """Add a pod of a run, as Argo makes them."""
+        """Add a pod of a run, as Argo creates it."""
         annotations = {"workflows.argoproj.io/node-name": node_name}
         about = {"name": name, "annotations": annotations, "labels": {"pipeline/runid": run_id}}
         made = {"creationTimestamp": f"2026-01-01T00:00:{len(self.pods):02}Z"}
@@ -96,7 +96,7 @@ class KubernetesApi:
         self.logs[name] = log
 
     def add_workflow(self, name: str, run_id: str, nodes: dict[str, str], namespace: str = "kubeflow") -> None:
-        """Add the workflow of a run, with what it says of failed nodes by their names."""
+        """Add the workflow of a run, with messages of failed nodes by name."""
         failed = {
             str(number): {"name": node, "phase": "Failed", "message": message}
             for number, (node, message) in enumerate(nodes.items())

@@ -1,4 +1,4 @@
-"""What Kubernetes makes of manifests: the connections that network policies let through, the pods that it refuses."""
+"""The effect of manifests: connections that network policies allow, pods that are refused."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _RESTRICTED_VOLUMES = {
 
 @dataclass(frozen=True)
 class Peer:
-    """The other end of a connection: an address, and where it is a pod its namespace and labels.
+    """The other end of a connection: an address and, for a pod, its namespace and labels.
 
-    A pod is matched by its address too, as some network plugins do and others do not: the stricter test.
+    A pod matches by its address too, as with some network plugins; that is the stricter test.
     """
 
     ip: str
@@ -27,7 +27,7 @@ class Peer:
 def lets_out(
     policies: list[dict[str, Any]], labels: dict[str, str], peer: Peer, port: int, protocol: str = "TCP"
 ) -> bool:
-    """Say whether a pod with these labels may connect to the peer. The policies are of the pod's own namespace."""
+    """Return whether a pod with these labels may connect to a peer, by its namespace's policies."""
     rules = _rules(policies, labels, "Egress", "egress")
     return rules is None or any(
         _port_matches(rule, port, protocol) and any(_peer_matches(entry, peer) for entry in rule["to"])
@@ -36,12 +36,12 @@ def lets_out(
 
 
 def lets_nothing_in(policies: list[dict[str, Any]], labels: dict[str, str]) -> bool:
-    """Say whether no connection to a pod with these labels is let through."""
+    """Return whether all connections to a pod with these labels are blocked."""
     return _rules(policies, labels, "Ingress", "ingress") == []
 
 
 def _rules(policies: list[dict[str, Any]], labels: dict[str, str], kind: str, key: str) -> list[dict[str, Any]] | None:
-    """All rules that apply to the pod; they add up. None if no policy restricts it."""
+    """Return all rules for the pod; None if no policy restricts it."""
     restricting = [
         policy["spec"]
         for policy in policies
@@ -73,7 +73,7 @@ def _peer_matches(entry: dict[str, Any], peer: Peer) -> bool:
 
 
 def pod_specs(document: Any) -> Iterator[dict[str, Any]]:
-    """Find every pod in an object, however deep: a Pod's spec, the templates of Deployments, Jobs, CronJobs ..."""
+    """Yield every pod spec in an object: of a Pod, or in templates of Deployments, Jobs, CronJobs ..."""
     if isinstance(document, dict):
         if isinstance(document.get("containers"), list):
             yield document
@@ -85,7 +85,7 @@ def pod_specs(document: Any) -> Iterator[dict[str, Any]]:
 
 
 def restricted_violations(spec: dict[str, Any]) -> list[str]:
-    """Say what in a pod's spec the Pod Security Standard "restricted" refuses, by field.
+    """Return the fields of a pod spec that the Pod Security Standard "restricted" refuses.
 
     Source: kubernetes.io/docs/concepts/security/pod-security-standards, baseline and restricted, for Linux pods.
     """
@@ -102,7 +102,7 @@ def restricted_violations(spec: dict[str, Any]) -> list[str]:
 
 
 def _context_violations(context: dict[str, Any]) -> Iterator[str]:
-    """What neither a pod nor a container may say."""
+    """Fields that neither a pod nor a container may set."""
     if context.get("runAsUser") == 0:
         yield "runAsUser 0"
     if context.get("sysctls"):

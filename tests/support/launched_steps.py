@@ -1,8 +1,8 @@
-"""Single steps, as a platform runs them: the component's own compiled command, and in it kfp's own executor.
+"""Run single steps as a platform does: the component's compiled command with kfp's own executor.
 
-What a step leaves can be given to the next. Kubeflow's side hands over exactly what the driver and the launcher of
-Kubeflow Pipelines 2.17.0 were recorded to hand over, `recorded_executor_input.json` being one of the records. What is
-not Kubeflow's: the store is a folder, which kfp finds in place of /minio, and output parameters go to it as well.
+Outputs of a step can be passed to the next. The inputs have the recorded form of the driver and launcher of Kubeflow
+Pipelines 2.17.0 (`recorded_executor_input.json` is one record). Unlike Kubeflow's, the object store is a folder, which
+kfp finds instead of /minio, and output parameters are written there too.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ POD_LIMITS = {
     "pipelinechannel--azure_cpu": "500m",
     "pipelinechannel--azure_memory": "512Mi",
 }
-"""Limits that are pipeline parameters reach the component too."""
+"""Limits that are pipeline parameters are inputs of the component too."""
 STEP_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step that succeeded.
+    """Results of a step.
 
     Attributes:
-        values: Its output parameters.
-        artifacts: Its output artifacts, each in the platform's own form, for the next step.
+        values: Output parameters.
+        artifacts: Output artifacts in the platform's form, for the next step.
     """
 
     values: Mapping[str, Any]
@@ -70,8 +70,8 @@ class KubeflowSteps:
 
     Attributes:
         folder: The object store.
-        environ: What the pods' environment holds.
-        untyped: What an input artifact says of its type: nothing, or in the run's outer DAG an empty schema.
+        environ: Environment variables of the pods.
+        untyped: Type of an input artifact: none, or an empty schema in the run's outer DAG.
     """
 
     folder: Path
@@ -79,7 +79,7 @@ class KubeflowSteps:
     untyped: Mapping[str, Any]
 
     def run(self, component: Any, values: Mapping[str, Any], artifacts: Mapping[str, Json]) -> Step:
-        """Run one; a step that fails is a failed assertion."""
+        """Run one step and assert that it succeeds."""
         definition = compiled(component)
         given = kubeflow_input(definition, values, self._stored(artifacts), self.folder)
         command = [
@@ -102,7 +102,7 @@ class KubeflowSteps:
 
 
 def stored(reported: Json) -> Json:
-    """Return an artifact as the driver hands it over, from what kfp's executor reported of it."""
+    """Return an artifact in the driver's form, from the report of kfp's executor."""
     metadata = {name: _in_the_store(value) for name, value in reported["metadata"].items()}
     metadata |= {"display_name": reported["name"], "store_session_info": json.dumps(SESSION, separators=(",", ":"))}
     return {"name": "10", "uri": reported["uri"], "metadata": metadata}
@@ -116,16 +116,16 @@ def _in_the_store(value: object) -> object:
 def kubeflow_input(
     definition: Definition, values: Mapping[str, Any], artifacts: Mapping[str, Json], folder: Path, root: str = ""
 ) -> Json:
-    """Return what the launcher tells kfp's executor.
+    """Return the launcher's input for kfp's executor.
 
     Args:
         definition: The component.
-        values: Its parameters, as far as they have no default, or another value.
-        artifacts: Its input artifacts, as the store has them.
-        folder: Where minio:// is mounted.
-        root: The task's place in it; empty: a new one.
+        values: Parameters; others have their defaults.
+        artifacts: Input artifacts in the store's form.
+        folder: Folder that is mounted for minio://.
+        root: The task's folder in it; empty for a new one.
     """
-    # The last part is a UUID there; what counts is that each step has one of its own.
+    # On Kubeflow the last part is a UUID; it only has to be unique.
     root = root or f"mlpipeline/v2/artifacts/pipeline/run/{definition.name}/{Path(tempfile.mkdtemp(dir=folder)).name}"
     defaults = {
         name: about["defaultValue"]
@@ -168,18 +168,18 @@ def _in_go(value: object) -> object:
 
 @dataclass(frozen=True)
 class AzureMLSteps:
-    """Steps that are jobs of Azure ML: each input artifact a downloaded folder, each output one to be uploaded.
+    """Steps as jobs of Azure ML: input artifacts are downloaded folders, outputs folders to upload.
 
     Attributes:
-        folder: For all that they leave.
-        environ: What the jobs' environment holds.
+        folder: Folder for all outputs.
+        environ: Environment variables of the jobs.
     """
 
     folder: Path
     environ: Mapping[str, str]
 
     def run(self, component: Any, values: Mapping[str, Any], artifacts: Mapping[str, Path]) -> Step:
-        """Run one; a step that fails is a failed assertion."""
+        """Run one step and assert that it succeeds."""
         spec = component_spec(compiled(component))
         folder = Path(tempfile.mkdtemp(prefix=f"{spec.name}-", dir=self.folder))
         code = snapshot(spec.write(folder), IN_JOB, folder / "code")

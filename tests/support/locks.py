@@ -1,4 +1,4 @@
-"""What the hash-locked requirement sets pin."""
+"""Versions in the hash-locked requirement sets."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def locked(package: str, requirement_set: str = "dev") -> str:
-    """Return the version that a requirement set pins a package to.
+    """Return the locked version of a package.
 
     Args:
         package: Its normalised name, such as `kfp-kubernetes`.

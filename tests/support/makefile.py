@@ -1,4 +1,4 @@
-"""`make`, run for real or read from its dry runs; never with what is meant for the `make` that runs the tests."""
+"""Run `make`, really or dry, without the variables of the `make` that runs the tests."""
 
 import os
 import re
@@ -10,11 +10,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
-    """Run `make`, for the images' own names, and with nothing printed but by its commands and errors.
+    """Run `make --silent`, with the images' own names.
 
     Args:
         *words: Targets and variables.
-        seconds: When to give it up.
+        seconds: Timeout.
     """
     outer = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "REGISTRY", "TAG"}
     environment = {name: value for name, value in os.environ.items() if name not in outer}
@@ -29,8 +29,8 @@ def dry_run(*words: str, set_up: bool = True, **exported: str) -> str:
 
     Args:
         *words: Targets and variables.
-        set_up: Whether to take .venv for ready.
-        **exported: The environment variables beside PATH: make takes its variables from there too.
+        set_up: Whether to treat .venv as ready.
+        **exported: Environment variables in addition to PATH; make reads variables from there too.
     """
     ready = ["--assume-old", ".venv/.ready"] if set_up else ["--assume-new", "pyproject.toml"]
     command = ["make", "--no-print-directory", "--dry-run", *ready, *words]

@@ -1,4 +1,4 @@
-"""Asking a live deployment, as any client would."""
+"""Requests to a live deployment."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""Our compiled pipeline, submitted to a double of Kubeflow's API, and what is told of it."""
+"""Submit our compiled pipeline to the double of Kubeflow's API."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ WORKSPACE = {"resource_group": "g", "workspace": "w"}
 
 
 def submitted(api: KubeflowApi, connection: Connection | None = None, **wanted: Any) -> list[str]:
-    """Submit the compiled pipeline; return what was printed."""
+    """Submit the compiled pipeline and return the output."""
     lines: list[str] = []
     settings = {"pipeline": str(COMPILED), "params": WORKSPACE, **wanted}
     submit(KubeflowSubmission(**settings), connection or Connection(host=api.url), lines.append)
@@ -25,7 +25,7 @@ def submitted(api: KubeflowApi, connection: Connection | None = None, **wanted: 
 def told_of_a_failure(
     api: KubeflowApi, connection: Connection | None = None, **wanted: Any
 ) -> tuple[list[str], PipelineError]:
-    """Submit the compiled pipeline, whose run does not succeed; return what was printed, and the error."""
+    """Submit the compiled pipeline, expect a failure, and return the output and the error."""
     lines: list[str] = []
     settings = {"pipeline": str(COMPILED), "params": WORKSPACE, **wanted}
     with pytest.raises(PipelineError) as raised:

@@ -1,4 +1,4 @@
-"""A command on a terminal of its own, for what only happens there: keys that are signals, questions."""
+"""Run a command on a pseudo-terminal, to test signals from keys and prompts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CTRL_C = "\x03"
-# Makes standard input the terminal that controls the session, then becomes the command.
+# Makes standard input the controlling terminal, then executes the command.
 _TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
@@ -26,7 +26,7 @@ class Terminal:
 
     Attributes:
         process: The command.
-        shown: What is on the terminal so far.
+        shown: Output so far.
     """
 
     process: subprocess.Popen[bytes]
@@ -34,25 +34,25 @@ class Terminal:
     shown: str = ""
 
     def type(self, text: str) -> None:
-        """Type on the keyboard."""
+        """Send keys."""
         os.write(self._fd, text.encode())
 
     def wait_for(self, text: str, seconds: float = 60.0) -> None:
-        """Wait until a text is shown, and fail when it is not."""
+        """Wait for a text; fail after a timeout."""
         deadline = time.monotonic() + seconds
         while text not in self.shown:
             assert time.monotonic() < deadline, f"waited in vain for {text!r}: {self.shown}"
             assert self._read(), f"ended without {text!r}: {self.shown}"
 
     def wait(self, seconds: float = 60.0) -> int:
-        """Wait for the command's end; return its exit code."""
+        """Wait for the command to exit and return its exit code."""
         deadline = time.monotonic() + seconds
         while self._read():
             assert time.monotonic() < deadline, f"does not end: {self.shown}"
         return self.process.wait(seconds)
 
     def _read(self) -> bool:
-        """Take in what comes within a moment; False: nothing will come any more."""
+        """Read available output; return False at the end of output."""
         if not select.select([self._fd], [], [], 0.1)[0]:
             return True
         try:
@@ -65,7 +65,7 @@ class Terminal:
 
 @contextmanager
 def on_a_terminal(command: Sequence[str | Path]) -> Iterator[Terminal]:
-    """Start a command on a terminal of its own, as a shell does; it does not outlive the block."""
+    """Run a command on a pseudo-terminal within the block, as a shell does."""
     ours, theirs = pty.openpty()
     try:
         process = subprocess.Popen(

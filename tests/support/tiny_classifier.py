@@ -1,4 +1,4 @@
-"""A model folder and a score result as train and score write them, made in milliseconds without TensorFlow."""
+"""A model folder and score result like those of train and score, without TensorFlow."""
 
 import base64
 import json

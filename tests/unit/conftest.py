@@ -1,7 +1,7 @@
-"""For all unit tests."""
+"""Settings of all unit tests."""
 
 from hypothesis import settings
 
-# A slow machine is no failure.
+# No deadlines: a slow machine is not a failure.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

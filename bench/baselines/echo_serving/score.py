@@ -1,4 +1,4 @@
-"""The floor of an entry script: it only echoes."""
+"""The lower bound of an entry script: it echoes."""
 
 
 def init() -> None:

@@ -12,7 +12,7 @@ from bench.usage import CommandError
 
 @pytest.fixture
 def echo() -> Iterator[ThreadingHTTPServer]:
-    """Yield a server that answers with the request's body; to an empty one with status 500."""
+    """Yield a server that echoes the body, with status 500 for an empty one."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -42,5 +42,5 @@ def test_every_request_is_made_and_answered_once(echo: ThreadingHTTPServer, clie
 
 
 def test_an_answer_that_is_not_200_ends_it(echo: ThreadingHTTPServer) -> None:
-    with pytest.raises(CommandError, match=r"the endpoint answers HTTP/1\.0 500"):
+    with pytest.raises(CommandError, match=r"the endpoint responded HTTP/1\.0 500"):
         put_load(echo.server_port, b"", clients=2, requests=4)

@@ -1,8 +1,9 @@
-"""latest.json and the page."""
+"""The page RESULTS.md."""
 
-from bench.report import latest, page, table
+from bench.report import page, table
 from bench.row import Goal, accuracy, alone, at_most, compared
 
+REMARKS = "## Remarks\n\nNone.\n"
 KEPT = [
     {
         "rows": [
@@ -18,18 +19,11 @@ KEPT = [
         "seconds": 60.0,
     },
 ]
-
-
-def test_the_document_has_every_row_and_says_where_and_when() -> None:
-    document = latest(KEPT, "a machine")
-    assert [row["name"] for row in document["rows"]] == ["prep", "rss", "accuracy"]
-    assert document.keys() == {"rows", "machine", "date", "seconds"}
-    assert document["rows"][0].keys() >= {"name", "unit", "baseline", "ours", "ratio", "target", "met"}
-    assert (document["machine"], document["date"], document["seconds"]) == ("a machine", KEPT[1]["date"], 121.0)
+ROWS = [row for measurement in KEPT for row in measurement["rows"]]
 
 
 def test_the_table_shows_figures_spread_and_whether_goals_are_met() -> None:
-    assert table(latest(KEPT, "")["rows"]).splitlines()[2:] == [
+    assert table(ROWS).splitlines()[2:] == [
         "| prep (idle) | s | 19 | 0.25 | 0.01316 (0.01263 to 0.01368) | ≤ 1/40 met | ≤ 1/90 **missed** |",
         "| rss | MB |  | 1,234 |  | ≤ 150 **missed** |  |",
         "| accuracy (each seed: 0.9360 0.9380) |  | 0.9 | 0.937 |  | ≥ 0.935 met | ≥ 0.94 **missed** |",
@@ -37,30 +31,26 @@ def test_the_table_shows_figures_spread_and_whether_goals_are_met() -> None:
 
 
 def test_the_page_has_machine_table_picture_and_remarks() -> None:
-    text = page(latest(KEPT, "a machine"), "## Remarks\n\nNone.\n")
+    text = page(KEPT, "a machine", REMARKS)
     assert "Measured 2026-01-03 in 2 minutes, every figure on a machine." in text
-    assert table(latest(KEPT, "")["rows"]) in text
+    assert table(ROWS) in text
     assert "](costs.svg)" in text
-    assert text.endswith("## Remarks\n\nNone.\n")
-
-
-def test_nothing_measured_is_no_error() -> None:
-    assert latest([], "a machine")["date"] is None
+    assert text.endswith(REMARKS)
 
 
 def test_the_page_names_what_is_not_yet_measured() -> None:
-    text = page(latest(KEPT, "a machine"), "## Remarks\n", ["train", "score"])
+    text = page(KEPT, "a machine", REMARKS, ["train", "score"])
     assert "\nNot yet measured: train, score (`make bench` measures what is missing).\n" in text
     assert "| prep (idle) |" in text
-    assert "Not yet measured" not in page(latest(KEPT, "a machine"), "## Remarks\n")
+    assert "Not yet measured" not in page(KEPT, "a machine", REMARKS)
 
 
 def test_without_costs_of_a_number_of_images_there_is_no_picture() -> None:
-    assert "costs.svg" not in page(latest(KEPT[1:], "a machine"), "## Remarks\n")
+    assert "costs.svg" not in page(KEPT[1:], "a machine", REMARKS)
 
 
 def test_a_page_of_nothing_has_no_table_and_no_picture() -> None:
-    text = page(latest([], "a machine"), "## Remarks\n", ["prep"])
+    text = page([], "a machine", REMARKS, ["prep"])
     assert "Not yet measured: prep (" in text
     assert "| unit |" not in text
     assert "costs.svg" not in text

@@ -1,4 +1,4 @@
-"""Several figures as one."""
+"""The summary of repeated figures."""
 
 import pytest
 

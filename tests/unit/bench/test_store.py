@@ -1,4 +1,4 @@
-"""What has been measured is kept as long as it is true."""
+"""Stored measurements are used while machine and inputs are unchanged."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ ROWS = [alone("a", "s", [1.0]).as_dict()]
 
 @pytest.fixture
 def measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Measurement:
-    """Return one whose inputs are the .txt files of a folder of its own."""
+    """Return a measurement whose inputs are the .txt files of a folder."""
     monkeypatch.setattr(Measurement.input_hash, "__defaults__", (tmp_path,))
     (tmp_path / "input.txt").write_text("one")
     return Measurement("some", _measure, ("*.txt",))

@@ -1,4 +1,4 @@
-"""The measurements: their names, what they depend on, and how much they do."""
+"""The measurements: names, inputs and scales."""
 
 from bench.context import REPOSITORY
 from bench.measurement import EVERYWHERE

@@ -38,5 +38,5 @@ def test_a_failure_is_told_with_the_end_of_the_output() -> None:
 
 
 def test_what_takes_too_long_is_ended() -> None:
-    with pytest.raises(CommandError, match="not done after 1 s"):
+    with pytest.raises(CommandError, match="timed out after 1 s"):
         measure([*PYTHON, "import time; time.sleep(60)"], timeout_seconds=1)

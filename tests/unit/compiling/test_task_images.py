@@ -141,7 +141,7 @@ def test_nothing_is_said_of_images_with_a_registry(registry: str, tmp_path: Path
 def test_the_readmes_own_pipeline_gets_a_registry(tmp_path: Path) -> None:
     """As a user has it: the block of the README as a file of its own, and the command."""
     readme = (PACKAGE.parents[1] / "README.md").read_text()
-    block = readme.partition("In your own pipeline:")[2].partition("```python\n")[2].partition("```")[0]
+    block = readme.partition("## In your own pipeline")[2].partition("```python\n")[2].partition("```")[0]
     (tmp_path / "own.py").write_text(block)
     result = command(tmp_path / "own.py", "--registry", REGISTRY, "--output", tmp_path / "own.yaml")
     assert result.exit_code == 0, result.output

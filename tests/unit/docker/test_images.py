@@ -1,4 +1,4 @@
-"""What can be said of the images without building them."""
+"""The images' definitions, without building them."""
 
 import re
 from importlib import metadata
@@ -34,7 +34,7 @@ def test_there_is_one_dockerfile_per_image() -> None:
 def test_kfp_comes_alone_so_that_its_pins_hold_nothing_back(name: str) -> None:
     assert not {"kfp", "kfp-kubernetes", "kfp-server-api", "kubernetes"} & set(locked(name))
     assert list(locked("kfp")) == ["kfp"]
-    # All that kfp needs at run time.
+    # kfp's only dependency at run time.
     assert "typing-extensions" in locked(name)
 
 

@@ -1,4 +1,4 @@
-"""Kubeflow's own command line takes our compiled pipeline, as README.md and docs/aks.md have it."""
+"""Kubeflow's own command line takes our compiled pipeline, as docs/pipelines.md and docs/aks.md have it."""
 
 import os
 import subprocess

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kfp_azureml.azureml.rollout.probe import REQUEST_SECONDS
 from kfp_azureml.azureml.waiting import REPORT_SECONDS
 from kfp_azureml.runtime.errors import DeploymentError
-from kfp_azureml.runtime.step import progress
+from kfp_azureml.runtime.step import progress, throttle
 
 if TYPE_CHECKING:
     import httpx

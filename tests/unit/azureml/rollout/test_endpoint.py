@@ -7,7 +7,8 @@ from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineEndpoint
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError, ServiceResponseError
 
 from azure_errors import arm_error, response_error
-from azure_workspace import KEY, deployment, endpoint, never_provisioned
+from azure_workspace import KEY, deployment, endpoint
+from emulator_rules import check_endpoint
 from kfp_azureml.azureml.rollout.endpoint import (
     check_mirror,
     delete_endpoint,
@@ -98,7 +99,7 @@ def test_an_endpoint_that_somebody_made_anew_meanwhile_is_left_alone(azure, dead
 
     def refuse(_written):
         azure.add(endpoint())
-        raise never_provisioned("endpoint", "fashion")
+        check_endpoint("fashion", "Failed", was_provisioned=False)
 
     monkeypatch.setattr(azure.online_endpoints, "begin_create_or_update", refuse)
     assert ensure_endpoint(azure, desired_state(), NEW, deadline).tags == {"owner": "shop"}
