@@ -70,7 +70,10 @@ def load_builder(source: Path) -> Callable[[PipelineOptions], Any]:
     builder = getattr(module, "build_pipeline", None)
     if callable(builder):
         return builder  # type: ignore[no-any-return]
-    pipelines = {id(value): value for value in vars(module).values() if isinstance(value, GraphComponent)}
+    there = {id(value): value for value in vars(module).values() if isinstance(value, GraphComponent)}
+    # One that was imported, from a file beside it, is most likely nested in the one that is defined here.
+    own = {key: value for key, value in there.items() if value.pipeline_func.__module__ == module.__name__}
+    pipelines = own or there
     if len(pipelines) != 1:
         raise PipelineError(
             f"pipeline {source}: defines no function build_pipeline(options), and "
