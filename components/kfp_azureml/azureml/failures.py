@@ -102,8 +102,8 @@ _BY_CODE = {
     "ResourceGroupNotFound": Remedy(WorkspaceError, f"check resource_group, and {SUBSCRIPTION_KEY} or subscription_id"),
     "MissingSubscriptionRegistration": Remedy(
         WorkspaceError,
-        "the subscription does not know Azure Machine Learning yet: "
-        "az provider register --namespace Microsoft.MachineLearningServices",
+        "the subscription lacks a resource provider: az provider register --namespace NAME, with the name that Azure "
+        "gives here (some minutes)",
     ),
     "SubscriptionNotRegistered": Remedy(
         WorkspaceError,
@@ -133,14 +133,14 @@ _BY_PHRASE = tuple(
         (r"non-zero traffic", _HAS_TRAFFIC),
         (r"because it is in \w+ provisioning state", _BUSY),
         (
-            r"already an endpoint with this name|unique within a region",
+            r"already an endpoint with this name|unique (with)?in (an?|the)( azure)? region",
             Remedy(
                 DeploymentError,
                 "somebody in this Azure region has an endpoint of this name: give another endpoint_name, or none for a "
                 "derived one",
             ),
         ),
-        (r"was deleted.* cannot be re-?created", _WAS_DELETED),
+        (r"was deleted.* can(no| no|')t be re-?created", _WAS_DELETED),
         (r"\bendpoint quota|quota for (online )?endpoints", _ENDPOINT_QUOTA),
         (r"(waiting for|timeout).* environment image|environment image.* become available", _NO_IMAGE_YET),
         (
