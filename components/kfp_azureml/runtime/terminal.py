@@ -28,6 +28,11 @@ def plain(text: str) -> str:
     return _CONTROLS.sub("", _LINE_ENDS.sub("\n", _ESCAPES.sub("", text)))
 
 
+def one_line(text: str) -> str:
+    """Return a text as one line, without what `plain` takes out: names of files may hold line breaks, too."""
+    return " ".join(line.strip() for line in plain(text).split("\n"))
+
+
 def say(text: str) -> None:
     """Print a line on stdout, without what `plain` takes out."""
     sys.stdout.write(f"{plain(text)}\n")
