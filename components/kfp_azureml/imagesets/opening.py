@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from kfp_azureml.imagesets.image_set import ImageSet
 
 
+_DATA = "[!._]*"  # not what engines (`_metadata`) and macOS (`._part.parquet`) leave beside it, as PyArrow has it
+
+
 def open_image_set(folder: str | Path) -> ImageSet:
     """Open the image set of a folder: any number of Parquet files, or one CSV file.
 
@@ -27,8 +30,9 @@ def open_image_set(folder: str | Path) -> ImageSet:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected the training or test data that prep writes")
-    parquet_files = sorted(folder.glob("*.parquet"))
-    csv_files = sorted(folder.glob("*.csv"))
+    parquet_files, csv_files = (sorted(folder.glob(f"{_DATA}.{suffix}")) for suffix in ("parquet", "csv"))
+    for inner in (path for path in (*parquet_files, *csv_files) if path.is_dir()):
+        raise DataError(f"{inner}: a folder, expected a file: if it holds the parts, give this folder itself")
     if parquet_files and csv_files:
         raise DataError(f"{folder}: holds both Parquet and CSV files: keep one kind")
     if parquet_files:
