@@ -157,13 +157,13 @@ def errors_in(source: Path) -> Iterator[None]:
         yield
     except KfpAzuremlError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # which would end this command without a word
         raise PipelineError(
             f"pipeline {_place_of(error, source)}: {type(error).__name__}: {first_line(error)}"
         ) from error
 
 
-def _place_of(error: Exception, source: Path) -> str:
+def _place_of(error: BaseException, source: Path) -> str:
     """Name the last line of the pipeline's file, or of a file beside it, that an error went through."""
     folder = source.resolve().parent
     places = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__)]

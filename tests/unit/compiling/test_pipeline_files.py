@@ -195,3 +195,9 @@ def test_one_that_is_imported_is_a_part_of_the_one_that_is_defined(tmp_path: Pat
     (tmp_path / "outer.py").write_text(f"from kfp import dsl\nfrom inner_one import inner\n\n{outer}")
     compile_pipeline(tmp_path / "outer.py", tmp_path / "outer.yaml", PipelineOptions())
     assert read_compiled(tmp_path / "outer.yaml").pipeline["pipelineInfo"]["name"] == "outer"
+
+
+def test_a_file_that_exits_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(PipelineError, match=r"exits\.py, line 2: SystemExit: 3"):
+        compile_pipeline(tmp_path / "exits.py", tmp_path / "o.yaml", PipelineOptions())
