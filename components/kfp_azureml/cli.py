@@ -12,7 +12,7 @@ from kfp_azureml import __version__
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError
 from kfp_azureml.runtime.garbage_collector import relaxed_gc
-from kfp_azureml.runtime.terminal import plain
+from kfp_azureml.runtime.terminal import one_line
 
 COMMANDS = {
     "run": "kfp_azureml.local.command:run_command",
@@ -46,10 +46,10 @@ def main() -> None:
         with cancellable(), relaxed_gc():
             commands()
     except KfpAzuremlError as error:
-        click.echo(plain(f"kfp-azureml: {error}"), err=True)
+        click.echo(one_line(f"kfp-azureml: {error}"), err=True)
         sys.exit(error.exit_code)
     except CancelledError as cancelled:
-        click.echo(plain(f"kfp-azureml: {cancelled}"), err=True)
+        click.echo(one_line(f"kfp-azureml: {cancelled}"), err=True)
         sys.exit(cancelled.exit_code)
 
 

@@ -126,8 +126,8 @@ GIVEN = {
     "items": "[1, 2]",
     "options": '{"a": 1}',
     "five": "7",
-    "listed": "[6]",
-    "object": '{"b": 2.0}',
+    "listed": "[6, null]",
+    "object": '{"b": 2.0, "none": null}',
 }
 NONE = [["optional", None, None, None, None, None, None, 5], ["optional", None, None, "inner 8", None, None, None, 6]]
 SEEN = {
@@ -139,7 +139,7 @@ SEEN = {
             *ALWAYS,
             ["optional", 3, 4.0, "x", False, [1, 2], {"a": 1}, 7],
             ["optional", 3, None, "inner 8", None, None, None, 6],
-            ["numbers", 20, 2.0, [6], {"b": 2}, "n >= 20"],
+            ["numbers", 20, 2.0, [6, None], {"b": 2, "none": None}, "n >= 20"],
         ],
     ),
 }

@@ -99,8 +99,8 @@ _BY_CODE = {
     "ResourceGroupNotFound": Remedy(WorkspaceError, f"check resource_group, and {SUBSCRIPTION_KEY} or subscription_id"),
     "MissingSubscriptionRegistration": Remedy(
         WorkspaceError,
-        "the subscription is not registered for Azure Machine Learning: "
-        "az provider register --namespace Microsoft.MachineLearningServices",
+        "the subscription lacks a resource provider: az provider register --namespace NAME, with the name in Azure's "
+        "message (some minutes)",
     ),
     "SubscriptionNotRegistered": Remedy(
         WorkspaceError,
@@ -130,14 +130,14 @@ _BY_PHRASE = tuple(
         (r"non-zero traffic", HAS_TRAFFIC),
         (r"because it is in \w+ provisioning state", BUSY),
         (
-            r"already an endpoint with this name|unique within a region",
+            r"already an endpoint with this name|unique (with)?in (an?|the)( azure)? region",
             Remedy(
                 DeploymentError,
                 "another endpoint in this Azure region has this name: set another endpoint_name, or none for a "
                 "derived one",
             ),
         ),
-        (r"was deleted.* cannot be re-?created", WAS_DELETED),
+        (r"was deleted.* can(no| no|')t be re-?created", WAS_DELETED),
         (r"\bendpoint quota|quota for (online )?endpoints", _ENDPOINT_QUOTA),
         (r"(waiting for|timeout).* environment image|environment image.* become available", NO_IMAGE_YET),
         (

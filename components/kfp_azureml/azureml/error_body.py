@@ -18,6 +18,7 @@ from azure.core.exceptions import HttpResponseError, ResponseNotReadError, Strea
 _MOST_LAYERS = 20
 # `ResourceNotReady: User container has crashed`, also as the command line shows it, after `ERROR: (None) `.
 _CODE_IN_TEXT = re.compile(r"(?:(?i:error):\s*)?(?:\(None\)\s*)?([A-Z][A-Za-z0-9]+):\s+(\S.*)", re.DOTALL)
+_PLACES = {"error", "message", "errors", "detail", "title", "details"}
 _DECODER = json.JSONDecoder(strict=False)
 
 
@@ -99,12 +100,28 @@ def _read_text(text: object, found: ServiceError, depth: int) -> None:
         return
     before = len(found.texts)
     _read(inner, found, depth + 1)
-    if len(found.texts) > before:
+    if len(found.texts) > before or _says_nothing(inner):
         return
     prefixed = _CODE_IN_TEXT.fullmatch(text.strip())
     if prefixed and prefixed[1] not in found.codes[-1:]:
         found.codes.append(prefixed[1])
     found.texts.append((depth, prefixed[2] if prefixed else text.strip()))
+
+
+def _says_nothing(value: object) -> bool:
+    """Say whether an error object has places for a text and none in them: what is around it says more."""
+    if not isinstance(value, dict):
+        return False
+    node = {str(name).lower(): item for name, item in value.items()}
+    return bool(node.keys() & _PLACES) and all(_is_empty(node.get(name)) for name in _PLACES)
+
+
+def _is_empty(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(_is_empty(item) for name, item in value.items() if str(name).lower() != "code")
+    if isinstance(value, list):
+        return all(map(_is_empty, value))
+    return not str(value or "").strip()
 
 
 def _json_in(text: str) -> dict[str, Any] | str | None:

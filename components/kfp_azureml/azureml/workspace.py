@@ -51,13 +51,21 @@ def workspace_client(resource_group: str = "", workspace: str = "", subscription
 
     # The SDK's own handler would write its messages into the step's log.
     quieten("azure.ai.ml", logging.WARNING)
-    if workspace:
-        client = MLClient(identity, subscription, resource_group, workspace, **_CLIENT_SETTINGS)
-    else:
-        client = MLClient(identity, *configured_workspace(), **_CLIENT_SETTINGS)
+    place = (subscription, resource_group, workspace) if workspace else configured_workspace()
+    _check_place(*place)
+    client = MLClient(identity, *place, **_CLIENT_SETTINGS)
     with azure_errors(f"workspace {client.workspace_name} in resource group {client.resource_group_name}"):
         retrying("reading the workspace", lambda: client.workspaces.get(client.workspace_name))
     return client
+
+
+def _check_place(subscription_id: str, resource_group: str, workspace: str) -> None:
+    names = {"subscription_id": subscription_id, "resource_group": resource_group, "workspace": workspace}
+    for name, value in names.items():
+        if wrong := azcreds.flaw(value):
+            raise WorkspaceError(f"{name} {value!r} {wrong}: remove it")
+        if "/" in value:
+            raise WorkspaceError(f"{name} {value!r} is not a name: it holds a slash")
 
 
 def workspace_id(client: MLClient) -> str:

@@ -42,8 +42,8 @@ def compile_pipeline(source: Path, output: Path, options: PipelineOptions) -> tu
                 )
             compiled = read_compiled(source)
             part.write_text(read_text(source), encoding="utf-8")
+        validate_documents(source, compiled.pipeline, compiled.platform)
         chosen = with_images(compiled, options)
-        validate_documents(source, chosen.pipeline, chosen.platform)
         _check_steps(options, chosen)
         if chosen != compiled:
             write_compiled(chosen, part, head_of(read_text(part)))

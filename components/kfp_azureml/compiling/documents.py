@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from kfp_azureml.runtime.errors import PipelineError
-
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+from kfp_azureml.runtime.text_files import read_user_text
 
 
 @dataclass(frozen=True)
@@ -33,16 +31,12 @@ class Compiled:
 
 
 def read_text(path: Path) -> str:
-    """Return a YAML file's text: UTF-8, or UTF-16 with the byte order mark that says so.
+    """Return a YAML file's text, in whatever encoding of Unicode it is; see `read_user_text`.
 
     Raises:
-        PipelineError: If it is neither.
+        PipelineError: If it is no text.
     """
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PipelineError(f"{path}: not a text in UTF-8: {error.reason} at byte {error.start}") from error
+    return read_user_text(path, PipelineError)
 
 
 def read_compiled(path: Path) -> Compiled:

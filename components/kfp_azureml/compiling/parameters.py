@@ -12,14 +12,32 @@ from typing import Any
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.runtime.errors import PipelineError
 
+_SHOWN_CHARACTERS = 80  # of a wrong value
+
+
+def _text(typed: str) -> str:
+    typed.encode()  # bytes of the command line that are not UTF-8 are lone surrogates, which no JSON carries
+    return typed
+
+
+def _json(typed: str) -> Any:
+    """Parse JSON that Kubeflow takes, too: no NaN and Infinity, of which Python reads and writes more than JSON has."""
+    try:
+        value = json.loads(typed)
+        _text(json.dumps(value, allow_nan=False, ensure_ascii=False))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
 # How each of KFP's parameter types is read, what has to come of it, and how that is said to a person.
 _READ: dict[str, tuple[Callable[[str], Any], type, str]] = {
-    "STRING": (str, str, "text"),
+    "STRING": (_text, str, "text in UTF-8"),
     "NUMBER_INTEGER": (int, int, "a whole number"),
     "NUMBER_DOUBLE": (float, float, "a number"),
-    "BOOLEAN": (json.loads, bool, "true or false"),
-    "LIST": (json.loads, list, 'a JSON list, such as ["cat", "dog"]'),
-    "STRUCT": (json.loads, dict, 'a JSON object, such as {"team": "vision"}'),
+    "BOOLEAN": (_json, bool, "true or false"),
+    "LIST": (_json, list, 'a JSON list, such as ["cat", "dog"]'),
+    "STRUCT": (_json, dict, 'a JSON object, such as {"team": "vision"}'),
 }
 
 
@@ -94,5 +112,6 @@ def _parse(name: str, text: str, kind: str) -> object:
     except ValueError:
         value = None
     if not isinstance(value, wanted) or (isinstance(value, float) and not isfinite(value)):
-        raise PipelineError(f"parameter {name}: expected {words}, not {text!r}")
+        shown = repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}...")
+        raise PipelineError(f"parameter {name}: expected {words}, not {shown}")
     return value

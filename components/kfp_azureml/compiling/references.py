@@ -35,7 +35,7 @@ def dangling_references(pipeline: dict[str, Any], platform: dict[str, Any]) -> I
     components = pipeline.get("components", {})
     executors = pipeline.get("deploymentSpec", {}).get("executors", {})
     for name, component in {"root": pipeline["root"], **components}.items():
-        if component.get("executorLabel", next(iter(executors), "")) not in executors:
+        if "executorLabel" in component and component["executorLabel"] not in executors:
             yield f"component {name} names the executor {component['executorLabel']}, which is not defined"
         yield from _dangling_in_dag(name, component, components, executors)
     for label, config in platform_executors(platform).items():

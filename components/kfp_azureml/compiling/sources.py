@@ -70,7 +70,10 @@ def load_builder(source: Path) -> Callable[[PipelineOptions], Any]:
     builder = getattr(module, "build_pipeline", None)
     if callable(builder):
         return builder  # type: ignore[no-any-return]
-    pipelines = {id(value): value for value in vars(module).values() if isinstance(value, GraphComponent)}
+    there = {id(value): value for value in vars(module).values() if isinstance(value, GraphComponent)}
+    # One that was imported, from a file beside it, is most likely nested in the one that is defined here.
+    own = {key: value for key, value in there.items() if value.pipeline_func.__module__ == module.__name__}
+    pipelines = own or there
     if len(pipelines) != 1:
         raise PipelineError(
             f"pipeline {source}: defines no function build_pipeline(options), and "
@@ -154,13 +157,13 @@ def errors_in(source: Path) -> Iterator[None]:
         yield
     except KfpAzuremlError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # which would end this command without a word
         raise PipelineError(
             f"pipeline {_place_of(error, source)}: {type(error).__name__}: {first_line(error)}"
         ) from error
 
 
-def _place_of(error: Exception, source: Path) -> str:
+def _place_of(error: BaseException, source: Path) -> str:
     """Name the last line of the pipeline's file, or of a file beside it, that an error went through."""
     folder = source.resolve().parent
     places = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__)]

@@ -7,13 +7,14 @@ says where they are, and every task of ours gets that image, whatever block or n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from copy import deepcopy
 from typing import Any
 
 from kfp_azureml import images
 from kfp_azureml.compiling.documents import Compiled
 from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.runtime.errors import PipelineError
 
 _OURS = re.compile(rf"{re.escape(images.REGISTRY)}/(?P<name>ml|ml-gpu|azure)[:@].+")
 
@@ -24,6 +25,9 @@ def with_images(compiled: Compiled, options: PipelineOptions) -> Compiled:
     Args:
         compiled: A compiled pipeline, which stays as it is.
         options: What was chosen. Images of other names, the user's own, are not touched.
+
+    Raises:
+        PipelineError: If a choice reaches no task.
     """
     chosen = deepcopy(compiled)
     ours = {"ml": options.ml_image, "ml-gpu": options.ml_gpu_image, "azure": options.azure_image}
@@ -32,6 +36,7 @@ def with_images(compiled: Compiled, options: PipelineOptions) -> Compiled:
             container["image"] = ours[match["name"]]
         if options.pull_secret and _host(container["image"]) == _host(options.ml_image):
             _give_pull_secret(chosen.platform, label, options.pull_secret)
+    _check_effect(options, {container["image"] for container in chosen.containers.values()}, set(ours.values()))
     return chosen
 
 
@@ -43,6 +48,19 @@ def image_names(compiled: Compiled) -> tuple[str, ...]:
 def without_registry(names: Iterable[str]) -> Iterator[str]:
     """Return those of some images whose names begin with no registry's host, which a cluster takes from Docker Hub."""
     return (name for name in names if not re.match(r"localhost/|[^/]*[.:][^/]*/", name))
+
+
+def _check_effect(options: PipelineOptions, there: Set[str], ours: Set[str]) -> None:
+    names = ", ".join(sorted(there))
+    if options.names_images and not there & ours:
+        raise PipelineError(
+            f"registry, tag or digest chosen, but no task has an image {images.REGISTRY}/... that they are for: {names}"
+        )
+    host = _host(options.ml_image)
+    if options.pull_secret and host not in map(_host, there):
+        raise PipelineError(
+            f"pull secret {options.pull_secret}: no task has an image from {host}: name their registry, too: {names}"
+        )
 
 
 def _host(image: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.compiling.completeness import empty_places, missing_parts
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.references import dangling_references, platform_executors
 from kfp_azureml.runtime.errors import PipelineError
@@ -41,12 +42,17 @@ def validate_documents(path: Path, pipeline: dict[str, Any], platform: dict[str,
     from kfp.kubernetes import kubernetes_executor_config_pb2
     from kfp.pipeline_spec import pipeline_spec_pb2
 
+    for empty in empty_places(pipeline):
+        raise PipelineError(f"{path}: incomplete: there is nothing at {empty}")
     try:
-        json_format.ParseDict(pipeline, pipeline_spec_pb2.PipelineSpec())
+        spec = json_format.ParseDict(pipeline, pipeline_spec_pb2.PipelineSpec())
         json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
         for config in platform_executors(platform).values():
             json_format.ParseDict(config, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
     except json_format.ParseError as error:
-        raise PipelineError(f"{path}: not what Kubeflow's protos define: {error}") from error
+        words = " ".join(str(error).split())
+        raise PipelineError(f"{path}: not what Kubeflow's protos define: {words}") from error
+    for message in missing_parts(json_format.MessageToDict(spec)):
+        raise PipelineError(f"{path}: incomplete: {message}")
     for message in dangling_references(pipeline, platform):
         raise PipelineError(f"{path}: {message}")

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from kfp_azureml.imagesets.image_set import ImageSet
 
 
+_DATA = "[!._]*"  # without files of engines (`_metadata`) and macOS (`._part.parquet`), the rule of PyArrow
+
+
 def open_image_set(folder: str | Path) -> ImageSet:
     """Open the image set in a folder: Parquet files or one CSV file.
 
@@ -23,8 +26,9 @@ def open_image_set(folder: str | Path) -> ImageSet:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected a training or test set written by prep")
-    parquet_files = sorted(folder.glob("*.parquet"))
-    csv_files = sorted(folder.glob("*.csv"))
+    parquet_files, csv_files = (sorted(folder.glob(f"{_DATA}.{suffix}")) for suffix in ("parquet", "csv"))
+    for inner in (path for path in (*parquet_files, *csv_files) if path.is_dir()):
+        raise DataError(f"{inner}: a folder, expected a file; if it contains the parts, set this folder instead")
     if parquet_files and csv_files:
         raise DataError(f"{folder}: contains both Parquet and CSV files; keep one format")
     if parquet_files:

@@ -1,7 +1,7 @@
 """Make kfp.local pass parameter values to steps as Kubeflow does: whole numbers as ints, and None as no value.
 
 kfp.local reads protobuf's numbers as floats, so that a step gets `[1.0, 2.0]` for `[1, 2]` and "20.0" in a text with an
-int. It also fails for an optional parameter without a value.
+int. It also fails for an optional parameter without a value, and for a null in a list or an object.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from kfp_azureml.compiling.numbers import whole_numbers
 
 def carry_values_as_kubeflow_does() -> None:
     """Patch kfp.local in this process."""
+    from kfp.compiler import pipeline_spec_builder
     from kfp.local import executor_input_utils, executor_output_utils
 
+    pipeline_spec_builder.to_protobuf_value = _with_null(pipeline_spec_builder.to_protobuf_value)
     executor_output_utils.pb2_value_to_python = _read(executor_output_utils.pb2_value_to_python)
     executor_input_utils.construct_executor_input = _without_none(executor_input_utils.construct_executor_input)
     executor_input_utils.executor_input_to_dict = _told_to_step(executor_input_utils.executor_input_to_dict)
@@ -27,6 +29,13 @@ def _read(of_kfp: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return None if value.WhichOneof("kind") is None else whole_numbers(of_kfp(value))
 
     return value_to_python
+
+
+def _with_null(of_kfp: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    from google.protobuf.struct_pb2 import NULL_VALUE, Value
+
+    # kfp's own calls this one for what is in lists and objects.
+    return lambda value: Value(null_value=NULL_VALUE) if value is None else of_kfp(value)
 
 
 def _without_none(of_kfp: Callable[..., Any]) -> Callable[..., Any]:

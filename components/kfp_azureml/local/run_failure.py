@@ -16,6 +16,8 @@ LAST_LINES = 3
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")
 _SAYS_SOMETHING = re.compile(r"[\w\ufffd]")  # not a separator
 _EXECUTOR = "[KFP Executor "
+_NEXT_TASK = re.compile(r"\S+ - INFO - Executing task ")
+_LONGEST_LINE = 400  # characters of a line that are quoted
 
 
 def how_last_step_ended(log: Path) -> str:
@@ -35,7 +37,7 @@ def why_it_failed(log: Path, code: int) -> str:
     where = f"(see {log})"
     ended, printed = _ending(lines)
     if ended:
-        raised = [line for line in printed if _EXCEPTION.match(line)]
+        raised = [_short(line) for line in printed if _EXCEPTION.match(line)]
         # The step's exception says more than an exit code, but less than a signal.
         reason = raised[-1] if raised and "exit code" in ended else f"{ended}{_quoted(printed)}"
         return f"a step failed: {reason} {where}"
@@ -55,6 +57,8 @@ def _ending(lines: Sequence[str]) -> tuple[str, list[str]]:
             printed.append(text)
             if line == "    }":  # end of the JSON that kfp's executor prints of its input
                 printed.clear()
+        elif _NEXT_TASK.match(line):
+            printed.clear()
     return "", printed
 
 
@@ -63,6 +67,10 @@ def _lines(log: Path) -> list[str]:
 
 
 def _quoted(lines: Sequence[str]) -> str:
-    said = [line.strip() for line in lines if _SAYS_SOMETHING.search(line) and not line.startswith(_EXECUTOR)]
+    said = [_short(line.strip()) for line in lines if _SAYS_SOMETHING.search(line) and not line.startswith(_EXECUTOR)]
     last = said[-LAST_LINES:]
     return f"; its log ends with: {' / '.join(last)}" if last else ""
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..."

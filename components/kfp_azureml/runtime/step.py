@@ -22,7 +22,7 @@ from kfp_azureml.runtime.cpus import one_blas_thread
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError
 from kfp_azureml.runtime.garbage_collector import relaxed_gc
 from kfp_azureml.runtime.redaction import RedactingFilter, print_exception, redact
-from kfp_azureml.runtime.terminal import plain
+from kfp_azureml.runtime.terminal import one_line
 
 EVENTS_FILE = "KFP_AZUREML_EVENTS"
 """Environment variable with the path of the supervisor's event file."""
@@ -54,12 +54,12 @@ def run_step(name: str) -> Iterator[None]:
         with cancellable(), relaxed_gc():
             yield
     except CancelledError as cancelled:
-        message = plain(redact(f"{name}: {cancelled}"))
+        message = one_line(redact(f"{name}: {cancelled}"))
         _emit("cancelled", error=message, **_usage())
         print(message, file=sys.stderr)  # noqa: T201
         raise SystemExit(cancelled.exit_code) from None
     except KfpAzuremlError as error:
-        message = plain(redact(f"{name}: {error}"))
+        message = one_line(redact(f"{name}: {error}"))
         _emit("failed", error=message, **_usage())
         print(message, file=sys.stderr)  # noqa: T201
         raise SystemExit(error.exit_code) from None

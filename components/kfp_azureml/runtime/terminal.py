@@ -37,6 +37,11 @@ def short(text: str, longest: int = LONGEST_MESSAGE) -> str:
     return words if len(words) <= longest else f"{words[:longest]} ..."
 
 
+def one_line(text: str) -> str:
+    """Return a text as one line, without what `plain` takes out: names of files may hold line breaks, too."""
+    return " ".join(line.strip() for line in plain(text).split("\n"))
+
+
 def say(text: str) -> None:
     """Print a line on stdout, sanitized by `plain`."""
     sys.stdout.write(f"{plain(text)}\n")

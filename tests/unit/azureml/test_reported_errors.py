@@ -356,3 +356,32 @@ def test_texts_within_texts_come_to_an_end():
 def test_braces_in_a_text_are_no_error():
     error = raised(refused('The template {"a": 1} is not {valid}.', "BadRequest"))
     assert read_service_error(error).message == 'The template {"a": 1} is not {valid}.'
+
+
+@pytest.mark.parametrize(
+    "empty",
+    ['{"error": {"code": "Odd", "message": ""}}', '{"message": " ", "details": []}', '{"errors": {"": [""]}}', '""'],
+)
+def test_an_inner_error_without_a_text_does_not_hide_the_outer_one(empty):
+    error = raised(refused(empty, "BadRequest", "InferencingClientCallFailed"))
+    assert read_service_error(error).message == "The request is invalid."
+
+
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        ("Endpoint names must be unique within an Azure region.", "somebody in this Azure region"),
+        ("The name has to be unique in the region", "somebody in this Azure region"),
+        ("Version 3 was deleted before and can not be recreated", "this version was deleted"),
+        ("Asset m:3 was deleted, it can't be re-created", "this version was deleted"),
+    ],
+)
+def test_a_phrase_in_other_words(message, advice):
+    assert advice in str(explain(raised(refused(message, "UserError")), "it"))
+
+
+def test_a_missing_provider_is_the_one_that_azure_names():
+    said = "The subscription is not registered to use namespace 'Microsoft.Storage'."
+    explained = str(explain(raised(refused(said, "MissingSubscriptionRegistration", status=409)), "it"))
+    assert "Microsoft.Storage" in explained
+    assert "Microsoft.MachineLearningServices" not in explained

@@ -90,6 +90,24 @@ def test_a_subscription_that_is_named_needs_no_secret(monkeypatch):
     assert asked == [("other", "rg", "ws"), ("another", "rg", "ws")]
 
 
+@pytest.mark.parametrize("place", ["subscription_id", "resource_group", "workspace"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("g\n", "ends in white space"), (" g", "begins with white"), ("'g'", "quotation marks"), ("a/b", "a slash")],
+)
+@pytest.mark.parametrize("source", ["given", "config.json"])
+def test_a_damaged_name_is_told_before_azure_is_asked(tmp_path, monkeypatch, place, value, said, source):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("azure.ai.ml.MLClient", MagicMock(side_effect=AssertionError("a client was made")))
+    names = {"subscription_id": "s", "resource_group": "g", "workspace": "w", place: value}
+    if source == "config.json":
+        names["workspace_name"] = names.pop("workspace")
+        (tmp_path / "config.json").write_text(json.dumps(names))
+        names = {}
+    with pytest.raises(WorkspaceError, match=f"^{place} .*{said}"):
+        workspace_client(**names)
+
+
 def test_a_studio_page_is_named_so_that_no_bracket_ends_its_link():
     client = MagicMock(subscription_id="s", resource_group_name="rg(old) ü", workspace_name="ws")
     assert studio_url(client, "model/net:1/details") == (

@@ -34,6 +34,18 @@ def test_a_value_of_another_type_is_one_line_that_names_it(name: str, value: str
         parse_values({name: value}, DECLARED)
 
 
+@pytest.mark.parametrize("value", ["[NaN]", "[1e999]", '[{"a": -Infinity}]', '["\\ud800"]', "[" * 100_000])
+def test_what_no_json_carries_is_one_short_line(value: str) -> None:
+    with pytest.raises(PipelineError, match="parameter classes: expected a JSON list") as failure:
+        parse_values({"classes": value}, DECLARED)
+    assert len(str(failure.value)) < 300
+
+
+def test_bytes_that_are_no_text_are_one_line() -> None:
+    with pytest.raises(PipelineError, match="parameter name: expected text in UTF-8"):
+        parse_values({"name": b"a\xff".decode(errors="surrogateescape")}, DECLARED)
+
+
 def test_an_unknown_parameter_is_one_line_that_names_those_there_are() -> None:
     with pytest.raises(PipelineError, match="'epoch'; it has classes, epochs"):
         parse_values({"epoch": "1"}, DECLARED)

@@ -166,7 +166,7 @@ def test_python_that_python_cannot_read_is_one_line(tmp_path: Path, encoding: st
     assert not (tmp_path / "o.yaml").exists()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le with its mark"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le with its mark", "utf-16-le", "utf-32"])
 def test_a_compiled_pipeline_saved_on_windows_is_read(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "plain.py").write_text(PLAIN)
     compile_pipeline(tmp_path / "plain.py", tmp_path / "plain.yaml", PipelineOptions())
@@ -185,3 +185,19 @@ def test_what_is_no_text_is_one_line(tmp_path: Path, content: bytes) -> None:
         compile_pipeline(tmp_path / "saved.yaml", tmp_path / "o.yaml", PipelineOptions())
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "o.yaml").exists()
+
+
+def test_one_that_is_imported_is_a_part_of_the_one_that_is_defined(tmp_path: Path) -> None:
+    component = "@dsl.component(base_image='example.com/x:1')\ndef say():\n    print('x')\n"
+    inner = f"{component}\n@dsl.pipeline(name='inner')\ndef inner():\n    say()\n"
+    (tmp_path / "inner_one.py").write_text(f"from kfp import dsl\n{inner}")
+    outer = "@dsl.pipeline(name='outer')\ndef outer():\n    inner()\n"
+    (tmp_path / "outer.py").write_text(f"from kfp import dsl\nfrom inner_one import inner\n\n{outer}")
+    compile_pipeline(tmp_path / "outer.py", tmp_path / "outer.yaml", PipelineOptions())
+    assert read_compiled(tmp_path / "outer.yaml").pipeline["pipelineInfo"]["name"] == "outer"
+
+
+def test_a_file_that_exits_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(PipelineError, match=r"exits\.py, line 2: SystemExit: 3"):
+        compile_pipeline(tmp_path / "exits.py", tmp_path / "o.yaml", PipelineOptions())

@@ -168,6 +168,25 @@ def test_options_that_would_have_no_effect_are_refused(tmp_path: Path, options: 
             compile_pipeline(tmp_path / name, tmp_path / "o.yaml", PipelineOptions(**options))
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"registry": "other.io/k"}, "no task has an image kfp-azureml/"),
+        ({"tag": "7"}, "no task has an image kfp-azureml/"),
+        ({"ml_digest": DIGEST}, "no task has an image kfp-azureml/"),
+        ({"pull_secret": "acr"}, "no task has an image from kfp-azureml"),
+    ],
+)
+def test_image_options_that_reach_no_task_are_refused(compiled: Path, options: dict, told: str) -> None:
+    """As when a pipeline that was compiled with a registry is to get another one."""
+    once = compiled.with_name("once.yaml")
+    compile_pipeline(compiled, once, PipelineOptions(registry=REGISTRY))
+    with pytest.raises(PipelineError, match=told):
+        compile_pipeline(once, compiled.with_name("twice.yaml"), PipelineOptions(**options))
+    assert not compiled.with_name("twice.yaml").exists()
+    compile_pipeline(once, compiled.with_name("twice.yaml"), PipelineOptions(registry=REGISTRY, pull_secret="acr"))
+
+
 def test_two_pipelines_in_a_file_need_a_builder(tmp_path: Path) -> None:
     (tmp_path / "two.py").write_text(
         OWN.partition("def build_pipeline")[0] + "\n\n@dsl.pipeline\ndef b():\n    measure()\n"

@@ -1,12 +1,20 @@
 """Validation of compiled pipelines: each kind of breakage is found, and named."""
 
 import copy
+from collections.abc import Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
 import yaml
 from kfp import compiler, dsl, kubernetes
 
+from kfp_azureml.compiling.absent_values import check_absent_values
+from kfp_azureml.compiling.compile import compile_pipeline
+from kfp_azureml.compiling.documents import read_compiled
+from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.compiling.parameters import check_complete, declared_parameters
 from kfp_azureml.compiling.references import dangling_references
 from kfp_azureml.compiling.validation import validate_compiled
 from kfp_azureml.runtime.errors import PipelineError
@@ -159,3 +167,34 @@ def test_what_is_no_compiled_pipeline_is_one_line(tmp_path: Path, text: str) -> 
     with pytest.raises(PipelineError, match=r"no\.yaml") as failure:
         validate_compiled(tmp_path / "no.yaml")
     assert "\n" not in str(failure.value)
+
+
+def places(value: object, *path: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Return the place of everything in a document, outside of the components' code."""
+    yield path
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in entries:
+        yield from places(inner, *path, key)
+
+
+@pytest.mark.parametrize("left", ["nothing", None, {}, [], "x"], ids=str)
+def test_a_pipeline_that_was_cut_or_edited_is_one_line_or_valid(
+    tmp_path: Path, documents: list[dict], left: object
+) -> None:
+    """Whatever is gone: a user's file is read by other code after it was checked."""
+    for *way, last in [place for place in places(documents[0]) if place]:
+        changed = copy.deepcopy(documents)
+        parent = reduce(getitem, way, changed[0])
+        if left == "nothing":
+            del parent[last]
+        else:
+            parent[last] = left
+        path = written(tmp_path, changed)
+        failure = ""
+        try:
+            compile_pipeline(path, tmp_path / "o.yaml", PipelineOptions())
+            check_complete({}, declared_parameters(path))
+            check_absent_values(read_compiled(path), {})
+        except PipelineError as error:
+            failure = str(error)
+        assert "\n" not in failure

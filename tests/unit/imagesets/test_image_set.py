@@ -309,5 +309,26 @@ def test_a_folder_without_exactly_one_image_set_is_rejected(tmp_path, names, rea
     assert reason in refused(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["images.parquet", "mnist_train.csv"])
+def test_what_other_tools_leave_beside_the_data_is_passed_over(tmp_path, name):
+    images, labels = np.zeros((2, 784), np.uint8).tobytes(), bytes(2)
+    if name.endswith("csv"):
+        write_csv(tmp_path / name, (28, 28, 1), [(images, labels)])
+    else:
+        write_parquet(tmp_path / name, (28, 28, 1), ["a"], [(images, labels)])
+    for left in (f"._{name}", f".{name}.crc", "_SUCCESS", f"_{name}"):
+        (tmp_path / left).write_bytes(b"Mac OS X")
+    assert open_image_set(tmp_path).info.count == 2
+
+
+@pytest.mark.parametrize("name", ["images.parquet", "mnist_train.csv"])
+def test_a_folder_under_a_files_name_is_one_line(tmp_path, name):
+    """As Spark writes a set: the parts in a folder of the name that was given."""
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "part-0").write_bytes(b"x")
+    with pytest.raises(DataError, match=f"{name}: a folder, expected a file"):
+        open_image_set(tmp_path)
+
+
 def test_a_missing_folder_is_rejected(tmp_path):
     assert "no such folder" in refused(tmp_path / "none")

@@ -84,6 +84,8 @@ def test_a_step_that_tells_nothing_is_told_about(tmp_path: Path, how: str, said:
     assert re.sub(r" / (Killed|Segmentation fault).*?(?= \()", "", text).startswith(f"a step failed: {said}")
     assert text.endswith(f"(see {tmp_path}/log.txt)")
     assert len(text.splitlines()) == 1
+    assert len(text) < 1000
+    assert how != "long" or "last words" not in text  # those were another step's
 
 
 def test_what_kfp_refuses_is_told(tmp_path: Path) -> None:

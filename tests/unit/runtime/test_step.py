@@ -46,6 +46,14 @@ def test_a_mistake_of_the_users_is_one_line_and_an_exit_code(
     assert events(events_file) == ["started", "failed"]
 
 
+def test_a_line_break_in_a_name_does_not_make_two_lines_of_an_error(
+    events_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit), run_step("prep"):
+        raise DataError("folder /a\nprep: succeeded is missing: name another")
+    assert capsys.readouterr().err.splitlines()[-1] == "prep: folder /a prep: succeeded is missing: name another"
+
+
 def test_a_fault_of_ours_keeps_its_traceback(events_file: Path) -> None:
     with pytest.raises(ZeroDivisionError), run_step("prep"):
         raise ZeroDivisionError

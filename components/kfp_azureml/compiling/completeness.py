@@ -1,0 +1,62 @@
+"""What a compiled pipeline lacks that its protos do not ask for: a file that was cut or edited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+_VALUES = ("constant", "defaultValue", "deploymentSpec")
+"""Under these a null or an empty list is a value."""
+
+
+def empty_places(document: object, where: str = "") -> Iterator[str]:
+    """Find the keys of a pipeline's document that have no value, as those at the end of a file that was cut."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            if name not in _VALUES:
+                yield from empty_places(value, f"{where}.{name}" if where else str(name))
+    elif document is None or document == []:
+        yield where
+
+
+def missing_parts(pipeline: dict[str, Any]) -> Iterator[str]:
+    """Find what is missing.
+
+    Args:
+        pipeline: The pipeline's document (`PipelineSpec`), its types checked.
+
+    Yields:
+        One line for each missing part.
+    """
+    if not pipeline.get("root", {}).get("dag", {}).get("tasks"):
+        yield "root has no tasks"
+    for name, component in {"root": pipeline.get("root", {}), **pipeline.get("components", {})}.items():
+        if not component.keys() & {"dag", "executorLabel"}:
+            yield f"component {name} has neither a dag nor an executorLabel"
+        if "dag" in component and not component["dag"].get("tasks"):
+            yield f"the dag of component {name} has no tasks"
+        for parameter, about in component.get("inputDefinitions", {}).get("parameters", {}).items():
+            if "parameterType" not in about:
+                yield f"the input {parameter} of component {name} has no parameterType"
+        for task, about in component.get("dag", {}).get("tasks", {}).items():
+            if not about.get("componentRef", {}).get("name"):
+                yield f"task {task} of {name} names no component"
+            yield from _sources(f"task {task} of {name}", about.get("inputs", {}))
+    executors = pipeline.get("deploymentSpec", {}).get("executors")
+    if not isinstance(executors, dict):
+        yield "it has no deploymentSpec.executors"
+        return
+    for label, executor in executors.items():
+        known = executor if isinstance(executor, dict) else {}
+        container = known.get("container")
+        is_container = isinstance(container, dict) and isinstance(container.get("image"), str)
+        if not is_container and ("container" in known or "importer" not in known):
+            yield f"executor {label} names no image"
+
+
+def _sources(where: str, inputs: dict[str, Any]) -> Iterator[str]:
+    for kind in ("parameters", "artifacts"):
+        for name, source in inputs.get(kind, {}).items():
+            for output in (source[key] for key in ("taskOutputParameter", "taskOutputArtifact") if key in source):
+                if not output.get("producerTask"):
+                    yield f"{where} takes {name} from no task"
