@@ -20,6 +20,7 @@ import click
 from azureml_emulator.errors import EmulatorError, making
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.machine.locks import is_locked
+from azureml_emulator.machine.ownership import refuse_foreign
 from azureml_emulator.machine.temporary_state import throw_away_folder
 
 STOP_SECONDS = 30.0
@@ -192,6 +193,7 @@ def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> N
 
     with making(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)
+    refuse_foreign(state_dir)
     if is_locked(state_dir / LOCK_NAME):
         raise EmulatorError(f"another emulator is running on {state_dir}: stop it or name another folder")
     log = state_dir / "emulator.log"
@@ -225,6 +227,8 @@ def _ready_text(info: EmulatorInfo) -> str:
 
 
 def _running(state_dir: Path) -> EmulatorInfo:
+    if state_dir.exists():
+        refuse_foreign(state_dir)  # a shell evaluates what stands in it, and its process is ended
     file = state_dir / FILE_NAME
     # The lock, not the file, says that it runs: after kill -9 the file is still there.
     if not is_locked(state_dir / LOCK_NAME) or not file.exists():

@@ -10,6 +10,7 @@ from pathlib import Path
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.machine.locks import is_locked
+from azureml_emulator.machine.ownership import refuse_foreign
 from azureml_emulator.store import FILE_NAME as STORE_NAME
 
 PROVIDER = "Microsoft.MachineLearningServices/workspaces"
@@ -74,8 +75,10 @@ def read_status(state_dir: Path) -> Status:
         What it is doing, and what it holds; that is known of a stopped one, too.
 
     Raises:
-        EmulatorError: If its database cannot be read.
+        EmulatorError: If its database cannot be read, or others can change it.
     """
+    if state_dir.exists():
+        refuse_foreign(state_dir)
     file = state_dir / FILE_NAME
     # The lock, not the file, says that it runs: after kill -9 the file is still there.
     running = is_locked(state_dir / LOCK_NAME)
