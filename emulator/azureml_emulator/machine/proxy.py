@@ -106,7 +106,8 @@ async def _read_connect(
     if port is not None:
         return port
     host = target.partition("?")[0]
-    logger.warning("Refused %s %s: the emulator lets nobody through to other hosts", method, host)
+    # In the form of a literal and short: any user of this machine can send what the terminal would obey.
+    logger.warning("Refused %.20r %.300r: the emulator lets nobody through to other hosts", method, host)
     message = f"The Azure ML emulator does not play {host} and lets nobody through.\n".encode()
     writer.write(
         b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\n"
