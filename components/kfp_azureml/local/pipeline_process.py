@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from typing import Any
 
 from kfp_azureml.local.containers import ContainerSettings, run_container
 from kfp_azureml.local.environments import Offer
+from kfp_azureml.local.processes import end_with
 from kfp_azureml.local.step_process import EXECUTOR, run_step_process
 from kfp_azureml.local.values import carry_values_as_kubeflow_does
 from kfp_azureml.runtime.cancellation import cancellable
@@ -118,6 +121,7 @@ def main() -> None:
 
     The settings of the steps come on stdin, since they hold credentials: `StepSettings` as JSON.
     """
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     pipeline, arguments, outputs = sys.argv[1:]
     settings = StepSettings.from_json(sys.stdin.read())
     try:
