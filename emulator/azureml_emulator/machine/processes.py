@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from azureml_emulator.machine import janitor
-from azureml_emulator.machine.child_environment import package_environment
+from azureml_emulator.machine.child_environment import bare_environment, package_environment
 
 LEASH = Path(__file__).with_name("watchdog.py")
 JANITOR = Path(janitor.__file__)
@@ -123,6 +123,7 @@ async def cleaned_up_after(state_dir: Path) -> AsyncIterator[None]:
             # Whoever reads the emulator's output must not wait for the end of this.
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            env=bare_environment(),
             start_new_session=True,
         )
 
