@@ -26,6 +26,7 @@ from kfp_azureml.kubeflow.failure_reason import why_it_failed
 from kfp_azureml.kubeflow.failures import api_errors
 from kfp_azureml.kubeflow.following import Follower
 from kfp_azureml.kubeflow.task_rows import WELL
+from kfp_azureml.runtime import terminal
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, KubeflowError, PipelineError, RunCancelledError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Submission:
     terminate_on_cancel: bool = False
 
 
-def submit(wanted: Submission, connection: Connection, say: Callable[[str], None] = click.echo) -> None:
+def submit(wanted: Submission, connection: Connection, say: Callable[[str], None] = terminal.say) -> None:
     """Run a pipeline on Kubeflow. Nothing is sent before pipeline and parameters are known to be right.
 
     Args:

@@ -34,6 +34,7 @@ from kfp_azureml.azureml.rollout.strategy import (
 from kfp_azureml.models.model_folder import SAMPLE_FILE
 from kfp_azureml.runtime.errors import DeploymentError, ModelError
 from kfp_azureml.runtime.step import report, run_step
+from kfp_azureml.runtime.terminal import say
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -331,7 +332,7 @@ def main(output: Path | None, **arguments: object) -> None:
         deployed = deploy_model(**arguments)  # type: ignore[arg-type]
         if output:
             write_result(deployed, output)
-        click.echo(f"{deployed.scoring_uri}  {deployed.deployment_name}")
+        say(f"{deployed.scoring_uri}  {deployed.deployment_name}")
 
 
 if __name__ == "__main__":

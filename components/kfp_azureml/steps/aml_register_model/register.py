@@ -19,6 +19,7 @@ from kfp_azureml.azureml.results import write_result
 from kfp_azureml.models.model_folder import SAMPLE_FILE, CheckRecord, hash_files, sha256
 from kfp_azureml.runtime.errors import ModelError
 from kfp_azureml.runtime.step import progress, report, run_step
+from kfp_azureml.runtime.terminal import say
 from kfp_azureml.runtime.text_files import read_user_json
 from kfp_azureml.steps.aml_register_model.checks import MODEL_TYPES, check_model
 
@@ -327,7 +328,7 @@ def main(output: Path | None, **arguments: object) -> None:
         registered = register_model(**arguments)  # type: ignore[arg-type]
         if output:
             write_result(registered, output)
-        click.echo(f"{registered.name}:{registered.version}  {registered.studio_url}")
+        say(f"{registered.name}:{registered.version}  {registered.studio_url}")
 
 
 if __name__ == "__main__":
