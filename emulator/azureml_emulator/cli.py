@@ -19,6 +19,7 @@ import click
 
 from azureml_emulator.errors import EmulatorError, report_os_errors
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
+from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 from azureml_emulator.machine.locks import is_locked
 from azureml_emulator.machine.temporary_state import temporary_state_folder
 
@@ -231,6 +232,7 @@ def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> N
 
     with report_os_errors(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True)
+    refuse_writable_by_others(state_dir)
     if is_locked(state_dir / LOCK_NAME):
         raise EmulatorError(f"another emulator is running on {state_dir}: stop it or choose another --state-dir")
     log = state_dir / "emulator.log"
@@ -264,6 +266,8 @@ def _ready_text(info: EmulatorInfo) -> str:
 
 
 def _running(state_dir: Path) -> EmulatorInfo:
+    if state_dir.exists():
+        refuse_writable_by_others(state_dir)  # a shell evaluates what stands in it, and its process is ended
     file = state_dir / FILE_NAME
     # Check the lock, not the file: after kill -9 the file still exists.
     if not is_locked(state_dir / LOCK_NAME) or not file.exists():

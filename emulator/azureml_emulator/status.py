@@ -9,6 +9,7 @@ from pathlib import Path
 
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
+from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 from azureml_emulator.machine.locks import is_locked
 from azureml_emulator.store import FILE_NAME as STORE_NAME
 
@@ -68,8 +69,10 @@ def read_status(state_dir: Path) -> Status:
     """Read the status of a running or stopped emulator.
 
     Raises:
-        EmulatorError: If its database cannot be read.
+        EmulatorError: If its database cannot be read, or others can change it.
     """
+    if state_dir.exists():
+        refuse_writable_by_others(state_dir)
     file = state_dir / FILE_NAME
     # Check the lock, not the file: after kill -9 the file still exists.
     running = is_locked(state_dir / LOCK_NAME)

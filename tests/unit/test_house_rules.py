@@ -118,3 +118,17 @@ def test_importing_costs_nothing_heavy(module: str) -> None:
     program = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not set(HEAVY) & set(loaded)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_terminals_own_module_and_plain_texts_are_echoed(source: Path) -> None:
+    """What is printed may come from a server or a foreign file: `say` and `plain` take escapes out of it."""
+    tree = ast.parse(source.read_text())
+    echoed = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "click.echo"]
+    unsafe = [ast.unparse(call) for call in echoed if not ast.unparse(call.args[0]).startswith(("plain(", "'"))]
+    passed_on = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.arguments) and "click.echo" in ast.unparse(node)
+    ]
+    assert unsafe + passed_on == []

@@ -13,7 +13,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from kfp_azureml.azureml_pipelines.definition import Definition, refusal
+from kfp_azureml.azureml_pipelines.definition import NAME, Definition, refusal
 from kfp_azureml.azureml_pipelines.in_job.job_text import PARAMETER
 from kfp_azureml.azureml_pipelines.parameters import is_optional
 
@@ -50,6 +50,9 @@ def container_command(definition: Definition) -> str:
     if not definition.container.get("command"):
         raise refusal(definition.name, "it has no command; Azure ML does not run an image's own entry point")
     environment = definition.container.get("env", [])
+    for variable in environment:
+        if not NAME.fullmatch(variable["name"]):
+            raise refusal(definition.name, f"a shell has no environment variable {variable['name']!r}")
     used = " ".join([*words, *(variable["value"] for variable in environment)])
     lines = [
         *_values(definition, used),
@@ -144,7 +147,12 @@ def _quoted(definition: Definition, text: str) -> str:
         return f"'{path}/{known['made']}'" if known["made"] else f"'{path}'"
 
     literals = _PLACEHOLDER.split(text)[::2]
-    pieces = [shlex.quote(literals[0])]
+    pieces = [_literal(literals[0])]
     for match, literal in zip(_PLACEHOLDER.finditer(text), literals[1:], strict=True):
-        pieces += [put_in(match), shlex.quote(literal)]
+        pieces += [put_in(match), _literal(literal)]
     return "".join(piece for piece in pieces if piece != "''") or "''"
+
+
+def _literal(text: str) -> str:
+    """Quote a text so that the shell sees it as it is, and Azure ML no expression of its own in it."""
+    return re.sub(r"\$(?=\{\{|\[\[)", "$''", shlex.quote(text))

@@ -9,6 +9,7 @@ import click
 
 from kfp_azureml import images
 from kfp_azureml.compiling.flags import compile_flags, options_from
+from kfp_azureml.runtime.terminal import plain, say
 
 
 @click.command("compile")
@@ -31,9 +32,10 @@ def compile_command(pipeline: str, output: Path | None, **flags: Any) -> None:
         raise click.UsageError(f"{pipeline} is compiled already: name the file to write with --output")
     output = output or Path(f"{source.stem}.yaml")
     names = compile_pipeline(source, output, options_from(flags))
-    click.echo(f"{output}: compiled and valid")
+    say(f"{output}: compiled and valid")
     for name in names:
-        click.echo(f"  image {name}")
+        say(f"  image {name}")
     for name in without_registry(names):
         advice = "; say where it is with --registry" if name.startswith(f"{images.REGISTRY}/") else ""
-        click.echo(f"Warning: image {name} names no registry: a cluster looks for it on Docker Hub{advice}", err=True)
+        warning = f"Warning: image {name} names no registry: a cluster looks for it on Docker Hub{advice}"
+        click.echo(plain(warning), err=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from kfp_azureml.runtime.terminal import say
+
 
 @click.command("azcreds")
 @click.option(
@@ -43,11 +45,11 @@ def azcreds_command(namespace: str | None, context: str | None, file: Path | Non
         click.echo("The values can sign in to Azure", err=True)
     if dry_run:
         manifest = redacted_manifest(choose_namespace(context, namespace))
-        click.echo(yaml.safe_dump(manifest, sort_keys=False), nl=False)
+        say(yaml.safe_dump(manifest, sort_keys=False).rstrip())
         return
     cluster = open_cluster(context, namespace)
     done = apply_secret(cluster, values)
-    click.echo(f"Secret {SECRET_NAME} in namespace {cluster.namespace} {done}")
+    say(f"Secret {SECRET_NAME} in namespace {cluster.namespace} {done}")
 
 
 def _ask(key: str) -> str:

@@ -22,6 +22,7 @@ from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_addr
 from kfp_azureml.kubeflow.run_failure import why_it_failed
 from kfp_azureml.kubeflow.run_follower import RunFollower
 from kfp_azureml.kubeflow.task_details import WELL
+from kfp_azureml.runtime import terminal
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, KubeflowError, PipelineError, RunCancelledError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class KubeflowSubmission:
     terminate_on_cancel: bool = False
 
 
-def submit(wanted: KubeflowSubmission, connection: Connection, say: Callable[[str], None] = click.echo) -> None:
+def submit(wanted: KubeflowSubmission, connection: Connection, say: Callable[[str], None] = terminal.say) -> None:
     """Run a pipeline on Kubeflow, after its parameters have been validated.
 
     Args:

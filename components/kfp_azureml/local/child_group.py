@@ -7,8 +7,10 @@ from the owner.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import BinaryIO
 
 from kfp_azureml.local import watchdog
 from kfp_azureml.local.environment_variables import common_variables
+
+_POLL_SECONDS = 0.25
 
 
 @contextmanager
@@ -53,6 +57,18 @@ def child_group(
             for stream in (child.stdin, child.stdout, child.stderr):
                 if stream is not None:
                     stream.close()
+
+
+def end_with(owner: int) -> None:
+    """Wait until the owner has ended, and have our own process group ended then: its leash may have been killed, too.
+
+    Args:
+        owner: The pid of the process that started this one.
+    """
+    while os.getppid() == owner:
+        time.sleep(_POLL_SECONDS)
+    with _watchdog() as hold:
+        hold(os.getpgrp())
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.local.child_group import end_with
 from kfp_azureml.local.containers import ContainerSettings, run_container
 from kfp_azureml.local.environment_variables import StepVariables
 from kfp_azureml.local.parameter_values import carry_values_as_kubeflow_does
@@ -117,6 +120,7 @@ def main() -> None:
 
     `StepSettings` is read as JSON from stdin, since it contains credentials.
     """
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     pipeline, arguments, outputs = sys.argv[1:]
     settings = StepSettings.from_json(sys.stdin.read())
     try:

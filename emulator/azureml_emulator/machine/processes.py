@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from azureml_emulator.machine import crash_cleanup
-from azureml_emulator.machine.child_environment import package_environment
+from azureml_emulator.machine.child_environment import bare_environment, package_environment
 
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 CRASH_CLEANUP = Path(crash_cleanup.__file__)
@@ -109,6 +109,7 @@ async def crash_cleanup_running(state_dir: Path) -> AsyncIterator[None]:
             # Readers of the emulator's output must not wait for this process.
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            env=bare_environment(),
             start_new_session=True,
         )
 

@@ -97,7 +97,8 @@ async def _read_connect(
     if port is not None:
         return port
     host = target.partition("?")[0]
-    logger.warning("Refused %s %s: not emulated", method, host)
+    # As a short literal: any user of this machine can send terminal escapes.
+    logger.warning("Refused %.20r %.300r: not emulated", method, host)
     message = f"{host} is not emulated; connection refused\n".encode()
     writer.write(
         b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\n"

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import psutil
+import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_rest import SCORING_PACKAGE, Workspace, conda_file, signed_in_workspace
@@ -48,6 +49,16 @@ def test_secrets_are_new_at_each_start_and_private(tmp_path: Path) -> None:
     assert [name for name in first if first[name] == second[name]] == []
     assert set(first) >= {"ca.pem", "server.key", "server.pem"}
     assert others_can(running) == others_can(list(modes(tmp_path))) == []
+
+
+def test_no_child_of_it_sees_what_is_its_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "canary-5b21")
+    with running_emulator() as emulator:
+        children = psutil.Process(emulator.pid).children(recursive=True)
+
+        # The crash cleanup, Azurite and its watchdog.
+        assert len(children) == 3
+        assert [child.cmdline() for child in children if "SOME_TOKEN" in child.environ()] == []
 
 
 def test_changed_code_is_not_served_after_a_restart(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -101,6 +102,29 @@ def test_any_value_arrives_as_it_is(definition: Define, tmp_path: Path, text: st
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "out").read_bytes().decode() == f"{text}|--text={text}|--more|{text}|"
     assert not list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.parametrize("written", ["${{inputs.text}}", "$[[ ${{inputs.more}} ]]", "$${{inputs.text}}'$[[x]]"])
+def test_an_expression_of_azure_mls_that_the_author_wrote_is_no_more_than_text(
+    definition: Define, tmp_path: Path, written: str
+) -> None:
+    given = definition(show)
+    container = {**given.container, "args": [*given.container["args"], written]}
+    (tmp_path / "out").mkdir()
+    command = component_spec(replace(given, container=container)).document["command"]
+    inputs = {"text": "x'; touch pwned; '", "more": "y"}
+    done = run_command(command, tmp_path, inputs, {"out": tmp_path / "out"})
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "out").read_text().endswith(f"|{written}|")
+    assert not list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.parametrize("name", ["X; touch pwned; Y", "my-var", "my.var", ""])
+def test_a_variable_that_no_shell_can_export_is_refused(definition: Define, name: str) -> None:
+    given = definition(show)
+    container = {**given.container, "env": [{"name": name, "value": "x"}]}
+    with pytest.raises(PipelineError, match="show: cannot run on Azure ML: a shell has no environment variable '"):
+        component_spec(replace(given, container=container))
 
 
 def test_an_image_without_base64_says_so(definition: Define, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """`kfp-azureml compile` and `make compile-pipeline`: every option arrives in `PipelineOptions`."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import hostile_pipeline
 import makefile
 from kfp_azureml.compiling import compile as compile_module
 from kfp_azureml.compiling.command import compile_command
@@ -99,3 +101,15 @@ def test_a_bad_value_is_one_line(asked: list[PipelineOptions], flags: list[str],
     with pytest.raises(PipelineError, match=named):
         CliRunner().invoke(compile_command, flags, catch_exceptions=False)
     assert not asked
+
+
+def test_names_of_a_foreign_file_reach_no_terminal_as_escapes(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.yaml"
+    compile_module.compile_pipeline(Path(hostile_pipeline.__file__), foreign, PipelineOptions())
+    foreign.write_text(foreign.read_text().replace("image: kfp-azureml/ml:0.1.0", 'image: "x/y\\e]0;owned\\a:1"'))
+
+    result = CliRunner().invoke(compile_command, [str(foreign), "--output", str(tmp_path / "out.yaml")])
+
+    assert result.exit_code == 0, result.output
+    assert "  image x/y:1\n" in result.output
+    assert result.output.replace("\n", "").isprintable()

@@ -8,9 +8,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import psutil
 import pytest
 from kfp import compiler, dsl
 
+from kfp_azureml.local import watchdog
 from kfp_azureml.local.event_log import EventLog
 from kfp_azureml.local.supervisor import supervise
 from kfp_azureml.runtime.errors import PipelineError
@@ -148,6 +150,16 @@ def test_a_killed_supervisor_leaves_nothing_either(tmp_path: Path) -> None:
     run.wait()
     wait_until(lambda: not processes_of(tmp_path))
     assert half_written(tmp_path) == []
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_supervisor_killed_after_its_leash_leaves_nothing_either(tmp_path: Path, deaf: bool) -> None:
+    run = start(tmp_path, compiled(tmp_path, seconds=300.0, deaf=deaf))
+    (leash,) = (each for each in psutil.Process(run.pid).children() if watchdog.__file__ in each.cmdline())
+    leash.kill()
+    run.kill()
+    run.wait()
+    wait_until(lambda: not processes_of(tmp_path))
 
 
 def test_a_step_deaf_to_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:

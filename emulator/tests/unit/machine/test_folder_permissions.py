@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from azureml_emulator import EmulatorInfo
 from azureml_emulator.cli import main
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.machine.cache import cached_folder
@@ -36,6 +38,26 @@ def test_a_world_writable_state_folder_is_refused(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {tmp_path}: every user can write to it")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["start --detach", "env", "status", "stop"])
+def test_no_command_trusts_a_state_folder_that_others_can_fill(tmp_path: Path, command: str) -> None:
+    folder, precious = tmp_path / "state", tmp_path / "precious"
+    folder.mkdir()
+    precious.write_text("mine")
+    (folder / "emulator.log").symlink_to(precious)
+    # As if one were running there: a shell would evaluate the first, and we would end the second.
+    told = EmulatorInfo(2**30, "", "", "", {"X=1; touch pwned; Y": ""}, "", "")
+    (folder / "emulator.json").write_text(told.to_json())
+    folder.chmod(0o1777)
+
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = CliRunner().invoke(main, [*command.split(), "--state-dir", str(folder)])
+
+    assert result.exit_code == 1
+    assert result.output == f"Error: every user can write into {folder}: run chmod o-w on it, or name another folder\n"
+    assert precious.read_text() == "mine"
 
 
 def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

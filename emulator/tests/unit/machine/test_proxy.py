@@ -67,6 +67,20 @@ async def test_a_tunnel_is_opened_or_refused(head: bytes, answer: bytes) -> None
 
 
 @pytest.mark.anyio
+async def test_the_log_of_a_refusal_is_one_short_printable_line(caplog: pytest.LogCaptureFixture) -> None:
+    async with running_proxy(app_port=1, blob_port=1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"X\x1b]0;title\x07\r\nRefused nothing \x1b[2J\x9b31mhost%s:443 HTTP/1.1\r\n\r\n" % (b"o" * 9999))
+        await reader.read()
+        writer.close()
+
+    (said,) = caplog.messages
+    assert said.isprintable()
+    assert said.startswith("Refused ")
+    assert len(said) < 500
+
+
+@pytest.mark.anyio
 async def test_closing_the_proxy_closes_its_tunnels_silently() -> None:
     faults: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
