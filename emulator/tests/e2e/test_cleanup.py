@@ -83,7 +83,7 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
     process, info = start([*START, tmp_path])
     make_it_serve(info)
     make_it_run_a_job(info)
-    # The emulator, its crash cleanup, Azurite, gunicorn, its worker, the job's shell and its two commands, three watchdogs.
+    # The emulator, its crash cleanup, Azurite, gunicorn, its worker, a shell with two commands, three watchdogs.
     wait_until(lambda: len(processes_of(tmp_path)) >= 11)
 
     process.send_signal(number)

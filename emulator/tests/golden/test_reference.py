@@ -29,7 +29,7 @@ def test_every_option_is_there_with_its_default() -> None:
     listed = {re.match(r"`(--[\w-]+)", first)[1]: row for first, row in rows("Options").items()}  # type: ignore[index]
     assert set(listed) == {each.opts[0] for each in options}
     for each in options:
-        if each.show_default:
+        if each.show_default is True:
             assert listed[each.opts[0]].split()[-1].strip("`") == str(each.default)
 
 

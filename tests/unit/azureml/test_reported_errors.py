@@ -370,8 +370,8 @@ def test_an_inner_error_without_a_text_does_not_hide_the_outer_one(empty):
 @pytest.mark.parametrize(
     ("message", "advice"),
     [
-        ("Endpoint names must be unique within an Azure region.", "somebody in this Azure region"),
-        ("The name has to be unique in the region", "somebody in this Azure region"),
+        ("Endpoint names must be unique within an Azure region.", "another endpoint in this Azure region"),
+        ("The name has to be unique in the region", "another endpoint in this Azure region"),
         ("Version 3 was deleted before and can not be recreated", "this version was deleted"),
         ("Asset m:3 was deleted, it can't be re-created", "this version was deleted"),
     ],

@@ -35,11 +35,8 @@ def fit(
         model: The network.
         architecture: Its training recipe.
         split: Training and validation images.
-        epochs: How many epochs the learning rate's schedule spans.
-        rng: Draws the order of the images and the augmentation.
-
-    Yields:
-        The figures of each epoch.
+        epochs: Number of epochs.
+        rng: Random generator for shuffling and augmentation.
 
     Raises:
         TrainingError: If the loss is NaN or infinite.
@@ -74,8 +71,8 @@ def fit(
         value = float(mean_loss.result())
         if not isfinite(value):
             raise TrainingError(
-                f"training went astray: the loss is {value} in epoch {number} at learning rate "
-                f"{architecture.learning_rate:g}: lower learning_rate"
+                f"training diverged: loss {value} in epoch {number} at learning rate {architecture.learning_rate:g}; "
+                "lower learning_rate"
             )
         return value, float(mean_accuracy.result())
 

@@ -56,7 +56,9 @@ def test_no_command_trusts_a_state_folder_that_others_can_fill(tmp_path: Path, c
         result = CliRunner().invoke(main, [*command.split(), "--state-dir", str(folder)])
 
     assert result.exit_code == 1
-    assert result.output == f"Error: every user can write into {folder}: run chmod o-w on it, or name another folder\n"
+    assert (
+        result.output == f"Error: {folder}: every user can write to it; run chmod o-w on it or choose another folder\n"
+    )
     assert precious.read_text() == "mine"
 
 

@@ -113,7 +113,7 @@ def test_a_modified_model_is_rejected(
     model_folder: Path, make_set: MakeSet, random_images: Images, tmp_path: Path
 ) -> None:
     (model_folder / "model.keras").write_bytes(b"something else")
-    with pytest.raises(ModelError, match=r"model\.keras: the content is not what was recorded"):
+    with pytest.raises(ModelError, match=r"model\.keras: modified \(sha256 differs"):
         score_model(make_set(*random_images), model_folder, tmp_path / "result", output_report=None)
     assert not (tmp_path / "result").exists()
 
@@ -123,7 +123,7 @@ def test_a_model_without_onnx_is_rejected(
 ) -> None:
     (model_folder / "model.onnx").unlink()
     write_manifest(model_folder, read_manifest(model_folder))
-    with pytest.raises(ModelError, match=r"the manifest names no model\.onnx"):
+    with pytest.raises(ModelError, match=r"the manifest lists no model\.onnx"):
         score_model(make_set(*random_images), model_folder, tmp_path / "result", output_report=None)
 
 
@@ -134,13 +134,13 @@ def test_nan_probabilities_are_rejected(
     graph.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((4, 3), np.nan, np.float32), "weights"))
     onnx.save(graph, model_folder / ONNX_FILE)
     write_manifest(model_folder, read_manifest(model_folder))
-    with pytest.raises(ModelError, match="probabilities are not numbers"):
+    with pytest.raises(ModelError, match="probabilities are NaN or infinite"):
         score_model(make_set(*random_images), model_folder, tmp_path / "result", output_report=None)
     assert {path.name for path in tmp_path.iterdir()} == {"model", "images"}
 
 
 def test_images_of_another_size_are_refused(model_folder: Path, make_set: MakeSet, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="images are 3x2x1; the model takes 2x2x1"):
+    with pytest.raises(DataError, match="images are 3x2x1; the model expects 2x2x1"):
         score_model(make_set(np.zeros((2, 3, 2, 1)), [0, 1]), model_folder, tmp_path / "result", output_report=None)
 
 
@@ -148,7 +148,7 @@ def test_images_of_another_size_are_refused(model_folder: Path, make_set: MakeSe
 def test_other_classes_are_rejected(
     model_folder: Path, make_set: MakeSet, tmp_path: Path, classes: tuple[str, ...]
 ) -> None:
-    with pytest.raises(DataError, match=f"its classes are {', '.join(classes)}; the model's are zero, "):
+    with pytest.raises(DataError, match=f"classes are {', '.join(classes)}; the model expects zero, "):
         score_model(
             make_set(np.zeros((2, *SHAPE)), [0, 1], classes), model_folder, tmp_path / "result", output_report=None
         )

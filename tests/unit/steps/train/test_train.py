@@ -153,7 +153,7 @@ def test_the_original_architecture_trains_on_all_images_without_a_split(
         ({"architecture": "resnet"}, "architecture is 'resnet'; must be lean or original"),
         (
             {"architecture": "original"},
-            "architecture original needs images of at least 18x18 pixels; those of .* have",
+            "images are 8x8; architecture original needs at least 18x18 pixels",
         ),
     ],
 )
@@ -217,7 +217,7 @@ def test_settings_are_validated_before_tensorflow_is_imported(data: Path, tmp_pa
     program = (
         "import sys\nfrom pathlib import Path\nfrom kfp_azureml.runtime.errors import TrainingError\n"
         "from kfp_azureml.steps.train.train import TrainingSettings, train_model\n"
-        "settings = TrainingSettings(10, 'seed', 0, 0.0, 0.1, 13)\n"
+        "settings = TrainingSettings(10, 'original', 0, 0.0, 0.1, 13)\n"
         f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), settings, output_history=None)\n"
         "except TrainingError: print('tensorflow' in sys.modules)"
     )
