@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+# All of it, before `kfp-azureml step` loads kfp's run time alone into this process.
+import kfp.dsl  # noqa: F401
 import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator

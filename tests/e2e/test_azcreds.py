@@ -20,7 +20,7 @@ def cluster(workspace, monkeypatch, tmp_path: Path):
 def test_values_that_log_in_go_into_the_cluster(cluster: KubernetesApi) -> None:
     result = CliRunner().invoke(azcreds_command, ["--check"], catch_exceptions=False)
     assert result.exit_code == 0
-    assert "log in" in result.stderr
+    assert "sign in" in result.stderr
     assert set(cluster.secrets) == {("kubeflow", "azcreds")}
 
 

@@ -89,7 +89,7 @@ def test_components_are_listed_and_the_highest_version_is_found(azure: EmulatorI
     assert listed.count("  also 0.9.0, 0.1.0") == 8
     assert aml(azure, "components", "get", "train").stdout.startswith("train, version 0.10.0: Train Image")
     older = aml(azure, "components", "get", "train:0.1.0").stdout
-    assert "epochs               integer = 10: How often to go through the training images." in older
+    assert "epochs               integer = 10: Number of passes over the training images." in older
     missing = aml(azure, "components", "get", "train:9")
     assert (missing.returncode, missing.stderr) == (
         1, "kfp-azureml: component train has no version 9; it has 0.10.0, 0.9.0, 0.1.0\n",
@@ -147,7 +147,7 @@ def test_outputs_are_downloaded_whole(
     twice = aml(azure, "download", name, "--output", "score.report", "--to", str(tmp_path))
     assert (twice.returncode, "exists: remove it or set another folder with --to" in twice.stderr) == (1, True)
     unknown = aml(azure, "download", name, "--output", "score.nosuch", "--to", str(tmp_path))
-    assert unknown.stderr.startswith("kfp-azureml: output score.nosuch: there is none")
+    assert unknown.stderr.startswith("kfp-azureml: output score.nosuch does not exist")
 
 
 def test_the_registered_model_is_downloaded_and_checked(

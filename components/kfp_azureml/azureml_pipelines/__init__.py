@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kfp_azureml.azureml_pipelines.job_follower import cancel_job, stream_job
     from kfp_azureml.azureml_pipelines.model_download import DownloadedModel, download_model
     from kfp_azureml.azureml_pipelines.output_download import artifact_path, download_outputs
-    from kfp_azureml.azureml_pipelines.output_values import output_values
+    from kfp_azureml.azureml_pipelines.parameter_outputs import output_values
     from kfp_azureml.azureml_pipelines.placement import Placement
     from kfp_azureml.azureml_pipelines.registry import (
         Listed,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         list_components,
         register_components,
     )
-    from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
+    from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
     from kfp_azureml.azureml_pipelines.submit_job import JobSubmission, SubmittedJob, submit_pipeline
     from kfp_azureml.azureml_pipelines.suite import suite_specs
 
@@ -61,14 +61,14 @@ __all__ = [
 _MODULES = {
     "connection": ("connect",),
     "output_download": ("artifact_path", "download_outputs"),
-    "sdk_errors": ("sdk_errors",),
+    "sdk_error_messages": ("sdk_errors",),
     "job_follower": ("cancel_job", "stream_job"),
     "model_download": ("DownloadedModel", "download_model"),
     "placement": ("Placement",),
     "registry": ("Listed", "Registration", "get_component", "list_components", "register_components"),
     "submit_job": ("JobSubmission", "SubmittedJob", "submit_pipeline"),
     "suite": ("suite_specs",),
-    "output_values": ("output_values",),
+    "parameter_outputs": ("output_values",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

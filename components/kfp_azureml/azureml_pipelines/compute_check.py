@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml_pipelines.placement import SERVERLESS, Placement
-from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
+from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
 from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:

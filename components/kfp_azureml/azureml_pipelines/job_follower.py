@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from kfp_azureml.azureml.names import RESOURCE, check_name
 from kfp_azureml.azureml.renewable_credential import forget_tokens
 from kfp_azureml.azureml.workspace import quiet_sdk, studio_url
-from kfp_azureml.azureml_pipelines.output_values import values_of
-from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
+from kfp_azureml.azureml_pipelines.parameter_outputs import values_of
+from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
 from kfp_azureml.runtime import terminal
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, PipelineError
 from kfp_azureml.runtime.polling import pauses

@@ -12,7 +12,7 @@ import yaml
 
 from kfp_azureml.azureml.names import RESOURCE, check_name
 from kfp_azureml.azureml_pipelines.job_follower import ENDED, state_in_words
-from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
+from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
 from kfp_azureml.runtime.errors import OutputError, PipelineError
 from kfp_azureml.runtime.outputs import scratch_folder
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kfp_azureml.azureml.names import RESOURCE, check_name
 from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.interface import interface
-from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
+from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
 from kfp_azureml.azureml_pipelines.spec import Spec
 from kfp_azureml.azureml_pipelines.spec_hash import spec_hash
 from kfp_azureml.runtime.errors import PipelineError

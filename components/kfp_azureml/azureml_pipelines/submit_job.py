@@ -16,7 +16,7 @@ from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job
 from kfp_azureml.azureml_pipelines.job_follower import state_in_words
 from kfp_azureml.azureml_pipelines.placement import Placement
 from kfp_azureml.azureml_pipelines.registry import registered_name
-from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
+from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
 from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.submission import EXPERIMENT, compiled_pipeline, pipeline_arguments

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.azureml_pipelines.in_job.job_text import decode
-from kfp_azureml.azureml_pipelines.sdk_errors import sdk_errors
+from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
