@@ -60,7 +60,7 @@ def child_group(
 
 
 def end_with(owner: int) -> None:
-    """Wait until the owner has ended, and have our own process group ended then: its leash may have been killed, too.
+    """Wait for the owner to end, then end this process group; its watchdog may be dead too.
 
     Args:
         owner: The pid of the process that started this one.

@@ -155,8 +155,8 @@ def test_a_killed_supervisor_leaves_nothing_either(tmp_path: Path) -> None:
 @pytest.mark.parametrize("deaf", [False, True])
 def test_a_supervisor_killed_after_its_leash_leaves_nothing_either(tmp_path: Path, deaf: bool) -> None:
     run = start(tmp_path, compiled(tmp_path, seconds=300.0, deaf=deaf))
-    (leash,) = (each for each in psutil.Process(run.pid).children() if watchdog.__file__ in each.cmdline())
-    leash.kill()
+    (holder,) = (each for each in psutil.Process(run.pid).children() if watchdog.__file__ in each.cmdline())
+    holder.kill()
     run.kill()
     run.wait()
     wait_until(lambda: not processes_of(tmp_path))
