@@ -25,7 +25,13 @@ def test_every_path_that_contributing_names_exists() -> None:
 
 @pytest.mark.parametrize(
     ("topic", "content"),
-    [("used-up quota", '"OutOfQuota":'), ("canary steps", "CANARY_STEPS ="), ("which routes a host", "Host(")],
+    [
+        ("exceeded quota", '"OutOfQuota":'),
+        ("such an error prints", "def explain("),
+        ("canary steps", "CANARY_STEPS ="),
+        ("how traffic shifts", "set_traffic("),
+        ("which routes a host", "Host("),
+    ],
 )
 def test_a_topic_leads_to_the_file_that_has_it(topic: str, content: str) -> None:
     (row,) = (line for line in CONTRIBUTING.splitlines() if line.startswith("| ") and topic in line)
