@@ -51,7 +51,7 @@ def run(emulator: EmulatorInfo, folder: Path, component: str, pipeline: str, **p
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_register_deploy_and_tidy_up(instant_emulator: EmulatorInfo, tmp_path: Path) -> None:
+def test_register_deploy_and_clean_up(instant_emulator: EmulatorInfo, tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "model")
     (model / "MLmodel").write_text("flavors: {}\n")
     run(instant_emulator, tmp_path, "aml_register_model", "register_only", model_uri=str(model))
@@ -61,7 +61,7 @@ def test_register_deploy_and_tidy_up(instant_emulator: EmulatorInfo, tmp_path: P
     request = tmp_path / "request.json"
     request.write_text('{"input_data": [[1.0, 2.0]]}')
     run(instant_emulator, tmp_path, "aml_deploy_model", "careful_deploy", request_uri=str(request), **on_endpoint)
-    run(instant_emulator, tmp_path, "aml_reconcile", "deploy_and_tidy_up", **registered)
+    run(instant_emulator, tmp_path, "aml_reconcile", "deploy_with_cleanup", **registered)
     with signed_in_workspace(instant_emulator) as azure:
         (deployment,) = azure.get(f"onlineEndpoints/{ENDPOINT}/deployments")["value"]
         endpoints = azure.get("onlineEndpoints")["value"]
