@@ -23,7 +23,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(READY) ## make .venv with the project and everything it needs
+setup: $(READY) ## create .venv and install the project with all dependencies
 
 $(UV): requirements/bootstrap requirements/bootstrap.txt
 	@PYTHON="$(PYTHON)" requirements/bootstrap
@@ -38,17 +38,17 @@ $(READY): $(UV) requirements/dev.txt pyproject.toml emulator/pyproject.toml
 .PHONY: run
 # Chosen on the validation split of the training set, as components/kfp_azureml/steps/train/README.md shows.
 EPOCHS ?= 5
-run: $(READY) ## the whole pipeline on this machine: real data to a live endpoint (EPOCHS=5, ARGS="--keep")
+run: $(READY) ## run the pipeline locally, with the Azure ML emulator (EPOCHS=5, ARGS="--keep")
 	@$(BIN)/kfp-azureml run --param epochs=$(EPOCHS) $(ARGS)
 
 .PHONY: test
-test: $(READY) ## unit, golden and end-to-end tests
+test: $(READY) ## run the unit, golden, end-to-end and emulator tests, and some of the fault tests
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 KFP_RANGE = $(shell sed -n 's/^ *\("kfp\(-kubernetes\)\{0,1\}[<>=][^"]*"\),$$/\1/p' pyproject.toml)
 KFP_VENV := .cache/kfp
 .PHONY: test-kfp
-test-kfp: $(READY) ## the compiled form, with the oldest and the newest kfp that pyproject.toml allows
+test-kfp: $(READY) ## run the compile tests with the oldest and newest supported kfp
 	@for resolution in lowest-direct highest; do \
 		$(UV) venv --quiet --clear --python $(BIN)/python $(KFP_VENV); \
 		$(UV) pip sync --quiet --python $(KFP_VENV)/bin/python --require-hashes requirements/dev.txt; \
@@ -60,11 +60,11 @@ test-kfp: $(READY) ## the compiled form, with the oldest and the newest kfp that
 	done
 
 .PHONY: test-faults
-test-faults: $(READY) ## every request of register and deploy attacked, kills, roll-outs under load (ARGS="-k register")
+test-faults: $(READY) ## inject faults into register and deploy, kill processes, roll out under load (ARGS="-k register")
 	$(BIN)/pytest --numprocesses 2 tests/faults --all-cells $(ARGS)
 
 .PHONY: record-faults
-record-faults: $(READY) ## write down again what register and deploy ask of Azure: what the fault matrix is made of
+record-faults: $(READY) ## record the Azure requests of register and deploy, the input of the fault tests
 	@PYTHONPATH=tests/support:tests/faults:emulator/tests/support $(BIN)/python tests/faults/requests_of.py
 
 # Each of Azure ML's clients, and our own requests by hand.
@@ -77,7 +77,7 @@ emulator-coverage: $(READY) ## write emulator/COVERAGE.md: emulated operations a
 	PYTHONPATH=emulator/tests/support $(BIN)/python emulator/tests/support/emulator_coverage.py collect $(EMULATOR_LOG)
 
 .PHONY: fuzz-emulator
-fuzz-emulator: $(READY) ## 10,000 requests that no client sends, to the emulator (FUZZ_REQUESTS=..)
+fuzz-emulator: $(READY) ## fuzz the emulator with 10,000 invalid requests (FUZZ_REQUESTS=..)
 	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s emulator/tests/e2e/test_fuzz.py $(ARGS)
 
 BENCH_VENV := .cache/bench/venv
@@ -87,7 +87,7 @@ $(BENCH_VENV)/.ready: requirements/bench.txt | $(UV)
 	@touch $@
 
 .PHONY: bench
-bench: $(READY) $(BENCH_VENV)/.ready ## ours and the baselines side by side, into bench/RESULTS.md (ONLY=prep, AGAIN=1, SCALE=tiny)
+bench: $(READY) $(BENCH_VENV)/.ready ## benchmark the suite against the baselines; writes bench/RESULTS.md (ONLY=prep, AGAIN=1, SCALE=tiny)
 	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(SCALE),--scale $(SCALE)) $(if $(AGAIN),--again) $(ARGS)
 
 DOCKER ?= docker
@@ -110,7 +110,7 @@ images: ## build the container images (REGISTRY=.. TAG=.. BASE_IMAGE=.. GPU=1 CA
 
 .PHONY: push
 push: ## push the images to REGISTRY, and print their digests for make compile-pipeline
-	@test -n "$(REGISTRY)" || { echo "name the registry: make push REGISTRY=myregistry.azurecr.io/kfp-azureml" >&2; exit 1; }
+	@test -n "$(REGISTRY)" || { echo "set the registry: make push REGISTRY=myregistry.azurecr.io/kfp-azureml" >&2; exit 1; }
 	@$(foreach image,$(IMAGES),$(DOCKER) push "$(call image_name,$(image))" &&) true
 	@$(DOCKER) image inspect --format '{{index .RepoDigests 0}}' $(foreach image,$(IMAGES),"$(call image_name,$(image))")
 
@@ -126,7 +126,7 @@ built:
 		{ echo "image $(call image_name,$(image)) cannot be read ($$reason): make images builds it" >&2; exit 1; };)
 
 .PHONY: sbom
-sbom: built $(SYFT) ## write each image's list of contents to dist/sbom (SPDX)
+sbom: built $(SYFT) ## write an SBOM of each image to dist/sbom (SPDX)
 	@mkdir -p dist/sbom
 	@$(foreach image,$(IMAGES),SYFT_CHECK_FOR_APP_UPDATE=false $(SYFT) scan "docker:$(call image_name,$(image))" \
 		--output spdx-json=dist/sbom/$(image).spdx.json && echo "dist/sbom/$(image).spdx.json" &&) true
@@ -140,33 +140,33 @@ $(AUDIT): requirements/audit.txt | $(UV)
 # What runs in production and what runs on laptops; GPU=1 adds ml-gpu.
 AUDITED := $(IMAGES) kfp build dev
 .PHONY: audit
-audit: $(AUDIT) ## ask PyPI for known vulnerabilities of the locked packages
+audit: $(AUDIT) ## check the locked packages for known vulnerabilities on PyPI
 	@$(foreach set,$(AUDITED),echo "$(set)" && $(AUDIT) --disable-pip --require-hashes --progress-spinner off \
 		--requirement requirements/$(set).txt &&) true
 
 TRIVY ?= ghcr.io/aquasecurity/trivy:0.74.0
 .PHONY: scan
-scan: built ## look for known vulnerabilities that have a fix in the images
+scan: built ## check the images for known vulnerabilities that have a fix
 	@$(foreach image,$(IMAGES),$(DOCKER) run --rm --volume /var/run/docker.sock:/var/run/docker.sock "$(TRIVY)" image \
 		--scanners vuln --ignore-unfixed --severity HIGH,CRITICAL --exit-code 1 "$(call image_name,$(image))" &&) true
 
 .PHONY: wheel
-wheel: $(READY) ## build both packages, to be installed elsewhere, in dist
+wheel: $(READY) ## build the wheels of both packages in dist
 	@$(BIN)/python -m hatchling build --target wheel
 	@cd emulator && ../$(BIN)/python -m hatchling build --target wheel --directory ../dist
 
 .PHONY: test-docker
-test-docker: $(READY) images ## the images and runs in them; needs a Docker engine (DOCKER_HOST)
+test-docker: $(READY) images ## test the images and runs in them; needs a Docker engine (DOCKER_HOST)
 	$(BIN)/pytest tests/docker $(ARGS)
 
 USERS ?= single profiles
 .PHONY: test-kubeflow
-test-kubeflow: $(READY) images ## the pipeline on Kubeflow Pipelines in kind, with one user and with profiles (USERS=single)
+test-kubeflow: $(READY) images ## test the pipeline on Kubeflow Pipelines in kind, single-user and multi-user (USERS=single)
 	@$(foreach users,$(USERS),tests/kubeflow/run $(users) &&) true
 
 AZURE_TRAFFIC := dist/azure-traffic
 .PHONY: test-azure
-test-azure: $(READY) ## the same on a real workspace, which costs (AZURE_TEST_WORKSPACE=..), or EMULATOR=1
+test-azure: $(READY) ## test in an Azure ML workspace, which costs money (AZURE_TEST_WORKSPACE=..), or with EMULATOR=1
 	@AZURE_TEST_EMULATOR="$(EMULATOR)" $(BIN)/pytest tests/azure $(ARGS)
 	@test ! -f $(AZURE_TRAFFIC)/azure.jsonl -o ! -f $(AZURE_TRAFFIC)/emulator.jsonl || \
 		$(BIN)/python tests/support/azureml_traffic.py $(AZURE_TRAFFIC)/azure.jsonl $(AZURE_TRAFFIC)/emulator.jsonl
@@ -185,7 +185,8 @@ lint: $(READY) ## ruff, mypy and hadolint
 OUTPUT ?= pipelines/image_classification.yaml
 # Variables of compile-pipeline that hold one value, and those that hold several: each is the flag of its name.
 COMPILE_ONE := REGISTRY TAG ML_DIGEST AZURE_DIGEST ML_GPU_DIGEST PULL_SECRET GPU GPU_TYPE RETRIES TTL
-COMPILE_MANY := GPU_NODE_SELECTOR GPU_TOLERATION TIMEOUT
+COMPILE_MANY := GPU_NODE_SELECTOR GPU_TOLERATION STEP_TIMEOUT
+STEP_TIMEOUT ?= $(TIMEOUT)
 flag = --$(shell echo $(1) | tr A-Z_ a-z-)
 .PHONY: compile-pipeline
 compile-pipeline: $(READY) ## compile and validate the pipeline (REGISTRY=.. TAG=.. GPU=1 ..; docs/pipelines.md has all)
@@ -200,13 +201,13 @@ manifests: ## render the overlays into dist/manifests (OVERLAYS="aks-azcreds", C
 	@CLIENT_ID="$(CLIENT_ID)" manifests/render dist/manifests $(OVERLAYS)
 
 .PHONY: generate
-generate: $(READY) ## write every generated file again: component.yaml, Azure ML specs, pipeline, README tables
+generate: $(READY) ## regenerate component.yaml, Azure ML specs, compiled pipelines and README tables
 	@$(BIN)/python -m kfp_azureml.compiling.generate
 	@$(BIN)/python -m kfp_azureml.azureml_pipelines.generate
 
 WITHOUT_KFP := --overrides requirements/images.overrides.txt
 .PHONY: lock
-lock: $(UV) ## resolve the dependencies again and write the hash-locked requirement sets
+lock: $(UV) ## resolve the dependencies and write the hash-locked requirement sets
 	$(UV_COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(UV_COMPILE) --all-extras --no-emit-package azureml-emulator --no-emit-package kfp-azureml \
 		pyproject.toml emulator/pyproject.toml requirements/dev.in -o requirements/dev.txt

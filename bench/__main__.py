@@ -16,7 +16,7 @@ from bench.store import Store, machine
 from bench.table import MEASUREMENTS, SCALES
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.errors import CancelledError
-from kfp_azureml.runtime.outputs import whole_file
+from kfp_azureml.runtime.outputs import atomic_file
 
 BENCH = REPOSITORY / "bench"
 CACHE = REPOSITORY / ".cache" / "bench"
@@ -66,9 +66,9 @@ def _write(store: Store, results: Path) -> None:
     missing = [measurement.name for measurement in MEASUREMENTS if measurement not in found]
     drawn = [store.path(measurement) for measurement, document in found.items() if has_costs(document)]
     if drawn:
-        with whole_file(results / "costs.svg") as part:
+        with atomic_file(results / "costs.svg") as part:
             subprocess.run([BASELINE, BENCH / "picture.py", part, *drawn], check=True)
-    with whole_file(results / "RESULTS.md") as part:
+    with atomic_file(results / "RESULTS.md") as part:
         remarks = (BENCH / "remarks.md").read_text()
         part.write_text(page(list(found.values()), machine(), remarks, missing))
     still = f"; still to be measured: {', '.join(missing)}" if missing else ""

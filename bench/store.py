@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.measurement import Measurement
 from kfp_azureml.runtime.cpus import usable_cores, usable_cpus
-from kfp_azureml.runtime.outputs import whole_file
+from kfp_azureml.runtime.outputs import atomic_file
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Store:
             "seconds": round(seconds, 1),
             "rows": rows,
         }
-        with whole_file(self.path(measurement)) as part:
+        with atomic_file(self.path(measurement)) as part:
             part.write_text(json.dumps(kept, indent=2) + "\n")
         return kept
 

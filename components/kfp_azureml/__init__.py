@@ -1,4 +1,4 @@
-"""Kubeflow Pipelines v2 components that train image classifiers and bring them live on Azure Machine Learning.
+"""Kubeflow Pipelines components that train image classifiers and deploy them to Azure ML.
 
 Importing this package costs milliseconds: whatever is heavy is imported by the function that needs it.
 """

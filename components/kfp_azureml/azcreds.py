@@ -16,6 +16,7 @@ SECRET_NAME = "azcreds"  # noqa: S105 - the name of a Kubernetes object, not a s
 SUBSCRIPTION_KEY = "AZ_SUBSCRIPTION_ID"
 PRINCIPAL_KEYS = ("AZ_TENANT_ID", "AZ_CLIENT_ID", "AZ_CLIENT_SECRET")
 KEYS = (SUBSCRIPTION_KEY, *PRINCIPAL_KEYS)
+_ON_KUBEFLOW = f"on Kubeflow in the secret {SECRET_NAME}"
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,14 @@ def service_principal(environ: Mapping[str, str] = os.environ) -> ServicePrincip
         The service principal; None if none of its keys is set.
 
     Raises:
-        CredentialsError: If only some keys are set, or a value is empty or malformed; see `flaw`.
+        CredentialsError: If only some keys are set, or a value is empty or malformed; see `malformed_reason`.
     """
     if not any(key in environ for key in PRINCIPAL_KEYS):
         return None
     missing = [key for key in PRINCIPAL_KEYS if not environ.get(key)]
     if missing:
-        raise CredentialsError(f"{', '.join(missing)} missing or empty: add it to the secret {SECRET_NAME}")
-    tenant, client, secret = (_sound(key, environ[key]) for key in PRINCIPAL_KEYS)
+        raise CredentialsError(f"{', '.join(missing)} missing or empty: set the environment variable, {_ON_KUBEFLOW}")
+    tenant, client, secret = (_validated(key, environ[key]) for key in PRINCIPAL_KEYS)
     return ServicePrincipal(tenant, client, secret)
 
 
@@ -79,39 +80,39 @@ def subscription_id(environ: Mapping[str, str] = os.environ) -> str:
     """Return the Azure subscription in the environment variables.
 
     Raises:
-        CredentialsError: If it is missing or malformed; see `flaw`.
+        CredentialsError: If it is missing or malformed; see `malformed_reason`.
     """
     value = environ.get(SUBSCRIPTION_KEY)
     if not value:
         raise CredentialsError(
-            f"{SUBSCRIPTION_KEY} is missing or empty: add it to the secret {SECRET_NAME}, "
-            "or set the parameter subscription_id"
+            f"{SUBSCRIPTION_KEY} is missing or empty: set subscription_id (--subscription-id) or this environment "
+            f"variable, {_ON_KUBEFLOW}"
         )
-    return _sound(SUBSCRIPTION_KEY, value)
+    return _validated(SUBSCRIPTION_KEY, value)
 
 
-def flaw(value: str) -> str:
+def malformed_reason(value: str) -> str:
     """Describe what is malformed in a value, such as characters that `echo`, editors and Windows add.
 
     Azure reports such a value as a different one, which is misleading.
 
     Returns:
-        A phrase to follow the key's name, without the value; empty if nothing is wrong.
+        A predicate for the key's name, with the advice and without the value; empty if nothing is wrong.
     """
     if value.startswith("\ufeff"):
-        return "begins with a byte order mark"
+        return "begins with a byte order mark: remove the mark"
     if value != value.rstrip():
-        return "ends in white space"
+        return "ends in white space: remove the white space"
     if value != value.lstrip():
-        return "begins with white space"
+        return "begins with white space: remove the white space"
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return "is in quotation marks"
+        return "is in quotation marks: remove the quotation marks"
     if not value.isprintable():
-        return "contains a line break or another unprintable character"
+        return "contains an unprintable character: remove the line break or control character"
     return ""
 
 
-def _sound(key: str, value: str) -> str:
-    if wrong := flaw(value):
-        raise CredentialsError(f"{key} {wrong}: remove it in the secret {SECRET_NAME}")
+def _validated(key: str, value: str) -> str:
+    if wrong := malformed_reason(value):
+        raise CredentialsError(f"{key} {wrong} in the environment variable, {_ON_KUBEFLOW}")
     return value

@@ -56,4 +56,4 @@ def main() -> None:
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def commands() -> None:
-    """Kubeflow Pipelines components for Azure Machine Learning."""
+    """Run, compile, submit and clean up pipelines for Azure Machine Learning."""

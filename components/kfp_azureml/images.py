@@ -1,4 +1,4 @@
-"""Default names of the container images: `ml` for prep, train and score, `azure` for the aml_* components.
+"""Default images: `ml` for prep, train, score and quality_gate, `azure` for aml_* components.
 
 They are constants; `make compile-pipeline REGISTRY=.. TAG=..` sets others in the compiled pipeline.
 """
@@ -8,7 +8,7 @@ from kfp_azureml import __version__
 REGISTRY = "kfp-azureml"
 TAG = __version__
 RUN_AS_USER = 10001
-"""UID and GID of the images' processes; numbers, since Kubernetes cannot check whether a user name is root."""
+"""UID and GID in the images; numbers, since Kubernetes cannot check whether a name is root."""
 
 
 def ml_image(registry: str = REGISTRY, tag: str = TAG) -> str:

@@ -84,9 +84,7 @@ def test_a_container_that_fails_at_once_fails_the_run_every_time(tmp_path: Path,
         run = start(tmp_path / "runs", source)
         _, errors = run.communicate(timeout=120)
         assert run.returncode == 1
-        assert errors.splitlines()[-1].startswith(
-            f"kfp-azureml: a step failed: ContainerError: {name} ended with exit code 3"
-        )
+        assert errors.splitlines()[-1].startswith(f"kfp-azureml: fail: container of {name} ended with exit code 3")
         assert summary(tmp_path / "runs")["state"] == "failed"
 
 

@@ -18,7 +18,7 @@ def workspace(emulator):
 
 @pytest.fixture(scope="session")
 def azure():
-    """Yield a local Azure ML whose jobs use this interpreter for the suite's images."""
+    """Yield an Azure ML emulator whose jobs use this interpreter for the suite's images."""
     with emulator_with_images() as info:
         yield info
 

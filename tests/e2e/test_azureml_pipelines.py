@@ -1,4 +1,4 @@
-"""The suite as an Azure ML pipeline job, from the command line, on a local Azure ML that runs jobs."""
+"""The suite as an Azure ML pipeline job, from the command line, on an Azure ML emulator that runs jobs."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_no_process_of_a_run_sees_a_secret_that_it_does_not_need(tmp_path: Path,
         "local/watchdog.py",
         "live_check",
     }
-    # Those are the local Azure ML's own credentials; what a step starts is named like nothing.
+    # Those are the Azure ML emulator's own credentials; what a step starts is named like nothing.
     assert in_azure - {"", "live_check"} == AZURE_STEPS
 
 
@@ -103,6 +103,6 @@ def test_the_end_of_the_local_azure_ml_ends_the_run_and_is_said(tmp_path: Path, 
         os.kill(emulator, signal.SIGKILL)
         _, errors = run.communicate(timeout=300)
     assert run.returncode == 1
-    assert errors.startswith("kfp-azureml: the local Azure ML was ended by SIGKILL (killed, or out of memory?)")
+    assert errors.startswith("kfp-azureml: the Azure ML emulator was killed (SIGKILL; possibly out of memory)")
     assert len(errors.splitlines()) == 1
     assert processes_of(tmp_path) == []

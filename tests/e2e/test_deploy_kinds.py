@@ -112,9 +112,9 @@ def test_what_cannot_run_there_is_one_line(workspace, registered, compute, insta
 def test_an_endpoint_stays_where_it_is(workspace, client, registered, on_cluster):
     client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="tiny-managed", auth_mode="key")).result()
     for endpoint, compute, said in [
-        ("tiny-managed", CLUSTER, "exists as a managed endpoint: give another endpoint_name, or no compute"),
-        (ON_CLUSTER, "", "exists on compute k8s: give another endpoint_name, or this compute"),
-        (ON_CLUSTER, "other", "exists on compute k8s: give another endpoint_name, or this compute"),
+        ("tiny-managed", CLUSTER, "exists as a managed endpoint: set another endpoint_name, or leave compute empty"),
+        (ON_CLUSTER, "", "exists on compute k8s: set another endpoint_name, or compute=k8s"),
+        (ON_CLUSTER, "other", "exists on compute k8s: set another endpoint_name, or compute=k8s"),
     ]:
         with pytest.raises(DeploymentError, match=f"endpoint {endpoint}: {said}"):
             deploy_model("tiny-kinds", registered.version, endpoint, compute=compute, **workspace)

@@ -226,5 +226,5 @@ def test_a_step_that_needs_the_value_is_named_before_anything_runs(tmp_path: Pat
         [PROGRAM, command, "needs.py", *host], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     step = "say" if "say" in use else "count"
-    told = f"kfp-azureml: step {step} needs a value for limit: give it with --param NAME=VALUE\n"
+    told = f"kfp-azureml: step {step} requires parameter limit: set --param limit=VALUE\n"
     assert (done.returncode, done.stderr) == (1, told)

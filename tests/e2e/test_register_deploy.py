@@ -1,4 +1,4 @@
-"""Register and deploy with the real SDK on a local Azure ML, to a live endpoint."""
+"""Register and deploy with the real SDK on an Azure ML emulator, to a live endpoint."""
 
 import base64
 import logging
@@ -135,7 +135,7 @@ def test_code_of_the_users_own_is_asked_the_users_request(workspace, live, clien
 
 def test_a_wrong_secret_is_one_line(workspace, model, monkeypatch):
     monkeypatch.setenv("AZ_CLIENT_SECRET", "not-the-secret")
-    with pytest.raises(CredentialsError, match="AZ_CLIENT_SECRET in azcreds is not a secret") as refused:
+    with pytest.raises(CredentialsError, match="AZ_CLIENT_SECRET is not a secret") as refused:
         register_model(model, model_name="tiny", **workspace)
     assert "\n" not in str(refused.value)
     assert "not-the-secret" not in str(refused.value)

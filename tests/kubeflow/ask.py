@@ -1,4 +1,4 @@
-"""Send one image to a live endpoint of the local Azure ML: ask.py ENDPOINT."""
+"""Send one image to a live endpoint of the Azure ML emulator: ask.py ENDPOINT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configure a compiled pipeline's Azure steps for the local Azure ML: proxy and certificates.
+"""Configure a compiled pipeline's Azure steps for the Azure ML emulator: proxy and certificates.
 
     python tests/kubeflow/local_azure.py COMPILED PROXY OUTPUT
 
@@ -26,7 +26,7 @@ def with_local_azure(documents: list[Any], proxy: str) -> list[Any]:
 
     Args:
         documents: The pipeline's and the platform's document.
-        proxy: URL of the local Azure ML's proxy in pods.
+        proxy: URL of the Azure ML emulator's proxy in pods.
     """
     pipeline, platform = documents
     bundle = f"{FOLDER}/bundle.pem"

@@ -69,7 +69,7 @@ class Asked:
 
 
 class Answers:
-    """Asks a double of Azure, in place of `Scoring`; all answers are right unless a test says otherwise.
+    """Asks a double of Azure, in place of `ScoringClient`; all answers are right unless a test says otherwise.
 
     Attributes:
         asked: What was asked.
@@ -81,12 +81,12 @@ class Answers:
         self.asked: list[Asked] = []
         self.uri = "https://fashion.region.inference.ml.azure.com/score"
 
-    def ask(self, _question: Probe, deployment: str, *, by_traffic: bool = False) -> None:
+    def send(self, _question: Probe, deployment: str, *, by_traffic: bool = False) -> None:
         fault = self._ask(deployment, "traffic" if by_traffic else "aimed")
         if fault:
             raise DeploymentError(f"deployment {deployment}: {fault}")
 
-    def ask_once(self, _client: object, _question: Probe, deployment: str) -> str | None:
+    def send_once(self, _client: object, _question: Probe, deployment: str) -> str | None:
         return self._ask(deployment, "once")
 
     @property

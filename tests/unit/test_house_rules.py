@@ -11,7 +11,7 @@ import kfp_azureml
 
 PACKAGE = Path(kfp_azureml.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-STEPS = sorted(face.parent.name for face in (PACKAGE / "steps").glob("*/component.py"))
+STEPS = sorted(component.parent.name for component in (PACKAGE / "steps").glob("*/component.py"))
 # Rooms that compile and run pipelines, which is kfp's own business.
 ORCHESTRATION = ("compiling", "local", "kubeflow", "azureml_pipelines")
 HEAVY = (
@@ -118,6 +118,14 @@ def test_importing_costs_nothing_heavy(module: str) -> None:
     program = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not set(HEAVY) & set(loaded)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_first_line_of_a_docstring_is_short(source: Path) -> None:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    documented = [node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, kinds)]
+    first_lines = [(ast.get_docstring(node) or "").partition("\n")[0] for node in documented]
+    assert [line for line in first_lines if len(line) > 100] == []
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -1,4 +1,4 @@
-"""A client of Azure Resource Manager, for metrics and autoscale settings, which the Azure ML SDK does not cover."""
+"""Client of Azure Resource Manager, for metrics and autoscale settings."""
 
 from __future__ import annotations
 

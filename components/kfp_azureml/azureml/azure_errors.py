@@ -19,7 +19,7 @@ from kfp_azureml.azureml.error_advice import (
     NEVER_PROVISIONED,
     NO_IMAGE_YET,
     WAS_DELETED,
-    find_remedy,
+    find_advice,
 )
 from kfp_azureml.azureml.error_body import read_service_error
 from kfp_azureml.azureml.retries import lost_connection
@@ -49,15 +49,15 @@ def explain(error: AzureError, doing: str, otherwise: type[KfpAzuremlError] = Wo
     lost = lost_connection(error)
     if lost is not None:
         return WorkspaceError(f"{doing}: Azure cannot be reached: check network and proxy ({service_words(lost)})")
-    remedy = find_remedy(error)
+    advice = find_advice(error)
     detail = f"({service_words(error)})"
-    if remedy is None:
+    if advice is None:
         return otherwise(f"{doing}: {detail[1:-1]}")
-    return (remedy.error or otherwise)(f"{doing}: {remedy.advice} {detail}")
+    return (advice.error or otherwise)(f"{doing}: {advice.text} {detail}")
 
 
 def error_codes(error: HttpResponseError) -> list[str]:
-    """Return the service's error codes, the outermost first, with those in the details of failed operations."""
+    """Return the service's error codes, the outermost first, including those in details."""
     return read_service_error(error).codes
 
 
@@ -65,28 +65,28 @@ def never_provisioned(error: AzureError) -> bool:
     """Tell whether the resource has to be recreated because its first provisioning failed."""
     # A rejected request, not a failed operation, whose text may contain any log.
     refused = isinstance(error, HttpResponseError) and (error.status_code or 0) >= 400
-    return refused and find_remedy(error) in (NEVER_PROVISIONED, ENDPOINT_NEVER_CREATED)
+    return refused and find_advice(error) in (NEVER_PROVISIONED, ENDPOINT_NEVER_CREATED)
 
 
 def was_deleted(error: AzureError) -> bool:
     """Tell whether Azure ML rejects a name and version because that version was deleted."""
-    return find_remedy(error) is WAS_DELETED
+    return find_advice(error) is WAS_DELETED
 
 
 def has_traffic(error: AzureError) -> bool:
     """Tell whether Azure ML did not delete a deployment because it receives traffic."""
-    return find_remedy(error) is HAS_TRAFFIC
+    return find_advice(error) is HAS_TRAFFIC
 
 
 def is_busy(error: AzureError) -> bool:
     """Tell whether Azure rejects an operation because another one is still running."""
-    remedy = find_remedy(error)
-    return remedy is BUSY or (isinstance(error, ResourceExistsError) and remedy in (None, CONFLICT))
+    advice = find_advice(error)
+    return advice is BUSY or (isinstance(error, ResourceExistsError) and advice in (None, CONFLICT))
 
 
 def is_image_failure(error: AzureError) -> bool:
     """Tell whether a deployment failed because its environment's image could not be built."""
-    return find_remedy(error) in (IMAGE_NOT_BUILT, NO_IMAGE_YET)
+    return find_advice(error) in (IMAGE_NOT_BUILT, NO_IMAGE_YET)
 
 
 def service_words(error: BaseException) -> str:

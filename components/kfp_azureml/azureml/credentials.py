@@ -1,4 +1,4 @@
-"""Choose the Azure credentials: the service principal in `azcreds`, workload identity, or the machine's own."""
+"""Choose the Azure credentials: service principal, workload identity, or the machine's own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, flaw, service_principal
+from kfp_azureml.azcreds import KEYS, SECRET_NAME, ServicePrincipal, malformed_reason, service_principal
 from kfp_azureml.azureml.renewable_credential import RenewableCredential
+from kfp_azureml.azureml.socks_proxy import check_socks_proxy
 from kfp_azureml.runtime.errors import CredentialsError
 from kfp_azureml.runtime.step import quieten
 
@@ -37,7 +38,9 @@ def credential(environ: Mapping[str, str] = os.environ) -> TokenCredential:
 
     Raises:
         CredentialsError: If the service principal is incomplete, or a pod has no credentials.
+        WorkspaceError: If the SOCKS proxy in the environment is not supported.
     """
+    check_socks_proxy()
     # azure-identity logs a warning for each failure, in addition to our error.
     quieten("azure.identity", logging.ERROR)
     return RenewableCredential(lambda: chosen_credential(environ))
@@ -76,8 +79,8 @@ def _workload_identity(environ: Mapping[str, str]) -> TokenCredential:
             "with azure.workload.identity/client-id (and tenant-id, if the webhook has no default)"
         )
     for name in _WORKLOAD_IDENTITY:
-        if wrong := flaw(environ[name]):
-            raise CredentialsError(f"{name} {wrong}: fix the annotation of the pod's service account")
+        if wrong := malformed_reason(environ[name]):
+            raise CredentialsError(f"{name} {wrong} in the annotation of the pod's service account")
 
     from azure.identity import WorkloadIdentityCredential
 
@@ -91,4 +94,7 @@ def _service_principal(principal: ServicePrincipal) -> TokenCredential:
     try:
         return ClientSecretCredential(principal.tenant_id, principal.client_id, principal.client_secret)
     except ValueError as error:
-        raise CredentialsError(f"AZ_TENANT_ID in the secret {SECRET_NAME} is not a tenant id ({error})") from error
+        raise CredentialsError(
+            "AZ_TENANT_ID is not a tenant id: set the environment variable, on Kubeflow in the secret "
+            f"{SECRET_NAME} ({error})"
+        ) from error

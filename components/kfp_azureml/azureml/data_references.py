@@ -1,4 +1,6 @@
-"""Resolve Azure ML data references, `azureml:NAME:VERSION` and `azureml://.../datastores/...`, to storage URIs.
+"""Resolve Azure ML data references to storage URIs.
+
+References are `azureml:NAME:VERSION` and `azureml://.../datastores/...`.
 
 Uses Azure's REST API with azure-core and azure-identity only, since the image that runs prep has no azure-ai-ml.
 """

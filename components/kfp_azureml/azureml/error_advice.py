@@ -1,4 +1,4 @@
-"""Advice for errors of Azure: what a person can do, by error code, phrase, HTTP status or sign-in code.
+"""Advice for errors of Azure, by error code, phrase, HTTP status or sign-in code.
 
 The code decides. Where the service wraps another service's error into a code that says nothing, the phrase that names
 the problem decides, and without either the HTTP status.
@@ -15,74 +15,75 @@ from kfp_azureml.azcreds import PRINCIPAL_KEYS, SECRET_NAME, SUBSCRIPTION_KEY
 from kfp_azureml.azureml.error_body import ServiceError, read_service_error
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, KfpAzuremlError, ModelError, WorkspaceError
 
+_ON_KUBEFLOW = f"on Kubeflow in the secret {SECRET_NAME}"
+
 
 @dataclass(frozen=True)
-class Remedy:
+class Advice:
     """The advice for an error.
 
     Attributes:
         error: The class of exception to raise; None leaves it to the caller.
-        advice: What is wrong and what to do.
+        text: What is wrong and what to do.
     """
 
     error: type[KfpAzuremlError] | None
-    advice: str
+    text: str
 
 
-_NO_ROLE = Remedy(
+_NO_ROLE = Advice(
     CredentialsError,
     "the identity lacks permission: assign it the role 'AzureML Data Scientist' on the workspace "
     "(a new assignment takes some minutes to take effect)",
 )
-_REFUSED = Remedy(
+_REFUSED = Advice(
     CredentialsError,
-    f"Azure rejected the credentials: check {', '.join(PRINCIPAL_KEYS)} in {SECRET_NAME}",
+    f"Azure rejected the credentials: check {', '.join(PRINCIPAL_KEYS)} ({_ON_KUBEFLOW})",
 )
-_EXPIRED_SECRET = Remedy(
+_EXPIRED_SECRET = Advice(
     CredentialsError,
-    "the client secret has expired: create a new one (az ad app credential reset --id CLIENT_ID) and put it into "
-    f"{SECRET_NAME} (kfp-azureml azcreds --check)",
+    "the client secret has expired: create a new one (az ad app credential reset --id CLIENT_ID) and set "
+    "AZ_CLIENT_SECRET to it, on Kubeflow with kfp-azureml azcreds --check",
 )
-_NO_FEDERATION = Remedy(
+_NO_FEDERATION = Advice(
     CredentialsError,
     "the identity does not trust the pod's service account: add a federated credential with the cluster's issuer "
     "and the subject system:serviceaccount:NAMESPACE:NAME (a new one takes some minutes to take effect)",
 )
-_OUTDATED_TOKEN = Remedy(CredentialsError, "the access token expired: run the step again, it resumes where it stopped")
-_NO_QUOTA = Remedy(
-    DeploymentError, "the quota is used up: request more, or set a smaller instance_type or instance_count"
+_OUTDATED_TOKEN = Advice(CredentialsError, "the access token expired: run the step again, it resumes where it stopped")
+_NO_QUOTA = Advice(
+    DeploymentError, "quota exceeded: request more quota, or set a smaller instance_type or instance_count"
 )
-_NO_CAPACITY = Remedy(
-    DeploymentError, "Azure has no capacity for these machines in this region: set another instance_type, or try later"
-)
-_ENDPOINT_QUOTA = Remedy(
+_NO_CAPACITY = Advice(
     DeploymentError,
-    "the endpoint quota of the subscription in this region is used up: delete unused endpoints, or request more",
+    "Azure has no capacity for this instance_type in this region: set another instance_type, or try again later",
 )
-_NO_SUCH_MACHINES = Remedy(
-    DeploymentError, "this machine type is not available in this region: set another instance_type"
+_ENDPOINT_QUOTA = Advice(
+    DeploymentError,
+    "endpoint quota of the subscription in this region exceeded: delete unused endpoints, or request more",
 )
-IMAGE_NOT_BUILT = Remedy(DeploymentError, "the environment could not be built: check its packages and versions")
-NO_IMAGE_YET = Remedy(
+_NO_SUCH_MACHINES = Advice(DeploymentError, "instance_type not available in this region: set another one")
+IMAGE_NOT_BUILT = Advice(DeploymentError, "the environment could not be built: check its packages and versions")
+NO_IMAGE_YET = Advice(
     DeploymentError,
     "the environment's image was not ready in time: see its build log; if the build is only slow, run the step again",
 )
-NEVER_PROVISIONED = Remedy(
+NEVER_PROVISIONED = Advice(
     DeploymentError, "its first provisioning failed, so Azure ML cannot update it: delete it and create it again"
 )
-ENDPOINT_NEVER_CREATED = Remedy(
+ENDPOINT_NEVER_CREATED = Advice(
     DeploymentError,
     "the endpoint's creation failed, so Azure ML cannot use it: delete the endpoint and create it again",
 )
-WAS_DELETED = Remedy(
+WAS_DELETED = Advice(
     ModelError,
-    "this version was deleted, and Azure ML does not allow it again: set another model_version, or none for the next "
-    "free number",
+    "this version was deleted, and Azure ML does not allow it again: set another model_version, or leave it empty for "
+    "the next free number",
 )
-HAS_TRAFFIC = Remedy(None, "it still receives traffic: set its traffic to 0 first")
-BUSY = Remedy(DeploymentError, "another operation on the endpoint is still running: wait until it ends")
-CONFLICT = Remedy(None, "it conflicts with an existing resource, or another operation is still running")
-_AZURE_FAILED = Remedy(
+HAS_TRAFFIC = Advice(None, "it still receives traffic: set its traffic to 0 first")
+BUSY = Advice(DeploymentError, "another operation on the endpoint is still running: wait until it ends")
+CONFLICT = Advice(None, "conflict with an existing resource or a running operation: run the step again later")
+_AZURE_FAILED = Advice(
     None, "internal error of Azure: run the step again; if it persists, check Azure's status page or contact support"
 )
 
@@ -90,19 +91,19 @@ _AZURE_FAILED = Remedy(
 _BY_CODE = {
     "AuthorizationFailed": _NO_ROLE,
     "LinkedAuthorizationFailed": _NO_ROLE,
-    "AuthorizationPermissionMismatch": Remedy(
+    "AuthorizationPermissionMismatch": Advice(
         CredentialsError,
         "the identity lacks access to the workspace's storage: assign it the role 'Storage Blob Data Contributor'",
     ),
-    "InvalidSubscriptionId": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
-    "SubscriptionNotFound": Remedy(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
-    "ResourceGroupNotFound": Remedy(WorkspaceError, f"check resource_group, and {SUBSCRIPTION_KEY} or subscription_id"),
-    "MissingSubscriptionRegistration": Remedy(
+    "InvalidSubscriptionId": Advice(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
+    "SubscriptionNotFound": Advice(WorkspaceError, f"check {SUBSCRIPTION_KEY} or subscription_id"),
+    "ResourceGroupNotFound": Advice(WorkspaceError, f"check resource_group, and {SUBSCRIPTION_KEY} or subscription_id"),
+    "MissingSubscriptionRegistration": Advice(
         WorkspaceError,
         "the subscription lacks a resource provider: az provider register --namespace NAME, with the name in Azure's "
         "message (some minutes)",
     ),
-    "SubscriptionNotRegistered": Remedy(
+    "SubscriptionNotRegistered": Advice(
         WorkspaceError,
         "the subscription lacks a resource provider: az provider register --namespace NAME for each of "
         "Microsoft.MachineLearningServices, Microsoft.Cdn and Microsoft.PolicyInsights (some minutes each)",
@@ -112,8 +113,8 @@ _BY_CODE = {
     "QuotaExceeded": _NO_QUOTA,
     "OutOfCapacity": _NO_CAPACITY,
     "ImageBuildFailure": IMAGE_NOT_BUILT,
-    "ResourceNotReady": Remedy(DeploymentError, "the container did not become ready: see its log"),
-    "MissingDriverProgram": Remedy(
+    "ResourceNotReady": Advice(DeploymentError, "the container did not become ready: see its log"),
+    "MissingDriverProgram": Advice(
         DeploymentError,
         "the deployment has no entry script, which only MLflow and Triton models do without: set code and "
         "scoring_script, or register the model as mlflow_model",
@@ -123,18 +124,18 @@ _BY_CODE = {
 }
 # Phrases for problems without an error code, or with an ambiguous one.
 _BY_PHRASE = tuple(
-    (re.compile(phrase, re.IGNORECASE | re.DOTALL), remedy)
-    for phrase, remedy in (
+    (re.compile(phrase, re.IGNORECASE | re.DOTALL), advice)
+    for phrase, advice in (
         (r"failed during initial provisioning|unrecoverable state", NEVER_PROVISIONED),
         (r"endpoint.{0,80} has not been created successfully", ENDPOINT_NEVER_CREATED),
         (r"non-zero traffic", HAS_TRAFFIC),
         (r"because it is in \w+ provisioning state", BUSY),
         (
             r"already an endpoint with this name|unique (with)?in (an?|the)( azure)? region",
-            Remedy(
+            Advice(
                 DeploymentError,
-                "another endpoint in this Azure region has this name: set another endpoint_name, or none for a "
-                "derived one",
+                "another endpoint in this Azure region has this name: set another endpoint_name, or leave it "
+                "empty for a derived one",
             ),
         ),
         (r"was deleted.* can(no| no|')t be re-?created", WAS_DELETED),
@@ -142,7 +143,7 @@ _BY_PHRASE = tuple(
         (r"(waiting for|timeout).* environment image|environment image.* become available", NO_IMAGE_YET),
         (
             r"does not have pull permission",
-            Remedy(
+            Advice(
                 DeploymentError,
                 "the endpoint's identity cannot pull the image: assign it the role 'AcrPull' on the container registry "
                 "(a new assignment takes some minutes to take effect)",
@@ -152,7 +153,7 @@ _BY_PHRASE = tuple(
         (r"(not enough|insufficient|lack of|out of|no)\b.{0,80}\bcapacity", _NO_CAPACITY),
         (
             r"^not found$",
-            Remedy(
+            Advice(
                 None,
                 "Azure ML does not find a resource in the request: check the workspace; for a Kubernetes compute, "
                 "check that it is attached and its cluster runs",
@@ -163,29 +164,29 @@ _BY_PHRASE = tuple(
 _BY_STATUS = {
     401: _REFUSED,
     403: _NO_ROLE,
-    404: Remedy(None, "it does not exist"),
+    404: Advice(None, "does not exist: check its name and the workspace"),
     409: CONFLICT,
-    429: Remedy(None, "Azure is throttling this identity: try again later"),
+    429: Advice(None, "Azure is throttling this identity: try again later"),
 }
-_INVALID_RESPONSE = Remedy(
+_INVALID_RESPONSE = Advice(
     WorkspaceError, "the response is truncated or not from Azure, such as a proxy's page: check network and proxy"
 )
 
 # Error codes of Microsoft Entra: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 _BY_SIGN_IN_CODE = {
     "7000222": _EXPIRED_SECRET,
-    "7000215": Remedy(
+    "7000215": Advice(
         CredentialsError,
-        f"AZ_CLIENT_SECRET in {SECRET_NAME} is not a secret of the application: set the secret's value, not its id",
+        f"AZ_CLIENT_SECRET is not a secret of the application: set the secret's value, not its id ({_ON_KUBEFLOW})",
     ),
-    "700016": Remedy(
+    "700016": Advice(
         CredentialsError,
-        "the application does not exist in the tenant: check AZ_CLIENT_ID and AZ_TENANT_ID in "
-        f"{SECRET_NAME}, or the client id in the annotation of the pod's service account",
+        f"the application does not exist in the tenant: check AZ_CLIENT_ID and AZ_TENANT_ID ({_ON_KUBEFLOW}), or the "
+        "client id in the annotation of the pod's service account",
     ),
-    "90002": Remedy(
+    "90002": Advice(
         CredentialsError,
-        f"the tenant does not exist: check AZ_TENANT_ID in {SECRET_NAME}, or the tenant of the pod's service account",
+        f"the tenant does not exist: check AZ_TENANT_ID ({_ON_KUBEFLOW}), or the tenant of the pod's service account",
     ),
     **dict.fromkeys(("70021", "700211", "700212", "700213"), _NO_FEDERATION),
 }
@@ -193,8 +194,8 @@ _BY_SIGN_IN_CODE = {
 _SIGN_IN_CODE = re.compile(r"\bAADSTS(\d+)\b")
 
 
-def find_remedy(error: AzureError) -> Remedy | None:
-    """Return the remedy for an error; None if nothing is known about it."""
+def find_advice(error: AzureError) -> Advice | None:
+    """Return the advice for an error; None if there is none."""
     if isinstance(error, ClientAuthenticationError):
         code = _SIGN_IN_CODE.search(str(error.message))
         # A response without such a code means that Azure Resource Manager rejected the token.
@@ -215,15 +216,15 @@ def find_remedy(error: AzureError) -> Remedy | None:
     return _BY_STATUS.get(error.status_code or 0)
 
 
-def _by_phrase(said: ServiceError) -> Remedy | None:
-    for phrase, remedy in _BY_PHRASE:
+def _by_phrase(said: ServiceError) -> Advice | None:
+    for phrase, advice in _BY_PHRASE:
         if any(phrase.search(text) for _, text in said.texts):
-            return remedy
+            return advice
     return _NO_SUCH_MACHINES if "vmsize" in map(str.lower, said.fields) else None
 
 
-def _of_operation(said: ServiceError) -> Remedy | None:
-    """Return the remedy for an operation that was cancelled or failed for an unknown reason."""
+def _of_operation(said: ServiceError) -> Advice | None:
+    """Return the advice for an operation that was cancelled or failed for an unknown reason."""
     if said.operation in ("canceled", "cancelled") or (not said.operation and not said.message):
-        return Remedy(None, "the operation was cancelled in Azure")
-    return None if said.message else Remedy(None, "the operation failed without a reason from Azure")
+        return Advice(None, "the operation was cancelled in Azure: run the step again")
+    return None if said.message else Advice(None, "the operation failed, and Azure gave no reason: run the step again")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kfp_azureml.azureml.content_hash import text_hash
 from kfp_azureml.runtime.errors import InvalidNameError
 
-LONGEST = 32
+MAX_LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class NameRule:
 
 ENDPOINT = NameRule(
     re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{1,30})[A-Za-z0-9]"),
-    f"3 to {LONGEST} letters, digits and dashes, starting with a letter and not ending with a dash",
+    f"3 to {MAX_LENGTH} letters, digits and dashes, starting with a letter and not ending with a dash",
 )
 """Endpoints and deployments."""
 MODEL = NameRule(
@@ -87,4 +87,4 @@ def _dashed(text: str) -> str:
 
 def _hashed(name: str, digest: str) -> str:
     suffix = f"-{digest[:8]}"
-    return name[: LONGEST - len(suffix)].rstrip("-") + suffix
+    return name[: MAX_LENGTH - len(suffix)].rstrip("-") + suffix

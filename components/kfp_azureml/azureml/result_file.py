@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kfp_azureml.runtime.outputs import whole_file
+from kfp_azureml.runtime.outputs import atomic_file
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -20,5 +20,5 @@ def write_result(result: DataclassInstance, path: str | Path) -> None:
         result: Names, ids and links of the created resources.
         path: The file to create or replace.
     """
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         part.write_text(json.dumps(asdict(result), indent=2) + "\n")

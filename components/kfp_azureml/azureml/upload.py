@@ -1,4 +1,4 @@
-"""Upload a folder to the workspace's storage under a path derived from its content, so that uploads resume.
+"""Upload a folder to the workspace's storage, resumable by a path derived from its content.
 
 The SDK's own upload rejects the leftovers of an interrupted one, and reads every file once more to hash it.
 """

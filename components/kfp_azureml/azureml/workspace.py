@@ -62,10 +62,10 @@ def workspace_client(resource_group: str = "", workspace: str = "", subscription
 def _check_place(subscription_id: str, resource_group: str, workspace: str) -> None:
     names = {"subscription_id": subscription_id, "resource_group": resource_group, "workspace": workspace}
     for name, value in names.items():
-        if wrong := azcreds.flaw(value):
-            raise WorkspaceError(f"{name} {value!r} {wrong}: remove it")
+        if wrong := azcreds.malformed_reason(value):
+            raise WorkspaceError(f"{name} {value!r} {wrong}")
         if "/" in value:
-            raise WorkspaceError(f"{name} {value!r} is not a name: it holds a slash")
+            raise WorkspaceError(f"{name} {value!r} contains a slash: set the name only")
 
 
 def workspace_id(client: MLClient) -> str:

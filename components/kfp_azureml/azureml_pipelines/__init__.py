@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from kfp_azureml.azureml_pipelines.parameter_outputs import output_values
     from kfp_azureml.azureml_pipelines.placement import Placement
     from kfp_azureml.azureml_pipelines.registry import (
-        Listed,
-        Registration,
+        ComponentVersions,
+        RegisteredComponent,
         get_component,
         list_components,
         register_components,
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from kfp_azureml.azureml_pipelines.suite import suite_specs
 
 __all__ = [
+    "ComponentVersions",
     "DownloadedModel",
     "JobSubmission",
-    "Listed",
     "Placement",
-    "Registration",
+    "RegisteredComponent",
     "SubmittedJob",
     "artifact_path",
     "cancel_job",
@@ -65,7 +65,7 @@ _MODULES = {
     "job_follower": ("cancel_job", "stream_job"),
     "model_download": ("DownloadedModel", "download_model"),
     "placement": ("Placement",),
-    "registry": ("Listed", "Registration", "get_component", "list_components", "register_components"),
+    "registry": ("ComponentVersions", "RegisteredComponent", "get_component", "list_components", "register_components"),
     "submit_job": ("JobSubmission", "SubmittedJob", "submit_pipeline"),
     "suite": ("suite_specs",),
     "parameter_outputs": ("output_values",),

@@ -9,7 +9,7 @@ import click
 
 from kfp_azureml import __version__
 from kfp_azureml.azureml_pipelines.workspace_options import workspace_options
-from kfp_azureml.compiling.flags import check_compiled, image_flags, job_flags, options_from
+from kfp_azureml.compiling.flags import image_flags, job_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
 from kfp_azureml.compiling.submission import EXPERIMENT
 from kfp_azureml.runtime.terminal import say
@@ -48,7 +48,6 @@ def register_command(client: MLClient, pipeline: str, version: str, **flags: Any
 
     options = options_from(flags)
     if pipeline:
-        check_compiled(pipeline, flags)
         with compiled_pipeline(pipeline, options) as package:
             specs = list(pipeline_specs(graph_of(package), version))
     else:
@@ -92,21 +91,21 @@ def get_command(client: MLClient, component: str) -> None:
     "computes",
     multiple=True,
     metavar="[STEP=]NAME",
-    help="Compute of all steps or of one; may be repeated.  [default: serverless]",
+    help="Compute of all steps or of one; repeatable.  [default: serverless]",
 )
 @click.option(
     "--instance-type",
     "instance_types",
     multiple=True,
     metavar="[STEP=]TYPE",
-    help="Machine type for serverless compute, such as Standard_DS3_v2.  [default: chosen by Azure ML]",
+    help="VM size for serverless compute, such as Standard_DS3_v2; repeatable.  [default: chosen by Azure ML]",
 )
 @click.option(
     "--instance-count",
     "instance_counts",
     multiple=True,
     metavar="[STEP=]COUNT",
-    help="Number of machines for serverless compute.  [default: 1]",
+    help="Number of instances for serverless compute; repeatable.  [default: 1]",
 )
 @click.option("--from-registered", is_flag=True, help="Run registered components instead of those in the pipeline.")
 @click.option("--stream", "stream_it", is_flag=True, help="Follow the job until it ends, as `aml stream` does.")
@@ -126,14 +125,14 @@ def submit_command(
 ) -> None:
     """Run PIPELINE as an Azure ML pipeline job.
 
-    PIPELINE is a name (image_classification), a .py file to compile, or a compiled .yaml file. For the latter only the
-    image options apply. The parameters resource_group, workspace and subscription_id default to those of the workspace.
+    PIPELINE is the name of a shipped pipeline (image_classification), a .py file to compile, or a compiled .yaml file,
+    to which only the image options apply. The parameters resource_group, workspace and subscription_id default to those
+    of the workspace.
     """
     from kfp_azureml.azureml_pipelines.job_follower import stream_job
     from kfp_azureml.azureml_pipelines.placement import parse_placement
     from kfp_azureml.azureml_pipelines.submit_job import JobSubmission, submit_pipeline
 
-    check_compiled(pipeline, flags)
     wanted = JobSubmission(
         pipeline=pipeline,
         options=options_from(flags),
@@ -145,7 +144,7 @@ def submit_command(
     job = submit_pipeline(client, wanted)
     say(f"Job {job.name} in experiment {job.experiment}: {job.status}")
     say(job.studio_url)
-    for line in job.left_out:
+    for line in job.skipped_tasks:
         say(line)
     if stream_it:
         stream_job(client, job.name)
@@ -174,9 +173,7 @@ def cancel_command(client: MLClient, job: str) -> None:
 
 @aml_command.command("download")
 @click.argument("job")
-@click.option(
-    "--output", "outputs", multiple=True, metavar="[STEP.]NAME", help="Output; may be repeated.  [default: all]"
-)
+@click.option("--output", "outputs", multiple=True, metavar="[STEP.]NAME", help="Output; repeatable.  [default: all]")
 @click.option("--to", type=_FOLDER, default=Path(), metavar="DIR", help="Target folder.  [default: current folder]")
 @workspace_options
 def download_command(client: MLClient, job: str, outputs: tuple[str, ...], to: Path) -> None:

@@ -1,4 +1,4 @@
-"""Parse compiled conditions of `dsl.If`, `Elif` and `Else`, and make the Azure ML component that evaluates one."""
+"""Parse compiled conditions of `dsl.If`, and make the Azure ML component that evaluates one."""
 
 from __future__ import annotations
 

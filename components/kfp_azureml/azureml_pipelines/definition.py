@@ -100,7 +100,10 @@ def definition_from(name: str, component: Mapping[str, Any], executor: Mapping[s
 
 
 def _with_whole_numbers(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return inputs with whole numbers in default lists and objects as ints; other defaults have a declared type."""
+    """Convert whole numbers in default lists and objects of inputs to ints.
+
+    Other defaults have a declared type.
+    """
     parameters = {
         name: {**about, "defaultValue": whole_numbers(about["defaultValue"])}
         if about["parameterType"] in ("LIST", "STRUCT") and "defaultValue" in about

@@ -31,7 +31,7 @@ _OF_PODS_ONLY = {
 }
 """Settings of Kubernetes pods that have no effect on Azure ML, where the compute determines them."""
 _EXIT_TASK = "ALL_UPSTREAM_TASKS_COMPLETED"
-_LEFT_OUT = {
+_SKIPPED = {
     "comp-aml-reconcile": "Azure ML has no exit tasks; to clean up an unfinished rollout of a job run "
     "kfp-azureml reconcile --run-id JOB",
 }
@@ -126,7 +126,7 @@ class Graph:
         nodes: Its steps.
         conditions: Its conditions.
         outputs: Its output artifacts by name.
-        left_out: Messages about tasks that do not run on Azure ML, with their replacement.
+        skipped_tasks: Messages about tasks that do not run on Azure ML, with their replacement.
     """
 
     name: str
@@ -136,7 +136,7 @@ class Graph:
     nodes: tuple[Node, ...]
     conditions: tuple[Condition, ...]
     outputs: Mapping[str, NodeOutput]
-    left_out: tuple[str, ...] = ()
+    skipped_tasks: tuple[str, ...] = ()
 
     @property
     def used_parameters(self) -> set[str]:
@@ -181,7 +181,7 @@ def read_graph(pipeline: Mapping[str, Any], platform: Mapping[str, Any]) -> Grap
             for name in root.get("outputDefinitions", {}).get("artifacts", {})
             if isinstance(outputs.get(name), NodeOutput)
         },
-        left_out=tuple(reader.left_out),
+        skipped_tasks=tuple(reader.skipped_tasks),
     )
 
 
@@ -191,7 +191,7 @@ class _Reader:
     platform: Mapping[str, Any]
     nodes: dict[str, Node] = field(default_factory=dict)
     conditions: list[Condition] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    skipped_tasks: list[str] = field(default_factory=list)
     _within: str = ""
 
     def read_group(self, name: str, component: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
@@ -202,8 +202,10 @@ class _Reader:
             {key: tasks[key].get("dependentTasks", []) for key in sorted(tasks)}
         ).static_order():
             task = tasks[task_name]
-            if _is_exit_task(task) and task["componentRef"]["name"] in _LEFT_OUT:
-                self.left_out.append(f"{_identifier(task_name)} is skipped: {_LEFT_OUT[task['componentRef']['name']]}")
+            if _is_exit_task(task) and task["componentRef"]["name"] in _SKIPPED:
+                self.skipped_tasks.append(
+                    f"{_identifier(task_name)} is skipped: {_SKIPPED[task['componentRef']['name']]}"
+                )
                 continue
             called = self.pipeline["components"][task["componentRef"]["name"]]
             self._check(task_name, task)

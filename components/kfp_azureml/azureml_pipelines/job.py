@@ -16,7 +16,7 @@ from kfp_azureml.azureml_pipelines.in_job.job_text import encode
 from kfp_azureml.azureml_pipelines.parameters import as_primitive
 from kfp_azureml.azureml_pipelines.placement import Placement, azureml_compute
 from kfp_azureml.azureml_pipelines.spec import Spec, component_spec
-from kfp_azureml.compiling.lengths import check_lengths
+from kfp_azureml.compiling.argument_size import check_sizes
 from kfp_azureml.runtime.errors import PipelineError
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
@@ -155,8 +155,8 @@ def _pipeline_values(graph: Graph, arguments: Mapping[str, Any]) -> dict[str, An
         if value is not None:
             values[name] = value
     # A job gets them in environment variables, and passes them to the component as KFP does.
-    check_lengths(values)
-    check_lengths(arguments)
+    check_sizes(values)
+    check_sizes(arguments)
     return values
 
 

@@ -91,7 +91,7 @@ class _JobFollower:
         for name in sorted(self._steps_of(job) - self._shown.keys()):
             self.say(step_line(name, "skipped"))
         if job.status != "Completed":
-            raise PipelineError(f"job {self.name} {state_in_words(job.status)}{self._why(steps)}")
+            raise PipelineError(f"job {self.name} {format_state(job.status)}{self._why(steps)}")
 
     def _ask(self) -> tuple[Any, list[Any]]:
         """Read the job and its steps, retrying while Azure is unavailable."""
@@ -121,7 +121,7 @@ class _JobFollower:
                 time.sleep(next(pause))
 
     def _show(self, step: Any) -> None:
-        label, state = str(step.display_name), state_in_words(step.status)
+        label, state = str(step.display_name), format_state(step.status)
         if self._shown.get(label) == state or step.status in _WAITING:
             return
         self._shown[label] = state
@@ -171,7 +171,7 @@ def _returned(step: Any) -> str:
     return short(text, _LONGEST)
 
 
-def state_in_words(status: object) -> str:
+def format_state(status: object) -> str:
     """Return a job's state in words: `not started` for `NotStarted`, `succeeded` for `Completed`."""
     name = str(getattr(status, "value", status))
     if name == "Completed":

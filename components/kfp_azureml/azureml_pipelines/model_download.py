@@ -69,7 +69,7 @@ def download_model(client: MLClient, name: str, version: str, to: Path) -> Downl
 
 
 def _contents(hashes: Mapping[str, str]) -> tuple[str, str]:
-    """Return the hash of all files, and that without the sample, which registration adds to a scored model."""
+    """Return the hash of all files, and that without the sample, which registration adds."""
     return content_hash(hashes), content_hash({name: each for name, each in hashes.items() if name != SAMPLE_FILE})
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kfp_azureml.azureml.names import RESOURCE, check_name
-from kfp_azureml.azureml_pipelines.job_follower import ENDED, state_in_words
+from kfp_azureml.azureml_pipelines.job_follower import ENDED, format_state
 from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
 from kfp_azureml.runtime.errors import OutputError, PipelineError
 from kfp_azureml.runtime.outputs import scratch_folder
@@ -43,7 +43,7 @@ def download_outputs(client: MLClient, name: str, to: Path, outputs: Iterable[st
         job = client.jobs.get(name)
         steps = {str(step.display_name): step for step in client.jobs.list(parent_job_name=name)}
     if job.status not in ENDED:
-        raise PipelineError(f"job {name} is {state_in_words(job.status)}: download its outputs after it has ended")
+        raise PipelineError(f"job {name} is {format_state(job.status)}: download its outputs after it has ended")
     if not outputs:
         done = [label for label, step in steps.items() if step.status == "Completed"]
         outputs = [f"{label}.{output}" for label in done for output in _artifacts_of(client, job.jobs[label])]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Registration:
+class RegisteredComponent:
     """A registered component.
 
     Attributes:
@@ -37,7 +37,7 @@ class Registration:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ComponentVersions:
     """A listed component.
 
     Attributes:
@@ -51,7 +51,7 @@ class Listed:
     display_name: str
 
 
-def register_components(client: MLClient, specs: Iterable[Spec]) -> Iterator[Registration]:
+def register_components(client: MLClient, specs: Iterable[Spec]) -> Iterator[RegisteredComponent]:
     """Register components, except those already registered with the same content.
 
     Args:
@@ -67,7 +67,7 @@ def register_components(client: MLClient, specs: Iterable[Spec]) -> Iterator[Reg
     for spec in specs:
         # Another client may register the same content at the same time.
         found = _is_registered(client, spec) or (not _create(client, spec) and _is_registered(client, spec))
-        yield Registration(spec.name, spec.version, found)
+        yield RegisteredComponent(spec.name, spec.version, found)
 
 
 def registered_name(client: MLClient, spec: Spec) -> str:
@@ -107,7 +107,7 @@ def get_component(client: MLClient, name: str, version: str = "") -> Component:
     return component
 
 
-def list_components(client: MLClient) -> Iterator[Listed]:
+def list_components(client: MLClient) -> Iterator[ComponentVersions]:
     """Yield all components of the workspace that are not archived, sorted by name."""
     with sdk_errors("listing the components"):
         names = sorted(component.name for component in client.components.list())
@@ -116,7 +116,7 @@ def list_components(client: MLClient) -> Iterator[Listed]:
             versions = {each.version: each for each in client.components.list(name)}
         if versions:
             ordered = sorted(versions, key=version_order, reverse=True)
-            yield Listed(name, tuple(ordered), versions[ordered[0]].display_name or name)
+            yield ComponentVersions(name, tuple(ordered), versions[ordered[0]].display_name or name)
 
 
 def version_order(version: str) -> tuple[bool, object, str]:

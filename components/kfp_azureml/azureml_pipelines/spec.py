@@ -146,7 +146,7 @@ def _with_words(entry: dict[str, Any], description: str | None, *, optional: boo
 
 
 def _command(definition: Definition) -> str:
-    """Return the command; its arguments are paths set by the service, and values come in environment variables."""
+    """Return the command; its arguments are paths, and values come in environment variables."""
     words = ["python3 run_component.py"]
     folders = definition.artifacts("inputs")
     if folders:

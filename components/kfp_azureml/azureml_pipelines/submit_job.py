@@ -13,7 +13,7 @@ from kfp_azureml.azureml_pipelines.compute_check import check_computes
 from kfp_azureml.azureml_pipelines.connection import PREVIEWS, allow_conditions
 from kfp_azureml.azureml_pipelines.graph import Graph, read_graph
 from kfp_azureml.azureml_pipelines.job import PipelineJob, pipeline_job
-from kfp_azureml.azureml_pipelines.job_follower import state_in_words
+from kfp_azureml.azureml_pipelines.job_follower import format_state
 from kfp_azureml.azureml_pipelines.placement import Placement
 from kfp_azureml.azureml_pipelines.registry import registered_name
 from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
@@ -59,14 +59,14 @@ class SubmittedJob:
         experiment: Its experiment.
         status: Its state after submission.
         studio_url: Its page in Azure ML studio.
-        left_out: Messages about tasks that do not run on Azure ML, with their replacement.
+        skipped_tasks: Messages about tasks that do not run on Azure ML, with their replacement.
     """
 
     name: str
     experiment: str
     status: str
     studio_url: str
-    left_out: tuple[str, ...] = ()
+    skipped_tasks: tuple[str, ...] = ()
 
 
 def submit_pipeline(client: MLClient, wanted: JobSubmission) -> SubmittedJob:
@@ -93,9 +93,9 @@ def submit_pipeline(client: MLClient, wanted: JobSubmission) -> SubmittedJob:
     return SubmittedJob(
         name,
         wanted.experiment,
-        state_in_words(submitted.status),
+        format_state(submitted.status),
         studio_url(client, f"runs/{name}"),
-        graph.left_out,
+        graph.skipped_tasks,
     )
 
 

@@ -1,4 +1,4 @@
-"""From a pipeline's source to a compiled document that a Kubeflow server will take."""
+"""Compile and validate pipelines."""
 
 from kfp_azureml.compiling.options import PipelineOptions
 

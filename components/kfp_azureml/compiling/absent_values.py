@@ -1,6 +1,6 @@
-"""Steps that cannot do without a value, of a pipeline parameter that is optional and has none.
+"""Find steps that require an optional pipeline parameter without a value.
 
-Kubeflow's driver fails when it gets to such a step; this is known before the run.
+Kubeflow's driver fails at such a step; this check runs before the run is created.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from kfp_azureml.runtime.errors import PipelineError
 
 
 def check_absent_values(compiled: Compiled, arguments: Mapping[str, Any]) -> None:
-    """Check that every step can do without the values that a run is not given.
+    """Check that no step requires a parameter without a value.
 
     Args:
         compiled: The pipeline.
-        arguments: The values of its parameters, by name, without those that have their default.
+        arguments: Values of its parameters by name; those with their default are missing.
 
     Raises:
-        PipelineError: If one cannot.
+        PipelineError: If a step requires one.
     """
     root = compiled.pipeline["root"]
-    for name, step in _needed(compiled.pipeline, root, _absent(root, arguments.keys())):
-        raise PipelineError(f"step {step} needs a value for {name}: give it with --param NAME=VALUE")
+    for name, step in _required(compiled.pipeline, root, _absent(root, arguments.keys())):
+        raise PipelineError(f"step {step} requires parameter {name}: set --param {name}=VALUE")
 
 
 def _absent(group: Mapping[str, Any], given: Set[str]) -> dict[str, str]:
-    """Return a group's parameters without a value, each with the name that its user knows."""
+    """Return a group's parameters without a value, each with the name of the pipeline's parameter."""
     parameters = group.get("inputDefinitions", {}).get("parameters", {})
     return {name: name for name, about in parameters.items() if name not in given and "defaultValue" not in about}
 
 
-def _needed(
+def _required(
     pipeline: Mapping[str, Any], group: Mapping[str, Any], absent: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Find the steps of a group that need an absent value; yield its name and the step's."""
+    """Find the steps of a group that require an absent value; yield the pipeline's parameter and the step."""
     for task_name, task in group["dag"]["tasks"].items():
-        called = pipeline["components"][task["componentRef"]["name"]]
-        wanted = called.get("inputDefinitions", {}).get("parameters", {})
-        passed_on = {
+        component = pipeline["components"][task["componentRef"]["name"]]
+        declared = component.get("inputDefinitions", {}).get("parameters", {})
+        absent_inputs = {
             name: absent[source]
             for name, value in task.get("inputs", {}).get("parameters", {}).items()
             if (source := value.get("componentInputParameter")) in absent
         }
-        if "dag" in called:
-            yield from _needed(pipeline, called, passed_on)
+        if "dag" in component:
+            yield from _required(pipeline, component, absent_inputs)
             continue
-        for name, known_as in passed_on.items():
-            # An input that the component does not declare is there for a text that is put together of it.
-            if not wanted.get(name, {}).get("isOptional"):
-                yield known_as, task_name.replace("-", "_")
+        for name, parameter in absent_inputs.items():
+            # An input that the component does not declare is used in a composed text.
+            if not declared.get(name, {}).get("isOptional"):
+                yield parameter, task_name.replace("-", "_")

@@ -11,17 +11,19 @@ from kfp_azureml import images
 from kfp_azureml.compiling.flags import compile_flags, options_from
 from kfp_azureml.runtime.terminal import plain, say
 
+_OUTPUT = "Output file.  [default: PIPELINE.yaml in the current folder]"
+
 
 @click.command("compile")
 @click.argument("pipeline", default="image_classification")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The YAML file. [default: PIPELINE.yaml here]")
-@compile_flags()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help=_OUTPUT)
+@compile_flags(former_step_timeout="--timeout")
 def compile_command(pipeline: str, output: Path | None, **flags: Any) -> None:
     """Compile PIPELINE to YAML for the Kubeflow UI or `kfp run create`, validate it, and list its images.
 
-    PIPELINE is a name (image_classification), or a .py file that defines build_pipeline(options) or one @dsl.pipeline.
-    Registry, tag and digests reach every task of the suite's; the pull secret every task with an image from that
-    registry's host. A .yaml file that is compiled already gets these too; the other options are for build_pipeline.
+    PIPELINE is the name of a shipped pipeline (image_classification), a .py file that defines build_pipeline(options)
+    or one @dsl.pipeline, or a compiled .yaml file. Registry, tag and digests apply to all tasks of the suite, the pull
+    secret to all tasks with an image in that registry. The other options need build_pipeline(options).
     """
     from kfp_azureml.compiling.compile import compile_pipeline
     from kfp_azureml.compiling.sources import find_pipeline
@@ -29,13 +31,13 @@ def compile_command(pipeline: str, output: Path | None, **flags: Any) -> None:
 
     source = find_pipeline(pipeline)
     if output is None and source.suffix != ".py":
-        raise click.UsageError(f"{pipeline} is compiled already: name the file to write with --output")
+        raise click.UsageError(f"{pipeline} is already compiled: set --output")
     output = output or Path(f"{source.stem}.yaml")
     names = compile_pipeline(source, output, options_from(flags))
     say(f"{output}: compiled and valid")
     for name in names:
         say(f"  image {name}")
     for name in without_registry(names):
-        advice = "; say where it is with --registry" if name.startswith(f"{images.REGISTRY}/") else ""
-        warning = f"Warning: image {name} names no registry: a cluster looks for it on Docker Hub{advice}"
+        advice = ": set --registry" if name.startswith(f"{images.REGISTRY}/") else ""
+        warning = f"Warning: image {name} has no registry, so a cluster pulls it from Docker Hub{advice}"
         click.echo(plain(warning), err=True)

@@ -1,4 +1,4 @@
-"""Compiling a pipeline, validation included."""
+"""Compile a pipeline and validate the result."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from kfp_azureml.compiling.sources import errors_in, importing_beside, load_buil
 from kfp_azureml.compiling.task_images import image_names, with_images
 from kfp_azureml.compiling.validation import validate_documents
 from kfp_azureml.runtime.errors import PipelineError
-from kfp_azureml.runtime.outputs import whole_file
+from kfp_azureml.runtime.outputs import atomic_file
 
 
 def compile_pipeline(source: Path, output: Path, options: PipelineOptions) -> tuple[str, ...]:
-    """Compile a pipeline and check that a Kubeflow server will take it.
+    """Compile a pipeline and validate the result.
 
     Args:
-        source: A Python file that defines `build_pipeline(options)`, or one pipeline; or a compiled pipeline, of which
-            only the images can be chosen.
-        output: The YAML file to write: the pipeline's document, and the Kubernetes platform's where it has one.
-        options: What is chosen at compile time.
+        source: A Python file that defines `build_pipeline(options)` or one pipeline; or a compiled pipeline, to which
+            only the image options apply.
+        output: The YAML file: the pipeline's document and, if it has one, the Kubernetes platform's.
+        options: Compile options.
 
     Returns:
-        The images that the file names.
+        The images in the file.
 
     Raises:
-        PipelineError: If the source has no pipeline or a mistake in it, or the compiled pipeline would be refused.
+        PipelineError: If the source has no pipeline or an error, an option does not apply, or the result is invalid.
         OutputError: If the file cannot be written.
     """
     if output.suffix not in (".yaml", ".yml") or output.is_dir():
-        raise PipelineError(f"output {output}: name a file that ends in .yaml")
-    with whole_file(output) as part:
+        raise PipelineError(f"output {output}: expected a file name that ends in .yaml")
+    with atomic_file(output) as part:
         if source.suffix == ".py":
             _compile(source, part, options)
             compiled = read_compiled(part)
         else:
             if options.needs_builder:
                 raise PipelineError(
-                    f"{source} is compiled already: it cannot be given {', '.join(options.needs_builder)}"
+                    f"{source} is already compiled: {', '.join(options.needs_builder)} cannot be set; "
+                    "compile its .py file"
                 )
             compiled = read_compiled(source)
             part.write_text(read_text(source), encoding="utf-8")
@@ -60,4 +61,4 @@ def _compile(source: Path, output: Path, options: PipelineOptions) -> None:
 def _check_steps(options: PipelineOptions, compiled: Compiled) -> None:
     steps = {label.removeprefix("exec-").replace("-", "_") for label in compiled.containers}
     for step in options.timeouts.keys() - steps:
-        raise PipelineError(f"timeout of {step}: the pipeline has no such step; it has {', '.join(sorted(steps))}")
+        raise PipelineError(f"timeout of {step}: no such step; the pipeline has {', '.join(sorted(steps))}")

@@ -1,4 +1,4 @@
-"""What a compiled pipeline lacks that its protos do not ask for: a file that was cut or edited."""
+"""Find missing parts of a compiled pipeline that protobuf validation does not report."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 _VALUES = ("constant", "defaultValue", "deploymentSpec")
-"""Under these a null or an empty list is a value."""
+"""Keys under which null and an empty list are values."""
 
 
 def empty_places(document: object, where: str = "") -> Iterator[str]:
-    """Find the keys of a pipeline's document that have no value, as those at the end of a file that was cut."""
+    """Find the keys without a value in a pipeline's document, as in a truncated file."""
     if isinstance(document, dict):
         for name, value in document.items():
             if name not in _VALUES:
@@ -20,10 +20,10 @@ def empty_places(document: object, where: str = "") -> Iterator[str]:
 
 
 def missing_parts(pipeline: dict[str, Any]) -> Iterator[str]:
-    """Find what is missing.
+    """Find the missing parts of a pipeline.
 
     Args:
-        pipeline: The pipeline's document (`PipelineSpec`), its types checked.
+        pipeline: The pipeline's document (`PipelineSpec`), whose types are valid.
 
     Yields:
         One line for each missing part.
@@ -40,18 +40,18 @@ def missing_parts(pipeline: dict[str, Any]) -> Iterator[str]:
                 yield f"the input {parameter} of component {name} has no parameterType"
         for task, about in component.get("dag", {}).get("tasks", {}).items():
             if not about.get("componentRef", {}).get("name"):
-                yield f"task {task} of {name} names no component"
+                yield f"task {task} of {name} has no component"
             yield from _sources(f"task {task} of {name}", about.get("inputs", {}))
     executors = pipeline.get("deploymentSpec", {}).get("executors")
     if not isinstance(executors, dict):
-        yield "it has no deploymentSpec.executors"
+        yield "deploymentSpec.executors is missing"
         return
     for label, executor in executors.items():
         known = executor if isinstance(executor, dict) else {}
         container = known.get("container")
         is_container = isinstance(container, dict) and isinstance(container.get("image"), str)
         if not is_container and ("container" in known or "importer" not in known):
-            yield f"executor {label} names no image"
+            yield f"executor {label} has no image"
 
 
 def _sources(where: str, inputs: dict[str, Any]) -> Iterator[str]:
@@ -59,4 +59,4 @@ def _sources(where: str, inputs: dict[str, Any]) -> Iterator[str]:
         for name, source in inputs.get(kind, {}).items():
             for output in (source[key] for key in ("taskOutputParameter", "taskOutputArtifact") if key in source):
                 if not output.get("producerTask"):
-                    yield f"{where} takes {name} from no task"
+                    yield f"{where}: input {name} has no producerTask"

@@ -1,4 +1,4 @@
-"""A compiled pipeline's file: one or two YAML documents, read and written."""
+"""Read and write a compiled pipeline's file, which has one or two YAML documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Compiled:
 
     Attributes:
         pipeline: Its document (`PipelineSpec`).
-        platform: The Kubernetes platform's (`PlatformSpec`), or an empty one.
+        platform: The Kubernetes platform's (`PlatformSpec`); may be empty.
     """
 
     pipeline: dict[str, Any]
@@ -25,16 +25,16 @@ class Compiled:
 
     @property
     def containers(self) -> dict[str, dict[str, Any]]:
-        """The containers that its tasks run in, by the executor's label; importers have none."""
+        """Containers of the tasks by executor label; importers have none."""
         executors = self.pipeline.get("deploymentSpec", {}).get("executors", {})
         return {label: executor["container"] for label, executor in executors.items() if "container" in executor}
 
 
 def read_text(path: Path) -> str:
-    """Return a YAML file's text, in whatever encoding of Unicode it is; see `read_user_text`.
+    """Return a YAML file's text in any encoding of Unicode; see `read_user_text`.
 
     Raises:
-        PipelineError: If it is no text.
+        PipelineError: If it is not text.
     """
     return read_user_text(path, PipelineError)
 
@@ -43,7 +43,7 @@ def read_compiled(path: Path) -> Compiled:
     """Read a compiled pipeline.
 
     Raises:
-        PipelineError: If the file holds none.
+        PipelineError: If the file is not a compiled pipeline.
     """
     import yaml
 
@@ -64,7 +64,7 @@ def write_compiled(compiled: Compiled, path: Path, head: str = "") -> None:
     Args:
         compiled: The pipeline.
         path: The file.
-        head: Comment lines to begin it with.
+        head: Comment lines at its beginning.
     """
     import yaml
 
@@ -73,5 +73,5 @@ def write_compiled(compiled: Compiled, path: Path, head: str = "") -> None:
 
 
 def head_of(text: str) -> str:
-    """Return the comment lines that a file begins with, such as kfp's summary of the pipeline."""
+    """Return the comment lines at the beginning of a file, such as kfp's summary."""
     return "".join(takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))

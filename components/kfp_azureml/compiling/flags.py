@@ -1,4 +1,4 @@
-"""The options of every command that compiles a pipeline, and what they make of `PipelineOptions`."""
+"""Command-line options for compiling, and their conversion to `PipelineOptions`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kfp_azureml.compiling.param_option import by_name
+from kfp_azureml.compiling.renamed_option import RenamedOption
 from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -18,68 +19,93 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 _IMAGES = (
-    click.option("--registry", help="Where the images are, such as myregistry.azurecr.io/kfp-azureml."),
-    click.option("--tag", help="The images' tag."),
-    click.option("--ml-digest", metavar="DIGEST", help="The ml image's digest, sha256:..., instead of the tag."),
-    click.option("--azure-digest", metavar="DIGEST", help="The azure image's, likewise."),
-    click.option("--ml-gpu-digest", metavar="DIGEST", help="The ml-gpu image's, likewise; with --gpu."),
+    click.option(
+        "--registry",
+        help="Image registry and path, such as myregistry.azurecr.io/kfp-azureml.  [default: kfp-azureml]",
+    ),
+    click.option("--tag", help="Image tag.  [default: the package version]"),
+    click.option("--ml-digest", metavar="DIGEST", help="Digest of the ml image, sha256:..., instead of the tag."),
+    click.option("--azure-digest", metavar="DIGEST", help="Digest of the azure image, instead of the tag."),
+    click.option(
+        "--ml-gpu-digest", metavar="DIGEST", help="Digest of the ml-gpu image, instead of the tag; requires GPUs."
+    ),
 )
-_PULL_SECRET = click.option("--pull-secret", metavar="NAME", help="The Kubernetes secret to pull the images with.")
+_PULL_SECRET = click.option("--pull-secret", metavar="NAME", help="Image pull secret.  [default: none]")
 _PODS = (
-    click.option("--gpu", "gpu_count", type=int, metavar="COUNT", help="Train on GPUs, with the image ml-gpu."),
-    click.option("--gpu-type", metavar="RESOURCE", help="What the nodes call a GPU. [default: nvidia.com/gpu]"),
+    click.option(
+        "--gpu",
+        "gpu_count",
+        type=int,
+        metavar="COUNT",
+        help="Number of GPUs for train; selects the image ml-gpu.  [default: 0]",
+    ),
+    click.option(
+        "--gpu-type", metavar="RESOURCE", help="Kubernetes resource name of a GPU.  [default: nvidia.com/gpu]"
+    ),
     click.option(
         "--gpu-node-selector",
         multiple=True,
         callback=by_name,
         metavar="LABEL=VALUE",
-        help="A label of the GPU nodes; may be given several times. [default: none]",
+        help="Node label for train; repeatable.  [default: none]",
     ),
     click.option(
         "--gpu-toleration",
         multiple=True,
         metavar="TAINT",
-        help="A taint of the GPU nodes, KEY=VALUE:EFFECT; may be repeated. [default: sku=gpu:NoSchedule]",
+        help="Taint that train tolerates, KEY=VALUE:EFFECT; repeatable.  [default: sku=gpu:NoSchedule]",
     ),
-    click.option("--workload-identity", is_flag=True, help="Sign in to Azure as the service account, without azcreds."),
+    click.option("--workload-identity", is_flag=True, help="Use workload identity instead of the secret azcreds."),
     click.option(
-        "--retries", type=int, metavar="COUNT", help="How often to try a step again that lost its pod. [default: 1]"
+        "--retries", type=int, metavar="COUNT", help="Number of retries of a step whose pod was lost.  [default: 1]"
     ),
-    click.option("--ttl", "ttl_seconds", type=int, metavar="SECONDS", help="When to remove a finished run's pods."),
+    click.option(
+        "--ttl",
+        "ttl_seconds",
+        type=int,
+        metavar="SECONDS",
+        help="Time to keep a finished run's pods, in seconds.  [default: the cluster's]",
+    ),
 )
 _GPU_IMAGE = click.option(
-    "--gpu", "gpu_count", is_flag=True, help="Train with the image ml-gpu; the compute has the GPUs."
+    "--ml-gpu",
+    "--gpu",
+    "gpu_count",
+    cls=RenamedOption,
+    is_flag=True,
+    help="Use the image ml-gpu for train, on a compute with GPUs.",
 )
-_IMAGE_NAMES = ("registry", "tag", "ml_digest", "azure_digest", "ml_gpu_digest", "pull_secret")
 
 
-def compile_flags(step_timeout: str = "--timeout") -> Callable[[Command], Command]:
-    """Give a command the options of compiling for Kubeflow; they arrive as keyword arguments, for `options_from`.
+def compile_flags(former_step_timeout: str = "") -> Callable[[Command], Command]:
+    """Add the options of compiling for Kubeflow to a command, for `options_from`.
 
     Args:
-        step_timeout: What ends a step in time; another name where the command itself has a `--timeout`.
+        former_step_timeout: Former name of `--step-timeout`, which is still accepted.
     """
-    return _with_flags(*_IMAGES, _PULL_SECRET, *_PODS, _step_timeout(step_timeout))
+    return _with_flags(*_IMAGES, _PULL_SECRET, *_PODS, _step_timeout(former_step_timeout))
 
 
 def image_flags() -> Callable[[Command], Command]:
-    """Give a command the options that say which images Azure ML components run in, for `options_from`."""
+    """Add the options that select the images of Azure ML components to a command, for `options_from`."""
     return _with_flags(*_IMAGES, _GPU_IMAGE)
 
 
 def job_flags() -> Callable[[Command], Command]:
-    """Give a command the options of compiling that have an effect in an Azure ML job, for `options_from`."""
-    return _with_flags(*_IMAGES, _GPU_IMAGE, _step_timeout("--step-timeout"))
+    """Add the options of compiling that apply to Azure ML jobs to a command, for `options_from`."""
+    return _with_flags(*_IMAGES, _GPU_IMAGE, _step_timeout())
 
 
-def _step_timeout(name: str) -> Callable[[Command], Command]:
+def _step_timeout(former: str = "") -> Callable[[Command], Command]:
     return click.option(
-        name,
+        "--step-timeout",
+        *filter(None, [former]),
         "timeouts",
+        cls=RenamedOption,
         multiple=True,
         callback=by_name,
         metavar="STEP=SECONDS",
-        help="When to end a step, such as train=172800; may be repeated. [default: as the pipeline says]",
+        help="Timeout of a step in seconds, such as train=172800; repeatable.  [default: the pipeline's]",
     )
 
 
@@ -92,32 +118,14 @@ def _with_flags(*flags: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return with_flags
 
 
-def check_compiled(pipeline: str, flags: Mapping[str, Any]) -> None:
-    """Refuse options that come too late for a pipeline that is compiled already: all but those of its images.
-
-    Raises:
-        PipelineError: If there is no such pipeline.
-        UsageError: If one was given.
-    """
-    from kfp_azureml.compiling.sources import find_pipeline
-
-    too_late = {name: value for name, value in flags.items() if name not in _IMAGE_NAMES}
-    if any(value not in (None, False, "", (), {}) for value in too_late.values()) and (
-        find_pipeline(pipeline).suffix != ".py"
-    ):
-        raise click.UsageError(
-            f"{pipeline} is compiled already: its images can be chosen; other options are for a .py file or a name"
-        )
-
-
 def options_from(flags: Mapping[str, Any]) -> PipelineOptions:
-    """Turn the options' values into what a pipeline is built with.
+    """Convert the options' values to compile options.
 
     Args:
-        flags: The values by parameter name, as click hands them over.
+        flags: The values by parameter name, as click passes them.
 
     Raises:
-        PipelineError: If they do not fit, in themselves or together.
+        PipelineError: If a value is invalid or requires another option.
     """
     from kfp_azureml.compiling.options import PipelineOptions
 
@@ -138,8 +146,9 @@ def _gpu(count: int | None, kind: str | None, node_selector: dict[str, str], tai
     from kfp_azureml.compiling.gpu import Gpu, Taint
 
     if not count:
-        if kind or node_selector or taints:
-            raise PipelineError("a GPU type, node selector or toleration is given, but no GPU: add --gpu COUNT")
+        details = {"--gpu-type": kind, "--gpu-node-selector": node_selector, "--gpu-toleration": taints}
+        for flag in (name for name, value in details.items() if value):
+            raise PipelineError(f"{flag} is set, but no GPUs: set --gpu COUNT")
         return None
     chosen: dict[str, Any] = {"type": kind} if kind else {}
     if taints:

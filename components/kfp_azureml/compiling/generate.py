@@ -1,6 +1,6 @@
-"""Writes the generated files again: each component's component.yaml and README interface, and the compiled pipelines.
+"""Generate component.yaml, README tables and the compiled pipelines.
 
-`make generate` runs it; a test fails when a checked-in copy differs from what it writes.
+`make generate` runs this; a test fails if a checked-in file differs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def generate(components: Path, pipelines: Path) -> None:
     """Write every generated file.
 
     Args:
-        components: A folder with one folder per component; READMEs in it keep all but their interface.
+        components: A folder with one folder per component; only the interface of the READMEs in it changes.
         pipelines: The folder for the compiled pipelines.
     """
     from kfp import compiler

@@ -1,4 +1,4 @@
-"""The GPU that training may be given, and where its nodes are."""
+"""GPU settings of the train step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kfp_azureml.runtime.errors import PipelineError
 
-# Names of resources, labels and taints as Kubernetes takes them: DOMAIN/NAME, the domain optional for the latter two.
+# Kubernetes names of resources, labels and taints: DOMAIN/NAME; labels and taints may omit the domain.
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 _KEY = re.compile(rf"({_DOMAIN}/)?{_NAME}")
@@ -21,12 +21,12 @@ _TAINT = re.compile(
 
 @dataclass(frozen=True)
 class Taint:
-    """A taint of nodes, which pods for these nodes have to tolerate.
+    """A taint of the nodes, which the step tolerates.
 
     Attributes:
         key: Its key, such as `sku`.
         effect: NoSchedule, PreferNoSchedule or NoExecute.
-        value: Its value; None: any.
+        value: Its value; None tolerates any.
     """
 
     key: str
@@ -35,13 +35,13 @@ class Taint:
 
     @classmethod
     def parse(cls, text: str) -> Taint:
-        """Read a taint as `kubectl taint` and `az aks nodepool add --node-taints` write it.
+        """Parse a taint in the format of `kubectl taint` and `az aks nodepool add --node-taints`.
 
         Args:
             text: `KEY=VALUE:EFFECT` or `KEY:EFFECT`.
 
         Raises:
-            PipelineError: If it is neither.
+            PipelineError: If the format is wrong.
         """
         match = _TAINT.fullmatch(text)
         if not match:
@@ -54,11 +54,11 @@ class Gpu:
     """GPUs for a step.
 
     Attributes:
-        count: How many.
-        type: The resource that the nodes' device plugin offers, such as `nvidia.com/gpu`.
-        node_selector: Labels of the nodes, where the resource alone does not say which ones.
-        taints: The nodes' taints. The default is the one in Azure's guide to GPU node pools; to tolerate a taint that
-            no node has does no harm.
+        count: Number of GPUs.
+        type: Resource name of the nodes' device plugin, such as `nvidia.com/gpu`.
+        node_selector: Labels of the nodes, if the resource does not determine them.
+        taints: Taints to tolerate. The default is that of Azure's guide to GPU node pools; tolerating a taint that no
+            node has does no harm.
     """
 
     count: int = 1
@@ -70,7 +70,7 @@ class Gpu:
         """Check the values.
 
         Raises:
-            PipelineError: If Kubernetes would not take them.
+            PipelineError: If Kubernetes would reject them.
         """
         if self.count < 1:
             raise PipelineError(f"GPU count {self.count}: expected 1 or more")

@@ -1,4 +1,4 @@
-"""Pipeline parameters that take default and description from the components they are passed to."""
+"""Derive defaults and descriptions of pipeline parameters from components."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Pipeline = Callable[..., Any]
 
 
 def inherits_parameters(*components: Any) -> Callable[[Pipeline], Pipeline]:
-    """Complete a pipeline function's parameters from the parameters of the same name in components.
+    """Complete a pipeline's parameters from component parameters of the same name.
 
     A parameter that is not in the docstring takes the component's description, and its default unless it has one. Put
     this below `@dsl.pipeline`, on a function of keyword-only parameters whose docstring ends with its `Args:`.
 
     Args:
-        components: KFP components; the first that has a parameter of the name counts.
+        components: KFP components; the first with a parameter of the name is used.
     """
     from docstring_parser import parse
 
@@ -34,7 +34,7 @@ def inherits_parameters(*components: Any) -> Callable[[Pipeline], Pipeline]:
             if source and name not in documented and parameter.default is parameter.empty:
                 parameter = parameter.replace(default=inspect.signature(source).parameters[name].default)
             parameters.append(parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD))
-        # Python wants required parameters first.
+        # Python requires that parameters without a default come first.
         parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)
         names = [parameter.name for parameter in parameters]
 

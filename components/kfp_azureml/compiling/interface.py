@@ -1,4 +1,4 @@
-"""A component's interface in words, for READMEs and for `help()`."""
+"""Describe a component's interface for its README."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def interface(component: Any) -> str:
-    """Describe a component in Markdown: what it does, its image, inputs and outputs.
+    """Describe a component in Markdown: summary, image, inputs and outputs.
 
     Args:
         component: A KFP component.

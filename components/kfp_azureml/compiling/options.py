@@ -1,4 +1,4 @@
-"""What can be chosen when a pipeline is compiled, as opposed to when it is run."""
+"""Compile options: settings of a pipeline that are fixed when it is compiled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kfp_azureml import images
 from kfp_azureml.compiling.gpu import Gpu
 from kfp_azureml.runtime.errors import PipelineError
 
-# As https://github.com/distribution/reference defines them: a host with a port perhaps, then lower-case path parts.
+# As in https://github.com/distribution/reference: a host with an optional port, then lower-case path parts.
 _REGISTRY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -21,20 +21,20 @@ _MAX_SECONDS = 365 * 86400
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """The one argument of a pipeline module's `build_pipeline`.
+    """The argument of a pipeline module's `build_pipeline`.
 
     Attributes:
-        registry: Where the images are, such as `myregistry.azurecr.io/kfp-azureml`.
-        tag: The images' tag.
-        ml_digest: The `ml` image's digest, `sha256:...`, to be used instead of the tag; likewise the next two.
-        azure_digest: The `azure` image's.
-        ml_gpu_digest: The `ml-gpu` image's.
-        pull_secret: The Kubernetes secret to pull the images with; empty: none is needed.
-        gpu: GPUs for the training step; None: it trains on CPUs.
-        workload_identity: Whether the Azure steps sign in as their service account instead of with `azcreds`.
-        retries: How often a step is tried again, where that is safe and the cluster allows it; see `pods.for_kubeflow`.
-        timeouts: Seconds by the step's name, such as `train`, where the pipeline's own are not right.
-        ttl_seconds: When to remove a finished run's pods, in seconds after its end; None: as the cluster does.
+        registry: Image registry and path, such as `myregistry.azurecr.io/kfp-azureml`.
+        tag: Image tag.
+        ml_digest: Digest of the `ml` image, `sha256:...`, instead of the tag.
+        azure_digest: Digest of the `azure` image, instead of the tag.
+        ml_gpu_digest: Digest of the `ml-gpu` image, instead of the tag; requires `gpu`.
+        pull_secret: Image pull secret; may be empty.
+        gpu: GPUs for the train step; None selects CPUs.
+        workload_identity: Whether the Azure steps use workload identity instead of the secret `azcreds`.
+        retries: Number of retries of a step whose pod was lost, see `pods.for_kubeflow`; None selects 1.
+        timeouts: Timeouts in seconds by step name, such as `train`, instead of the pipeline's own.
+        ttl_seconds: Time to keep a finished run's pods, in seconds; None selects the cluster's default.
     """
 
     registry: str = images.REGISTRY
@@ -45,7 +45,7 @@ class PipelineOptions:
     pull_secret: str = ""
     gpu: Gpu | None = None
     workload_identity: bool = False
-    retries: int = 1
+    retries: int | None = None
     timeouts: Mapping[str, int] = field(default_factory=dict)
     ttl_seconds: int | None = None
 
@@ -53,7 +53,7 @@ class PipelineOptions:
         """Check the values.
 
         Raises:
-            PipelineError: If they make no image names, or Kubernetes would not take them.
+            PipelineError: If one is invalid.
         """
         if not _REGISTRY.fullmatch(self.registry):
             raise PipelineError(
@@ -65,10 +65,10 @@ class PipelineOptions:
             if digest and not _DIGEST.fullmatch(digest):
                 raise PipelineError(f"digest {digest!r}: expected sha256: and 64 hexadecimal digits")
         if self.ml_gpu_digest and not self.gpu:
-            raise PipelineError("a digest of ml-gpu is given, but no GPU: that image trains on GPUs only")
+            raise PipelineError("a digest of ml-gpu is set, but no GPUs: set --gpu")
         if self.pull_secret and not _OBJECT.fullmatch(self.pull_secret):
-            raise PipelineError(f"pull secret {self.pull_secret!r}: not the name of a Kubernetes secret")
-        if not 0 <= self.retries <= _MAX_RETRIES:
+            raise PipelineError(f"pull secret {self.pull_secret!r}: expected the name of a Kubernetes secret")
+        if self.retries is not None and not 0 <= self.retries <= _MAX_RETRIES:
             raise PipelineError(f"retries {self.retries}: expected 0 to {_MAX_RETRIES}")
         for what, seconds in (
             *((f"timeout of {step}", seconds) for step, seconds in self.timeouts.items()),
@@ -78,19 +78,19 @@ class PipelineOptions:
                 raise PipelineError(f"{what} {seconds}: expected seconds, 1 to {_MAX_SECONDS}")
 
     @property
-    def names_images(self) -> bool:
-        """Whether registry, tag or a digest is another than the constant images' own."""
+    def sets_images(self) -> bool:
+        """Whether registry, tag or a digest differs from the default."""
         digests = self.ml_digest or self.azure_digest or self.ml_gpu_digest
         return bool(digests) or (self.registry, self.tag) != (images.REGISTRY, images.TAG)
 
     @property
     def needs_builder(self) -> tuple[str, ...]:
-        """What was chosen that only a `build_pipeline(options)` can carry out, in words."""
+        """Names of the set options that require `build_pipeline(options)`."""
         chosen = {
             "GPUs": self.gpu is not None,
             "workload identity": self.workload_identity,
-            f"{self.retries} retries": self.retries > 1,
-            "timeouts": bool(self.timeouts),
+            "retries": self.retries is not None,
+            "step timeouts": bool(self.timeouts),
             "a TTL": self.ttl_seconds is not None,
         }
         return tuple(what for what, is_chosen in chosen.items() if is_chosen)

@@ -23,5 +23,5 @@ param_option = click.option(
     multiple=True,
     metavar="NAME=VALUE",
     callback=by_name,
-    help="Set a pipeline parameter; may be given several times.",
+    help="Pipeline parameter; repeatable.",
 )

@@ -1,4 +1,4 @@
-"""A compiled pipeline's parameters, and their values as a user types them."""
+"""Parse the parameter values of a compiled pipeline as typed by a user."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.compiling.documents import read_compiled
+from kfp_azureml.compiling.numbers import check_whole_numbers
 from kfp_azureml.runtime.errors import PipelineError
 
 _SHOWN_CHARACTERS = 80  # of a wrong value
 
 
 def _text(typed: str) -> str:
-    typed.encode()  # bytes of the command line that are not UTF-8 are lone surrogates, which no JSON carries
+    typed.encode()  # raises for bytes of the command line that are not UTF-8, which JSON cannot represent
     return typed
 
 
 def _json(typed: str) -> Any:
-    """Parse JSON that Kubeflow takes, too: no NaN and Infinity, of which Python reads and writes more than JSON has."""
+    """Parse strict JSON: reject NaN and Infinity, which Python accepts."""
     try:
         value = json.loads(typed)
         _text(json.dumps(value, allow_nan=False, ensure_ascii=False))
@@ -30,8 +31,8 @@ def _json(typed: str) -> Any:
     return value
 
 
-# How each of KFP's parameter types is read, what has to come of it, and how that is said to a person.
-_READ: dict[str, tuple[Callable[[str], Any], type, str]] = {
+# Parser, Python type and description of each KFP parameter type.
+_TYPES: dict[str, tuple[Callable[[str], Any], type, str]] = {
     "STRING": (_text, str, "text in UTF-8"),
     "NUMBER_INTEGER": (int, int, "a whole number"),
     "NUMBER_DOUBLE": (float, float, "a number"),
@@ -46,9 +47,9 @@ class Parameter:
     """A parameter of a compiled pipeline.
 
     Attributes:
-        type: KFP's name of its type, such as `NUMBER_INTEGER`.
-        default: The value it has when none is given; None: it has none.
-        optional: Whether it needs no value: without one and without a default, steps get None.
+        type: KFP's type name, such as `NUMBER_INTEGER`.
+        default: The default; None if it has none.
+        optional: Whether it may have neither value nor default; steps then get None.
     """
 
     type: str
@@ -66,18 +67,17 @@ def declared_parameters(compiled: Path) -> dict[str, Parameter]:
 
 
 def parse_values(typed: Mapping[str, str], declared: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Turn typed values into those the pipeline wants.
+    """Convert typed values to the types of the pipeline's parameters.
 
     Args:
-        typed: What the user typed, by the parameter's name.
-        declared: The pipeline's parameters, by name.
+        typed: Values as typed, by parameter name.
+        declared: The pipeline's parameters by name.
 
     Returns:
-        The values by name. `null`, for one that is optional, has no default and is no text, stands for none: on
-        Kubeflow a run is not given None either, but no value.
+        The values by name. `null` omits an optional parameter without a default, except for a string.
 
     Raises:
-        PipelineError: If there is no such parameter, or the value is not of its type.
+        PipelineError: If a parameter does not exist, or a value has the wrong type or too many digits.
     """
     values = {}
     for name, text in typed.items():
@@ -91,10 +91,10 @@ def parse_values(typed: Mapping[str, str], declared: Mapping[str, Parameter]) ->
 
 
 def check_complete(arguments: Mapping[str, Any], declared: Mapping[str, Parameter]) -> None:
-    """Check that every parameter that needs a value has one.
+    """Check that every required parameter has a value.
 
     Raises:
-        PipelineError: If one has none.
+        PipelineError: If one is missing.
     """
     missing = [
         name
@@ -102,16 +102,19 @@ def check_complete(arguments: Mapping[str, Any], declared: Mapping[str, Paramete
         if parameter.default is None and not parameter.optional and name not in arguments
     ]
     if missing:
-        raise PipelineError(f"the pipeline needs a value for {', '.join(missing)}: give it with --param NAME=VALUE")
+        raise PipelineError(
+            f"missing parameter{'s' if len(missing) > 1 else ''} {', '.join(missing)}: set --param {missing[0]}=VALUE"
+        )
 
 
 def _parse(name: str, text: str, kind: str) -> object:
-    read, wanted, words = _READ[kind]
+    parse, wanted, words = _TYPES[kind]
     try:
-        value = read(text)
+        value = parse(text)
     except ValueError:
         value = None
     if not isinstance(value, wanted) or (isinstance(value, float) and not isfinite(value)):
         shown = repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}...")
         raise PipelineError(f"parameter {name}: expected {words}, not {shown}")
+    check_whole_numbers(name, value)
     return value

@@ -1,6 +1,6 @@
-"""How a pipeline's tasks become pods on Kubeflow: resources, user, timeout, retries, Azure identity, GPUs.
+"""Pod settings of tasks on Kubeflow: resources, user, timeout, retries, Azure identity, GPUs.
 
-For any pipeline, ours or a user's own. kfp.local takes no notice of it, apart from a task's image.
+For any pipeline, the suite's or a user's own. Local runs ignore them, except for a task's image.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from kfp.dsl import PipelineConfig, PipelineTask
 
 WORKLOAD_IDENTITY_LABEL = "azure.workload.identity/use"
-"""Azure's webhook gives pods with this label the identity of their service account."""
+"""Azure's webhook assigns pods with this label the identity of their service account."""
 
 _PENDING_SECONDS = 3600
-"""What an attempt may wait before it starts, for the backoff (30 s, 60 s, ...) and for a node."""
+"""Maximum time before an attempt starts, for the backoff (30 s, 60 s, ...) and for a node."""
+
+DEFAULT_RETRIES = 1
 
 
 def for_kubeflow(
@@ -30,33 +32,29 @@ def for_kubeflow(
     timeout_seconds: int,
     retry: bool = True,
 ) -> PipelineTask:
-    """Give a task what every pod needs: its resources, a user that is not root, an end, a pull secret, retries.
+    """Set a task's resource limits, user, timeout, pull secret and retries.
 
-    A retry is safe for a step that leaves the same whichever attempt succeeds. All of the suite's do: prep, train,
-    score and the gate write whole outputs or none, to the same place; register and deploy find what an earlier attempt
-    made and finish the rest. It makes up for a lost pod. What it is made for is the installation's to say: kfp writes
-    no retry policy, and a stock Kubeflow 2.17 has OnError as its default, with which a step that failed by itself
-    stays failed (manifests/retries has another). So what is transient, the steps repeat themselves. Where there is
-    another policy, a retry costs a repetition of the user's mistake: so there is one by default, and none for a step
-    whose purpose is to refuse at once (`retry=False`), for which the installation's own default remains.
+    Retries are safe since all steps of the suite are idempotent. They cover lost pods only: kfp writes no retry policy,
+    and the default of Kubeflow 2.17 is OnError, with which a step whose own process failed is not retried
+    (manifests/retries changes that). So steps retry transient errors themselves.
 
     Args:
-        task: A task of a KFP pipeline; not that of a pipeline used as a component, or of an importer.
-        options: What was chosen at compile time.
-        cpu: CPUs, such as `2` or `500m`; a pipeline parameter will do. Limit and request at once: Kubernetes takes a
-            limit for the request where there is none.
-        memory: Memory, such as `2Gi`; likewise.
-        timeout_seconds: When Kubernetes ends the pod, whatever it is doing; an image's download counts.
-        retry: Whether to ask for `options.retries` more tries.
+        task: A task of a KFP pipeline; not that of a nested pipeline or an importer.
+        options: Compile options.
+        cpu: CPU limit, such as `2` or `500m`, or a pipeline parameter; Kubernetes uses it as the request too.
+        memory: Memory limit, such as `2Gi`, or a pipeline parameter; Kubernetes uses it as the request too.
+        timeout_seconds: Timeout of the pod in seconds, including the image pull.
+        retry: Whether to set `options.retries`; False keeps the cluster's default, for a step such as preflight whose
+            errors a retry would only delay.
 
     Returns:
-        The same task, so that calls can be chained.
+        The same task, for chaining.
     """
     from kfp import kubernetes
     from kfp.dsl.pipeline_channel import PipelineChannel
 
     task.set_cpu_limit(cpu).set_memory_limit(memory)
-    # Without this kfp 2.17 forgets to hand a parameter down to a task in an If or ExitHandler when only limits use it.
+    # kfp 2.17 does not pass a parameter that only limits use into an If or ExitHandler.
     task.register_pipeline_channels([value for value in (cpu, memory) if isinstance(value, PipelineChannel)])
     kubernetes.set_security_context(
         task, run_as_user=images.RUN_AS_USER, run_as_group=images.RUN_AS_USER, run_as_non_root=True
@@ -65,23 +63,24 @@ def for_kubeflow(
     kubernetes.set_timeout(task, timeout_seconds)
     if options.pull_secret:
         kubernetes.set_image_pull_secrets(task, [options.pull_secret])
-    if retry and options.retries:
-        # Argo counts this from the first attempt's start, and ends the later ones by it: it is no limit of the backoff.
-        all_attempts = (options.retries + 1) * (timeout_seconds + _PENDING_SECONDS)
-        task.set_retry(options.retries, "30s", backoff_factor=2.0, backoff_max_duration=f"{all_attempts}s")
+    retries = DEFAULT_RETRIES if options.retries is None else options.retries
+    if retry and retries:
+        # For Argo this is not a limit of the backoff but of all attempts, from the start of the first.
+        all_attempts = (retries + 1) * (timeout_seconds + _PENDING_SECONDS)
+        task.set_retry(retries, "30s", backoff_factor=2.0, backoff_max_duration=f"{all_attempts}s")
     return task
 
 
 def time_to_live(options: PipelineOptions) -> PipelineConfig:
-    """Return the pipeline's configuration, with the time after which a finished run's pods are removed.
+    """Return the pipeline configuration with the time to keep a finished run's pods.
 
-    Each outcome has its own: a stock Kubeflow 2.17 has a default for each, which goes before one for all.
+    It is set for each outcome, since the defaults of Kubeflow 2.17 for single outcomes override one for all.
 
     Args:
-        options: What was chosen at compile time.
+        options: Compile options.
 
     Returns:
-        What `dsl.pipeline` takes as `pipeline_config`.
+        The `pipeline_config` of `dsl.pipeline`.
     """
     from kfp.dsl import PipelineConfig
 
@@ -92,18 +91,17 @@ def time_to_live(options: PipelineOptions) -> PipelineConfig:
 
 
 def for_azure(task: PipelineTask, options: PipelineOptions, secret_name: str = SECRET_NAME) -> PipelineTask:
-    """Give a task its identity in Azure: the secret `azcreds`, or that of the run's service account.
+    """Set a task's identity in Azure: the secret `azcreds` or workload identity.
 
-    With workload identity the pod gets a label and no secret; the subscription, which `azcreds` holds too, has to
-    be an argument of the step (`subscription_id`).
+    With workload identity the pod gets a label and no secret, so the step needs the argument `subscription_id`.
 
     Args:
         task: A task of a KFP pipeline.
-        options: What was chosen at compile time.
-        secret_name: The secret's name in the namespace of the run; a pipeline parameter will do.
+        options: Compile options.
+        secret_name: The secret's name in the run's namespace, or a pipeline parameter.
 
     Returns:
-        The same task, so that calls can be chained.
+        The same task, for chaining.
     """
     from kfp import kubernetes
 
@@ -113,14 +111,14 @@ def for_azure(task: PipelineTask, options: PipelineOptions, secret_name: str = S
 
 
 def for_gpu(task: PipelineTask, options: PipelineOptions) -> PipelineTask:
-    """Give a training task the GPUs that were chosen, their nodes, and the image `ml-gpu`; without any nothing changes.
+    """Set a training task's GPUs, nodes and the image `ml-gpu`, if `options.gpu` is set.
 
     Args:
         task: A task of a KFP pipeline.
-        options: What was chosen at compile time.
+        options: Compile options.
 
     Returns:
-        The same task, so that calls can be chained.
+        The same task, for chaining.
     """
     from kfp import kubernetes
 
@@ -137,6 +135,6 @@ def for_gpu(task: PipelineTask, options: PipelineOptions) -> PipelineTask:
 
 
 def step_name(task: PipelineTask) -> str:
-    """Return a task's name as people know it: that of its component, `aml_deploy_model`."""
+    """Return a task's step name, such as `aml_deploy_model`."""
     name: str = task.name
     return name.replace("-", "_")

@@ -1,4 +1,4 @@
-"""Finding pipelines by name or path, and loading them from their files."""
+"""Find pipelines by name or path, and load them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PACKAGE = Path(__file__).parents[1]
 STEPS = PACKAGE / "steps"
 
 _INSTALLED = (PACKAGE, *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")))
-"""Where modules are that belong to nobody's pipeline."""
+"""Folders of installed modules, which are not part of a user's pipeline."""
 
 
 def find_pipeline(name: str) -> Path:
     """Return the file of a pipeline.
 
     Args:
-        name: A path (`my/pipeline.py`), or the name of a pipeline that ships with the suite (`image_classification`).
+        name: A path (`my/pipeline.py`), or the name of a shipped pipeline (`image_classification`).
 
     Returns:
         The pipeline's source (.py) or its compiled form (.yaml).
@@ -44,19 +44,19 @@ def find_pipeline(name: str) -> Path:
     shipped = {source.stem: source for source in sorted(shipped_pipelines().glob("*.py"))}
     if name in shipped:
         return shipped[name]
-    raise PipelineError(f"pipeline {name}: not a .py or .yaml file, and not one of the suite's: {', '.join(shipped)}")
+    raise PipelineError(f"pipeline {name}: neither a .py or .yaml file nor a shipped pipeline ({', '.join(shipped)})")
 
 
 def load_builder(source: Path) -> Callable[[PipelineOptions], Any]:
-    """Load a pipeline module and return its `build_pipeline`, or what returns the one pipeline that it defines.
+    """Load a pipeline module and return a function that builds its pipeline.
 
     Args:
-        source: A Python file that defines `build_pipeline(options)`, which returns a KFP pipeline; or one
-            `@dsl.pipeline`, as `kfp dsl compile` takes it.
+        source: A Python file that defines `build_pipeline(options)`, which returns a KFP pipeline, or one
+            `@dsl.pipeline`, as for `kfp dsl compile`.
 
     Raises:
-        PipelineError: If the module defines neither, or was saved in an encoding that Python does not read.
-        Exception: Whatever the module raises; see `errors_in`.
+        PipelineError: If the module defines neither, or its encoding is not supported by Python.
+        Exception: Any exception of the module; see `errors_in`.
     """
     from kfp.dsl.graph_component import GraphComponent
 
@@ -65,13 +65,13 @@ def load_builder(source: Path) -> Callable[[PipelineOptions], Any]:
     if spec is None or spec.loader is None:
         raise PipelineError(f"pipeline {source}: not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses, for one, look for the names in annotations
+    sys.modules[spec.name] = module  # dataclasses look up names in annotations there
     spec.loader.exec_module(module)
     builder = getattr(module, "build_pipeline", None)
     if callable(builder):
         return builder  # type: ignore[no-any-return]
     there = {id(value): value for value in vars(module).values() if isinstance(value, GraphComponent)}
-    # One that was imported, from a file beside it, is most likely nested in the one that is defined here.
+    # A pipeline imported from another file is most likely nested in the one defined here.
     own = {key: value for key, value in there.items() if value.pipeline_func.__module__ == module.__name__}
     pipelines = own or there
     if len(pipelines) != 1:
@@ -80,14 +80,14 @@ def load_builder(source: Path) -> Callable[[PipelineOptions], Any]:
             f"{len(pipelines) or 'no'} pipeline{'s' if len(pipelines) > 1 else ''} (@dsl.pipeline): expected one"
         )
     (pipeline,) = pipelines.values()
-    return lambda options: _as_it_is(pipeline, source, options)
+    return lambda options: _without_options(pipeline, source, options)
 
 
-def _as_it_is(pipeline: Any, source: Path, options: PipelineOptions) -> Any:
+def _without_options(pipeline: Any, source: Path, options: PipelineOptions) -> Any:
     if options.needs_builder:
         raise PipelineError(
-            f"pipeline {source}: {', '.join(options.needs_builder)} asked for, which only a function "
-            "build_pipeline(options) can give its tasks; it defines none"
+            f"pipeline {source}: {', '.join(options.needs_builder)} cannot be set, since the file defines no function "
+            "build_pipeline(options)"
         )
     return pipeline
 
@@ -95,15 +95,14 @@ def _as_it_is(pipeline: Any, source: Path, options: PipelineOptions) -> Any:
 def _check_encoding(source: Path) -> None:
     start = source.read_bytes()[:4]
     if b"\0" in start or start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise PipelineError(f"pipeline {source}: is UTF-16 or UTF-32, which Python does not read: save it as UTF-8")
+        raise PipelineError(f"pipeline {source}: UTF-16 or UTF-32, which Python does not support: save it as UTF-8")
 
 
 @contextmanager
 def importing_beside(source: Path) -> Iterator[None]:
-    """Let a pipeline's file import modules and packages beside it, as `python FILE` does, while the block lasts.
+    """Add the pipeline's folder to sys.path during the block.
 
-    What it imported from there is forgotten afterwards, and what another folder's module of the same name was before
-    is put back: so two pipelines in one process may each have their own `helpers`.
+    Afterwards restore sys.modules, so that each pipeline can have its own module `helpers`.
     """
     folder = source.resolve().parent
     before = dict(sys.modules)
@@ -123,9 +122,9 @@ def importing_beside(source: Path) -> Iterator[None]:
 
 
 def _is_shadowed(name: str, module: ModuleType, folder: Path) -> bool:
-    """Say whether a module that is loaded already stands in the way of one of that name in a folder.
+    """Tell whether a loaded module hides one of the same name in a folder.
 
-    What is installed does not: a pipeline's folder with a file `yaml.py` replaces no library that kfp is using.
+    Installed modules do not count: a file `yaml.py` beside a pipeline must not replace the library that kfp uses.
     """
     root = name.partition(".")[0]
     if not ((folder / f"{root}.py").is_file() or (folder / root / "__init__.py").is_file()):
@@ -141,30 +140,30 @@ def _is_beside(name: str, module: ModuleType, folder: Path) -> bool:
 
 
 def _place(module: ModuleType) -> Path:
-    """Return the file of a module, or the folder of a package without one; a relative path: it has neither."""
+    """Return a module's file or a namespace package's folder; a relative path if it has neither."""
     path = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
     return Path(path).resolve() if path else Path()
 
 
 @contextmanager
 def errors_in(source: Path) -> Iterator[None]:
-    """Put what a pipeline's own code raises into one line that names the place in it.
+    """Replace exceptions of the pipeline's code with a one-line error that names file and line.
 
     Raises:
-        PipelineError: In place of any exception that is not ours already.
+        PipelineError: In place of any exception but a KfpAzuremlError.
     """
     try:
         yield
     except KfpAzuremlError:
         raise
-    except (Exception, SystemExit) as error:  # which would end this command without a word
+    except (Exception, SystemExit) as error:  # SystemExit would end this command silently
         raise PipelineError(
             f"pipeline {_place_of(error, source)}: {type(error).__name__}: {first_line(error)}"
         ) from error
 
 
 def _place_of(error: BaseException, source: Path) -> str:
-    """Name the last line of the pipeline's file, or of a file beside it, that an error went through."""
+    """Return file and line of the innermost frame in the pipeline's file or its folder."""
     folder = source.resolve().parent
     places = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:
@@ -185,6 +184,6 @@ def _is_installed(path: Path) -> bool:
 
 
 def shipped_pipelines() -> Path:
-    """Return the folder of the suite's own pipelines: in the wheel, or beside components/ in a checkout."""
+    """Return the folder of the shipped pipelines: in the wheel, or beside components/ in a checkout."""
     in_wheel = PACKAGE / "pipelines"
     return in_wheel if in_wheel.is_dir() else PACKAGE.parents[1] / "pipelines"

@@ -11,6 +11,7 @@ from typing import Any
 from kfp_azureml.compiling.absent_values import check_absent_values
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.documents import read_compiled
+from kfp_azureml.compiling.numbers import check_whole_numbers
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
@@ -58,6 +59,8 @@ def pipeline_arguments(
         PipelineError: If a parameter does not exist, a value is invalid, or a required value is missing.
     """
     declared = declared_parameters(package)
+    for name, value in (values or {}).items():
+        check_whole_numbers(name, value)
     known = {name: value for name, value in (defaults or {}).items() if name in declared}
     arguments = {**known, **(values or {}), **parse_values(typed, declared)}
     check_complete(arguments, declared)

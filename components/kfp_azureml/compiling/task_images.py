@@ -1,7 +1,7 @@
-"""The images of a compiled pipeline's tasks: which there are, and where the suite's own are pulled from.
+"""List the images of a compiled pipeline's tasks, and set those of the suite's tasks.
 
-Components name constant images, such as `kfp-azureml/ml:0.1.0`, which are in no registry. Whoever compiles a pipeline
-says where they are, and every task of ours gets that image, whatever block or nested pipeline it is in.
+Components have constant images without a registry, such as `kfp-azureml/ml:0.1.0`. Compile options set registry, tag or
+digest of these images in all tasks, including those in blocks and nested pipelines.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _OURS = re.compile(rf"{re.escape(images.REGISTRY)}/(?P<name>ml|ml-gpu|azure)[:@]
 
 
 def with_images(compiled: Compiled, options: PipelineOptions) -> Compiled:
-    """Give every task of ours the image that was chosen, and every task of its registry the pull secret.
+    """Set the images of the suite's tasks and the pull secret.
 
     Args:
-        compiled: A compiled pipeline, which stays as it is.
-        options: What was chosen. Images of other names, the user's own, are not touched.
+        compiled: A compiled pipeline; it is not changed.
+        options: Compile options. Other images, the user's own, are kept.
 
     Raises:
-        PipelineError: If a choice reaches no task.
+        PipelineError: If an option applies to no task.
     """
     chosen = deepcopy(compiled)
     ours = {"ml": options.ml_image, "ml-gpu": options.ml_gpu_image, "azure": options.azure_image}
     for label, container in chosen.containers.items():
-        if options.names_images and (match := _OURS.fullmatch(container["image"])):
+        if options.sets_images and (match := _OURS.fullmatch(container["image"])):
             container["image"] = ours[match["name"]]
         if options.pull_secret and _host(container["image"]) == _host(options.ml_image):
             _give_pull_secret(chosen.platform, label, options.pull_secret)
@@ -41,25 +41,25 @@ def with_images(compiled: Compiled, options: PipelineOptions) -> Compiled:
 
 
 def image_names(compiled: Compiled) -> tuple[str, ...]:
-    """Return the images that a compiled pipeline names, each once; one that is a parameter of the run is left out."""
+    """Return the distinct images of a compiled pipeline, without those set by a pipeline parameter."""
     return tuple(sorted({box["image"] for box in compiled.containers.values() if "{{" not in box["image"]}))
 
 
 def without_registry(names: Iterable[str]) -> Iterator[str]:
-    """Return those of some images whose names begin with no registry's host, which a cluster takes from Docker Hub."""
+    """Return the images without a registry's host, which a cluster pulls from Docker Hub."""
     return (name for name in names if not re.match(r"localhost/|[^/]*[.:][^/]*/", name))
 
 
 def _check_effect(options: PipelineOptions, there: Set[str], ours: Set[str]) -> None:
     names = ", ".join(sorted(there))
-    if options.names_images and not there & ours:
+    if options.sets_images and not there & ours:
         raise PipelineError(
-            f"registry, tag or digest chosen, but no task has an image {images.REGISTRY}/... that they are for: {names}"
+            f"--registry, --tag and digests apply to images {images.REGISTRY}/..., but the pipeline has only {names}"
         )
     host = _host(options.ml_image)
     if options.pull_secret and host not in map(_host, there):
         raise PipelineError(
-            f"pull secret {options.pull_secret}: no task has an image from {host}: name their registry, too: {names}"
+            f"--pull-secret {options.pull_secret}: no task uses registry {host}, but {names}: set --registry"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ def open_image_set(folder: str | Path) -> ImageSet:
     parquet_files, csv_files = (sorted(folder.glob(f"{_DATA}.{suffix}")) for suffix in ("parquet", "csv"))
     for inner in (path for path in (*parquet_files, *csv_files) if path.is_dir()):
         raise DataError(f"{inner}: a folder, expected a file; if it contains the parts, set this folder instead")
+    for part in _parts_below(folder):
+        raise DataError(f"{part}: Parquet files in subfolders are not supported: move all parts into {folder}")
     if parquet_files and csv_files:
         raise DataError(f"{folder}: contains both Parquet and CSV files; keep one format")
     if parquet_files:
@@ -41,3 +44,11 @@ def open_image_set(folder: str | Path) -> ImageSet:
         return open_csv(csv_files[0])
     found = "more than one CSV file" if csv_files else "no .parquet and no .csv file"
     raise DataError(f"{folder}: contains {found}; expected a training or test set written by prep")
+
+
+def _parts_below(folder: Path) -> Iterator[Path]:
+    """Find Parquet files in subfolders, as in a partitioned data set."""
+    for inner in sorted(folder.glob(_DATA)):
+        if inner.is_dir():
+            yield from inner.glob(f"{_DATA}.parquet")
+            yield from _parts_below(inner)

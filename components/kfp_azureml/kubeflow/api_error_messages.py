@@ -26,7 +26,7 @@ _ADVICE = {
     401: f"not authenticated: {_LOG_IN}",
     403: "no permission: request the role 'kubeflow-edit' in the namespace, or set another with --namespace",
     404: "not found: check --host, which ends in /pipeline on a full Kubeflow",
-    409: "it conflicts with an existing resource",
+    409: "conflict with an existing resource: set another name",
     429: "the server is throttling requests: try again later",
 }
 # Some messages end with a Go stack trace: a line with the function, then an indented one with the file.
@@ -65,15 +65,16 @@ def reason(error: Exception) -> str:
     from urllib3.exceptions import HTTPError
 
     if isinstance(error, ApiException):
-        return _refusal(error)
+        return _rejection(error)
     if isinstance(error, HTTPError):
         return no_answer(error, REQUEST_SECONDS)
     if isinstance(error, NotTheApiError):
-        return f"got a page, not the API ({error}): --host ends in /pipeline on a full Kubeflow, or {_LOG_IN}"
+        where = "--host ends in /pipeline on a full Kubeflow"
+        return f"the response is a web page, not the API ({error}): {where}, or {_LOG_IN}"
     return f"{type(error).__name__}: {error}"
 
 
-def is_passing(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Tell whether an error is transient, so that a retry may succeed."""
     from kfp_server_api import ApiException
     from urllib3.exceptions import LocationValueError, MaxRetryError, SSLError
@@ -84,7 +85,7 @@ def is_passing(error: Exception) -> bool:
     return not isinstance(cause, (SSLError, LocationValueError, NotTheApiError))
 
 
-def _refusal(error: ApiException) -> str:
+def _rejection(error: ApiException) -> str:
     if error.status in _REDIRECTIONS:
         return f"the server redirects to a login page: {_LOG_IN}"
     said = _own_message(error)
@@ -135,4 +136,4 @@ def _no_trust(error: HTTPError) -> str:
     inner = error.args[0] if error.args else None
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({inner.verify_message}): set the CA's certificate with --ca-cert"
-    return "the server does not use TLS: check whether its URL starts with http://"
+    return "TLS handshake failed: if the server does not use TLS, set an http:// URL"

@@ -1,4 +1,4 @@
-"""Requests with bounded time and size, for logs and other APIs that Kubeflow's API client does not cover."""
+"""Requests with bounded time and size, for APIs that Kubeflow's client does not cover."""
 
 from __future__ import annotations
 

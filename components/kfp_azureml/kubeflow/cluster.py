@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 NAMESPACE = "kubeflow"
 REQUEST_SECONDS = (10.0, 30.0)
-"""Timeouts of a request in seconds, to connect and to respond; a pair, since the client drops a float (rest.py)."""
+"""Timeouts of a request in seconds, to connect and to respond.
+
+A pair, since the client drops a float (rest.py).
+"""
 _NO_KUBECONFIG = "no kubeconfig: create one (az aks get-credentials), or set KUBECONFIG to its path"
 _IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kfp_azureml.compiling.flags import check_compiled, compile_flags, options_from
+from kfp_azureml.compiling.flags import compile_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
 from kfp_azureml.compiling.submission import EXPERIMENT
 from kfp_azureml.kubeflow.submit_run import TIMEOUT_SECONDS
@@ -40,18 +40,18 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--ca-cert", type=_FILE, metavar="FILE", help="CA certificates of the server, as PEM.")
 @click.option(
-    "--cache/--no-cache", default=True, help="Reuse of cached results, if the pipeline allows it.  [default: cache]"
+    "--cache/--no-cache", default=True, help="Reuse cached results where the pipeline allows it.  [default: cache]"
 )
-@click.option("--wait/--no-wait", default=True, help="Whether to follow the run until it ends.  [default: wait]")
+@click.option("--wait/--no-wait", default=True, help="Follow the run until it ends.  [default: wait]")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
     default=TIMEOUT_SECONDS,
     show_default=True,
-    help="Maximum time to follow the run, in seconds.",
+    help="Timeout for following the run, in seconds; the run continues.",
 )
 @click.option("--terminate-on-cancel", is_flag=True, help="Terminate the run on Ctrl-C, without a prompt.")
-@compile_flags(step_timeout="--step-timeout")
+@compile_flags()
 def submit_command(
     pipeline: str,
     params: dict[str, str],
@@ -71,14 +71,13 @@ def submit_command(
 ) -> None:
     """Run PIPELINE on Kubeflow and follow the run until it ends.
 
-    PIPELINE is a name (image_classification), a .py file to compile, or a compiled .yaml file. For the latter only the
-    image options apply. In a pod the default credential is the mounted service account token. Set
+    PIPELINE is the name of a shipped pipeline (image_classification), a .py file to compile, or a compiled .yaml file,
+    to which only the image options apply. In a pod the default credential is the mounted service account token. Set
     $KF_PIPELINES_UI_ENDPOINT if the UI has another URL than --host.
     """
     from kfp_azureml.kubeflow.connection import choose_connection
     from kfp_azureml.kubeflow.submit_run import KubeflowSubmission, submit
 
-    check_compiled(pipeline, flags)
     connection = choose_connection(host, namespace, token_file, cookie_file, ca_cert)
     wanted = KubeflowSubmission(
         pipeline=pipeline,

@@ -167,7 +167,10 @@ def _bounded_client_class() -> type[Client]:
 
 
 def _token_of(path: Path) -> Any:
-    """Return credentials that read the token for each request, since it rotates; kfp's own accept only UTF-8."""
+    """Return credentials that read the token for each request, since it rotates.
+
+    kfp's own accept only UTF-8.
+    """
     from kfp.client.token_credentials_base import TokenCredentialsBase
 
     class TokenFile(TokenCredentialsBase):  # type: ignore[misc]

@@ -7,7 +7,7 @@ import re
 from kfp_azureml.runtime.redaction import redact
 from kfp_azureml.runtime.terminal import plain, short
 
-LONGEST_ERROR = 1000
+MAX_ERROR_LENGTH = 1000
 """Maximum length of a step's error, in characters."""
 
 _TRACEBACK = "Traceback (most recent call last):"
@@ -57,4 +57,4 @@ def _backends_line(lines: list[str]) -> str:
 
 
 def _shown(line: str) -> str:
-    return short(redact(line), LONGEST_ERROR)
+    return short(redact(line), MAX_ERROR_LENGTH)

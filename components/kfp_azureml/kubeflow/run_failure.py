@@ -20,7 +20,7 @@ SEARCH_SECONDS = 60.0
 """Timeout of the search in seconds; after it no further log is read."""
 
 
-def why_it_failed(client: Client, run_id: str, run: Any, steps: dict[str, str], namespace: str) -> str:
+def failure_reason(client: Client, run_id: str, run: Any, steps: dict[str, str], namespace: str) -> str:
     """Return in one line which step failed and why; empty if unknown.
 
     The API of 2.17 has no error for a failed step, so the step's log is searched: the `executor-logs` artifact, then
@@ -47,7 +47,7 @@ def why_it_failed(client: Client, run_id: str, run: Any, steps: dict[str, str], 
         next(_messages(run_id, run, row, namespace), ""),
         f"its log ends with: {last}" if last else "",
     ]
-    return f"{step}: {'; '.join(filter(None, said)) or 'failed; its log cannot be read from here'}"
+    return f"{step}: {'; '.join(filter(None, said)) or 'failed; no readable log found: see its Logs in the UI'}"
 
 
 def _logs(client: Client, run_id: str, run: Any, row: Any, namespace: str) -> Iterator[str]:

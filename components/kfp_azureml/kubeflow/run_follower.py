@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.kubeflow.api_error_messages import NotTheApiError, api_errors, is_passing, reason
-from kfp_azureml.kubeflow.task_details import ENDED, WELL, is_settled, step_states
+from kfp_azureml.kubeflow.api_error_messages import NotTheApiError, api_errors, is_transient, reason
+from kfp_azureml.kubeflow.task_details import ENDED, SUCCESSFUL, is_settled, step_states
 from kfp_azureml.runtime.errors import KubeflowError, PipelineError
 from kfp_azureml.runtime.polling import pauses
 from kfp_azureml.runtime.step_line import step_line
@@ -20,13 +20,13 @@ OUTAGE_SECONDS = 300.0
 """How long the server may be unavailable, in seconds, before following ends; the run continues."""
 
 SETTLE_SECONDS = 10.0
-"""How long to wait for the final states of the steps, in seconds; the server writes the run's state first."""
+"""How long to wait for the final states of the steps after the run's, in seconds."""
 
-_ASKED_TO_END = ("CANCELING", "CANCELED")
+_CANCEL_STATES = ("CANCELING", "CANCELED")
 
 
 @dataclass(frozen=True)
-class Ended:
+class RunOutcome:
     """Outcome of a run.
 
     Attributes:
@@ -59,7 +59,7 @@ class RunFollower:
     say: Callable[[str], None]
     _shown: set[tuple[str, str]] = field(default_factory=set)
 
-    def follow(self, timeout: float) -> Ended:
+    def follow(self, timeout: float) -> RunOutcome:
         """Wait until the run ends and print changes of its steps' states.
 
         Args:
@@ -77,7 +77,7 @@ class RunFollower:
             if run is not None:
                 self._show_steps(run)
                 # CANCELING appears in the server's history later, or never (run_store.go, TerminateRun).
-                cancelled |= run.state in _ASKED_TO_END
+                cancelled |= run.state in _CANCEL_STATES
                 if run.state in ENDED:
                     break
             left = started + timeout - time.monotonic()
@@ -85,8 +85,8 @@ class RunFollower:
                 state = (run is not None and run.state) or "unknown"
                 raise PipelineError(f"the run did not end within {timeout:g} s (state: {state}); it continues")
             time.sleep(min(next(pause), left))
-        cancelled |= any(past.state in _ASKED_TO_END for past in run.state_history or [])
-        return Ended(self._settled(run), str(run.state), cancelled=cancelled and run.state not in WELL)
+        cancelled |= any(past.state in _CANCEL_STATES for past in run.state_history or [])
+        return RunOutcome(self._settled(run), str(run.state), cancelled=cancelled and run.state not in SUCCESSFUL)
 
     def _settled(self, run: Any) -> Any:
         """Read the ended run again, at least once, until its tasks have ended or `SETTLE_SECONDS` have passed."""
@@ -117,7 +117,7 @@ class RunFollower:
                 return self.client.get_run(self.run_id)
             except (ApiException, HTTPError, NotTheApiError) as error:
                 now = time.monotonic()
-                if not is_passing(error) or now - (away_since or now) >= OUTAGE_SECONDS:
+                if not is_transient(error) or now - (away_since or now) >= OUTAGE_SECONDS:
                     with api_errors(f"reading run {self.run_id}, which continues", self.host):
                         raise
                 if away_since is None:

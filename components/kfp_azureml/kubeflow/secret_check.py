@@ -24,7 +24,7 @@ def check_values(values: SecretValues) -> None:
         identity = credential(values.by_key)
     except ModuleNotFoundError as error:
         raise CredentialsError(
-            "--check needs the extra azure: pip install 'WHEEL[azure]', with the wheel that `make wheel` makes"
+            "--check requires the extra azure: pip install 'kfp-azureml[azure]' (or the wheel of `make wheel`)"
         ) from error
     with azure_errors("signing in", CredentialsError):
         identity.get_token(_MANAGEMENT_SCOPE)

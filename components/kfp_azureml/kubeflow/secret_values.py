@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kfp_azureml.azcreds import KEYS, flaw
+from kfp_azureml.azcreds import KEYS, malformed_reason
 from kfp_azureml.runtime.errors import CredentialsError
 from kfp_azureml.runtime.text_files import read_user_text
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GUIDS = ("AZ_SUBSCRIPTION_ID", "AZ_TENANT_ID", "AZ_CLIENT_ID")
-_LINE = re.compile(r"\s*(?:export\s+)?(\w+)=(.*)")
+# Also the assignments of sh, cmd and PowerShell, and `KEY = VALUE`.
+_LINE = re.compile(r"\s*(?:export\s+|set\s+|\$env:)?(\w+)\s*=\s*(.*)", re.IGNORECASE)
+_KEY = re.compile(rf"[^\w#]*(?:\w+\s+[^\w#]*)?({'|'.join(KEYS)})\b")
 _QUOTED = re.compile(r"(['\"])(.*)\1\s*")
 # Names in the output of `az ad sp create-for-rbac`, and with --json-auth (formerly --sdk-auth).
 _NAMES_OF_AZ = {
@@ -43,14 +45,14 @@ class SecretValues:
         """Check the values.
 
         Raises:
-            CredentialsError: If one is missing, empty, malformed (see `azcreds.flaw`) or not a GUID where required.
+            CredentialsError: If one is missing, empty, malformed (see `malformed_reason`) or not a GUID where required.
         """
         for key in KEYS:
             value = self.by_key.get(key, "")
             if not value.strip():
-                raise CredentialsError(f"{key} is empty")
-            if wrong := flaw(value):
-                raise CredentialsError(f"{key} {wrong}: remove it")
+                raise CredentialsError(f"{key} is empty: set it in the file or environment")
+            if wrong := malformed_reason(value):
+                raise CredentialsError(f"{key} {wrong}")
             if key in _GUIDS and not _GUID.fullmatch(value):
                 raise CredentialsError(f"{key} is not an id such as 01234567-89ab-cdef-0123-456789abcdef")
 
@@ -61,7 +63,7 @@ def read_values(
     """Return the values from a file, environment variables or prompts, in this order.
 
     Args:
-        file: File with KEY=VALUE lines or the JSON of `az ad sp create-for-rbac`; None if there is none.
+        file: File with KEY=VALUE lines or the JSON of `az ad sp create-for-rbac`; may be None.
         ask: Prompts for the value of a key; None if not on a terminal.
         environ: The environment variables.
 
@@ -81,7 +83,7 @@ def read_values(
 
 def _read_file(path: Path) -> dict[str, str]:
     text = read_user_text(path, CredentialsError, name=f"file {path}")
-    values = _of_json(path, text) if text.lstrip().startswith("{") else _of_lines(text)
+    values = _of_json(path, text) if text.lstrip().startswith("{") else _of_lines(path, text)
     if not values:
         raise CredentialsError(f"file {path}: has none of {', '.join(KEYS)}")
     return values
@@ -98,10 +100,12 @@ def _of_json(path: Path, text: str) -> dict[str, str]:
     return {key: str(named[key] or "") for key in KEYS if key in named}
 
 
-def _of_lines(text: str) -> dict[str, str]:
+def _of_lines(path: Path, text: str) -> dict[str, str]:
     values = {}
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines(), start=1):
         if (found := _LINE.fullmatch(line)) and found[1] in KEYS:
             quoted = _QUOTED.fullmatch(found[2])
             values[found[1]] = quoted[2] if quoted else found[2]
+        elif (key := _KEY.match(line)) and not found:
+            raise CredentialsError(f"file {path}, line {number}: expected {key[1]}=VALUE")
     return values

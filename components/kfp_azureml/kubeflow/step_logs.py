@@ -16,7 +16,7 @@ from kfp_azureml.runtime.errors import KubeflowError
 if TYPE_CHECKING:
     from kfp_azureml.kubeflow.cluster import Cluster
 
-_MOST_LOGS = 5
+_MAX_LOGS = 5
 """Maximum number of artifacts or pods read per step, since a loop may have many."""
 _SOURCES = {"gs": "gcs"}  # the UI server's name for a scheme, where it differs
 _MOST_LIST_BYTES = 32 * 1024 * 1024
@@ -43,7 +43,7 @@ def executor_logs(requests: BoundedRequests, run_id: str, task: str, namespace: 
     within = f"/{run_id}/{task}/"
     uris = [uri.partition("?")[0] for uri in artifact_uris(requests, run_id)]
     logs = [uri for uri in uris if within in uri and _LOG.search(uri)]
-    for uri in logs[: -_MOST_LOGS - 1 : -1]:
+    for uri in logs[: -_MAX_LOGS - 1 : -1]:
         place = urlsplit(uri)
         query = {
             "source": _SOURCES.get(place.scheme, place.scheme),
@@ -67,7 +67,7 @@ def pod_logs(requests: BoundedRequests, run_id: str, pods: Iterable[str], namesp
         pods: Possible names of the pods.
         namespace: The profile's namespace; empty for none.
     """
-    for pod in list(pods)[: _MOST_LOGS * 3]:
+    for pod in list(pods)[: _MAX_LOGS * 3]:
         log = _text(requests.get(f"{requests.address}/apis/v1alpha1/runs/{quote(run_id)}/nodes/{quote(pod)}/log"))
         if log and '{"error_message":' not in log[:64]:
             yield log
@@ -95,7 +95,7 @@ class ClusterLogs:
             pod for pod in pods if is_inside((pod["metadata"].get("annotations") or {}).get(_NODE_NAME, ""), row_name)
         ]
         own.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
-        for pod in own[:_MOST_LOGS]:
+        for pod in own[:_MAX_LOGS]:
             yield self._log(pod["metadata"]["name"])
 
     def messages(self, row_name: str) -> Iterator[str]:

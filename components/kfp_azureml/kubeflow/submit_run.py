@@ -19,9 +19,9 @@ from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.submission import EXPERIMENT, compiled_pipeline, pipeline_arguments
 from kfp_azureml.kubeflow.api_error_messages import api_errors
 from kfp_azureml.kubeflow.connection import PAGES_VARIABLE, Connection, api_address, connect, page_of_run
-from kfp_azureml.kubeflow.run_failure import why_it_failed
+from kfp_azureml.kubeflow.run_failure import failure_reason
 from kfp_azureml.kubeflow.run_follower import RunFollower
-from kfp_azureml.kubeflow.task_details import WELL
+from kfp_azureml.kubeflow.task_details import SUCCESSFUL
 from kfp_azureml.runtime import terminal
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, KubeflowError, PipelineError, RunCancelledError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 86400.0
 _CONFLICT = 409
-_MAY_BE_THERE = "the run may exist: check before you retry"
+_MAY_BE_THERE = "the run may have been created: check the UI before you retry"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -102,7 +102,7 @@ def submit(wanted: KubeflowSubmission, connection: Connection, say: Callable[[st
             raise
         raise type(error)(f"{error}: {_where(connection, run_id)}") from error
     seconds = f"{time.monotonic() - started:.0f} s"
-    if ended.state in WELL:
+    if ended.state in SUCCESSFUL:
         say(f"Succeeded in {seconds}")
         return
     say(f"{'Cancelled' if ended.cancelled else 'Failed'} after {seconds}: {_where(connection, run_id)}")
@@ -110,7 +110,7 @@ def submit(wanted: KubeflowSubmission, connection: Connection, say: Callable[[st
         raise RunCancelledError(f"run {run_id} was cancelled on Kubeflow")
     namespace = connection.namespace or client.get_user_namespace()
     raise PipelineError(
-        why_it_failed(client, run_id, ended.run, steps, namespace) or f"run {run_id} failed on Kubeflow"
+        failure_reason(client, run_id, ended.run, steps, namespace) or f"run {run_id} failed on Kubeflow"
     )
 
 
@@ -184,7 +184,7 @@ def _where(connection: Connection, run_id: str) -> str:
 
 def _leave_or_terminate(client: Client, run_id: str, wanted: KubeflowSubmission, cancelled: CancelledError) -> str:
     """Terminate the run if the user wants that; return what happens to it."""
-    if not wanted.terminate_on_cancel and not (cancelled.at_the_keyboard and _wants_to_terminate()):
+    if not wanted.terminate_on_cancel and not (cancelled.interactive and _wants_to_terminate()):
         return (
             "the run continues; to end it choose Terminate on its page, "
             f"or POST to {api_address(client)}/apis/v2beta1/runs/{run_id}:terminate"

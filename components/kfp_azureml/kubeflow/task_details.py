@@ -15,10 +15,10 @@ from typing import Any
 from kfp_azureml.runtime.terminal import short
 
 ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
-WELL = ("SUCCEEDED", "SKIPPED")
-_UNDER_WAY = ("CANCELING", "RUNNING", "PAUSED", "PENDING")
+SUCCESSFUL = ("SUCCEEDED", "SKIPPED")
+_IN_PROGRESS = ("CANCELING", "RUNNING", "PAUSED", "PENDING")
 # A step with several rows, such as in a loop, has the first of these states that one of its rows has.
-_WEIGHT = (*_UNDER_WAY, "FAILED", "CANCELED", "SUCCEEDED", "SKIPPED")
+_WEIGHT = (*_IN_PROGRESS, "FAILED", "CANCELED", "SUCCEEDED", "SKIPPED")
 _DRIVER = "-driver"
 
 
@@ -100,7 +100,7 @@ def deepest_message(row: Any, rows: list[Any]) -> str:
 
 def is_settled(run: Any) -> bool:
     """Tell whether no row is still running or pending."""
-    return not any(row.state in _UNDER_WAY for row in tasks(run))
+    return not any(row.state in _IN_PROGRESS for row in tasks(run))
 
 
 def _together(rows: list[Any]) -> StepState:

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -43,12 +43,12 @@ def child_group(
     Yields:
         The running child.
     """
-    with _watchdog() as watch:
+    with _watchdog() as guard:
         child = subprocess.Popen(
             command, env=environment, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
         )
         try:
-            watch(child.pid)
+            guard(child.pid)
             yield child
         finally:
             # `poll` reaps the child; as a zombie it would keep its group alive.
@@ -67,12 +67,12 @@ def end_with(owner: int) -> None:
     """
     while os.getppid() == owner:
         time.sleep(_POLL_SECONDS)
-    with _watchdog() as hold:
-        hold(os.getpgrp())
+    with _watchdog() as guard:
+        guard(os.getpgrp())
 
 
 @contextmanager
-def _watchdog() -> Iterator[watchdog.Watch]:
+def _watchdog() -> Iterator[Callable[[int], None]]:
     """Start a watchdog and yield a function that passes it the group to end; it ends with the block."""
     process = subprocess.Popen(
         # -I and -S: it needs only the standard library and starts in milliseconds.
@@ -84,12 +84,12 @@ def _watchdog() -> Iterator[watchdog.Watch]:
     pipe = process.stdin
     assert pipe is not None  # noqa: S101 - asked for above
 
-    def watch(leader: int) -> None:
+    def guard(leader: int) -> None:
         pipe.write(f"{leader}\n".encode())
         pipe.flush()
 
     try:
-        yield watch
+        yield guard
     finally:
         pipe.close()
         process.wait()

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kfp_azureml.azureml.socks_proxy import check_socks_proxy
 from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.containers import CERTIFICATES
 from kfp_azureml.local.environment_variables import (
@@ -26,8 +27,7 @@ from kfp_azureml.local.environment_variables import (
     package_variables,
     proxy_variables,
 )
-from kfp_azureml.local.prerequisites import check_proxies
-from kfp_azureml.local.step_process import how_it_ended
+from kfp_azureml.local.step_process import exit_description
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.terminal import plain
 
@@ -47,8 +47,8 @@ class Cloud:
         credentials: Variables with credentials for Azure.
         resource_group: Resource group of the workspace; empty if the user or a config.json sets it.
         workspace: Name of the workspace; empty if the user or a config.json sets it.
-        process: The local Azure ML, which ends with this run; None for a real workspace.
-        log: Log of the local Azure ML.
+        process: The Azure ML emulator, which ends with this run; None for a real workspace.
+        log: Log of the Azure ML emulator.
     """
 
     environment: Mapping[str, str]
@@ -60,26 +60,26 @@ class Cloud:
     log: Path | None = None
 
     @property
-    def is_local(self) -> bool:
+    def is_emulated(self) -> bool:
         """Whether it ends with this run."""
         return self.process is not None
 
     def check(self) -> None:
-        """Check that the local Azure ML is running.
+        """Check that the Azure ML emulator is running.
 
         Raises:
             PipelineError: If it has ended.
         """
         if self.process is not None and self.log is not None and self.process.poll() is not None:
-            raise PipelineError(f"the local Azure ML {_how_it_ended(self.process, self.log)}")
+            raise PipelineError(f"the Azure ML emulator {_exit_description(self.process, self.log)}")
 
     def wait(self) -> None:
-        """Wait while the local Azure ML is running.
+        """Wait while the Azure ML emulator is running.
 
         Raises:
             PipelineError: When it has ended.
         """
-        while self.is_local:
+        while self.is_emulated:
             self.check()
             time.sleep(_POLL_SECONDS)
 
@@ -87,14 +87,14 @@ class Cloud:
 @contextmanager
 def real_azure_ml() -> Iterator[Callable[[], Cloud]]:
     """Yield a function that returns the caller's own Azure, with the caller's credentials and proxies."""
-    check_proxies()
+    check_socks_proxy(with_httpx=True)
     network = proxy_variables() | {name: value for name, value in os.environ.items() if name in CERTIFICATES}
     yield lambda: Cloud(common_variables() | network, network, azure_variables())
 
 
 @contextmanager
 def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callable[[], Cloud]]:
-    """Start a local Azure ML; when the block ends, end it and all its child processes.
+    """Start an Azure ML emulator; when the block ends, end it and all its child processes.
 
     Args:
         folder: The run's folder, for the state (`azureml/`) and the log (`azureml.log`).
@@ -108,9 +108,9 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callabl
     """
     command = shutil.which("azureml-emulator", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if command is None:
-        raise PipelineError("the local Azure ML is not installed: install azureml-emulator, or use --azure")
+        raise PipelineError("the Azure ML emulator is not installed: install azureml-emulator, or use --azure")
     log_file = folder / "azureml.log"
-    say("Starting the local Azure ML; a first start takes a minute")
+    say("Starting the Azure ML emulator (the first start takes about a minute)")
     with (
         log_file.open("ab") as log,
         child_group(
@@ -127,7 +127,7 @@ def local_azure_ml(folder: Path, say: Callable[[str], None]) -> Iterator[Callabl
             credentials = azure_variables(ready["environment"])
             network = {name: value for name, value in ready["environment"].items() if name not in credentials}
             return Cloud(
-                # Without the caller's proxies, which would get the requests for the local Azure ML.
+                # Without the caller's proxies, which would get the requests for the Azure ML emulator.
                 common_variables() | network,
                 network,
                 credentials,
@@ -147,15 +147,15 @@ def _first_line(child: subprocess.Popen[bytes], log_file: Path) -> bytes:
         selector.register(child.stdout, selectors.EVENT_READ)
         while not selector.select(timeout=1.0):
             if time.monotonic() > deadline:
-                raise PipelineError(f"the local Azure ML was not ready after {READY_SECONDS:.0f} s; see {log_file}")
+                raise PipelineError(f"the Azure ML emulator was not ready after {READY_SECONDS:.0f} s; see {log_file}")
     line: bytes = child.stdout.readline()
     if not line:
         child.wait()
-        raise PipelineError(f"the local Azure ML did not start: it {_how_it_ended(child, log_file)}")
+        raise PipelineError(f"the Azure ML emulator did not start: it {_exit_description(child, log_file)}")
     return line
 
 
-def _how_it_ended(child: subprocess.Popen[bytes], log: Path) -> str:
+def _exit_description(child: subprocess.Popen[bytes], log: Path) -> str:
     last = plain(log.read_text(errors="replace")).strip().splitlines()[-_LAST_LINES:]
     said = f"; its log ends with: {' / '.join(line.strip() for line in last)}" if last else ""
-    return f"{how_it_ended(child.returncode)}{said} (see {log})"
+    return f"{exit_description(child.returncode)}{said} (see {log})"

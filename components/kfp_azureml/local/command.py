@@ -22,14 +22,20 @@ from kfp_azureml.compiling.param_option import param_option
     help="Parent folder of the runs.",
 )
 @click.option("--keep", is_flag=True, help="Keep the endpoint running after the run, until Ctrl-C.")
-@click.option("--azure", is_flag=True, help="Use a real workspace (AZ_* or az login) instead of the local Azure ML.")
-@click.option("--docker", is_flag=True, help="Run the steps in their images (`make images`) instead of in this Python.")
+@click.option(
+    "--azure",
+    is_flag=True,
+    help="Use your Azure ML workspace instead of the Azure ML emulator (credentials: AZ_* variables or az login).",
+)
+@click.option(
+    "--docker", is_flag=True, help="Run the steps in their images (`make images`) instead of as local processes."
+)
 def run_command(
     pipeline: str, data: str | None, params: dict[str, str], runs: Path, keep: bool, azure: bool, docker: bool
 ) -> None:
-    """Run PIPELINE on this machine, from images to a live endpoint.
+    """Run PIPELINE locally, with the Azure ML emulator by default.
 
-    PIPELINE is a name (image_classification), a .py file, or a compiled .yaml file.
+    PIPELINE is the name of a shipped pipeline (image_classification), a .py file, or a compiled .yaml file.
     """
     from kfp_azureml.local.run import LocalRun, run_locally
 

@@ -1,4 +1,4 @@
-"""Run the steps of a local run in containers as on Kubernetes: without root and with a read-only file system.
+"""Run steps in containers as on Kubernetes: without root and with a read-only file system.
 
 kfp's Docker runner starts the containers with the settings made here, and with another function to wait for them.
 """
@@ -18,7 +18,7 @@ from kfp_azureml.compiling.task_images import image_names
 from kfp_azureml.images import RUN_AS_USER
 from kfp_azureml.local.environment_variables import StepVariables
 from kfp_azureml.local.step_packages import split_command
-from kfp_azureml.local.step_process import EXECUTOR
+from kfp_azureml.local.step_process import EXECUTOR, TASK_ENDED
 from kfp_azureml.local.task_command import read_task
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.step import EVENTS_FILE
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 RUN_LABEL = "kfp-azureml.run"
 """Label of all containers of a run; its value is the name of the run's folder."""
-CONTAINER_ENDED = "ContainerError"
-"""Prefix of the log line about a failed container."""
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 _BUNDLE_IN_CONTAINER = "/etc/kfp-azureml/ca-bundle.pem"
 
@@ -65,7 +63,7 @@ class ContainerSettings:
                 Mount(target=there, source=here, type="bind", read_only=there not in self.writable)
                 for there, here in self.mounts.items()
             ],
-            # The local Azure ML listens on this machine's loopback interface only.
+            # The Azure ML emulator listens on this machine's loopback interface only.
             "network_mode": "host",
             "read_only": True,
             "tmpfs": {"/tmp": "mode=1777"},  # noqa: S108 - the container's own
@@ -168,7 +166,8 @@ def run_container(
         if exit_code:
             container.reload()
             reason = ", out of memory" if container.attrs["State"]["OOMKilled"] else ""
-            print(f"{CONTAINER_ENDED}: {image} ended with exit code {exit_code}{reason}")  # noqa: T201 - likewise
+            ended = f"container of {image} ended with exit code {exit_code}{reason}"
+            print(f"{TASK_ENDED}: {task.name}: {ended}")  # noqa: T201 - likewise
         return exit_code
     finally:
         container.remove(force=True)

@@ -1,4 +1,4 @@
-"""Copy a run's images to this machine before the steps start, which have no network but the local Azure ML."""
+"""Copy a run's images to this machine, since its steps reach only the Azure ML emulator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kfp_azureml.imagesets.idx import file_names
 from kfp_azureml.imagesets.source import InputStream, open_source
 from kfp_azureml.local.environment_variables import common_variables, proxy_variables
 from kfp_azureml.runtime.errors import DataError, OutputError
-from kfp_azureml.runtime.outputs import whole_folder
+from kfp_azureml.runtime.outputs import atomic_folder
 
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 APT_SECONDS = 300.0
@@ -42,7 +42,7 @@ def on_this_machine(input_data: str, folder: Path, use_azure_credentials: bool, 
     say(f"Data: copying {source.uri}")
     subsets: tuple[Literal["train", "t10k"], ...] = ("train", "t10k")
     kinds: tuple[Literal["images", "labels"], ...] = ("images", "labels")
-    with whole_folder(folder) as part:
+    with atomic_folder(folder) as part:
         for subset in subsets:
             for kind in kinds:
                 names = file_names(subset, kind)
@@ -130,7 +130,7 @@ def _run(folder: Path, *command: str) -> None:
 def _keep(compressed: Path, cached: Path) -> None:
     """Decompress the files into the cache atomically."""
     try:
-        with whole_folder(cached) as folder:
+        with atomic_folder(cached) as folder:
             for name, expected in SHA256.items():
                 try:
                     with gzip.open(compressed / f"{name}.gz") as stream:

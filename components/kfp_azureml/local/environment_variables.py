@@ -17,7 +17,7 @@ from kfp_azureml.local.task_command import Task
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
 """Names of the proxy variables in lower case; they are also used in upper case."""
 
-_EVERYBODYS = {
+_COMMON = {
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR", "TMP", "TEMP"),
     *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"),
     *("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "MALLOC_ARENA_MAX"),
@@ -56,7 +56,7 @@ _PACKAGES = ("PIP_", "UV_", "npm_config_", "NPM_CONFIG_", "AZUREML_EMULATOR_")
 
 def common_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables for all processes, without credentials and proxies."""
-    return {name: value for name, value in environ.items() if name in _EVERYBODYS or name.startswith("LC_")}
+    return {name: value for name, value in environ.items() if name in _COMMON or name.startswith("LC_")}
 
 
 def proxy_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -82,17 +82,17 @@ class StepVariables:
         azure: Variables for steps that access Azure.
         others: Other variables that a step may need.
         in_azure: Executors with an identity in Azure.
-        asked: Names of the variables that the pipeline takes from a Kubernetes secret, by executor.
+        from_secrets: Names of the variables that the pipeline takes from a Kubernetes secret, by executor.
     """
 
     azure: Mapping[str, str] = field(default_factory=dict, repr=False)
     others: Mapping[str, str] = field(default_factory=dict, repr=False)
     in_azure: Iterable[str] = ()
-    asked: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    from_secrets: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
     def for_task(self, task: Task) -> dict[str, str]:
         """Return the additional variables of a step."""
-        names = set(self.asked.get(task.executor, ()))
+        names = set(self.from_secrets.get(task.executor, ()))
         prefixes = {
             _STORAGE[scheme]
             for value in task.parameters.values()
@@ -125,17 +125,17 @@ def step_variables(
         azure: Variables with credentials for Azure.
         environ: The caller's environment variables.
     """
-    in_azure, asked = set(), {}
+    in_azure, from_secrets = set(), {}
     for executor, settings in platform_executors(dict(platform)).items():
         names = [entry["envVar"] for secret in settings.get("secretAsEnv", []) for entry in secret["keyToEnv"]]
-        asked[executor] = sorted(set(names) - set(KEYS))
+        from_secrets[executor] = sorted(set(names) - set(KEYS))
         labels = settings.get("podMetadata", {}).get("labels", {})
         if set(names) & set(KEYS) or labels.get(WORKLOAD_IDENTITY_LABEL) == "true":
             in_azure.add(executor)
-    wanted = {name for names in asked.values() for name in names} | _TRACKING | {"MLFLOW_TRACKING_URI"}
+    wanted = {name for names in from_secrets.values() for name in names} | _TRACKING | {"MLFLOW_TRACKING_URI"}
     prefixes = (*_STORAGE.values(), "DATABRICKS_")
     others = {name: value for name, value in environ.items() if name in wanted or name.startswith(prefixes)}
-    return StepVariables(dict(azure), others, sorted(in_azure), asked)
+    return StepVariables(dict(azure), others, sorted(in_azure), from_secrets)
 
 
 def _scheme(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Send scored test images to the live endpoint and compare the predictions with those of the score step.
+"""Compare the live endpoint's predictions for scored test images with the score step's.
 
 It runs as a separate process with the environment variables of the run's Azure ML. It imports the SDK, which takes a
 second, before it reads its input, so that it can start while the last steps run.
@@ -19,7 +19,7 @@ from typing import Any
 
 from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.cloud import Cloud
-from kfp_azureml.local.step_process import how_it_ended
+from kfp_azureml.local.step_process import exit_description
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import run_step
 
@@ -27,7 +27,7 @@ CURL_FILE = "endpoint.curl"
 TIMEOUT_SECONDS = 300.0
 POLL_SECONDS = 0.5
 TOLERANCE = 1e-4
-"""Maximum difference of a probability; the batch size differs from score's, so the last bits may differ."""
+"""Maximum difference of a probability; another batch size than score's changes the last bits."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,13 @@ def check_endpoint(
     if child.returncode != 0:
         cloud.check()
         said = errors.decode(errors="replace").strip().splitlines()
-        raise DeploymentError(said[-1] if said else f"the live check {how_it_ended(child.returncode)}")
+        raise DeploymentError(said[-1] if said else f"the live check {exit_description(child.returncode)}")
     check = LiveCheck(**json.loads(answer))
     if check.agreed < check.requests:
-        raise DeploymentError(f"the live endpoint agrees with the score step on {check.agreed} of {check.requests}")
+        raise DeploymentError(
+            f"the live endpoint's predictions differ from the score step's for {check.requests - check.agreed} of "
+            f"{check.requests} images"
+        )
     return check
 
 

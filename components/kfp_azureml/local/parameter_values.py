@@ -1,4 +1,4 @@
-"""Make kfp.local pass parameter values to steps as Kubeflow does: whole numbers as ints, and None as no value.
+"""Make kfp.local pass values to steps as Kubeflow does: ints as ints, None as no value.
 
 kfp.local reads protobuf's numbers as floats, so that a step gets `[1.0, 2.0]` for `[1, 2]` and "20.0" in a text with an
 int. It also fails for an optional parameter without a value, and for a null in a list or an object.
@@ -13,7 +13,7 @@ from typing import Any
 from kfp_azureml.compiling.numbers import whole_numbers
 
 
-def carry_values_as_kubeflow_does() -> None:
+def patch_parameter_values() -> None:
     """Patch kfp.local in this process."""
     from kfp.compiler import pipeline_spec_builder
     from kfp.local import executor_input_utils, executor_output_utils

@@ -20,7 +20,7 @@ from typing import Any
 from kfp_azureml.local.child_group import end_with
 from kfp_azureml.local.containers import ContainerSettings, run_container
 from kfp_azureml.local.environment_variables import StepVariables
-from kfp_azureml.local.parameter_values import carry_values_as_kubeflow_does
+from kfp_azureml.local.parameter_values import patch_parameter_values
 from kfp_azureml.local.step_process import EXECUTOR, run_step_process
 from kfp_azureml.runtime.cancellation import cancellable
 from kfp_azureml.runtime.errors import CancelledError, first_line
@@ -69,24 +69,30 @@ def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path, setti
     # kfp warns about images without "python" in their name, and about settings for clusters.
     warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
     warnings.filterwarnings("ignore", message=".* have no effect in the current local runner", category=UserWarning)
-    carry_values_as_kubeflow_does()
+    patch_parameter_values()
     local.init(
         _docker_runner(settings.containers, settings.variables) if settings.containers else _process_runner(settings),
         pipeline_root=str(outputs),
         workspace_root=str(outputs / "workspace"),
         raise_on_error=True,
     )
-    components.load_component_from_text(_with_labels(pipeline))(**arguments)
+    components.load_component_from_text(_for_local_run(pipeline))(**arguments)
 
 
-def _with_labels(pipeline: Path) -> str:
-    """Return a compiled pipeline in which each executor has its label as an environment variable."""
+def _for_local_run(pipeline: Path) -> str:
+    """Return a compiled pipeline without retries, with each executor's label as a variable.
+
+    A retry on the same machine would fail again, after a pause meant for clusters.
+    """
     import yaml
 
     documents = list(yaml.safe_load_all(pipeline.read_text(encoding="utf-8")))
     for label, executor in documents[0]["deploymentSpec"]["executors"].items():
         if "container" in executor:
             executor["container"].setdefault("env", []).append({"name": EXECUTOR, "value": label})
+    for group in (documents[0]["root"], *documents[0].get("components", {}).values()):
+        for task in group.get("dag", {}).get("tasks", {}).values():
+            task.pop("retryPolicy", None)
     text: str = yaml.safe_dump_all(documents, sort_keys=False)
     return text
 

@@ -1,4 +1,4 @@
-"""Run a pipeline on this machine: data, Azure ML, steps, live check and summary."""
+"""Run a pipeline locally: data, Azure ML, steps, live check and summary."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.compiling.absent_values import check_absent_values
+from kfp_azureml.compiling.argument_size import check_sizes
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.documents import read_compiled
-from kfp_azureml.compiling.lengths import check_lengths
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
@@ -28,6 +28,7 @@ from kfp_azureml.local.containers import ContainerSettings, check_images, contai
 from kfp_azureml.local.data import fashion_mnist, on_this_machine
 from kfp_azureml.local.environment_variables import step_variables
 from kfp_azureml.local.event_log import EventLog, StepRecord
+from kfp_azureml.local.folder_permissions import check_permissions
 from kfp_azureml.local.live_check import CURL_FILE, check_endpoint, live_check_process
 from kfp_azureml.local.pipeline_process import StepSettings
 from kfp_azureml.local.prerequisites import allow_open_files
@@ -40,7 +41,7 @@ from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, OutputEr
 
 @dataclass(frozen=True)
 class LocalRun:
-    """A pipeline to run on this machine, and how.
+    """A pipeline to run locally, and how.
 
     Attributes:
         pipeline: A pipeline's name or file.
@@ -48,7 +49,7 @@ class LocalRun:
         params: Pipeline parameters by name, as typed.
         runs: Parent folder of the runs' folders, in which `latest` links to the last run.
         keep: Whether to keep the endpoint running until Ctrl-C.
-        azure: Whether to use a real workspace instead of the local Azure ML.
+        azure: Whether to use a real workspace instead of the Azure ML emulator.
         docker: Whether to run the steps in containers instead of as processes.
     """
 
@@ -62,7 +63,7 @@ class LocalRun:
 
 
 def run_locally(wanted: LocalRun) -> None:
-    """Run a pipeline on this machine and write `summary.json`, even if the run fails.
+    """Run a pipeline locally and write `summary.json`, even if the run fails.
 
     Raises:
         PipelineError: If a step failed, with the step's own error.
@@ -104,7 +105,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
             check_images(compiled)
         declared = declared_parameters(compiled)
         arguments = parse_values(wanted.params, declared)
-        check_lengths(arguments)
+        check_sizes(arguments)
         arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
         binaries = {} if wanted.docker else install_packages(executors, Path(scratch), screen.say)
         cloud = when_ready()
@@ -116,7 +117,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
         settings = StepSettings(step_variables(platform, cloud.credentials), containers, binaries)
         _point_latest_to(folder)
-        keep = wanted.keep and cloud.is_local  # a real endpoint keeps running anyway
+        keep = wanted.keep and cloud.is_emulated  # a real endpoint keeps running anyway
         try:
             _run_steps(compiled, arguments, cloud, settings, keep, summary, screen)
             summary.state = "succeeded"
@@ -160,8 +161,7 @@ def _can_be_asked(results: Mapping[str, Any]) -> bool:
 
 def _compile(source: Path, folder: Path) -> Path:
     compiled = folder / "pipeline.yaml"
-    # A retry on the same machine would fail again, after a pause meant for clusters.
-    compile_pipeline(source, compiled, PipelineOptions(retries=0))
+    compile_pipeline(source, compiled, PipelineOptions())
     return compiled
 
 
@@ -214,7 +214,7 @@ def _show_results(screen: Screen, summary: Summary, folder: Path) -> None:
     if endpoint := results.get("endpoint"):
         screen.say(f"Endpoint {endpoint['scoring_uri']}, deployment {endpoint['deployment']}")
     if check := summary.live_check:
-        screen.say(f"Live     {check.agreed} of {check.requests} live answers equal the score step's")
+        screen.say(f"Live     {check.agreed} of {check.requests} predictions match the score step")
     for page in _name_pages(results, folder):
         screen.say(f"Page     {page}")
     screen.say(f"Files    {folder} (summary.json, log.txt, outputs/)")
@@ -241,9 +241,12 @@ def _keep_up(screen: Screen, folder: Path, results: Mapping[str, Any], cloud: Cl
 
 def _new_run_folder(runs: Path) -> Path:
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    folder = runs.resolve() / name
+    runs = runs.resolve()
+    folder = runs / name
     try:
-        folder.mkdir(parents=True)
+        runs.mkdir(parents=True, exist_ok=True)
+        check_permissions(runs)
+        folder.mkdir()
     except OSError as error:
         raise OutputError(f"cannot create a folder in {runs}: {error}") from error
     return folder

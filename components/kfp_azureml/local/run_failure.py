@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kfp_azureml.local.containers import CONTAINER_ENDED
 from kfp_azureml.local.pipeline_process import PIPELINE_ENDED
-from kfp_azureml.local.step_process import TASK_ENDED, how_it_ended
+from kfp_azureml.local.step_process import TASK_ENDED, exit_description
 from kfp_azureml.runtime.terminal import plain
 
 LAST_LINES = 3
@@ -20,13 +19,13 @@ _NEXT_TASK = re.compile(r"\S+ - INFO - Executing task ")
 _LONGEST_LINE = 400  # characters of a line that are quoted
 
 
-def how_last_step_ended(log: Path) -> str:
+def last_step_exit(log: Path) -> str:
     """Return how the process or container of the failed step ended; empty if none failed."""
-    ended, _ = _ending(_lines(log))
+    _, ended, _ = _ending(_lines(log))
     return ended
 
 
-def why_it_failed(log: Path, code: int) -> str:
+def failure_reason(log: Path, code: int) -> str:
     """Return in one line why a run failed whose steps emit no events.
 
     Args:
@@ -35,31 +34,32 @@ def why_it_failed(log: Path, code: int) -> str:
     """
     lines = _lines(log)
     where = f"(see {log})"
-    ended, printed = _ending(lines)
+    step, ended, printed = _ending(lines)
     if ended:
         raised = [_short(line) for line in printed if _EXCEPTION.match(line)]
         # The step's exception says more than an exit code, but less than a signal.
         reason = raised[-1] if raised and "exit code" in ended else f"{ended}{_quoted(printed)}"
-        return f"a step failed: {reason} {where}"
+        return f"{step}: {reason} {where}"
     failed = [line.partition(": ")[2] for line in lines if line.startswith(PIPELINE_ENDED)]
-    reason = failed[-1] if failed else f"its process {how_it_ended(code)}{_quoted(lines)}"
+    reason = failed[-1] if failed else f"its process {exit_description(code)}{_quoted(lines)}"
     return f"the pipeline failed: {reason} {where}"
 
 
-def _ending(lines: Sequence[str]) -> tuple[str, list[str]]:
-    """Return how the failed step ended, and the steps' output before, which kfp indents."""
+def _ending(lines: Sequence[str]) -> tuple[str, str, list[str]]:
+    """Return the failed step, how it ended, and its output, which kfp indents."""
     printed: list[str] = []
     for line in lines:
         if line.startswith("    "):
             text = line.strip()
-            if text.startswith((TASK_ENDED, CONTAINER_ENDED)):
-                return text.removeprefix(f"{TASK_ENDED}: "), printed
+            if text.startswith(f"{TASK_ENDED}: "):
+                step, _, ended = text.removeprefix(f"{TASK_ENDED}: ").partition(": ")
+                return step, ended, printed
             printed.append(text)
             if line == "    }":  # end of the JSON that kfp's executor prints of its input
                 printed.clear()
         elif _NEXT_TASK.match(line):
             printed.clear()
-    return "", printed
+    return "", "", printed
 
 
 def _lines(log: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Install the packages of a pipeline's components into virtual environments before the run.
 
 kfp's components install packages when they start. On this machine that would change the user's interpreter, and steps
-cannot reach a package index, only the local Azure ML.
+cannot reach a package index, only the Azure ML emulator.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def check_commands(executors: Mapping[str, Any], *, docker: bool) -> None:
 
 
 def install_packages(executors: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> dict[str, str]:
-    """Create a virtual environment, which includes this one's packages, for each component that installs packages.
+    """Create a virtual environment for each component that installs packages.
 
     Args:
         executors: The executors of a compiled pipeline, by label.
@@ -109,7 +109,7 @@ def _without_options(words: Sequence[str]) -> list[str]:
 
 
 def _install(name: str, install: Sequence[str], folder: Path) -> Path:
-    # With the caller's proxies; those of the local Azure ML reach no package index.
+    # With the caller's proxies; those of the Azure ML emulator reach no package index.
     environment = {**common_variables(), **proxy_variables(), **package_variables()}
     binaries = folder / "bin"
     environment["PATH"] = f"{binaries}{os.pathsep}{environment.get('PATH', os.defpath)}"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kfp_azureml.compiling.lengths import ARGUMENT_BYTES
+from kfp_azureml.compiling.argument_size import ARGUMENT_BYTES
 from kfp_azureml.local.environment_variables import StepVariables
 from kfp_azureml.local.step_packages import split_command
 from kfp_azureml.local.task_command import read_task
@@ -17,7 +17,7 @@ from kfp_azureml.local.task_command import read_task
 EXECUTOR = "KFP_AZUREML_EXECUTOR"
 """Environment variable with the label of a task's executor, for the runner; the step does not get it."""
 TASK_ENDED = "TaskError"
-"""Prefix of the log line about a failed task."""
+"""Prefix of the log line about a failed task, with the step's name and how it ended."""
 
 
 def run_step_process(
@@ -57,16 +57,16 @@ def run_step_process(
                 print(line, end="")  # noqa: T201 - kfp puts it into the run's log
             code = process.wait()
     except OSError as error:
-        print(f"{TASK_ENDED}: {task.name} cannot be started: {_reason(error, command)}")  # noqa: T201
+        print(f"{TASK_ENDED}: {task.name}: cannot be started: {_reason(error, command)}")  # noqa: T201
         return 127
     if code:
         print()  # noqa: T201 - the output may not end with a newline
-        print(f"{TASK_ENDED}: {task.name} {how_it_ended(code)}")  # noqa: T201
+        print(f"{TASK_ENDED}: {task.name}: {exit_description(code)}")  # noqa: T201
     return code
 
 
-def how_it_ended(code: int) -> str:
-    """Return in words how a process ended, from its exit code as in a shell or `subprocess`."""
+def exit_description(code: int) -> str:
+    """Describe how a process ended, from its exit code as in a shell or `subprocess`."""
     number = -code if code < 0 else code - 128
     if number <= 0:
         return f"ended with exit code {code}"
@@ -74,14 +74,14 @@ def how_it_ended(code: int) -> str:
         name = signal.Signals(number).name
     except ValueError:
         return f"ended with exit code {code}"
-    return f"was ended by {name}{' (killed, or out of memory?)' if name == 'SIGKILL' else ''}"
+    return "was killed (SIGKILL; possibly out of memory)" if name == "SIGKILL" else f"was ended by {name}"
 
 
 def _reason(error: OSError, command: Sequence[str]) -> str:
     longest = max(len(os.fsencode(word)) for word in command)
     if longest > ARGUMENT_BYTES:
         return (
-            f"{error.strerror}: its inputs have {longest:,} bytes, and Linux allows {ARGUMENT_BYTES:,}; "
+            f"{error.strerror}: its inputs have {longest:,} bytes, and Linux allows {ARGUMENT_BYTES:,}: "
             "pass long values as artifacts"
         )
     return str(error.strerror)

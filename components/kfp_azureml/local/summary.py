@@ -13,7 +13,7 @@ from platform import python_version
 
 from kfp_azureml.local.event_log import EventLog
 from kfp_azureml.local.live_check import LiveCheck
-from kfp_azureml.runtime.outputs import whole_file
+from kfp_azureml.runtime.outputs import atomic_file
 
 PACKAGES = ("kfp-azureml", "kfp", "azure-ai-ml", "tensorflow-cpu", "keras", "onnxruntime", "pyarrow")
 
@@ -71,7 +71,7 @@ def write_summary(path: Path, summary: Summary) -> None:
         "total_seconds": round(summary.seconds, 3),
         "versions": {"python": python_version(), **_package_versions()},
     }
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         part.write_text(json.dumps(document, indent=2) + "\n")
 
 

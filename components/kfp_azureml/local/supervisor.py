@@ -17,7 +17,7 @@ from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.containers import remove_containers
 from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.pipeline_process import StepSettings
-from kfp_azureml.local.run_failure import how_last_step_ended, why_it_failed
+from kfp_azureml.local.run_failure import failure_reason, last_step_exit
 from kfp_azureml.runtime.errors import CancelledError, PipelineError
 from kfp_azureml.runtime.step import EVENTS_FILE
 
@@ -46,7 +46,7 @@ def supervise(
         environment: Environment variables of all steps.
         on_change: Called with a step when its state or progress changes.
         settings: How to start the steps.
-        check: Called periodically; an exception ends the run, such as when the local Azure ML has ended.
+        check: Called periodically; an exception ends the run, such as when the Azure ML emulator has ended.
 
     Raises:
         PipelineError: If a step failed, with the step's own error.
@@ -88,9 +88,9 @@ def supervise(
         if settings.containers:
             remove_containers(settings.containers.run)
     log_file = folder / "log.txt"
-    events.close("failed", how_last_step_ended(log_file) or "its process ended without an error message")
+    events.close("failed", last_step_exit(log_file) or "its process ended without an error message")
     for step in events.steps:
         on_change(step)
     if child.returncode != 0:
         failed = [step for step in events.steps if step.state != "succeeded"]
-        raise PipelineError(failed[-1].error if failed else why_it_failed(log_file, child.returncode))
+        raise PipelineError(failed[-1].error if failed else failure_reason(log_file, child.returncode))

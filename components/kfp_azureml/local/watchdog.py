@@ -12,9 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 
-Watch = Callable[[int], None]
-"""Passes the pid of a group's leader to a watchdog."""
-
 GRACE_SECONDS = 15.0
 """Time between SIGTERM and SIGKILL, in seconds, for a process group to clean up."""
 

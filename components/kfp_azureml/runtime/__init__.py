@@ -1,1 +1,1 @@
-"""What every step runs in: logging, progress events, errors, cancellation, redaction and atomic outputs."""
+"""Logging, progress events, errors, cancellation, redaction and atomic outputs of steps."""

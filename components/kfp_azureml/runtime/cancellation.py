@@ -24,7 +24,7 @@ def cancellable() -> Iterator[None]:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         name = signal.Signals(number).name
-        raise CancelledError(f"cancelled by {name}", at_the_keyboard=number == signal.SIGINT)
+        raise CancelledError(f"cancelled by {name}", interactive=number == signal.SIGINT)
 
     for number in _SIGNALS:
         signal.signal(number, cancel)

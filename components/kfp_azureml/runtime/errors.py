@@ -67,14 +67,14 @@ class CancelledError(BaseException):
     """The user stopped the process; like KeyboardInterrupt it is not an `Exception`.
 
     Attributes:
-        at_the_keyboard: Whether Ctrl-C was pressed, so that a prompt can be answered.
+        interactive: Whether Ctrl-C was pressed, so that a prompt can be answered.
     """
 
     exit_code = 130
 
-    def __init__(self, message: str, *, at_the_keyboard: bool = False) -> None:
+    def __init__(self, message: str, *, interactive: bool = False) -> None:
         super().__init__(message)
-        self.at_the_keyboard = at_the_keyboard
+        self.interactive = interactive
 
 
 class RunCancelledError(PipelineError):

@@ -12,7 +12,7 @@ HEAD_BYTES = 1024
 """Number of bytes from a file's start that `looks_like` needs."""
 
 POINTERS = ("a Git LFS pointer", "a git-annex pointer")
-"""Names that `looks_like` gives to the files that version control systems store in place of large files."""
+"""Names in `looks_like` for pointer files, which replace large files in version control."""
 
 _EXCERPT = 60  # characters of a text that are shown
 
@@ -70,7 +70,7 @@ def looks_like(head: bytes) -> str:
 
 
 def placeholder_kind(head: bytes) -> str:
-    """Describe what replaces a file that was not downloaded, such as a web page or a pointer; see `looks_like`.
+    """Describe what replaces a missing file, such as a web page or a pointer; see `looks_like`.
 
     Returns:
         A noun phrase; empty if the content may be that of the file itself.

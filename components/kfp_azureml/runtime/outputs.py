@@ -12,7 +12,7 @@ from kfp_azureml.runtime.errors import OutputError
 
 
 @contextmanager
-def whole_folder(target: str | Path) -> Iterator[Path]:
+def atomic_folder(target: str | Path) -> Iterator[Path]:
     """Yield an empty folder that is renamed to `target` when the block succeeds.
 
     Args:
@@ -39,7 +39,7 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_file(target: str | Path) -> Iterator[Path]:
+def atomic_file(target: str | Path) -> Iterator[Path]:
     """Yield a path that is renamed to `target` when the block succeeds.
 
     Args:

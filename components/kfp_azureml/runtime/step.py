@@ -28,7 +28,7 @@ EVENTS_FILE = "KFP_AZUREML_EVENTS"
 """Environment variable with the path of the supervisor's event file."""
 
 LOG_LEVEL = "KFP_AZUREML_LOG_LEVEL"
-"""Environment variable with the log level; DEBUG enables the debug logs of all libraries, with secrets redacted."""
+"""Environment variable with the log level; DEBUG applies to all libraries, secrets redacted."""
 
 logger = logging.getLogger(__name__)
 _current_step: ContextVar[str] = ContextVar("current_step")

@@ -8,7 +8,7 @@ import sys
 LONGEST_MESSAGE = 400
 """Default maximum length of a shortened text, in characters."""
 
-_MOST_READ = 50  # times the maximum length: only so much of a huge text is processed
+_MAX_READ = 50  # times the maximum length: only so much of a huge text is processed
 # ECMA-48: CSI, then the strings (OSC, DCS, SOS, PM, APC) up to their terminator, then the other escapes; each also in
 # its 8-bit form. A string without a terminator ends with its line.
 _ESCAPES = re.compile(
@@ -33,7 +33,7 @@ def plain(text: str) -> str:
 
 def short(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """Return a text as one plain line, cut to a maximum number of characters."""
-    words = " ".join(plain(text[: longest * _MOST_READ]).split())
+    words = " ".join(plain(text[: longest * _MAX_READ]).split())
     return words if len(words) <= longest else f"{words[:longest]} ..."
 
 

@@ -32,7 +32,7 @@ def component_names() -> list[str]:
 
 
 class _Steps(click.Group):
-    """One subcommand per component, built when it is asked for."""
+    """One subcommand per component, built when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return component_names()
@@ -43,7 +43,7 @@ class _Steps(click.Group):
 
 @click.group("step", cls=_Steps, subcommand_metavar="NAME [OPTIONS]")
 def step_command() -> None:
-    """Run one component in this process."""
+    """Run one component from the shell."""
 
 
 def component_command(name: str) -> click.Command:
@@ -78,7 +78,7 @@ def component_command(name: str) -> click.Command:
                 ["--outputs"],
                 type=click.Path(path_type=Path, file_okay=False),
                 default="outputs",
-                help="Folder for output artifacts without a path of their own.",
+                help="Folder for output artifacts whose path is not set.",
             ),
         ],
         help=component.__doc__,
@@ -87,7 +87,7 @@ def component_command(name: str) -> click.Command:
 
 
 class _ComponentCommand(click.Command):
-    """Reads the component's docstring when help is asked for, and not in a run."""
+    """Parses the docstring only for --help."""
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _, self.help, about = _documentation(self.help)

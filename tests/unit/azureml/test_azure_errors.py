@@ -66,7 +66,7 @@ def test_what_nobody_knows_keeps_the_callers_class_and_the_services_words():
 def test_refused_credentials():
     explained = explain(ClientAuthenticationError("no code in it"), "workspace ws")
     assert type(explained) is CredentialsError
-    assert "check AZ_TENANT_ID, AZ_CLIENT_ID, AZ_CLIENT_SECRET in azcreds" in str(explained)
+    assert "check AZ_TENANT_ID, AZ_CLIENT_ID, AZ_CLIENT_SECRET (on Kubeflow in the secret azcreds)" in str(explained)
 
 
 TENANT = "11111111-1111-1111-1111-111111111111"
@@ -117,7 +117,7 @@ def sign_in(monkeypatch, tmp_path):
     ("status", "code", "advice"),
     [
         (401, 7000222, "the client secret has expired"),
-        (401, 7000215, "AZ_CLIENT_SECRET in azcreds is not a secret of the application"),
+        (401, 7000215, "AZ_CLIENT_SECRET is not a secret of the application"),
         (400, 700016, "the application does not exist in the tenant"),
         (400, 90002, "the tenant does not exist"),
         (400, 70021, "the identity does not trust the pod's service account"),

@@ -23,7 +23,7 @@ def test_all_empty_keys_are_an_incomplete_service_principal_not_another_identity
 
 
 def test_a_malformed_tenant_is_a_credentials_error():
-    with pytest.raises(CredentialsError, match="AZ_TENANT_ID in the secret azcreds is not a tenant id"):
+    with pytest.raises(CredentialsError, match="AZ_TENANT_ID is not a tenant id"):
         credential(PRINCIPAL | {"AZ_TENANT_ID": "not a tenant"})
 
 

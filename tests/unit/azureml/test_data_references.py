@@ -110,9 +110,9 @@ def test_the_subscription_is_that_of_azcreds(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("azureml:flowers", "^azureml:flowers: expected azureml:NAME:VERSION, "),
         ("azureml://datastores/store", "expected azureml:NAME:VERSION, "),
-        ("azureml:flowers:7", "^data asset flowers, version 7: it does not exist"),
-        ("azureml:nosuch@latest", "^data asset nosuch: it does not exist"),
-        ("azureml://datastores/nosuch/paths/x", "^datastore nosuch: it does not exist"),
+        ("azureml:flowers:7", "^data asset flowers, version 7: does not exist"),
+        ("azureml:nosuch@latest", "^data asset nosuch: does not exist"),
+        ("azureml://datastores/nosuch/paths/x", "^datastore nosuch: does not exist"),
         ("azureml://datastores/files/paths/x", "^datastore files: its type is AzureFile; only blob containers"),
         ("azureml:circle:1", "^azureml:circle:1: does not resolve to data"),
     ],

@@ -164,7 +164,7 @@ REPORTED = {
     ),
     "Azure/azure-dev#4037": (
         refused("Deployment blue not found in endpoint e, workspace w", "UserError", status=404),
-        *(DeploymentError, "it does not exist", "Deployment blue not found"),
+        *(DeploymentError, "does not exist", "Deployment blue not found"),
     ),
     "Azure/azureml-assets#2919": (
         refused(

@@ -56,8 +56,8 @@ def test_the_suites_pipeline_has_its_steps_edges_and_condition() -> None:
     assert {node.name for node in graph.nodes if node.uses_azure} == set(nodes) - {"train", "score", "quality_gate"}
     assert {node.name for node in graph.nodes if node.cached} == {"prep", "train", "score", "quality_gate"}
     assert nodes["train"].timeout_seconds == 86400
-    (left_out,) = graph.left_out
-    assert left_out.startswith("aml_reconcile is skipped: ")
+    (skipped_tasks,) = graph.skipped_tasks
+    assert skipped_tasks.startswith("aml_reconcile is skipped: ")
     assert "epochs" in graph.used_parameters
     assert not graph.used_parameters & {"train_cpu", "azure_memory", "azure_secret"}
 

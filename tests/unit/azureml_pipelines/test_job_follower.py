@@ -21,7 +21,7 @@ from azure.core.exceptions import (
 
 from kfp_azureml.azureml.renewable_credential import RenewableCredential
 from kfp_azureml.azureml_pipelines import job_follower
-from kfp_azureml.azureml_pipelines.job_follower import state_in_words, stream_job
+from kfp_azureml.azureml_pipelines.job_follower import format_state, stream_job
 from kfp_azureml.runtime import polling
 from kfp_azureml.runtime.errors import CancelledError, CredentialsError, PipelineError, WorkspaceError
 
@@ -200,6 +200,6 @@ def test_whoever_stops_following_is_told_that_the_job_goes_on_and_how_to_cancel_
 
 def test_states_are_said_as_people_say_them() -> None:
     states = {"NotStarted": "not started", "Completed": "succeeded", "CancelRequested": "cancel requested"}
-    assert {state: state_in_words(state) for state in states} == states
+    assert {state: format_state(state) for state in states} == states
     enumerated: Any = type("Status", (), {"value": "Running"})()
-    assert state_in_words(enumerated) == "running"
+    assert format_state(enumerated) == "running"

@@ -117,8 +117,8 @@ def test_an_optional_artifact_arrives_even_if_kfp_does_not_know_its_type(job: Jo
 
 
 def test_an_optional_artifact_may_be_left_out(job: Job) -> None:
-    left_out, outputs = job(look, {})
-    assert left_out.returncode == 0, left_out.stdout + left_out.stderr
+    skipped_tasks, outputs = job(look, {})
+    assert skipped_tasks.returncode == 0, skipped_tasks.stdout + skipped_tasks.stderr
     assert outputs["Output"].read_text() == "nothing"
 
 

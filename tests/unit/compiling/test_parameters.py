@@ -53,5 +53,5 @@ def test_an_unknown_parameter_is_one_line_that_names_those_there_are() -> None:
 
 def test_a_parameter_without_a_value_is_named_and_falsy_defaults_are_values() -> None:
     check_complete({"name": "x"}, DECLARED)
-    with pytest.raises(PipelineError, match="needs a value for name:"):
+    with pytest.raises(PipelineError, match="missing parameter name:"):
         check_complete({}, DECLARED)

@@ -78,6 +78,6 @@ def test_a_timeout_for_a_step_that_is_not_there_is_refused(tmp_path: Path, compi
         "        quality_gate(accuracy=0.5, min_accuracy=0.4)\n"
         "    return mine\n"
     )
-    with pytest.raises(PipelineError, match="timeout of trian: the pipeline has no such step; it has quality_gate"):
+    with pytest.raises(PipelineError, match="timeout of trian: no such step; the pipeline has quality_gate"):
         compile_pipeline(source, compiled, PipelineOptions(timeouts={"trian": 5}))
     assert not compiled.exists()

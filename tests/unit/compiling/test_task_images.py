@@ -124,11 +124,9 @@ def test_compile_lists_the_images_and_warns_of_those_without_a_registry(source: 
         images.AZURE_IMAGE,
     }
     assert result.stderr.splitlines() == [
-        f"Warning: image {images.AZURE_IMAGE} names no registry: a cluster looks for it on Docker Hub; "
-        "say where it is with --registry",
-        f"Warning: image {images.ML_IMAGE} names no registry: a cluster looks for it on Docker Hub; "
-        "say where it is with --registry",
-        "Warning: image python:3.11 names no registry: a cluster looks for it on Docker Hub",
+        f"Warning: image {images.AZURE_IMAGE} has no registry, so a cluster pulls it from Docker Hub: set --registry",
+        f"Warning: image {images.ML_IMAGE} has no registry, so a cluster pulls it from Docker Hub: set --registry",
+        "Warning: image python:3.11 has no registry, so a cluster pulls it from Docker Hub",
     ]
 
 
@@ -151,9 +149,11 @@ def test_the_readmes_own_pipeline_gets_a_registry(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"retries": 3}, "3 retries"),
+        ({"retries": 0}, "retries cannot be set"),
+        ({"retries": 1}, "retries cannot be set"),
+        ({"retries": 3}, "retries cannot be set"),
         ({"ttl_seconds": 60}, "a TTL"),
-        ({"timeouts": {"tell": 5}}, "timeouts"),
+        ({"timeouts": {"tell": 5}}, "step timeouts"),
         ({"workload_identity": True}, "workload identity"),
     ],
 )
@@ -171,10 +171,10 @@ def test_options_that_would_have_no_effect_are_refused(tmp_path: Path, options: 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"registry": "other.io/k"}, "no task has an image kfp-azureml/"),
-        ({"tag": "7"}, "no task has an image kfp-azureml/"),
-        ({"ml_digest": DIGEST}, "no task has an image kfp-azureml/"),
-        ({"pull_secret": "acr"}, "no task has an image from kfp-azureml"),
+        ({"registry": "other.io/k"}, "apply to images kfp-azureml/"),
+        ({"tag": "7"}, "apply to images kfp-azureml/"),
+        ({"ml_digest": DIGEST}, "apply to images kfp-azureml/"),
+        ({"pull_secret": "acr"}, "no task uses registry kfp-azureml"),
     ],
 )
 def test_image_options_that_reach_no_task_are_refused(compiled: Path, options: dict, told: str) -> None:

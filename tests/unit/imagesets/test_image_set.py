@@ -332,3 +332,23 @@ def test_a_folder_under_a_files_name_is_one_line(tmp_path, name):
 
 def test_a_missing_folder_is_rejected(tmp_path):
     assert "no such folder" in refused(tmp_path / "none")
+
+
+@pytest.mark.parametrize("inner", ["label=1", "year=2026/label=1"])
+@pytest.mark.parametrize("beside", [True, False])
+def test_parts_in_subfolders_are_not_skipped_silently(tmp_path, inner, beside):
+    (tmp_path / inner).mkdir(parents=True)
+    for folder in (tmp_path / inner, *([tmp_path] if beside else [])):
+        write_parquet(folder / "part-0.parquet", GREY, CLASSES, chunks(*random_set(5)))
+    assert refused(tmp_path) == (
+        f"{tmp_path / inner}/part-0.parquet: Parquet files in subfolders are not supported: "
+        f"move all parts into {tmp_path}"
+    )
+
+
+@pytest.mark.parametrize("inner", ["_delta_log", ".ipynb_checkpoints", "_temporary/0"])
+def test_folders_of_engines_are_skipped(tmp_path, inner):
+    (tmp_path / inner).mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / inner):
+        write_parquet(folder / "part-0.parquet", GREY, CLASSES, chunks(*random_set(5)))
+    assert open_image_set(tmp_path).info.count == 5

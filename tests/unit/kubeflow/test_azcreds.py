@@ -187,7 +187,7 @@ def test_a_dry_run_shows_no_value_and_asks_the_cluster_nothing(cluster: Kubernet
 
 def test_a_check_without_what_signs_in_says_how_to_install_it(cluster: KubernetesApi, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "azure.identity", None)
-    with pytest.raises(CredentialsError, match=r"pip install 'WHEEL\[azure\]', with the wheel that `make wheel` makes"):
+    with pytest.raises(CredentialsError, match=r"pip install 'kfp-azureml\[azure\]'"):
         azcreds("--check")
     assert not cluster.requests
 
@@ -198,7 +198,7 @@ def test_a_check_without_what_signs_in_says_how_to_install_it(cluster: Kubernete
     [
         ("", "is empty"),
         (" \t", "is empty"),
-        ("VALUE\n", "ends in white space: remove it"),
+        ("VALUE\n", "ends in white space: remove the white space"),
         ("VALUE\r\n", "ends in white space"),
         (" VALUE", "begins with white space"),
         ("\ufeffVALUE", "begins with a byte order mark"),
@@ -267,8 +267,24 @@ TENANT, CLIENT = VALUES["AZ_TENANT_ID"], VALUES["AZ_CLIENT_ID"]
             VALUES,
         ),
         (json.dumps(VALUES), VALUES),
+        (LINES.replace("AZ_", "set AZ_"), VALUES),
+        ("".join(f'$env:{key} = "{value}"\n' for key, value in VALUES.items()), VALUES),
+        ("".join(f"{key} = {value}\n" for key, value in VALUES.items()), VALUES),
     ],
-    ids=["lines", "shell", "dos", "bom", "double quotes", "single quotes", "az", "az --json-auth", "json"],
+    ids=[
+        "lines",
+        "shell",
+        "dos",
+        "bom",
+        "double quotes",
+        "single quotes",
+        "az",
+        "az --json-auth",
+        "json",
+        "cmd",
+        "PowerShell",
+        "spaces",
+    ],
 )
 def test_a_file_goes_before_the_environment(tmp_path: Path, text: str, found: dict[str, str]) -> None:
     path = tmp_path / "credentials"
@@ -290,6 +306,10 @@ def test_a_file_goes_before_the_environment(tmp_path: Path, text: str, found: di
         (b"{", "not JSON"),
         (b'{"a":' * 100_000, "nested too deeply"),
         (b"PASSWORD=a", "has none of"),
+        (b"# AZ_TENANT_ID of ours", "has none of"),
+        (b"\nAZ_CLIENT_SECRET: a", r"line 2: expected AZ_CLIENT_SECRET=VALUE$"),
+        (b"AZ_CLIENT_SECRET a", r"line 1: expected AZ_CLIENT_SECRET=VALUE$"),
+        (b"setx AZ_TENANT_ID a", r"line 1: expected AZ_TENANT_ID=VALUE$"),
     ],
 )
 def test_a_file_that_is_no_use_is_one_line(tmp_path: Path, content: bytes | None, said: str) -> None:

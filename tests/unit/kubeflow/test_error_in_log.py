@@ -2,7 +2,7 @@
 
 import pytest
 
-from kfp_azureml.kubeflow.error_in_log import LONGEST_ERROR, find_error, last_line
+from kfp_azureml.kubeflow.error_in_log import MAX_ERROR_LENGTH, find_error, last_line
 
 LAUNCHED = "I1127 20:59:26.123456       1 launcher_v2.go:164] input ComponentSpec:{"
 ENDED = "E1127 20:59:28.000001       1 launcher_v2.go:447] Component failed to execute successfully: exit status 1"
@@ -51,5 +51,5 @@ def test_a_log_without_an_error_has_a_last_line() -> None:
 
 
 def test_an_error_is_bounded_and_tells_no_secrets() -> None:
-    assert len(find_error(f"prep: {'x' * 10**6}", "prep")) < LONGEST_ERROR + 10
+    assert len(find_error(f"prep: {'x' * 10**6}", "prep")) < MAX_ERROR_LENGTH + 10
     assert "AAAA" not in find_error(f"prep: refused: Bearer {'A' * 40}", "prep")

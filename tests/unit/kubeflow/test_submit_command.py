@@ -129,7 +129,7 @@ def test_exit_code_1_is_a_server_that_refuses_too(kubeflow: KubeflowApi) -> None
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("wrong", [["--no-such-option"], ["--timeout", "-1"], ["--retries", "2"]])
+@pytest.mark.parametrize("wrong", [["--no-such-option"], ["--timeout", "-1"], ["--retries", "many"]])
 def test_exit_code_2_is_wrong_usage(kubeflow: KubeflowApi, wrong: list[str]) -> None:
     done = ran(*command(kubeflow, *wrong))
     assert (done.returncode, done.stdout, kubeflow.requests) == (2, "", [])
@@ -160,7 +160,7 @@ def test_a_run_whose_creation_was_interrupted_may_be_there(kubeflow: KubeflowApi
     finally:
         kubeflow.unanswered["POST /runs"].set()
     assert (process.returncode, output) == (130, "")
-    look = "the run may exist: check before you retry"
+    look = "the run may have been created: check the UI before you retry"
     assert errors == f"kfp-azureml: cancelled by {number.name} while creating the run; {look}\n"
 
 

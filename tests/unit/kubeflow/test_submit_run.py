@@ -76,7 +76,7 @@ def test_the_cache_can_be_switched_off_but_is_never_switched_on_where_it_must_no
     [
         ({"params": WORKSPACE | {"epochs": "many"}}, "epochs: expected a whole number"),
         ({"params": WORKSPACE | {"epoch": "3"}}, "no parameter 'epoch'"),
-        ({"params": {}}, "needs a value for resource_group, workspace"),
+        ({"params": {}}, "missing parameters resource_group, workspace"),
         ({"pipeline": "nowhere.yaml"}, "no such file"),
     ],
 )
@@ -213,16 +213,16 @@ def test_a_refusal_is_one_line(kubeflow: KubeflowApi, asked: str, fault: Fault, 
     assert not kubeflow.runs
 
 
-def cancelled_while_following(monkeypatch: pytest.MonkeyPatch, *, at_the_keyboard: bool) -> None:
+def cancelled_while_following(monkeypatch: pytest.MonkeyPatch, *, interactive: bool) -> None:
     def interrupted(*_: object) -> None:
-        raise CancelledError("cancelled by SIGINT", at_the_keyboard=at_the_keyboard)
+        raise CancelledError("cancelled by SIGINT", interactive=interactive)
 
     monkeypatch.setattr(run_follower.RunFollower, "follow", interrupted)
 
 
 @pytest.mark.parametrize("flag", [True, False])
 def test_whoever_stops_the_command_may_end_the_run(kubeflow: KubeflowApi, monkeypatch, flag: bool) -> None:
-    cancelled_while_following(monkeypatch, at_the_keyboard=False)
+    cancelled_while_following(monkeypatch, interactive=False)
     asked: list[None] = []
     monkeypatch.setattr(submit_module, "_wants_to_terminate", lambda: asked.append(None))
     with pytest.raises(
@@ -234,7 +234,7 @@ def test_whoever_stops_the_command_may_end_the_run(kubeflow: KubeflowApi, monkey
 
 
 def test_a_run_that_cannot_be_terminated_is_said_to_go_on(kubeflow: KubeflowApi, monkeypatch) -> None:
-    cancelled_while_following(monkeypatch, at_the_keyboard=True)
+    cancelled_while_following(monkeypatch, interactive=True)
     monkeypatch.setattr(submit_module, "_wants_to_terminate", lambda: True)
     kubeflow.faults["POST /runs/*:terminate"] = [Fault(403, "rbac")]
     with pytest.raises(CancelledError, match=r"the run continues \(.*no permission.*rbac"):

@@ -1,18 +1,15 @@
-"""What is checked before a run starts: open files, SOCKS proxies, long values."""
+"""What is checked before a run starts: open files and long values."""
 
 from __future__ import annotations
 
-import importlib.util
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
-from kfp_azureml.compiling.lengths import check_lengths
-from kfp_azureml.local import prerequisites
-from kfp_azureml.local.prerequisites import OPEN_FILES, allow_open_files, check_proxies
+from kfp_azureml.compiling.argument_size import check_sizes
+from kfp_azureml.local.prerequisites import OPEN_FILES, allow_open_files
 from kfp_azureml.runtime.errors import PipelineError
 
 ALLOW = (
@@ -45,39 +42,13 @@ def test_this_process_has_enough() -> None:
     allow_open_files()
 
 
-@pytest.fixture
-def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    def remove(module: str) -> None:
-        known = importlib.util.find_spec
-        monkeypatch.setattr(
-            prerequisites.importlib.util, "find_spec", lambda name: None if name == module else known("os")
-        )
-
-    return remove
-
-
-@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "http_proxy"])
-@pytest.mark.parametrize("scheme", ["socks5h", "socks5", "SOCKS4"])
-def test_a_socks_proxy_that_nobody_here_speaks_is_refused(
-    without: Callable[[str], None], name: str, scheme: str
-) -> None:
-    without("socksio")
-    with pytest.raises(PipelineError, match=f"^{name} is a SOCKS proxy, which needs socksio: pip install socksio"):
-        check_proxies({name: f"{scheme}://127.0.0.1:1080"})
-
-
-def test_other_proxies_and_exceptions_are_none(without: Callable[[str], None]) -> None:
-    without("socks")
-    check_proxies({"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "socks.example.com", "SOCKS": "socks5://x"})
-    without("nothing")
-    check_proxies({"ALL_PROXY": "socks5h://127.0.0.1:1080"})
-
-
 @pytest.mark.parametrize("value", ["x" * 150_000, "ü" * 30_000, ["x" * 70_000, "y" * 70_000], {"a": "\n" * 70_000}])
 def test_a_value_that_no_process_can_be_given_is_refused(value: object) -> None:
-    with pytest.raises(PipelineError, match=r"^parameter text: 1\d\d,\d{3} bytes are too long for a step"):
-        check_lengths({"n": 1, "text": value})
+    with pytest.raises(
+        PipelineError, match=r"^parameter text: 1\d\d,\d{3} bytes exceed the limit of a command-line argument"
+    ):
+        check_sizes({"n": 1, "text": value})
 
 
 def test_a_long_value_that_fits_is_taken() -> None:
-    check_lengths({"text": "x" * 120_000})
+    check_sizes({"text": "x" * 120_000})

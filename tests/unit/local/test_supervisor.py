@@ -26,13 +26,13 @@ def slow_writer(result: dsl.Output[dsl.Dataset], seconds: float = 0.0, deaf: boo
     import time
     from pathlib import Path
 
-    from kfp_azureml.runtime.outputs import whole_folder
+    from kfp_azureml.runtime.outputs import atomic_folder
     from kfp_azureml.runtime.step import progress, report, run_step
 
     with run_step("slow_writer"):
         if deaf:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        with whole_folder(Path(result.path)) as folder:
+        with atomic_folder(Path(result.path)) as folder:
             (folder / "half").write_text("half")
             progress("half way", 0.5)
             time.sleep(seconds)
@@ -104,7 +104,7 @@ def test_a_run_tells_states_results_and_cost(tmp_path: Path) -> None:
     [
         ("user", "broken: the folder /nowhere is missing: name another"),
         ("ours", "broken: ZeroDivisionError: a fault of ours"),
-        ("killed", "broken: broken was ended by SIGKILL (killed, or out of memory?)"),
+        ("killed", "broken: was killed (SIGKILL; possibly out of memory)"),
     ],
 )
 def test_a_failing_step_fails_the_run_with_its_own_error(tmp_path: Path, how: str, message: str) -> None:
@@ -128,8 +128,31 @@ def test_a_foreign_step_fails_the_run_with_its_own_error_too(tmp_path: Path) -> 
         foreign()
 
     compiler.Compiler().compile(foreign_pipeline, str(tmp_path / "foreign.yaml"))
-    with pytest.raises(PipelineError, match="a step failed: ValueError: my own error"):
+    with pytest.raises(PipelineError, match=r"^foreign: ValueError: my own error"):
         supervise(tmp_path / "foreign.yaml", {}, EventLog(tmp_path / "events.jsonl"), os.environ, lambda step: None)
+
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def fails_again(attempts: str):
+    """Add a line to a file and fail."""
+    from pathlib import Path
+
+    with Path(attempts).open("a") as file:
+        file.write("attempt\n")
+    raise ValueError("no")
+
+
+def test_a_step_is_not_tried_again_on_the_same_machine(tmp_path: Path) -> None:
+    attempts = tmp_path / "attempts"
+
+    @dsl.pipeline(name="retried")
+    def retried():
+        fails_again(attempts=str(attempts)).set_retry(2, "0s")
+
+    compiler.Compiler().compile(retried, str(tmp_path / "retried.yaml"))
+    with pytest.raises(PipelineError, match=r"^fails_again: ValueError: no"):
+        supervise(tmp_path / "retried.yaml", {}, EventLog(tmp_path / "events.jsonl"), os.environ, lambda step: None)
+    assert attempts.read_text() == "attempt\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

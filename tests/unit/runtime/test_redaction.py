@@ -100,7 +100,7 @@ def test_what_is_around_a_secret_can_still_be_read(text, redacted):
         "epoch 3/10, loss 0.31, accuracy 0.9",
         "keys: 3, key=value, design=flat, significant=5, config=x, assign=1",
         "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent is the client secret value",
-        "check AZ_TENANT_ID, AZ_CLIENT_ID, AZ_CLIENT_SECRET in azcreds",
+        "check AZ_TENANT_ID, AZ_CLIENT_ID, AZ_CLIENT_SECRET (on Kubeflow in the secret azcreds)",
         "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "access_token is missing; client_secret was not given; refresh_token: none",
         "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers/Microsoft.X/workspaces/ws",

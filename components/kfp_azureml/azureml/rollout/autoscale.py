@@ -111,7 +111,7 @@ def _of_other(settings: dict[str, Any], live: OnlineDeployment, new: OnlineDeplo
 
 
 def _renamed(value: Any, live: OnlineDeployment, new: OnlineDeployment) -> Any:
-    """Replace the live deployment by the new one, where the settings name it by id or as a metric's dimension."""
+    """Replace the live deployment by the new one, as an id or a metric's dimension."""
     if isinstance(value, list):
         return [_renamed(item, live, new) for item in value]
     if isinstance(value, dict):

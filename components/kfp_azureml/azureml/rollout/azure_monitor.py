@@ -75,7 +75,7 @@ class RequestMetrics:
         failed = sum(number for status, number in counts.items() if status >= 500 or status in _FAILED)
         if requests >= MIN_REQUESTS and failed > limits.max_error_rate * requests:
             raise DeploymentError(
-                f"{what}: {failed:.0f} of {requests:.0f} requests failed, says Azure Monitor "
+                f"{what}: {failed:.0f} of {requests:.0f} requests failed according to Azure Monitor "
                 f"(max_error_rate={limits.max_error_rate:g})"
             )
 

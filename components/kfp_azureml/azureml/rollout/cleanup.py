@@ -21,7 +21,7 @@ from kfp_azureml.azureml.rollout.endpoint import (
     unmark,
 )
 from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
-from kfp_azureml.azureml.rollout.traffic import in_words
+from kfp_azureml.azureml.rollout.traffic_shares import format_traffic
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import progress
@@ -56,7 +56,7 @@ def clean_up(client: MLClient, endpoint_name: str, marker: Marker, deadline: Dea
         return []
     try:
         check_marked(endpoint, marker)
-        lost = _lost_before(client, endpoint, marker)
+        lost = _deleted_previous(client, endpoint, marker)
         if lost:
             # Only a deployment without traffic can be deleted: so the new one has all of it, and none can take it back.
             done = [f"deployment {marker.deployment} of endpoint {endpoint_name}: stays live, {lost} was deleted"]
@@ -87,7 +87,7 @@ def _clean_up(client: MLClient, endpoint_name: str, marker: Marker, deadline: De
     done = []
     had, left = take_traffic_from(client, endpoint_name, marker, deadline, while_marked=True)
     if had:
-        done.append(f"endpoint {endpoint_name}: traffic rolled back: {in_words(left)}")
+        done.append(f"endpoint {endpoint_name}: traffic rolled back: {format_traffic(left)}")
     if DEPLOYMENT in marker.made:
         deployment = _read(client, endpoint_name, marker.deployment)
         if deployment:
@@ -102,7 +102,7 @@ def _clean_up(client: MLClient, endpoint_name: str, marker: Marker, deadline: De
     return done
 
 
-def _lost_before(client: MLClient, endpoint: OnlineEndpoint, marker: Marker) -> str:
+def _deleted_previous(client: MLClient, endpoint: OnlineEndpoint, marker: Marker) -> str:
     """Return a deleted deployment that had traffic before, if the new one is live; empty if there is none."""
     if marker.deployment not in live_traffic(endpoint):
         return ""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _LOG_LINES = 100  # of a failed container or image build
 # Ten minutes to load the model; later the same settings detect a container that hangs.
 _PROBE = {"initial_delay": 10, "period": 10, "timeout": 10, "success_threshold": 1, "failure_threshold": 60}
-# An image takes milliseconds, so requests may queue; Azure's default refuses the third at once.
+# Scoring takes milliseconds, so requests may queue; Azure's default queue rejects the third concurrent one.
 _REQUESTS = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance": 16}
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def ensure_deployment(
         existing = retrying(f"reading {what}", lambda: find_deployment(client, desired.endpoint, desired.deployment))
     if existing and desired.deployment in live_traffic(endpoint) and not _answers_as_desired(existing, desired):
         raise DeploymentError(
-            f"{what}: serves live traffic with another model or code: give another deployment_name, or none"
+            f"{what}: serves live traffic with another model or code: set another deployment_name, or leave it empty"
         )
     if isinstance(desired.serving.environment, EnvironmentRecipe):
         recipe = desired.serving.environment
@@ -184,12 +184,12 @@ def _delete_failed(client: MLClient, what: str, desired: DesiredState, deadline:
         endpoint = read_endpoint(client, desired.endpoint)
         if not {FINGERPRINT_PROPERTY, RUN_PROPERTY} & deployment.properties.keys():
             raise DeploymentError(
-                f"{what}: its first provisioning failed, Azure ML does not update it, and no run of this step "
-                f"created it: delete it ({delete}), or give another deployment_name"
+                f"{what}: its first provisioning failed, Azure ML cannot change it, and no run of this step "
+                f"created it: set another deployment_name, or delete it ({delete})"
             )
         if desired.deployment in {*live_traffic(endpoint), *mirror_traffic(endpoint)}:
             raise DeploymentError(
-                f"{what}: its first provisioning failed, Azure ML does not update it, and it has a share of the "
+                f"{what}: its first provisioning failed, Azure ML cannot change it, and it has a share of the "
                 "traffic: move that to another deployment, then run the step again"
             )
         started: LROPoller[None] = client.online_deployments.begin_delete(desired.deployment, desired.endpoint)
@@ -260,7 +260,10 @@ def _log_failure(client: MLClient, desired: DesiredState, error: AzureError) -> 
 
 
 def _state(client: MLClient, endpoint_name: str, name: str) -> str | None:
-    """Return the deployment's state, or the endpoint's while that changes: Azure then refuses changes of both."""
+    """Return the deployment's state, or the endpoint's while that changes.
+
+    Azure then rejects changes of both.
+    """
     deployment = find_deployment(client, endpoint_name, name)
     state: str | None = deployment.provisioning_state if deployment else None
     if is_in_flight(state):

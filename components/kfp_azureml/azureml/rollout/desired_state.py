@@ -1,4 +1,4 @@
-"""The desired state of a deployment: model, serving, machines and names."""
+"""The desired state of a deployment: model, serving, compute and names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kfp_azureml.runtime.errors import DeploymentError
 
 SCORING_SCRIPT = "score.py"
 INSTANCE_TYPE = "Standard_DS3_v2"
-# Processes of our entry script: one per core of INSTANCE_TYPE. The server's own default is one in all.
+# Worker processes of the suite's entry script: one per core of INSTANCE_TYPE. The server's default is 1.
 WORKERS = 4
 
 
@@ -42,7 +42,7 @@ class Serving:
 
     @property
     def environment_variables(self) -> dict[str, str]:
-        """Environment variables of the server; none for the user's code, which may not bear several processes."""
+        """Environment variables of the server; empty for user code, which may not support workers."""
         return {"WORKER_COUNT": str(WORKERS)} if self.is_ours else {}
 
     @property
@@ -51,7 +51,7 @@ class Serving:
         return self.environment.reference if isinstance(self.environment, EnvironmentRecipe) else self.environment
 
     def fingerprint(self, model_id: str) -> str:
-        """Return a hash of all that determines the deployment's answers."""
+        """Return a hash of all that determines the deployment's responses."""
         code = f"{content_hash(hash_files(self.code))}/{self.scoring_script}" if self.code else ""
         return text_hash(model_id, code, self.environment_reference or "")
 
@@ -79,15 +79,15 @@ class ServingSettings:
 
     def __post_init__(self) -> None:
         if self.environment and (self.conda_file or self.image):
-            raise DeploymentError("environment names an existing one: give environment, or conda_file and image")
+            raise DeploymentError("environment is an existing one: set either environment, or conda_file and image")
         if self.code is None and (self.conda_file or self.environment):
-            raise DeploymentError("environment and conda_file are for an entry script of your own: give code too")
+            raise DeploymentError("environment and conda_file require code")
         if self.code is None:
             return
         if not (self.code / self.scoring_script).is_file():
             raise DeploymentError(f"entry script {self.code / self.scoring_script}: missing")
         if not (self.environment or self.conda_file or self.image):
-            raise DeploymentError(f"code {self.code}: has no environment: give environment, conda_file or image")
+            raise DeploymentError(f"code {self.code}: has no environment: set environment, conda_file or image")
 
     def serving(self, model_type: str) -> Serving:
         """Return what a model of this Azure ML type is served with.
@@ -109,7 +109,7 @@ class ServingSettings:
 
 @dataclass(frozen=True)
 class Machines:
-    """The component's settings for machines, validated.
+    """The component's settings for the compute, validated.
 
     Attributes:
         compute: Attached Kubernetes compute; empty for a managed endpoint.

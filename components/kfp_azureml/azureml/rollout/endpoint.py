@@ -12,7 +12,7 @@ from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY, RUN_PROPERT
 from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.rollout.desired_state import DesiredState
 from kfp_azureml.azureml.rollout.marker import Marker, find_marker
-from kfp_azureml.azureml.rollout.traffic import in_words, without
+from kfp_azureml.azureml.rollout.traffic_shares import format_traffic, without
 from kfp_azureml.azureml.waiting import Deadline, run_operation, shown, wait_until_settled
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.redaction import add_secret
@@ -59,9 +59,9 @@ def ensure_endpoint(client: MLClient, desired: DesiredState, marker: Marker, dea
     there = _compute_name(endpoint.compute) if isinstance(endpoint, KubernetesOnlineEndpoint) else ""
     if there.lower() != _compute_name(desired.machines.compute).lower():
         raise DeploymentError(
-            f"{what}: exists on compute {there}: give another endpoint_name, or this compute"
+            f"{what}: exists on compute {there}: set another endpoint_name, or compute={there}"
             if there
-            else f"{what}: exists as a managed endpoint: give another endpoint_name, or no compute"
+            else f"{what}: exists as a managed endpoint: set another endpoint_name, or leave compute empty"
         )
     return endpoint
 
@@ -178,7 +178,7 @@ def check_mirror(endpoint: OnlineEndpoint, deployment: str) -> None:
     if others:
         raise DeploymentError(
             f"endpoint {endpoint.name}: its traffic is mirrored to {others[0]}, and Azure mirrors to one deployment "
-            "only: stop that first, or choose another strategy"
+            "only: stop that first, or set another strategy"
         )
 
 
@@ -261,8 +261,8 @@ def set_traffic(
             return False
         if instead_of is not None and now not in (dict(instead_of), dict(traffic)):
             raise DeploymentError(
-                f"endpoint {endpoint_name}: another client moves its traffic, it is {in_words(now)} instead of "
-                f"{in_words(instead_of)}"
+                f"endpoint {endpoint_name}: another client is moving its traffic, which is {format_traffic(now)} "
+                f"instead of {format_traffic(instead_of)}"
             )
         endpoint.traffic = dict(traffic)
         # A deployment has live or mirrored traffic, never both.
@@ -273,13 +273,15 @@ def set_traffic(
             endpoint.tags = {**(endpoint.tags or {}), marker.tag: marker.value}
         return True
 
-    change_endpoint(client, endpoint_name, f"endpoint {endpoint_name}: traffic {in_words(traffic)}", change, deadline)
+    change_endpoint(
+        client, endpoint_name, f"endpoint {endpoint_name}: traffic {format_traffic(traffic)}", change, deadline
+    )
 
 
 def take_traffic_from(
     client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadline, *, while_marked: bool = False
 ) -> tuple[bool, dict[str, int]]:
-    """Take all live and mirrored traffic from a deployment, and give it back to the deployments that had it.
+    """Return a deployment's live and mirrored traffic to the deployments that had it before.
 
     If the deployment has no traffic, the live traffic stays as it is: another client may have moved it.
 
@@ -355,8 +357,8 @@ def _create(client: MLClient, what: str, desired: DesiredState, marker: Marker, 
             if find_endpoint(client, desired.endpoint):
                 raise
             raise DeploymentError(
-                f"{what}: the name is taken in this Azure region: give another endpoint_name, or none for a derived "
-                "name"
+                f"{what}: the name is taken in this Azure region: set another endpoint_name, or leave it empty for a "
+                "derived name"
             ) from None
         except ResourceNotFoundError:
             # The error may be about the compute, the resource group or the workspace.
@@ -364,7 +366,7 @@ def _create(client: MLClient, what: str, desired: DesiredState, marker: Marker, 
                 raise
             raise DeploymentError(
                 f"{what}: compute {desired.machines.compute} is not attached to workspace {client.workspace_name}: "
-                "attach the cluster, give another compute, or none"
+                "attach the cluster, set another compute, or leave it empty"
             ) from None
 
 
@@ -399,8 +401,8 @@ def _delete_failed(client: MLClient, what: str, name: str, deadline: Deadline) -
             return None
         if RUN_PROPERTY not in endpoint.properties:
             raise DeploymentError(
-                f"{what}: its creation failed, Azure ML does not use it, and no run of this step created it: delete it "
-                f"({delete}), or give another endpoint_name"
+                f"{what}: its creation failed, Azure ML does not use it, and no run of this step created it: set "
+                f"another endpoint_name, or delete it ({delete})"
             )
         others = [
             one.name for one in client.online_deployments.list(name) if FINGERPRINT_PROPERTY not in one.properties
@@ -409,7 +411,7 @@ def _delete_failed(client: MLClient, what: str, name: str, deadline: Deadline) -
         if users:
             raise DeploymentError(
                 f"{what}: its creation failed and Azure ML does not use it, but {', '.join(users)} would be deleted "
-                f"too: delete it if that is intended ({delete}), or give another endpoint_name"
+                f"too: delete it if that is intended ({delete}), or set another endpoint_name"
             )
         started: LROPoller[None] = client.online_endpoints.begin_delete(name)
         return started

@@ -1,4 +1,4 @@
-"""Bring a deployment live: mark, create, probe, shift traffic; roll back and clean up when it cannot finish."""
+"""Bring a deployment live: mark, create, smoke test, shift traffic; roll back on errors."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from kfp_azureml.azureml.rollout.endpoint import (
     unmark,
 )
 from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, find_marker, read_markers
-from kfp_azureml.azureml.rollout.probe import Probe, Scoring
+from kfp_azureml.azureml.rollout.probe import Probe, ScoringClient
 from kfp_azureml.azureml.rollout.rollout import Rollout
-from kfp_azureml.azureml.rollout.soak import Watch
-from kfp_azureml.azureml.rollout.traffic import in_words, without
+from kfp_azureml.azureml.rollout.soak import Monitor
+from kfp_azureml.azureml.rollout.traffic_shares import format_traffic, without
 from kfp_azureml.azureml.rollout.traffic_shift import rolled_back_on_error, shift_traffic, smoke_test
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import CancelledError, DeploymentError, KfpAzuremlError
@@ -106,21 +106,21 @@ def go_live(rollout: Rollout, probe: Probe | None) -> Live:
             find = partial(find_deployment, client, desired.endpoint, desired.deployment)
             stack.enter_context(_noticing_deletion(f"deployment {desired.deployment} of {where}", find, desired))
             read_key = partial(scoring_key, client, desired.endpoint)
-            scoring = Scoring(str(endpoint.scoring_uri), read_key(), read_key)
-            watch = Watch(desired.deployment, strategy.limits, scoring, probe)
-            smoke_test(rollout, watch)
+            scoring = ScoringClient(str(endpoint.scoring_uri), read_key(), read_key)
+            monitor = Monitor(desired.deployment, strategy.limits, scoring, probe)
+            smoke_test(rollout, monitor)
             arm = None
             if marker and not desired.machines.compute:
                 arm = stack.enter_context(resource_manager())
                 if previous:
                     copy_autoscale(arm, desired.endpoint, previous, deployment)
-                watch = replace(watch, metrics=RequestMetrics(arm, str(endpoint.id), desired.deployment))
+                monitor = replace(monitor, metrics=RequestMetrics(arm, str(endpoint.id), desired.deployment))
         if marker:
-            traffic = shift_traffic(rollout, marker, watch)
+            traffic = shift_traffic(rollout, marker, monitor)
             if not strategy.keep_previous:
                 _delete_previous(rollout, marker, arm)
             unmark(client, desired.endpoint, marker, deadline)
-    progress(f"endpoint {desired.endpoint}: live with {in_words(traffic)}")
+    progress(f"endpoint {desired.endpoint}: live with {format_traffic(traffic)}")
     return Live(str(endpoint.id), str(deployment.id), scoring.uri, traffic)
 
 
@@ -135,8 +135,8 @@ def _marked(rollout: Rollout, endpoint: OnlineEndpoint, since: int) -> Marker | 
     for other in read_markers(endpoint.tags):
         if other.deployment != desired.deployment and (other.deployment in traffic or other.deployment in mirrored):
             raise DeploymentError(
-                f"endpoint {desired.endpoint}: rollout of {other.deployment} by run {other.run_id or 'unknown'} is in "
-                f"progress, its traffic is {in_words(traffic)}: wait until it ends, or clean it up: "
+                f"endpoint {desired.endpoint}: another rollout is in progress ({other.deployment}, run "
+                f"{other.run_id or 'unknown'}; traffic {format_traffic(traffic)}): wait for it, or clean it up with: "
                 + clean_up_command(client, other.run_id, desired.endpoint)
             )
     marker = find_marker(endpoint.tags, desired.deployment)
@@ -154,7 +154,7 @@ def _marked(rollout: Rollout, endpoint: OnlineEndpoint, since: int) -> Marker | 
         before = traffic
         if desired.deployment in traffic:
             before = without(traffic, desired.deployment, marker.before)
-            progress(f"endpoint {desired.endpoint}: continuing an interrupted rollout at {in_words(traffic)}")
+            progress(f"endpoint {desired.endpoint}: continuing an interrupted rollout at {format_traffic(traffic)}")
     marker = Marker(desired.deployment, desired.run_id, before, made, since)
     mark(client, desired.endpoint, marker, rollout.deadline)
     return marker
@@ -216,13 +216,13 @@ def _cleaned_up_if_cancelled(rollout: Rollout) -> Iterator[None]:
         try:
             outcome = _clean_up(rollout)
         except KfpAzuremlError as error:
-            outcome = f"cleaning up failed ({error}), do it with: {command}"
+            outcome = f"cleanup failed ({error}), clean up with: {command}"
         raise type(cancelled)(f"{cancelled}; {outcome}") from cancelled
     except KfpAzuremlError as error:
         if not _is_marked(rollout):
             raise
         command = clean_up_command(client, desired.run_id, desired.endpoint)
-        raise type(error)(f"{error}; run the step again to retry, or clean up: {command}") from error
+        raise type(error)(f"{error}; run the step again to resume, or clean up with: {command}") from error
 
 
 def _clean_up(rollout: Rollout) -> str:

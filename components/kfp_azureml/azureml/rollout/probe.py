@@ -58,12 +58,12 @@ class Probe:
             return f"{len(predicted)} predictions for {len(self.expected)} images"
         wrong = sum(one != other for one, other in zip(predicted, self.expected, strict=True))
         if wrong > (1 - self.min_accuracy) * len(self.expected) + _ROUNDING:
-            return f"{wrong} of {len(self.expected)} images have another class than when the model was scored"
+            return f"{wrong} of {len(self.expected)} predictions differ from the score step's"
         return None
 
 
 @dataclass
-class Scoring:
+class ScoringClient:
     """Client of an endpoint's scoring URI.
 
     Attributes:
@@ -76,7 +76,7 @@ class Scoring:
     key: str = field(repr=False)
     read_key: Callable[[], str] | None = field(default=None, repr=False)
 
-    def ask(self, probe: Probe, deployment: str, *, by_traffic: bool = False) -> None:
+    def send(self, probe: Probe, deployment: str, *, by_traffic: bool = False) -> None:
         """Send a probe to a deployment and check the response, retrying until the endpoint routes to it.
 
         The SDK's `invoke` is not used: it keeps the deployment's header for later calls.
@@ -91,18 +91,18 @@ class Scoring:
         """
         import httpx
 
-        aimed_at = None if by_traffic else deployment
+        target = None if by_traffic else deployment
         until = time.monotonic() + GRACE_SECONDS
         with httpx.Client(timeout=REQUEST_SECONDS) as client:
             while True:
-                fault, again = self._try(client, probe, deployment, aimed_at)
+                fault, again = self._try(client, probe, deployment, target)
                 if fault is None:
                     return
                 if not again or time.monotonic() > until:
                     raise DeploymentError(f"{self.uri}, deployment {deployment}: {fault}")
                 time.sleep(PAUSE_SECONDS)
 
-    def ask_once(self, client: httpx.Client, probe: Probe, deployment: str) -> str | None:
+    def send_once(self, client: httpx.Client, probe: Probe, deployment: str) -> str | None:
         """Send a probe to a deployment by its name, without retries.
 
         Args:
@@ -115,29 +115,27 @@ class Scoring:
         """
         return self._try(client, probe, deployment, deployment)[0]
 
-    def _try(
-        self, client: httpx.Client, probe: Probe, deployment: str, aimed_at: str | None
-    ) -> tuple[str | None, bool]:
+    def _try(self, client: httpx.Client, probe: Probe, deployment: str, target: str | None) -> tuple[str | None, bool]:
         """Return what is wrong with the response to one request, and whether to retry."""
         import httpx
 
         try:
-            answer = self._post(client, probe, aimed_at)
+            answer = self._post(client, probe, target)
             if answer.status_code in REFUSED_KEY and self.read_key:
                 progress(f"{self.uri}: key refused, it may have been regenerated: reading it again")
                 self.key = self.read_key()
-                answer = self._post(client, probe, aimed_at)
+                answer = self._post(client, probe, target)
         except httpx.HTTPError as error:
             return f"no response ({type(error).__name__}: {error})", True
         answered_by = answer.headers.get(DEPLOYMENT_HEADER, deployment)
         if answered_by != deployment:
-            return f"{answered_by} responds in its place", True
+            return f"{answered_by} responded instead", True
         return _fault(answer, probe), _status(answer) in _NOT_YET
 
-    def _post(self, client: httpx.Client, probe: Probe, aimed_at: str | None) -> httpx.Response:
+    def _post(self, client: httpx.Client, probe: Probe, target: str | None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        if aimed_at:
-            headers[DEPLOYMENT_HEADER] = aimed_at
+        if target:
+            headers[DEPLOYMENT_HEADER] = target
         return client.post(self.uri, content=probe.body, headers=headers)
 
 
@@ -173,7 +171,7 @@ def probe_from_sample(content: bytes, min_accuracy: float = 1.0) -> Probe:
         images = list(sample["images"])
         pairs = list(zip(images, expected, strict=True))
     except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f"{SAMPLE_FILE}: not a sample that the score step wrote ({error})") from error
+        raise ModelError(f"{SAMPLE_FILE}: not a sample of the score step ({error})") from error
     parts = tuple(Probe(_body([image]), (index,) if min_accuracy == 1 else None) for image, index in pairs)
     return Probe(_body(images), expected, min_accuracy, parts)
 
@@ -200,7 +198,7 @@ def _fault(answer: httpx.Response, probe: Probe) -> str | None:
     if answer.status_code == 200:
         return probe.check(answer)
     if answer.status_code in REFUSED_KEY:
-        return f"status {answer.status_code}: the endpoint refuses its own key"
+        return f"status {answer.status_code}: the endpoint rejects its own key"
     return f"status {_status(answer)}: {_shortened(answer.text)}"
 
 

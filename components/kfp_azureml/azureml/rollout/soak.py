@@ -1,4 +1,4 @@
-"""Watch a new deployment: probe it by name, and read the metrics of all its requests from Azure Monitor."""
+"""Monitor a new deployment with probes and with Azure Monitor's metrics for all traffic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
     from kfp_azureml.azureml.rollout.azure_monitor import RequestMetrics
-    from kfp_azureml.azureml.rollout.probe import Probe, Scoring
+    from kfp_azureml.azureml.rollout.probe import Probe, ScoringClient
     from kfp_azureml.azureml.rollout.strategy import Limits
 
 PAUSE_SECONDS = 0.5  # between two probes
@@ -29,8 +29,8 @@ _ROUNDING = 1e-9  # of a share of requests
 
 
 @dataclass(frozen=True)
-class Watch:
-    """How a deployment is watched.
+class Monitor:
+    """Checks that a deployment keeps its limits.
 
     Attributes:
         deployment: The deployment's name.
@@ -42,7 +42,7 @@ class Watch:
 
     deployment: str
     limits: Limits
-    scoring: Scoring
+    scoring: ScoringClient
     probe: Probe | None
     metrics: RequestMetrics | None = None
 
@@ -68,11 +68,11 @@ class Watch:
         progress(f"deployment {self.deployment}: p95 latency {_p95(milliseconds):.0f} ms")
 
     def soak(self, seconds: float, stage: str) -> None:
-        """Watch the deployment for a time.
+        """Monitor the deployment for a time.
 
         Args:
             seconds: The soak time.
-            stage: What is watched, for the log, such as `10 % of the traffic`.
+            stage: The monitored stage, for the log, such as `10 % of the traffic`.
 
         Raises:
             DeploymentError: As soon as a limit is exceeded.
@@ -82,9 +82,9 @@ class Watch:
         import httpx
 
         what = f"deployment {self.deployment}, {stage}"
-        progress(f"{what}: watching for {seconds:.0f} s, {self._sources}")
+        progress(f"{what}: monitoring for {seconds:.0f} s, {self._sources}")
         parts = cycle(self.probe.parts or (self.probe,)) if self.probe else None
-        # The most requests there can be: a deployment is not given up before its limit is certainly exceeded.
+        # The maximum number of probes: a deployment fails only when its limit is certainly exceeded.
         most = math.ceil(seconds / PAUSE_SECONDS)
         milliseconds: list[float] = []
         faults: list[str] = []
@@ -114,7 +114,7 @@ class Watch:
 
     def _timed(self, client: httpx.Client, probe: Probe) -> tuple[float, str | None]:
         started = time.perf_counter()
-        fault = self.scoring.ask_once(client, probe, self.deployment)
+        fault = self.scoring.send_once(client, probe, self.deployment)
         return (time.perf_counter() - started) * 1000, fault
 
     def _check_failures(self, faults: Sequence[str], of: int, sent: int, what: str) -> None:
@@ -135,7 +135,7 @@ class Watch:
 
     @property
     def _sources(self) -> str:
-        ours = "with probes of this step" if self.probe else "without probes: no sample and no request"
+        ours = "with probes of this step" if self.probe else "without probes, since there is no sample and no request"
         theirs = f", and Azure Monitor, {self.metrics.lag_seconds:.0f} s or more behind" if self.metrics else ""
         return ours + theirs
 

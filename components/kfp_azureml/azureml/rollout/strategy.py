@@ -34,11 +34,9 @@ class Limits:
         for name in ("min_sample_accuracy", "max_error_rate"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise DeploymentError(f"{name} {value:g}: must be a share from 0 to 1")
+                raise DeploymentError(f"{name} {value:g}: must be 0 to 1")
         if not self.max_latency_ms >= 0:
-            raise DeploymentError(
-                f"max_latency_ms {self.max_latency_ms:g}: must be a number of milliseconds, or 0 for no limit"
-            )
+            raise DeploymentError(f"max_latency_ms {self.max_latency_ms:g}: must be milliseconds, or 0 for no limit")
 
 
 @dataclass(frozen=True)
@@ -66,15 +64,15 @@ class Strategy:
 
     def __post_init__(self) -> None:
         if self.name not in STRATEGIES:
-            raise DeploymentError(f"strategy {self.name!r}: choose one of {', '.join(STRATEGIES)}")
+            raise DeploymentError(f"strategy {self.name!r}: set one of {', '.join(STRATEGIES)}")
         if not 0 <= self.soak_seconds < math.inf:
-            raise DeploymentError(f"soak_seconds {self.soak_seconds:g}: must be a number of seconds, 0 or more")
+            raise DeploymentError(f"soak_seconds {self.soak_seconds:g}: must be 0 or more seconds")
         if self.traffic_steps and self.name not in ("canary", "mirror"):
             raise DeploymentError(f"traffic_steps are for canary and mirror; {self.name} moves all traffic at once")
         _check_steps(self.traffic_steps)
         if self.name == "mirror" and not 1 <= self.mirror_percent <= MAX_MIRROR_PERCENT:
             raise DeploymentError(
-                f"mirror_percent {self.mirror_percent}: Azure mirrors 1 to {MAX_MIRROR_PERCENT} % of the traffic"
+                f"mirror_percent {self.mirror_percent}: must be 1 to {MAX_MIRROR_PERCENT} (Azure's limit)"
             )
 
     @property
@@ -103,5 +101,6 @@ def _check_steps(steps: Sequence[float]) -> None:
     whole = [int(step) for step in steps if type(step) in (int, float) and float(step).is_integer()]
     if whole != list(steps) or whole != sorted(set(whole)) or (whole and (whole[0] < 1 or whole[-1] != 100)):
         raise DeploymentError(
-            f"traffic_steps {list(steps)}: must be rising whole percentages that end with 100, such as [10, 50, 100]"
+            f"traffic_steps {list(steps)}: must be rising whole percentages that end with 100, such as "
+            f"{list(CANARY_STEPS)}"
         )

@@ -1,4 +1,4 @@
-"""Shift traffic to a deployment in watched steps, and back if a step fails."""
+"""Shift traffic to a deployment in monitored steps, and back if a step fails."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from kfp_azureml.azureml.rollout.endpoint import (
 )
 from kfp_azureml.azureml.rollout.marker import Marker
 from kfp_azureml.azureml.rollout.rollout import Rollout
-from kfp_azureml.azureml.rollout.soak import Watch
-from kfp_azureml.azureml.rollout.traffic import in_words, with_share
+from kfp_azureml.azureml.rollout.soak import Monitor
+from kfp_azureml.azureml.rollout.traffic_shares import format_traffic, with_share
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import DeploymentError, KfpAzuremlError
 from kfp_azureml.runtime.step import progress
@@ -27,34 +27,34 @@ ROLLBACK_SECONDS = 600.0  # its own timeout: a rollout that timed out can still 
 logger = logging.getLogger(__name__)
 
 
-def smoke_test(rollout: Rollout, watch: Watch) -> None:
-    """Probe a deployment before it gets traffic: check the answer and the latency.
+def smoke_test(rollout: Rollout, monitor: Monitor) -> None:
+    """Probe a deployment before it gets traffic: check response and latency.
 
     Raises:
-        DeploymentError: If the answer is wrong or too slow. The end of the container's log is then logged.
+        DeploymentError: If the response is wrong or too slow. The end of the container's log is then logged.
     """
     name = rollout.desired.deployment
-    if watch.probe is None:
-        progress(f"deployment {name}: goes live without a smoke test: no sample and no request")
+    if monitor.probe is None:
+        progress(f"deployment {name}: goes live without a smoke test, since there is no sample and no request")
         return
     try:
-        watch.scoring.ask(watch.probe, name)
-        watch.check_latency()
+        monitor.scoring.send(monitor.probe, name)
+        monitor.check_latency()
     except DeploymentError:
         log_container(rollout.client, rollout.desired.endpoint, name)
         raise
     progress(f"deployment {name}: smoke test passed")
 
 
-def shift_traffic(rollout: Rollout, marker: Marker, watch: Watch) -> dict[str, int]:
-    """Give the deployment all traffic of its endpoint, as the strategy says.
+def shift_traffic(rollout: Rollout, marker: Marker, monitor: Monitor) -> dict[str, int]:
+    """Shift all traffic of the endpoint to the deployment, as the strategy says.
 
     A rollout that was interrupted continues at the deployment's current share.
 
     Args:
         rollout: The rollout; its deployment is up and has passed the smoke test.
         marker: The rollout's marker on the endpoint, with the traffic to go back to.
-        watch: How the deployment is watched.
+        monitor: The deployment's monitor.
 
     Returns:
         The traffic as it is now, percentages by deployment.
@@ -65,8 +65,8 @@ def shift_traffic(rollout: Rollout, marker: Marker, watch: Watch) -> dict[str, i
     """
     with rolled_back_on_error(rollout, marker):
         if marker.before:
-            _mirror(rollout, watch)
-        return _shift(rollout, marker, watch)
+            _mirror(rollout, monitor)
+        return _shift(rollout, marker, monitor)
 
 
 @contextmanager
@@ -96,24 +96,24 @@ def _roll_back(rollout: Rollout, marker: Marker) -> str:
         _, left = take_traffic_from(rollout.client, rollout.desired.endpoint, marker, deadline)
     except KfpAzuremlError as error:
         return (
-            f"rolling back the traffic failed too, {marker.deployment} may have a share of it: set it by hand to "
-            f"{in_words(marker.before)} ({error})"
+            f"rollback failed, {marker.deployment} may still receive traffic: set the traffic to "
+            f"{format_traffic(marker.before)} ({error})"
         )
     if left == marker.before:
-        return f"the traffic is as before: {in_words(left)}"
-    return f"the traffic is {in_words(left)}: another client has moved it"
+        return f"the traffic is as before: {format_traffic(left)}"
+    return f"the traffic is {format_traffic(left)}: another client has moved it"
 
 
-def _mirror(rollout: Rollout, watch: Watch) -> None:
+def _mirror(rollout: Rollout, monitor: Monitor) -> None:
     client, desired, strategy, deadline = rollout.client, rollout.desired, rollout.strategy, rollout.deadline
     if not strategy.mirrored or desired.deployment in live_traffic(read_endpoint(client, desired.endpoint)):
         return
     set_mirror(client, desired.endpoint, desired.deployment, strategy.mirrored, deadline)
-    watch.soak(strategy.step_seconds, f"{strategy.mirrored} % of the traffic mirrored")
+    monitor.soak(strategy.step_seconds, f"{strategy.mirrored} % of the traffic mirrored")
     set_mirror(client, desired.endpoint, desired.deployment, 0, deadline)
 
 
-def _shift(rollout: Rollout, marker: Marker, watch: Watch) -> dict[str, int]:
+def _shift(rollout: Rollout, marker: Marker, monitor: Monitor) -> dict[str, int]:
     client, desired, strategy = rollout.client, rollout.desired, rollout.strategy
     traffic = live_traffic(read_endpoint(client, desired.endpoint))
     reached = traffic.get(desired.deployment, 0)
@@ -125,8 +125,8 @@ def _shift(rollout: Rollout, marker: Marker, watch: Watch) -> dict[str, int]:
         wanted = with_share(marker.before, desired.deployment, share)
         set_traffic(client, desired.endpoint, wanted, rollout.deadline, marker=marker, instead_of=traffic)
         traffic = wanted
-        if watch.probe is not None:
-            watch.scoring.ask(watch.probe, desired.deployment, by_traffic=share == 100)
+        if monitor.probe is not None:
+            monitor.scoring.send(monitor.probe, desired.deployment, by_traffic=share == 100)
         if marker.before:
-            watch.soak(strategy.step_seconds, f"{share} % of the traffic")
+            monitor.soak(strategy.step_seconds, f"{share} % of the traffic")
     return traffic

@@ -1,4 +1,4 @@
-"""Pass the values of a job's output parameters to Azure ML, which sets the inputs of later jobs to them.
+"""Pass the values of a job's output parameters to Azure ML, for the inputs of later jobs.
 
 Azure ML reads them from a file at the output's path or from a property of the run; Microsoft's examples and tools use
 one each. Both are written.
@@ -45,7 +45,7 @@ def _primitive(value: object) -> object:
 
 
 def _set_property(values: dict[str, object]) -> None:
-    """Set the run's property if the job has an endpoint for it; warn after a failure, since the files exist."""
+    """Set the run's property if the job has an endpoint for it; only warn after a failure."""
     content = json.dumps(values)
     request = _request({PROPERTY: content})
     if request is None:

@@ -51,7 +51,7 @@ def aml_deploy_model(
         model_name: Name of the registered model.
         model_version: Version of the registered model.
         endpoint_name: Endpoint, created if it does not exist; empty derives a name from model and workspace.
-        deployment_name: Deployment; empty derives a name from the model version and all that is deployed.
+        deployment_name: Deployment; empty derives a name from model version, code and environment.
         instance_type: VM size; empty selects Standard_DS3_v2, on Kubernetes the cluster's default.
         instance_count: Number of instances; 0 keeps the live deployment's number, or 1.
         resource_group: Resource group of the workspace; empty reads the workspace's config.json.
@@ -59,7 +59,8 @@ def aml_deploy_model(
         subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
         compute: Attached Kubernetes compute; empty selects a managed endpoint.
         strategy: Rollout strategy: all-at-once, blue-green (with soak time), canary (in steps) or mirror.
-        traffic_steps: Traffic shares in percent, rising to 100; empty selects [10, 50, 100] (canary) or [100] (mirror).
+        traffic_steps: Traffic of the new deployment in percent, one value per step, ending with 100; empty selects
+            [10, 50, 100] (canary) or [100] (mirror).
         mirror_percent: Share of live requests that mirror copies to the deployment, in percent, 1 to 50.
         soak_seconds: Soak time per step, in seconds.
         min_sample_accuracy: Minimum share of the sample that gets the class it was scored with, 0 to 1.
@@ -70,7 +71,7 @@ def aml_deploy_model(
         environment: Existing environment for code, as name:version.
         conda_file: Conda file in code, for a new environment.
         image: Base image of the new environment, or an image to use as it is.
-        timeout_seconds: Timeout for Azure operations and soak time in all, in seconds.
+        timeout_seconds: Total timeout in seconds, including soak time.
         run_id: Pipeline run, by which aml_reconcile finds unfinished rollouts; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
         score_result: Output of the score step, whose sample is the probe; the default is the model's own sample.
         code: Folder with an entry script; without it the suite's own serves model folders of train.
@@ -87,7 +88,7 @@ def aml_deploy_model(
     from kfp_azureml.azureml.workspace_name import WorkspaceName
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_deploy_model import deploy
-    from kfp_azureml.steps.aml_deploy_model.summary import in_words
+    from kfp_azureml.steps.aml_deploy_model.summary import format_summary
 
     with run_step(deploy.NAME):
         limits = Limits(min_sample_accuracy, max_error_rate, max_latency_ms)
@@ -113,5 +114,5 @@ def aml_deploy_model(
         )
         write_result(deployed, endpoint.path)
         endpoint.metadata.update(vars(deployed))
-        Path(summary.path).write_text(in_words(deployed))
+        Path(summary.path).write_text(format_summary(deployed))
         return deployed.scoring_uri, deployed.deployment_name

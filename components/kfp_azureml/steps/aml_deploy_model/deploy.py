@@ -68,7 +68,7 @@ def deploy_model(
     timeout_seconds: float,
     run_id: str,
 ) -> DeployedModel:
-    """Bring a registered model live, unless it already is; see the component `aml_deploy_model` for the arguments.
+    """Bring a registered model live, unless it already is; the component has the arguments.
 
     The endpoint and the deployment are created or updated, the deployment is probed, and traffic moves to it as the
     strategy says. Traffic is rolled back if a limit is exceeded. Everything else on the endpoint stays as it is.
@@ -79,14 +79,14 @@ def deploy_model(
         CancelledError: If the step is stopped; the rollout is then cleaned up, or the message says how to.
         ModelError: If there is no such model version.
         InvalidNameError: If Azure ML does not accept a name.
-        CredentialsError: If the credentials are incomplete or refused.
+        CredentialsError: If the credentials are incomplete or rejected.
         WorkspaceError: If the workspace cannot be found or reached.
     """
     for name, value in (("endpoint_name", endpoint_name), ("deployment_name", deployment_name)):
         if value:
             check_name(ENDPOINT, value, name)
     if strategy.mirrored and machines.compute:
-        raise DeploymentError("strategy mirror: Azure mirrors traffic on managed endpoints only; choose canary")
+        raise DeploymentError("strategy mirror: Azure mirrors traffic on managed endpoints only: set another strategy")
     if strategy.watched_seconds and strategy.watched_seconds >= timeout_seconds:
         raise DeploymentError(
             f"soak_seconds {strategy.soak_seconds:g}: soak time of {strategy.watched_seconds:g} s in all does not fit "
@@ -96,9 +96,11 @@ def deploy_model(
 
     from kfp_azureml.azureml.rollout.go_live import go_live
     from kfp_azureml.azureml.rollout.rollout import Rollout
+    from kfp_azureml.azureml.socks_proxy import check_socks_proxy
     from kfp_azureml.azureml.waiting import Deadline
     from kfp_azureml.azureml.workspace import studio_url, workspace_client, workspace_id
 
+    check_socks_proxy(with_httpx=True)  # the probes use httpx
     client = workspace_client(*workspace)
     endpoint_name = endpoint_name or derived_endpoint_name(model_name, workspace_id(client))
     model = _registered(client, model_name, model_version)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.markdown import code, items, link
-from kfp_azureml.azureml.rollout.traffic import in_words as traffic_in_words
+from kfp_azureml.azureml.rollout.traffic_shares import format_traffic
 
 if TYPE_CHECKING:
     from kfp_azureml.steps.aml_deploy_model.deploy import DeployedModel
 
 
-def in_words(deployed: DeployedModel) -> str:
+def format_summary(deployed: DeployedModel) -> str:
     """Return the summary, with a command that needs no key."""
     facts = {
         "model": deployed.model,
         "deployment": deployed.deployment_name,
-        "traffic": traffic_in_words(deployed.traffic),
+        "traffic": format_traffic(deployed.traffic),
         "resource id": deployed.deployment_id,
     }
     return f"""\

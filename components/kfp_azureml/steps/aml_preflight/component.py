@@ -19,7 +19,7 @@ def aml_preflight(
     data_version: str = "",
     run_id: str = "",
 ) -> NamedTuple("Outputs", [("data_version", str)]):  # type: ignore[valid-type]
-    """Check names, sign in to Azure and read the workspace, so that a mistake ends the run before training starts.
+    """Check names, credentials and workspace, so that mistakes end the run before training.
 
     Args:
         resource_group: Resource group of the workspace; empty reads the workspace's config.json.

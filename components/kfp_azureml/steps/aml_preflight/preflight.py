@@ -10,7 +10,7 @@ NAME = "aml_preflight"
 
 
 def preflight(*, workspace: WorkspaceName, model_name: str, endpoint_name: str) -> None:
-    """Check the names, sign in and read the workspace; see the component `aml_preflight` for the arguments.
+    """Check the names, sign in and read the workspace; the component has the arguments.
 
     Raises:
         InvalidNameError: If Azure ML does not accept a name.
@@ -25,11 +25,11 @@ def preflight(*, workspace: WorkspaceName, model_name: str, endpoint_name: str) 
     from kfp_azureml.azureml.workspace import workspace_client
 
     client = workspace_client(*workspace)
-    progress(f"workspace {client.workspace_name} in {client.resource_group_name} answers")
+    progress(f"workspace {client.workspace_name} in resource group {client.resource_group_name} is reachable")
 
 
 def cache_version(data_version: str, run_id: str) -> str:
-    """Return the version that prep is cached under: `data_version`, or else the run's id, which no other run has.
+    """Return the version that prep is cached under: `data_version`, or else the unique run id.
 
     The content of a URI can change unnoticed, so only a run that names the data's version may reuse a cached result.
     """

@@ -14,16 +14,20 @@ from kfp_azureml.steps.aml_reconcile.reconcile import NAME, reconcile
 @click.command("reconcile")
 @click.option("--run-id", default="", help="Only rollouts of this pipeline run.")
 @click.option("--endpoint-name", default="", help="Only rollouts on this endpoint.")
-@click.option("--older-than-hours", type=click.FloatRange(min=0), help="Minimum age of a rollout in hours.")
-@click.option("--resource-group", default="", help="Resource group of the workspace.  [default: from config.json]")
-@click.option("--workspace", default="", help="Name of the workspace.  [default: from config.json]")
-@click.option("--subscription-id", default="", help="Subscription.  [default: AZ_SUBSCRIPTION_ID, or config.json]")
+@click.option(
+    "--older-than-hours",
+    type=click.FloatRange(min=0),
+    help="Only rollouts whose last attempt began at least so many hours ago.",
+)
+@click.option("--resource-group", default="", help="Resource group.  [default: config.json]")
+@click.option("--workspace", default="", help="Workspace.  [default: config.json]")
+@click.option("--subscription-id", default="", help="Subscription.  [default: $AZ_SUBSCRIPTION_ID, else config.json]")
 @click.option("--dry-run", is_flag=True, help="List the rollouts and change nothing.")
-@click.option("--timeout-seconds", default=1800.0, show_default=True, help="Timeout for all Azure operations.")
+@click.option("--timeout-seconds", default=1800.0, show_default=True, help="Total timeout in seconds.")
 def reconcile_command(resource_group: str, workspace: str, subscription_id: str, **options: Any) -> None:
     """Clean up unfinished rollouts: roll back traffic and delete what they created.
 
-    Filters are combined with AND; at least one is needed.
+    Filters are combined with AND; at least one is required.
     """
     with run_step(NAME):
         reconcile(workspace=WorkspaceName(resource_group, workspace, subscription_id), **options)

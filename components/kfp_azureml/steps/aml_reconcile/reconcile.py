@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.rollout.marker import Marker, read_markers
-from kfp_azureml.azureml.rollout.traffic import in_words
+from kfp_azureml.azureml.rollout.traffic_shares import format_traffic
 from kfp_azureml.azureml.workspace_name import WorkspaceName
 from kfp_azureml.runtime.errors import KfpAzuremlError, PipelineError
 from kfp_azureml.runtime.step import progress
@@ -35,7 +35,8 @@ class Leftover:
         hours = (time.time() - self.marker.since) / 3600
         return (
             f"endpoint {self.endpoint}: unfinished rollout of {self.marker.deployment} by run "
-            f"{self.marker.run_id or 'unknown'}, {hours:.1f} h old; traffic before: {in_words(self.marker.before)}"
+            f"{self.marker.run_id or 'unknown'}, {hours:.1f} h old; traffic before: "
+            f"{format_traffic(self.marker.before)}"
         )
 
 
@@ -54,7 +55,7 @@ def reconcile(
         workspace: The workspace.
         run_id: Only rollouts of this pipeline run.
         endpoint_name: Only rollouts on this endpoint.
-        older_than_hours: Only rollouts that began at least so many hours ago.
+        older_than_hours: Only rollouts whose last attempt began at least so many hours ago.
         dry_run: List the rollouts and change nothing.
         timeout_seconds: Timeout for all Azure operations.
 
@@ -63,12 +64,12 @@ def reconcile(
 
     Raises:
         DeploymentError: If a rollout cannot be cleaned up; the others are.
-        PipelineError: If no filter is given.
-        CredentialsError: If the credentials are incomplete or refused.
+        PipelineError: If no filter is set.
+        CredentialsError: If the credentials are incomplete or rejected.
         WorkspaceError: If the workspace cannot be found or reached.
     """
     if not run_id and not endpoint_name and older_than_hours is None:
-        raise PipelineError("nothing selected: give a run_id, an endpoint_name or older_than_hours")
+        raise PipelineError("no filter set: set run_id, endpoint_name or older_than_hours")
 
     from kfp_azureml.azureml.rollout.cleanup import clean_up
     from kfp_azureml.azureml.waiting import Deadline

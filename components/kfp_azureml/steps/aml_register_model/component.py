@@ -55,7 +55,7 @@ def aml_register_model(
     from kfp_azureml.azureml.workspace_name import WorkspaceName
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_register_model import register
-    from kfp_azureml.steps.aml_register_model.summary import in_words
+    from kfp_azureml.steps.aml_register_model.summary import format_summary
 
     with run_step(register.NAME):
         registered = register.register_model(
@@ -72,5 +72,5 @@ def aml_register_model(
         )
         write_result(registered, registered_model.path)
         registered_model.metadata.update(vars(registered))
-        Path(summary.path).write_text(in_words(registered))
+        Path(summary.path).write_text(format_summary(registered))
         return registered.name, registered.version, registered.id

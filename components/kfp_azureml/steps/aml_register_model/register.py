@@ -182,14 +182,14 @@ def _find(client: MLClient, wanted: _Wanted) -> Model | None:
     where = f"model {wanted.name} version {wanted.version}"
     if not wanted.is_held_by(taken):
         raise ModelError(
-            f"{where} exists with other content: give another model_version, or none for the next free number"
+            f"{where} exists with other content: set another model_version, or leave it empty for the next free number"
         )
     # It has this content and was not listed: it was registered in between, or is archived.
     found = _find_listed(client, wanted)
     if not found:
         raise ModelError(
             f"{where} has this content and is archived: restore it (az ml model restore --name {wanted.name} "
-            f"--version {wanted.version}), give another model_version, or none for the next free number"
+            f"--version {wanted.version}), set another model_version, or leave it empty for the next free number"
         )
     return found
 
@@ -251,7 +251,7 @@ def _upload_folder(wanted: _Wanted, files: Mapping[str, Path]) -> str:
 
 
 def _files_to_upload(model: Path, files: Mapping[str, str], score_result: Path | None) -> dict[str, Path]:
-    """Return the files to register by name: the model's files, and the sample that deployments are probed with."""
+    """Return the files to register by name: the model's files and the sample for probes."""
     upload = {name: model / name for name in files}
     sample = score_result / SAMPLE_FILE if score_result else None
     if sample and sample.is_file():

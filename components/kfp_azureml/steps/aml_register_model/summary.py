@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kfp_azureml.steps.aml_register_model.register import RegisteredModel
 
 
-def in_words(registered: RegisteredModel) -> str:
+def format_summary(registered: RegisteredModel) -> str:
     """Return the summary."""
     page = link(f"{registered.name}:{registered.version}", registered.studio_url)
     text = f"{page} is registered in Azure Machine Learning, as {code(registered.id)}.\n"

@@ -28,9 +28,9 @@ def prep(
     Args:
         training_data: Training set: Parquet, or the CSV of the original example.
         test_data: Test set, in the same format.
-        input_data: Folder or URI of the idx files, raw or gzipped, under their usual names. Schemes: none or file,
-            http, https, abfss, wasbs, az, s3. Or data in Azure ML: azureml:NAME:VERSION, azureml:NAME@latest or
-            azureml://datastores/NAME/paths/PATH.
+        input_data: Folder or URI of the idx files, raw or gzipped, with the MNIST file names. A local path, or a URI
+            with scheme file, http, https, abfss, wasbs, az or s3. Or data in Azure ML: azureml:NAME:VERSION,
+            azureml:NAME@latest or azureml://datastores/NAME/paths/PATH.
         output_format: `parquet`, or `csv` for square grey images.
         class_names: Class names in the order of the labels; empty uses the labels' numbers.
         data_version: Version of the data behind `input_data`. Only part of the cache key; the step does not read it.

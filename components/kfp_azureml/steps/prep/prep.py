@@ -13,7 +13,7 @@ from kfp_azureml.imagesets import idx
 from kfp_azureml.imagesets.image_set import images_per_group
 from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
 from kfp_azureml.runtime.errors import DataError
-from kfp_azureml.runtime.outputs import whole_folder
+from kfp_azureml.runtime.outputs import atomic_folder
 from kfp_azureml.runtime.step import progress, throttle
 
 SubsetName = Literal["train", "t10k"]
@@ -52,7 +52,7 @@ def prep_data(
     use_azure_credentials: bool,
     workspace: WorkspaceName,
 ) -> PrepResult:
-    """Turn the four idx files of a folder into a training and a test set; see the component `prep` for the arguments.
+    """Turn four idx files into a training and a test set; the component has the arguments.
 
     Headers and labels are checked before anything is written. Memory does not grow with the set. In the end both output
     folders are complete, or neither exists.
@@ -85,7 +85,7 @@ def prep_data(
                 f"{len(classes) - 1} are {known}"
             )
 
-    with whole_folder(training_data) as training_part, whole_folder(test_data) as test_part:
+    with atomic_folder(training_data) as training_part, atomic_folder(test_data) as test_part:
         _write(source, training, classes, training_part, output_format)
         _write(source, test, classes, test_part, output_format)
     progress(

@@ -10,7 +10,7 @@ DISPLAY_NAME = "Quality Gate"
 
 @dsl.component(base_image=ML_IMAGE, install_kfp_package=False)
 def quality_gate(verdict: Output[Markdown], accuracy: float, min_accuracy: float) -> str:
-    """Accept or reject a scored model; the run succeeds either way, and a rejected model is not registered.
+    """Accept or reject a scored model for registration; the run succeeds either way.
 
     Args:
         verdict: The decision with accuracy and minimum, as Markdown.

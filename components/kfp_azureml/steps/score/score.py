@@ -17,7 +17,7 @@ from kfp_azureml.models.model_folder import (
     write_check,
 )
 from kfp_azureml.runtime.errors import DataError, ModelError
-from kfp_azureml.runtime.outputs import whole_file, whole_folder
+from kfp_azureml.runtime.outputs import atomic_file, atomic_folder
 from kfp_azureml.runtime.step import progress, report, throttle
 from kfp_azureml.steps.score.results import ScoreResult
 from kfp_azureml.steps.score.scored_batch import ScoredBatch
@@ -70,7 +70,7 @@ def score_model(input_data: Path, input_model: Path, output_result: Path, *, out
     loss = 0.0
     top_mistakes = TopMistakes()
     roc = RocCounts()
-    with whole_folder(output_result) as folder:
+    with atomic_folder(output_result) as folder:
         with PredictionFiles(folder, images.info, classes) as files:
             for scored in _score_batches(images, manifest, input_model / ONNX_FILE):
                 labels = scored.batch.labels
@@ -99,7 +99,7 @@ def score_model(input_data: Path, input_model: Path, output_result: Path, *, out
             ),
         )
         if output_report:
-            with whole_file(output_report) as part:
+            with atomic_file(output_report) as part:
                 write_report(part, result, top_mistakes.mistakes)
     progress(f"{result.images:,} images: accuracy {result.accuracy:.4f}, loss {result.loss:.4f}", 1.0)
     page = str(output_report) if output_report else None

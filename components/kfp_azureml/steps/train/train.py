@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfp_azureml.runtime.errors import DataError, TrainingError
-from kfp_azureml.runtime.outputs import whole_file, whole_folder
+from kfp_azureml.runtime.outputs import atomic_file, atomic_folder
 from kfp_azureml.runtime.step import progress, report
 from kfp_azureml.steps.train.architectures import ARCHITECTURES, Architecture
 from kfp_azureml.steps.train.history import Epoch, write_history
@@ -121,7 +121,7 @@ def train_model(
 
     parameters = asdict(settings) | {"batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate}
     history: list[Epoch] = []
-    with whole_folder(output_model) as folder, track(parameters) as log:
+    with atomic_folder(output_model) as folder, track(parameters) as log:
         for epoch in fit(model, recipe, split, epochs=settings.epochs, rng=rng):
             history.append(epoch)
             progress(_describe(epoch, settings.epochs), epoch.number / settings.epochs)
@@ -136,7 +136,7 @@ def train_model(
             samples=images.read_group(0).images[:CHECKED_IMAGES],
         )
         if output_history:
-            with whole_file(output_history) as page:
+            with atomic_file(output_history) as page:
                 write_history(page, f"Training of {settings.architecture}", history)
     report(training_page=str(output_history) if output_history else None)
     return TrainResult(manifest, tuple(history))

@@ -95,7 +95,8 @@ def test_failures_are_counted_over_all_minutes_and_statuses(manager, metrics, re
     with pytest.raises(DeploymentError) as breach:
         check(metrics, rate)
     assert str(breach.value) == (
-        f"deployment green, 10 % of the traffic: {failed} requests failed, says Azure Monitor (max_error_rate={rate:g})"
+        f"deployment green, 10 % of the traffic: {failed} requests failed according to Azure Monitor "
+        f"(max_error_rate={rate:g})"
     )
 
 

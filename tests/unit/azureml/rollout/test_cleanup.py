@@ -161,7 +161,7 @@ def test_a_mark_that_has_grown_stale_undoes_nothing(azure, deadline, monkeypatch
     if moment == "before it is read":
         move_on()
     else:
-        monkeypatch.setattr(cleanup_module, "_lost_before", move_on)
+        monkeypatch.setattr(cleanup_module, "_deleted_previous", move_on)
     assert clean_up(azure, "fashion", marker, deadline) == []
     assert azure.writes == []
 

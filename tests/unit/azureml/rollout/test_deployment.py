@@ -118,9 +118,9 @@ def test_a_foreign_one_is_nobodys_to_delete(azure, deadline):
     with pytest.raises(DeploymentError) as refused:
         ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     assert str(refused.value) == (
-        "deployment green of endpoint fashion: its first provisioning failed, Azure ML does not update it, and no run "
-        "of this step created it: delete it (az ml online-deployment delete --name green --endpoint-name fashion), or "
-        "give another deployment_name"
+        "deployment green of endpoint fashion: its first provisioning failed, Azure ML cannot change it, and no run "
+        "of this step created it: set another deployment_name, or delete it (az ml online-deployment delete --name "
+        "green --endpoint-name fashion)"
     )
     assert azure.writes == []
 

@@ -113,7 +113,7 @@ def test_a_foreign_endpoint_whose_creation_failed_is_nobodys_to_delete(azure, de
         ensure_endpoint(azure, desired_state(), NEW, deadline)
     assert str(refused.value) == (
         "endpoint fashion: its creation failed, Azure ML does not use it, and no run of this step created it: "
-        "delete it (az ml online-endpoint delete --name fashion), or give another endpoint_name"
+        "set another endpoint_name, or delete it (az ml online-endpoint delete --name fashion)"
     )
     assert azure.writes == []
 
@@ -162,7 +162,7 @@ def test_an_endpoint_that_gets_no_address_is_an_error(azure, deadline):
 @pytest.mark.parametrize(
     ("given", "there", "refused"),
     [
-        ("k8s", None, "exists as a managed endpoint: give another endpoint_name, or no compute"),
+        ("k8s", None, "exists as a managed endpoint: set another endpoint_name, or leave compute empty"),
         ("", "k8s", "exists on compute k8s"),
         ("other", "k8s", "exists on compute k8s"),
         ("K8S", "k8s", None),
@@ -186,8 +186,8 @@ def test_an_endpoint_somewhere_else_is_refused(azure, deadline, given, there, re
     [
         ("nope", "endpoint fashion: compute nope is not attached to workspace ws"),
         ("/subscriptions/s/x/computes/nope", "is not attached to workspace ws"),
-        ("k8s", "endpoint fashion: it does not exist"),
-        ("", "endpoint fashion: it does not exist"),
+        ("k8s", "endpoint fashion: does not exist"),
+        ("", "endpoint fashion: does not exist"),
     ],
 )
 def test_a_compute_that_is_not_there_is_told_from_whatever_else_is_not(azure, deadline, compute, said):
@@ -244,7 +244,7 @@ def test_an_endpoint_is_deleted_unless_it_is_gone(shop, deadline):
 
 
 def test_what_is_not_there_is_an_error_in_words(azure):
-    with pytest.raises(DeploymentError, match="reading endpoint fashion: it does not exist"):
+    with pytest.raises(DeploymentError, match="reading endpoint fashion: does not exist"):
         read_endpoint(azure, "fashion")
 
 
@@ -297,7 +297,7 @@ def test_traffic_is_moved_from_where_it_has_to_be(shop, deadline, instead_of):
 
 
 def test_traffic_that_somebody_else_has_moved_stays(shop, deadline):
-    said = r"another client moves its traffic, it is blue 90 %, teal 10 % instead of blue 100 %"
+    said = r"another client is moving its traffic, which is blue 90 %, teal 10 % instead of blue 100 %"
     with pytest.raises(DeploymentError, match=said):
         set_traffic(shop, "fashion", {"green": 100}, deadline, instead_of={"blue": 100})
     assert shop.writes == []

@@ -31,7 +31,7 @@ def manager(monkeypatch):
 @pytest.fixture
 def answers(azure, monkeypatch):
     answers = Answers(azure)
-    monkeypatch.setattr(live_module, "Scoring", lambda _uri, _key, _read_key: answers)
+    monkeypatch.setattr(live_module, "ScoringClient", lambda _uri, _key, _read_key: answers)
     return answers
 
 
@@ -171,7 +171,7 @@ def test_azure_monitor_is_asked_while_a_managed_deployment_is_watched(azure, rol
     shop(azure)
     manager.requests = {"200": 90, "500": 10}
     with pytest.raises(
-        DeploymentError, match=r"10 of 100 requests failed, says Azure Monitor .*; the traffic is as before"
+        DeploymentError, match=r"10 of 100 requests failed according to Azure Monitor .*; the traffic is as before"
     ):
         roll_out(soak_seconds=130)
     assert manager.asked[-1].path == f"{PREFIX}/fashion/providers/Microsoft.Insights/metrics"
@@ -247,7 +247,9 @@ def test_another_roll_out_that_ends_while_ours_makes_its_deployment_is_not_undon
             azure.endpoint().traffic = {"teal": 100}
 
     azure.after = other
-    with pytest.raises(DeploymentError, match="another client moves its traffic, it is teal 100 % instead of blue"):
+    with pytest.raises(
+        DeploymentError, match="another client is moving its traffic, which is teal 100 % instead of blue"
+    ):
         roll_out("canary")
     assert azure.traffic() == {"teal": 100}
     # The next attempt begins with what is live by then.
@@ -328,7 +330,9 @@ def test_a_failure_keeps_the_mark_and_says_how_to_remove_what_was_made(azure, ro
     answers.fault = lambda _asked: "status 500: no"
     with pytest.raises(DeploymentError) as failed:
         roll_out()
-    assert str(failed.value) == (f"deployment green: status 500: no; run the step again to retry, or clean up: {UNDO}")
+    assert str(failed.value) == (
+        f"deployment green: status 500: no; run the step again to resume, or clean up with: {UNDO}"
+    )
     assert [marker.deployment for marker in marks(azure)] == ["green"]
     assert azure.traffic() == {"blue": 100}
     assert "green" in azure.deployments()

@@ -8,7 +8,7 @@ import pytest
 from kfp_azureml.azureml.rollout import probe
 from kfp_azureml.azureml.rollout.probe import (
     Probe,
-    Scoring,
+    ScoringClient,
     probe_from_file,
     probe_from_sample,
     read_sample,
@@ -26,11 +26,11 @@ class Endpoint(ThreadingHTTPServer):
 
     @property
     def scoring(self):
-        return Scoring(f"http://127.0.0.1:{self.server_port}/score", "the-key")
+        return ScoringClient(f"http://127.0.0.1:{self.server_port}/score", "the-key")
 
     def once(self, probe):
         with httpx.Client() as client:
-            return self.scoring.ask_once(client, probe, "v1")
+            return self.scoring.send_once(client, probe, "v1")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -75,7 +75,7 @@ PROBE = Probe(b'{"images": []}', (1, 2))
 
 def test_a_right_answer(endpoint):
     endpoint.answers = [answer(1, 2)]
-    endpoint.scoring.ask(PROBE, "v1")
+    endpoint.scoring.send(PROBE, "v1")
     ((headers, body),) = endpoint.asked
     assert headers["azureml-model-deployment"] == "v1"
     assert headers["Authorization"] == "Bearer the-key"
@@ -84,7 +84,7 @@ def test_a_right_answer(endpoint):
 
 def test_by_traffic_no_deployment_is_named(endpoint):
     endpoint.answers = [answer(1, 2)]
-    endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
+    endpoint.scoring.send(PROBE, "v1", by_traffic=True)
     assert "azureml-model-deployment" not in endpoint.asked[0][0]
 
 
@@ -93,80 +93,80 @@ def test_by_traffic_no_deployment_is_named(endpoint):
 )
 def test_an_answer_of_the_deployment_before_is_not_ours_to_judge(endpoint, old):
     endpoint.answers = [old, answer_of("v1", 1, 2)]
-    endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
+    endpoint.scoring.send(PROBE, "v1", by_traffic=True)
     assert len(endpoint.asked) == 2
 
 
 def test_a_wrong_answer_of_the_deployment_itself_is_not_asked_again(endpoint):
     endpoint.answers = [answer_of("v1", 1, 0)]
     with pytest.raises(DeploymentError, match="have another class"):
-        endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
+        endpoint.scoring.send(PROBE, "v1", by_traffic=True)
     assert len(endpoint.asked) == 1
 
 
 def test_traffic_that_never_comes_to_the_deployment_is_an_error(endpoint, monkeypatch):
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.05)
     endpoint.answers = [answer_of("v0", 1, 2)]
-    with pytest.raises(DeploymentError, match="deployment v1: v0 responds in its place"):
-        endpoint.scoring.ask(PROBE, "v1", by_traffic=True)
+    with pytest.raises(DeploymentError, match="deployment v1: v0 responded instead"):
+        endpoint.scoring.send(PROBE, "v1", by_traffic=True)
 
 
 def test_other_classes_than_when_scored_are_an_error(endpoint):
     endpoint.answers = [answer(1, 0)]
     with pytest.raises(DeploymentError, match=r"deployment v1.* 1 of 2 images have another class"):
-        endpoint.scoring.ask(PROBE, "v1")
+        endpoint.scoring.send(PROBE, "v1")
 
 
 @pytest.mark.parametrize("text", ["{}", "not json", '{"predictions": [1]}', "[]"])
 def test_an_answer_of_another_kind_is_an_error(endpoint, text):
     endpoint.answers = [(200, text, {})]
     with pytest.raises(DeploymentError, match="the response has another format"):
-        endpoint.scoring.ask(PROBE, "v1")
+        endpoint.scoring.send(PROBE, "v1")
 
 
 def test_too_few_answers_are_an_error(endpoint):
     endpoint.answers = [answer(1)]
     with pytest.raises(DeploymentError, match="1 predictions for 2 images"):
-        endpoint.scoring.ask(PROBE, "v1")
+        endpoint.scoring.send(PROBE, "v1")
 
 
 @pytest.mark.parametrize("not_yet", [404, 429, 502, 503])
 def test_a_deployment_that_is_not_there_yet_is_asked_again(endpoint, not_yet):
     endpoint.answers = [(not_yet, "later", {}), answer(1, 2)]
-    endpoint.scoring.ask(PROBE, "v1")
+    endpoint.scoring.send(PROBE, "v1")
     assert len(endpoint.asked) == 2
 
 
 def test_a_failing_script_is_not_asked_again(endpoint):
     endpoint.answers = [(424, "the script broke", {"ms-azureml-model-error-statuscode": "500"})]
     with pytest.raises(DeploymentError, match="status 500: the script broke"):
-        endpoint.scoring.ask(PROBE, "v1")
+        endpoint.scoring.send(PROBE, "v1")
     assert len(endpoint.asked) == 1
 
 
 def test_a_container_that_is_not_ready_yet_is_asked_again(endpoint):
     endpoint.answers = [(424, "no", {"ms-azureml-model-error-statuscode": "502"}), answer(1, 2)]
-    endpoint.scoring.ask(PROBE, "v1")
+    endpoint.scoring.send(PROBE, "v1")
 
 
 def test_a_refused_key_is_an_error_without_the_key(endpoint):
     endpoint.answers = [(401, "denied", {})]
     with pytest.raises(DeploymentError, match="status 401") as refused:
-        endpoint.scoring.ask(PROBE, "v1")
+        endpoint.scoring.send(PROBE, "v1")
     assert "the-key" not in str(refused.value) + repr(endpoint.scoring)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-@pytest.mark.parametrize("how", ["ask", "once"])
+@pytest.mark.parametrize("how", ["send", "send_once"])
 def test_a_key_that_somebody_regenerated_is_read_again(endpoint, status, how):
-    scoring = Scoring(endpoint.scoring.uri, "the-key", lambda: "a-new-key")
+    scoring = ScoringClient(endpoint.scoring.uri, "the-key", lambda: "a-new-key")
     endpoint.answers = [(status, "denied", {}), answer(1, 2), answer(1, 2)]
-    if how == "ask":
-        scoring.ask(PROBE, "v1")
+    if how == "send":
+        scoring.send(PROBE, "v1")
     else:
         with httpx.Client() as client:
-            assert scoring.ask_once(client, PROBE, "v1") is None
-    scoring.ask(PROBE, "v1")
+            assert scoring.send_once(client, PROBE, "v1") is None
+    scoring.send(PROBE, "v1")
     used = [headers["Authorization"] for headers, _ in endpoint.asked]
     assert used == ["Bearer the-key", "Bearer a-new-key", "Bearer a-new-key"]
     assert "key" not in repr(scoring)
@@ -174,10 +174,10 @@ def test_a_key_that_somebody_regenerated_is_read_again(endpoint, status, how):
 
 def test_a_key_is_read_again_once(endpoint):
     read = []
-    scoring = Scoring(endpoint.scoring.uri, "the-key", lambda: read.append(1) or "a-new-key")
+    scoring = ScoringClient(endpoint.scoring.uri, "the-key", lambda: read.append(1) or "a-new-key")
     endpoint.answers = [(401, "denied", {})]
-    with pytest.raises(DeploymentError, match="status 401: the endpoint refuses its own key"):
-        scoring.ask(PROBE, "v1")
+    with pytest.raises(DeploymentError, match="status 401: the endpoint rejects its own key"):
+        scoring.send(PROBE, "v1")
     assert (len(read), len(endpoint.asked)) == (1, 2)
 
 
@@ -185,20 +185,20 @@ def test_patience_ends(endpoint, monkeypatch):
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.05)
     endpoint.answers = [(503, "busy", {})]
     with pytest.raises(DeploymentError, match="status 503: busy"):
-        endpoint.scoring.ask(PROBE, "v1")
+        endpoint.scoring.send(PROBE, "v1")
 
 
 def test_an_endpoint_nobody_reaches_is_an_error(endpoint, monkeypatch):
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.05)
-    scoring = Scoring("http://127.0.0.1:1/score", "the-key")
+    scoring = ScoringClient("http://127.0.0.1:1/score", "the-key")
     with pytest.raises(DeploymentError, match="no response"):
-        scoring.ask(PROBE, "v1")
+        scoring.send(PROBE, "v1")
 
 
 def test_any_answer_will_do_for_a_request_of_the_users(endpoint, tmp_path):
     (tmp_path / "request.json").write_text('{"x": 1}')
     endpoint.answers = [(200, "fine", {})]
-    endpoint.scoring.ask(probe_from_file(tmp_path / "request.json"), "v1")
+    endpoint.scoring.send(probe_from_file(tmp_path / "request.json"), "v1")
     assert endpoint.asked[0][1] == b'{"x": 1}'
 
 
@@ -270,21 +270,21 @@ def test_so_much_of_the_sample_has_to_be_answered_as_it_was(endpoint, min_accura
     probe = probe_from_sample(json.dumps(sample).encode(), min_accuracy)
     endpoint.answers = [answer(*answered)]
     if fault is None:
-        endpoint.scoring.ask(probe, "v1")
+        endpoint.scoring.send(probe, "v1")
         return
     with pytest.raises(DeploymentError, match=fault):
-        endpoint.scoring.ask(probe, "v1")
+        endpoint.scoring.send(probe, "v1")
 
 
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
         (answer(1, 2), None),
-        (answer(1, 0), "1 of 2 images have another class than when the model was scored"),
-        (answer_of("v0", 1, 2), "v0 responds in its place"),
+        (answer(1, 0), "1 of 2 predictions differ from the score step's"),
+        (answer_of("v0", 1, 2), "v0 responded instead"),
         ((503, "busy", {}), "status 503: busy"),
         ((424, "no", {"ms-azureml-model-error-statuscode": "500"}), "status 500: no"),
-        ((401, "denied", {}), "status 401: the endpoint refuses its own key"),
+        ((401, "denied", {}), "status 401: the endpoint rejects its own key"),
         ((500, "x" * 1000, {}), f"status 500: {'x' * 300} ..."),
     ],
 )
@@ -298,7 +298,7 @@ def test_once_means_once_and_aimed_at_the_deployment(endpoint, given, fault):
 
 def test_once_without_a_connection(endpoint):
     with httpx.Client() as client:
-        fault = Scoring("http://127.0.0.1:1/score", "the-key").ask_once(client, PROBE, "v1")
+        fault = ScoringClient("http://127.0.0.1:1/score", "the-key").send_once(client, PROBE, "v1")
     assert fault.startswith("no response (ConnectError")
     assert "the-key" not in fault
 

@@ -155,7 +155,7 @@ def test_a_manifest_of_windows_is_read(script, folder):
         (json.dumps({"images": ["AA\\nAA"]}), "image 0: not base64: '\\\\' at position 2"),
         (json.dumps({"images": ["AA%2BA"]}), "image 0: not base64: '%' at position 2"),
         (json.dumps({"images": ["AA==AAAA"]}), "image 0: not base64: '=' at position 2"),
-        (json.dumps({"images": ["AAAAA"]}), "image 0: not base64: cut off, or a letter too many (5 letters)"),
+        (json.dumps({"images": ["AAAAA"]}), "image 0: not base64: invalid length (5 characters)"),
         (json.dumps({"images": ["data:text/plain,abc"]}), "image 0: a data: URL without ;base64"),
         (
             json.dumps({"images": ["data:image/png;base64," + base64.b64encode(PNG).decode()]}),

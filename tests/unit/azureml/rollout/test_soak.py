@@ -7,7 +7,7 @@ import pytest
 from clock import Clock
 from kfp_azureml.azureml.rollout import soak as watch_module
 from kfp_azureml.azureml.rollout.probe import Probe
-from kfp_azureml.azureml.rollout.soak import MIN_REQUESTS_FOR_LATENCY, PAUSE_SECONDS, Watch
+from kfp_azureml.azureml.rollout.soak import MIN_REQUESTS_FOR_LATENCY, PAUSE_SECONDS, Monitor
 from kfp_azureml.runtime import step
 from kfp_azureml.runtime.errors import DeploymentError
 from rollouts import make_limits
@@ -30,7 +30,7 @@ class Container:
         self._fault = fault or (lambda _number: None)
         self.asked = []
 
-    def ask_once(self, _client, probe, deployment):
+    def send_once(self, _client, probe, deployment):
         assert deployment == "green"
         self.asked.append(probe)
         self._clock.now += self._milliseconds(len(self.asked)) / 1000
@@ -56,7 +56,7 @@ def every_nth(number):
 
 
 def watched(container, seconds=60.0, limits=None, metrics=None, probe=PROBE):
-    Watch("green", limits or make_limits(), container, probe, metrics).soak(seconds, STAGE)
+    Monitor("green", limits or make_limits(), container, probe, metrics).soak(seconds, STAGE)
 
 
 def test_a_sound_deployment_is_asked_in_small_over_and_over(clock, caplog):
@@ -67,7 +67,7 @@ def test_a_sound_deployment_is_asked_in_small_over_and_over(clock, caplog):
     assert container.asked[:4] == [*PROBE.parts, PROBE.parts[0]]
     assert clock.now == pytest.approx(60)
     assert caplog.messages == [
-        f"deployment green, {STAGE}: watching for 60 s, with probes of this step",
+        f"deployment green, {STAGE}: monitoring for 60 s, with probes of this step",
         f"deployment green, {STAGE}: 51 probes, 0 failed, p95 latency 100 ms",
         f"deployment green, {STAGE}: 100 probes, 0 failed, p95 latency 100 ms",
     ]
@@ -177,7 +177,7 @@ def test_without_a_question_only_azure_monitor_is_asked(clock, caplog):
     watched(None, seconds=150, metrics=metrics, probe=None)
     assert metrics.asked == pytest.approx([60, 120, 150], abs=PAUSE_SECONDS)
     assert caplog.messages[0] == (
-        f"deployment green, {STAGE}: watching for 150 s, without probes: no sample and no request, "
+        f"deployment green, {STAGE}: monitoring for 150 s, without probes, since there is no sample and no request, "
         "and Azure Monitor, 180 s or more behind"
     )
     assert caplog.messages[-1] == f"deployment green, {STAGE}: no probes sent"
@@ -187,7 +187,7 @@ def test_with_neither_it_waits_and_says_so(clock, caplog):
     caplog.set_level(logging.INFO)
     watched(None, seconds=5, probe=None)
     assert clock.now == 5
-    assert caplog.messages[0].endswith("without probes: no sample and no request")
+    assert caplog.messages[0].endswith("without probes, since there is no sample and no request")
 
 
 @pytest.mark.parametrize(("breach", "at"), [(1, 60), (2, 90)])
@@ -201,24 +201,24 @@ def test_what_azure_monitor_saw_ends_it_under_way_and_at_the_end(clock, breach, 
 def test_latency_before_any_traffic(clock, caplog):
     caplog.set_level(logging.INFO)
     container = Container(clock, 40)
-    Watch("green", make_limits(max_latency_ms=41), container, PROBE).check_latency()
+    Monitor("green", make_limits(max_latency_ms=41), container, PROBE).check_latency()
     assert len(container.asked) == MIN_REQUESTS_FOR_LATENCY
     assert caplog.messages == ["deployment green: p95 latency 40 ms"]
     with pytest.raises(DeploymentError, match=r"p95 latency 40 ms in 20 requests \(max_latency_ms=39\)"):
-        Watch("green", make_limits(max_latency_ms=39), container, PROBE).check_latency()
+        Monitor("green", make_limits(max_latency_ms=39), container, PROBE).check_latency()
 
 
 def test_one_slow_request_of_twenty_is_forgiven(clock):
     container = Container(clock, lambda number: 5000 if number == 1 else 10)
-    Watch("green", make_limits(max_latency_ms=100), container, PROBE).check_latency()
+    Monitor("green", make_limits(max_latency_ms=100), container, PROBE).check_latency()
 
 
 def test_without_a_limit_latency_is_not_looked_at(clock):
     container = Container(clock)
-    Watch("green", make_limits(), container, PROBE).check_latency()
+    Monitor("green", make_limits(), container, PROBE).check_latency()
     assert not container.asked
 
 
 def test_a_wrong_answer_is_not_forgiven_before_there_is_traffic(clock):
     with pytest.raises(DeploymentError, match="deployment green: status 500: no"):
-        Watch("green", make_limits(max_latency_ms=100), Container(clock, fault=every_nth(7)), PROBE).check_latency()
+        Monitor("green", make_limits(max_latency_ms=100), Container(clock, fault=every_nth(7)), PROBE).check_latency()

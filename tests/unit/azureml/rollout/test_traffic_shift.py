@@ -10,7 +10,7 @@ from kfp_azureml.azureml.rollout.endpoint import mark, mirror_traffic
 from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, Marker, read_markers
 from kfp_azureml.azureml.rollout.probe import Probe
 from kfp_azureml.azureml.rollout.rollout import Rollout
-from kfp_azureml.azureml.rollout.soak import Watch
+from kfp_azureml.azureml.rollout.soak import Monitor
 from kfp_azureml.azureml.rollout.traffic_shift import shift_traffic, smoke_test
 from kfp_azureml.runtime.errors import DeploymentError
 from rollouts import PROBE, Answers, desired_state, make_limits, make_strategy
@@ -30,8 +30,8 @@ def roll_out(azure, deadline):
         for seen in (azure.writes, azure.traffic_written, azure.mirror_written):
             seen.clear()
         rollout = Rollout(azure, desired_state(), make_strategy(strategy, **how), deadline)
-        watch = Watch("green", rollout.strategy.limits, begin.answers, probe, metrics)
-        return shift_traffic(rollout, marker, watch)
+        monitor = Monitor("green", rollout.strategy.limits, begin.answers, probe, metrics)
+        return shift_traffic(rollout, marker, monitor)
 
     begin.answers = Answers(azure)
     return begin
@@ -193,7 +193,7 @@ def test_a_move_that_takes_too_long_is_taken_back_in_a_time_of_its_own(roll_out,
     # As long as the move is under way Azure takes no other; the way back waits for it, and in the end gives up.
     assert "green 50 %: still InProgress after 60 min" in str(failed.value)
     assert "taking the traffic from green: still Updating after 10 min" in str(failed.value)
-    assert "green may have a share of it: set it by hand to blue 90 %, teal 10 %" in str(failed.value)
+    assert "green may still receive traffic: set the traffic to blue 90 %, teal 10 %" in str(failed.value)
 
 
 def test_a_move_that_is_late_is_taken_back_as_soon_as_it_is_over(roll_out, azure):
@@ -217,7 +217,7 @@ def test_a_way_back_that_fails_says_both_and_what_to_do(roll_out, azure):
 
     azure.before = refuse
     said = (
-        r"status 500: no.*; rolling back the traffic failed too, green may have a share of it: "
+        r"status 500: no.*; rollback failed, green may still receive traffic: "
         r"set it by hand to blue 90 %, teal 10 % \(.*AuthorizationFailed"
     )
     with pytest.raises(DeploymentError, match=said):
@@ -247,7 +247,9 @@ def test_what_somebody_else_has_moved_before_our_first_step_stays(roll_out, azur
     """Another roll-out has ended since the mark was written: what was live then is history."""
     with pytest.raises(DeploymentError) as failed:
         roll_out("canary", traffic={"pink": 100})
-    assert "another client moves its traffic, it is pink 100 % instead of blue 90 %, teal 10 %" in str(failed.value)
+    assert "another client is moving its traffic, which is pink 100 % instead of blue 90 %, teal 10 %" in str(
+        failed.value
+    )
     assert str(failed.value).endswith("the traffic is pink 100 %: another client has moved it")
     assert azure.writes == []
 
@@ -294,7 +296,7 @@ def test_what_is_not_traffic_may_be_changed_by_anybody_meanwhile(roll_out, azure
 def green_is_tested(azure, deadline):
     def begin(answers, probe=PROBE, **limits):
         rollout = Rollout(azure, desired_state(), make_strategy(), deadline)
-        smoke_test(rollout, Watch("green", make_limits(**limits), answers, probe))
+        smoke_test(rollout, Monitor("green", make_limits(**limits), answers, probe))
 
     return begin
 
@@ -320,7 +322,9 @@ def test_one_that_answers_wrongly_shows_its_containers_log(green_is_tested, azur
 def test_without_a_question_that_is_said(green_is_tested, azure, caplog):
     caplog.set_level(logging.INFO)
     green_is_tested(Answers(azure), None)
-    assert caplog.messages == ["deployment green: goes live without a smoke test: no sample and no request"]
+    assert caplog.messages == [
+        "deployment green: goes live without a smoke test, since there is no sample and no request"
+    ]
 
 
 def test_a_question_of_one_piece_will_do(green_is_tested, azure):

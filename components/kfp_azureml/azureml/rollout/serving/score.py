@@ -1,14 +1,14 @@
 """The entry script of a deployed image classifier, run by azureml-inference-server-http.
 
-It stands alone: the endpoint's environment holds NumPy and ONNX Runtime, and nothing else of this project.
+Self-contained: the endpoint's environment has NumPy and ONNX Runtime only.
 
 Request:   {"images": [IMAGE, ...]}; an IMAGE is the base64 of its bytes (uint8, row by row, channels last), or nested
            lists of whole numbers 0 to 255, [height][width] or [height][width][channels]. The base64 may have line
            breaks, the URL-safe alphabet, no padding, or `data:...;base64,` before it.
-Answer:    {"predictions": [{"label": ..., "index": ..., "probability": ...}, ...], "probabilities": [[...], ...]}
+Response:  {"predictions": [{"label": ..., "index": ..., "probability": ...}, ...], "probabilities": [[...], ...]}
            in the order of the images; the classes' order is the model's.
-A request that cannot be answered gets status 400 and {"error": one line}; a managed endpoint passes that on as 424,
-with the 400 in the header ms-azureml-model-error-statuscode.
+An invalid request gets status 400 and {"error": one line}; a managed endpoint responds with 424
+instead, with the 400 in the header ms-azureml-model-error-statuscode.
 """
 
 import base64
@@ -18,29 +18,29 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# Read when NumPy is imported: each worker would start a thread for each of the node's CPUs.
+# Must be set before the import: otherwise each worker starts a thread per CPU of the node.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
-# Read at the import: without it ONNX Runtime reports what it runs to its makers.
+# Must be set before the import: disables ONNX Runtime's telemetry.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "model.json"
 FIELDS = ("images", "input_data", "data")  # ours, then what other Azure ML clients send
-MOST_IMAGES = 1000  # in one request
-MOST_EDGE = 1 << 16  # pixels
+MAX_IMAGES = 1000  # in one request
+MAX_EDGE = 1 << 16  # pixels
 IMAGE_FILES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP"}
 DATA_URL = re.compile(r"data:[^,]*?(;base64)?,", re.IGNORECASE)
 
 
 class BadRequestError(ValueError):
-    """The caller's fault; the message is for the caller."""
+    """An invalid request; the message is returned to the client."""
 
 
 class BadModelError(Exception):
-    """The model folder is not what train writes; the message is for the deployment's log."""
+    """Not a model folder of train; the message is for the deployment's log."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def init() -> None:
 
 
 def run(data: str) -> object:
-    """Answer one request.
+    """Handle one request.
 
     Args:
         data: The request's body.
@@ -88,11 +88,11 @@ def run(data: str) -> object:
 
 
 def load(folder: Path) -> Classifier:
-    """Load the model that lies somewhere below a folder.
+    """Find and load the model in a folder.
 
     Raises:
         FileNotFoundError: If there is not exactly one, with its manifest.
-        BadModelError: If they are damaged, or do not fit each other.
+        BadModelError: If they are damaged or inconsistent.
     """
     found = sorted(folder.rglob(MODEL_FILE))
     if len(found) != 1 or not found[0].with_name(MANIFEST_FILE).is_file():
@@ -117,10 +117,10 @@ def load(folder: Path) -> Classifier:
 
 
 def read_manifest(path: Path, session: onnxruntime.InferenceSession) -> Classifier:
-    """Read what a model's manifest says of it.
+    """Read a model's manifest.
 
     Raises:
-        BadModelError: If it is not what train writes.
+        BadModelError: If it is not a manifest of train.
     """
     try:
         manifest = json.loads(path.read_bytes())
@@ -135,8 +135,8 @@ def read_manifest(path: Path, session: onnxruntime.InferenceSession) -> Classifi
         )
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         reason = f"{type(error).__name__}: {_first_line(error)}"
-        raise BadModelError(f"{path}: not a manifest that train wrote ({reason})") from error
-    if not all(type(size) is int and 0 < size < MOST_EDGE for size in model.shape):
+        raise BadModelError(f"{path}: not a manifest of train ({reason})") from error
+    if not all(type(size) is int and 0 < size < MAX_EDGE for size in model.shape):
         raise BadModelError(f"{path}: images of {list(model.shape)}; expected height, width and channels")
     if not model.classes or manifest["output"].get("shape") != [None, len(model.classes)]:
         raise BadModelError(f"{path}: {len(model.classes)} classes do not fit the output's shape")
@@ -154,18 +154,18 @@ def decode(data: str, shape: tuple[int, int, int]) -> np.ndarray:
         The images, (images, height, width, channels), uint8.
 
     Raises:
-        BadRequestError: If the body is not what the module's docstring says.
+        BadRequestError: If the body does not have the format in the module's docstring.
     """
     try:
-        body = json.loads(data, strict=False)  # a shell's quotes let the line breaks of base64 through
+        body = json.loads(data, strict=False)  # base64 from a shell may contain line breaks
     except (ValueError, RecursionError) as error:
         raise BadRequestError(f"the body is not JSON: {error}") from error
     field = next((name for name in FIELDS if isinstance(body, dict) and name in body), None)
     images = body[field] if field else None
     if not isinstance(images, list) or not images:
         raise BadRequestError('expected {"images": [...]} with at least one image')
-    if len(images) > MOST_IMAGES:
-        raise BadRequestError(f"{len(images)} images in one request, at most {MOST_IMAGES} are taken")
+    if len(images) > MAX_IMAGES:
+        raise BadRequestError(f"{len(images)} images in one request; the limit is {MAX_IMAGES}: send several requests")
     return np.stack([_decode_image(image, shape, number) for number, image in enumerate(images)])
 
 
@@ -177,7 +177,7 @@ def classify(model: Classifier, images: np.ndarray) -> dict[str, object]:
         images: (images, height, width, channels), uint8.
 
     Returns:
-        The answer, as the module's docstring says.
+        The response, as in the module's docstring.
     """
     (probabilities,) = model.session.run([model.output], {model.input: images.astype(model.dtype)})
     best = probabilities.argmax(axis=1)
@@ -212,7 +212,7 @@ def _decode_image(image: object, shape: tuple[int, int, int], number: int) -> np
     if pixels.shape != shape and not (channels == 1 and pixels.shape == (height, width)):
         raise BadRequestError(f"image {number}: its shape is {list(pixels.shape)}, expected {list(shape)}")
     if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 255:
-        raise BadRequestError(f"image {number}: pixel values have to be whole numbers from 0 to 255")
+        raise BadRequestError(f"image {number}: pixel values must be whole numbers from 0 to 255")
     return pixels.astype(np.uint8).reshape(shape)
 
 
@@ -220,7 +220,7 @@ def _decode_base64(text: str, number: int) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        pass  # the many ways in which tools write it
+        pass  # other common base64 variants are handled below
     if url := DATA_URL.match(text):
         if not url[1]:
             raise BadRequestError(f"image {number}: a data: URL without ;base64")
@@ -230,7 +230,7 @@ def _decode_base64(text: str, number: int) -> bytes:
     if wrong:
         raise BadRequestError(f"image {number}: not base64: {wrong[0]!a} at position {wrong.start()}")
     if len(plain) % 4 == 1:
-        raise BadRequestError(f"image {number}: not base64: cut off, or a letter too many ({len(plain)} letters)")
+        raise BadRequestError(f"image {number}: not base64: invalid length ({len(plain)} characters)")
     return base64.b64decode(plain + "=" * (-len(plain) % 4))
 
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_azureml.azureml.rollout.traffic import in_words, with_share, without
+from kfp_azureml.azureml.rollout.traffic_shares import format_traffic, with_share, without
 
 NEW = "new"
 NAMES = st.text("abcdefghij", min_size=1, max_size=3)
@@ -72,5 +72,5 @@ def test_a_share_that_the_deployment_had_before_is_given_back_to_it():
 
 
 def test_a_traffic_in_words():
-    assert in_words({"v1": 90, "v2": 10}) == "v1 90 %, v2 10 %"
-    assert in_words({}) == "none"
+    assert format_traffic({"v1": 90, "v2": 10}) == "v1 90 %, v2 10 %"
+    assert format_traffic({}) == "none"

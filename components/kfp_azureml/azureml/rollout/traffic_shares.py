@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 def with_share(before: Mapping[str, int], deployment: str, share: int) -> dict[str, int]:
-    """Return the traffic with a share for one deployment; the others split the rest in the same proportions.
+    """Return the traffic with a share for one deployment; the others keep their proportions.
 
     Args:
         before: The traffic without the deployment, adding up to 100; or empty.
@@ -46,6 +46,6 @@ def without(now: Mapping[str, int], deployment: str, before: Mapping[str, int]) 
     return with_share(others, deployment, 0)
 
 
-def in_words(traffic: Mapping[str, int]) -> str:
+def format_traffic(traffic: Mapping[str, int]) -> str:
     """Return the traffic as text, such as `v1 90 %, v2 10 %`."""
     return ", ".join(f"{name} {share} %" for name, share in traffic.items()) or "none"
