@@ -88,7 +88,7 @@ async def list_datastores(request: Request) -> Response:
         found = [datastore for datastore in found if text in datastore["name"].lower()]
     if order := query.get("orderBy", "").lower():
         if order not in ORDERS:
-            raise bad_request(f"orderBy must be {', '.join(ORDERS)}, not {order!r}.", "orderBy")
+            raise bad_request(f"orderBy must be {', '.join(ORDERS)}, not {order!r}.")
         found.sort(key=ORDERS[order], reverse=query.get("orderByAsc", "").lower() != "true")
     return page(request, found, PAGE_SIZE)
 
@@ -108,7 +108,7 @@ async def put(request: Request) -> Response:
     previous = context.store.get(datastore_id)
     completed["isDefault"] = bool(properties.get("isDefault")) or bool(previous and previous["properties"]["isDefault"])
     if completed["isDefault"] and completed["datastoreType"] != "AzureBlob":
-        raise bad_request("The default datastore must be an AzureBlob.", "isDefault")
+        raise bad_request("The default datastore must be an AzureBlob.")
     if completed["isDefault"]:
         for other in context.store.list_collection(parent(datastore_id)):
             if other["properties"]["isDefault"]:
@@ -161,7 +161,7 @@ def _completed(properties: Document) -> Document:
     for place, names in ((properties, KINDS[kind]), (credentials, CREDENTIALS[credentials_kind][0])):
         for name in names:
             if not text_in(place, name):
-                raise bad_request(f"A datastore of type {kind} with {credentials_kind} needs {name!r}.", name)
+                raise bad_request(f"A datastore of type {kind} with {credentials_kind} needs {name!r}.")
     return {
         "datastoreType": kind,
         **{name: properties[name] for name in KINDS[kind]},

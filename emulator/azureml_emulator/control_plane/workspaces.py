@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from azureml_emulator.arm.errors import ArmError, not_emulated
+from azureml_emulator.arm.errors import ArmError, not_emulated, not_found
 from azureml_emulator.arm.resources import PROVIDER, new_resource, now, object_in, text_in
 from azureml_emulator.context import context_of
 from azureml_emulator.control_plane import computes, datastores, kubernetes
@@ -141,12 +141,12 @@ async def refuse_another(_request: Request) -> Response:
 async def refuse_unknown(request: Request) -> Response:
     """Return a 404 that names the existing workspace."""
     names = request.path_params
-    raise ArmError(
-        404,
-        "ResourceNotFound",
-        f"Workspace {names['workspace']!r} does not exist in resource group {names['group']!r} of subscription"
-        f" {names['subscription']}; the emulator has only {context_of(request).settings.workspace_id}.",
+    unknown = not_found(
+        f"/subscriptions/{names['subscription']}/resourceGroups/{names['group']}/providers/{PROVIDER}"
+        f"/workspaces/{names['workspace']}"
     )
+    only = f"The emulator has only {context_of(request).settings.workspace_id}."
+    raise ArmError(unknown.status, unknown.code, f"{unknown.message} {only}", gateway=True)
 
 
 def _workspace(request: Request) -> Document:

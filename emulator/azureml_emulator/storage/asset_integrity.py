@@ -92,7 +92,6 @@ def _changed(asset: Document, uri: str) -> ArmError:
         "AssetChanged",
         f"AssetChanged: the files of {kind} {name}:{version} at {uri} were changed after registration. "
         "None of them was run. Register a new version.",
-        target=asset["id"],
     )
 
 
