@@ -44,6 +44,14 @@ async def read_resource(request: Request) -> tuple[Document, Document]:
     return body, properties
 
 
+def created(request: Request, resource: Document) -> Response:
+    """Answer 201, with the address of the resource itself (recorded 2022 to 2024)."""
+    url = f"https://{request.url.hostname}{request.url.path}"
+    if request.url.query:
+        url = f"{url}?{request.url.query}"
+    return JSONResponse(resource, 201, headers={"Location": url})
+
+
 def error_response(request: Request, error: Exception) -> Response:
     """Answer with an ArmError: the gateway's, or the service's with where it comes from (recorded 2022 to 2024)."""
     assert isinstance(error, ArmError)  # noqa: S101 - registered for this class
