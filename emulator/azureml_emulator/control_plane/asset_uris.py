@@ -22,7 +22,9 @@ JOB_FOLDER = re.compile(r"datastores/[^/]+/paths/ExperimentRun/dcid\.([^/]+)")
 
 
 def data_uri(context: Context, uri: str, kind: str) -> str:
-    """Return the location of a data asset; folders and tables end in a slash."""
+    """Return the location of a data asset; folders and tables in a datastore end in a slash."""
+    if IN_DATASTORE.fullmatch(uri) is None:
+        return uri
     full = _in_full(context, uri, "resourcegroups") if uri.startswith("azureml://datastores/") else uri
     return full if kind == "uri_file" or full.endswith("/") else f"{full}/"
 

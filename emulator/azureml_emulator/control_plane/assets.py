@@ -22,6 +22,7 @@ NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}"
 NAME_RULE = "it begins with a letter or digit, and has letters, digits, '.', '_' and '-', at most 255"
 NEW_CONTAINER = {"latestVersion": None, "nextVersion": "1", "isArchived": False, "provisioningState": "Succeeded"}
 EMPTY = {"description": None, "tags": {}, "properties": {}}
+NEW_VERSION = {**EMPTY, "isArchived": False, "isAnonymous": False}
 
 Complete = Callable[[Context, str, Document, Document], Document]
 """Takes the context, the version's id, the given and the previous properties; returns those that only its kind has."""
@@ -116,7 +117,8 @@ class AssetKind:
         previous = store.get(version_id)
         completed = self._completed(context, version_id, properties, previous)
         if not previous and self.files:
-            await asset_integrity.record(store, context.blobs, version_id, completed[self.files])
+            registered = completed["properties"]
+            await asset_integrity.record(store, context.blobs, version_id, completed[self.files], registered)
             previous = store.get(version_id)  # another request may have been faster
         if previous:
             self._refuse_changes(previous, completed)
@@ -127,10 +129,11 @@ class AssetKind:
         self, context: Context, version_id: str, properties: Document, previous: Document | None
     ) -> Document:
         before = previous["properties"] if previous else {}
+        own = object_in(properties, "properties")
         common = {
             "description": text_in(properties, "description"),
             "tags": object_in(properties, "tags"),
-            "properties": object_in(properties, "properties"),
+            "properties": asset_integrity.with_hash_of(before["properties"], own) if before and self.files else own,
             "isArchived": bool(properties.get("isArchived")),
             # Recorded 2023 and 2024: what was once anonymous stays so.
             "isAnonymous": bool(properties.get("isAnonymous") or before.get("isAnonymous")),

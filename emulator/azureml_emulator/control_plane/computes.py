@@ -115,7 +115,8 @@ def _resource(compute_id: str, given: Document, previous: Document | None, **top
         "description": given.get("description"),
         "resourceId": None,
         "computeLocation": top_level["location"],
-        "provisioningState": "Updating" if was else "Creating",
+        # Also when it changes (recorded 2023).
+        "provisioningState": "Creating",
         "provisioningErrors": None,
         "isAttachedCompute": kind.lower() == "kubernetes",
         **completed,

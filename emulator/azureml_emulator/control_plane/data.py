@@ -23,7 +23,7 @@ def _complete(context: Context, _version_id: str, properties: Document, _previou
     return {"dataUri": data_uri(context, uri, kind), "dataType": kind, **referenced}
 
 
-routes = AssetKind(
+DATA = AssetKind(
     "data",
     immutable=("dataUri", "dataType"),
     complete=_complete,
@@ -32,4 +32,5 @@ routes = AssetKind(
     counted=NEW_CONTAINER,
     container=lambda properties: {"dataType": properties.get("dataType")},
     never_modified=True,
-).routes()
+)
+routes = DATA.routes()

@@ -10,7 +10,7 @@ from azureml_emulator.arm.errors import bad_request
 from azureml_emulator.arm.resources import object_in, text_in
 from azureml_emulator.context import Context
 from azureml_emulator.control_plane.asset_uris import model_uri
-from azureml_emulator.control_plane.assets import AssetKind, stage_of
+from azureml_emulator.control_plane.assets import NEW_VERSION, AssetKind, stage_of
 from azureml_emulator.control_plane.lookup import arm_path, get_resource, parent
 from azureml_emulator.store import Document
 
@@ -21,13 +21,27 @@ def _complete(context: Context, _version_id: str, properties: Document, previous
         raise bad_request("A model needs a 'modelUri'.")
     uri, job = model_uri(context, given)
     return {
-        "autoDeleteSetting": None,
+        **_of_a_model(uri, text_in(properties, "modelType") or "custom_model"),
         "flavors": object_in(properties, "flavors") or previous.get("flavors", {}),
-        "modelType": text_in(properties, "modelType") or "custom_model",
-        "modelUri": uri,
         "jobName": text_in(properties, "jobName") or job,
-        "provisioningState": "Succeeded",
         "stage": stage_of(properties, previous),
+    }
+
+
+def new_version(uri: str, kind: str, **common: object) -> Document:
+    """Return the properties of a version that a job or MLflow registers."""
+    return {**NEW_VERSION, **_of_a_model(uri, kind), **common}
+
+
+def _of_a_model(uri: str, kind: str) -> Document:
+    return {
+        "autoDeleteSetting": None,
+        "flavors": {},
+        "modelType": kind,
+        "modelUri": uri,
+        "jobName": None,
+        "provisioningState": "Succeeded",
+        "stage": "Development",
         "intellectualProperty": None,
     }
 

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.assets import remove_version
-from azureml_emulator.control_plane.models import MODELS
+from azureml_emulator.control_plane.models import MODELS, new_version
 from azureml_emulator.storage import asset_integrity
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters
@@ -52,21 +52,13 @@ async def create(request: Request) -> Response:
         raise invalid(f"No artifact at {asked['source']}.")
     run_of_source = place.container.removeprefix(RUN_CONTAINER) if place.origin == RUNS else None
     uri = datastore_uri(context, place, path)
-    properties = {
-        "description": fields.optional_text(asked, "description"),
-        "tags": fields.labels(asked, "tags"),
-        "properties": {},
-        "isArchived": False,
-        "isAnonymous": False,
-        "autoDeleteSetting": None,
-        "flavors": {},
-        "modelType": "mlflow_model",
-        "modelUri": uri,
-        "jobName": fields.optional_text(asked, "run_id") or run_of_source,
-        "provisioningState": "Succeeded",
-        "stage": "Development",
-        "intellectualProperty": None,
-    }
+    properties = new_version(
+        uri,
+        "mlflow_model",
+        jobName=fields.optional_text(asked, "run_id") or run_of_source,
+        description=fields.optional_text(asked, "description"),
+        tags=fields.labels(asked, "tags"),
+    )
     # Looked up again: another request may have registered a version meanwhile.
     number = find_model(context, asked)["properties"]["nextVersion"]
     version = MODELS.add_version(context.store, f"{model['id']}/versions/{number}", properties)

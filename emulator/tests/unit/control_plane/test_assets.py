@@ -85,7 +85,7 @@ async def test_a_models_location_is_written_in_full(app: App, uri: str, where: s
         ("uri_file", "azureml://datastores/d/paths/a", "{long}/datastores/d/paths/a"),
         ("uri_folder", "azureml://datastores/d/paths/a", "{long}/datastores/d/paths/a/"),
         ("mltable", "azureml://datastores/d/paths/a/", "{long}/datastores/d/paths/a/"),
-        ("uri_folder", "https://example.org/a", "https://example.org/a/"),
+        ("uri_folder", "https://example.org/a", "https://example.org/a"),
     ],
 )
 async def test_datas_location_is_written_in_full(app: App, kind: str, uri: str, expected: str) -> None:
