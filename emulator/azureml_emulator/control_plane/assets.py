@@ -21,7 +21,7 @@ from azureml_emulator.store import Document, Store
 NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}"
 NAME_RULE = "it begins with a letter or digit, and has letters, digits, '.', '_' and '-', at most 255"
 NEW_CONTAINER = {"latestVersion": None, "nextVersion": "1", "isArchived": False, "provisioningState": "Succeeded"}
-EMPTY = {"description": None, "tags": {}, "properties": {}}
+EMPTY: Document = {"description": None, "tags": {}, "properties": {}}
 NEW_VERSION = {**EMPTY, "isArchived": False, "isAnonymous": False}
 
 Complete = Callable[[Context, str, Document, Document], Document]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -93,7 +94,7 @@ def identity_of(asked: Document, tenant: str) -> Document | None:
     return {**asked, "principalId": str(uuid.uuid4()), "tenantId": tenant}
 
 
-def _resource(compute_id: str, given: Document, previous: Document | None, **top_level: object) -> Document:
+def _resource(compute_id: str, given: Document, previous: Document | None, **top_level: Any) -> Document:
     """Return a compute as its PUT answers: what only its machines know is still missing."""
     kind, was = str(given.get("computeType")), object_in(previous or {}, "properties")
     if was and str(was["computeType"]).lower() != kind.lower():

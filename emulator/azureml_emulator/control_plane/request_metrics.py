@@ -145,7 +145,10 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _interval_seconds(text: str) -> int:
-    seconds = duration_seconds(text)
+    try:
+        seconds = duration_seconds(text)
+    except ArmError as error:
+        raise _bad_request(error.message) from None
     if seconds < MINUTE or seconds % MINUTE:
         raise _bad_request(f"The interval {text!r} must be whole minutes, such as PT1M.")
     return int(seconds)
