@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from email.utils import formatdate
 from urllib.parse import quote, urlencode
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import httpx
 
@@ -46,7 +46,7 @@ class BlobListing:
         if self._client:
             await self._client.aclose()
 
-    async def _page(self, container: str, query: dict[str, str]) -> ElementTree.Element | None:
+    async def _page(self, container: str, query: dict[str, str]) -> ET.Element | None:
         asked = {"comp": "list", "restype": "container", **{name: value for name, value in query.items() if value}}
         path, encoded = f"/{container}", urlencode(asked, quote_via=quote, safe="")
         headers = {"x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True)}
@@ -56,7 +56,7 @@ class BlobListing:
         answer = await self._connection().get(f"https://127.0.0.1:{storage.port}{path}?{encoded}", headers=headers)
         if answer.status_code == 404:
             return None
-        return ElementTree.fromstring(answer.raise_for_status().content)  # noqa: S314 - from Azurite
+        return ET.fromstring(answer.raise_for_status().content)  # noqa: S314 - from Azurite
 
     def _connection(self) -> httpx.AsyncClient:
         if self._client is None:
