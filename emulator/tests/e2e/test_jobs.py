@@ -110,7 +110,7 @@ def test_sdk_runs_commands_and_pipelines(job_emulator: EmulatorInfo, tmp_path: P
     seen = json.loads(output.read_text())
     assert seen["data"] == {"names": ["numbers"], "active": ["2"], "latest": ["2", "uri_folder"]}
     assert seen["computes"] == {
-        "cluster": ["Standard_DS4_v2", 3, 90],
+        "cluster": ["STANDARD_DS4_V2", 3, 90],
         "instance": "Stopped",
         "sizes": True,
         "usage": True,
