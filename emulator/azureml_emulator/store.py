@@ -66,6 +66,7 @@ class Store:
         self.connection = sqlite3.connect(path, isolation_level=None)
         # A crash of the emulator loses nothing; a crash of the machine can lose the last writes.
         self.connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
+        self._deleted: set[str] = set()
 
     def close(self) -> None:
         """Close the database."""
@@ -84,6 +85,7 @@ class Store:
             "ON CONFLICT (id) DO UPDATE SET document = excluded.document",
             (document["id"], collection, document["type"], json.dumps(document)),
         )
+        self._deleted.discard(document["id"].lower())
 
     def set_properties(self, resource_id: str, **properties: object) -> None:
         """Change properties of a resource; do nothing if it is gone."""
@@ -94,6 +96,7 @@ class Store:
 
     def delete(self, resource_id: str) -> None:
         """Remove a resource and everything below it."""
+        self._deleted.add(resource_id.lower())
         # From "id/" up to, not including, "id0": "0" is the character after "/".
         self.connection.execute(
             "DELETE FROM resources WHERE id = :id OR (id >= :id || '/' AND id < :id || '0')", {"id": resource_id}
@@ -105,8 +108,13 @@ class Store:
             {"id": resource_id},
         )
 
+    def was_deleted(self, resource_id: str) -> bool:
+        """Return whether a missing resource was deleted since the start."""
+        return resource_id.lower() in self._deleted
+
     def clear(self) -> None:
         """Remove all resources, keys and secrets."""
+        self._deleted.clear()
         self.connection.execute("DELETE FROM resources")
         self.connection.execute("DELETE FROM endpoint_keys")
         self.connection.execute("DELETE FROM secrets")

@@ -128,4 +128,4 @@ class Tokens:
     def _refusal(self, code: str, message: str) -> ArmError:
         authority = f"https://{LOGIN_HOST}/{self._settings.tenant_id}"
         challenge = f'Bearer authorization_uri="{authority}", error="invalid_token"'
-        return ArmError(401, code, message, {"WWW-Authenticate": challenge})
+        return ArmError(401, code, message, {"WWW-Authenticate": challenge}, gateway=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from kfp_azureml.runtime.errors import PipelineError
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Component
+
+# What Azure ML gives to a component without a version, if it has one already: the time.
+_SERVICE_VERSION = re.compile(r"\d{4}(-\d\d){5}-\d{7}")
 
 
 @dataclass(frozen=True)
@@ -119,14 +123,16 @@ def list_components(client: MLClient) -> Iterator[ComponentVersions]:
             yield ComponentVersions(name, tuple(ordered), versions[ordered[0]].display_name or name)
 
 
-def version_order(version: str) -> tuple[bool, object, str]:
-    """Return a version's sort key: 0.9 before 0.10, 1.0rc1 before 1.0, invalid versions first."""
+def version_order(version: str) -> tuple[int, object, str]:
+    """Return a version's sort key: 0.9 before 0.10, 1.0rc1 before 1.0, invalid versions first, the service's last."""
     from packaging.version import InvalidVersion, Version
 
+    if _SERVICE_VERSION.fullmatch(version):
+        return (2, version, version)
     try:
-        return (True, Version(version), version)
+        return (1, Version(version), version)
     except InvalidVersion:
-        return (False, Version("0"), version)
+        return (0, version, version)
 
 
 def _versions(client: MLClient, name: str) -> list[str]:
@@ -163,7 +169,7 @@ def _is_registered(client: MLClient, spec: Spec) -> bool:
 def _create(client: MLClient, spec: Spec) -> bool:
     """Register a component; return False if another client did."""
     from azure.ai.ml import load_component
-    from azure.core.exceptions import ResourceExistsError
+    from azure.core.exceptions import HttpResponseError
 
     with (
         tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder,
@@ -173,6 +179,8 @@ def _create(client: MLClient, spec: Spec) -> bool:
         component.properties = {CONTENT_PROPERTY: spec_hash(spec)}
         try:
             client.components.create_or_update(component)
-        except ResourceExistsError:
+        except HttpResponseError as error:
+            if error.status_code not in (400, 409) or _find(client, spec.name, spec.version) is None:
+                raise
             return False
     return True

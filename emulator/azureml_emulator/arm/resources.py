@@ -56,7 +56,7 @@ def object_in(properties: Document, name: str) -> Document:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise bad_request(f"{name!r} must be an object, not {value!r}.", target=name)
+        raise bad_request(f"{name!r} must be an object, not {value!r}.")
     return value
 
 
@@ -68,5 +68,5 @@ def text_in(properties: Document, name: str) -> str | None:
     """
     value = properties.get(name)
     if value is not None and not isinstance(value, str):
-        raise bad_request(f"{name!r} must be a string, not {value!r}.", target=name)
+        raise bad_request(f"{name!r} must be a string, not {value!r}.")
     return value

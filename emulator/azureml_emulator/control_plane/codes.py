@@ -9,19 +9,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator.arm.errors import bad_request
-from azureml_emulator.arm.resources import PROVIDER
-from azureml_emulator.context import context_of
-from azureml_emulator.control_plane.assets import AssetKind, list_versions
+from azureml_emulator.arm.resources import PROVIDER, text_in
+from azureml_emulator.context import Context, context_of
+from azureml_emulator.control_plane.assets import AssetKind
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.store import Document
 
 VERSION_TYPE = f"{PROVIDER}/workspaces/codes/versions"
 
 
-def _complete(properties: Document) -> Document:
-    if not isinstance(properties.get("codeUri"), str):
+def _complete(_context: Context, _version_id: str, properties: Document, _previous: Document) -> Document:
+    uri = text_in(properties, "codeUri")
+    if uri is None:
         raise bad_request("A code asset needs a 'codeUri'.")
-    return properties
+    # Recorded 2022 to 2024: code is never anonymous, even if it is registered so.
+    return {"isAnonymous": False, "codeUri": uri, "provisioningState": "Succeeded"}
+
+
+CODES = AssetKind("codes", immutable=("codeUri",), complete=_complete, files="codeUri")
 
 
 async def find_by_hash(request: Request) -> Response:
@@ -31,7 +36,7 @@ async def find_by_hash(request: Request) -> Response:
     """
     wanted = request.query_params.get("hash")
     if not wanted:
-        return await list_versions(request)
+        return await CODES.list_versions(request)
     found = context_of(request).store.list_type(VERSION_TYPE)
     return page(request, [code for code in found if code["properties"]["properties"].get("hash_sha256") == wanted])
 
@@ -60,5 +65,5 @@ async def start_pending_upload(request: Request) -> Response:
 routes = [
     Route("/codes/{name}/versions", find_by_hash),
     Route("/codes/{name}/versions/{version}/startPendingUpload", start_pending_upload, methods=["POST"]),
-    *AssetKind("codes", immutable=("codeUri",), complete=_complete, files="codeUri").routes(),
+    *CODES.routes(),
 ]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Message
 
 from azureml_emulator.arm.errors import bad_request, not_emulated, not_found
 from azureml_emulator.arm.resources import object_in
-from azureml_emulator.context import context_of
-from azureml_emulator.control_plane.assets import AssetKind
-from azureml_emulator.control_plane.http import read_resource
+from azureml_emulator.context import Context, context_of
+from azureml_emulator.control_plane.assets import EMPTY, AssetKind, stage_of
 from azureml_emulator.control_plane.lookup import arm_path, parent
 from azureml_emulator.jobs.assets import DEFAULT_VERSION, newest_version
 from azureml_emulator.jobs.graph import read_component_graph
@@ -21,11 +19,35 @@ from azureml_emulator.jobs.specs import check_io_name, check_text, read_variable
 from azureml_emulator.store import Document
 
 TYPES = ("command", "pipeline")
-ORIGIN = ("_source", "id", "creation_context")
+ORIGIN = ("_source", "id", "creation_context", "sourceJobId")
+"""What only says where the client got a component."""
+TEXTS = ("name", "version", "display_name", "description", "tags", "$schema")
+"""What can change in a registered version (recorded 2022)."""
 
 
-def _complete(properties: Document) -> Document:
-    spec = properties.get("componentSpec")
+def _complete(context: Context, version_id: str, properties: Document, previous: Document) -> Document:
+    *_, name, _, version = version_id.split("/")
+    spec = _without_origin(_checked(properties.get("componentSpec")))
+    before = previous.get("componentSpec", {})
+    if previous and (properties.get("isAnonymous") or previous["isAnonymous"]):
+        # Clients name anonymous components after their content.
+        spec = {**before, **{field: value for field, value in spec.items() if field in TEXTS}}
+    elif "jobs" not in spec and "jobs" in before:  # clients write back what they read
+        spec["jobs"] = before["jobs"]
+    if spec["type"] == "pipeline":
+        read_component_graph(context.store, spec)
+    return {
+        # Recorded 2022 to 2024: the description is in the spec only.
+        "description": None,
+        "autoDeleteSetting": None,
+        # Clients that leave the version to the service read it here.
+        "componentSpec": {"name": name, **_as_returned(spec), "version": version},
+        "provisioningState": "Succeeded",
+        "stage": stage_of(properties, previous),
+    }
+
+
+def _checked(spec: object) -> Document:
     if not isinstance(spec, dict):
         raise bad_request("A component needs a 'componentSpec'.")
     if spec.get("type") not in TYPES:
@@ -43,63 +65,83 @@ def _complete(properties: Document) -> Document:
             check_io_name(name)
             if not isinstance(object_in(declarations, name).get("type"), str):
                 raise bad_request(f"{name!r} of the componentSpec's {kind} has no 'type'.")
-    return properties
+    return spec
 
 
-_KIND = AssetKind("components", immutable=("componentSpec",), complete=_complete)
-
-
-async def put_version(request: Request) -> Response:
-    """Register a version; an anonymous one that exists is returned unchanged.
-
-    Clients name anonymous components after their content.
-    """
-    store = context_of(request).store
-    body, properties = await read_resource(request)
-    version_id, anonymous = arm_path(request), bool(properties.get("isAnonymous"))
-    if anonymous and (previous := store.get(version_id)):
-        return JSONResponse(previous)
-    spec = _complete(properties)["componentSpec"]
-    if spec["type"] == "pipeline":
-        read_component_graph(store, spec)
-    # Clients that leave the version to the service read it here.
-    properties["componentSpec"] = {**_content(spec), "version": request.path_params["version"]}
-    response = await _KIND.put_version(_with_body(request, body))
-    if anonymous:
-        # Clients do not show the container of anonymous components.
-        store.set_properties(parent(parent(version_id)), isArchived=True)
-    return response
-
-
-def _content(spec: Document) -> Document:
-    """Return a spec without the fields that only say where the client got it."""
+def _without_origin(spec: Document) -> Document:
     content = {name: value for name, value in spec.items() if name not in ORIGIN}
     if jobs := object_in(content, "jobs"):
-        content["jobs"] = {name: _content(object_in(jobs, name)) for name in jobs}
+        content["jobs"] = {name: _without_origin(object_in(jobs, name)) for name in jobs}
     return content
 
 
-def _with_body(request: Request, body: Document) -> Request:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": json.dumps(body).encode()}
+def _as_returned(spec: Document) -> Document:
+    """Apply the service's defaults and write everything but the jobs as text (recorded 2022 to 2024)."""
+    is_command = spec["type"] == "command"
+    inputs = {name: {"optional": False, **declaration} for name, declaration in object_in(spec, "inputs").items()}
+    completed = {"is_deterministic": is_command, **spec, "inputs": inputs}
+    if is_command:
+        completed["resources"] = {"instance_count": 1, **object_in(spec, "resources")}
+    if str(spec.get("code") or "").startswith("/"):
+        completed["code"] = f"azureml:{spec['code']}"
+    jobs = {"jobs": completed.pop("jobs")} if "jobs" in completed else {}
+    return {**_texts_in(completed), **jobs}
 
-    return Request(request.scope, receive)
+
+def _texts_in(values: Document) -> Document:
+    """Return values as texts, without those that are null or empty."""
+    texts = {name: _text(value) for name, value in values.items()}
+    return {name: text for name, text in texts.items() if text is not None and text != {}}
+
+
+def _text(value: object) -> object:
+    if isinstance(value, dict):
+        return _texts_in(value)
+    if isinstance(value, list):
+        return [_text(item) for item in value]
+    return str(value) if isinstance(value, bool | int | float) else value
+
+
+def _count_time(_container: Document, _version: str) -> Document:
+    """Let the next version be a time stamp (recorded 2022): only the first one without a version gets 1."""
+    now = datetime.now(UTC)
+    return {"nextVersion": f"{now:%Y-%m-%d-%H-%M-%S}-{now.microsecond * 10:07}"}
+
+
+def _fixed(spec: object) -> object:
+    return {name: value for name, value in spec.items() if name not in TEXTS} if isinstance(spec, dict) else spec
+
+
+def _shown(resource: Document) -> Document:
+    """Return a version as the service shows it: without a pipeline's jobs (recorded 2022 to 2024)."""
+    if "componentSpec" in resource["properties"]:
+        resource["properties"]["componentSpec"].pop("jobs", None)
+    return resource
+
+
+_KIND = AssetKind(
+    "components",
+    immutable=("componentSpec",),
+    complete=_complete,
+    page_size=50,
+    empty={**EMPTY, "description": ""},
+    count=_count_time,
+    # Clients do not show the container of anonymous components.
+    container=lambda properties: {"isArchived": True} if properties.get("isAnonymous") else {},
+    fixed=_fixed,
+    shown=_shown,
+)
 
 
 async def get_version(request: Request) -> Response:
-    """GET a version; `azureml_default` selects the default one."""
-    store = context_of(request).store
-    path = arm_path(request)
-    default = request.path_params["version"] == DEFAULT_VERSION
-    version = newest_version(store, parent(parent(path))) if default else store.get(path)
+    """GET a version; `azureml_default` selects the default one, whose id then is that of the label (recorded)."""
+    if request.path_params["version"] != DEFAULT_VERSION:
+        return await _KIND.get(request)
+    container = parent(parent(arm_path(request)))
+    version = newest_version(context_of(request).store, container)
     if version is None:
-        raise not_found(path)
-    return JSONResponse(version)
+        raise not_found(container)
+    return JSONResponse(_shown({**version, "id": f"{container}/labels/default"}))
 
 
-VERSION = "/components/{name}/versions/{version}"
-routes = [
-    Route(VERSION, get_version, methods=["GET"]),
-    Route(VERSION, put_version, methods=["PUT"]),
-    *_KIND.routes(),
-]
+routes = [Route("/components/{name}/versions/{version}", get_version, methods=["GET"]), *_KIND.routes()]

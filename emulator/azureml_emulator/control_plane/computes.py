@@ -5,7 +5,9 @@ Attached Kubernetes clusters are in `kubernetes.py`.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,7 +15,7 @@ from starlette.routing import Route
 
 from azureml_emulator.arm.durations import duration_seconds
 from azureml_emulator.arm.errors import bad_request, not_emulated
-from azureml_emulator.arm.resources import new_resource, object_in
+from azureml_emulator.arm.resources import new_resource, now, object_in
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import kubernetes
 from azureml_emulator.control_plane.http import read_resource
@@ -29,20 +31,28 @@ PUT, DELETE = "put-compute", "delete-compute"
 ACTIONS = {"start": "Running", "stop": "Stopped", "restart": "Running"}
 """Actions on a compute instance, and the resulting state."""
 SCALE = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT2M"}
+FIRST_PORT = 50000
+NODE_STATES = ("preparing", "running", "idle", "unusable", "leaving", "preempted")
+DEFAULTS: tuple[tuple[str, Document], ...] = (
+    ("cpu-cluster", {"computeType": "AmlCompute", "properties": {"scaleSettings": {"maxNodeCount": 2}}}),
+    ("k8s", {"computeType": "Kubernetes"}),
+)
+"""The computes of a new workspace."""
 
 
-def create_cluster(store: Store, compute_id: str, location: str) -> None:
-    """Create a compute cluster."""
-    given = {"computeType": "AmlCompute", "properties": {"scaleSettings": {"maxNodeCount": 2}}}
-    properties = {**_cluster(given), **_common(given, location), "provisioningState": "Succeeded"}
-    store.put(new_resource(compute_id, properties, location=location, tags={}))
+def create_defaults(store: Store, workspace_id: str, location: str) -> None:
+    """Create the computes of a new workspace."""
+    for name, given in DEFAULTS:
+        compute_id = f"{workspace_id}/computes/{name}"
+        store.put(_resource(compute_id, given, None, location=location, tags={}))
+        _provision(store, compute_id)
 
 
 def define_operations(context: Context) -> None:
     """Define the long-running operations on computes."""
 
     async def finish_put(compute_id: str) -> None:
-        context.store.set_properties(compute_id, provisioningState="Succeeded")
+        _provision(context.store, compute_id)
 
     async def finish_delete(compute_id: str) -> None:
         context.store.delete(compute_id)
@@ -69,75 +79,166 @@ async def put(request: Request) -> Response:
     body, properties = await read_resource(request)
     previous = context.store.get(compute_id)
     context.transitions.refuse_if_busy(previous)
-    kind = properties.get("computeType")
     location = str(body.get("location") or context.settings.location)
-    match str(kind).lower():
-        case "amlcompute":
-            completed = _cluster(properties)
-        case "computeinstance":
-            completed = _instance(properties, object_in(previous or {}, "properties"))
-        case "kubernetes":
-            completed = kubernetes.cluster_properties(compute_id, properties)
-        case _:
-            raise not_emulated(f"a compute of type {kind!r}: only AmlCompute, ComputeInstance and Kubernetes")
-    if previous and previous["properties"]["computeType"] != completed["computeType"]:
-        raise bad_request(f"The compute {previous['name']} is of type {previous['properties']['computeType']}.")
-    resource = new_resource(
-        compute_id,
-        {**completed, **_common(properties, location), "provisioningState": "Updating" if previous else "Creating"},
-        previous=previous,
-        location=location,
-        tags=object_in(body, "tags"),
-        identity=body.get("identity"),
-    )
+    resource = _resource(compute_id, properties, previous, location=location, tags=object_in(body, "tags") or None)
+    if identity := identity_of(object_in(body, "identity"), context.settings.tenant_id):
+        resource["identity"] = identity
     context.store.put(resource)
     return accepted(request, context.operations.start(PUT, compute_id), resource, 200 if previous else 201)
 
 
-def _common(properties: Document, location: str) -> Document:
-    return {
-        "computeLocation": location,
-        "description": properties.get("description"),
+def identity_of(asked: Document, tenant: str) -> Document | None:
+    """Return a new identity of a compute; None if it has none."""
+    if asked.get("type") in (None, "None"):
+        return None
+    return {**asked, "principalId": str(uuid.uuid4()), "tenantId": tenant}
+
+
+def _resource(compute_id: str, given: Document, previous: Document | None, **top_level: Any) -> Document:
+    """Return a compute as its PUT answers: what only its machines know is still missing."""
+    kind, was = str(given.get("computeType")), object_in(previous or {}, "properties")
+    if was and str(was["computeType"]).lower() != kind.lower():
+        raise bad_request(f"The compute {compute_id.rsplit('/', 1)[-1]} is of type {was['computeType']}.")
+    match kind.lower():
+        case "amlcompute":
+            completed = _cluster(given)
+        case "computeinstance":
+            completed = _instance(given, was)
+        case "kubernetes":
+            completed = kubernetes.cluster_properties(compute_id, given)
+        case _:
+            raise not_emulated(f"a compute of type {kind!r}: only AmlCompute, ComputeInstance and Kubernetes")
+    changed = now()
+    properties = {
+        "createdOn": was.get("createdOn", changed),
+        "modifiedOn": changed,
+        "disableLocalAuth": bool(given.get("disableLocalAuth")),
+        "description": given.get("description"),
+        "resourceId": None,
+        "computeLocation": top_level["location"],
+        # Also when it changes (recorded 2023).
+        "provisioningState": "Creating",
         "provisioningErrors": None,
-        "isAttachedCompute": properties.get("computeType") == "Kubernetes",
-        "disableLocalAuth": bool(properties.get("disableLocalAuth")),
+        "isAttachedCompute": kind.lower() == "kubernetes",
+        **completed,
     }
+    resource = new_resource(compute_id, properties, **top_level)
+    # Recorded 2022 and 2023: computes have their dates in the properties only.
+    del resource["systemData"]
+    return resource
+
+
+def _provision(store: Store, compute_id: str) -> None:
+    """Fill in what a compute has when its machines exist."""
+    compute = store.get(compute_id)
+    if compute is None:
+        return
+    properties, settings = compute["properties"], compute["properties"]["properties"]
+    if properties["computeType"] == "AmlCompute":
+        settings |= _machines(settings)
+    elif properties["computeType"] == "ComputeInstance":
+        settings |= _running(compute["name"], properties["computeLocation"], settings)
+    compute["tags"] = compute["tags"] or {}
+    properties["provisioningState"] = "Succeeded"
+    store.put(compute)
 
 
 def _cluster(properties: Document) -> Document:
     given = object_in(properties, "properties")
-    scale = {**SCALE, **_set(object_in(given, "scaleSettings"))}
+    asked = object_in(given, "scaleSettings")
+    scale = {**SCALE, **_set(asked)}
     smallest, largest = scale["minNodeCount"], scale["maxNodeCount"]
     if not (isinstance(smallest, int) and isinstance(largest, int) and 0 <= smallest <= largest):
         raise bad_request(f"A cluster cannot have from {smallest!r} to {largest!r} nodes.")
     duration_seconds(scale["nodeIdleTimeBeforeScaleDown"])
+    unknown = ("currentNodeCount", "targetNodeCount", "nodeStateCounts", "allocationState", "errors")
     settings = {
-        "vmPriority": "Dedicated",
-        "osType": "Linux",
-        "isolatedNetwork": False,
-        "remoteLoginPortPublicAccess": "Disabled",
-        **_set(given),
         "vmSize": _vm_size(given),
-        "scaleSettings": scale,
-        "allocationState": "Steady",
-        "currentNodeCount": smallest,
-        "targetNodeCount": smallest,
-        "nodeStateCounts": {"idleNodeCount": smallest},
+        "vmPriority": given.get("vmPriority"),
+        "scaleSettings": {**scale, "nodeIdleTimeBeforeScaleDown": asked.get("nodeIdleTimeBeforeScaleDown")},
+        "subnet": given.get("subnet"),
+        **dict.fromkeys(unknown),
+        "remoteLoginPortPublicAccess": given.get("remoteLoginPortPublicAccess") or "NotSpecified",
+        "osType": given.get("osType") or "Linux",
+        "virtualMachineImage": given.get("virtualMachineImage"),
+        "isolatedNetwork": bool(given.get("isolatedNetwork")),
+        "enableNodePublicIp": given.get("enableNodePublicIp") is not False,
     }
     return {"computeType": "AmlCompute", "properties": settings}
 
 
+def _machines(settings: Document) -> Document:
+    """Return what a cluster's machines add: its minimum number of nodes exists, all idle."""
+    scale, login = settings["scaleSettings"], settings["remoteLoginPortPublicAccess"]
+    count = scale["minNodeCount"]
+    return {
+        "vmPriority": settings["vmPriority"] or "Dedicated",
+        "scaleSettings": {**SCALE, **_set(scale)},
+        "currentNodeCount": count,
+        "targetNodeCount": count,
+        "nodeStateCounts": {f"{state}NodeCount": count if state == "idle" else 0 for state in NODE_STATES},
+        "allocationState": "Steady",
+        "allocationStateTransitionTime": now(),
+        "remoteLoginPortPublicAccess": "Enabled" if login == "NotSpecified" else login,
+        "propertyBag": {},
+    }
+
+
 def _instance(properties: Document, previous: Document) -> Document:
     given = object_in(properties, "properties")
+    unknown = (
+        "subnet",
+        "sshSettings",
+        "autologgerSettings",
+        "errors",
+        "connectivityEndpoints",
+        "applications",
+        "lastOperation",
+        "personalComputeInstanceSettings",
+        "setupScripts",
+        "dataMounts",
+        "dataDisks",
+        "containers",
+        "updateStatus",
+        "versions",
+        "customServices",
+        "osImageMetadata",
+    )
     settings = {
+        **dict.fromkeys(unknown),
         "applicationSharingPolicy": "Shared",
+        "computeInstanceAuthorizationType": "personal",
+        "enableNodePublicIp": True,
         **_set(given),
         "vmSize": _vm_size(given),
-        "state": object_in(previous, "properties").get("state") or "Running",
-        "sshSettings": {"sshPublicAccess": "Disabled", **_set(object_in(given, "sshSettings"))},
-        "errors": [],
+        "state": object_in(previous, "properties").get("state"),
+        "createdBy": {"userOrgId": str(uuid.uuid4()), "userId": str(uuid.uuid4())},
     }
     return {"computeType": "ComputeInstance", "properties": settings}
+
+
+def _running(name: str, location: str, settings: Document) -> Document:
+    """Return what an instance's machine adds. It has no notebook server."""
+    login = {"sshPublicAccess": "Disabled", "adminUserName": "azureuser", "sshPort": 4000, "adminPublicKey": None}
+    host = f"https://{name}.{location}.instances.azureml.ms"
+    return {
+        "sshSettings": {**login, **_set(object_in(settings, "sshSettings"))},
+        "errors": [],
+        "connectivityEndpoints": {"publicIpAddress": None, "privateIpAddress": None},
+        "applications": [
+            {"displayName": "Jupyter", "endpointUri": f"{host}/tree/"},
+            {"displayName": "Jupyter Lab", "endpointUri": f"{host}/lab"},
+        ],
+        "state": settings["state"] or "Running",
+        "lastOperation": {
+            "operationName": "Create",
+            "operationTime": now(),
+            "operationStatus": "Succeeded",
+            "operationTrigger": "User",
+        },
+        "versions": {"runtime": None},
+        "customServices": [],
+    }
 
 
 def _vm_size(given: Document) -> str:
@@ -148,7 +249,7 @@ def _vm_size(given: Document) -> str:
         raise bad_request(
             f"VM size {asked!r} is not emulated; choose one of {', '.join(size['name'] for size in VM_SIZES)}."
         )
-    return str(found)
+    return str(found).upper()
 
 
 def _set(given: Document) -> Document:
@@ -181,8 +282,17 @@ async def list_nodes(request: Request) -> Response:
     if compute["properties"]["computeType"] != "AmlCompute":
         raise bad_request(f"The compute {compute['name']} is not a cluster.")
     count = compute["properties"]["properties"]["currentNodeCount"]
-    nodes = [{"nodeId": f"{compute['name']}-{number}", "nodeState": "idle"} for number in range(count)]
-    return JSONResponse({"nodes": nodes})
+    nodes = [
+        {
+            "nodeId": f"{compute['name']}-{number}",
+            "port": FIRST_PORT + number,
+            "publicIpAddress": None,
+            "privateIpAddress": None,
+            "nodeState": "idle",
+        }
+        for number in range(count)
+    ]
+    return JSONResponse({"computeType": "AmlCompute", "nodes": nodes})
 
 
 async def act(request: Request) -> Response:

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
 from azureml_emulator.arm.errors import bad_request
-from azureml_emulator.context import context_of
+from azureml_emulator.arm.resources import text_in
+from azureml_emulator.context import Context
+from azureml_emulator.control_plane.asset_uris import data_uri
 from azureml_emulator.control_plane.assets import AssetKind
-from azureml_emulator.control_plane.http import read_resource
-from azureml_emulator.control_plane.lookup import arm_path, parent
 from azureml_emulator.store import Document
 
 TYPES = ("uri_file", "uri_folder", "mltable")
+NEW_CONTAINER = {"latestVersion": None, "nextVersion": "1", "isArchived": False}
 
 
-def _complete(properties: Document) -> Document:
-    if not isinstance(properties.get("dataUri"), str):
+def _complete(context: Context, _version_id: str, properties: Document, _previous: Document) -> Document:
+    uri, kind = text_in(properties, "dataUri"), properties.get("dataType")
+    if uri is None:
         raise bad_request("A data asset needs a 'dataUri'.")
-    if properties.get("dataType") not in TYPES:
-        raise bad_request(f"'dataType' must be one of {', '.join(TYPES)}, not {properties.get('dataType')!r}.")
-    return properties
+    if kind not in TYPES:
+        raise bad_request(f"'dataType' must be one of {', '.join(TYPES)}, not {kind!r}.")
+    referenced = {"referencedUris": properties.get("referencedUris")} if kind == "mltable" else {}
+    return {"dataUri": data_uri(context, uri, kind), "dataType": kind, **referenced}
 
 
-_KIND = AssetKind("data", immutable=("dataUri", "dataType"), complete=_complete)
-
-
-async def put_version(request: Request) -> Response:
-    """Create or change a version; its container has the same type."""
-    _, properties = await read_resource(request)
-    response = await _KIND.put_version(request)
-    context_of(request).store.set_properties(parent(parent(arm_path(request))), dataType=properties["dataType"])
-    return response
-
-
-routes = [Route("/data/{name}/versions/{version}", put_version, methods=["PUT"]), *_KIND.routes()]
+DATA = AssetKind(
+    "data",
+    immutable=("dataUri", "dataType"),
+    complete=_complete,
+    page_size=50,
+    empty={"description": None, "tags": None, "properties": None},
+    counted=NEW_CONTAINER,
+    container=lambda properties: {"dataType": properties.get("dataType")},
+    never_modified=True,
+)
+routes = DATA.routes()

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from azureml_emulator.arm.errors import bad_request, conflict, not_emulated
 from azureml_emulator.arm.resources import new_resource, object_in, text_in
 from azureml_emulator.context import context_of
-from azureml_emulator.control_plane.http import read_body, read_resource
+from azureml_emulator.control_plane.http import created, read_body, read_resource
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.settings import Settings
@@ -44,22 +44,29 @@ CREDENTIALS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "Certificate": (("clientId", "tenantId", "thumbprint"), "certificate"),
 }
 
+IDENTITIES = ("ServicePrincipal", "Certificate")
+LOGIN_URL = "https://login.microsoftonline.com"
+STORAGE_URL = "https://storage.azure.com/"
+RESOURCE_URLS = {"AzureDataLakeGen1": "https://datalake.azure.net/"}
+
 
 def create(store: Store, settings: Settings, account: str) -> None:
     """Create the datastores that every workspace has."""
     credentials = {"credentialsType": "None" if settings.keyless_storage else "AccountKey"}
-    common = {"accountName": account, "endpoint": "core.windows.net", "protocol": "https", "credentials": credentials}
-    for name, container in DATASTORES.items():
-        properties = {
-            "datastoreType": "AzureBlob",
-            "containerName": container,
-            "isDefault": name == BLOB_STORE,
-            **common,
-        }
-        store.put(new_resource(f"{settings.workspace_id}/datastores/{name}", _completed(properties)))
-    for name, share in FILE_SHARES.items():
-        properties = {"datastoreType": "AzureFile", "fileShareName": share, "isDefault": False, **common}
-        store.put(new_resource(f"{settings.workspace_id}/datastores/{name}", _completed(properties)))
+    common = {
+        "accountName": account,
+        "endpoint": "core.windows.net",
+        "protocol": "https",
+        "credentials": credentials,
+        "serviceDataAccessAuthIdentity": "WorkspaceSystemAssignedIdentity",
+    }
+    kinds: list[tuple[str, Document]] = [
+        *((name, {"datastoreType": "AzureBlob", "containerName": place}) for name, place in DATASTORES.items()),
+        *((name, {"datastoreType": "AzureFile", "fileShareName": place}) for name, place in FILE_SHARES.items()),
+    ]
+    for name, properties in kinds:
+        completed = _completed({**properties, **common}, settings) | {"isDefault": name == BLOB_STORE, "tags": None}
+        store.put(new_resource(f"{settings.workspace_id}/datastores/{name}", completed))
 
 
 async def create_containers(blobs: Blobs) -> None:
@@ -88,7 +95,7 @@ async def list_datastores(request: Request) -> Response:
         found = [datastore for datastore in found if text in datastore["name"].lower()]
     if order := query.get("orderBy", "").lower():
         if order not in ORDERS:
-            raise bad_request(f"orderBy must be {', '.join(ORDERS)}, not {order!r}.", "orderBy")
+            raise bad_request(f"orderBy must be {', '.join(ORDERS)}, not {order!r}.")
         found.sort(key=ORDERS[order], reverse=query.get("orderByAsc", "").lower() != "true")
     return page(request, found, PAGE_SIZE)
 
@@ -104,11 +111,11 @@ async def put(request: Request) -> Response:
     datastore_id = arm_path(request)
     check_name("a datastore", request.path_params["name"], NAME_PATTERN, NAME_RULE)
     _, properties = await read_resource(request)
-    completed, secret = _completed(properties), _secret(properties)
+    completed, secret = _completed(properties, context.settings), _secret(properties)
     previous = context.store.get(datastore_id)
     completed["isDefault"] = bool(properties.get("isDefault")) or bool(previous and previous["properties"]["isDefault"])
     if completed["isDefault"] and completed["datastoreType"] != "AzureBlob":
-        raise bad_request("The default datastore must be an AzureBlob.", "isDefault")
+        raise bad_request("The default datastore must be an AzureBlob.")
     if completed["isDefault"]:
         for other in context.store.list_collection(parent(datastore_id)):
             if other["properties"]["isDefault"]:
@@ -116,7 +123,7 @@ async def put(request: Request) -> Response:
     resource = new_resource(datastore_id, completed, previous=previous)
     context.store.put(resource)
     context.store.put_secret(datastore_id, secret)
-    return JSONResponse(resource, 200 if previous else 201)
+    return created(request, resource)
 
 
 async def delete(request: Request) -> Response:
@@ -141,7 +148,7 @@ async def list_secrets(request: Request) -> Response:
     if kind == "None":
         raise bad_request(f"The datastore {datastore['name']} has no credentials: use your own identity.")
     if kind == "AccountKey" and _is_in(context.blobs.account, properties) and options.get("expirableSecret"):
-        return JSONResponse({"secretsType": "Sas", "sasToken": context.blobs.sign(properties["containerName"])})
+        return JSONResponse({"secretsType": "Sas", "sasToken": context.blobs.sign_account()})
     secret = context.store.get_secret(datastore["id"])
     # The workspace's own account has new keys at each start.
     if kind == "AccountKey" and properties["accountName"] == context.blobs.account:
@@ -149,8 +156,8 @@ async def list_secrets(request: Request) -> Response:
     return JSONResponse({"secretsType": kind, CREDENTIALS[kind][1]: secret})
 
 
-def _completed(properties: Document) -> Document:
-    """Validate a datastore's properties and remove its secret."""
+def _completed(properties: Document, settings: Settings) -> Document:
+    """Validate a datastore's properties, apply defaults and remove its secret (recorded 2022 and 2024)."""
     kind = text_in(properties, "datastoreType")
     if kind not in KINDS:
         raise not_emulated(f"datastores of type {kind!r}; emulated are {', '.join(KINDS)}")
@@ -161,18 +168,23 @@ def _completed(properties: Document) -> Document:
     for place, names in ((properties, KINDS[kind]), (credentials, CREDENTIALS[credentials_kind][0])):
         for name in names:
             if not text_in(place, name):
-                raise bad_request(f"A datastore of type {kind} with {credentials_kind} needs {name!r}.", name)
+                raise bad_request(f"A datastore of type {kind} with {credentials_kind} needs {name!r}.")
+    shown = {name: value for name, value in credentials.items() if name != "secrets"}
+    if credentials_kind in IDENTITIES:
+        shown = {"authorityUrl": LOGIN_URL, "resourceUrl": RESOURCE_URLS.get(kind, STORAGE_URL), **shown}
     return {
+        "description": text_in(properties, "description"),
+        "tags": object_in(properties, "tags"),
+        "properties": object_in(properties, "properties") or None,
+        "isDefault": bool(properties.get("isDefault")),
+        "credentials": {**shown, "credentialsType": credentials_kind},
+        "intellectualProperty": None,
+        "subscriptionId": settings.subscription_id,
+        "resourceGroup": settings.resource_group,
         "datastoreType": kind,
         **{name: properties[name] for name in KINDS[kind]},
         **({} if kind == "AzureDataLakeGen1" else _address(properties)),
-        "isDefault": bool(properties.get("isDefault")),
-        "description": text_in(properties, "description"),
-        "tags": object_in(properties, "tags"),
-        "properties": object_in(properties, "properties"),
         "serviceDataAccessAuthIdentity": text_in(properties, "serviceDataAccessAuthIdentity") or "None",
-        "credentials": {name: value for name, value in credentials.items() if name != "secrets"}
-        | {"credentialsType": credentials_kind},
     }
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from azureml_emulator import strict_json
 from azureml_emulator.arm.errors import ArmError, bad_request, not_emulated
+from azureml_emulator.arm.resources import now
+from azureml_emulator.context import context_of
 from azureml_emulator.store import Document
 
 
@@ -40,10 +44,39 @@ async def read_resource(request: Request) -> tuple[Document, Document]:
     return body, properties
 
 
-def error_response(_request: Request, error: Exception) -> Response:
-    """Answer with an ArmError."""
+def created(request: Request, resource: Document) -> Response:
+    """Answer 201, with the address of the resource itself (recorded 2022 to 2024)."""
+    url = f"https://{request.url.hostname}{request.url.path}"
+    if request.url.query:
+        url = f"{url}?{request.url.query}"
+    return JSONResponse(resource, 201, headers={"Location": url})
+
+
+def error_response(request: Request, error: Exception) -> Response:
+    """Answer with an ArmError: the gateway's, or the service's with where it comes from (recorded 2022 to 2024)."""
     assert isinstance(error, ArmError)  # noqa: S101 - registered for this class
-    return JSONResponse({"error": error.document()}, error.status, headers=error.headers)
+    document = error.document()
+    if error.gateway:
+        origin = {"x-ms-failure-cause": "gateway"}
+    else:
+        origin = {"x-ms-response-type": "error"}
+        location = context_of(request).settings.location
+        document["additionalInfo"] = [
+            {"type": name, "info": {"value": value}}
+            for name, value in (
+                ("ComponentName", "managementfrontend"),
+                ("Correlation", correlation()),
+                ("Environment", location),
+                ("Location", location),
+                ("Time", now()),
+            )
+        ]
+    return JSONResponse({"error": document}, error.status, headers={**origin, **(error.headers or {})})
+
+
+def correlation() -> Document:
+    """Return new ids of an operation and a request, as errors of the service name them."""
+    return {"operation": uuid.uuid4().hex, "request": uuid.uuid4().hex[:16]}
 
 
 def routing_error_response(request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from azureml_emulator.arm.durations import duration_seconds
 from azureml_emulator.arm.errors import bad_request, not_found
-from azureml_emulator.arm.resources import new_resource, object_in
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.store import Document, Store
 
 # Azure ML creates this instance type, with these resources, when a cluster is attached.
@@ -24,19 +24,6 @@ TARGET_UTILIZATION = {
     "pollingInterval": "PT1S",
     "targetUtilizationPercentage": 70,
 }
-
-
-def attach_cluster(store: Store, compute_id: str, location: str) -> None:
-    """Attach a Kubernetes cluster to the workspace."""
-    properties = {
-        **cluster_properties(compute_id, {}),
-        "computeLocation": location,
-        "description": None,
-        "isAttachedCompute": True,
-        "provisioningState": "Succeeded",
-        "provisioningErrors": None,
-    }
-    store.put(new_resource(compute_id, properties, location=location, tags={}))
 
 
 def cluster_properties(compute_id: str, given: Document) -> Document:

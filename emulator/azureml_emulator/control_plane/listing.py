@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,29 +16,44 @@ from azureml_emulator.store import Document
 PAGE_SIZE = 100
 """Not in the contract, except for datastores."""
 MAX_PAGE_SIZE = 1000
+MAX_DIGITS = 9
+"""Longer numbers exceed any list and are slow to parse."""
 VIEWS = {"activeonly": (False,), "archivedonly": (True,), "all": (False, True)}
 
 
 def page(request: Request, found: list[Document], size: int = PAGE_SIZE) -> Response:
     """Return one page of a list, with a `nextLink` if there is more.
 
-    `$skip` is where it begins, `count` its length (by default `size`), `$top` the length of all pages together.
+    Recorded 2022 to 2024: `$top`, or `count`, is the size of a page, not of the list; the link carries a `$skipToken`.
 
     Raises:
-        ArmError: 400, if `$skip`, `count` or `$top` is not a number.
+        ArmError: 400, if `$top`, `count`, `$skip` or `$skipToken` is invalid.
     """
-    begin = number(request, "$skip") or 0
-    top = number(request, "$top")
-    end = begin + min(number(request, "count") or size, MAX_PAGE_SIZE)
-    if top is not None:
-        end, found = min(end, begin + top), found[: begin + top]
+    begin = _begin(request)
+    end = begin + min(number(request, "$top") or number(request, "count") or size, MAX_PAGE_SIZE)
     body: Document = {"value": found[begin:end]}
     if end < len(found):
-        rest = {} if top is None else {"$top": top - (end - begin)}
-        body["nextLink"] = str(
-            request.url.replace(scheme="https", port=None).include_query_params(**{"$skip": end, **rest})
-        )
+        body["nextLink"] = _next_link(request, end)
     return JSONResponse(body)
+
+
+def _begin(request: Request) -> int:
+    token = request.query_params.get("$skipToken")
+    if not token:
+        return number(request, "$skip") or 0
+    try:
+        begin = base64.urlsafe_b64decode(token)
+    except ValueError:
+        begin = b""
+    if not begin.isdigit() or len(begin) > MAX_DIGITS:
+        raise bad_request(f"$skipToken {token[:50]!r} is not from a nextLink.")
+    return int(begin)
+
+
+def _next_link(request: Request, begin: int) -> str:
+    query = [(name, value) for name, value in request.query_params.multi_items() if not name.startswith("$skip")]
+    query.append(("$skipToken", base64.urlsafe_b64encode(str(begin).encode()).decode()))
+    return f"https://{request.url.hostname}{request.url.path}?{urlencode(query, safe='$', quote_via=quote)}"
 
 
 def number(request: Request, name: str) -> int | None:
@@ -48,9 +65,8 @@ def number(request: Request, name: str) -> int | None:
     text = request.query_params.get(name)
     if not text:
         return None
-    # Longer numbers exceed any list and are slow to parse.
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise bad_request(f"{name} must be a number, not {text[:50]!r}.", name)
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS):
+        raise bad_request(f"{name} must be a number, not {text[:50]!r}.")
     return int(text)
 
 
@@ -63,7 +79,7 @@ def in_view(request: Request, found: Iterable[Document]) -> list[Document]:
     asked = request.query_params.get("listViewType") or "ActiveOnly"
     shown = VIEWS.get(asked.lower())
     if shown is None:
-        raise bad_request(f"listViewType must be ActiveOnly, ArchivedOnly or All, not {asked!r}.", "listViewType")
+        raise bad_request(f"listViewType must be ActiveOnly, ArchivedOnly or All, not {asked!r}.")
     return [resource for resource in found if resource["properties"]["isArchived"] in shown]
 
 
@@ -80,7 +96,7 @@ def ordered(request: Request, found: list[Document]) -> list[Document]:
         return found
     field, direction = asked[0], "".join(asked[1:]) or "asc"
     if field not in ORDERS or direction not in ("asc", "desc"):
-        raise bad_request(f"$orderBy must be {', '.join(ORDERS)}, with asc or desc.", "$orderBy")
+        raise bad_request(f"$orderBy must be {', '.join(ORDERS)}, with asc or desc.")
     in_order = sorted(found, key=ORDERS[field])
     # Not `reverse`, which keeps the order of resources created at the same moment.
     return in_order[::-1] if direction == "desc" else in_order

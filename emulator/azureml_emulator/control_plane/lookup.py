@@ -30,9 +30,10 @@ def get_resource(request: Request, resource_id: str) -> Document:
     Raises:
         ArmError: 404, if it does not exist.
     """
-    resource = context_of(request).store.get(resource_id)
+    store = context_of(request).store
+    resource = store.get(resource_id)
     if resource is None:
-        raise not_found(resource_id)
+        raise not_found(resource_id, deleted=store.was_deleted(resource_id))
     return resource
 
 

@@ -6,40 +6,53 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from azureml_emulator.arm.errors import ArmError, bad_request
-from azureml_emulator.context import context_of
-from azureml_emulator.control_plane import assets
-from azureml_emulator.control_plane.lookup import arm_path, parent
+from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.arm.resources import object_in, text_in
+from azureml_emulator.context import Context
+from azureml_emulator.control_plane.asset_uris import model_uri
+from azureml_emulator.control_plane.assets import NEW_VERSION, AssetKind, stage_of
+from azureml_emulator.control_plane.lookup import arm_path, get_resource, parent
 from azureml_emulator.store import Document
 
 
-def _complete(properties: Document) -> Document:
-    if not isinstance(properties.get("modelUri"), str):
+def _complete(context: Context, _version_id: str, properties: Document, previous: Document) -> Document:
+    given = text_in(properties, "modelUri")
+    if given is None:
         raise bad_request("A model needs a 'modelUri'.")
-    return {"modelType": "custom_model", "flavors": {}, "jobName": None, **properties}
+    uri, job = model_uri(context, given)
+    return {
+        **_of_a_model(uri, text_in(properties, "modelType") or "custom_model"),
+        "flavors": object_in(properties, "flavors") or previous.get("flavors", {}),
+        "jobName": text_in(properties, "jobName") or job,
+        "stage": stage_of(properties, previous),
+    }
 
 
-async def get_container(request: Request) -> Response:
-    """GET a model's container."""
-    _check_container(request, arm_path(request))
-    return await assets.get(request)
+def new_version(uri: str, kind: str, **common: object) -> Document:
+    """Return the properties of a version that a job or MLflow registers."""
+    return {**NEW_VERSION, **_of_a_model(uri, kind), **common}
+
+
+def _of_a_model(uri: str, kind: str) -> Document:
+    return {
+        "autoDeleteSetting": None,
+        "flavors": {},
+        "modelType": kind,
+        "modelUri": uri,
+        "jobName": None,
+        "provisioningState": "Succeeded",
+        "stage": "Development",
+        "intellectualProperty": None,
+    }
+
+
+MODELS = AssetKind("models", immutable=("modelUri", "modelType"), complete=_complete, page_size=20, files="modelUri")
 
 
 async def list_versions(request: Request) -> Response:
-    """List the versions of a model; 404 for an unknown one."""
-    _check_container(request, parent(arm_path(request)))
-    return await assets.list_versions(request)
+    """List the versions of a model; 404 for an unknown one, unlike other assets (recorded 2024)."""
+    get_resource(request, parent(arm_path(request)))
+    return await MODELS.list_versions(request)
 
 
-def _check_container(request: Request, container_id: str) -> None:
-    if context_of(request).store.get(container_id) is None:
-        name = request.path_params["name"]
-        below = ArmError(404, "ModelNotFound", f"Model container with name: {name} not found.")
-        raise ArmError(404, "UserError", "The specified resource was not found.", details=[below])
-
-
-routes = [
-    Route("/models/{name}", get_container, methods=["GET"]),
-    Route("/models/{name}/versions", list_versions, methods=["GET"]),
-    *assets.AssetKind("models", immutable=("modelUri", "modelType"), complete=_complete, files="modelUri").routes(),
-]
+routes = [Route("/models/{name}/versions", list_versions, methods=["GET"]), *MODELS.routes()]

@@ -65,7 +65,7 @@ async def put(request: Request) -> Response:
         raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
     identity = object_in(body, "identity") or {"type": "SystemAssigned"}
     if not text_in(identity, "type"):
-        raise bad_request("An endpoint's identity needs a 'type'.", "identity")
+        raise bad_request("An endpoint's identity needs a 'type'.")
     if previous and previous["identity"]["type"].lower() != identity["type"].lower():
         raise bad_request("The identity of an endpoint cannot change after its creation.")
     deployments = [deployment["name"] for deployment in context.store.list_collection(f"{endpoint_id}/deployments")]

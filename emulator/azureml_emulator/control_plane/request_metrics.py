@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator.arm.durations import duration_seconds
-from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.lookup import arm_path, get_resource
@@ -65,13 +65,13 @@ async def list_metrics(request: Request) -> Response:
     interval = query.get("interval", "PT1M")
     seconds = max(1, int(end - begin)) if interval.upper() == "FULL" else _interval_seconds(interval)
     if (end - begin) / seconds > MOST_POINTS:
-        raise bad_request(
+        raise _bad_request(
             f"A timespan of {end - begin:g} seconds has too many intervals of {seconds} seconds: at most {MOST_POINTS}."
         )
     conditions = _read_filter(query.get("$filter", ""))
     top = query.get("top", "10")
     if not top.isdecimal():
-        raise bad_request(f"top must be a number, not {top!r}.")
+        raise _bad_request(f"top must be a number, not {top!r}.")
     requests = context.metrics.visible(endpoint["id"], begin, end)
     starts = range(int(begin), int(end), seconds)
     return JSONResponse(
@@ -106,17 +106,22 @@ async def list_metrics(request: Request) -> Response:
     )
 
 
+def _bad_request(message: str) -> ArmError:
+    """An invalid request in the form of Azure Monitor, which is not the Azure ML service."""
+    return ArmError(400, "BadRequest", message, gateway=True)
+
+
 def _metric(name: str) -> Metric:
     for metric in METRICS:
         if metric.name.lower() == name.strip().lower():
             return metric
     known = ",".join(metric.name for metric in METRICS)
-    raise bad_request(f"Failed to find metric configuration for {NAMESPACE}, metric: {name}, Valid metrics: {known}.")
+    raise _bad_request(f"Failed to find metric configuration for {NAMESPACE}, metric: {name}, Valid metrics: {known}.")
 
 
 def _aggregation(name: str) -> str:
     if name.strip().lower() not in AGGREGATIONS:
-        raise bad_request(f"The aggregation {name!r} is not one of {', '.join(AGGREGATIONS)}.")
+        raise _bad_request(f"The aggregation {name!r} is not one of {', '.join(AGGREGATIONS)}.")
     return name.strip().lower()
 
 
@@ -128,10 +133,10 @@ def _timespan(text: str | None, now: float) -> tuple[float, float]:
         try:
             begin, end = (_utc(datetime.fromisoformat(part)).timestamp() for part in text.split("/"))
         except ValueError:
-            raise bad_request(f"The timespan {text!r} is not 'START/END' in ISO 8601.") from None
+            raise _bad_request(f"The timespan {text!r} is not 'START/END' in ISO 8601.") from None
     begin = begin // MINUTE * MINUTE
     if end <= begin:
-        raise bad_request(f"The timespan {text!r} ends before it begins.")
+        raise _bad_request(f"The timespan {text!r} ends before it begins.")
     return begin, end
 
 
@@ -140,9 +145,12 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _interval_seconds(text: str) -> int:
-    seconds = duration_seconds(text)
+    try:
+        seconds = duration_seconds(text)
+    except ArmError as error:
+        raise _bad_request(error.message) from None
     if seconds < MINUTE or seconds % MINUTE:
-        raise bad_request(f"The interval {text!r} must be whole minutes, such as PT1M.")
+        raise _bad_request(f"The interval {text!r} must be whole minutes, such as PT1M.")
     return int(seconds)
 
 
@@ -152,7 +160,7 @@ def _read_filter(text: str) -> list[Condition]:
     for part in re.split(r"\s+(?:and|or)\s+", text.strip()) if text.strip() else ():
         found = CONDITION.fullmatch(part)
         if found is None:
-            raise bad_request(f"$filter has {part!r}, which is not NAME eq 'VALUE' or NAME ne 'VALUE'.")
+            raise _bad_request(f"$filter has {part!r}, which is not NAME eq 'VALUE' or NAME ne 'VALUE'.")
         conditions.append(Condition(found[1].lower(), found[2] == "eq", found[3]))
     return conditions
 
@@ -163,7 +171,7 @@ def _of_metric(metric: Metric, conditions: list[Condition]) -> dict[str, list[Co
     for condition in conditions:
         if condition.dimension not in names:
             known = ", ".join(metric.dimensions)
-            raise bad_request(f"The metric {metric.name} has no dimension {condition.dimension!r}: it has {known}.")
+            raise _bad_request(f"The metric {metric.name} has no dimension {condition.dimension!r}: it has {known}.")
     return {name: [one for one in conditions if one.dimension == name.lower()] for name in metric.dimensions}
 
 

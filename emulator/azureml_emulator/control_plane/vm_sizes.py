@@ -46,7 +46,6 @@ VM_SIZES = (
     _size("Standard_NC6s_v3", "standardNCSv3Family", 6, 112, gpus=1),
     _size("Standard_NC4as_T4_v3", "standardNCASv3_T4Family", 4, 28, gpus=1),
 )
-SIZE_BY_NAME = {size["name"]: size for size in VM_SIZES}
 
 
 async def list_sizes(_request: Request) -> Response:
@@ -83,11 +82,12 @@ async def list_usages(request: Request) -> Response:
 
 def _cores(compute: Document) -> tuple[str | None, int]:
     """Return a compute's VM family and its current cores."""
-    size = SIZE_BY_NAME.get(compute["properties"].get("vmSize", ""))
+    asked = str(compute["properties"].get("vmSize", "")).lower()
+    size = next((size for size in VM_SIZES if size["name"].lower() == asked), None)
     if size is None:
         return None, 0
     nodes = compute["properties"].get("currentNodeCount", int(compute["properties"].get("state") == "Running"))
-    return size["family"], size["vCPUs"] * nodes
+    return size["family"], size["vCPUs"] * (nodes or 0)
 
 
 routes = [Route(f"{LOCATIONS}/vmSizes", list_sizes), Route(f"{LOCATIONS}/usages", list_usages)]

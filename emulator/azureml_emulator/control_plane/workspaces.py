@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from azureml_emulator.arm.errors import ArmError, not_emulated
+from azureml_emulator.arm.errors import ArmError, not_emulated, not_found
 from azureml_emulator.arm.resources import PROVIDER, new_resource, now, object_in, text_in
 from azureml_emulator.context import context_of
-from azureml_emulator.control_plane import computes, datastores, kubernetes
+from azureml_emulator.control_plane import computes, datastores
 from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.control_plane.listing import page
 from azureml_emulator.control_plane.lookup import get_resource
@@ -27,38 +27,65 @@ def create(store: Store, settings: Settings, storage_account: str) -> None:
     """Create the workspace with its default resources, unless it exists."""
     if store.get(settings.workspace_id):
         return
-    group = settings.workspace_id.split("/providers/")[0]
-    store.put(
-        new_resource(
-            settings.workspace_id,
-            {
-                "friendlyName": settings.workspace,
-                "description": None,
-                "workspaceId": str(uuid.uuid4()),
-                "tenantId": settings.tenant_id,
-                "provisioningState": "Succeeded",
-                "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/{storage_account}",
-                "storageHnsEnabled": False,
-                "discoveryUrl": f"https://{settings.api_host}/discovery",
-                "mlFlowTrackingUri": settings.tracking_uri,
-                "publicNetworkAccess": "Enabled",
-                "hbiWorkspace": False,
-                "v1LegacyMode": False,
-            },
-            location=settings.location,
-            tags={},
-            kind="Default",
-            sku={"name": "Basic", "tier": "Basic"},
-            identity={
-                "type": "SystemAssigned",
-                "principalId": str(uuid.uuid4()),
-                "tenantId": settings.tenant_id,
-            },
-        )
+    workspace = new_resource(
+        settings.workspace_id,
+        _properties(settings, storage_account),
+        location=settings.location,
+        tags={},
+        etag=None,
+        kind="Default",
+        sku={"name": "Basic", "tier": "Basic"},
+        identity={"type": "SystemAssigned", "principalId": str(uuid.uuid4()), "tenantId": settings.tenant_id},
     )
+    workspace["properties"]["creationTime"] = workspace["systemData"]["createdAt"]
+    store.put(workspace)
     datastores.create(store, settings, storage_account)
-    computes.create_cluster(store, f"{settings.workspace_id}/computes/cpu-cluster", settings.location)
-    kubernetes.attach_cluster(store, f"{settings.workspace_id}/computes/k8s", settings.location)
+    computes.create_defaults(store, settings.workspace_id, settings.location)
+
+
+def _properties(settings: Settings, storage_account: str) -> Document:
+    """Return a new workspace's properties (recorded 2024); nothing is behind its key vault and Application Insights."""
+    providers = f"{settings.workspace_id.split('/providers/')[0]}/providers"
+    workspace = str(uuid.uuid4())
+    return {
+        "friendlyName": settings.workspace,
+        "description": "",
+        "storageAccount": f"{providers}/Microsoft.Storage/storageAccounts/{storage_account}",
+        "keyVault": f"{providers}/Microsoft.Keyvault/vaults/{settings.workspace}",
+        "applicationInsights": f"{providers}/Microsoft.insights/components/{settings.workspace}",
+        "hbiWorkspace": False,
+        "tenantId": settings.tenant_id,
+        "imageBuildCompute": None,
+        "provisioningState": "Succeeded",
+        "managedNetwork": {
+            "changeableIsolationModes": ["AllowInternetOutbound", "AllowOnlyApprovedOutbound"],
+            "isolationMode": "Disabled",
+        },
+        "allowRoleAssignmentOnRG": True,
+        "v1LegacyMode": False,
+        "softDeleteEnabled": False,
+        "notebookInfo": {
+            "resourceId": workspace.replace("-", ""),
+            "fqdn": f"ml-{settings.workspace}-{settings.location}-{workspace}.{settings.location}.notebooks.azure.net",
+            "isPrivateLinkEnabled": False,
+            "notebookPreparationError": None,
+        },
+        "storageHnsEnabled": False,
+        "workspaceId": workspace,
+        "linkedModelInventoryArmId": None,
+        "privateLinkCount": 0,
+        "publicNetworkAccess": "Enabled",
+        "ipAllowlist": [],
+        "discoveryUrl": f"https://{settings.api_host}/discovery",
+        "mlFlowTrackingUri": settings.tracking_uri,
+        "serverlessComputeSettings": None,
+        "EnableSoftwareBillOfMaterials": False,
+        "sdkTelemetryAppInsightsKey": str(uuid.uuid4()),
+        "sasGetterUri": "",
+        "enableDataIsolation": False,
+        "systemDatastoresAuthMode": "identity" if settings.keyless_storage else "accesskey",
+        "enableServiceSideCMKEncryption": False,
+    }
 
 
 def routes(workspace_id: str, below: list[BaseRoute]) -> list[BaseRoute]:
@@ -141,12 +168,12 @@ async def refuse_another(_request: Request) -> Response:
 async def refuse_unknown(request: Request) -> Response:
     """Return a 404 that names the existing workspace."""
     names = request.path_params
-    raise ArmError(
-        404,
-        "ResourceNotFound",
-        f"Workspace {names['workspace']!r} does not exist in resource group {names['group']!r} of subscription"
-        f" {names['subscription']}; the emulator has only {context_of(request).settings.workspace_id}.",
+    unknown = not_found(
+        f"/subscriptions/{names['subscription']}/resourceGroups/{names['group']}/providers/{PROVIDER}"
+        f"/workspaces/{names['workspace']}"
     )
+    only = f"The emulator has only {context_of(request).settings.workspace_id}."
+    raise ArmError(unknown.status, unknown.code, f"{unknown.message} {only}", gateway=True)
 
 
 def _workspace(request: Request) -> Document:

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from xml.sax.saxutils import escape
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.resources import now
+from azureml_emulator.context import context_of
+from azureml_emulator.control_plane import http
 from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST, MANAGEMENT_HOST
 from azureml_emulator.hosts.identity import login_error
 
@@ -27,6 +31,39 @@ LOGIN_ERRORS = {
     429: ("temporarily_unavailable", 90055),
 }
 LOGIN_FAULT = ("temporarily_unavailable", 90033)
+INNER_CODES = {400: "BadArgument", 404: "NotFoundError"}
+
+
+def error_response(request: Request, error: Exception) -> Response:
+    """Answer with an ArmError, in the form of the host that was asked."""
+    if request.url.hostname == MANAGEMENT_HOST:
+        return http.error_response(request, error)
+    assert isinstance(error, ArmError)  # noqa: S101 - registered for this class
+    inner = INNER_CODES.get(error.status)
+    location = context_of(request).settings.location
+    # Recorded 2022, of a batch endpoint's scoring host.
+    body = {
+        "error": {
+            "code": error.code or None,
+            "severity": None,
+            "message": error.message,
+            "messageFormat": None,
+            "messageParameters": None,
+            "referenceCode": None,
+            "detailsUri": None,
+            "target": None,
+            "details": [detail.document() for detail in error.details],
+            "innerError": {"code": inner, "innerError": None} if inner else None,
+            "debugInfo": None,
+            "additionalInfo": None,
+        },
+        "correlation": http.correlation(),
+        "environment": location,
+        "location": location,
+        "time": now(),
+        "componentName": "managementfrontend",
+    }
+    return JSONResponse(body, error.status, headers={"x-ms-response-type": "error", **(error.headers or {})})
 
 
 def host_error(host: str, status: int, code: str, message: str, headers: Mapping[str, str]) -> Response:
@@ -44,7 +81,7 @@ def host_error(host: str, status: int, code: str, message: str, headers: Mapping
         error, number = LOGIN_ERRORS.get(status, LOGIN_FAULT)
         response = login_error(status, code or error, number, message)
     elif host == MANAGEMENT_HOST:
-        refusal = ArmError(status, code or ARM_CODES.get(status, standard), message)
+        refusal = ArmError(status, code or ARM_CODES.get(status, standard), message, gateway=True)
         response = JSONResponse({"error": refusal.document()}, status)
     elif host.endswith(BLOB_HOST_SUFFIX):
         code = code or BLOB_CODES.get(status, standard)

@@ -40,7 +40,7 @@ from azureml_emulator.control_plane import (
     workspaces,
 )
 from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST, MANAGEMENT_HOST
-from azureml_emulator.hosts import batch_requests, clouds, run_history, scoring_requests
+from azureml_emulator.hosts import batch_requests, clouds, errors, run_history, scoring_requests
 from azureml_emulator.hosts.access_log import AccessLog
 from azureml_emulator.hosts.canonical_paths import CanonicalPath
 from azureml_emulator.hosts.fault_injection import FaultInjection
@@ -111,7 +111,7 @@ def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None =
         routes=hosts,
         middleware=middleware,
         exception_handlers={
-            ArmError: http.error_response,
+            ArmError: errors.error_response,
             MlflowError: tracking_errors.error_response,
             HTTPException: http.routing_error_response,
             Exception: http.internal_error_response,

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from azureml_emulator.arm.errors import bad_request, not_found
+from azureml_emulator.arm.errors import bad_request, missing
 from azureml_emulator.arm.resources import object_in
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.http import read_body
@@ -73,7 +73,7 @@ async def get_run_data(request: Request) -> Response:
     run_id = (await read_body(request)).get("runId")
     run = context.runs.get(str(run_id))
     if run is None:
-        raise not_found(f"run {run_id}")
+        raise missing(f"Run {run_id} was not found.")
     return JSONResponse({"runMetadata": _document(context, run)})
 
 
@@ -124,7 +124,7 @@ async def _outputs(request: Request) -> list[tuple[str, Document]]:
 def _find(request: Request) -> Run:
     run = context_of(request).runs.get(request.path_params["run"])
     if run is None:
-        raise not_found(f"run {request.path_params['run']}")
+        raise missing(f"Run {request.path_params['run']} was not found.")
     return run
 
 

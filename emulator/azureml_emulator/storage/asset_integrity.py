@@ -14,6 +14,7 @@ from azureml_emulator.store import Document, Store
 
 HASH_VERSION = "202208"
 """The version of `content_hash` in azure-ai-ml."""
+HASH_PROPERTIES = ("hash_sha256", "hash_version")
 CHUNK_BYTES = 1 << 20
 
 
@@ -34,7 +35,7 @@ async def fetch(store: Store, blobs: Blobs, asset: Document, uri: str, parent: P
         ArmError: If nothing is there, or the files have changed since registration.
     """
     registered = asset["properties"]["properties"]
-    if registered.get("hash_sha256") and str(registered.get("hash_version")) == HASH_VERSION:
+    if _has_hash(registered):
         copy = await blobs.download(uri, parent)
         if content_hash(copy) != registered["hash_sha256"]:
             raise _changed(asset, uri)
@@ -46,13 +47,32 @@ async def fetch(store: Store, blobs: Blobs, asset: Document, uri: str, parent: P
     return copy
 
 
-async def record(store: Store, blobs: Blobs, asset_id: str, uri: str) -> None:
-    """Record the fingerprint of an asset's files at registration.
+async def record(store: Store, blobs: Blobs, asset_id: str, uri: str, registered: Document | None = None) -> None:
+    """Record the fingerprint of an asset's files at registration, unless its client gave a hash of them.
 
     Nothing is recorded for files outside the workspace's blob store: they cannot be run.
+
+    Args:
+        store: Holds the fingerprints.
+        blobs: Holds the files.
+        asset_id: The version's ARM id.
+        uri: Location of its files.
+        registered: The client's own properties of it, with the hash if it gave one.
     """
+    if registered and _has_hash(registered):
+        return
     with contextlib.suppress(ArmError):
         store.put_fingerprint(asset_id, await _fingerprint(blobs, uri))
+
+
+def with_hash_of(registered: Document, changed: Document) -> Document:
+    """Return changed properties of a version with the hash that it was registered with, or without any."""
+    kept = {name: value for name, value in registered.items() if name in HASH_PROPERTIES}
+    return {name: value for name, value in changed.items() if name not in HASH_PROPERTIES} | kept
+
+
+def _has_hash(registered: Document) -> bool:
+    return bool(registered.get("hash_sha256")) and str(registered.get("hash_version")) == HASH_VERSION
 
 
 def content_hash(folder: Path) -> str:
@@ -92,7 +112,6 @@ def _changed(asset: Document, uri: str) -> ArmError:
         "AssetChanged",
         f"AssetChanged: the files of {kind} {name}:{version} at {uri} were changed after registration. "
         "None of them was run. Register a new version.",
-        target=asset["id"],
     )
 
 

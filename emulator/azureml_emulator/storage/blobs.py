@@ -90,6 +90,24 @@ class Blobs:
             expiry=datetime.now(UTC) + timedelta(hours=SAS_HOURS),
         )
 
+    def sign_account(self) -> str:
+        """Return a shared access signature for all blobs of the account, for one hour.
+
+        As on the service, one for a datastore also reads the code and artifacts in other containers. It does not
+        delete: clients do not need that, and it would reach whole containers.
+        """
+        from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, generate_account_sas
+
+        return generate_account_sas(
+            self.account,
+            account_key=self.key,
+            resource_types=ResourceTypes(container=True, object=True),
+            permission=AccountSasPermissions(read=True, add=True, create=True, write=True, list=True),
+            expiry=datetime.now(UTC) + timedelta(hours=SAS_HOURS),
+            services=Services(blob=True),
+            protocol="https",
+        )
+
     async def download(self, uri: str, parent: Path) -> Path:
         """Copy a folder or a single blob into a folder.
 

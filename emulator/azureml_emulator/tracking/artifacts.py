@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from azureml_emulator.arm.errors import bad_request, not_found
+from azureml_emulator.arm.errors import bad_request, missing
 from azureml_emulator.arm.resources import now
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.http import read_body
@@ -51,7 +51,7 @@ class Place:
         """
         parts = PurePosixPath(path).parts
         if not parts or ".." in parts or parts[0] == "/":
-            raise bad_request(f"{path!r} is not an artifact path.", "path")
+            raise bad_request(f"{path!r} is not an artifact path.")
         return f"{self.origin}/{self.container}/{path}"
 
 
@@ -71,7 +71,7 @@ async def content_info(request: Request) -> Response:
     context, place = context_of(request), _place(request)
     path = request.query_params.get("path", "")
     if path not in await list_paths(context, place):
-        raise not_found(f"{place.origin}/{place.container}/{path}")
+        raise missing(f"Artifact {place.origin}/{place.container}/{path} was not found.")
     return JSONResponse(_address(context, place, path, context.blobs.sign(place.blob_container)))
 
 
@@ -82,7 +82,7 @@ async def create(request: Request) -> Response:
     if not isinstance(asked, list) or not all(
         isinstance(item, dict) and isinstance(item.get("path"), str) for item in asked
     ):
-        raise bad_request("'paths' must be a list of objects with a 'path'.", "paths")
+        raise bad_request("'paths' must be a list of objects with a 'path'.")
     paths = [item["path"] for item in asked]
     signature = context.blobs.sign(place.blob_container)
     return JSONResponse(
@@ -104,10 +104,10 @@ def _place(request: Request) -> Place:
     names = request.path_params
     if run_id := names.get("run"):
         if context_of(request).runs.get(run_id) is None:
-            raise not_found(f"runs/{run_id}")
+            raise missing(f"Run {run_id} was not found.")
         return place_of_run(run_id)
     if names["origin"] not in DATASTORES or names["container"] in (".", ".."):
-        raise not_found(f"{names['origin']}/{names['container']}")
+        raise missing(f"Artifact {names['origin']}/{names['container']} was not found.")
     return Place(names["origin"], names["container"])
 
 

@@ -8,7 +8,8 @@ from starlette.routing import BaseRoute, Route
 
 from azureml_emulator.arm.resources import PROVIDER
 from azureml_emulator.context import context_of
-from azureml_emulator.control_plane.assets import add_version, remove_version
+from azureml_emulator.control_plane.assets import remove_version
+from azureml_emulator.control_plane.models import MODELS, new_version
 from azureml_emulator.storage import asset_integrity
 from azureml_emulator.store import Document
 from azureml_emulator.tracking import fields, filters
@@ -17,6 +18,7 @@ from azureml_emulator.tracking.entities import as_milliseconds
 from azureml_emulator.tracking.errors import MlflowError, does_not_exist, invalid
 from azureml_emulator.tracking.registry import (
     RUN_CONTAINER,
+    STAGES,
     artifact_uri,
     change,
     datastore_uri,
@@ -25,10 +27,10 @@ from azureml_emulator.tracking.registry import (
     locate,
     name_of,
     show_version,
+    stage_of,
 )
 
 TYPE = f"{PROVIDER}/workspaces/models/versions"
-STAGES = ("None", "Staging", "Production", "Archived")
 ATTRIBUTES = {
     "name": str,
     "run_id": str,
@@ -50,21 +52,16 @@ async def create(request: Request) -> Response:
         raise invalid(f"No artifact at {asked['source']}.")
     run_of_source = place.container.removeprefix(RUN_CONTAINER) if place.origin == RUNS else None
     uri = datastore_uri(context, place, path)
-    properties = {
-        "modelUri": uri,
-        "modelType": "mlflow_model",
-        "flavors": {},
-        "jobName": fields.optional_text(asked, "run_id") or run_of_source,
-        "description": fields.optional_text(asked, "description"),
-        "tags": fields.labels(asked, "tags"),
-        "properties": {},
-        "isAnonymous": False,
-        "isArchived": False,
-        "provisioningState": "Succeeded",
-    }
+    properties = new_version(
+        uri,
+        "mlflow_model",
+        jobName=fields.optional_text(asked, "run_id") or run_of_source,
+        description=fields.optional_text(asked, "description"),
+        tags=fields.labels(asked, "tags"),
+    )
     # Looked up again: another request may have registered a version meanwhile.
     number = find_model(context, asked)["properties"]["nextVersion"]
-    version = add_version(context.store, f"{model['id']}/versions/{number}", properties)
+    version = MODELS.add_version(context.store, f"{model['id']}/versions/{number}", properties)
     await asset_integrity.record(context.store, context.blobs, version["id"], uri)
     return JSONResponse({"model_version": show_version(context, version)})
 
@@ -99,7 +96,7 @@ async def transition_stage(request: Request) -> Response:
         raise invalid(f"'stage' must be {', '.join(STAGES)}, not {asked['stage']!r}.")
     if asked.get("archive_existing_versions") is True:
         for other in context.store.list_collection(version["id"].rsplit("/", 1)[0]):
-            if other["properties"].get("stage") == stage:
+            if stage_of(other) == stage:
                 change(context, other, stage="Archived")
     change(context, version, stage=stage)
     return _show(request, asked)

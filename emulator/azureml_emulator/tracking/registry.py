@@ -16,6 +16,7 @@ from azureml_emulator.tracking.errors import does_not_exist, invalid
 RUN_SOURCE = re.compile(r"azureml://.*/runs/([^/]+)/artifacts(?:/(.*))?")
 UPLOAD_SOURCE = re.compile(r"azureml://artifacts/([^/]+)/([^/]+)/(.+)")
 RUN_CONTAINER = "dcid."
+STAGES = ("None", "Staging", "Production", "Archived")
 
 
 def find_model(context: Context, asked: Document) -> Document:
@@ -132,8 +133,9 @@ def latest_versions(context: Context, model: Document) -> list[Document]:
 
 
 def stage_of(version: Document) -> str:
-    """Return the stage of a version."""
-    return str(version["properties"].get("stage") or "None")
+    """Return the stage of a version; the Azure ML service has some that MLflow does not know."""
+    stage = version["properties"].get("stage")
+    return stage if stage in STAGES else "None"
 
 
 def name_of(version: Document) -> str:

@@ -17,7 +17,7 @@ from azure.ai.ml.entities import (
     ManagedOnlineEndpoint,
     Model,
 )
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 
 ENDPOINT = "digits"
@@ -46,7 +46,7 @@ def main(folder: Path, resource_group: str, workspace: str) -> dict[str, object]
     seen["downloaded"] = sorted(str(path.relative_to(folder)) for path in (folder / "downloaded").rglob("*.txt"))
     try:
         client.models.create_or_update(Model(name="echo", version="2", path=folder / "code", type="custom_model"))
-    except ResourceExistsError as error:
+    except HttpResponseError as error:
         seen["changed version"] = error.status_code
 
     environment = client.environments.create_or_update(

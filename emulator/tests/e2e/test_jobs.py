@@ -110,7 +110,7 @@ def test_sdk_runs_commands_and_pipelines(job_emulator: EmulatorInfo, tmp_path: P
     seen = json.loads(output.read_text())
     assert seen["data"] == {"names": ["numbers"], "active": ["2"], "latest": ["2", "uri_folder"]}
     assert seen["computes"] == {
-        "cluster": ["Standard_DS4_v2", 3, 90],
+        "cluster": ["STANDARD_DS4_V2", 3, 90],
         "instance": "Stopped",
         "sizes": True,
         "usage": True,
@@ -131,12 +131,13 @@ def test_sdk_runs_commands_and_pipelines(job_emulator: EmulatorInfo, tmp_path: P
     assert seen["refusals"] == {"compute": 400, "image": True}
     assert seen["cancelled"] == "Canceled"
     assert seen["components"] == {
-        "versions": ["1", "1", "2"],
-        "changed version": 409,
+        "versions": ["1", "1"],
+        "next version is a time": True,
+        "changed version": 400,
         "names": ["add"],
         "active": ["1"],
         "default": "1",
-        "by version": "2",
+        "by version": True,
     }
     assert seen["pipeline"] == {
         "status": "Completed",

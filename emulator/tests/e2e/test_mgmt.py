@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import EnvironmentCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
 from azure.mgmt.machinelearningservices import models as m
@@ -154,8 +154,25 @@ GET: dict[str, Callable[[Client], Callable[..., Any]]] = {
 }
 
 
-LATER = {"workspace": {"kind"}}
-"""Fields that came to the contract after this client, and that azure-ai-ml reads."""
+LATER = {
+    "kind",
+    "allowRoleAssignmentOnRG",
+    "creationTime",
+    "enableDataIsolation",
+    "enableServiceSideCMKEncryption",
+    "EnableSoftwareBillOfMaterials",
+    "etag",
+    "ipAllowlist",
+    "isPrivateLinkEnabled",
+    "managedNetwork",
+    "resourceGroup",
+    "sasGetterUri",
+    "sdkTelemetryAppInsightsKey",
+    "softDeleteEnabled",
+    "subscriptionId",
+    "systemDatastoresAuthMode",
+}
+"""Fields that the service sends (recorded 2024) and the contract of this client's version does not have."""
 
 
 @pytest.mark.parametrize("kind", GET)
@@ -164,8 +181,15 @@ def test_no_field_is_lost_in_the_typed_model(client: Client, kind: str) -> None:
 
     kept = model.serialize(keep_readonly=True)
 
-    sent = {name: value for name, value in json.loads(text).items() if name not in LATER.get(kind, ())}
-    assert comparable(kept) == comparable(sent)
+    sent = json.loads(text)
+    assert comparable(kept) == comparable(known(sent) if kind.endswith(("workspace", "datastore")) else sent)
+
+
+def known(value: Any) -> Any:
+    """Leave out what the client's contract does not have."""
+    if isinstance(value, dict):
+        return {name: known(item) for name, item in value.items() if name not in LATER}
+    return value
 
 
 def comparable(value: Any) -> Any:
@@ -206,7 +230,7 @@ def test_a_list_goes_on_to_its_last_page(client: Client) -> None:
 
     assert len(pages) >= 2
     assert {model.name for page in pages for model in page} >= {NAME, f"{NAME}-many"}
-    assert len(list(client.model_versions.list(f"{NAME}-many", top=4))) == 4
+    assert [len(list(page)) for page in client.model_versions.list(f"{NAME}-many", top=4).by_page()] == [4, 4, 2]
     client.model_containers.delete(f"{NAME}-many")
 
 
@@ -229,15 +253,16 @@ def test_archive_and_delete(client: Client) -> None:
     client.model_containers.delete(name)
 
 
-def test_a_changed_version_is_a_conflict_with_details(client: Client) -> None:
+def test_a_changed_version_is_refused(client: Client) -> None:
     properties = m.ModelVersionProperties(model_uri="azureml://datastores/workspaceblobstore/paths/other")
 
-    with pytest.raises(ResourceExistsError) as refused:
+    with pytest.raises(HttpResponseError) as refused:
         client.model_versions.create_or_update(NAME, "1", m.ModelVersion(properties=properties))
 
     error = refused.value.error
-    assert (error.code, error.target) == ("Conflict", f"{client.id}/models/{NAME}/versions/1")
-    assert [detail.target for detail in error.details] == ["modelUri"]
+    assert (refused.value.status_code, error.code) == (400, "UserError")
+    assert f"models {NAME}:1 is already registered, and modelUri cannot change." in error.message
+    assert [info.type for info in error.additional_info][:2] == ["ComponentName", "Correlation"]
 
 
 def test_keys(client: Client) -> None:

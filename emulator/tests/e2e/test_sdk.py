@@ -60,7 +60,7 @@ def test_sdk_takes_a_model_to_a_live_endpoint(emulator: EmulatorInfo, tmp_path: 
         "latest": "2",
         "active": ["2"],
         "downloaded": ["downloaded/echo/model/weights.txt"],
-        "changed version": 409,
+        "changed version": 400,
         "traffic before": {"blue": 0},
         "traffic": {"blue": 100},
         "answer": [200, {"asked": {"hello": "world"}, "weights": 42, "colour": "blue"}, "blue"],

@@ -60,3 +60,18 @@ def test_a_second_store_reads_the_same_file(store: Store, tmp_path: Path) -> Non
     assert second.get(f"{WORKSPACE}/models/a") == store.get(f"{WORKSPACE}/models/a")
     assert second.get_keys(f"{WORKSPACE}/onlineEndpoints/e") == EndpointKeys("a", "b")
     second.close()
+
+
+def test_what_was_deleted_is_remembered_until_it_exists_again(store: Store) -> None:
+    endpoint = f"{WORKSPACE}/onlineEndpoints/e"
+    assert not store.was_deleted(endpoint)
+    store.put(new_resource(endpoint, {}))
+    store.delete(endpoint)
+
+    assert store.was_deleted(endpoint.upper())
+
+    store.put(new_resource(endpoint, {}))
+    assert not store.was_deleted(endpoint)
+    store.delete(endpoint)
+    store.clear()
+    assert not store.was_deleted(endpoint)

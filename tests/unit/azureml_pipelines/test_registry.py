@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.core.paging import ItemPaged
 
+from azure_errors import arm_error, response_error
 from kfp_azureml.azureml.property_names import CONTENT_PROPERTY
 from kfp_azureml.azureml_pipelines.registry import (
     get_component,
@@ -80,9 +81,10 @@ def spec() -> Spec:
 
 
 def test_versions_are_ordered_as_people_count() -> None:
-    versions = ["0.10.0", "0.9.0", "1.0.0rc1", "1.0.0", "latest", "2", "10", "0.9.0.post1", "a1b2c3"]
+    times = ["2024-01-02-03-04-05-0000001", "2022-09-29-20-17-10-3533062"]
+    versions = [*times, "0.10.0", "0.9.0", "1.0.0rc1", "1.0.0", "latest", "2", "10", "0.9.0.post1", "a1b2c3"]
     assert sorted(versions, key=version_order) == [
-        "a1b2c3", "latest", "0.9.0", "0.9.0.post1", "0.10.0", "1.0.0rc1", "1.0.0", "2", "10",
+        "a1b2c3", "latest", "0.9.0", "0.9.0.post1", "0.10.0", "1.0.0rc1", "1.0.0", "2", "10", *reversed(times),
     ]  # fmt: skip
 
 
@@ -138,16 +140,30 @@ def test_a_pipeline_of_registered_components_needs_them(spec: Spec) -> None:
         registered_name(Client(), spec)
 
 
-def test_whoever_registers_at_the_same_time_has_registered_it(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [400, 409])
+def test_whoever_registers_at_the_same_time_has_registered_it(
+    spec: Spec, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = Client()
 
     def beaten(_component: Any) -> None:
         client.components.stored.append(Stored(spec.name, spec.version, {CONTENT_PROPERTY: spec_hash(spec)}))
-        raise ResourceExistsError("there is one")
+        raise response_error(status, arm_error("UserError", "there is one"))
 
     monkeypatch.setattr(client.components, "create_or_update", beaten)
     (done,) = register_components(client, [spec])
     assert done.found
+
+
+def test_a_refused_component_is_not_taken_for_registered(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client()
+
+    def refuse(_component: Any) -> None:
+        raise response_error(400, arm_error("UserError", "no such environment"))
+
+    monkeypatch.setattr(client.components, "create_or_update", refuse)
+    with pytest.raises(PipelineError, match="no such environment"):
+        list(register_components(client, [spec]))
 
 
 @pytest.mark.parametrize("part", ["document", "definition", "code"])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 
+from azureml_emulator.jobs.runs import Run
 from emulator_app import App
 
 pytestmark = pytest.mark.anyio
@@ -27,10 +29,108 @@ async def test_a_new_model_has_all_that_clients_read(app: App) -> None:
     assert answer.status_code == 201
     model = answer.json()
     assert model["type"] == "Microsoft.MachineLearningServices/workspaces/models/versions"
-    assert model["properties"]["flavors"] == {}
-    assert model["properties"]["isArchived"] is False
-    assert model["properties"]["provisioningState"] == "Succeeded"
+    settings = app.context.settings
+    assert model["properties"] == {
+        "description": None,
+        "tags": {},
+        "properties": {},
+        "isArchived": False,
+        "isAnonymous": False,
+        "autoDeleteSetting": None,
+        "flavors": {},
+        "modelType": "custom_model",
+        "modelUri": f"azureml://subscriptions/{settings.subscription_id}/resourceGroups/local/workspaces/local/"
+        "datastores/workspaceblobstore/paths/a",
+        "jobName": None,
+        "provisioningState": "Succeeded",
+        "stage": "Development",
+        "intellectualProperty": None,
+    }
     assert (await app.arm.get("models/echo/versions/1")).json() == model
+    address = f"https://management.azure.com{settings.workspace_id}/models/echo/versions/1"
+    assert answer.headers["location"].partition("?")[0] == address
+
+
+@pytest.mark.parametrize(
+    ("uri", "where", "job"),
+    [
+        ("azureml://jobs/j1/outputs/artifacts", "workspaceartifactstore/paths/ExperimentRun/dcid.j1", "j1"),
+        (
+            "azureml://jobs/j1/outputs/artifacts/paths/a/b",
+            "workspaceartifactstore/paths/ExperimentRun/dcid.j1/a/b",
+            "j1",
+        ),
+        ("runs:/j1/a", "workspaceartifactstore/paths/ExperimentRun/dcid.j1/a", "j1"),
+        ("azureml://jobs/j1/outputs/model/paths/m.pkl", "mine/paths/out/m.pkl", None),
+        ("azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/mine/paths/a", "mine/paths/a", None),
+    ],
+)
+async def test_a_models_location_is_written_in_full(app: App, uri: str, where: str, job: str | None) -> None:
+    outputs = {"model": {"uri": "azureml://datastores/mine/paths/out/", "type": "uri_folder"}}
+    app.context.runs.put(Run("j1", "Command", "e", outputs=outputs))
+
+    model = (await put(app, "models/echo/versions/1", modelUri=uri)).json()["properties"]
+
+    assert model["modelUri"].partition("/datastores/")[2] == where
+    assert model["jobName"] == job
+    for missing in (uri.replace("j1", "j2"), uri.replace("/model", "/none")):
+        if missing != uri and "j" in missing:
+            refused = await put(app, "models/echo/versions/2", modelUri=missing)
+            assert refused.status_code == (201 if "subscriptions" in uri else 400)
+
+
+@pytest.mark.parametrize(
+    ("kind", "uri", "expected"),
+    [
+        ("uri_file", "azureml://datastores/d/paths/a", "{long}/datastores/d/paths/a"),
+        ("uri_folder", "azureml://datastores/d/paths/a", "{long}/datastores/d/paths/a/"),
+        ("mltable", "azureml://datastores/d/paths/a/", "{long}/datastores/d/paths/a/"),
+        ("uri_folder", "https://example.org/a", "https://example.org/a"),
+    ],
+)
+async def test_datas_location_is_written_in_full(app: App, kind: str, uri: str, expected: str) -> None:
+    long = f"azureml://subscriptions/{app.context.settings.subscription_id}/resourcegroups/local/workspaces/local"
+
+    data = (await put(app, "data/digits/versions/1", dataUri=uri, dataType=kind)).json()
+
+    assert data["properties"]["dataUri"] == expected.format(long=long)
+    assert "lastModifiedBy" not in data["systemData"]
+    again = await put(app, "data/digits/versions/1", **data["properties"])
+    assert (again.status_code, again.json()["properties"]) == (200, data["properties"])
+    assert "lastModifiedBy" in again.json()["systemData"]
+
+
+async def test_an_environment_has_its_conda_file_as_json(app: App) -> None:
+    first = await put(app, "environments/a/versions/1", **ENVIRONMENT, osType="linux")
+
+    properties = first.json()["properties"]
+    assert json.loads(properties["condaFile"]) == {"dependencies": []}
+    assert (properties["osType"], properties["autoRebuild"], properties["stage"]) == (
+        "Linux",
+        "Disabled",
+        "Development",
+    )
+    again = await put(app, "environments/a/versions/1", **properties)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json()["properties"] == properties
+    assert (await put(app, "environments/b/versions/1", image="i")).json()["properties"]["condaFile"] == ""
+
+
+async def test_what_is_anonymous_stays_so_and_has_its_own_stage(app: App) -> None:
+    for kind, properties in (("models", MODEL), ("environments", ENVIRONMENT)):
+        await put(app, f"{kind}/a/versions/1", **properties, isAnonymous=True)
+
+        again = (await put(app, f"{kind}/a/versions/1", **properties, isAnonymous=False)).json()["properties"]
+
+        assert (again["isAnonymous"], again["stage"]) == (True, "Logged")
+    code = await put(app, "codes/a/versions/1", codeUri="https://a/b", isAnonymous=True)
+    assert code.json()["properties"]["isAnonymous"] is False
+
+
+async def test_a_stage_that_is_not_given_stays(app: App) -> None:
+    await put(app, "models/a/versions/1", **MODEL, stage="Production")
+
+    assert (await put(app, "models/a/versions/1", **MODEL)).json()["properties"]["stage"] == "Production"
 
 
 async def test_the_container_counts_versions(app: App) -> None:
@@ -130,21 +230,24 @@ async def test_a_versions_content_cannot_change_but_its_tags_can(
     app: App, path: str, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     assert (await put(app, path, **first)).status_code == 201
-    assert (await put(app, path, **first, tags={"a": "b"})).status_code == 200
+    again = 201 if path.startswith("environments") else 200
+    assert (await put(app, path, **first, tags={"a": "b"})).status_code == again
     defaults = {"modelType": "custom_model"}
     said = {name: value for name, value in first.items() if defaults.get(name) != value}
-    assert (await put(app, path, **said, tags={"a": "b"})).status_code == 200
+    before = await put(app, path, **said, tags={"a": "b"})
+    assert before.status_code == again
 
     refused = await put(app, path, **second)
 
-    assert refused.status_code == 409
+    assert refused.status_code == 400
     error = refused.json()["error"]
-    assert error["code"] == "Conflict"
-    assert error["target"].endswith(path)
-    assert [detail["target"] for detail in error["details"]] == [name for name in first if first[name] != second[name]]
+    assert error["code"] == "UserError"
+    changed = ", ".join(name for name in first if first[name] != second[name])
+    assert f"{path.replace('/', ' ', 1).replace('/versions/', ':')} is already" in error["message"]
+    assert f"{changed} cannot change" in error["message"]
     now = (await app.arm.get(path)).json()["properties"]
+    assert now == before.json()["properties"]
     assert now["tags"] == {"a": "b"}
-    assert {name: now[name] for name in first} == first
 
 
 async def test_code_is_found_by_its_content_whatever_its_name(app: App) -> None:
@@ -173,6 +276,8 @@ async def test_an_upload_gets_its_own_container(app: App) -> None:
         ("models/a b/versions/1", MODEL),
         ("models/a/versions/..%20", MODEL),
         ("environments/a/versions/1", {"condaFile": "x"}),
+        ("environments/a/versions/1", {"image": "i", "condaFile": "a: [b"}),
+        ("environments/a/versions/1", {"image": "i", "condaFile": ["b"]}),
         ("codes/a/versions/1", {"codeUri": 1}),
         ("codes/a/versions/1", {"codeUri": "https://a/b", "properties": "x"}),
         ("models/a/versions/1", {**MODEL, "tags": ["x"]}),
@@ -183,4 +288,4 @@ async def test_an_upload_gets_its_own_container(app: App) -> None:
 async def test_invalid_input_is_a_bad_request(app: App, path: str, properties: dict[str, Any]) -> None:
     answer = await put(app, path, **properties)
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "UserError")

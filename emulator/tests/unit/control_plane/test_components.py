@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from emulator_app import App
 from job_requests import Document, node, put_component, put_environment
 
 pytestmark = pytest.mark.anyio
+
+CODE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/codes/c/versions/1"
 
 
 async def put(app: App, path: str, spec: object, **properties: object) -> tuple[int, Document]:
@@ -22,7 +26,68 @@ async def test_a_component_knows_its_version(app: App) -> None:
 
     assert status == 201
     assert component["properties"]["componentSpec"]["version"] == "7"
-    assert (await app.arm.get("components/train")).json()["properties"]["nextVersion"] == "8"
+    container = (await app.arm.get("components/train")).json()["properties"]
+    assert container["latestVersion"] is None
+    assert re.fullmatch(r"\d{4}(-\d\d){5}-\d{7}", container["nextVersion"])
+
+
+async def test_the_first_version_that_is_not_given_is_1(app: App) -> None:
+    await app.arm.put("components/train", json={"properties": {}})
+
+    container = (await app.arm.get("components/train")).json()["properties"]
+
+    assert (container["nextVersion"], container["description"]) == ("1", "")
+
+
+async def test_the_service_completes_a_component(app: App) -> None:
+    inputs = {
+        "data": {"type": "uri_folder"},
+        "rate": {"type": "number", "optional": True, "default": 10.99, "min": None},
+    }
+    spec = await command(app, code=CODE, description="Trains.", tags={}, inputs=inputs, outputs={})
+
+    _, component = await put(app, "train/versions/1", spec, description="Trains.")
+
+    properties = component["properties"]
+    assert properties["componentSpec"] == {
+        "name": "train",
+        "version": "1",
+        "type": "command",
+        "command": "true",
+        "environment": spec["environment"],
+        "code": f"azureml:{CODE}",
+        "description": "Trains.",
+        "is_deterministic": "True",
+        "inputs": {
+            "data": {"type": "uri_folder", "optional": "False"},
+            "rate": {"type": "number", "optional": "True", "default": "10.99"},
+        },
+        "resources": {"instance_count": "1"},
+    }
+    assert (properties["description"], properties["stage"], properties["autoDeleteSetting"]) == (
+        None,
+        "Development",
+        None,
+    )
+    again, same = await put(app, "train/versions/1", spec=properties["componentSpec"])
+    assert (again, same["properties"]["componentSpec"]) == (200, properties["componentSpec"])
+
+
+async def test_a_pipelines_jobs_are_not_shown_but_kept(app: App) -> None:
+    train = await put_component(app, "train", command="true")
+    jobs = {"a": node(train)}
+
+    _, first = await put(app, "whole/versions/1", {"type": "pipeline", "jobs": jobs, "sourceJobId": None})
+
+    spec = first["properties"]["componentSpec"]
+    assert spec == {"name": "whole", "version": "1", "type": "pipeline", "is_deterministic": "False"}
+    for path in ("components/whole/versions/1", "components/whole/versions/azureml_default"):
+        assert (await app.arm.get(path)).json()["properties"]["componentSpec"] == spec
+    assert (await app.arm.get("components/whole/versions")).json()["value"][0]["properties"]["componentSpec"] == spec
+    assert (await put(app, "whole/versions/1", spec, isArchived=True))[0] == 200
+    stored = app.context.store.get(f"{app.context.settings.workspace_id}/components/whole/versions/1")
+    assert stored is not None
+    assert list(stored["properties"]["componentSpec"]["jobs"]) == ["a"]
 
 
 async def test_a_component_version_cannot_change_but_its_origin_is_ignored(app: App) -> None:
@@ -32,8 +97,20 @@ async def test_a_component_version_cannot_change_but_its_origin_is_ignored(app: 
     again, _ = await put(app, "train/versions/1", {**spec, "version": "1", "_source": "REMOTE", "id": "x"})
     other, refused = await put(app, "train/versions/1", {**spec, "command": "false"})
 
-    assert (again, other) == (200, 409)
+    assert (again, other) == (200, 400)
+    assert refused["error"]["code"] == "UserError"
     assert "componentSpec" in refused["error"]["message"]
+
+
+async def test_the_texts_of_a_component_version_can_change(app: App) -> None:
+    spec = await command(app, display_name="one", description="one")
+    await put(app, "train/versions/1", spec)
+
+    status, changed = await put(app, "train/versions/1", {**spec, "display_name": "two", "description": "two"})
+
+    assert status == 200
+    assert changed["properties"]["componentSpec"]["display_name"] == "two"
+    assert (await app.arm.get("components/train/versions/1")).json() == changed
 
 
 async def test_the_default_version_is_the_newest_that_is_not_archived(app: App) -> None:
@@ -41,7 +118,8 @@ async def test_the_default_version_is_the_newest_that_is_not_archived(app: App) 
     for version in ("2", "1"):
         await put(app, f"train/versions/{version}", spec)
     default = "components/train/versions/azureml_default"
-    assert (await app.arm.get(default)).json()["name"] == "1"
+    found = (await app.arm.get(default)).json()
+    assert (found["name"], found["id"]) == ("1", f"{app.context.settings.workspace_id}/components/train/labels/default")
 
     await put(app, "train/versions/1", spec, isArchived=True)
 
@@ -65,7 +143,8 @@ async def test_anonymous_components_are_not_listed(app: App) -> None:
     again, same = await put(app, "azureml_anonymous/versions/hash", {**spec, "name": "other"}, isAnonymous=True)
 
     assert (first, again) == (201, 200)
-    assert same["properties"]["componentSpec"]["name"] == "train"
+    assert same["properties"]["componentSpec"]["name"] == "other"
+    assert same["properties"]["stage"] == "Logged"
     assert (await app.arm.get("components")).json()["value"] == []
 
 

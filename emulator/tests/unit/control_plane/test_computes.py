@@ -24,6 +24,7 @@ async def finish(app: App, answer: httpx.Response) -> None:
 async def test_a_cluster_is_created_changed_and_deleted(app: App) -> None:
     created = await put(app, "big", "AmlCompute", vmSize="STANDARD_DS3_V2", scaleSettings={"maxNodeCount": 4})
     assert (created.status_code, created.json()["properties"]["provisioningState"]) == (201, "Creating")
+    assert created.json()["properties"]["properties"]["allocationState"] is None
     await finish(app, created)
     assert (await submit(app, "on-big", command="true", computeId="big")).status_code == 201
 
@@ -33,9 +34,22 @@ async def test_a_cluster_is_created_changed_and_deleted(app: App) -> None:
     assert (cluster["location"], cluster["tags"]) == ("westus", {"a": "b"})
     assert cluster["properties"]["provisioningState"] == "Succeeded"
     settings = cluster["properties"]["properties"]
-    assert (settings["vmSize"], settings["scaleSettings"]["minNodeCount"]) == ("Standard_DS3_v2", 1)
+    assert (settings["vmSize"], settings["scaleSettings"]["minNodeCount"]) == ("STANDARD_DS3_V2", 1)
+    assert (settings["allocationState"], settings["vmPriority"], settings["errors"]) == ("Steady", "Dedicated", None)
+    dates = [properties["createdOn"] for properties in (created.json()["properties"], cluster["properties"])]
+    assert dates[0] == dates[1] < cluster["properties"]["modifiedOn"]
+    assert "systemData" not in cluster
     assert (await app.arm.post("computes/big/listNodes")).json() == {
-        "nodes": [{"nodeId": "big-0", "nodeState": "idle"}]
+        "computeType": "AmlCompute",
+        "nodes": [
+            {
+                "nodeId": "big-0",
+                "port": 50000,
+                "publicIpAddress": None,
+                "privateIpAddress": None,
+                "nodeState": "idle",
+            }
+        ],
     }
 
     await finish(app, await app.arm.delete("computes/big", params={"underlyingResourceAction": "Delete"}))

@@ -60,6 +60,35 @@ async def test_a_workspace_begins_with_the_services_datastores(app: App) -> None
         "workspaceworkingdirectory": "AzureFile",
     }
     assert await default(app) == ["workspaceblobstore"]
+    settings = app.context.settings
+    assert next(store for store in listed if store["name"] == "workspaceblobstore")["properties"] == {
+        "description": None,
+        "tags": None,
+        "properties": None,
+        "isDefault": True,
+        "credentials": {"credentialsType": "AccountKey"},
+        "intellectualProperty": None,
+        "subscriptionId": settings.subscription_id,
+        "resourceGroup": settings.resource_group,
+        "datastoreType": "AzureBlob",
+        "accountName": "account",
+        "containerName": "azureml-blobstore",
+        "endpoint": "core.windows.net",
+        "protocol": "https",
+        "serviceDataAccessAuthIdentity": "WorkspaceSystemAssignedIdentity",
+    }
+
+
+async def test_an_identity_has_the_addresses_that_were_not_given(app: App) -> None:
+    created = await put(app, "lake", **KINDS["lake"])
+
+    assert created["properties"]["credentials"] == {
+        "credentialsType": "ServicePrincipal",
+        "authorityUrl": "https://login.microsoftonline.com",
+        "resourceUrl": "https://storage.azure.com/",
+        "clientId": "c",
+        "tenantId": "t",
+    }
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
@@ -67,6 +96,7 @@ async def test_kinds_and_their_credentials(app: App, kind: str) -> None:
     created = await put(app, kind, **KINDS[kind])
 
     assert created["status"] == 201
+    assert (await put(app, kind, **KINDS[kind]))["status"] == 201
     assert (await app.arm.get(f"datastores/{kind}")).json()["properties"] == created["properties"]
     assert "secrets" not in created["properties"]["credentials"]
     secrets = await app.arm.post(f"datastores/{kind}/listSecrets")
@@ -83,7 +113,7 @@ async def test_the_account_key_is_new_at_each_start(app: App) -> None:
 
     assert (await app.arm.post("datastores/mine/listSecrets")).json() == {"secretsType": "AccountKey", "key": "a2V5"}
     expiring = (await app.arm.post("datastores/mine/listSecrets", json={"expirableSecret": True})).json()
-    assert expiring == {"secretsType": "Sas", "sasToken": "sig=mine"}
+    assert expiring == {"secretsType": "Sas", "sasToken": "sig=all"}
 
 
 async def test_another_datastore_can_be_the_default(app: App) -> None:

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from azureml_emulator.arm.errors import ArmError
-from azureml_emulator.control_plane.kubernetes import attach_cluster, deployment_settings
-from azureml_emulator.store import Document, Store
+from azureml_emulator.control_plane.kubernetes import cluster_properties, deployment_settings
+from azureml_emulator.store import Document
 from emulator_app import App
 from endpoint_requests import operation_of
 
@@ -16,11 +16,8 @@ DEFAULT = {"instanceType": None, "scaleSettings": {"scaleType": "Default"}}
 
 
 @pytest.fixture
-def cluster(store: Store) -> Document:
-    attach_cluster(store, COMPUTE, "eastus")
-    compute = store.get(COMPUTE)
-    assert compute is not None
-    return compute
+def cluster() -> Document:
+    return {"id": COMPUTE, "name": "Big", "properties": cluster_properties(COMPUTE, {})}
 
 
 async def put_endpoint(app: App, on: str | None, **properties: Any) -> httpx.Response:

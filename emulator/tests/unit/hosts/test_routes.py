@@ -38,7 +38,7 @@ async def test_case_does_not_matter_in_paths(app: App) -> None:
 
     assert workspace.json()["name"] == "local"
     assert datastore.json()["properties"]["isDefault"] is True
-    assert secrets.json() == {"secretsType": "Sas", "sasToken": "sig=azureml-blobstore"}
+    assert secrets.json() == {"secretsType": "Sas", "sasToken": "sig=all"}
 
 
 async def test_names_keep_the_case_they_were_given(app: App) -> None:
@@ -53,28 +53,66 @@ async def test_names_keep_the_case_they_were_given(app: App) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code", "said"),
     [
-        ("GET", "models/none/versions/1", 404, "ResourceNotFound", "models/none/versions/1"),
-        ("GET", "onlineEndpoints/none", 404, "ResourceNotFound", "onlineEndpoints/none"),
+        ("GET", "environments/none/versions/1", 404, "UserError", "environment exists for name: none, version: 1"),
         ("GET", "schedules", 501, "NotImplementedByEmulator", "GET https://management.azure.com"),
         ("PATCH", "models/none", 501, "NotImplementedByEmulator", "PATCH"),
-        ("GET", "environments/none/versions?$top=many", 400, "BadRequest", "many"),
+        ("GET", "environments/none/versions?$top=many", 400, "UserError", "many"),
     ],
 )
-async def test_errors_have_arms_shape(app: App, method: str, path: str, status: int, code: str, said: str) -> None:
+async def test_the_service_says_where_an_error_comes_from(
+    app: App, method: str, path: str, status: int, code: str, said: str
+) -> None:
     answer = await app.arm.request(method, path)
 
     assert answer.status_code == status
+    assert answer.headers["x-ms-response-type"] == "error"
     error = answer.json()["error"]
-    assert error["code"] == code
+    assert list(error) == ["code", "message", "details", "additionalInfo"]
+    assert (error["code"], error["details"]) == (code, [])
     assert said in error["message"]
-    assert (error["details"], error["additionalInfo"]) == ([], [])
+    origin = {info["type"]: info["info"]["value"] for info in error["additionalInfo"]}
+    assert list(origin) == ["ComponentName", "Correlation", "Environment", "Location", "Time"]
+    assert (origin["ComponentName"], origin["Environment"]) == ("managementfrontend", "eastus")
+    assert [len(origin["Correlation"][name]) for name in ("operation", "request")] == [32, 16]
+
+
+@pytest.mark.parametrize(
+    "path", ["onlineEndpoints/none", "batchEndpoints/none/deployments/blue", "computes/none", "../nowhere"]
+)
+async def test_the_gateway_answers_for_what_it_never_saw(app: App, path: str) -> None:
+    url = f"https://management.azure.com{app.context.settings.workspace_id}/{path}".replace("/local/..", "")
+
+    answer = await app.arm.get(url)
+
+    assert (answer.status_code, answer.headers["x-ms-failure-cause"]) == (404, "gateway")
+    error = answer.json()["error"]
+    assert list(error) == ["code", "message"]
+    assert error["code"] == "ResourceNotFound"
+    named = url.partition("/providers/")[2]
+    assert error["message"].startswith(f"The Resource '{named}' under resource group 'local' was not found. For more")
+
+
+async def test_the_gateway_refuses_requests_without_a_token(app: App) -> None:
+    answer = await app.http.get(f"https://management.azure.com{app.context.settings.workspace_id}")
+
+    assert (answer.status_code, list(answer.json()["error"])) == (401, ["code", "message"])
+
+
+async def test_the_data_plane_has_its_own_errors(app: App) -> None:
+    answer = await app.data_plane.get("runs/none")
+
+    assert answer.status_code == 404
+    body = answer.json()
+    assert (body["error"]["code"], body["error"]["innerError"]["code"]) == ("UserError", "NotFoundError")
+    assert body["error"]["message"] == "Run none was not found."
+    assert set(body) == {"error", "correlation", "environment", "location", "time", "componentName"}
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "{}", '{"properties": 1}'])
 async def test_a_broken_body_is_a_bad_request(app: App, body: str) -> None:
     answer = await app.arm.put("models/a/versions/1", content=body)
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "UserError")
 
 
 async def test_another_workspace_does_not_exist(app: App) -> None:

@@ -74,7 +74,7 @@ async def test_names_tags_and_properties_change(app: App, scope: str) -> None:
 async def test_unknown_runs_are_not_found(app: App, path: str) -> None:
     answer = await app.data_plane.get(path)
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "UserError")
 
 
 async def test_an_experiment_has_one_id(app: App) -> None:

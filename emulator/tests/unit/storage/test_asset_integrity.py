@@ -67,6 +67,22 @@ async def test_changed_code_is_refused(app: App, tmp_path: Path, with_hash: bool
         await fetch(app, code, CODE, tmp_path / "after")
 
 
+async def test_a_hash_cannot_be_removed_or_replaced_later(app: App, tmp_path: Path) -> None:
+    folder = lay_out(tmp_path / "src")
+    registered = {"hash_sha256": get_content_hash(folder), "hash_version": "202208"}
+    code = await register_code(app, **registered)
+    assert app.context.store.get_fingerprint(code) is None
+    change(app, "changed")
+    (folder / "score.py").write_text("import mallory\n")
+
+    for properties in ({}, {**registered, "hash_sha256": get_content_hash(folder)}, {"hash_version": "1"}):
+        body = {"properties": {"codeUri": CODE, "properties": {**properties, "a": "b"}}}
+        answer = (await app.arm.put("codes/c/versions/1", json=body)).raise_for_status().json()
+        assert answer["properties"]["properties"] == {"a": "b", **registered}
+        with pytest.raises(ArmError, match="AssetChanged"):
+            await fetch(app, code, CODE, tmp_path / "after")
+
+
 async def test_code_that_was_changed_before_its_registration_is_refused(app: App, tmp_path: Path) -> None:
     mine = lay_out(tmp_path / "src")
     (mine / "score.py").write_text("print('what I wrote')\n")

@@ -121,7 +121,7 @@ async def test_invalid_faults_and_behaviours_are_refused(app: App, path: str, bo
 
     answer = await control(app, "PUT", path, body)
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "UserError")
     assert (app.context.faults.faults, app.context.behaviours.behaviours) == ([Reset()], [Behaviour()])
 
 
