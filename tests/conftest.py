@@ -24,5 +24,6 @@ from time_limits import (  # noqa: F401
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[EmulatorInfo]:
     """Yield one local Azure ML per session; pass `emulator.environment` to client processes."""
-    with running_emulator() as info:
+    # The SDK polls every 5 or 30 s unless the service names a pace.
+    with running_emulator(arguments=["--retry-after", "1"]) as info:
         yield info

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.errors import ArmError, conflict
 from azureml_emulator.arm.transitions import UNSUCCESSFUL, State
 from azureml_emulator.context import Context
 from azureml_emulator.store import Document
@@ -42,7 +42,7 @@ def refuse_unprovisioned_endpoint(context: Context, endpoint: Document | None, k
 
 
 def refuse_deployment_on(context: Context, endpoint: Document, kind: str) -> None:
-    """Refuse a deployment on an endpoint that failed or is being deleted.
+    """Refuse a deployment on an endpoint that failed, is being deleted or is busy.
 
     Args:
         context: The emulator.
@@ -50,13 +50,34 @@ def refuse_deployment_on(context: Context, endpoint: Document, kind: str) -> Non
         kind: The operation that creates it.
 
     Raises:
-        ArmError: 400, if its creation failed or it is being deleted.
+        ArmError: 400, if its creation failed or it is being deleted; 409, if another operation changes it.
     """
     is_going = endpoint["properties"]["provisioningState"] == State.DELETING
     if is_going or not _was_provisioned(context, endpoint, kind):
         raise _refusal(
             "This endpoint has not been created successfully or is in deleting provisioning state. "
             "Please recreate endpoint and then try again to create deployment."
+        )
+    if state := context.transitions.busy_state(endpoint):
+        raise conflict(
+            f"Cannot create a deployment in endpoint {endpoint['name']} because it is in {state} provisioning state."
+        )
+
+
+def refuse_taken_name(context: Context, other: str) -> None:
+    """Refuse the name of an endpoint of the other kind: names are unique in a region.
+
+    Args:
+        context: The emulator.
+        other: The other endpoint's path in the workspace, such as `batchEndpoints/digits`.
+
+    Raises:
+        ArmError: 400, if it exists.
+    """
+    if context.store.get(f"{context.settings.workspace_id}/{other}"):
+        raise _refusal(
+            "There is already an endpoint with this name, Endpoint name needs to be unique within a region. "
+            "Try some other name."
         )
 
 
