@@ -30,7 +30,7 @@ from azureml_emulator.jobs.specs import read_variables
 from azureml_emulator.store import Document
 
 PUT, DELETE = "put-batch-deployment", "delete-batch-deployment"
-DEFAULTS = {
+DEFAULTS: Document = {
     "description": None,
     "properties": {},
     "codeConfiguration": None,

@@ -31,6 +31,7 @@ from azureml_emulator.control_plane.online_endpoints import PUT as PUT_ENDPOINT
 from azureml_emulator.control_plane.provisioning import (
     CALL_FAILED,
     refuse_deployment_on,
+    refuse_deployment_on_busy,
     refuse_unprovisioned_deployment,
     without_code,
 )
@@ -76,6 +77,7 @@ async def put(request: Request) -> Response:
     state = context.transitions.begin_put(previous)
     refuse_unprovisioned_deployment(context, previous, PUT)
     refuse_deployment_on(context, endpoint, PUT_ENDPOINT)
+    refuse_deployment_on_busy(context, endpoint)
     compute_id = endpoint["properties"]["compute"]
     completed = _completed(properties, get_resource(request, compute_id) if compute_id else None)
     _check_assets(context, completed)

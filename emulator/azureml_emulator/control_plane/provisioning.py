@@ -42,7 +42,7 @@ def refuse_unprovisioned_endpoint(context: Context, endpoint: Document | None, k
 
 
 def refuse_deployment_on(context: Context, endpoint: Document, kind: str) -> None:
-    """Refuse a deployment on an endpoint that failed, is being deleted or is busy.
+    """Refuse a deployment on an endpoint that failed or is being deleted.
 
     Args:
         context: The emulator.
@@ -50,7 +50,7 @@ def refuse_deployment_on(context: Context, endpoint: Document, kind: str) -> Non
         kind: The operation that creates it.
 
     Raises:
-        ArmError: 400, if its creation failed or it is being deleted; 409, if another operation changes it.
+        ArmError: 400, if its creation failed or it is being deleted.
     """
     is_going = endpoint["properties"]["provisioningState"] == State.DELETING
     if is_going or not _was_provisioned(context, endpoint, kind):
@@ -58,6 +58,14 @@ def refuse_deployment_on(context: Context, endpoint: Document, kind: str) -> Non
             "This endpoint has not been created successfully or is in deleting provisioning state. "
             "Please recreate endpoint and then try again to create deployment."
         )
+
+
+def refuse_deployment_on_busy(context: Context, endpoint: Document) -> None:
+    """Refuse a deployment on an endpoint that another operation is changing.
+
+    Raises:
+        ArmError: 409, if one is.
+    """
     if state := context.transitions.busy_state(endpoint):
         raise conflict(
             f"Cannot create a deployment in endpoint {endpoint['name']} because it is in {state} provisioning state."

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from azure.ai.ml import MLClient
 from azure.core import PipelineClient
+from azure.core.pipeline.policies import RequestIdPolicy
 from azure.core.pipeline.transport import RequestsTransport
 from azure.core.polling import LROPoller
 from azure.core.rest import HttpRequest
@@ -44,7 +45,7 @@ def follow(monkeypatch: pytest.MonkeyPatch, polls: int, path: str = OPERATION, *
         return json_response(200, {"status": "Updating" if left[0] >= 0 else "Succeeded"}, **headers)
 
     answer_https(monkeypatch, answer)
-    with PipelineClient(ARM, policies=[PollPace()], transport=VirtualTransport(clock)) as client:
+    with PipelineClient(ARM, policies=[PollPace(), RequestIdPolicy()], transport=VirtualTransport(clock)) as client:
         begun = client.send_request(HttpRequest("PUT", f"{ARM}/thing"), _return_pipeline_response=True)
         LROPoller(client, begun, lambda *_: None, ARMPolling(30)).result()
     return clock.sleeps

@@ -339,6 +339,6 @@ async def test_an_endpoint_and_its_deployments_come_and_go(app: App) -> None:
 async def test_other_endpoints_are_refused(app: App) -> None:
     await app.arm.put("onlineEndpoints/digits", json={"properties": {"authMode": "Key"}})
 
-    assert (await put_batch(app, "", authMode="aadToken")).status_code == 409
+    assert (await put_batch(app, "", authMode="aadToken")).status_code == 400
     answer = await app.arm.put("batchEndpoints/other", json={"properties": {"authMode": "Key"}})
     assert answer.status_code == 400
