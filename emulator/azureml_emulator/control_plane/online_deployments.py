@@ -25,7 +25,7 @@ from azureml_emulator.control_plane.endpoint_resources import (
     start_delete,
 )
 from azureml_emulator.control_plane.http import read_body, read_resource
-from azureml_emulator.control_plane.long_running import Kind, accepted, created, status_url
+from azureml_emulator.control_plane.long_running import Kind, accepted, api_version, created, status_url
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.control_plane.online_endpoints import PUT as PUT_ENDPOINT
 from azureml_emulator.control_plane.provisioning import (
@@ -80,6 +80,9 @@ async def put(request: Request) -> Response:
     refuse_deployment_on_busy(context, endpoint)
     compute_id = endpoint["properties"]["compute"]
     completed = _completed(properties, get_resource(request, compute_id) if compute_id else None)
+    if api_version(request).endswith("-preview") and not compute_id:
+        # An older name of the same, in preview versions only (recorded until 2023).
+        completed["privateNetworkConnection"] = completed["egressPublicNetworkAccess"] == "Disabled"
     _check_assets(context, completed)
     resource = build_resource(
         request,
@@ -135,13 +138,7 @@ def _completed(properties: Document, compute: Document | None) -> Document:
     if compute:
         return completed | kubernetes.deployment_settings(completed, compute)
     access = completed.get("egressPublicNetworkAccess") or "Enabled"
-    return {
-        "instanceType": "Standard_DS3_v2",
-        **completed,
-        "egressPublicNetworkAccess": access,
-        # The same in older API versions; recorded until 2023.
-        "privateNetworkConnection": access == "Disabled",
-    }
+    return {"instanceType": "Standard_DS3_v2", **completed, "egressPublicNetworkAccess": access}
 
 
 def _references(properties: Document) -> Document:

@@ -115,5 +115,5 @@ def _was_provisioned(context: Context, resource: Document, kind: str) -> bool:
 
 def _refusal(problem: str) -> ArmError:
     document = {"errors": {"": [problem]}, "title": "One or more validation errors occurred."}
-    below = ArmError(400, CALL_FAILED, json.dumps(document))
+    below = ArmError(400, CALL_FAILED, json.dumps(document, separators=(",", ":")))
     return ArmError(400, "BadRequest", "The request is invalid.", details=[below])

@@ -53,7 +53,7 @@ def check_quota(deployment: Document, others: Iterable[Document], cores: int, su
     below = ArmError(
         400,
         "InferencingClientCreateDeploymentFailed",
-        f"InferencingClient HttpRequest error, error detail: {json.dumps(detail)}",
+        f"InferencingClient HttpRequest error, error detail: {json.dumps(detail, separators=(',', ':'))}",
     )
     raise ArmError(400, "BadRequest", "The request is invalid.", details=[below])
 
