@@ -74,9 +74,7 @@ def main() -> None:
 @click.option(
     "--retry-after",
     type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Seconds between polls of an operation (Retry-After).",
+    help="Seconds between polls of an operation (Retry-After); none by default, as on the service.",
 )
 @click.option(
     "--endpoint-seconds",

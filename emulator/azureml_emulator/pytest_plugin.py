@@ -29,7 +29,8 @@ def _azureml_emulator(pytestconfig: pytest.Config) -> Iterator[tuple[EmulatorInf
     from azureml_emulator.emulator import running_emulator
     from azureml_emulator.test_control.client import Control
 
-    arguments = ["--control", *pytestconfig.getini(ARGUMENTS)]
+    # The SDK polls every 5 or 30 s unless the service names a pace.
+    arguments = ["--control", "--retry-after=1", *pytestconfig.getini(ARGUMENTS)]
     with running_emulator(arguments=arguments) as info, Control(info) as control:
         yield info, control
 

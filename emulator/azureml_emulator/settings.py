@@ -31,7 +31,7 @@ class Settings:
         client_id: The only application that can sign in.
         client_secret: Its secret; new at each start.
         token_seconds: Lifetime of access tokens.
-        retry_after: Seconds between polls of a long-running operation (`Retry-After`).
+        retry_after: Seconds between polls of a long-running operation (`Retry-After`); None sends none, as the service.
         keyless_storage: Whether the storage account refuses keys, so that clients need an identity.
         endpoint_seconds: Minimum duration of creating, updating or deleting an endpoint.
         settle_seconds: How long endpoints and deployments refuse changes after an operation succeeded.
@@ -56,7 +56,7 @@ class Settings:
     client_id: str = "00000000-0000-0000-0000-000000000003"
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     token_seconds: int = 3600
-    retry_after: int = 1
+    retry_after: int | None = None
     keyless_storage: bool = False
     endpoint_seconds: float = 0.0
     settle_seconds: float = 0.0

@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS operations (
     resource TEXT NOT NULL COLLATE NOCASE,
     status TEXT NOT NULL,
     started TEXT NOT NULL,
+    ended TEXT,
     error TEXT
 );
 """
@@ -67,6 +68,9 @@ class Store:
         # A crash of the emulator loses nothing; a crash of the machine can lose the last writes.
         self.connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
         self._deleted: set[str] = set()
+        if not self.connection.execute("SELECT 1 FROM pragma_table_info('operations') WHERE name = 'ended'").fetchone():
+            # A state folder from before operations had an end time.
+            self.connection.execute("ALTER TABLE operations ADD COLUMN ended TEXT")
 
     def close(self) -> None:
         """Close the database."""

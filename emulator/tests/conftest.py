@@ -27,5 +27,6 @@ settings.load_profile("unhurried")
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[EmulatorInfo]:
     """One emulator for all tests of a session: give `emulator.environment` to client processes."""
-    with running_emulator() as info:
+    # The SDK polls every 5 or 30 s unless the service names a pace.
+    with running_emulator(arguments=["--retry-after", "1"]) as info:
         yield info

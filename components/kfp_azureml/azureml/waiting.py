@@ -15,6 +15,7 @@ from kfp_azureml.azureml.azure_errors import azure_errors, is_busy
 from kfp_azureml.azureml.retries import TRIES, passes, retrying
 from kfp_azureml.azureml.workspace import quiet_sdk
 from kfp_azureml.runtime.errors import DeploymentError, first_line
+from kfp_azureml.runtime.polling import pauses
 from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-LOOK_SECONDS = 1.0  # between checks of the SDK's poller, which itself polls as Retry-After says
+LOOK_SECONDS = 1.0  # between checks of the SDK's poller, which itself polls as `PollPace` says
 REPORT_SECONDS = 30.0  # longest time without a line in the log
-SETTLE_SECONDS = 5.0  # between reads of a resource that another client is changing
+SETTLE_SECONDS = 5.0  # before an attempt after a conflict
 SHOW_SECONDS = 60.0  # how long Azure may answer 404 for a new resource
 REFUSALS = 5  # attempts while Azure reports a conflict and no operation seems to run
 
@@ -132,6 +133,7 @@ def shown(what: str, read: Callable[[], Result], is_whole: Callable[[Result], bo
         AzureError: If reading fails; ResourceNotFoundError if it does not appear within `SHOW_SECONDS`.
     """
     until = time.monotonic() + SHOW_SECONDS
+    pause = pauses()
     while True:
         try:
             found = retrying(f"reading {what}", read)
@@ -142,7 +144,7 @@ def shown(what: str, read: Callable[[], Result], is_whole: Callable[[Result], bo
             if is_whole(found) or time.monotonic() >= until:
                 return found
         progress(f"{what}: not visible in Azure yet")
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(next(pause))
 
 
 def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Deadline) -> str | None:
@@ -155,13 +157,14 @@ def wait_until_settled(what: str, state: Callable[[], str | None], deadline: Dea
         DeploymentError: If the deadline has passed.
     """
     log = _StateLog(what, deadline)
+    pause = pauses()
     while True:
         current = _read(what, state)
         if not is_in_flight(current):
             return current
         log.report(current)
         deadline.check(what, current)
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(next(pause))
 
 
 def is_in_flight(state: str | None) -> TypeGuard[str]:
@@ -190,8 +193,9 @@ def _begin(
 
 def _wait_until_shown(what: str, state: Callable[[], str | None]) -> None:
     until = time.monotonic() + SHOW_SECONDS
+    pause = pauses()
     while _read(what, state) is None and time.monotonic() < until:
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(next(pause))
 
 
 def _read(what: str, state: Callable[[], str | None]) -> str | None:

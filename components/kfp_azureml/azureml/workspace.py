@@ -13,6 +13,7 @@ from urllib.parse import quote
 from kfp_azureml import azcreds
 from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.credentials import credential
+from kfp_azureml.azureml.poll_pace import PollPace
 from kfp_azureml.azureml.retries import SDK_RETRIES, retrying
 from kfp_azureml.azureml.workspace_config import configured_workspace
 from kfp_azureml.runtime.errors import WorkspaceError
@@ -53,7 +54,7 @@ def workspace_client(resource_group: str = "", workspace: str = "", subscription
     quieten("azure.ai.ml", logging.WARNING)
     place = (subscription, resource_group, workspace) if workspace else configured_workspace()
     _check_place(*place)
-    client = MLClient(identity, *place, **_CLIENT_SETTINGS)
+    client = MLClient(identity, *place, per_call_policies=PollPace(), **_CLIENT_SETTINGS)
     with azure_errors(f"workspace {client.workspace_name} in resource group {client.resource_group_name}"):
         retrying("reading the workspace", lambda: client.workspaces.get(client.workspace_name))
     return client

@@ -9,9 +9,13 @@ LONGEST_SECONDS = 5.0
 _GROWTH = 1.5
 
 
-def pauses() -> Iterator[float]:
-    """Yield pauses in seconds: short ones first, since a run may fail at its start."""
+def pauses(longest: float = LONGEST_SECONDS) -> Iterator[float]:
+    """Yield pauses in seconds: short ones first, since a run may fail at its start.
+
+    Args:
+        longest: Limit of the pauses in seconds.
+    """
     pause = FIRST_SECONDS
     while True:
         yield pause
-        pause = min(pause * _GROWTH, LONGEST_SECONDS)
+        pause = min(pause * _GROWTH, longest)

@@ -61,11 +61,12 @@ class Operation:
     """A long-running operation.
 
     Attributes:
-        id: Its name in the status URL.
+        id: The last part of its name in the status URL.
         kind: The kind of work, see `Operations.define`.
         resource: ARM id of its resource.
         status: Its status.
         started: Start time, as ARM writes it.
+        ended: End time; None while it is in progress.
         error: ARM's `error` object, if it failed.
     """
 
@@ -74,18 +75,8 @@ class Operation:
     resource: str
     status: Status
     started: str
+    ended: str | None = None
     error: Document | None = None
-
-    def document(self) -> Document:
-        """The body of the status response."""
-        document = {
-            "id": self.id,
-            "name": self.id,
-            "status": self.status,
-            "startTime": self.started,
-            "percentComplete": 0.0 if self.status is Status.IN_PROGRESS else 100.0,
-        }
-        return document if self.error is None else {**document, "error": self.error}
 
 
 async def _force_outcome(outcome: Outcome | None, released: asyncio.Event) -> None:
@@ -214,20 +205,22 @@ class Operations:
 
     def _save(self, operation: Operation, status: Status | None = None, error: Document | None = None) -> None:
         self._store.connection.execute(
-            "INSERT OR REPLACE INTO operations (id, kind, resource, status, started, error) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO operations (id, kind, resource, status, started, ended, error)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 operation.id,
                 operation.kind,
                 operation.resource,
                 status or operation.status,
                 operation.started,
+                now() if status else None,
                 json.dumps(error) if error else None,
             ),
         )
 
     def _select(self, condition: str, value: str) -> list[Operation]:
-        query = f"SELECT id, kind, resource, status, started, error FROM operations WHERE {condition}"  # noqa: S608
+        query = f"SELECT id, kind, resource, status, started, ended, error FROM operations WHERE {condition}"  # noqa: S608
         return [
-            Operation(row[0], row[1], row[2], Status(row[3]), row[4], json.loads(row[5]) if row[5] else None)
+            Operation(row[0], row[1], row[2], Status(row[3]), row[4], row[5], json.loads(row[6]) if row[6] else None)
             for row in self._store.connection.execute(query, (value,))
         ]

@@ -62,14 +62,17 @@ class Transitions:
         Raises:
             ArmError: 409, if the resource cannot be changed now.
         """
-        if resource is None:
-            return
+        if resource and (state := self.busy_state(resource)):
+            raise conflict(f"{resource['id']} is in state {state}; wait until the operation has ended.")
+
+    def busy_state(self, resource: Document) -> State | None:
+        """Return the state for which a resource refuses changes; None if it accepts them."""
         state = State(resource["properties"]["provisioningState"])
         if state in BUSY:
-            raise conflict(f"{resource['id']} is in state {state}; wait until the operation has ended.")
+            return state
         # As on the service: Succeeded, but still refused as Updating (Azure/azure-sdk-for-net#36961).
-        if self._clock() < self._settled.get(resource["id"].lower(), 0.0) + self._settle_seconds:
-            raise conflict(f"{resource['id']} is in state Updating; wait until the operation has ended.")
+        settles = self._settled.get(resource["id"].lower(), 0.0) + self._settle_seconds
+        return State.UPDATING if self._clock() < settles else None
 
     def move(self, resource_id: str, state: State) -> None:
         """Move a resource to a state; do nothing if it is gone.

@@ -6,30 +6,67 @@ import re
 from pathlib import PurePosixPath
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from azureml_emulator.arm.durations import duration_seconds
 from azureml_emulator.arm.errors import bad_request, not_emulated
-from azureml_emulator.arm.resources import new_resource, object_in
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.context import Context, context_of
+from azureml_emulator.control_plane.endpoint_resources import (
+    NAME_PATTERN,
+    NAME_RULE,
+    build_resource,
+    get,
+    list_deployments,
+    start_delete,
+)
 from azureml_emulator.control_plane.http import read_resource
-from azureml_emulator.control_plane.long_running import accepted
+from azureml_emulator.control_plane.long_running import Kind, created
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
-from azureml_emulator.control_plane.online_endpoints import NAME_PATTERN, NAME_RULE
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
 from azureml_emulator.jobs.specs import read_variables
 from azureml_emulator.store import Document
 
 PUT, DELETE = "put-batch-deployment", "delete-batch-deployment"
-DEFAULTS = {
+DEFAULTS: Document = {
+    "description": None,
+    "properties": {},
+    "codeConfiguration": None,
+    "environmentId": None,
+    "environmentVariables": {},
+    "compute": None,
+    "deploymentConfiguration": None,
     "errorThreshold": -1,
     "loggingLevel": "Info",
+    "model": None,
     "maxConcurrencyPerInstance": 1,
     "miniBatchSize": 10,
     "outputAction": "AppendRow",
     "outputFileName": "predictions.csv",
+}
+OF_COMPONENTS = {
+    "properties": None,
+    "codeConfiguration": None,
+    "environmentId": None,
+    "environmentVariables": None,
+    "compute": None,
+    "errorThreshold": 0,
+    "retrySettings": {"maxRetries": 0, "timeout": "PT0S"},
+    "miniBatchSize": 0,
+    "loggingLevel": "Info",
+    "model": None,
+    "maxConcurrencyPerInstance": 0,
+    "outputAction": "SummaryOnly",
+}
+"""A deployment of a pipeline component has these settings, whatever the request says (recorded 2023 and 2024)."""
+RESOURCES = {
+    "instanceCount": 1,
+    "maxInstanceCount": None,
+    "instanceType": None,
+    "locations": None,
+    "properties": None,
 }
 OUTPUT_ACTIONS = ("AppendRow", "SummaryOnly")
 RETRIES = {"maxRetries": 3, "timeout": "PT30S"}
@@ -38,13 +75,13 @@ RETRIES = {"maxRetries": 3, "timeout": "PT30S"}
 def define_operations(context: Context) -> None:
     """Define the long-running operations on batch deployments."""
 
-    async def finish_put(deployment_id: str) -> None:
-        context.store.set_properties(deployment_id, provisioningState="Succeeded")
+    async def nothing_more(_deployment_id: str) -> None:
+        pass
 
     async def finish_delete(deployment_id: str) -> None:
         context.store.delete(deployment_id)
 
-    context.operations.define(PUT, finish_put)
+    context.operations.define(PUT, nothing_more)
     context.operations.define(DELETE, finish_delete)
 
 
@@ -56,37 +93,29 @@ async def put(request: Request) -> Response:
     get_resource(request, parent(parent(deployment_id)))
     body, properties = await read_resource(request)
     previous = context.store.get(deployment_id)
-    context.transitions.refuse_if_busy(previous)
+    state = context.transitions.begin_put(previous)
     completed = _completed(context, properties)
-    resource = new_resource(
-        deployment_id,
-        {**completed, "provisioningState": "Updating" if previous else "Creating"},
-        previous=previous,
-        location=body.get("location") or context.settings.location,
-        tags=object_in(body, "tags"),
-    )
+    resource = build_resource(request, body, {**completed, "provisioningState": state}, previous)
     context.store.put(resource)
-    return accepted(request, context.operations.start(PUT, deployment_id), resource, 200 if previous else 201)
+    return created(request, context.operations.start(PUT, deployment_id), Kind.BATCH_DEPLOYMENT, resource)
 
 
 def _completed(context: Context, properties: Document) -> Document:
     """Validate a deployment's properties and apply the service's defaults."""
-    given = {name: value for name, value in properties.items() if value is not None}
-    completed = {
-        "description": None,
-        "model": None,
-        "codeConfiguration": None,
-        "environmentId": None,
-        "environmentVariables": {},
-        "resources": {"instanceCount": 1},
-        **DEFAULTS,
-        **given,
-        "properties": object_in(properties, "properties"),
-        "retrySettings": {**RETRIES, **_set(object_in(properties, "retrySettings"))},
-    }
+    given = _set(properties)
+    completed = {**DEFAULTS, **given, "resources": {**RESOURCES, **_set(object_in(properties, "resources"))}}
+    # An empty object is shown as null.
+    completed["resources"]["properties"] = completed["resources"]["properties"] or None
+    if configuration := object_in(properties, "deploymentConfiguration"):
+        _check_component(context, configuration)
+        shown = {"description": None, "settings": None, "tags": None, **configuration}
+        return {**completed, **OF_COMPONENTS, "deploymentConfiguration": shown, "outputFileName": None}
+    completed["properties"] = object_in(properties, "properties")
+    completed["retrySettings"] = {**RETRIES, **_set(object_in(properties, "retrySettings"))}
+    completed["loggingLevel"] = str(completed["loggingLevel"]).capitalize()
     check_scoring(completed)
     read_variables(object_in(completed, "environmentVariables"))
-    check_compute(context.store, context.settings.workspace_id, completed.get("compute"))
+    check_compute(context.store, context.settings.workspace_id, completed["compute"])
     _check_assets(context, completed)
     return completed
 
@@ -114,12 +143,13 @@ def check_scoring(settings: Document) -> None:
     duration_seconds(retries.get("timeout"))
 
 
+def _check_component(context: Context, configuration: Document) -> None:
+    component = find_asset(context.store, str(object_in(configuration, "componentId").get("assetId")), "components")
+    if component["properties"]["componentSpec"]["type"] != "pipeline":
+        raise bad_request(f"The component {component['id']} is not a pipeline.")
+
+
 def _check_assets(context: Context, properties: Document) -> None:
-    if configuration := object_in(properties, "deploymentConfiguration"):
-        component = find_asset(context.store, str(object_in(configuration, "componentId").get("assetId")), "components")
-        if component["properties"]["componentSpec"]["type"] != "pipeline":
-            raise bad_request(f"The component {component['id']} is not a pipeline.")
-        return
     model, code = object_in(properties, "model"), object_in(properties, "codeConfiguration")
     if not model:
         raise bad_request("A batch deployment needs a 'model', or a pipeline component.")
@@ -137,17 +167,6 @@ def _set(given: Document) -> Document:
     return {name: value for name, value in given.items() if value is not None}
 
 
-async def list_deployments(request: Request) -> Response:
-    """List the deployments of an endpoint."""
-    get_resource(request, parent(arm_path(request)))
-    return JSONResponse({"value": context_of(request).store.list_collection(arm_path(request))})
-
-
-async def get(request: Request) -> Response:
-    """GET a deployment."""
-    return JSONResponse(get_resource(request, arm_path(request)))
-
-
 async def delete(request: Request) -> Response:
     """DELETE a deployment; the default deployment is refused."""
     context = context_of(request)
@@ -158,8 +177,7 @@ async def delete(request: Request) -> Response:
     endpoint = get_resource(request, parent(parent(deployment_id)))
     if endpoint["properties"]["defaults"]["deploymentName"] == deployment["name"]:
         raise bad_request(f"{deployment['name']} is the endpoint's default deployment: choose another one first.")
-    context.store.set_properties(deployment_id, provisioningState="Deleting")
-    return accepted(request, context.operations.start(DELETE, deployment_id), None, 202)
+    return start_delete(request, DELETE, Kind.BATCH_DEPLOYMENT)
 
 
 DEPLOYMENT = "/batchEndpoints/{endpoint}/deployments/{deployment}"

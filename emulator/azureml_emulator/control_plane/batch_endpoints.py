@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-import uuid
-
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from azureml_emulator.arm.errors import bad_request, conflict
-from azureml_emulator.arm.resources import new_resource, object_in
+from azureml_emulator.arm.errors import bad_request
+from azureml_emulator.arm.resources import object_in
 from azureml_emulator.context import Context, context_of
+from azureml_emulator.control_plane.endpoint_resources import (
+    NAME_PATTERN,
+    NAME_RULE,
+    build_resource,
+    get,
+    list_endpoints,
+    start_delete,
+)
 from azureml_emulator.control_plane.http import read_resource
-from azureml_emulator.control_plane.long_running import accepted
-from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource
-from azureml_emulator.control_plane.online_endpoints import NAME_PATTERN, NAME_RULE
+from azureml_emulator.control_plane.long_running import Kind, api_version, created
+from azureml_emulator.control_plane.lookup import arm_path, check_name
+from azureml_emulator.control_plane.provisioning import refuse_taken_name
 from azureml_emulator.store import Document
 
 PUT, DELETE = "put-batch-endpoint", "delete-batch-endpoint"
+CREATED_WITH = "BatchEndpointCreationApiVersion"
+"""A user property that the service adds."""
 
 
 def define_operations(context: Context) -> None:
     """Define the long-running operations on batch endpoints."""
 
     async def finish_put(endpoint_id: str) -> None:
-        context.store.set_properties(endpoint_id, provisioningState="Succeeded")
+        name = endpoint_id.rsplit("/", 1)[1].lower()
+        address = f"https://{name}.{context.settings.location}.inference.ml.azure.com"
+        context.store.set_properties(endpoint_id, scoringUri=f"{address}/jobs")
 
     async def finish_delete(endpoint_id: str) -> None:
         context.store.delete(endpoint_id)
@@ -34,38 +44,44 @@ def define_operations(context: Context) -> None:
 
 
 async def put(request: Request) -> Response:
-    """Create or replace an endpoint."""
+    """Create or replace an endpoint.
+
+    The response of an update shows the default deployment as it was (recorded 2022).
+    """
     context = context_of(request)
     endpoint_id = arm_path(request)
     name = request.path_params["endpoint"]
     check_name("a batch endpoint", name, NAME_PATTERN, NAME_RULE)
     body, properties = await read_resource(request)
     previous = context.store.get(endpoint_id)
-    context.transitions.refuse_if_busy(previous)
-    if context.store.get(f"{context.settings.workspace_id}/onlineEndpoints/{name}"):
-        raise conflict(f"An online endpoint {name!r} exists: endpoint names are unique in a region.")
+    state = context.transitions.begin_put(previous)
+    refuse_taken_name(context, f"onlineEndpoints/{name}")
     if str(properties.get("authMode")).lower() != "aadtoken":
         raise bad_request("The 'authMode' of a batch endpoint must be AADToken.")
-    address = f"https://{name.lower()}.{context.settings.location}.inference.ml.azure.com"
-    identity = {"type": "SystemAssigned", "principalId": str(uuid.uuid4()), "tenantId": context.settings.tenant_id}
-    resource = new_resource(
-        endpoint_id,
+    before = previous["properties"] if previous else {}
+    resource = build_resource(
+        request,
+        body,
         {
             "description": properties.get("description"),
+            "properties": {
+                **object_in(properties, "properties"),
+                CREATED_WITH: object_in(before, "properties").get(CREATED_WITH) or api_version(request),
+                "azureml.onlineendpointid": endpoint_id,
+            },
+            # A new endpoint has no address until it is provisioned.
+            "scoringUri": before.get("scoringUri"),
+            "swaggerUri": None,
             "authMode": "AADToken",
-            "properties": object_in(properties, "properties"),
             "defaults": _defaults(context, endpoint_id, properties),
-            "scoringUri": f"{address}/jobs",
-            "swaggerUri": f"{address}/swagger.json",
-            "provisioningState": "Updating" if previous else "Creating",
+            "provisioningState": state,
         },
-        previous=previous,
-        location=body.get("location") or context.settings.location,
-        tags=object_in(body, "tags"),
-        identity=previous["identity"] if previous else identity,
+        previous,
     )
     context.store.put(resource)
-    return accepted(request, context.operations.start(PUT, endpoint_id), resource, 200 if previous else 201)
+    defaults = before.get("defaults") or {"deploymentName": None}
+    shown = {**resource, "properties": {**resource["properties"], "defaults": defaults}}
+    return created(request, context.operations.start(PUT, endpoint_id), Kind.BATCH_ENDPOINT, shown)
 
 
 def _defaults(context: Context, endpoint_id: str, properties: Document) -> Document:
@@ -75,24 +91,11 @@ def _defaults(context: Context, endpoint_id: str, properties: Document) -> Docum
     return {"deploymentName": name or None}
 
 
-async def list_endpoints(request: Request) -> Response:
-    """List endpoints."""
-    return JSONResponse({"value": context_of(request).store.list_collection(arm_path(request))})
-
-
-async def get(request: Request) -> Response:
-    """GET an endpoint."""
-    return JSONResponse(get_resource(request, arm_path(request)))
-
-
 async def delete(request: Request) -> Response:
     """DELETE an endpoint with its deployments; the jobs they started stay."""
-    context = context_of(request)
-    endpoint_id = arm_path(request)
-    if context.store.get(endpoint_id) is None:
+    if context_of(request).store.get(arm_path(request)) is None:
         return Response(status_code=204)
-    context.store.set_properties(endpoint_id, provisioningState="Deleting")
-    return accepted(request, context.operations.start(DELETE, endpoint_id), None, 202)
+    return start_delete(request, DELETE, Kind.BATCH_ENDPOINT)
 
 
 routes = [

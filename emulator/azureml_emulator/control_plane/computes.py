@@ -20,7 +20,7 @@ from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import kubernetes
 from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.listing import page
-from azureml_emulator.control_plane.long_running import accepted
+from azureml_emulator.control_plane.long_running import compute_response
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.control_plane.vm_sizes import VM_SIZES
 from azureml_emulator.store import Document, Store
@@ -84,7 +84,7 @@ async def put(request: Request) -> Response:
     if identity := identity_of(object_in(body, "identity"), context.settings.tenant_id):
         resource["identity"] = identity
     context.store.put(resource)
-    return accepted(request, context.operations.start(PUT, compute_id), resource, 200 if previous else 201)
+    return compute_response(request, context.operations.start(PUT, compute_id), resource)
 
 
 def identity_of(asked: Document, tenant: str) -> Document | None:
@@ -273,7 +273,7 @@ async def delete(request: Request) -> Response:
     if context.store.get(compute_id) is None:
         return Response(status_code=204)
     context.store.set_properties(compute_id, provisioningState="Deleting")
-    return accepted(request, context.operations.start(DELETE, compute_id), None, 202)
+    return compute_response(request, context.operations.start(DELETE, compute_id))
 
 
 async def list_nodes(request: Request) -> Response:
@@ -301,8 +301,7 @@ async def act(request: Request) -> Response:
     if compute["properties"]["computeType"] != "ComputeInstance":
         raise bad_request(f"The compute {compute['name']} is not an instance; only instances start and stop.")
     action = arm_path(request).rsplit("/", 1)[-1]
-    operation = context_of(request).operations.start(f"{action}-compute", compute["id"])
-    return accepted(request, operation, None, 202)
+    return compute_response(request, context_of(request).operations.start(f"{action}-compute", compute["id"]))
 
 
 routes = [

@@ -12,7 +12,7 @@ from azureml_emulator.arm.errors import bad_request, conflict, not_emulated, not
 from azureml_emulator.arm.resources import new_resource, object_in
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.http import read_resource
-from azureml_emulator.control_plane.long_running import accepted
+from azureml_emulator.control_plane.long_running import Kind, accepted
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
@@ -220,7 +220,7 @@ async def cancel(request: Request) -> Response:
     if run and run.has_ended:
         raise bad_request(f"The job {run.id} is {run.status}: only an unfinished job can be cancelled.")
     context.runs.change(job["name"], status=Status.CANCEL_REQUESTED)
-    return accepted(request, context.operations.start(CANCEL, job["id"]), None, 202)
+    return accepted(request, context.operations.start(CANCEL, job["id"]), Kind.JOB)
 
 
 async def delete(request: Request) -> Response:

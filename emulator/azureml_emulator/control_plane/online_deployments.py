@@ -11,18 +11,27 @@ from starlette.routing import Route
 
 from azureml_emulator.arm.durations import duration_seconds, probe_seconds
 from azureml_emulator.arm.errors import ArmError, bad_request, not_emulated
-from azureml_emulator.arm.resources import PROVIDER, new_resource, object_in
+from azureml_emulator.arm.resources import PROVIDER, object_in
 from azureml_emulator.arm.transitions import State
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import kubernetes
+from azureml_emulator.control_plane.endpoint_resources import (
+    NAME_PATTERN,
+    NAME_RULE,
+    OPERATION_PROPERTY,
+    build_resource,
+    get,
+    list_deployments,
+    start_delete,
+)
 from azureml_emulator.control_plane.http import read_body, read_resource
-from azureml_emulator.control_plane.long_running import accepted
+from azureml_emulator.control_plane.long_running import Kind, accepted, api_version, created, status_url
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
-from azureml_emulator.control_plane.online_endpoints import NAME_PATTERN, NAME_RULE
 from azureml_emulator.control_plane.online_endpoints import PUT as PUT_ENDPOINT
 from azureml_emulator.control_plane.provisioning import (
     CALL_FAILED,
     refuse_deployment_on,
+    refuse_deployment_on_busy,
     refuse_unprovisioned_deployment,
     without_code,
 )
@@ -35,7 +44,10 @@ from azureml_emulator.store import Document
 TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
 PUT, DELETE = "put-online-deployment", "delete-online-deployment"
 PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failureThreshold": 30, "successThreshold": 1}
-REQUEST_SETTINGS = {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1, "maxQueueWait": "PT0.5S"}
+REQUEST_SETTINGS = {"maxQueueWait": "PT0S", "requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1}
+SKU = {"name": "Default", "tier": "Standard", "capacity": 1}
+STEPS = ("SystemSetup", "UserContainerImagePull", "ModelDownload", "UserContainerStart")
+"""What the service does to start an instance, as its logs name it."""
 
 
 def define_operations(context: Context) -> None:
@@ -65,27 +77,31 @@ async def put(request: Request) -> Response:
     state = context.transitions.begin_put(previous)
     refuse_unprovisioned_deployment(context, previous, PUT)
     refuse_deployment_on(context, endpoint, PUT_ENDPOINT)
-    context.transitions.refuse_if_busy(endpoint)
+    refuse_deployment_on_busy(context, endpoint)
     compute_id = endpoint["properties"]["compute"]
     completed = _completed(properties, get_resource(request, compute_id) if compute_id else None)
+    if api_version(request).endswith("-preview") and not compute_id:
+        # An older name of the same, in preview versions only (recorded until 2023).
+        completed["privateNetworkConnection"] = completed["egressPublicNetworkAccess"] == "Disabled"
     _check_assets(context, completed)
-    resource = new_resource(
-        deployment_id,
+    resource = build_resource(
+        request,
+        body,
         {**completed, "provisioningState": state},
-        previous=previous,
-        location=body.get("location") or context.settings.location,
-        tags=object_in(body, "tags"),
+        previous,
         kind=body.get("kind") or endpoint["kind"],
-        sku=body.get("sku") or {"name": "Default", "capacity": 1},
-        identity=body.get("identity"),
+        sku={**SKU, **_given(body, "sku")},
+        **({"identity": body["identity"]} if body.get("identity") else {}),
     )
     if context.settings.quota_cores is not None and not compute_id:
         check_quota(
             resource, _managed_deployments(context), context.settings.quota_cores, context.settings.subscription_id
         )
-    context.store.put(resource)
     operation = context.operations.start(PUT, deployment_id)
-    return accepted(request, operation, resource, 200 if previous else 201)
+    labels = resource["properties"]["properties"]
+    labels[OPERATION_PROPERTY] = status_url(request, operation, Kind.ONLINE_DEPLOYMENT)
+    context.store.put(resource)
+    return created(request, operation, Kind.ONLINE_DEPLOYMENT, resource)
 
 
 def _managed_deployments(context: Context) -> list[Document]:
@@ -98,7 +114,9 @@ def _completed(properties: Document, compute: Document | None) -> Document:
     variables = object_in(properties, "environmentVariables")
     completed = {
         "description": None,
+        "modelMountPath": None,
         "appInsightsEnabled": False,
+        "dataCollector": None,
         **properties,
         **_references(properties),
         "endpointComputeType": properties.get("endpointComputeType") or "Managed",
@@ -119,7 +137,8 @@ def _completed(properties: Document, compute: Document | None) -> Document:
         )
     if compute:
         return completed | kubernetes.deployment_settings(completed, compute)
-    return {"instanceType": "Standard_DS3_v2", "egressPublicNetworkAccess": "Enabled", **completed}
+    access = completed.get("egressPublicNetworkAccess") or "Enabled"
+    return {"instanceType": "Standard_DS3_v2", **completed, "egressPublicNetworkAccess": access}
 
 
 def _references(properties: Document) -> Document:
@@ -161,28 +180,15 @@ def _given(properties: Document, name: str) -> Document:
     return {setting: value for setting, value in object_in(properties, name).items() if value is not None}
 
 
-async def list_deployments(request: Request) -> Response:
-    """List the deployments of an endpoint."""
-    get_resource(request, parent(arm_path(request)))
-    return JSONResponse({"value": context_of(request).store.list_collection(arm_path(request))})
-
-
-async def get(request: Request) -> Response:
-    """GET a deployment."""
-    return JSONResponse(get_resource(request, arm_path(request)))
-
-
 async def delete(request: Request) -> Response:
     """DELETE a deployment and cancel its operations; with traffic, the deletion fails."""
     context = context_of(request)
     deployment_id = arm_path(request)
-    deployment = context.store.get(deployment_id)
-    if deployment is None:
+    if context.store.get(deployment_id) is None:
         return Response(status_code=204)
-    if not _traffic_of(context, deployment_id):
-        context.operations.cancel(deployment_id)
-        context.transitions.move(deployment_id, State.DELETING)
-    return accepted(request, context.operations.start(DELETE, deployment_id), None, 202)
+    if _traffic_of(context, deployment_id):
+        return accepted(request, context.operations.start(DELETE, deployment_id), Kind.ONLINE_DEPLOYMENT)
+    return start_delete(request, DELETE, Kind.ONLINE_DEPLOYMENT)
 
 
 def _traffic_of(context: Context, deployment_id: str) -> int:
@@ -201,22 +207,28 @@ def _refuse_with_traffic(context: Context, deployment_id: str) -> None:
 
 
 async def get_logs(request: Request) -> Response:
-    """Return the end of the newest server's output, also after a crash."""
+    """Return the status of an instance and the end of its newest server's output, also after a crash."""
     deployment = get_resource(request, parent(arm_path(request)))
     body = await read_body(request)
-    if body.get("containerType") == "StorageInitializer":
-        return JSONResponse({"content": ""})
     lines = body.get("tail") or 50
     if not isinstance(lines, int) or lines < 1:
         raise bad_request(f"'tail' must be a number of lines, not {lines!r}.")
-    return JSONResponse({"content": processes.log_tail(context_of(request).servers.log(deployment["id"]), lines)})
+    output = ""
+    if body.get("containerType") != "StorageInitializer":
+        output = processes.log_tail(context_of(request).servers.log(deployment["id"]), lines)
+    is_up = deployment["properties"]["provisioningState"] == State.SUCCEEDED
+    status = [f"{step}: {'Succeeded' if is_up or step != STEPS[-1] else 'InProgress'}" for step in STEPS]
+    return JSONResponse({"content": "\n".join(["Instance status:", *status, "", "Container logs:", output])})
 
 
 async def list_skus(request: Request) -> Response:
-    """Return how many instances the deployment may have."""
+    """Return how many instances the deployment may have; the limits are those recorded in 2024."""
     deployment = get_resource(request, parent(arm_path(request)))
-    capacity = {"minimum": 1, "maximum": 20, "default": 1, "scaleType": "Manual"}
-    sku = {"resourceType": deployment["type"], "sku": {"name": "Default", "tier": "Standard"}, "capacity": capacity}
+    sku = {
+        "resourceType": "Microsoft.MachineLearning.Services/endpoints/deployments",
+        "sku": {"name": "default", "tier": "Standard"},
+        "capacity": {"minimum": 1, "maximum": 50, "default": deployment["sku"]["capacity"], "scaleType": "Automatic"},
+    }
     return JSONResponse({"value": [sku]})
 
 

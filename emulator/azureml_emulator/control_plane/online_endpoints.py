@@ -12,18 +12,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from azureml_emulator.arm.errors import bad_request
-from azureml_emulator.arm.resources import new_resource, object_in, text_in
-from azureml_emulator.arm.transitions import State
+from azureml_emulator.arm.resources import object_in, text_in
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import kubernetes
+from azureml_emulator.control_plane.endpoint_resources import (
+    NAME_PATTERN,
+    NAME_RULE,
+    OPERATION_PROPERTY,
+    build_resource,
+    get,
+    list_endpoints,
+    start_delete,
+)
 from azureml_emulator.control_plane.http import read_body, read_resource
-from azureml_emulator.control_plane.long_running import accepted
+from azureml_emulator.control_plane.long_running import Kind, accepted, created, status_url
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
-from azureml_emulator.control_plane.provisioning import refuse_unprovisioned_endpoint
+from azureml_emulator.control_plane.provisioning import refuse_taken_name, refuse_unprovisioned_endpoint
 from azureml_emulator.store import Document, EndpointKeys
 
-NAME_PATTERN = r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]"
-NAME_RULE = "3 to 32 letters, digits and '-', a letter first, no '-' last"
 AUTH_MODES = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
 MOST_MIRRORED = 50
 PUT, DELETE, REGENERATE_KEYS = "put-online-endpoint", "delete-online-endpoint", "regenerate-keys"
@@ -51,7 +57,10 @@ def define_operations(context: Context) -> None:
 
 
 async def put(request: Request) -> Response:
-    """Create or replace an endpoint; whatever the body omits is reset, traffic too."""
+    """Create or replace an endpoint; traffic and tags that the body omits are reset.
+
+    The response of an update shows the endpoint as it was (recorded 2022).
+    """
     context = context_of(request)
     endpoint_id = arm_path(request)
     name = request.path_params["endpoint"]
@@ -60,55 +69,81 @@ async def put(request: Request) -> Response:
     previous = context.store.get(endpoint_id)
     state = context.transitions.begin_put(previous)
     refuse_unprovisioned_endpoint(context, previous, PUT)
-    auth_mode = AUTH_MODES.get(str(properties.get("authMode")).lower())
-    if auth_mode is None:
-        raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
-    identity = object_in(body, "identity") or {"type": "SystemAssigned"}
-    if not text_in(identity, "type"):
-        raise bad_request("An endpoint's identity needs a 'type'.")
-    if previous and previous["identity"]["type"].lower() != identity["type"].lower():
-        raise bad_request("The identity of an endpoint cannot change after its creation.")
-    deployments = [deployment["name"] for deployment in context.store.list_collection(f"{endpoint_id}/deployments")]
-    traffic = checked_traffic(object_in(properties, "traffic"), deployments)
-    asked = properties.get("compute")
-    compute = kubernetes.checked_compute(context.store, asked) if asked else None
-    compute_id = compute["id"] if compute else None
-    if previous and previous["properties"]["compute"] != compute_id:
-        raise bad_request("The compute of an endpoint cannot change after its creation.")
-    if compute and auth_mode == "AADToken":
-        raise bad_request("AADToken is for managed endpoints: on Kubernetes, 'authMode' must be Key or AMLToken.")
-    mirror_traffic = object_in(properties, "mirrorTraffic")
-    if compute and any(mirror_traffic.values()):
-        raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored, only that of a managed endpoint.")
-    mirror_traffic = checked_mirror_traffic(mirror_traffic, traffic, deployments)
-    resource = new_resource(
-        endpoint_id,
+    refuse_taken_name(context, f"batchEndpoints/{name}")
+    before = previous["properties"] if previous else {}
+    auth_mode = _checked_auth_mode(properties)
+    resource = build_resource(
+        request,
+        body,
         {
-            "description": properties.get("description"),
-            "authMode": auth_mode,
-            "properties": object_in(properties, "properties"),
-            "traffic": traffic,
-            "mirrorTraffic": mirror_traffic,
-            "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
-            "compute": compute_id,
+            "description": properties.get("description") or before.get("description"),
+            "properties": {
+                **object_in(properties, "properties"),
+                "azureml.onlineendpointid": endpoint_id.lower(),
+            },
             # A new endpoint has no address until it is provisioned.
-            "scoringUri": previous["properties"]["scoringUri"] if previous else None,
-            "swaggerUri": previous["properties"]["swaggerUri"] if previous else None,
+            "scoringUri": before.get("scoringUri"),
+            "swaggerUri": before.get("swaggerUri"),
+            # It can be set only once (recorded 2022).
+            "authMode": before.get("authMode") or auth_mode,
             "provisioningState": state,
+            "compute": _checked_compute(context, previous, properties),
+            **_checked_shares(context, endpoint_id, properties),
+            "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
         },
-        previous=previous,
-        location=body.get("location") or context.settings.location,
-        tags=object_in(body, "tags"),
-        kind=body.get("kind") or ("K8S" if compute else "Managed"),
-        identity=previous["identity"] if previous else _new_identity(identity, context),
+        previous,
+        kind=body.get("kind") or ("K8S" if properties.get("compute") else "Managed"),
+        identity=_checked_identity(context, previous, body),
     )
     given = object_in(properties, "keys")
     keys = EndpointKeys(_key(given, "primaryKey"), _key(given, "secondaryKey"))
+    operation = context.operations.start(PUT, endpoint_id)
+    labels = resource["properties"]["properties"]
+    labels[OPERATION_PROPERTY] = status_url(request, operation, Kind.ONLINE_ENDPOINT)
     context.store.put(resource)
     if previous is None:
         context.store.put_keys(endpoint_id, keys)
-    operation = context.operations.start(PUT, endpoint_id)
-    return accepted(request, operation, resource, 200 if previous else 201)
+        return created(request, operation, Kind.ONLINE_ENDPOINT, resource)
+    shown = {**previous, "properties": {**before, "properties": labels, "provisioningState": state}}
+    return created(request, operation, Kind.ONLINE_ENDPOINT, shown)
+
+
+def _checked_auth_mode(properties: Document) -> str:
+    auth_mode = AUTH_MODES.get(str(properties.get("authMode")).lower())
+    if auth_mode is None:
+        raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
+    if properties.get("compute") and auth_mode == "AADToken":
+        raise bad_request("AADToken is for managed endpoints: on Kubernetes, 'authMode' must be Key or AMLToken.")
+    return auth_mode
+
+
+def _checked_compute(context: Context, previous: Document | None, properties: Document) -> str | None:
+    """Return the ARM id of the endpoint's Kubernetes compute; None for a managed endpoint."""
+    asked = properties.get("compute")
+    compute: str | None = kubernetes.checked_compute(context.store, asked)["id"] if asked else None
+    if previous and previous["properties"]["compute"] != compute:
+        raise bad_request("The compute of an endpoint cannot change after its creation.")
+    return compute
+
+
+def _checked_shares(context: Context, endpoint_id: str, properties: Document) -> Document:
+    """Return the live and the mirrored traffic."""
+    deployments = [deployment["name"] for deployment in context.store.list_collection(f"{endpoint_id}/deployments")]
+    traffic = checked_traffic(object_in(properties, "traffic"), deployments)
+    mirror_traffic = object_in(properties, "mirrorTraffic")
+    if properties.get("compute") and any(mirror_traffic.values()):
+        raise bad_request("Traffic of an endpoint on Kubernetes cannot be mirrored, only that of a managed endpoint.")
+    return {"traffic": traffic, "mirrorTraffic": checked_mirror_traffic(mirror_traffic, traffic, deployments)}
+
+
+def _checked_identity(context: Context, previous: Document | None, body: Document) -> Document:
+    identity = object_in(body, "identity") or {"type": "SystemAssigned"}
+    kind = text_in(identity, "type")
+    if not kind:
+        raise bad_request("An endpoint's identity needs a 'type'.", "identity")
+    if previous and previous["identity"]["type"].lower() != kind.lower():
+        raise bad_request("The identity of an endpoint cannot change after its creation.")
+    return previous["identity"] if previous else _new_identity(identity, context)
 
 
 def checked_traffic(traffic: Document, deployments: list[str]) -> dict[str, int]:
@@ -161,37 +196,29 @@ def _percentages(what: str, shares: Document, deployments: list[str]) -> dict[st
     return checked
 
 
-async def list_endpoints(request: Request) -> Response:
-    """List endpoints."""
-    return JSONResponse({"value": context_of(request).store.list_collection(arm_path(request))})
-
-
-async def get(request: Request) -> Response:
-    """GET an endpoint."""
-    return JSONResponse(get_resource(request, arm_path(request)))
-
-
 async def delete(request: Request) -> Response:
     """DELETE an endpoint with its deployments and cancel their operations."""
-    context = context_of(request)
-    endpoint_id = arm_path(request)
-    if context.store.get(endpoint_id) is None:
+    if context_of(request).store.get(arm_path(request)) is None:
         return Response(status_code=204)
-    context.operations.cancel(endpoint_id)
-    context.transitions.move(endpoint_id, State.DELETING)
-    return accepted(request, context.operations.start(DELETE, endpoint_id), None, 202)
+    return start_delete(request, DELETE, Kind.ONLINE_ENDPOINT)
 
 
 async def list_keys(request: Request) -> Response:
-    """Return the endpoint's keys."""
-    keys = _keys(request)
-    return JSONResponse({"primaryKey": keys.primary, "secondaryKey": keys.secondary})
+    """Return the endpoint's keys; null for both without authMode Key (recorded 2025)."""
+    endpoint = get_resource(request, parent(arm_path(request)))
+    keys = _keys(request, endpoint) if endpoint["properties"]["authMode"] == "Key" else None
+    return JSONResponse(
+        {"primaryKey": keys.primary if keys else None, "secondaryKey": keys.secondary if keys else None}
+    )
 
 
 async def regenerate_keys(request: Request) -> Response:
     """Replace one key; the old one is invalid at once."""
     context = context_of(request)
-    keys = _keys(request)
+    endpoint = get_resource(request, parent(arm_path(request)))
+    if endpoint["properties"]["authMode"] != "Key":
+        raise bad_request("Keys are for endpoints with authMode Key.")
+    keys = _keys(request, endpoint)
     body = await read_body(request)
     # The SDK sends the old key along; a request for a new key cannot mean to keep it.
     asked = _key(body, "keyValue")
@@ -203,9 +230,8 @@ async def regenerate_keys(request: Request) -> Response:
             keys = EndpointKeys(keys.primary, new)
         case _:
             raise bad_request("'keyType' must be Primary or Secondary.")
-    endpoint_id = parent(arm_path(request))
-    context.store.put_keys(endpoint_id, keys)
-    return accepted(request, context.operations.start(REGENERATE_KEYS, endpoint_id), None, 202)
+    context.store.put_keys(endpoint["id"], keys)
+    return accepted(request, context.operations.start(REGENERATE_KEYS, endpoint["id"]), Kind.ONLINE_ENDPOINT)
 
 
 async def issue_token(request: Request) -> Response:
@@ -218,9 +244,9 @@ async def issue_token(request: Request) -> Response:
     return JSONResponse(
         {
             "accessToken": context.tokens.issue(endpoint["properties"]["scoringUri"]),
+            "tokenType": "Bearer",
             "expiryTimeUtc": expiry,
             "refreshAfterTimeUtc": expiry - context.settings.token_seconds // 2,
-            "tokenType": "Bearer",
         }
     )
 
@@ -242,19 +268,23 @@ def _address(endpoint: str, compute: Document | None, location: str) -> str:
     return f"https://{kubernetes.scoring_host(compute['name'], location)}/api/v1/endpoint/{endpoint}"
 
 
-def _keys(request: Request) -> EndpointKeys:
-    endpoint = get_resource(request, parent(arm_path(request)))
-    if endpoint["properties"]["authMode"] != "Key":
-        raise bad_request("Keys are for endpoints with authMode Key.")
+def _keys(request: Request, endpoint: Document) -> EndpointKeys:
     keys = context_of(request).store.get_keys(endpoint["id"])
     assert keys is not None  # noqa: S101 - made with the endpoint
     return keys
 
 
 def _new_identity(identity: Document, context: Context) -> Document:
-    if "SystemAssigned" in identity["type"]:
-        return {**identity, "principalId": str(uuid.uuid4()), "tenantId": context.settings.tenant_id}
-    return identity
+    assigned = {
+        resource: {"principalId": str(uuid.uuid4()), "clientId": str(uuid.uuid4())}
+        for resource in object_in(identity, "userAssignedIdentities")
+    }
+    return {
+        "type": identity["type"],
+        "principalId": str(uuid.uuid4()),
+        "tenantId": context.settings.tenant_id,
+        **({"userAssignedIdentities": assigned} if assigned else {}),
+    }
 
 
 def _key(body: Document, name: str) -> str:

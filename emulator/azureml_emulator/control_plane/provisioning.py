@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.arm.errors import ArmError, conflict
 from azureml_emulator.arm.transitions import UNSUCCESSFUL, State
 from azureml_emulator.context import Context
 from azureml_emulator.store import Document
@@ -60,6 +60,35 @@ def refuse_deployment_on(context: Context, endpoint: Document, kind: str) -> Non
         )
 
 
+def refuse_deployment_on_busy(context: Context, endpoint: Document) -> None:
+    """Refuse a deployment on an endpoint that another operation is changing.
+
+    Raises:
+        ArmError: 409, if one is.
+    """
+    if state := context.transitions.busy_state(endpoint):
+        raise conflict(
+            f"Cannot create a deployment in endpoint {endpoint['name']} because it is in {state} provisioning state."
+        )
+
+
+def refuse_taken_name(context: Context, other: str) -> None:
+    """Refuse the name of an endpoint of the other kind: names are unique in a region.
+
+    Args:
+        context: The emulator.
+        other: The other endpoint's path in the workspace, such as `batchEndpoints/digits`.
+
+    Raises:
+        ArmError: 400, if it exists.
+    """
+    if context.store.get(f"{context.settings.workspace_id}/{other}"):
+        raise _refusal(
+            "There is already an endpoint with this name, Endpoint name needs to be unique within a region. "
+            "Try some other name."
+        )
+
+
 def refuse_unprovisioned_deployment(context: Context, deployment: Document | None, kind: str) -> None:
     """Refuse to update a deployment whose first provisioning failed.
 
@@ -86,5 +115,5 @@ def _was_provisioned(context: Context, resource: Document, kind: str) -> bool:
 
 def _refusal(problem: str) -> ArmError:
     document = {"errors": {"": [problem]}, "title": "One or more validation errors occurred."}
-    below = ArmError(400, CALL_FAILED, json.dumps(document))
+    below = ArmError(400, CALL_FAILED, json.dumps(document, separators=(",", ":")))
     return ArmError(400, "BadRequest", "The request is invalid.", details=[below])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import uuid
 from collections.abc import Iterable
 
 from azureml_emulator.arm.errors import ArmError, bad_request
@@ -42,11 +43,17 @@ def check_quota(deployment: Document, others: Iterable[Document], cores: int, su
         f"Not enough quota available for {size} in SubscriptionId {subscription_id}. "
         f"Current usage/limit: {used}/{cores}. Additional needed: {needed} {GUIDE}"
     )
-    detail = {"errors": {"VmSize": [problem]}, "title": "One or more validation errors occurred.", "status": 400}
+    detail = {
+        "errors": {"VmSize": [problem]},
+        "type": "https://tools.ietf.org/html/rfc7231#section-6.5.1",
+        "title": "One or more validation errors occurred.",
+        "status": 400,
+        "traceId": f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-00",
+    }
     below = ArmError(
         400,
         "InferencingClientCreateDeploymentFailed",
-        f"InferencingClient HttpRequest error, error detail: {json.dumps(detail)}",
+        f"InferencingClient HttpRequest error, error detail: {json.dumps(detail, separators=(',', ':'))}",
     )
     raise ArmError(400, "BadRequest", "The request is invalid.", details=[below])
 

@@ -52,7 +52,10 @@ SAMPLE = {"images": ["AAA=", "BBB="], "predicted": [3, 7]}
 @pytest.fixture(scope="module")
 def controlled() -> Iterator[EmulatorInfo]:
     """An emulator under control, and this process its client."""
-    with running_emulator(arguments=["--control", "--scoring", "instant"]) as info, pytest.MonkeyPatch.context() as env:
+    with (
+        running_emulator(arguments=["--control", "--scoring", "instant", "--retry-after", "1"]) as info,
+        pytest.MonkeyPatch.context() as env,
+    ):
         for name, value in info.environment.items():
             env.setenv(name, value)
         yield info

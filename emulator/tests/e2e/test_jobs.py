@@ -80,7 +80,8 @@ Path(sys.argv[2]).write_text(json.dumps([store.name for store in client.datastor
 @pytest.fixture(scope="module")
 def job_emulator() -> Iterator[EmulatorInfo]:
     """An emulator where this interpreter stands in for an image."""
-    with running_emulator(arguments=["--environment-python", f"registry/suite={sys.executable}"]) as info:
+    arguments = ["--environment-python", f"registry/suite={sys.executable}", "--retry-after", "1"]
+    with running_emulator(arguments=arguments) as info:
         yield info
 
 

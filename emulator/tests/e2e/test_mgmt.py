@@ -193,14 +193,15 @@ def known(value: Any) -> Any:
 
 
 def comparable(value: Any) -> Any:
-    """Leave out what is null, which the models do not keep, and write times in one way."""
+    """Leave out what is null, which the models do not keep, and write times and durations in one way."""
     if isinstance(value, dict):
         return {name: comparable(item) for name, item in value.items() if item is not None}
     if isinstance(value, list):
         return [comparable(item) for item in value]
     if isinstance(value, str) and value[4:5] == "-" and "T" in value:
         return datetime.fromisoformat(value)
-    return value
+    # The models write no duration in days.
+    return "PT0S" if value == "P0D" else value
 
 
 def test_lists_of_each_kind_have_it(client: Client) -> None:
@@ -272,7 +273,7 @@ def test_keys(client: Client) -> None:
 
     assert (after.primary_key != before.primary_key, after.secondary_key) == (True, before.secondary_key)
     assert client.datastores.list_secrets(f"{NAME}_files").key == "k3y"
-    assert client.online_deployments.list_skus(NAME, "blue").next().sku.name == "Default"
+    assert client.online_deployments.list_skus(NAME, "blue").next().sku.name == "default"
 
 
 def test_the_workspace_is_listed_and_changed(emulator: EmulatorInfo, client: Client) -> None:

@@ -16,6 +16,7 @@ from azureml_emulator import EmulatorInfo
 from processes import wait_until
 
 OPERATION_SECONDS = 300.0
+ENDED = ("Succeeded", "Failed", "Canceled")
 SCORING_PACKAGE = "azureml-inference-server-http==1.5.1"
 
 
@@ -78,7 +79,7 @@ class Workspace:
         deadline = time.monotonic() + OPERATION_SECONDS
         while True:
             operation: dict[str, Any] = self.http.get(answer.headers["azure-asyncoperation"]).json()
-            if operation["status"] != "InProgress":
+            if operation["status"] in ENDED:
                 return operation
             assert time.monotonic() < deadline, f"{answer.request.url} did not end in time"
             time.sleep(0.1)

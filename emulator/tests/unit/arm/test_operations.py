@@ -44,8 +44,10 @@ async def test_work_that_ends_succeeds(store: Store) -> None:
     operation = await run(store, work)
 
     assert worked_on == [ENDPOINT]
-    assert operation.document()["status"] == "Succeeded"
-    assert "error" not in operation.document()
+    assert operation.status is Status.SUCCEEDED
+    assert operation.error is None
+    assert operation.ended is not None
+    assert operation.ended >= operation.started
 
 
 async def test_a_refusal_fails_operation_and_resource(store: Store) -> None:
@@ -54,8 +56,8 @@ async def test_a_refusal_fails_operation_and_resource(store: Store) -> None:
 
     operation = await run(store, work)
 
-    assert operation.document()["status"] == "Failed"
-    assert operation.document()["error"] == {
+    assert operation.status is Status.FAILED
+    assert operation.error == {
         "code": "ImageBuildFailure",
         "message": "no such package",
         "details": [],

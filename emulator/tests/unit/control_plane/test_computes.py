@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from emulator_app import App
+from endpoint_requests import wait_for
 from job_requests import submit
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +19,7 @@ async def put(app: App, name: str, kind: str, **settings: Any) -> httpx.Response
 
 async def finish(app: App, answer: httpx.Response) -> None:
     assert answer.is_success, answer.text
-    await app.context.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
+    await wait_for(app, answer)
 
 
 async def test_a_cluster_is_created_changed_and_deleted(app: App) -> None:
@@ -28,7 +29,9 @@ async def test_a_cluster_is_created_changed_and_deleted(app: App) -> None:
     await finish(app, created)
     assert (await submit(app, "on-big", command="true", computeId="big")).status_code == 201
 
-    await finish(app, await put(app, "big", "AmlCompute", scaleSettings={"minNodeCount": 1, "maxNodeCount": 4}))
+    changed = await put(app, "big", "AmlCompute", scaleSettings={"minNodeCount": 1, "maxNodeCount": 4})
+    assert (changed.status_code, changed.json()["properties"]["provisioningState"]) == (201, "Creating")
+    await finish(app, changed)
 
     cluster = (await app.arm.get("computes/big")).json()
     assert (cluster["location"], cluster["tags"]) == ("westus", {"a": "b"})

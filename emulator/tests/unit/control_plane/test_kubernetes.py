@@ -9,7 +9,7 @@ from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.control_plane.kubernetes import cluster_properties, deployment_settings
 from azureml_emulator.store import Document
 from emulator_app import App
-from endpoint_requests import operation_of
+from endpoint_requests import operation_of, wait_for
 
 COMPUTE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/computes/Big"
 DEFAULT = {"instanceType": None, "scaleSettings": {"scaleType": "Default"}}
@@ -62,14 +62,13 @@ async def test_invalid_endpoints_are_refused(
 @pytest.mark.anyio
 @pytest.mark.parametrize(("first", "then"), [("k8s", None), (None, "k8s")])
 async def test_an_endpoints_compute_cannot_change(app: App, first: str | None, then: str | None) -> None:
-    operation = (await put_endpoint(app, first)).headers["azure-asyncoperation"]
-    await app.context.operations.wait(operation.split("/")[-1].split("?")[0])
+    await wait_for(app, await put_endpoint(app, first))
 
     answer = await put_endpoint(app, then)
 
     assert answer.status_code == 400
     assert "cannot change" in answer.json()["error"]["message"]
-    assert (await put_endpoint(app, first)).status_code == 200
+    assert (await put_endpoint(app, first)).status_code == 201
 
 
 def test_a_deployment_has_all_that_clients_read(cluster: Document) -> None:

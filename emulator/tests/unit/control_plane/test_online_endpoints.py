@@ -28,6 +28,7 @@ async def test_an_endpoint_is_created(app: App) -> None:
     assert endpoint["properties"]["scoringUri"] == "https://digits.eastus.inference.ml.azure.com/score"
     assert endpoint["identity"]["principalId"]
     assert (await app.arm.get(answer.headers["location"])).json() == endpoint
+    assert (answer.headers["location"].partition("?")[0]).endswith("/workspaces/local/onlineEndpoints/digits")
 
 
 @pytest.mark.anyio
@@ -43,7 +44,7 @@ async def test_an_endpoint_is_busy_until_its_operation_ends(app: App) -> None:
     second = await put_endpoint(app)
 
     assert (second.status_code, second.json()["error"]["code"]) == (409, "Conflict")
-    assert (await app.arm.get(first.headers["location"])).status_code == 202
+    assert (await app.arm.get(first.headers["location"])).json()["properties"]["provisioningState"] == "Creating"
     hold.set()
     assert (await operation_of(app, first))["status"] == "Succeeded"
 
@@ -130,7 +131,8 @@ async def test_a_deployment_with_mirrored_traffic_cannot_be_deleted(app: App) ->
 
     refused = await app.arm.delete("onlineEndpoints/digits/deployments/green")
 
-    assert answer.json()["properties"]["mirrorTraffic"] == {"green": 10}
+    endpoint = (await app.arm.get("onlineEndpoints/digits")).json()
+    assert endpoint["properties"]["mirrorTraffic"] == {"green": 10}
     assert refused.status_code == 202
     assert (await operation_of(app, refused))["error"]["code"] == "InferencingClientCallFailed"
     # As with traffic: what a PUT does not say is gone.
@@ -151,6 +153,9 @@ async def test_nothing_is_deployed_to_an_endpoint_that_is_being_changed(app: App
     refused = await deploy(app)
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "Conflict")
+    assert refused.json()["error"]["message"] == (
+        "Cannot create a deployment in endpoint digits because it is in Creating provisioning state."
+    )
     hold.set()
     await operation_of(app, creating)
     assert (await deploy(app)).status_code == 201
@@ -257,9 +262,9 @@ async def test_a_deployment_has_all_that_clients_read(app: App) -> None:
     assert properties["readinessProbe"]["initialDelay"] == "PT1S"
     assert properties["readinessProbe"]["period"] == "PT10S"
     assert properties["provisioningState"] == "Creating"
-    assert answer.json()["sku"] == {"name": "Default", "capacity": 1}
-    skus = (await app.arm.get("onlineEndpoints/digits/deployments/blue/skus")).json()["value"]
-    assert skus[0]["capacity"]["minimum"] == 1
+    assert answer.json()["sku"] == {"name": "Default", "tier": "Standard", "capacity": 1}
+    (sku,) = (await app.arm.get("onlineEndpoints/digits/deployments/blue/skus")).json()["value"]
+    assert sku["capacity"] == {"minimum": 1, "maximum": 50, "default": 1, "scaleType": "Automatic"}
 
 
 @pytest.mark.anyio
@@ -339,12 +344,22 @@ async def test_logs_are_the_end_of_the_servers_output(app: App) -> None:
     await operation_of(app, await put_endpoint(app))
     await operation_of(app, await deploy(app))
     url = "onlineEndpoints/digits/deployments/blue/getLogs"
-    assert (await app.arm.post(url, json={})).json() == {"content": ""}
+    empty = (await app.arm.post(url, json={})).json()["content"]
+    assert empty.splitlines() == [
+        "Instance status:",
+        "SystemSetup: Succeeded",
+        "UserContainerImagePull: Succeeded",
+        "ModelDownload: Succeeded",
+        "UserContainerStart: Succeeded",
+        "",
+        "Container logs:",
+    ]
     log = app.context.servers.log(f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/blue")
     log.parent.mkdir(parents=True)
     log.write_text("one\ntwo\nthree\n")
 
-    assert (await app.arm.post(url, json={"tail": 2})).json() == {"content": "two\nthree"}
+    assert (await app.arm.post(url, json={"tail": 2})).json() == {"content": f"{empty}two\nthree"}
+    assert (await app.arm.post(url, json={"containerType": "StorageInitializer"})).json() == {"content": empty}
     assert (await app.arm.post(url, json={"tail": "many"})).status_code == 400
 
 

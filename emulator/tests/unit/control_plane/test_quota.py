@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,10 @@ def test_only_others_of_the_same_family_use_the_quota_up() -> None:
     error = caught.value.document()
     assert (caught.value.status, error["code"], error["message"]) == (400, "BadRequest", "The request is invalid.")
     assert error["details"][0]["code"] == "InferencingClientCreateDeploymentFailed"
-    assert "Current usage/limit: 12/12. Additional needed: 8" in error["details"][0]["message"]
+    prefix, _, reported = error["details"][0]["message"].partition("error detail: ")
+    assert prefix == "InferencingClient HttpRequest error, "
+    assert list(json.loads(reported)) == ["errors", "type", "title", "status", "traceId"]
+    assert "Current usage/limit: 12/12. Additional needed: 8" in json.loads(reported)["errors"]["VmSize"][0]
 
 
 @pytest.mark.anyio

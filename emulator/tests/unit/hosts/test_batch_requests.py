@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from emulator_app import App
+from endpoint_requests import wait_for
 from job_requests import BLOBS, Document, children, get_run, log, node, put_component, put_environment, wait_for_status
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +46,7 @@ FOLDER = {"jobInputType": "UriFolder", "uri": f"{BLOBS}/in/"}
 async def put_batch(app: App, path: str, **properties: Any) -> httpx.Response:
     answer = await app.arm.put(f"batchEndpoints/digits{path}", json={"properties": properties, "location": "eastus"})
     if answer.is_success:
-        await app.context.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
+        await wait_for(app, answer)
     return answer
 
 
@@ -330,7 +331,7 @@ async def test_an_endpoint_and_its_deployments_come_and_go(app: App) -> None:
     await put_batch(app, "", authMode="aadToken")
     for path in (blue, "batchEndpoints/digits"):
         answer = await app.arm.delete(path)
-        await app.context.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
+        await wait_for(app, answer)
         assert (await app.arm.get(path)).status_code == 404
         assert (await app.arm.delete(path)).status_code in (204, 404)
 
@@ -338,6 +339,6 @@ async def test_an_endpoint_and_its_deployments_come_and_go(app: App) -> None:
 async def test_other_endpoints_are_refused(app: App) -> None:
     await app.arm.put("onlineEndpoints/digits", json={"properties": {"authMode": "Key"}})
 
-    assert (await put_batch(app, "", authMode="aadToken")).status_code == 409
+    assert (await put_batch(app, "", authMode="aadToken")).status_code == 400
     answer = await app.arm.put("batchEndpoints/other", json={"properties": {"authMode": "Key"}})
     assert answer.status_code == 400

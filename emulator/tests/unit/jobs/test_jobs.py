@@ -10,6 +10,7 @@ import pytest
 
 from azureml_emulator.settings import Settings
 from emulator_app import App
+from endpoint_requests import wait_for
 from job_requests import (
     BLOBS,
     STATUS_SECONDS,
@@ -166,7 +167,7 @@ async def test_cancelling_ends_the_whole_process_group(app: App, settings: Setti
     answer = await app.arm.post("jobs/job1/cancel")
 
     assert answer.status_code == 202
-    await app.context.operations.wait(answer.headers["location"].rsplit("/", 1)[-1].partition("?")[0])
+    await wait_for(app, answer)
     assert (await get_run(app, "job1"))["status"] == "Canceled"
     assert not processes_of(settings.state_dir)
     assert (await app.arm.post("jobs/job1/cancel")).status_code == 400

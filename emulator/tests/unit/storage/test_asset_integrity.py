@@ -10,6 +10,7 @@ from azure.ai.ml._utils._asset_utils import get_content_hash
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.storage import asset_integrity
 from emulator_app import App
+from endpoint_requests import wait_for
 
 pytestmark = pytest.mark.anyio
 
@@ -101,7 +102,7 @@ async def test_a_changed_model_fails_the_deployment_and_is_not_run(app: App) -> 
     environment = {"image": "i", "condaFile": "dependencies: [python, pip]"}
     await put("environments/e/versions/1", json={"properties": environment})
     endpoint = await put("onlineEndpoints/digits", json={"location": "eastus", "properties": {"authMode": "Key"}})
-    await app.context.operations.wait(operation_id(endpoint.headers["azure-asyncoperation"]))
+    await wait_for(app, endpoint)
     app.blobs.put(f"{MODEL}/model.pkl", "evil")
 
     workspace = app.context.settings.workspace_id
@@ -113,16 +114,12 @@ async def test_a_changed_model_fails_the_deployment_and_is_not_run(app: App) -> 
     }
     body = {"location": "eastus", "properties": deployment, "sku": {"name": "Default", "capacity": 1}}
     started = await put("onlineEndpoints/digits/deployments/blue", json=body)
-    await app.context.operations.wait(operation_id(started.headers["azure-asyncoperation"]))
+    await wait_for(app, started)
 
     shown = (await app.arm.get(started.headers["azure-asyncoperation"])).json()
     assert shown["status"] == "Failed"
     assert "the files of models m:1" in shown["error"]["message"]
     assert list((app.context.settings.state_dir / "deployments").rglob("model.pkl")) == []
-
-
-def operation_id(location: str) -> str:
-    return location.rsplit("/", 1)[-1].partition("?")[0]
 
 
 async def test_the_fingerprint_of_a_deleted_version_is_not_that_of_the_next(app: App, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ async def test_a_held_operation_continues_when_released(app: App) -> None:
         for _ in range(50):
             await asyncio.sleep(0)
         status = (await app.arm.get(creating.headers["azure-asyncoperation"])).json()["status"]
-        assert status == "InProgress"
+        assert status == "Updating"
     assert (await put_endpoint(app)).status_code == 409
 
     await control(app, "POST", "/operations/release")
