@@ -18,6 +18,7 @@ from azureml_emulator.control_plane.lookup import arm_path, parent
 from azureml_emulator.jobs.assets import DEFAULT_VERSION, newest_version
 from azureml_emulator.jobs.graph import read_component_graph
 from azureml_emulator.jobs.specs import check_io_name, check_text, read_variables
+from azureml_emulator.scoring.curated_environments import find_curated
 from azureml_emulator.store import Document
 
 TYPES = ("command", "pipeline")
@@ -62,6 +63,8 @@ async def put_version(request: Request) -> Response:
     spec = _complete(properties)["componentSpec"]
     if spec["type"] == "pipeline":
         read_component_graph(store, spec)
+    elif curated := find_curated(store, spec["environment"]):
+        spec["environment"] = curated["id"]
     # Clients that leave the version to the service read it here.
     properties["componentSpec"] = {**_content(spec), "version": request.path_params["version"]}
     response = await _KIND.put_version(_with_body(request, body))
