@@ -26,17 +26,19 @@ class ImageBuildError(ArmError):
         self.log = log
 
 
-def image_build_failure(reason: str, log: Path | None = None, notes: Sequence[str] = ()) -> ImageBuildError:
+def image_build_failure(
+    reason: str, log: Path | None = None, notes: Sequence[str] = (), *, shows_log: bool = True
+) -> ImageBuildError:
     """Build the error of an environment that cannot be built.
 
     Args:
         reason: Why.
-        log: The installer's output, if it ran; the message has its end.
+        log: The installer's output, if it ran.
         notes: The first lines of the build log.
+        shows_log: Whether the message has the end of the installer's output.
     """
     head = "".join(f"{note}\n" for note in notes)
     if log is None:
         return ImageBuildError(reason, reason, f"{head}{reason}\n")
-    tail = processes.log_tail(log, LOG_TAIL_LINES)
-    output = log.read_text(errors="replace")
-    return ImageBuildError(reason, f"{reason} End of the log:\n{tail}", f"{head}{output}")
+    message = f"{reason} End of the log:\n{processes.log_tail(log, LOG_TAIL_LINES)}" if shows_log else reason
+    return ImageBuildError(reason, message, f"{head}{log.read_text(errors='replace')}")

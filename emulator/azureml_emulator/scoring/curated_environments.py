@@ -23,7 +23,11 @@ SHORT_NAME = re.compile(
 TYPE = f"{PROVIDER}/workspaces/environments/versions"
 LATEST = "1"
 """The version that a label selects: which one it is on the service changes every month."""
-TRAINING = ("numpy", "pandas", "scipy", "matplotlib", "joblib", "tqdm", "psutil", "azureml-mlflow")
+# The workspace's MLflow API is that of MLflow 2.
+TRAINING = (
+    *("numpy<2.4", "pandas<3", "scipy", "matplotlib", "joblib", "tqdm", "psutil"),
+    *("azureml-mlflow", "mlflow-skinny<3"),
+)
 
 
 @dataclass(frozen=True)

@@ -30,23 +30,19 @@ async def build_environment(spec: CondaSpec) -> Path:
         interpreter = sys.executable if is_own else spec.python
         # Relocatable, because the folder is renamed when complete.
         venv = [*uv, "venv", "--relocatable", "--python", interpreter, folder / "venv"]
-        missing = "The virtual environment could not be made." if is_own else _missing_python(spec.python)
-        await _install_step(venv, folder, spec, missing)
+        log = folder / "build.log"
+        # In this folder: uv reads the settings of the project it is started in.
+        if await processes.run(venv, log=log, cwd=folder) != 0:
+            raise image_build_failure(_no_python(spec.python), log, spec.notes, shows_log=is_own)
         install = [*uv, "pip", "install", "--python", python, "--requirement", requirements]
-        await _install_step(install, folder, spec, "The environment could not be built.")
+        if await processes.run(install, log=log, cwd=folder) != 0:
+            raise image_build_failure("The environment could not be built.", log, spec.notes)
 
     folder = cache_root() / "environments" / hashlib.sha256(content.encode()).hexdigest()[:32]
     return await cached_folder(folder, make) / "venv"
 
 
-async def _install_step(command: list[str | Path], folder: Path, spec: CondaSpec, failure: str) -> None:
-    log = folder / "build.log"
-    # In this folder: uv reads the settings of the project it is started in.
-    if await processes.run(command, log=log, cwd=folder) != 0:
-        raise image_build_failure(failure, log, spec.notes)
-
-
-def _missing_python(minor: str) -> str:
+def _no_python(minor: str) -> str:
     return (
         f"Python {minor}, which the environment asks for, is not on this machine, and uv could not download it."
         f" Start the emulator with --environment-python python{minor}=PYTHON, where PYTHON is an interpreter with the"
