@@ -119,7 +119,14 @@ def main() -> None:
     "environment_pythons",
     metavar="NAME=PYTHON",
     multiple=True,
-    help="Local interpreter that replaces the environment or image NAME; repeatable.",
+    help="Interpreter that replaces NAME: an environment, an image, or the Python of conda files, as python3.8;"
+    " repeatable.",
+)
+@click.option(
+    "--local-data",
+    metavar="ADDRESS=PATH",
+    multiple=True,
+    help="Local file or folder that replaces the job input at a web ADDRESS; repeatable.",
 )
 @click.option("--keyless-storage", is_flag=True, help="Refuse storage account keys; clients need an identity.")
 @click.option(
@@ -161,6 +168,7 @@ def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: b
 
     with temporary_state_folder() if not state_dir else contextlib.nullcontext(state_dir.resolve()) as folder:
         settings["environment_pythons"] = dict(_environment_python(given) for given in settings["environment_pythons"])
+        settings["local_data"] = dict(_local_data(given) for given in settings["local_data"])
         startup.run(Settings(state_dir=folder, **settings), announce, outlive_parent=outlive_parent)
 
 
@@ -208,6 +216,7 @@ def env(state_dir: Path | None) -> None:
 def _as_options(settings: Mapping[str, Any]) -> list[str]:
     """Write settings as options of `start`."""
     words = [f"--environment-python={given}" for given in settings["environment_pythons"]]
+    words += [f"--local-data={given}" for given in settings["local_data"]]
     for name, value in settings.items():
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
@@ -223,6 +232,13 @@ def _environment_python(given: str) -> tuple[str, Path]:
         raise EmulatorError(f"--environment-python {given}: must be NAME=PYTHON, where PYTHON is an executable")
     # Not resolved: a virtual environment is found by its interpreter's path.
     return name, Path(python).absolute()
+
+
+def _local_data(given: str) -> tuple[str, Path]:
+    address, _, path = given.rpartition("=")
+    if not address.startswith(("http://", "https://")) or not Path(path).exists():
+        raise EmulatorError(f"--local-data {given}: must be ADDRESS=PATH, an http(s) address and what is there locally")
+    return address.rstrip("/"), Path(path).absolute()
 
 
 def _start_detached(state_dir: Path, options: Sequence[str], as_json: bool) -> None:

@@ -42,7 +42,8 @@ class Settings:
         control_token: Its token; new at each start.
         federated_token: Signs the application in as a Kubernetes service account; new at each start.
         job_slots: How many job commands run at once.
-        environment_pythons: Local interpreters that replace environments or images, by name.
+        environment_pythons: Local interpreters by what they replace: an environment, an image, or `python3.8`.
+        local_data: Local files and folders by the web address that they replace as inputs of jobs.
         access_log: Gets one line per request; None for a file in the state folder.
         client_seconds: Deadline for a client's TLS handshake and for a request's headers.
     """
@@ -68,6 +69,7 @@ class Settings:
     federated_token: str = field(default_factory=_new_federated_token, repr=False)
     job_slots: int = 2
     environment_pythons: Mapping[str, Path] = field(default_factory=dict)
+    local_data: Mapping[str, Path] = field(default_factory=dict)
     access_log: Path | None = None
     client_seconds: float = 20.0
 

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import State, Transitions
 from azureml_emulator.context import Context
-from azureml_emulator.control_plane import datastores, online_deployments, workspaces
+from azureml_emulator.control_plane import datastores, online_deployments, output_assets, workspaces
 from azureml_emulator.errors import EmulatorError, report_os_errors
 from azureml_emulator.hosts.blob_relay import BlobRelay
 from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app
@@ -138,7 +138,8 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         operations = Operations(store, transitions)
         stack.push_async_callback(operations.close)
         tokens, runs = Tokens(settings), Runs(store.connection)
-        runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
+        register = partial(output_assets.register_output, store, blobs, settings.workspace_id)
+        runner = JobRunner(JobContext(settings, store, blobs, tokens, runs, register))
         stack.push_async_callback(runner.close)
         context = Context(
             settings,

@@ -26,6 +26,7 @@ from azureml_emulator.control_plane.long_running import Kind, created
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
+from azureml_emulator.jobs.environments import find_environment
 from azureml_emulator.jobs.specs import read_variables
 from azureml_emulator.store import Document
 
@@ -157,7 +158,7 @@ def _check_assets(context: Context, properties: Document) -> None:
     if not code or not properties["environmentId"]:
         raise not_emulated("a batch deployment without code and environment, which MLflow models can have")
     find_asset(context.store, str(code.get("codeId")), "codes")
-    find_asset(context.store, str(properties["environmentId"]), "environments")
+    properties["environmentId"] = find_environment(context.store, str(properties["environmentId"]))["id"]
     script = PurePosixPath(str(code.get("scoringScript") or ""))
     if not script.name or ".." in script.parts or script.is_absolute():
         raise bad_request(f"The scoring script '{script}' must be a path in the code folder.")

@@ -16,6 +16,7 @@ from azureml_emulator.control_plane.lookup import arm_path, parent
 from azureml_emulator.jobs.assets import DEFAULT_VERSION, newest_version
 from azureml_emulator.jobs.graph import read_component_graph
 from azureml_emulator.jobs.specs import check_io_name, check_text, read_variables
+from azureml_emulator.scoring.curated_environments import find_curated
 from azureml_emulator.store import Document
 
 TYPES = ("command", "pipeline")
@@ -36,6 +37,8 @@ def _complete(context: Context, version_id: str, properties: Document, previous:
         spec["jobs"] = before["jobs"]
     if spec["type"] == "pipeline":
         read_component_graph(context.store, spec)
+    elif curated := find_curated(context.store, spec["environment"]):
+        spec["environment"] = curated["id"]
     return {
         # Recorded 2022 to 2024: the description is in the spec only.
         "description": None,

@@ -12,11 +12,15 @@ from azureml_emulator.arm.errors import bad_request, conflict, not_emulated, not
 from azureml_emulator.arm.resources import new_resource, object_in
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.http import read_resource
-from azureml_emulator.control_plane.long_running import Kind, accepted
+from azureml_emulator.control_plane.job_documents import COMMAND, PIPELINE, complete_job, run_properties, show_job
+from azureml_emulator.control_plane.listing import page
+from azureml_emulator.control_plane.long_running import Kind, accepted, api_version
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
+from azureml_emulator.host_names import MANAGEMENT_HOST
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
 from azureml_emulator.jobs.delivery import locate_input, output_uri
+from azureml_emulator.jobs.environments import find_environment
 from azureml_emulator.jobs.expressions import expressions_in
 from azureml_emulator.jobs.graph import Graph
 from azureml_emulator.jobs.pipeline import PipelineSpec, read_pipeline_job
@@ -48,10 +52,12 @@ async def put(request: Request) -> Response:
     check_name("a job", name, NAME_PATTERN, NAME_RULE)
     _, properties = await read_resource(request)
     if previous := context.store.get(job_id):
-        return JSONResponse(_show(context, previous, _update(context, name, properties)))
+        return JSONResponse(show_job(previous, _update(context, name, properties), context.settings))
     if context.runs.get(name):
         raise conflict(f"A pipeline already has a run {name!r}: choose another name.")
-    return JSONResponse(submit_job(context, job_id, properties, _read_spec(context, properties)), 201)
+    job = submit_job(context, job_id, properties, _read_spec(context, properties))
+    version = api_version(request)
+    return JSONResponse(job, 201, headers={"Location": f"https://{MANAGEMENT_HOST}{job_id}?api-version={version}"})
 
 
 def _read_spec(context: Context, properties: Document) -> CommandSpec | PipelineSpec:
@@ -82,21 +88,26 @@ def submit_job(context: Context, job_id: str, properties: Document, spec: Comman
         raise bad_request("'experimentName' must be a string.")
     check_name("an experiment", experiment, EXPERIMENT_PATTERN, EXPERIMENT_RULE)
     name = job_id.rsplit("/", 1)[-1]
+    kind = COMMAND if isinstance(spec, CommandSpec) else PIPELINE
+    if isinstance(spec, CommandSpec):
+        properties = {**properties, "environmentId": find_environment(context.store, spec.environment)["id"]}
     run = Run(
         id=name,
-        kind="Command" if isinstance(spec, CommandSpec) else "Pipeline",
+        kind=kind,
         experiment=experiment,
         root=name,
         display_name=properties.get("displayName") or name,
         description=properties.get("description"),
+        # In the first answer, as recorded.
+        status=Status.STARTING if kind == COMMAND else Status.PREPARING,
         tags=object_in(properties, "tags"),
-        properties=object_in(properties, "properties"),
+        properties=run_properties(properties, kind),
     )
     run = _checked(context, run, spec, properties)
-    job = new_resource(job_id, {"jobType": run.kind, **properties})
+    job = new_resource(job_id, complete_job(properties, kind))
     context.store.put(job)
     context.jobs.submit(context.runs.put(run), spec)
-    return _show(context, job, run)
+    return show_job(job, run, context.settings, is_new=True)
 
 
 def _checked(context: Context, run: Run, spec: CommandSpec | PipelineSpec, properties: Document) -> Run:
@@ -105,7 +116,6 @@ def _checked(context: Context, run: Run, spec: CommandSpec | PipelineSpec, prope
     compute = spec.compute if isinstance(spec, PipelineSpec) else properties.get("computeId")
     name = check_compute(context.store, settings.workspace_id, compute)
     if isinstance(spec, CommandSpec):
-        find_asset(context.store, spec.environment, "environments")
         if spec.code:
             find_asset(context.store, spec.code, "codes")
     else:
@@ -143,46 +153,6 @@ def _update(context: Context, name: str, properties: Document) -> Run:
     return run
 
 
-def _show(context: Context, job: Document, run: Run) -> Document:
-    """Return a job in the client's format: the submitted properties and its status."""
-    workspace = context.settings.workspace_id
-    studio = f"https://ml.azure.com/runs/{run.id}?wsid={workspace}"
-    tracking = f"azureml://{context.settings.location}.api.azureml.ms/mlflow/v1.0{workspace}?"
-    properties = {
-        **job["properties"],
-        "displayName": run.display_name,
-        "description": run.description,
-        "experimentName": run.experiment,
-        "status": run.status,
-        "isArchived": run.hidden,
-        "tags": run.tags,
-        "properties": {
-            **run.properties,
-            **({"StartTimeUtc": run.started} if run.started else {}),
-            **({"EndTimeUtc": run.ended} if run.ended else {}),
-        },
-        "services": {
-            "Tracking": {"jobServiceType": "Tracking", "endpoint": tracking, "status": None},
-            "Studio": {"jobServiceType": "Studio", "endpoint": studio, "status": None},
-        },
-        "outputs": {**object_in(job["properties"], "outputs"), **_artifacts(run)},
-    }
-    return {**job, "properties": properties}
-
-
-def _artifacts(run: Run) -> Document:
-    """Return the output `default` of a command: its logs and artifacts.
-
-    It appears when they are complete: if it is there, azure-ai-ml 1.35 reads a growing log with a key that it does not
-    have, instead of the URLs from the run history.
-    """
-    if run.kind != "Command" or not run.has_ended:
-        return {}
-    # The service leaves `paths` out, and clients expect that.
-    uri = run.artifact().replace("/paths/", "/").rstrip("/")
-    return {"default": {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": uri}}
-
-
 async def get(request: Request) -> Response:
     """GET a job; a pipeline's node has no content, clients ask the run history."""
     context = context_of(request)
@@ -193,7 +163,7 @@ async def get(request: Request) -> Response:
         return JSONResponse(
             {**child, "properties": None, "systemData": {**child["systemData"], "createdAt": run.created}}
         )
-    return JSONResponse(_show(context, job, run))
+    return JSONResponse(show_job(job, run, context.settings))
 
 
 async def list_jobs(request: Request) -> Response:
@@ -208,17 +178,17 @@ async def list_jobs(request: Request) -> Response:
             continue
         if (kind and kind.lower() != run.kind.lower()) or (tag and tag not in run.tags):
             continue
-        shown.append(_show(context, job, run))
-    return JSONResponse({"value": shown})
+        shown.append(show_job(job, run, context.settings))
+    return page(request, shown)
 
 
 async def cancel(request: Request) -> Response:
-    """Cancel a job and end its processes."""
+    """Cancel a job and end its processes; one that has ended stays as it is."""
     context = context_of(request)
     job = get_resource(request, parent(arm_path(request)))
     run = context.runs.get(job["name"])
     if run and run.has_ended:
-        raise bad_request(f"The job {run.id} is {run.status}: only an unfinished job can be cancelled.")
+        return Response(status_code=200)  # recorded
     context.runs.change(job["name"], status=Status.CANCEL_REQUESTED)
     return accepted(request, context.operations.start(CANCEL, job["id"]), Kind.JOB)
 

@@ -38,7 +38,7 @@ from azureml_emulator.control_plane.provisioning import (
 from azureml_emulator.control_plane.quota import check_quota
 from azureml_emulator.machine import processes
 from azureml_emulator.scoring.build_logs import keep_build_log
-from azureml_emulator.scoring.deployer import Deployer, find_asset
+from azureml_emulator.scoring.deployer import Deployer, find_asset, find_environment
 from azureml_emulator.store import Document
 
 TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
@@ -52,7 +52,14 @@ STEPS = ("SystemSetup", "UserContainerImagePull", "ModelDownload", "UserContaine
 
 def define_operations(context: Context) -> None:
     """Define the long-running operations on online deployments."""
-    deployer = Deployer(context.store, context.blobs, context.servers, instant=context.settings.scoring == "instant")
+    settings = context.settings
+    deployer = Deployer(
+        context.store,
+        context.blobs,
+        context.servers,
+        settings.environment_pythons,
+        instant=settings.scoring == "instant",
+    )
 
     async def finish_delete(deployment_id: str) -> None:
         _refuse_with_traffic(context, deployment_id)
@@ -163,10 +170,10 @@ def _references(properties: Document) -> Document:
 
 
 def _check_assets(context: Context, properties: Document) -> None:
-    """Check that a deployment's assets exist; only an MLflow model needs no code."""
+    """Check that a deployment's assets exist and resolve its environment; only an MLflow model needs no code."""
     model = find_asset(context.store, properties["model"]) if properties["model"] else None
     if properties["codeConfiguration"]:
-        find_asset(context.store, properties["environmentId"])
+        properties["environmentId"] = find_environment(context.store, properties["environmentId"])["id"]
         find_asset(context.store, properties["codeConfiguration"]["codeId"])
         return
     model_type = model["properties"]["modelType"] if model else None

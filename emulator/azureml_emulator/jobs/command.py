@@ -12,14 +12,16 @@ from pathlib import Path
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.jobs import delivery
 from azureml_emulator.jobs.assets import find_asset
-from azureml_emulator.jobs.environments import find_python
+from azureml_emulator.jobs.environments import find_environment
 from azureml_emulator.jobs.expressions import render_command
-from azureml_emulator.jobs.job_context import JobContext
+from azureml_emulator.jobs.job_context import JobContext, OutputAsset
 from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, uploading_log
 from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import CommandSpec
 from azureml_emulator.machine import processes
 from azureml_emulator.machine.processes import ChildProcess
+from azureml_emulator.scoring.build_failures import ImageBuildError
+from azureml_emulator.scoring.interpreters import choose_interpreter, provide_interpreter
 from azureml_emulator.storage import asset_integrity
 
 LOG_TAIL_LINES = 20
@@ -32,8 +34,28 @@ class TimedOut(Exception):  # noqa: N818 - a run that is cancelled, no fault
     """A command ran longer than its limit."""
 
 
+async def prepare_python(context: JobContext, run: Run, environment_id: str) -> Path:
+    """Find or build the interpreter of a command; write the build log where clients look for it.
+
+    Raises:
+        ArmError: If there is no such environment, or it cannot be built.
+    """
+    context.runs.advance(run.id, Status.PREPARING)
+    environment = find_environment(context.store, environment_id)
+    try:
+        chosen = choose_interpreter(environment, context.settings.environment_pythons)
+        interpreter = await provide_interpreter(environment, chosen)
+    except ImageBuildError as error:
+        await context.blobs.append(run.artifact(IMAGE_LOG), error.log.encode())
+        raise
+    if interpreter.notes:
+        notes = "".join(f"{note}\n" for note in interpreter.notes)
+        await context.blobs.append(run.artifact(IMAGE_LOG), notes.encode())
+    return interpreter.python
+
+
 async def run_command(
-    context: JobContext, run: Run, spec: CommandSpec, environment: Mapping[str, str], folder: Path
+    context: JobContext, run: Run, spec: CommandSpec, python: Path, environment: Mapping[str, str], folder: Path
 ) -> None:
     """Run a command to its end; report progress in its run.
 
@@ -41,6 +63,7 @@ async def run_command(
         context: The parts of the emulator to use.
         run: The command's run.
         spec: What to run.
+        python: The interpreter that its environment has; see `prepare_python`.
         environment: The environment variables of every job.
         folder: An empty folder, whose path is one word for a shell.
 
@@ -48,8 +71,6 @@ async def run_command(
         ArmError: If it cannot run, or fails.
         TimedOut: If it exceeds its timeout.
     """
-    context.runs.advance(run.id, Status.PREPARING)
-    python = await _find_python(context, run, spec.environment)
     code = folder / "code"
     if spec.code:
         asset = find_asset(context.store, spec.code, "codes")
@@ -73,7 +94,6 @@ async def run_command(
         **{f"AZUREML_PARAMETER_{name}": inputs[name] for name, value in spec.inputs.items() if isinstance(value, str)},
         **spec.variables,
     }
-    context.runs.advance(run.id, Status.STARTING)
     log = folder / "std_log.txt"
     try:
         async with uploading_log(context.blobs, log, run.artifact(STD_LOG)):
@@ -88,16 +108,12 @@ async def run_command(
             f" '{STD_LOG}' for error details. Error: {processes.log_tail(log, LOG_TAIL_LINES)}",
         )
     context.runs.advance(run.id, Status.FINALIZING)
-    context.runs.change(run.id, outputs=await delivery.collect_outputs(context, run, spec.outputs, outputs))
-
-
-async def _find_python(context: JobContext, run: Run, environment_id: str) -> Path:
-    try:
-        return await find_python(context.store, context.settings.environment_pythons, environment_id)
-    except ArmError as error:
-        # Clients look here for the log of an image build.
-        await context.blobs.append(run.artifact(IMAGE_LOG), f"{error.message}\n".encode())
-        raise
+    made = await delivery.collect_outputs(context, run, spec.outputs, outputs)
+    context.runs.change(run.id, outputs=made)
+    for name, output in spec.outputs.items():
+        if output.asset and name in made:
+            named = OutputAsset(output.asset.name, output.asset.version, output.type, made[name]["uri"], run.id)
+            await context.register_output(named)
 
 
 async def _run_script(

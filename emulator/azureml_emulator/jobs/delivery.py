@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from azureml_emulator.arm.errors import ArmError, bad_request
+from azureml_emulator.jobs import web_data
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.expressions import substitute
 from azureml_emulator.jobs.job_context import JobContext
@@ -24,7 +25,7 @@ DIRECT = ("Direct", "EvalMount")
 
 
 def locate_input(context: JobContext, uri: str) -> str:
-    """Resolve an input to a URI in the blob store.
+    """Resolve an input to a URI in the blob store, or a web address outside it.
 
     Args:
         context: The parts of the emulator to use.
@@ -35,18 +36,22 @@ def locate_input(context: JobContext, uri: str) -> str:
     """
     if asset := _asset_of(context, uri):
         uri = asset["properties"].get("dataUri") or asset["properties"]["modelUri"]
+    # Not the files of a model: its code has to be the one that was registered.
+    may_be_elsewhere = asset is None or "dataUri" in asset["properties"]
     if of_job := re.fullmatch(r"azureml://(?:.+/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths)?(/.*)?", uri):
         run = context.runs.get(of_job[1])
         if run is None or of_job[2] not in {**run.outputs, "artifacts": None}:
             raise bad_request(f"The output {of_job[2]!r} of job {of_job[1]!r} does not exist.")
         place = run.artifact() if of_job[2] == "artifacts" else run.outputs[of_job[2]]["uri"]
         return f"{place.rstrip('/')}{of_job[3] or ''}"
-    context.blobs.locate(uri)
+    if not (may_be_elsewhere and web_data.is_web_address(uri, context.blobs.account)):
+        context.blobs.locate(uri)
     return uri
 
 
 def _asset_of(context: JobContext, uri: str) -> Document | None:
-    return find_asset(context.store, uri, "data", "models") if "/providers/" in uri else None
+    is_id = "/providers/" in uri and not uri.startswith(("http://", "https://"))
+    return find_asset(context.store, uri, "data", "models") if is_id else None
 
 
 async def deliver_inputs(context: JobContext, inputs: Mapping[str, Value], folder: Path) -> dict[str, str]:
@@ -71,7 +76,10 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
     # A model keeps its name: scoring scripts look for it.
     target = folder / f"INPUT_{folder.name}"
     try:
-        if asset := _asset_of(context, value.uri or ""):
+        if web_data.is_web_address(uri, context.blobs.account):
+            is_folder = value.type in FOLDERS
+            copied = await web_data.fetch(uri, folder / "copied", context.settings.local_data, is_folder=is_folder)
+        elif asset := _asset_of(context, value.uri or ""):
             # Models can contain code: many kinds are unpickled.
             copied = await asset_integrity.fetch(context.store, context.blobs, asset, uri, folder / "copied")
         else:

@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from azureml_emulator.arm.errors import bad_request, not_emulated
 from azureml_emulator.arm.resources import object_in
 from azureml_emulator.jobs.assets import find_asset
+from azureml_emulator.jobs.environments import find_environment
 from azureml_emulator.jobs.expressions import EXPRESSION, expressions_in, substitute
 from azureml_emulator.jobs.specs import (
     CommandSpec,
@@ -198,7 +199,7 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
     outputs, promoted = _read_outputs(name, component, object_in(settings, "outputs"))
     if kind == "command":
         # Otherwise these errors would show only when the pipeline runs.
-        find_asset(store, component["environment"], "environments")
+        find_environment(store, component["environment"])
         if component.get("code"):
             find_asset(store, component["code"], "codes")
         read_timeout(object_in(settings, "limits"))
@@ -239,7 +240,7 @@ def _read_outputs(name: str, component: Document, given: Document) -> tuple[dict
         bound = [BOUND_OUTPUT.fullmatch(inside) for inside in expressions_in(str(settings.get("value") or ""))]
         if bound and bound[0]:
             promoted[output_name] = bound[0][1]
-            settings = {"mode": settings.get("mode"), "name": settings.get("name")}
+            settings = {name: settings.get(name) for name in ("mode", "name", "version")}
         output = read_output(output_name, settings)
         outputs[output_name] = replace(output, type=str(declaration.get("type") or "uri_folder"))
     return outputs, promoted

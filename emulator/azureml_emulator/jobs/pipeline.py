@@ -252,12 +252,13 @@ class _Pipeline:
         return check_compute(self._context.store, self._context.settings.workspace_id, compute)
 
     def _place(self, node: Node, name: str) -> Data:
-        """Return where a node's output goes: for a pipeline's output, where that goes."""
+        """Return where a node's output goes: for a pipeline's output, where that goes, and as which asset."""
         output = node.outputs[name]
         promoted = self._spec.outputs.get(node.promoted.get(name, ""))
-        if promoted is None or promoted.uri is None:
+        if promoted is None:
             return output
-        return replace(output, uri=output_uri(self._run, node.promoted[name], promoted))
+        uri = output_uri(self._run, node.promoted[name], promoted) if promoted.uri else output.uri
+        return replace(output, uri=uri, asset=promoted.asset or output.asset)
 
     async def _node_outputs(self, node: Node, run: Run) -> dict[str, Value]:
         """Return the values of a node's outputs."""

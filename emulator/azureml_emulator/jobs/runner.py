@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from azureml_emulator.arm.errors import ArmError
-from azureml_emulator.jobs.command import TimedOut, run_command
+from azureml_emulator.jobs.command import TimedOut, prepare_python, run_command
 from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.pipeline import PipelineSpec, run_pipeline
 from azureml_emulator.jobs.runs import Run, Status, experiment_id
@@ -96,12 +96,14 @@ class JobRunner:
 
     async def _run_command(self, run: Run, spec: CommandSpec) -> None:
         runs = self.context.runs
-        runs.advance(run.id, Status.QUEUED)
         folder = self._folder / run.id
         try:
+            # In the service's order (recorded 2022): Starting, Preparing, Queued, Running.
+            python = await prepare_python(self.context, run, spec.environment)
+            runs.advance(run.id, Status.QUEUED)
             async with self._slots:
                 folder.mkdir()
-                await run_command(self.context, run, spec, self._variables(run), folder)
+                await run_command(self.context, run, spec, python, self._variables(run), folder)
         except TimedOut:
             message = f"The job exceeded its timeout of {spec.timeout:g} s."
             runs.end(run.id, Status.CANCELED, ArmError(400, "JobTimeout", message).document())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from azureml_emulator.arm.durations import duration_seconds
-from azureml_emulator.arm.errors import bad_request, not_emulated
+from azureml_emulator.arm.errors import bad_request
 from azureml_emulator.arm.resources import object_in
 from azureml_emulator.store import Document
 
@@ -20,9 +20,21 @@ DATA_TYPES = {
     "triton_model": "TritonModel",
 }
 """Data types, in the spelling of jobs and of the run history."""
-ASSET_NAMES = ("assetName", "name")
-"""In jobs, and in pipeline nodes."""
 IO_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,254}")
+ASSET_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
+
+
+@dataclass(frozen=True)
+class AssetName:
+    """The asset that an output becomes.
+
+    Attributes:
+        name: Its name.
+        version: Its version; None for the next one.
+    """
+
+    name: str
+    version: str | None
 
 
 @dataclass(frozen=True)
@@ -34,12 +46,14 @@ class Data:
         uri: Its location, or the id of a data asset or model; None for an output's default location.
         mode: How it is delivered, such as `ReadOnlyMount`, `Download` or `Direct`.
         of_node: Whether a node of the same pipeline made it; it can then be empty.
+        asset: The asset to register it as, if it is an output.
     """
 
     type: str
     uri: str | None = None
     mode: str | None = None
     of_node: bool = False
+    asset: AssetName | None = None
 
 
 Value = str | Data
@@ -129,17 +143,27 @@ def read_output(name: str, output: object) -> Data:
     """Read an output of a job (camel case) or node (snake case).
 
     Raises:
-        ArmError: 400, if it is invalid; 501, if it is to become an asset.
+        ArmError: 400, if it is invalid.
     """
     check_io_name(name)
     given = output if isinstance(output, dict) else {}
-    if any(given.get(field) for field in ASSET_NAMES):
-        raise not_emulated(f"the output {name!r} as an asset; register azureml://jobs/JOB/outputs/{name} after the job")
     kind = given.get("jobOutputType") or given.get("job_output_type") or "uri_folder"
     uri = given.get("uri")
     if kind not in DATA_TYPES or not (uri is None or isinstance(uri, str)):
         raise bad_request(f"The output {name!r} must be one of {', '.join(DATA_TYPES)}, its 'uri' a string.")
-    return Data(kind, uri, given.get("mode"))
+    return Data(kind, uri, given.get("mode"), asset=_read_asset_name(name, given))
+
+
+def _read_asset_name(output: str, given: Document) -> AssetName | None:
+    """Read the asset that an output becomes, in the spelling of jobs or of pipeline nodes."""
+    name = given.get("assetName") or given.get("name")
+    version = given.get("assetVersion") or given.get("asset_version") or given.get("version")
+    if not name:
+        return None
+    for text in (name, version or "1"):
+        if not isinstance(text, str) or not ASSET_NAME.fullmatch(text):
+            raise bad_request(f"The output {output!r} cannot become the asset {text!r}: that is not a valid name.")
+    return AssetName(name, version)
 
 
 def read_variables(variables: Document) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from azureml_emulator.arm.errors import ArmError
-from azureml_emulator.scoring.environments import IMAGE_BUILD_FAILURE, ImageBuildError
+from azureml_emulator.scoring.build_failures import IMAGE_BUILD_FAILURE, ImageBuildError
 from azureml_emulator.storage.blobs import Blobs
 
 CONTAINER = "azureml"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from azureml_emulator.arm.durations import probe_seconds
 from azureml_emulator.arm.errors import ArmError, not_found
 from azureml_emulator.scoring import environments, instant, mlflow_models
+from azureml_emulator.scoring.curated_environments import find_curated
 from azureml_emulator.scoring.inference_server import InferenceServers, ScoringApp
+from azureml_emulator.scoring.interpreters import choose_interpreter, provide_interpreter
 from azureml_emulator.storage import asset_integrity
 from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import Document, Store
@@ -23,12 +26,14 @@ class Deployer:
         store: Holds the deployments and their assets.
         blobs: Holds the files of code and models.
         servers: The running servers.
+        local_pythons: Local interpreters that replace environments; see `choose_interpreter`.
         instant: Whether the emulator itself answers, without an inference server.
     """
 
     store: Store
     blobs: Blobs
     servers: InferenceServers
+    local_pythons: Mapping[str, Path]
     instant: bool
 
     async def deploy(self, deployment_id: str) -> None:
@@ -72,21 +77,17 @@ class Deployer:
 
     async def _custom_app(self, properties: Document, folder: Path) -> ScoringApp:
         """Serve the deployment's own code, in an environment of the workspace."""
-        environment = find_asset(self.store, properties["environmentId"])
-        conda_file = environment["properties"].get("condaFile")
-        if not conda_file:
-            raise environments.image_build_failure(
-                f"The environment {environment['id']} has no conda file: the emulator runs no container images."
-            )
-        requirements = environments.parse_conda_file(conda_file)
+        environment = find_environment(self.store, properties["environmentId"])
+        chosen = choose_interpreter(environment, self.local_pythons, for_server=True)
         asset = find_asset(self.store, properties["codeConfiguration"]["codeId"])
         # Before the environment, which takes minutes: changed files are refused at once.
         code = await asset_integrity.fetch(
             self.store, self.blobs, asset, asset["properties"]["codeUri"], folder / "code"
         )
         model = await self._fetch_model(properties, folder)
+        interpreter = await provide_interpreter(environment, chosen)
         return ScoringApp(
-            environment=await environments.build_environment(requirements),
+            environment=interpreter.python.parent.parent,
             code=code,
             entry_script=properties["codeConfiguration"]["scoringScript"],
             model=model.parent,
@@ -134,3 +135,12 @@ def find_asset(store: Store, reference: str) -> Document:
             f"The asset {reference} was not found in the workspace; registries are not emulated.",
         )
     return asset
+
+
+def find_environment(store: Store, reference: str) -> Document:
+    """Find an environment of the workspace, or a curated one.
+
+    Raises:
+        ArmError: 404, if there is no such environment.
+    """
+    return find_curated(store, reference) or find_asset(store, reference)

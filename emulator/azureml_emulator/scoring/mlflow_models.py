@@ -7,13 +7,15 @@ from pathlib import Path
 
 import yaml
 
-from azureml_emulator.scoring.environments import CondaSpec, image_build_failure, parse_conda_file
+from azureml_emulator.scoring.build_failures import image_build_failure
+from azureml_emulator.scoring.conda_files import CondaSpec, parse_conda_file
+from azureml_emulator.scoring.interpreters import SERVER, check_server_python
 
 ENTRY_FOLDER = Path(__file__).parent / "mlflow_entry"
 ENTRY_SCRIPT = "score.py"
 FOLDER_VARIABLE = "MLFLOW_MODEL_FOLDER"
 """Gives the entry script the name of the model's folder in AZUREML_MODEL_DIR."""
-ALSO_NEEDED = ("azureml-inference-server-http~=1.5", "mlflow-skinny>=2", "pandas")
+ALSO_NEEDED = (SERVER, "mlflow-skinny>=2", "pandas")
 """Requirements of the entry script, in addition to the model's."""
 
 
@@ -24,7 +26,7 @@ def read_environment(model: Path) -> CondaSpec:
         model: Its folder. The conda file that MLmodel names takes precedence over `requirements.txt`.
 
     Raises:
-        ArmError: ImageBuildFailure, if a file is missing or invalid.
+        ArmError: ImageBuildFailure, if a file is missing or invalid, or its Python cannot run the inference server.
     """
     conda_file = model / str(_conda_file(_read_flavor(model)) or "")
     pip_file = model / "requirements.txt"
@@ -34,6 +36,7 @@ def read_environment(model: Path) -> CondaSpec:
         spec = CondaSpec(tuple(pip_file.read_text().splitlines()))
     else:
         raise image_build_failure("The MLflow model has neither the conda file its MLmodel names nor requirements.txt.")
+    check_server_python(spec)
     return replace(spec, requirements=(*spec.requirements, *ALSO_NEEDED))
 
 

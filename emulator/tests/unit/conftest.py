@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.context import Context
-from azureml_emulator.control_plane import workspaces
+from azureml_emulator.control_plane import output_assets, workspaces
 from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app
 from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
@@ -52,7 +53,8 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     servers = InferenceServers(settings.state_dir)
     blobs = MemoryBlobs()
     runs = Runs(store.connection)
-    runner = JobRunner(JobContext(settings, store, blobs, tokens, runs))
+    register = partial(output_assets.register_output, store, blobs, settings.workspace_id)
+    runner = JobRunner(JobContext(settings, store, blobs, tokens, runs, register))
     transitions = Transitions(store, settings.settle_seconds)
     context = Context(
         settings,

@@ -166,3 +166,22 @@ async def test_a_component_that_cannot_run_is_refused(app: App, spec: object, sa
 
     assert status in (400, 501)
     assert said in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "resolved"),
+    [
+        ("azureml:AzureML-own:1", "/environments/AzureML-own/versions/1"),
+        (
+            "azureml:AzureML-sklearn-1.5@latest",
+            "azureml://registries/azureml/environments/AzureML-sklearn-1.5/versions/1",
+        ),
+    ],
+)
+async def test_a_curated_environment_is_resolved(app: App, reference: str, resolved: str) -> None:
+    await app.arm.put("environments/AzureML-own/versions/1", json={"properties": {"image": "an/image"}})
+    spec = {"name": "c", "type": "command", "command": "true", "environment": reference}
+
+    answer = await app.arm.put("components/c/versions/1", json={"properties": {"componentSpec": spec}})
+
+    assert answer.json()["properties"]["componentSpec"]["environment"].endswith(resolved)

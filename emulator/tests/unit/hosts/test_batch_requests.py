@@ -262,7 +262,7 @@ async def test_nobody_scores_without_a_token(app: App) -> None:
         {"inputData": {}},
         {"inputData": {"a": FOLDER, "b": FOLDER}},
         {"inputData": {"a": {"jobInputType": "MLTable", "uri": f"{BLOBS}/in"}}},
-        {"inputData": {"a": {"jobInputType": "UriFolder", "uri": "https://example.com/x"}}},
+        {"inputData": {"a": {"jobInputType": "UriFolder", "uri": "ftp://example.com/x"}}},
         {"inputData": {"a": {"jobInputType": "Odd"}}},
         {"miniBatchSize": 0},
         {"errorThreshold": "many"},

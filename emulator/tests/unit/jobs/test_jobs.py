@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from azureml_emulator.jobs.runs import Runs, Status
 from azureml_emulator.settings import Settings
 from emulator_app import App
 from endpoint_requests import wait_for
@@ -170,7 +171,9 @@ async def test_cancelling_ends_the_whole_process_group(app: App, settings: Setti
     await wait_for(app, answer)
     assert (await get_run(app, "job1"))["status"] == "Canceled"
     assert not processes_of(settings.state_dir)
-    assert (await app.arm.post("jobs/job1/cancel")).status_code == 400
+    again = await app.arm.post("jobs/job1/cancel")
+    assert (again.status_code, again.content) == (200, b"")
+    assert (await get_run(app, "job1"))["status"] == "Canceled"
 
 
 async def test_job_slots_limit_concurrent_commands(app: App) -> None:
@@ -241,13 +244,15 @@ async def test_a_folder_name_can_have_spaces(app: App, settings: Settings) -> No
         ({"environmentId": "/x/environments/gone/versions/1"}, "environments/gone"),
         ({"codeId": "/x/codes/gone/versions/1"}, "codes/gone"),
         ({"inputs": {"a": {"jobInputType": "uri_folder", "uri": "/x/providers/y/data/gone/versions/1"}}}, "data/gone"),
-        ({"inputs": {"a": {"jobInputType": "uri_folder", "uri": "https://example.com/x"}}}, "example.com"),
+        ({"inputs": {"a": {"jobInputType": "uri_folder", "uri": "ftp://example.com/x"}}}, "example.com"),
+        ({"inputs": {"a": {"jobInputType": "uri_folder", "uri": "https://[x"}}}, "not a URI"),
         ({"inputs": {"a": {"jobInputType": "uri_folder", "uri": "azureml://jobs/gone/outputs/o"}}}, "gone"),
         ({"inputs": {"a": {"jobInputType": "odd", "uri": "x"}}}, "'a'"),
         ({"outputs": {"a": {"jobOutputType": "odd"}}}, "'a'"),
         ({"outputs": {"a": {"uri": f"{BLOBS}/${{{{odd}}}}"}}}, "odd"),
         ({"outputs": {"a": {"uri": "azureml://datastores/gone/paths/x"}}}, "gone"),
-        ({"outputs": {"a": {"assetName": "x"}}}, "jobs/JOB/outputs/a"),
+        ({"outputs": {"a": {"assetName": "../x"}}}, "../x"),
+        ({"outputs": {"a": {"assetName": "x", "assetVersion": 1}}}, "asset 1"),
         ({"inputs": {"../a": {"value": "x"}}}, "../a"),
         ({"outputs": {"../a": {}}}, "../a"),
         ({"environmentVariables": {"a=b": "x"}}, "a=b"),
@@ -276,17 +281,80 @@ async def test_a_job_shows_what_clients_read(app: App) -> None:
 
     properties = submitted["properties"]
     assert submitted["type"] == "Microsoft.MachineLearningServices/workspaces/jobs"
-    assert (properties["status"], properties["experimentName"]) == ("NotStarted", "Default")
+    assert (properties["status"], properties["experimentName"]) == ("Starting", "Default")
     assert properties["services"]["Studio"]["endpoint"].startswith(
         "https://ml.azure.com/runs/job1?wsid=/subscriptions/"
     )
-    assert properties["outputs"] == {}
+    assert properties["outputs"]["default"]["uri"].endswith("workspaceartifactstore/ExperimentRun/dcid.job1")
     await app.context.jobs.wait("job1")
     ended = (await app.arm.get("jobs/job1")).json()["properties"]
     assert ended["outputs"]["default"]["uri"].endswith("workspaceartifactstore/ExperimentRun/dcid.job1")
     assert ended["status"] == "Completed"
     assert ended["properties"]["StartTimeUtc"] <= ended["properties"]["EndTimeUtc"]
     assert (await get_run(app, "job1"))["target"] == "cpu-cluster"
+
+
+async def test_a_command_has_the_services_defaults(app: App) -> None:
+    answer = await submit(
+        app,
+        "job1",
+        command="true",
+        inputs={
+            "data": folder("in"),
+            "direct": folder("in", mode="Direct"),
+            "n": {"jobInputType": "literal", "value": "5"},
+        },
+        outputs={"made": {"jobOutputType": "uri_file"}},
+        resources={"instanceCount": 2, "properties": {}},
+    )
+
+    assert answer.headers["location"].startswith(f"https://management.azure.com{answer.json()['id']}?api-version=")
+    assert set(answer.json()["systemData"]) == {"createdAt", "createdBy", "createdByType"}
+    properties = answer.json()["properties"]
+    # As recorded in April 2023.
+    assert set(properties) == {
+        *("description", "tags", "properties", "displayName", "status", "experimentName", "services", "computeId"),
+        *("isArchived", "identity", "componentId", "notificationSetting", "secretsConfiguration", "jobType"),
+        *("resources", "codeId", "command", "environmentId", "inputs", "outputs", "distribution", "autologgerSettings"),
+        *("limits", "environmentVariables", "parameters", "queueSettings"),
+    }
+    assert properties["inputs"] == {
+        "data": {**folder("in"), "description": None, "mode": "ReadOnlyMount"},
+        "direct": {**folder("in"), "description": None, "mode": "Direct"},
+        "n": {"description": None, "jobInputType": "literal", "value": "5"},
+    }
+    made = {"uri": None, "assetName": None, "assetVersion": None, "autoDeleteSetting": None, "description": None}
+    assert properties["outputs"]["made"] == {**made, "mode": "ReadWriteMount", "jobOutputType": "uri_file"}
+    assert set(properties["outputs"]["default"]) == set(properties["outputs"]["made"])
+    assert properties["resources"] == {
+        "instanceCount": 2,
+        "maxInstanceCount": None,
+        "instanceType": None,
+        "locations": None,
+        "properties": None,
+        "shmSize": "2g",
+        "dockerArgs": None,
+    }
+    assert properties["services"]["Tracking"]["nodes"] is None
+    nulls = ("computeId", "identity", "componentId", "codeId", "distribution", "limits", "queueSettings")
+    assert {name: properties[name] for name in nulls} == dict.fromkeys(nulls)
+    assert properties["properties"]["_azureml.ComputeTargetType"] == "amlctrain"
+
+
+async def test_a_status_follows_the_other_as_in_the_service(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def advance(run_id: str, status: str) -> None:
+        seen.append(str(status))
+        Runs.advance(app.context.runs, run_id, Status(status))
+
+    monkeypatch.setattr(app.context.runs, "advance", advance)
+
+    first = (await submit(app, "job1", command="true")).json()["properties"]["status"]
+    await app.context.jobs.wait("job1")
+
+    last = (await get_run(app, "job1"))["status"]
+    assert [first, *seen, last] == ["Starting", "Preparing", "Queued", "Running", "Finalizing", "Completed"]
 
 
 async def test_only_names_and_tags_of_a_job_change(app: App) -> None:
@@ -313,6 +381,16 @@ async def test_jobs_are_listed(app: App) -> None:
     assert await names(listViewType="ArchivedOnly") == ["third"]
     assert await names(listViewType="All", tag="odd") == ["third", "first"]
     assert await names(jobType="Pipeline") == []
+
+
+async def test_jobs_are_listed_in_pages(app: App) -> None:
+    for name in ("first", "second", "third"):
+        await run(app, name, command="true")
+
+    page = (await app.arm.get("jobs", params={"$top": "2"})).json()
+
+    assert [job["name"] for job in page["value"]] == ["third", "second"]
+    assert {"resources", "services"} <= set(page["value"][0]["properties"])
 
 
 async def test_a_job_is_deleted_when_it_has_ended(app: App) -> None:
@@ -364,6 +442,71 @@ async def test_the_values_of_inputs_are_in_the_environment_and_no_uri_is_in_a_pa
     )
 
     assert log(app, "job1") == "data|it's\n$(y)|INPUT_folder\n"
+
+
+async def test_a_curated_environment_is_resolved_and_found(app: App) -> None:
+    own = (await app.arm.put("environments/AzureML-own/versions/1", json={"properties": {"image": "an/image"}})).json()
+
+    for name, reference, resolved in (
+        ("a", "azureml:AzureML-own@latest", own["id"]),
+        (
+            "b",
+            "azureml://registries/azureml/environments/responsibleai-tabular/labels/latest",
+            "azureml://registries/azureml/environments/responsibleai-tabular/versions/1",
+        ),
+    ):
+        answer = await submit(app, name, command="true", environmentId=reference)
+        assert answer.status_code == 201
+        assert answer.json()["properties"]["environmentId"] == resolved
+        await app.context.jobs.wait(name)
+        error = (await get_run(app, name))["error"]["error"]
+        assert error["code"] == "ImageBuildFailure"
+        assert "--environment-python" in error["message"]
+
+
+async def test_what_a_build_changed_is_in_its_log(app: App, settings: Settings, tmp_path: Path) -> None:
+    built = {"image": "an/image", "condaFile": "dependencies: [pip=20.0]"}
+    environment = (await app.arm.put("environments/built/versions/1", json={"properties": built})).json()["id"]
+
+    ended = await run(app, "job1", command="true", environmentId=environment)
+
+    assert ended["status"] == "Completed"
+    written = app.blobs.text(
+        "azureml://datastores/workspaceartifactstore/paths/ExperimentRun/dcid.job1/azureml-logs/20_image_build_log.txt"
+    )
+    assert written == "conda package pip=20.0: uv installs the packages, no pip is needed\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "collection", "place"),
+    [("uri_folder", "data", "dataUri"), ("uri_file", "data", "dataUri"), ("custom_model", "models", "modelUri")],
+)
+async def test_an_output_becomes_an_asset_when_the_job_has_completed(
+    app: App, kind: str, collection: str, place: str
+) -> None:
+    async def made(name: str, code: int, **asset: str) -> str:
+        command = f"echo x > ${{{{outputs.o}}}}{'' if kind == 'uri_file' else '/x'}; exit {code}"
+        outputs = {"o": {"jobOutputType": kind, "assetName": "made", **asset}}
+        return str((await run(app, name, command=command, outputs=outputs))["status"])
+
+    assert await made("failed", 1, assetVersion="5") == "Failed"
+    assert (await app.arm.get(f"{collection}/made/versions/5")).status_code == 404
+    assert await made("one", 0, assetVersion="5") == "Completed"
+    assert await made("two", 0) == "Completed"
+    assert await made("three", 0, assetVersion="5") == "Failed"
+    assert "made:5 exists" in (await get_run(app, "three"))["error"]["error"]["message"]
+
+    first, second = [
+        (await app.arm.get(f"{collection}/made/versions/{version}")).json()["properties"] for version in ("5", "6")
+    ]
+    assert (first["isArchived"], first["isAnonymous"]) == (False, False)
+    assert "/one/o" in first[place]
+    assert "/two/o" in second[place]
+    asset = f"{app.context.settings.workspace_id}/{collection}/made/versions/6"
+    shown = await run(
+        app, "reads", command="cat $(find ${{inputs.i}} -type f)", inputs={"i": {"jobInputType": kind, "uri": asset}}
+    )
+    assert (shown["status"], log(app, "reads")) == ("Completed", "x\n")
 
 
 async def test_a_value_longer_than_the_argument_limit_fails_the_job(app: App) -> None:

@@ -72,6 +72,66 @@ async def test_outputs_become_inputs(app: App) -> None:
     assert (nodes["show"]["parentRunId"], nodes["show"]["rootRunId"]) == ("p", "p")
 
 
+async def test_a_pipeline_has_the_services_defaults(app: App) -> None:
+    write, _ = await put_pair(app)
+
+    answer = await submit(
+        app,
+        "p",
+        jobType="Pipeline",
+        jobs={"write": node(write)},
+        inputs={"d": {"jobInputType": "uri_file", "uri": f"{BLOBS}/x"}, "s": {"value": "a", "jobInputType": "literal"}},
+        outputs={"all": {"jobOutputType": "uri_folder"}},
+        settings={"force_rerun": False},
+        tags={"t": "v"},
+    )
+
+    properties = answer.json()["properties"]
+    # As recorded in 2022, with the keys that commands have since 2023.
+    assert set(properties) == {
+        *("description", "tags", "properties", "displayName", "status", "experimentName", "services", "computeId"),
+        *("isArchived", "identity", "componentId", "notificationSetting", "secretsConfiguration", "jobType"),
+        *("settings", "jobs", "inputs", "outputs", "sourceJobId"),
+    }
+    assert properties["status"] == "Preparing"
+    assert properties["inputs"]["d"]["mode"] == "ReadOnlyMount"
+    assert properties["inputs"]["s"] == {"description": None, "jobInputType": "literal", "value": "a"}
+    assert set(properties["outputs"]) == {"all"}
+    assert properties["outputs"]["all"]["mode"] == "ReadWriteMount"
+    assert properties["properties"] == {
+        "azureml.DevPlatv2": "true",
+        "azureml.runsource": "azureml.PipelineRun",
+        "runSource": "MFE",
+        "runType": "HTTP",
+        "azureml.parameters": '{"s": "a"}',
+        "azureml.continue_on_step_failure": "True",
+        "azureml.continue_on_failed_optional_input": "True",
+        "azureml.enforceRerun": "False",
+        "azureml.pipelineComponent": "pipelinerun",
+    }
+    await app.context.jobs.wait("p")
+
+
+@pytest.mark.parametrize(
+    ("of_node", "of_pipeline"),
+    [
+        ({"job_output_type": "uri_folder", "name": "made", "assetVersion": "3"}, None),
+        ({"type": "literal", "value": "${{parent.outputs.all}}", "name": "made", "version": "3"}, {}),
+        ({"type": "literal", "value": "${{parent.outputs.all}}"}, {"assetName": "made", "assetVersion": "3"}),
+    ],
+)
+async def test_an_output_of_a_node_becomes_an_asset(app: App, of_node: Document, of_pipeline: Document | None) -> None:
+    write, _ = await put_pair(app)
+    outputs = {} if of_pipeline is None else {"all": {"jobOutputType": "uri_folder", **of_pipeline}}
+
+    ended = await run_pipeline(app, "p", {"write": {**node(write), "outputs": {"made": of_node}}}, outputs=outputs)
+
+    assert ended["status"] == "Completed", ended
+    made = (await app.arm.get("data/made/versions/3")).json()["properties"]
+    assert made["dataType"] == "uri_folder"
+    assert (await children(app, "p"))["write"]["runId"] in made["dataUri"]
+
+
 async def test_a_pipelines_output_goes_to_its_path(app: App) -> None:
     write, _ = await put_pair(app)
 

@@ -60,7 +60,7 @@ def test_invalid_models_are_refused(model: Path, mlmodel: str | None, said: str)
 
 
 def test_another_python_is_named(model: Path) -> None:
-    (model / "conda.yaml").write_text("dependencies: [python=2.7]")
+    (model / "conda.yaml").write_text("dependencies: [python=3.8]")
 
     with pytest.raises(ArmError, match=f"{sys.version_info.major}.{sys.version_info.minor}"):
         read_environment(model)
