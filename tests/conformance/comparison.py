@@ -1,0 +1,131 @@
+"""Differences between an answer and the recorded facts of its case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import headers
+from error_form import error_form
+from evidence import SHARE, Counted, accepted, weight
+from exchange import Exchange
+from facts import AllFacts, Case, Facts
+from shape import ANY, BAGS, Shape, is_name, name_inside, type_of
+from situation import INSTEAD, REPLACED, kind_of
+
+
+@dataclass(frozen=True, order=True)
+class Difference:
+    """One difference, in one line.
+
+    Attributes:
+        operation: The operation.
+        what: What differs: `status is 200, recorded 201 (31 times)`.
+    """
+
+    operation: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.operation} | {self.what}"
+
+
+def find_facts(recorded: AllFacts, case: Case) -> tuple[Case, Facts] | None:
+    """Return the facts that hold for a case, or None if nothing was recorded of it.
+
+    An answer to a PUT over what exists that is old and rare is not the service's any more: its creation's holds.
+    """
+    kinds = [each.kind for each in recorded if each.operation == case.operation and each.situation == case.situation]
+    kind = next((each for each in kinds if each.lower() == case.kind.lower()), None)
+    found = None if kind is None else Case(case.operation, case.situation, kind)
+    other = Case(case.operation, INSTEAD.get(case.situation, ""), case.kind)
+    if found is None:
+        return (other, recorded[other]) if other in recorded else None
+    if case.situation == REPLACED and other in recorded:
+        weights = [weight(recorded[each].years) for each in (found, other)]
+        found = other if weights[0] < SHARE * sum(weights) else found
+    return found, recorded[found]
+
+
+def differences(recorded: AllFacts, answer: Exchange, situation: str) -> Iterator[Difference]:
+    """Yield how an answer differs from what was recorded of its operation in a situation."""
+    kind = kind_of(answer)
+    found = find_facts(recorded, Case(answer.operation, situation, kind))
+    if found is None:
+        known = sorted({case.kind for case in recorded if (case.operation, case.situation) == (answer.operation, situation)})
+        if answer.status < 400 and any(known) and not kind:
+            yield Difference(answer.operation, f"kind is not told, recorded {', '.join(known)}")
+        return
+    case, facts = found
+    for what in _differences(facts, answer):
+        yield Difference(case.operation, what)
+
+
+def _differences(facts: Facts, answer: Exchange) -> Iterator[str]:
+    status = str(answer.status)
+    if status not in accepted(facts.statuses):
+        yield f"status is {status}, recorded {_told(facts.statuses)}"
+        return
+    for name, fact in headers.facts_of(answer):
+        # The contract's examples show no headers.
+        if name in facts.headers and fact not in accepted(facts.headers[name]):
+            yield f"header {name} is {fact}, recorded {_told(facts.headers[name])}"
+    form = error_form(answer)
+    if form and form not in accepted(facts.errors):
+        yield f"error is {form}, recorded {_told(facts.errors)}"
+    yield from _in_shape(facts.body, answer.body, "")
+
+
+def _in_shape(shape: Shape, value: Any, at: str, name: str = "") -> Iterator[str]:
+    if not shape.kinds:
+        return  # an empty list was recorded: nothing is known of what it would hold
+    kind = "object" if isinstance(value, dict) else "list" if isinstance(value, list) else type_of(value)
+    allowed = shape.kinds
+    is_text = kind not in {"object", "list", "boolean", "number", "null"}
+    if kind not in allowed and not (is_text and "string" in allowed):
+        yield f"{at or 'body'} is {kind}, recorded {'|'.join(sorted(allowed))}"
+    elif isinstance(value, dict):
+        yield from _in_object(shape, value, at, name)
+    elif isinstance(value, list) and shape.items is not None:
+        yield from dict.fromkeys(what for inner in value for what in _in_shape(shape.items, inner, f"{at}[]", name))
+    elif shape.values and value is not None:
+        yield from _in_values(shape, str(value), at)
+
+
+def _in_object(shape: Shape, value: dict[str, Any], at: str, name: str) -> Iterator[str]:
+    keys = shape.keys or {}
+    for key in keys:
+        if key != ANY and key not in value and shape.is_required(keys[key]):
+            yield f"{_inside(at, key)} is missing"
+    told = set()
+    for key, inner in value.items():
+        known = key if key in keys else ANY
+        if known in keys:
+            told |= set(_in_shape(keys[known].shape, inner, _inside(at, known), name_inside(name, value, key)))
+        elif not (name in BAGS and is_name(name, key)):
+            yield f"{_inside(at, key)} was never recorded"
+    yield from sorted(told)
+
+
+def _in_values(shape: Shape, value: str, at: str) -> Iterator[str]:
+    """Where one value was recorded in two spellings, the recent one is right."""
+    recent = {each.lower() for each in shape.recent_values}
+    right = {each for each in shape.values if each in shape.recent_values or each.lower() not in recent}
+    if value not in right:
+        same = sorted(each for each in right if each.lower() == value.lower())
+        yield f"{at} is {value!r}, recorded {' | '.join(same or sorted(right))}"
+
+
+def _inside(at: str, key: str) -> str:
+    return f"{at}.{key}" if at else key
+
+
+def _told(counted: Counted) -> str:
+    """Tell what was recorded: `201 (31 times, 2022 to 2024)`."""
+    told = []
+    for value in accepted(counted):
+        years = counted[value]
+        first, last = min(years), max(years)
+        told.append(f"{value} ({sum(years.values())} times, {first if first == last else f'{first} to {last}'})")
+    return " or ".join(told)

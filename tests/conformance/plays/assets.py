@@ -1,0 +1,109 @@
+"""Code, environments, models, data and components."""
+
+from collections.abc import Iterator
+
+from page_sizes import PAGE_SIZES
+from play import Play, again, get, missing, post, put
+from situation import PAGE
+
+ACTIVE = {"listViewType": "ActiveOnly"}
+NEWEST = {"$orderBy": "createdtime desc", "$top": "1"}
+CODE = "/codes/6c0a3a40-9d58-4a3b-9d3c-0d9e7f7f0001/versions/1"
+HASHED = {"hash_sha256": "0" * 64, "hash_version": "202208"}
+CONDA = """name: e
+channels:
+- conda-forge
+dependencies:
+- python=3.11
+- pip:
+  - azureml-inference-server-http
+"""
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
+ASSET = {"isAnonymous": False, "isArchived": False, "description": "d", "properties": {}, "tags": {"k": "v"}}
+DATASTORE_PATH = "azureml:/{short}/datastores/workspaceblobstore/paths/LocalUpload/0123456789abcdef0123456789abcdef/x"
+COMPONENT = {
+    "name": "cmpcomp",
+    "version": "1",
+    "display_name": "C",
+    "type": "command",
+    "command": "echo hi",
+    "environment": "azureml:{ws}/environments/cmpenv/versions/1",
+    "inputs": {"x": {"type": "integer", "default": "1"}},
+    "outputs": {"o": {"type": "uri_folder"}},
+    "_source": "YAML.COMPONENT",
+}
+
+
+def environment(**properties: object) -> dict[str, object]:
+    """Return an environment's body."""
+    return {"properties": {**ASSET, "image": IMAGE, **properties}}
+
+
+def model(**properties: object) -> dict[str, object]:
+    """Return a model's body."""
+    return {"properties": {**ASSET, "modelType": "custom_model", "modelUri": DATASTORE_PATH, **properties}}
+
+
+def data(**properties: object) -> dict[str, object]:
+    """Return a data asset's body."""
+    return {"properties": {**ASSET, "dataType": "uri_folder", "dataUri": DATASTORE_PATH, **properties}}
+
+
+def component(name: str) -> dict[str, object]:
+    """Return a component's body."""
+    return {"properties": {**ASSET, "componentSpec": {**COMPONENT, "name": name}}}
+
+
+def code(uri: str) -> dict[str, object]:
+    """Return a code asset's body."""
+    return {"properties": {"isAnonymous": True, "isArchived": False, "codeUri": uri, "properties": HASHED}}
+
+
+def asset(kind: str, name: str, body: object) -> Iterator[Play]:
+    """Play an asset's life, from before it is there."""
+    container, version = f"/{kind}/{name}", f"/{kind}/{name}/versions/1"
+    yield missing(container)
+    yield missing(f"{container}/versions", **NEWEST)
+    yield missing(version)
+    created = put(version, body)
+    yield from (created, again(created), get(version), missing(f"{container}/versions/77"))
+    yield from (get(f"{container}/versions", **ACTIVE), get(f"/{kind}", **ACTIVE), get(container))
+
+
+def full_pages(kind: str, body: object) -> Iterator[Play]:
+    """Play more containers than a page has, then the first page."""
+    for number in range(PAGE_SIZES[kind] + 1):
+        yield put(f"/{kind}/cmppage{number:03}/versions/1", body)
+    yield get(f"/{kind}", PAGE, **ACTIVE)
+
+
+def short_page(kind: str, name: str, body: object) -> Iterator[Play]:
+    """Play a second version, then a page of one version."""
+    yield put(f"/{kind}/{name}/versions/2", body)
+    yield get(f"/{kind}/{name}/versions", PAGE, **NEWEST)
+
+
+CODE_PUT = put(CODE, code("{container}/LocalUpload/0123456789abcdef0123456789abcdef/src"))
+CONTAINER = {"properties": {"description": "d", "properties": {}, "tags": {}, "isArchived": False}}
+PLAYS: tuple[Play, ...] = (
+    get("/codes/x/versions", hash="0" * 64, hashVersion="202208"),
+    post(f"{CODE}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"}),
+    CODE_PUT,
+    again(CODE_PUT),
+    get(CODE),
+    get("/codes/x/versions", hash="0" * 64, hashVersion="202208"),
+    *asset("environments", "cmpenv", environment(condaFile=CONDA)),
+    put("/environments/cmpbuilt/versions/1", environment(image=None, build={"contextUri": "{container}/LocalUpload/0/c"})),
+    put("/environments/cmpcontainer", CONTAINER),
+    *asset("models", "cmpmodel", model()),
+    put("/models/cmpmodel", CONTAINER, situation="replaced"),
+    *short_page("models", "cmpmodel", model()),
+    get("/models/cmpmodel/versions", stage="Production"),
+    *asset("data", "cmpdata", data()),
+    put("/data/cmpdata", {"properties": {**CONTAINER["properties"], "dataType": "uri_folder"}}, situation="replaced"),
+    *asset("components", "cmpcomp", component("cmpcomp")),
+    *full_pages("models", model()),
+    *full_pages("data", data()),
+    *full_pages("environments", environment()),
+    *full_pages("components", component("cmppage")),
+)

@@ -1,0 +1,54 @@
+"""Jobs: a command and a pipeline."""
+
+from play import Play, again, get, missing, put
+from situation import REFUSED
+
+COMPUTE = "{ws}/computes/cpu-cluster"
+COMMAND = {
+    "jobType": "Command",
+    "description": "j",
+    "displayName": "job",
+    "experimentName": "cmp",
+    "isArchived": False,
+    "properties": {},
+    "tags": {"t": "v"},
+    "computeId": COMPUTE,
+    "command": "sleep 60",
+    "environmentId": "{ws}/environments/cmpenv/versions/1",
+    "environmentVariables": {},
+    "inputs": {"i": {"jobInputType": "literal", "value": "1"}},
+    "outputs": {},
+    "resources": {"instanceCount": 1, "properties": {}},
+}
+NODE = {
+    "name": "a",
+    "type": "command",
+    "componentId": "{ws}/components/cmpcomp/versions/1",
+    "_source": "YAML.COMPONENT",
+    "inputs": {},
+    "outputs": {},
+}
+PIPELINE = {
+    "jobType": "Pipeline",
+    "experimentName": "cmp",
+    "displayName": "p",
+    "isArchived": False,
+    "properties": {},
+    "tags": {},
+    "inputs": {},
+    "outputs": {},
+    "settings": {"default_compute": COMPUTE, "_source": "YAML.JOB"},
+    "jobs": {"a": NODE},
+}
+CREATE = put("/jobs/cmp-job", {"properties": COMMAND})
+PLAYS: tuple[Play, ...] = (
+    missing("/jobs/cmp-job"),
+    CREATE,
+    again(CREATE),
+    get("/jobs/cmp-job"),
+    get("/jobs", listViewType="ActiveOnly"),
+    Play("POST", "/jobs/cmp-job/cancel", follow=True),
+    put("/jobs/cmp-job2", {"properties": {**COMMAND, "computeId": "{ws}/computes/nocluster"}}, situation=REFUSED),
+    put("/jobs/cmp-pipe", {"properties": PIPELINE}),
+    Play("POST", "/jobs/cmp-pipe/cancel", follow=True),
+)
