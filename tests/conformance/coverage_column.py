@@ -9,7 +9,7 @@ import emulator_coverage
 import facts
 from emulator_operations import Operation
 from evidence import Years, total
-from exchange import operation_parts
+from exchange import MANAGEMENT, operation_parts
 from facts import AllFacts
 from report import Meant, read_meant
 from unplayed import UNPLAYED
@@ -47,6 +47,19 @@ def _text(recorded: AllFacts, names: list[str], meant: list[Meant]) -> str:
     if reasons:
         return f"differs: {'; '.join(reasons)}"
     return f"{source} only" if contracts else f"conforms to {source}"
+
+
+def figures(recorded: AllFacts, meant: Iterable[Meant]) -> str:
+    """Return the sentence with which emulator/README.md tells how far the emulator is compared."""
+    column_of = column(recorded, meant)
+    managed = [key for key, each in emulator_coverage.emulated().items() if each.host == MANAGEMENT]
+    published = [key for key in managed if "published example" in column_of.get(key, "")]
+    found = [key for key in managed if key in column_of and key not in published]
+    years = total(facts.years for facts in recorded.values() if not facts.contract)
+    return (
+        f"{len(found)} of the {len(managed)} Resource Manager operations it emulates were recorded"
+        f" ({sum(years.values()):,} exchanges, {min(years)} to {max(years)}), {len(published)} more have published examples"
+    )
 
 
 def told(years: Years) -> str:

@@ -19,18 +19,42 @@ dependencies:
   - azureml-inference-server-http
 """
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
-ASSET = {"isAnonymous": False, "isArchived": False, "description": "d", "properties": {}, "tags": {"k": "v"}}
+ASSET = {"isAnonymous": False, "isArchived": False, "properties": {}, "tags": {"k": "v"}}
+SHORT_PATH = "azureml://datastores/workspaceblobstore/paths/LocalUpload/0123456789abcdef0123456789abcdef/x"
 DATASTORE_PATH = "azureml:/{short}/datastores/workspaceblobstore/paths/LocalUpload/0123456789abcdef0123456789abcdef/x"
+# All keys that recorded requests had: an answer repeats them.
 COMPONENT = {
+    "$schema": "https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json",
     "name": "cmpcomp",
     "version": "1",
     "display_name": "C",
+    "description": "d",
+    "tags": {"k": "v"},
+    "is_deterministic": True,
     "type": "command",
     "command": "echo hi",
+    "code": f"azureml:{{ws}}{CODE}",
     "environment": "azureml:{ws}/environments/cmpenv/versions/1",
-    "inputs": {"x": {"type": "integer", "default": "1"}},
+    "inputs": {"x": {"type": "integer", "default": "1", "description": "d"}},
     "outputs": {"o": {"type": "uri_folder"}},
     "_source": "YAML.COMPONENT",
+}
+PIPELINE_COMPONENT = {
+    "$schema": "https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json",
+    "name": "cmppipe",
+    "version": "1",
+    "display_name": "P",
+    "type": "pipeline",
+    "jobs": {
+        "a": {
+            "name": "a",
+            "type": "command",
+            "_source": "YAML.JOB",
+            "componentId": "{ws}/components/cmpcomp/versions/1",
+        }
+    },
+    "_source": "YAML.COMPONENT",
+    "sourceJobId": None,
 }
 
 
@@ -46,7 +70,7 @@ def model(**properties: object) -> dict[str, object]:
 
 def data(**properties: object) -> dict[str, object]:
     """Return a data asset's body."""
-    return {"properties": {**ASSET, "dataType": "uri_folder", "dataUri": DATASTORE_PATH, **properties}}
+    return {"properties": {**ASSET, "dataType": "uri_folder", "dataUri": SHORT_PATH, **properties}}
 
 
 def component(name: str) -> dict[str, object]:
@@ -84,7 +108,7 @@ def short_page(kind: str, name: str, body: object) -> Iterator[Play]:
 
 
 CODE_PUT = put(CODE, code("{container}/LocalUpload/0123456789abcdef0123456789abcdef/src"))
-CONTAINER = {"properties": {"description": "d", "properties": {}, "tags": {}, "isArchived": False}}
+CONTAINER = {"properties": {"properties": {}, "tags": {}, "isArchived": False}}
 PLAYS: tuple[Play, ...] = (
     get("/codes/x/versions", hash="0" * 64, hashVersion="202208"),
     post(f"{CODE}/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"}),
@@ -102,6 +126,8 @@ PLAYS: tuple[Play, ...] = (
     *asset("data", "cmpdata", data()),
     put("/data/cmpdata", {"properties": {**CONTAINER["properties"], "dataType": "uri_folder"}}, situation="replaced"),
     *asset("components", "cmpcomp", component("cmpcomp")),
+    put("/components/cmppipe/versions/1", {"properties": {**ASSET, "componentSpec": PIPELINE_COMPONENT}}),
+    get("/components/cmppipe/versions/1"),
     *full_pages("models", model()),
     *full_pages("data", data()),
     *full_pages("environments", environment()),

@@ -1,12 +1,12 @@
 """Jobs: a command and a pipeline."""
 
 from play import Play, again, get, missing, put
+from plays.assets import SHORT_PATH
 from situation import REFUSED
 
 COMPUTE = "{ws}/computes/cpu-cluster"
 COMMAND = {
     "jobType": "Command",
-    "description": "j",
     "displayName": "job",
     "experimentName": "cmp",
     "isArchived": False,
@@ -16,9 +16,9 @@ COMMAND = {
     "command": "sleep 60",
     "environmentId": "{ws}/environments/cmpenv/versions/1",
     "environmentVariables": {},
-    "inputs": {"i": {"jobInputType": "literal", "value": "1"}},
+    "identity": {"identityType": "AMLToken"},
+    "inputs": {"i": {"jobInputType": "uri_folder", "uri": SHORT_PATH}},
     "outputs": {},
-    "resources": {"instanceCount": 1, "properties": {}},
 }
 NODE = {
     "name": "a",

@@ -19,7 +19,12 @@ COMPUTE = {
 }
 INSTANCE = {
     "location": "eastus",
-    "properties": {"computeType": "ComputeInstance", "properties": {"vmSize": "STANDARD_DS3_V2"}},
+    "identity": {"type": "SystemAssigned"},
+    "tags": {"k": "v"},
+    "properties": {
+        "computeType": "ComputeInstance",
+        "properties": {"vmSize": "STANDARD_DS3_V2", "computeInstanceAuthorizationType": "personal"},
+    },
 }
 ACCOUNT_KEY = {"credentialsType": "AccountKey", "secrets": {"secretsType": "AccountKey", "key": "a2V5"}}
 SERVICE_PRINCIPAL = {
@@ -47,6 +52,7 @@ PLAYS: tuple[Play, ...] = (
     get(""),
     missing("{group}/providers/Microsoft.MachineLearningServices/workspaces/nowhere"),
     get("{group}/providers/Microsoft.MachineLearningServices/workspaces"),
+    Play("PATCH", "", body={"tags": {"k": "v"}}),
     get("/datastores/workspaceblobstore"),
     post("/datastores/workspaceblobstore/listSecrets"),
     missing("/datastores/nostore"),
