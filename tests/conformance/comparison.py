@@ -11,8 +11,8 @@ from error_form import error_form
 from evidence import SHARE, Counted, accepted, weight
 from exchange import Exchange
 from facts import AllFacts, Case, Facts
-from shape import ANY, BAGS, Shape, is_name, name_inside, type_of
-from situation import INSTEAD, REPLACED, kind_of
+from shape import ANY, ANYTHING, BAGS, CHOSEN, FREE, Shape, is_name, name_inside, type_of
+from situation import INSTEAD, KINDS, REPLACED, at, kind_of
 
 
 @dataclass(frozen=True, order=True)
@@ -77,48 +77,61 @@ def _differences(facts: Facts, answer: Exchange) -> Iterator[str]:
     yield from _in_shape(facts.body, answer.body, "")
 
 
-def _in_shape(shape: Shape, value: Any, at: str, name: str = "") -> Iterator[str]:
-    if not shape.kinds:
-        return  # an empty list was recorded: nothing is known of what it would hold
+def _in_shape(shape: Shape, value: Any, place: str, name: str = "") -> Iterator[str]:
+    # Where an empty list was recorded, nothing is known of what it would hold.
+    if not shape.kinds or ANYTHING in shape.kinds or (name in FREE and isinstance(value, str | None)):
+        return
     kind = "object" if isinstance(value, dict) else "list" if isinstance(value, list) else type_of(value)
     allowed = shape.kinds
     is_text = kind not in {"object", "list", "boolean", "number", "null"}
     if kind not in allowed and not (is_text and "string" in allowed):
-        yield f"{at or 'body'} is {kind}, recorded {'|'.join(sorted(allowed))}"
+        yield f"{place or 'body'} is {kind}, recorded {'|'.join(sorted(allowed))}"
     elif isinstance(value, dict):
-        yield from _in_object(shape, value, at, name)
+        yield from _in_object(shape, value, place, name)
     elif isinstance(value, list) and shape.items is not None:
-        yield from dict.fromkeys(what for inner in value for what in _in_shape(shape.items, inner, f"{at}[]", name))
+        known = [inner for inner in value if _is_of_a_known_kind(shape.items, inner)]
+        yield from dict.fromkeys(what for inner in known for what in _in_shape(shape.items, inner, f"{place}[]", name))
     elif shape.values and value is not None:
-        yield from _in_values(shape, str(value), at)
+        yield from _in_values(shape, str(value), place, name)
 
 
-def _in_object(shape: Shape, value: dict[str, Any], at: str, name: str) -> Iterator[str]:
+def _in_object(shape: Shape, value: dict[str, Any], place: str, name: str) -> Iterator[str]:
     keys = shape.keys or {}
     for key in keys:
         if key != ANY and key not in value and shape.is_required(keys[key]):
-            yield f"{_inside(at, key)} is missing"
+            yield f"{_inside(place, key)} is missing"
     told = set()
     for key, inner in value.items():
         known = key if key in keys else ANY
         if known in keys:
-            told |= set(_in_shape(keys[known].shape, inner, _inside(at, known), name_inside(name, value, key)))
+            told |= set(_in_shape(keys[known].shape, inner, _inside(place, known), name_inside(name, value, key)))
         elif not (name in BAGS and is_name(name, key)):
-            yield f"{_inside(at, key)} was never recorded"
+            yield f"{_inside(place, key)} was never recorded"
     yield from sorted(told)
 
 
-def _in_values(shape: Shape, value: str, at: str) -> Iterator[str]:
+def _in_values(shape: Shape, value: str, place: str, name: str) -> Iterator[str]:
     """Where one value was recorded in two spellings, the recent one is right."""
     recent = {each.lower() for each in shape.recent_values}
     right = {each for each in shape.values if each in shape.recent_values or each.lower() not in recent}
-    if value not in right:
-        same = sorted(each for each in right if each.lower() == value.lower())
-        yield f"{at} is {value!r}, recorded {' | '.join(same or sorted(right))}"
+    same = sorted(each for each in right if each.lower() == value.lower())
+    if value not in right and (same or name not in CHOSEN):
+        yield f"{place} is {value!r}, recorded {' | '.join(same or sorted(right))}"
 
 
-def _inside(at: str, key: str) -> str:
-    return f"{at}.{key}" if at else key
+def _is_of_a_known_kind(shape: Shape, value: Any) -> bool:
+    """Return whether a list's element is of a kind that was recorded in it: each has keys of its own."""
+    for path in KINDS:
+        told, known = at(value, path), shape
+        for key in path:
+            known = known.keys[key].shape if known.keys and key in known.keys else Shape()
+        if isinstance(told, str) and known.values and told.lower() not in {each.lower() for each in known.values}:
+            return False
+    return True
+
+
+def _inside(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key
 
 
 def _told(counted: Counted) -> str:

@@ -17,14 +17,22 @@ ENUMERATIONS = frozenset(
     " scaleType secretsType stage status successThreshold tier timeout tokenType type vmPriority".split()
 )
 """Keys whose values are the service's own: enumerations, and defaults such as time limits."""
+CHOSEN = frozenset(
+    "createdByType lastModifiedByType computeType credentialsType remoteLoginPortPublicAccess vmPriority".split()
+)
+"""Those that a client's request or credentials choose: their spelling is a fact, not which of them it is."""
+FREE = frozenset("description friendlyName imageBuildCompute displayName".split())
+"""Texts that users may leave out: null or a text."""
+OPAQUE = frozenset({"jobs"})
+"""Objects that are repeated as they were sent."""
 BAGS = frozenset(
     "tags environmentVariables traffic mirrorTraffic inputs outputs services flavors parameters settings jobs"
     " userAssignedIdentities inputData outputData interactionEndpoints properties.properties".split()
 )
 """Objects whose keys are names that users choose."""
-OWN_KEYS = ("azureml.", "AzureAsync", "_azureml", "mlflow.")
-"""How keys begin that the service adds to a bag."""
-ANY = "*"
+OWN_KEYS = re.compile(r"azureml\.(?!git\.)|AzureAsync|_azureml")
+"""Keys that the service adds to a bag; clients add what they know of git."""
+ANY, ANYTHING = "*", "anything"
 TYPES = {bool: "boolean", int: "number", float: "number", type(None): "null"}
 STRINGS = (
     ("id", re.compile(r"/subscriptions/", re.IGNORECASE)),
@@ -97,6 +105,8 @@ class Shape:
 def shape_of(value: Any, year: int, name: str = "") -> Shape:
     """Return the shape of a value that was recorded in a year."""
     recent = is_recent(year)
+    if name in OPAQUE:
+        return Shape(frozenset({ANYTHING}))
     if isinstance(value, dict):
         keys: dict[str, Key] = {}
         for key, inner in value.items():
@@ -130,7 +140,7 @@ def name_inside(parent: str, value: dict[str, Any], key: str) -> str:
 
 def is_name(parent: str, key: str) -> bool:
     """Return whether an object's key is a name of a user's choice."""
-    return key.startswith(("<", "/")) or (parent in BAGS and not key.startswith(OWN_KEYS))
+    return key.startswith(("<", "/")) or (parent in BAGS and not OWN_KEYS.match(key))
 
 
 def _merged_keys(one: Shape, other: Shape) -> dict[str, Key] | None:

@@ -56,11 +56,14 @@ def kind_of(exchange: Exchange) -> str:
     """Return what kind of resource an answer has: `Managed`, `AmlCompute`; of an operation its id's kind."""
     if exchange.operation_kind:
         return exchange.operation_kind
-    found = (_at(exchange.body, path) for path in KINDS)
+    if at(exchange.body, ("properties", "build")):
+        return "build"  # an environment made from a Dockerfile has no image
+    found = (at(exchange.body, path) for path in KINDS)
     return next((value for value in found if isinstance(value, str)), "")
 
 
-def _at(body: Any, path: tuple[str, ...]) -> Any:
+def at(body: Any, path: tuple[str, ...]) -> Any:
+    """Return what is at a path of keys, or None."""
     for key in path:
         body = body.get(key) if isinstance(body, dict) else None
     return body

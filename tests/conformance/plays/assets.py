@@ -63,6 +63,11 @@ def environment(**properties: object) -> dict[str, object]:
     return {"properties": {**ASSET, "image": IMAGE, **properties}}
 
 
+def built(**build: str) -> dict[str, object]:
+    """Return the body of an environment made from a Dockerfile."""
+    return {"properties": {**ASSET, "build": build}}
+
+
 def model(**properties: object) -> dict[str, object]:
     """Return a model's body."""
     return {"properties": {**ASSET, "modelType": "custom_model", "modelUri": DATASTORE_PATH, **properties}}
@@ -117,19 +122,19 @@ PLAYS: tuple[Play, ...] = (
     get(CODE),
     get("/codes/x/versions", hash="0" * 64, hashVersion="202208"),
     *asset("environments", "cmpenv", environment(condaFile=CONDA)),
-    put("/environments/cmpbuilt/versions/1", environment(image=None, build={"contextUri": "{container}/LocalUpload/0/c"})),
-    put("/environments/cmpcontainer", CONTAINER),
+    put("/environments/cmpbuilt/versions/1", built(contextUri="{container}/LocalUpload/0/c")),
+    put("/environments/cmpenv", {"properties": {**CONTAINER["properties"], "description": ""}}),
     *asset("models", "cmpmodel", model()),
     put("/models/cmpmodel", CONTAINER, situation="replaced"),
     *short_page("models", "cmpmodel", model()),
     get("/models/cmpmodel/versions", stage="Production"),
     *asset("data", "cmpdata", data()),
-    put("/data/cmpdata", {"properties": {**CONTAINER["properties"], "dataType": "uri_folder"}}, situation="replaced"),
+    put("/data/cmpdata", {"properties": {"isArchived": False, "dataType": "uri_folder"}}, situation="replaced"),
     *asset("components", "cmpcomp", component("cmpcomp")),
     put("/components/cmppipe/versions/1", {"properties": {**ASSET, "componentSpec": PIPELINE_COMPONENT}}),
     get("/components/cmppipe/versions/1"),
     *full_pages("models", model()),
     *full_pages("data", data()),
-    *full_pages("environments", environment()),
+    *full_pages("environments", environment(condaFile=CONDA)),
     *full_pages("components", component("cmppage")),
 )

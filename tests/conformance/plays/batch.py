@@ -36,7 +36,7 @@ DEPLOY = put(
             "outputAction": "AppendRow",
             "outputFileName": "predictions.csv",
             "properties": {},
-            "resources": {"instanceCount": 1, "properties": {}},
+            "resources": {"instanceCount": 1},
             "retrySettings": {"maxRetries": 3, "timeout": "PT30S"},
         },
     },

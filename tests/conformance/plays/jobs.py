@@ -32,6 +32,7 @@ PIPELINE = {
     "jobType": "Pipeline",
     "experimentName": "cmp",
     "displayName": "p",
+    "computeId": COMPUTE,
     "isArchived": False,
     "properties": {},
     "tags": {},

@@ -40,7 +40,7 @@ STORAGE = {"accountName": "someaccount", "endpoint": "core.windows.net", "protoc
 
 def datastore(kind: str, **properties: object) -> dict[str, object]:
     """Return a datastore's body."""
-    return {"properties": {"datastoreType": kind, "properties": {}, "tags": {}, **STORAGE, **properties}}
+    return {"properties": {"datastoreType": kind, "tags": {}, **STORAGE, **properties}}
 
 
 BLOBS = put(
