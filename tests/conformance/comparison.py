@@ -53,16 +53,21 @@ def differences(recorded: AllFacts, answer: Exchange, situation: str) -> Iterato
     kind = kind_of(answer)
     found = find_facts(recorded, Case(answer.operation, situation, kind))
     if found is None:
-        known = sorted({case.kind for case in recorded if (case.operation, case.situation) == (answer.operation, situation)})
+        known = sorted(
+            {case.kind for case in recorded if (case.operation, case.situation) == (answer.operation, situation)}
+        )
         if answer.status < 400 and any(known) and not kind:
             yield Difference(answer.operation, f"kind is not told, recorded {', '.join(known)}")
         return
     case, facts = found
-    for what in _differences(facts, answer):
+    # A state that is asked for is the state of that moment; what a PUT or an operation answers is a fact.
+    is_asked_for = answer.method == "GET" and "OperationsStatus" not in answer.path
+    chosen = CHOSEN | {"status"} if is_asked_for else CHOSEN
+    for what in _differences(facts, answer, chosen):
         yield Difference(case.operation, what)
 
 
-def _differences(facts: Facts, answer: Exchange) -> Iterator[str]:
+def _differences(facts: Facts, answer: Exchange, chosen: frozenset[str]) -> Iterator[str]:
     status = str(answer.status)
     if status not in accepted(facts.statuses):
         yield f"status is {status}, recorded {_told(facts.statuses)}"
@@ -74,49 +79,66 @@ def _differences(facts: Facts, answer: Exchange) -> Iterator[str]:
     form = error_form(answer)
     if form and form not in accepted(facts.errors):
         yield f"error is {form}, recorded {_told(facts.errors)}"
-    yield from _in_shape(facts.body, answer.body, "")
+    yield from _Body(chosen, bool(facts.contract)).in_shape(facts.body, answer.body, "")
 
 
-def _in_shape(shape: Shape, value: Any, place: str, name: str = "") -> Iterator[str]:
-    # Where an empty list was recorded, nothing is known of what it would hold.
-    if not shape.kinds or ANYTHING in shape.kinds or (name in FREE and isinstance(value, str | None)):
-        return
-    kind = "object" if isinstance(value, dict) else "list" if isinstance(value, list) else type_of(value)
-    allowed = shape.kinds
-    is_text = kind not in {"object", "list", "boolean", "number", "null"}
-    if kind not in allowed and not (is_text and "string" in allowed):
-        yield f"{place or 'body'} is {kind}, recorded {'|'.join(sorted(allowed))}"
-    elif isinstance(value, dict):
-        yield from _in_object(shape, value, place, name)
-    elif isinstance(value, list) and shape.items is not None:
-        known = [inner for inner in value if _is_of_a_known_kind(shape.items, inner)]
-        yield from dict.fromkeys(what for inner in known for what in _in_shape(shape.items, inner, f"{place}[]", name))
-    elif shape.values and value is not None:
-        yield from _in_values(shape, str(value), place, name)
+@dataclass(frozen=True)
+class _Body:
+    """Compares bodies with shapes.
 
+    Attributes:
+        chosen: Enumerations of which only the spelling is compared.
+        is_published: Whether the shape is an example's: then only keys that are missing count.
+    """
 
-def _in_object(shape: Shape, value: dict[str, Any], place: str, name: str) -> Iterator[str]:
-    keys = shape.keys or {}
-    for key in keys:
-        if key != ANY and key not in value and shape.is_required(keys[key]):
-            yield f"{_inside(place, key)} is missing"
-    told = set()
-    for key, inner in value.items():
-        known = key if key in keys else ANY
-        if known in keys:
-            told |= set(_in_shape(keys[known].shape, inner, _inside(place, known), name_inside(name, value, key)))
-        elif not (name in BAGS and is_name(name, key)):
-            yield f"{_inside(place, key)} was never recorded"
-    yield from sorted(told)
+    chosen: frozenset[str]
+    is_published: bool = False
 
+    def in_shape(self, shape: Shape, value: Any, place: str, name: str = "") -> Iterator[str]:
+        # Where an empty list was recorded, nothing is known of what it would hold.
+        if not shape.kinds or ANYTHING in shape.kinds or (name in FREE and isinstance(value, str | None)):
+            return
+        kind = "object" if isinstance(value, dict) else "list" if isinstance(value, list) else type_of(value)
+        allowed = shape.kinds
+        is_text = kind not in {"object", "list", "boolean", "number", "null"}
+        is_allowed = kind in allowed or (is_text and "string" in allowed)
+        if not is_allowed and not self.is_published:
+            yield f"{place or 'body'} is {kind}, recorded {'|'.join(sorted(allowed))}"
+        elif isinstance(value, dict):
+            yield from self._in_object(shape, value, place, name)
+        elif isinstance(value, list) and shape.items is not None:
+            known = [inner for inner in value if _is_of_a_known_kind(shape.items, inner)]
+            yield from dict.fromkeys(
+                what for inner in known for what in self.in_shape(shape.items, inner, f"{place}[]", name)
+            )
+        elif shape.values and value is not None:
+            yield from self._in_values(shape, str(value), place, name)
 
-def _in_values(shape: Shape, value: str, place: str, name: str) -> Iterator[str]:
-    """Where one value was recorded in two spellings, the recent one is right."""
-    recent = {each.lower() for each in shape.recent_values}
-    right = {each for each in shape.values if each in shape.recent_values or each.lower() not in recent}
-    same = sorted(each for each in right if each.lower() == value.lower())
-    if value not in right and (same or name not in CHOSEN):
-        yield f"{place} is {value!r}, recorded {' | '.join(same or sorted(right))}"
+    def _in_object(self, shape: Shape, value: dict[str, Any], place: str, name: str) -> Iterator[str]:
+        keys = shape.keys or {}
+        for key in keys:
+            if key != ANY and key not in value and shape.is_required(keys[key]):
+                yield f"{_inside(place, key)} is missing"
+        told = set()
+        for key, inner in value.items():
+            known = key if key in keys else ANY
+            if known == ANY and known in keys and not isinstance(inner, dict | list):
+                continue  # a user's own value
+            if known in keys:
+                told |= set(
+                    self.in_shape(keys[known].shape, inner, _inside(place, known), name_inside(name, value, key))
+                )
+            elif not (self.is_published or (name in BAGS and is_name(name, key))):
+                yield f"{_inside(place, key)} was never recorded"
+        yield from sorted(told)
+
+    def _in_values(self, shape: Shape, value: str, place: str, name: str) -> Iterator[str]:
+        """Where one value was recorded in two spellings, the recent one is right."""
+        recent = {each.lower() for each in shape.recent_values}
+        right = {each for each in shape.values if each in shape.recent_values or each.lower() not in recent}
+        same = sorted(each for each in right if each.lower() == value.lower())
+        if value not in right and (same or name not in self.chosen):
+            yield f"{place} is {value!r}, recorded {' | '.join(same or sorted(right))}"
 
 
 def _is_of_a_known_kind(shape: Shape, value: Any) -> bool:

@@ -57,8 +57,9 @@ def figures(recorded: AllFacts, meant: Iterable[Meant]) -> str:
     found = [key for key in managed if key in column_of and key not in published]
     years = total(facts.years for facts in recorded.values() if not facts.contract)
     return (
-        f"{len(found)} of the {len(managed)} Resource Manager operations it emulates were recorded"
-        f" ({sum(years.values()):,} exchanges, {min(years)} to {max(years)}), {len(published)} more have published examples"
+        f"Of the {len(managed)} Resource Manager operations that it emulates, {len(found)} were recorded"
+        f" ({sum(years.values()):,} exchanges, {min(years)} to {max(years)}), and {len(published)} more have published"
+        " examples"
     )
 
 

@@ -92,9 +92,7 @@ def exchange(
     parts = urlsplit(url)
     host = next((name for pattern, name in HOSTS if pattern.fullmatch(parts.netloc)), parts.netloc)
     lower = {name.lower(): value for name, value in headers.items()}
-    return Exchange(
-        method, host, generalised(parts.path), status, lower, body, year, times, operation_kind(parts.path)
-    )
+    return Exchange(method, host, generalised(parts.path), status, lower, body, year, times, operation_kind(parts.path))
 
 
 def operation_kind(path: str) -> str:

@@ -11,7 +11,8 @@ from exchange import MANAGEMENT, Exchange, exchange
 from situation import ANSWERED, CREATED, MISSING, REPLACED
 
 WORKSPACE_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
-NAMES = {"{none}": "", "{ws}": WORKSPACE_ID, "{group}": WORKSPACE_ID.partition("/providers")[0], "{region}": "eastus"}
+NAMES = {"{none}": "", "{ws}": WORKSPACE_ID, "{region}": "eastus"}
+NAMES |= {"{group}": WORKSPACE_ID.partition("/providers")[0], "{subscription}": "/subscriptions/s"}
 
 
 @dataclass(frozen=True)

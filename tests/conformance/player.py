@@ -44,6 +44,7 @@ class Player:
         self._names = {
             "{ws}": workspace.id,
             "{group}": group,
+            "{subscription}": group.partition("/resourceGroups")[0],
             "{short}": f"{group.replace('/resourceGroups/', '/resourcegroups/')}{name}",
             "{container}": f"https://{store['accountName']}.blob.core.windows.net/{store['containerName']}",
             "{region}": "eastus",
@@ -77,7 +78,9 @@ class Player:
             answer = self._http.get(url)
             has_ended = _status(answer) in ("Succeeded", "Failed", "Canceled")
             if has_ended or first:
-                yield Played(poll.answer(answer.status_code, answer.headers, _json(answer), url), ends if has_ended else RUNNING)
+                yield Played(
+                    poll.answer(answer.status_code, answer.headers, _json(answer), url), ends if has_ended else RUNNING
+                )
             if has_ended:
                 return
             first = False

@@ -2,7 +2,7 @@
 
     record_facts.py [EXCHANGES.jsonl ..]        add the facts of recorded exchanges to those that are there
     record_facts.py --anew EXCHANGES.jsonl ..   write the facts of these exchanges only
-    record_facts.py --contract FOLDER           replace those of the contract's examples
+    record_facts.py --contract FOLDER ..        replace those of the contract's examples
 
 EXCHANGES.jsonl has one request and its answer a line, as `make test-azure` writes them. FOLDER is the folder `examples`
 of an API version in Azure/azure-rest-api-specs.
@@ -24,13 +24,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exchanges", type=Path, nargs="*")
     parser.add_argument("--anew", action="store_true", help="forget what was recorded before")
-    parser.add_argument("--contract", type=Path, help="the folder with an API version's examples")
+    parser.add_argument("--contract", type=Path, nargs="+", help="folders with API versions' examples")
     arguments = parser.parse_args()
     known = facts.load()
     recorded = {} if arguments.anew else {case: each for case, each in known.items() if not each.contract}
     examples = {case: each for case, each in known.items() if each.contract}
     if arguments.contract:
-        examples = facts.merge(contract.read(arguments.contract))
+        examples = facts.merge(pair for folder in arguments.contract for pair in contract.read(folder))
     for path in arguments.exchanges:
         added = facts.collect(exchange.of_workspaces(exchange.read(path)))
         recorded = facts.merge([*recorded.items(), *added.items()])

@@ -8,26 +8,33 @@ from typing import Any
 
 from evidence import is_recent
 
-ENUMERATIONS = frozenset(
-    "accessTier allocationState authMode computeType componentType createdByType credentialsType dataType datastoreType"
-    " deploymentConfigurationType egressPublicNetworkAccess endpointComputeType environmentType failureThreshold"
-    " identityType initialDelay jobInputType jobOutputType jobServiceType jobType kind loggingLevel maxQueueWait mode"
-    " modelType nodeState operationName operationStatus operationTrigger osType outputAction percentComplete period"
-    " provisioningState provisioningStatus publicNetworkAccess referenceType remoteLoginPortPublicAccess requestTimeout"
-    " scaleType secretsType stage status successThreshold tier timeout tokenType type vmPriority".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ENUMERATIONS = _words(
+    "accessTier allocationState authMode computeType componentType createdByType credentialsType dataType "
+    "datastoreType deploymentConfigurationType egressPublicNetworkAccess endpointComputeType environmentType "
+    "failureThreshold identityType initialDelay jobInputType jobOutputType jobServiceType jobType kind "
+    "loggingLevel maxQueueWait mode modelType nodeState operationName operationStatus operationTrigger osType "
+    "outputAction percentComplete period provisioningState provisioningStatus publicNetworkAccess referenceType "
+    "remoteLoginPortPublicAccess requestTimeout scaleType secretsType stage status successThreshold tier timeout "
+    "tokenType type vmPriority"
 )
 """Keys whose values are the service's own: enumerations, and defaults such as time limits."""
-CHOSEN = frozenset(
-    "createdByType lastModifiedByType computeType credentialsType remoteLoginPortPublicAccess vmPriority".split()
+CHOSEN = _words(
+    "authMode computeType createdByType credentialsType dataType lastModifiedByType modelType "
+    "remoteLoginPortPublicAccess vmPriority"
 )
 """Those that a client's request or credentials choose: their spelling is a fact, not which of them it is."""
-FREE = frozenset("description friendlyName imageBuildCompute displayName".split())
+FREE = _words("description friendlyName imageBuildCompute displayName")
 """Texts that users may leave out: null or a text."""
 OPAQUE = frozenset({"jobs"})
 """Objects that are repeated as they were sent."""
-BAGS = frozenset(
-    "tags environmentVariables traffic mirrorTraffic inputs outputs services flavors parameters settings jobs"
-    " userAssignedIdentities inputData outputData interactionEndpoints properties.properties".split()
+BAGS = _words(
+    "tags environmentVariables traffic mirrorTraffic inputs outputs services flavors parameters settings jobs "
+    "userAssignedIdentities inputData outputData interactionEndpoints properties.properties"
 )
 """Objects whose keys are names that users choose."""
 OWN_KEYS = re.compile(r"azureml\.(?!git\.)|AzureAsync|_azureml")
@@ -98,7 +105,7 @@ class Shape:
         return self.types | {name for name, value in composed.items() if value is not None}
 
     def is_required(self, key: Key) -> bool:
-        """Return whether an answer must have a key: every recent recording has it, or every one where none is recent."""
+        """Return whether an answer must have a key, as every recent recording has; old ones count if none is recent."""
         return key.always_since if self.since else key.always_before
 
 

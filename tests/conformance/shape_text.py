@@ -1,8 +1,8 @@
 """Shapes as the fixture writes them.
 
-A scalar is its types and an enumeration's values, `null|string = Creating | (Updating)`; a value in parentheses was not
-recorded recently. An object is an object; `"key"` is in every recording, `"key+"` in every recent one, `"key-"` in every
-older one, `"key?"` in some. A list is `{"[]": shape}`, and `["null", {..}]` are alternatives. `"@"` says when objects
+A scalar is its types and an enumeration's values, `null|string = Creating | (Updating)`; a value in parentheses was
+not recorded recently. An object is an object; `"key"` is in every recording, `"key+"` in every recent one, `"key-"` in
+every older one, `"key?"` in some. A list is `{"[]": shape}`; `["null", {..}]` are alternatives. `"@"` says when objects
 were recorded, where that differs from the object around.
 """
 
@@ -53,7 +53,9 @@ def _part(part: Any, around: tuple[bool, bool]) -> Shape:
         types, _, values = part.partition(" = ")
         named = values.split(" | ") if values else []
         recent = frozenset(value for value in named if not value.startswith("("))
-        return Shape(frozenset(types.split("|")), recent | {value[1:-1] for value in named if value not in recent}, recent)
+        return Shape(
+            frozenset(types.split("|")), recent | {value[1:-1] for value in named if value not in recent}, recent
+        )
     if set(part) == {LIST}:
         return Shape(items=read(part[LIST], around))
     seen = TIMES[part[WHEN]] if WHEN in part else around

@@ -12,8 +12,8 @@ import facts
 from comparison import differences
 from exchange import Exchange, exchange
 from facts import Facts, collect
-from report import Meant, compare
 from player import Played
+from report import Meant, compare
 from situation import CREATED, MISSING, PAGE, REPLACED, RUNNING
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
@@ -124,7 +124,9 @@ def test_the_states_of_an_operation_are_compared_in_their_order() -> None:
     recorded = [status("Updating"), status("Succeeded", endTime="2023-01-01T00:00:00Z")]
     assert found(recorded, status("Updating"), RUNNING) == []
     assert found(recorded, status("InProgress"), RUNNING) == ["status is 'InProgress', recorded Updating"]
-    assert found(recorded, status("Updating", endTime="2023-01-01T00:00:00Z"), RUNNING) == ["endTime was never recorded"]
+    assert found(recorded, status("Updating", endTime="2023-01-01T00:00:00Z"), RUNNING) == [
+        "endTime was never recorded"
+    ]
 
 
 def test_the_form_of_a_page_is_compared() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 import facts
-from comparison import Difference
-from page_sizes import PAGE_SIZES
 from player import emulator_to_play, play_all
 from plays import PLAYS
 from report import Report, compare, read_meant

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from page_sizes import PAGE_SIZES
-from play import Play, again, get, missing, post, put
-from situation import PAGE
+from play import Play, again, delete, get, missing, post, put
+from situation import PAGE, REPLACED
 
 ACTIVE = {"listViewType": "ActiveOnly"}
 NEWEST = {"$orderBy": "createdtime desc", "$top": "1"}
@@ -44,6 +44,9 @@ PIPELINE_COMPONENT = {
     "name": "cmppipe",
     "version": "1",
     "display_name": "P",
+    "description": "d",
+    "tags": {"k": "v"},
+    "inputs": {"x": {"type": "number", "default": "1", "description": "d"}},
     "type": "pipeline",
     "jobs": {
         "a": {
@@ -125,14 +128,22 @@ PLAYS: tuple[Play, ...] = (
     put("/environments/cmpbuilt/versions/1", built(contextUri="{container}/LocalUpload/0/c")),
     put("/environments/cmpenv", {"properties": {**CONTAINER["properties"], "description": ""}}),
     *asset("models", "cmpmodel", model()),
-    put("/models/cmpmodel", CONTAINER, situation="replaced"),
+    put("/models/cmpmodel", CONTAINER, situation=REPLACED),
     *short_page("models", "cmpmodel", model()),
     get("/models/cmpmodel/versions", stage="Production"),
     *asset("data", "cmpdata", data()),
-    put("/data/cmpdata", {"properties": {"isArchived": False, "dataType": "uri_folder"}}, situation="replaced"),
+    put("/data/cmpdata", {"properties": {"isArchived": False, "dataType": "uri_folder"}}, situation=REPLACED),
     *asset("components", "cmpcomp", component("cmpcomp")),
     put("/components/cmppipe/versions/1", {"properties": {**ASSET, "componentSpec": PIPELINE_COMPONENT}}),
     get("/components/cmppipe/versions/1"),
+    put("/components/cmpcomp", CONTAINER, situation=REPLACED),
+    put("/codes/cmpcode", CONTAINER),
+    delete("/codes/cmpcode"),
+    delete("/models/cmpmodel/versions/2"),
+    put("/data/cmpgone/versions/1", data()),
+    delete("/data/cmpgone"),
+    put("/components/cmpgone/versions/1", component("cmpgone")),
+    delete("/components/cmpgone"),
     *full_pages("models", model()),
     *full_pages("data", data()),
     *full_pages("environments", environment(condaFile=CONDA)),

@@ -9,15 +9,15 @@ from situation import ANSWERED, DELETED
 ENDPOINT = "/batchEndpoints/cmp-bept"
 DEPLOYMENT = f"{ENDPOINT}/deployments/bdp1"
 DATA_PLANE = "{region}.api.azureml.ms"
-CREATE = put(
-    ENDPOINT,
-    {
-        "tags": {},
-        "location": "eastus",
-        "properties": {"authMode": "aadToken", "description": "b", "properties": {}, "defaults": None},
-    },
-    follow=True,
-)
+
+
+def endpoint(defaults: dict[str, str] | None = None) -> dict[str, object]:
+    """Return an endpoint's body."""
+    properties = {"authMode": "aadToken", "description": "b", "properties": {}, "defaults": defaults}
+    return {"tags": {}, "location": "eastus", "properties": properties}
+
+
+CREATE = put(ENDPOINT, endpoint(), follow=True)
 DEPLOY = put(
     DEPLOYMENT,
     {
@@ -44,8 +44,12 @@ DEPLOY = put(
 )
 INPUT = {"jobInputType": "UriFolder", "uri": "azureml://datastores/workspaceblobstore/paths/LocalUpload/0/x"}
 INVOKE = Play(
-    "POST", "{none}/jobs", ANSWERED, {"properties": {"inputData": {"i": INPUT}}}, host="cmp-bept.{region}.inference.ml.azure.com"
-)  # fmt: skip
+    "POST",
+    "{none}/jobs",
+    ANSWERED,
+    {"properties": {"inputData": {"i": INPUT}}},
+    host="cmp-bept.{region}.inference.ml.azure.com",
+)
 
 
 def listed(path: str) -> Play:
@@ -64,10 +68,12 @@ PLAYS: tuple[Play, ...] = (
     again(DEPLOY),
     get(f"{ENDPOINT}/deployments"),
     get("/batchEndpoints"),
+    replace(again(CREATE), body=endpoint({"deploymentName": "bdp1"})),
     INVOKE,
     listed(f"{ENDPOINT}/jobs"),
     listed(f"{DEPLOYMENT}/jobs"),
     Play("GET", "{none}/discovery", host=DATA_PLANE),
+    again(CREATE),
     delete(DEPLOYMENT),
     replace(missing(DEPLOYMENT), situation=DELETED),
     delete(ENDPOINT),

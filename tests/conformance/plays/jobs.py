@@ -1,6 +1,6 @@
 """Jobs: a command and a pipeline."""
 
-from play import Play, again, get, missing, put
+from play import Play, again, delete, get, missing, put
 from plays.assets import SHORT_PATH
 from situation import REFUSED
 
@@ -52,4 +52,5 @@ PLAYS: tuple[Play, ...] = (
     put("/jobs/cmp-job2", {"properties": {**COMMAND, "computeId": "{ws}/computes/nocluster"}}, situation=REFUSED),
     put("/jobs/cmp-pipe", {"properties": PIPELINE}),
     Play("POST", "/jobs/cmp-pipe/cancel", follow=True),
+    delete("/jobs/cmp-job"),
 )

@@ -19,9 +19,14 @@ def endpoint(**properties: object) -> dict[str, object]:
         "location": "eastus",
         "identity": {"type": "SystemAssigned"},
         "properties": {
-            "authMode": "AMLToken", "description": "d", "properties": {}, "mirrorTraffic": {}, "traffic": {}, **properties,
+            "authMode": "AMLToken",
+            "description": "d",
+            "properties": {},
+            "mirrorTraffic": {},
+            "traffic": {},
+            **properties,
         },
-    }  # fmt: skip
+    }
 
 
 def deployment(capacity: int = 1) -> dict[str, object]:
@@ -50,6 +55,8 @@ TO_BLUE = replace(again(CREATE), body=endpoint(traffic={"blue1": 100}))
 DEPLOY = put(DEPLOYMENT, deployment(), follow=True)
 FAILING = put(f"{ENDPOINT}/deployments/bad1", deployment(), follow=True)
 FAILING_ENDPOINT = put("/onlineEndpoints/cmp-bad", endpoint(), follow=True)
+KEYS = "/onlineEndpoints/cmp-keys"
+WITH_KEYS = put(KEYS, endpoint(authMode="Key"), follow=True)
 CRASH = EndOperation(method="PUT", path="*/bad1", code="ResourceNotReady", message="User container has crashed.")
 BREAK = EndOperation(method="PUT", path="*/onlineEndpoints/cmp-bad", code="InternalServerError", message="x")
 PLAYS: tuple[Play, ...] = (
@@ -78,6 +85,9 @@ PLAYS: tuple[Play, ...] = (
     replace(FAILING, situation=OVER_FAILED, follow=False),
     replace(FAILING_ENDPOINT, fault=BREAK, ends=FAILED),
     put("/onlineEndpoints/cmp-bad/deployments/blue1", deployment(), situation=ON_FAILED),
+    WITH_KEYS,
+    post(f"{KEYS}/listKeys"),
+    replace(post(f"{KEYS}/regenerateKeys", {"keyType": "Primary"}), follow=True),
     delete(ENDPOINT),
     replace(missing(ENDPOINT), situation=DELETED),
 )

@@ -1,5 +1,7 @@
 """The workspace, its datastores and computes."""
 
+from dataclasses import replace
+
 from play import Play, again, delete, get, missing, post, put
 
 COMPUTE = {
@@ -76,5 +78,11 @@ PLAYS: tuple[Play, ...] = (
     post("/computes/cmpcluster/listNodes"),
     put("/computes/cmpinstance", INSTANCE, follow=True),
     get("/computes/cmpinstance"),
+    *(replace(post(f"/computes/cmpinstance/{action}"), follow=True) for action in ("stop", "start", "restart")),
     delete("/computes/cmpcluster", underlyingResourceAction="Delete"),
+    get("/datastores"),
+    delete("/datastores/cmpfiles"),
+    post("/listKeys"),
+    post("/listStorageAccountKeys"),
+    get("{subscription}/providers/Microsoft.MachineLearningServices/locations/{region}/usages"),
 )
