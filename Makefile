@@ -78,7 +78,7 @@ emulator-coverage: $(READY) ## write emulator/COVERAGE.md: emulated operations a
 
 .PHONY: conformance
 conformance: $(READY) ## compare the emulator with recordings of the real Azure ML: tests/conformance
-	$(BIN)/pytest tests/conformance $(ARGS)
+	@PYTHONPATH=tests/conformance:emulator/tests/support $(BIN)/python tests/conformance/compare_emulator.py
 
 .PHONY: conformance-facts
 conformance-facts: $(READY) ## add recordings to the facts (EXCHANGES=FILE), and write the column of emulator/COVERAGE.md
