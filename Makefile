@@ -76,6 +76,14 @@ emulator-coverage: $(READY) ## write emulator/COVERAGE.md: emulated operations a
 	AZUREML_EMULATOR_ACCESS_LOG=$(EMULATOR_LOG) $(BIN)/pytest --quiet $(EMULATOR_CLIENTS)
 	PYTHONPATH=emulator/tests/support $(BIN)/python emulator/tests/support/emulator_coverage.py collect $(EMULATOR_LOG)
 
+.PHONY: conformance
+conformance: $(READY) ## compare the emulator with recordings of the real Azure ML: tests/conformance
+	@PYTHONPATH=tests/conformance:emulator/tests/support $(BIN)/python tests/conformance/compare_emulator.py
+
+.PHONY: conformance-facts
+conformance-facts: $(READY) ## add recordings to the facts (EXCHANGES=FILE), and write the column of emulator/COVERAGE.md
+	@PYTHONPATH=tests/conformance:emulator/tests/support $(BIN)/python tests/conformance/record_facts.py $(EXCHANGES)
+
 .PHONY: fuzz-emulator
 fuzz-emulator: $(READY) ## fuzz the emulator with 10,000 invalid requests (FUZZ_REQUESTS=..)
 	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s emulator/tests/e2e/test_fuzz.py $(ARGS)

@@ -1,0 +1,13 @@
+"""What is played, by kind of resource, in this order: later plays need what earlier ones made."""
+
+from play import Play
+from plays import assets, batch, jobs, online, workspace
+
+PLAYS: tuple[Play, ...] = (*workspace.PLAYS, *assets.PLAYS, *online.PLAYS, *batch.PLAYS, *jobs.PLAYS)
+OPERATIONS = "GET /subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
+PLAYED = {
+    *(play.operation for play in PLAYS),
+    # Those that following an operation asks.
+    *(f"{OPERATIONS}/{kind}/{{operation}}" for kind in ("mfeOperationsStatus", "computeOperationsStatus")),
+}
+"""The operations that are played."""
