@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from azure_leftovers import remove_all
-from azure_place import Place, Run, place_from, run_from
+from azure_place import Place, Run, leftover_hours, place_from, run_from
 from azure_plan import CLEAN_UP, Level, PriceError, look_up_price, plan
 from azureml_jobs import emulator_with_images
 from azureml_traffic import Traffic, recording
@@ -29,8 +29,6 @@ from kfp_azureml.runtime.errors import KfpAzuremlError, first_line
 
 TESTS = Path(__file__).parent
 RECORDINGS = Path(os.environ.get("AZURE_TEST_RECORDINGS") or TESTS.parents[1] / "dist" / "azure-traffic")
-OLD_HOURS = float(os.environ.get("AZURE_TEST_LEFTOVER_HOURS") or 6)
-"""From which age on a run has certainly ended."""
 REFUSED, INTERRUPTED, LEFT = 2, 130, 3  # exit codes
 
 
@@ -139,7 +137,8 @@ def spend(level: Level, place: Place, signals: Signals, *, is_agreed: bool) -> i
 
 def clean_up(client: Any, own: Run) -> int:
     """Remove what this run, by its prefix, and old ones left; return the exit code."""
-    left = remove_all(client, lambda run: run.prefix == own.prefix or run.hours() >= OLD_HOURS, say)
+    hours = leftover_hours()
+    left = remove_all(client, lambda run: run.prefix == own.prefix or run.hours() >= hours, say)
     for line in left:
         say(f"error: not removed: {line}")
     say("nothing else of these tests is left" if not left else "some resources are left")
@@ -147,7 +146,8 @@ def clean_up(client: Any, own: Run) -> int:
 
 
 def remove_old(client: Any, own: Run) -> None:
-    for line in remove_all(client, lambda run: run.prefix != own.prefix and run.hours() >= OLD_HOURS, say):
+    hours = leftover_hours()
+    for line in remove_all(client, lambda run: run.prefix != own.prefix and run.hours() >= hours, say):
         say(f"not removed: {line}")
 
 

@@ -25,7 +25,7 @@ from azure_place import Run
 from azureml_emulator import EmulatorInfo
 from azureml_traffic import read
 from kfp_azureml.azureml_pipelines import connect
-from terminal import on_a_terminal
+from terminal import CTRL_C, on_a_terminal
 
 ROOT = Path(__file__).parents[2]
 DAY = ROOT / "tests" / "azure" / "day.py"
@@ -162,6 +162,22 @@ def test_the_first_level_only_reads(day: Day, client: Any) -> None:
     assert {row["status"] for row in rows} == {200, 404}
 
 
+def test_a_workflow_needs_no_secret(day: Day, azure: EmulatorInfo) -> None:
+    environment = day.environment(AZURE_FEDERATED_TOKEN_FILE=azure.federated_token_file)
+    for name in ("AZ_TENANT_ID", "AZ_CLIENT_ID", "AZ_CLIENT_SECRET", "AZURE_CLIENT_SECRET"):
+        del environment[name]
+    done = subprocess.run(
+        [sys.executable, DAY, "read"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_nothing_is_created_without_consent(day: Day, client: Any) -> None:
     done = day.run("endpoint")
     assert done.returncode == 2
@@ -213,6 +229,23 @@ def test_a_signal_ends_in_a_cleanup(day: Day, client: Any, number: signal.Signal
     assert f"removing model {day.prefix}-registered" in day.said()
     assert read(day.folder / "azure-register-interrupted.jsonl")
     assert not (day.folder / "azure-register.jsonl").exists()
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM to make"])
+def test_make_passes_a_signal_on_and_waits(tmp_path: Path, how: str) -> None:
+    variables = [f"AZURE_TEST_RECORDINGS={tmp_path}", "AZURE_TEST_PREFIX=kfpazmaking1"]
+    make = ["make", "--silent", "--directory", ROOT, "--assume-old", ".venv/.ready", "test-azure"]
+    with on_a_terminal(["/usr/bin/env", *variables, *make, "EMULATOR=1", "LEVEL=register"]) as terminal:
+        terminal.wait_for("test_register.py::test_an_environment", SECONDS)
+        if how == "Ctrl-C":
+            terminal.type(CTRL_C)
+        else:
+            terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait(SECONDS) != 0
+    # The local Azure ML has no Ctrl-C from the terminal, so that the cleanup can reach it.
+    assert "removing model kfpazmaking1-registered, of run kfpazmaking1" in terminal.shown
+    assert "not removed" not in terminal.shown
+    assert [path.name for path in tmp_path.iterdir()] == ["emulator-register-interrupted.jsonl"]
 
 
 def test_a_signal_in_the_middle_of_a_deployment_ends_in_a_cleanup(day: Day, client: Any) -> None:

@@ -21,7 +21,7 @@ from kfp_azureml.runtime.errors import KfpAzuremlError, first_line
 
 _DELETE_SECONDS = 1800
 _LATEST_JOBS = 200  # Azure ML lists jobs from the newest on, and a workspace may have a hundred thousand
-_LOOK_AGAIN_SECONDS = 5  # a resource may be missing from lists for a while after its creation was accepted
+_LOOK_AGAIN_SECONDS = 5  # and longer each time: lists may lag behind what was accepted
 _LOOKS = 5
 
 
@@ -32,12 +32,12 @@ class Leftover:
     Attributes:
         label: Kind and name.
         run: The run.
-        remove: Deletes or archives it.
+        remove: Deletes or archives it, before a deadline.
     """
 
     label: str
     run: Run
-    remove: Callable[[], object]
+    remove: Callable[[Deadline], object]
 
 
 def remove_all(client: Any, is_wanted: Callable[[Run], bool], say: Callable[[str], object]) -> list[str]:
@@ -52,15 +52,16 @@ def remove_all(client: Any, is_wanted: Callable[[Run], bool], say: Callable[[str
         What could not be removed, with the reason.
     """
     failed: dict[str, str] = {}
+    deadline = Deadline(_DELETE_SECONDS, look_at="Azure ML studio")
     for look in range(_LOOKS):
         if look:
-            time.sleep(_LOOK_AGAIN_SECONDS)
+            time.sleep(_LOOK_AGAIN_SECONDS * 2 ** (look - 1))
         found = [each for each in leftovers(client) if is_wanted(each.run)]
         for each in found:
             say(f"removing {each.label}, of run {each.run.prefix} ({each.run.hours():.1f} hours old)")
             failed.pop(each.label, None)
             try:
-                each.remove()
+                each.remove(deadline)
             except ResourceNotFoundError:
                 continue
             except (AzureError, KfpAzuremlError) as error:
@@ -79,15 +80,14 @@ def leftovers(client: Any) -> Iterator[Leftover]:
     for endpoint in client.online_endpoints.list():
         run = run_of_tags(endpoint.tags)
         if run and endpoint.name.startswith(run.prefix):
-            deadline = Deadline(_DELETE_SECONDS, look_at="the endpoint's page in Azure ML studio")
-            yield Leftover(f"endpoint {endpoint.name}", run, partial(delete_endpoint, client, endpoint.name, deadline))
+            yield Leftover(f"endpoint {endpoint.name}", run, partial(delete_endpoint, client, endpoint.name))
     for kind, assets in (("model", client.models), ("data", client.data), ("environment", client.environments)):
         yield from _assets(kind, assets)
     for name in sorted(face.parent.name for face in STEPS.glob("*/component.py")):
         for component in _versions(client.components, name):
             run = run_of_tags(component.tags)
             if run and component.version == run.version:
-                archive = partial(client.components.archive, name, component.version)
+                archive = _archiving(client.components, name, component.version)
                 yield Leftover(f"component {name}:{component.version}", run, archive)
 
 
@@ -98,7 +98,7 @@ def _assets(kind: str, assets: Any) -> Iterator[Leftover]:
             continue
         runs = {run_of_tags(version.tags) for version in _versions(assets, container.name)}
         if len(runs) == 1 and (run := runs.pop()) and container.name.startswith(run.prefix):
-            yield Leftover(f"{kind} {container.name}", run, partial(assets.archive, container.name))
+            yield Leftover(f"{kind} {container.name}", run, _archiving(assets, container.name))
 
 
 def _versions(assets: Any, name: str) -> list[Any]:
@@ -108,7 +108,11 @@ def _versions(assets: Any, name: str) -> list[Any]:
         return []
 
 
-def _remove_job(client: Any, job: Any) -> None:
+def _archiving(assets: Any, *name: str) -> Callable[[Deadline], object]:
+    return lambda _deadline: assets.archive(*name)
+
+
+def _remove_job(client: Any, job: Any, _deadline: Deadline) -> None:
     if job.status not in ENDED:
         cancel_job(client, job.name)
     client.jobs.archive(job.name)

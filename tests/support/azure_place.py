@@ -57,6 +57,19 @@ def run_from(environ: Mapping[str, str] = os.environ) -> Run:
     return Run(environ.get("AZURE_TEST_PREFIX") or f"kfpaz{secrets.token_hex(4)}", datetime.now(UTC))
 
 
+def leftover_hours(environ: Mapping[str, str] = os.environ) -> float:
+    """Return from which age on a run has certainly ended, and what it created is a leftover.
+
+    Raises:
+        ValueError: If AZURE_TEST_LEFTOVER_HOURS is not a number.
+    """
+    given = environ.get("AZURE_TEST_LEFTOVER_HOURS") or "6"
+    try:
+        return float(given)
+    except ValueError:
+        raise ValueError(f"AZURE_TEST_LEFTOVER_HOURS {given!r} is not a number") from None
+
+
 def run_of_tags(tags: Mapping[str, str] | None) -> Run | None:
     """Return the run that created a resource; None if none of ours did."""
     prefix, _, started = ((tags or {}).get(RUN_TAG) or "").partition(" ")
