@@ -172,12 +172,11 @@ USERS ?= single profiles
 test-kubeflow: $(READY) images ## test the pipeline on Kubeflow Pipelines in kind, single-user and multi-user (USERS=single)
 	@$(foreach users,$(USERS),tests/kubeflow/run $(users) &&) true
 
-AZURE_TRAFFIC := dist/azure-traffic
+LEVEL ?= read
 .PHONY: test-azure
-test-azure: $(READY) ## test in an Azure ML workspace, which costs money (AZURE_TEST_WORKSPACE=..), or with EMULATOR=1
-	@AZURE_TEST_EMULATOR="$(EMULATOR)" $(BIN)/pytest tests/azure $(ARGS)
-	@test ! -f $(AZURE_TRAFFIC)/azure.jsonl -o ! -f $(AZURE_TRAFFIC)/emulator.jsonl || \
-		$(BIN)/python tests/support/azureml_traffic.py $(AZURE_TRAFFIC)/azure.jsonl $(AZURE_TRAFFIC)/emulator.jsonl
+test-azure: $(READY) ## test in an Azure ML workspace, after a plan and your yes (LEVEL=read|register|endpoint|clean-up, YES=1), or EMULATOR=1
+	@PYTHONPATH=tests/support:emulator/tests/support $(BIN)/python tests/azure/day.py "$(LEVEL)" \
+		$(if $(filter-out 0,$(EMULATOR)),--emulator) $(if $(filter-out 0,$(YES)),--yes)
 
 .PHONY: lint
 lint: $(READY) ## ruff, mypy and hadolint

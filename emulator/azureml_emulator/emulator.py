@@ -46,6 +46,7 @@ def running_emulator(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
+            process_group=0,  # a Ctrl-C is for this process alone, which may have requests left to make
         )
         try:
             line = ready_line(process, ready_seconds)

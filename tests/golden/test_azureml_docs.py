@@ -6,6 +6,7 @@ import re
 
 import click
 
+from azure_plan import CLEAN_UP, Level
 from kfp_azureml.azureml_pipelines.parameters import PRIMITIVES
 from kfp_azureml.cli import commands as cli
 from pages import ROOT, calls
@@ -25,10 +26,18 @@ def test_every_subcommand_is_shown() -> None:
 
 
 def test_every_variable_exists() -> None:
-    conftest = (ROOT / "tests" / "azure" / "conftest.py").read_text()
-    variables = set(re.findall(r"AZURE_TEST_\w+", TEXT))
-    assert variables
-    assert [name for name in variables if name not in conftest] == []
+    sources = [*(ROOT / "tests" / "azure").glob("*.py"), *(ROOT / "tests" / "support").glob("azure_*.py")]
+    variables = [
+        set(re.findall(r"AZURE_TEST_[A-Z]\w+", text)) for text in (TEXT, *(path.read_text() for path in sources))
+    ]
+    assert variables[0]
+    assert variables[0] <= set().union(*variables[1:])
+
+
+def test_every_level_of_test_azure_is_in_the_table() -> None:
+    section = TEXT[TEXT.index("## On a real workspace") :]
+    assert re.findall(r"^\| `([a-z-]+)`", section, re.MULTILINE) == [*Level, CLEAN_UP]
+    assert set(re.findall(r"LEVEL=([a-z-]+)", section)) <= {*Level, CLEAN_UP}
 
 
 def test_the_table_of_types_is_the_code_s() -> None:

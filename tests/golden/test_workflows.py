@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from azure_plan import Level
 from console_blocks import arguments_of
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +85,31 @@ def test_publishing_needs_no_stored_token() -> None:
     job = jobs(GITHUB / "workflows" / "publish.yml")["publish"]
     assert job["permissions"] == {"id-token": "write"}
     assert "secrets." not in (GITHUB / "workflows" / "publish.yml").read_text()
+
+
+def test_azure_is_started_by_hand_with_consent_and_without_a_stored_secret() -> None:
+    path = GITHUB / "workflows" / "azure.yml"
+    document = read(path)
+    (started_by,) = (document["on"] if "on" in document else document[True]).items()  # YAML 1.1 reads `on` as true
+    assert started_by[0] == "workflow_dispatch"
+    assert started_by[1]["inputs"]["consent"]["default"] is False
+    (job,) = jobs(path).values()
+    assert (job["environment"], job["permissions"]) == ("azure", {"contents": "read", "id-token": "write"})
+    assert "secrets." not in path.read_text()
+    test = next(step for step in job["steps"] if "make test-azure\n" in step.get("run", ""))
+    assert test["env"] == {"LEVEL": "${{ inputs.level }}", "YES": "${{ inputs.consent && '1' || '' }}"}
+    # However the test ended: first the cleanup, then its traffic.
+    after = job["steps"][job["steps"].index(test) + 1 :]
+    assert [step["if"] for step in after] == ["always()"] * 2
+    assert after[0]["run"] == "make test-azure LEVEL=clean-up\n"
+    assert after[1]["with"]["path"] == "dist/azure-traffic"
+
+
+def test_the_levels_of_azure_are_those_of_test_azure() -> None:
+    document = read(GITHUB / "workflows" / "azure.yml")
+    inputs = document.get("on", document.get(True))["workflow_dispatch"]["inputs"]
+    assert inputs["level"]["options"] == list(Level)
+    assert inputs["level"]["default"] == Level.READ
 
 
 def test_every_supported_python_is_tested() -> None:

@@ -1,150 +1,195 @@
-"""Record requests to Azure ML, anonymized, and compare two recordings.
+"""Record this process's requests to Azure ML, in the form of the recordings of the real service.
 
-python tests/support/azureml_traffic.py ONE.jsonl OTHER.jsonl
+One JSON object a line: source, host, method, path, query, request, status, headers, body, times, also. Ids, names and
+secrets are placeholders before anything is kept, see `traffic_placeholders`.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
-import sys
-from collections import defaultdict
+import secrets
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
+import httpx
 import requests
 from requests.adapters import HTTPAdapter
 
-HOSTS = ("management.azure.com", ".azureml.ms", ".inference.ml.azure.com")
-SECRET_KEYS = re.compile(r"(?i)key|secret|token|credential|password|sas|etag")
-# Ids of people, subscriptions and runs; signatures in addresses.
-PATTERNS = (
-    (re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "GUID"),
-    (re.compile(r"(?i)(sig|se|st|skoid|sktid)=[^&\"\s]+"), r"\1=REMOVED"),
-    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+"), "NAME@EXAMPLE"),
-    (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)?"), "TIME"),
-)
-NAMED = re.compile(
-    "/(codes|components|data|deployments|environments|experimentids|jobs|models|onlineEndpoints|runs|versions)/[^/]+"
-)
-LONGEST = 20_000  # characters of a body
+from traffic_placeholders import Placeholders
+
+REPO = "kfp-azureml"
+_HOSTS = re.compile(r"management\.azure\.com|.*\.api\.azureml\.ms|.*\.inference\.ml\.azure\.com")
+_CLIENTS = re.compile(r"\b((?:azure-ai-ml|azsdk-python-[\w-]+|python-httpx|python-requests)/[\w.]+)")
+_PEOPLE = re.compile(r"(?i)(created|lastmodified)by|user(name)?|\w*mail|\w*upn|owner|(given|family)_?name")
+_CLAIMS = ("name", "given_name", "family_name", "unique_name", "upn", "email", "preferred_username", "app_displayname")
+
+
+class Traffic:
+    """Distinct exchanges, and how often each was seen.
+
+    Attributes:
+        where: What sends the requests now, such as a test's id.
+
+    Args:
+        names: Names that identify the workspace, its resources or people.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.where = ""
+        self._placeholders = Placeholders(names)
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def add(
+        self,
+        method: str,
+        url: str,
+        sent: Mapping[str, str],
+        request: bytes | str | None,
+        status: int,
+        headers: Mapping[str, str],
+        answer: bytes | str | None,
+    ) -> None:
+        """Add an exchange.
+
+        Args:
+            method: HTTP method.
+            url: The request's URL.
+            sent: The request's headers; only the client's version is kept.
+            request: The request's body.
+            status: The answer's status.
+            headers: The answer's headers.
+            answer: The answer's body.
+        """
+        lower = {name.lower(): str(value) for name, value in sent.items()}
+        with self._lock:
+            self._placeholders.hide([*people_of_token(lower.get("authorization", "")), *people_in(answer)])
+            parts, form = urlsplit(url), self._placeholders
+            row = {
+                "host": form.host(parts.hostname or ""),
+                "method": method,
+                "path": form.path(parts.path),
+                "query": form.query(parts.query),
+                "request": form.body(request),
+                "status": status,
+                "headers": form.headers(headers),
+                "body": form.body(answer),
+            }
+            self._keep(row, _CLIENTS.findall(lower.get("user-agent", ""))[:1])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the exchanges, in the order in which they were first seen."""
+        return [
+            {**row, **{part: self._placeholders.redo(row[part]) for part in ("request", "body")}}
+            for row in self._rows.values()
+        ]
+
+    def write(self, path: Path) -> None:
+        """Write the exchanges as a whole, readable for this user only."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+        try:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.writelines(json.dumps(row) + "\n" for row in self.rows())
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
+
+    def _keep(self, row: dict[str, Any], client: list[str]) -> None:
+        number, self._count = self._count, self._count + 1
+        known = self._rows.get(json.dumps(row, sort_keys=True))
+        if known is None:
+            source = {
+                "repo": REPO,
+                "path": self.where,
+                "interaction": number,
+                "recorded": datetime.now(UTC).strftime("%b %Y"),
+                "client": client,
+            }
+            self._rows[json.dumps(row, sort_keys=True)] = {"source": source, **row, "times": 1, "also": []}
+            return
+        known["times"] += 1
+        if self.where not in (known["source"]["path"], *known["also"]):
+            known["also"].append(self.where)
 
 
 @contextmanager
-def recording(path: Path, names: Mapping[str, str]) -> Iterator[None]:
-    """Write every request of this process to Azure ML into a file, one JSON line each.
+def recording(traffic: Traffic) -> Iterator[None]:
+    """Add every request of this process to Azure ML, by requests and by httpx."""
+    by_requests, by_httpx = HTTPAdapter.send, httpx.Client.send
 
-    Args:
-        path: The file to write.
-        names: Replacements of identifying names, by name.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    send = HTTPAdapter.send
-    with path.open("w") as file:
+    def sent(self: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        answer = by_requests(self, request, *args, **kwargs)
+        if _is_of_azureml(str(request.url)):
+            body = request.body if isinstance(request.body, bytes | str) else None
+            said = (answer.status_code, answer.headers, answer.content)
+            traffic.add(str(request.method), str(request.url), request.headers, body, *said)
+        return answer
 
-        def recorded(self: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-            response = send(self, request, *args, **kwargs)
-            if urlsplit(str(request.url)).netloc.endswith(HOSTS):
-                file.write(json.dumps(_entry(request, response, names)) + "\n")
-                file.flush()
-            return response
+    def scored(self: httpx.Client, request: httpx.Request, **kwargs: Any) -> httpx.Response:
+        answer = by_httpx(self, request, **kwargs)
+        if _is_of_azureml(str(request.url)):
+            said = (answer.status_code, answer.headers, answer.read())
+            traffic.add(request.method, str(request.url), request.headers, request.content, *said)
+        return answer
 
-        HTTPAdapter.send = recorded  # type: ignore[method-assign]
-        try:
-            yield
-        finally:
-            HTTPAdapter.send = send  # type: ignore[method-assign]
-
-
-def sanitised(value: Any, names: Mapping[str, str]) -> Any:
-    """Return a JSON value without secrets, personal data and identifying names."""
-    if isinstance(value, dict):
-        return {
-            sanitised(key, names): "REMOVED"
-            if SECRET_KEYS.search(key) and isinstance(each, str)
-            else sanitised(each, names)
-            for key, each in value.items()
-        }
-    if isinstance(value, list):
-        return [sanitised(each, names) for each in value]
-    if not isinstance(value, str):
-        return value
-    for name, stand_in in names.items():
-        value = re.sub(re.escape(name), stand_in, value, flags=re.IGNORECASE)
-    for pattern, stand_in in PATTERNS:
-        value = pattern.sub(stand_in, value)
-    return value
-
-
-def _entry(request: requests.PreparedRequest, response: requests.Response, names: Mapping[str, str]) -> dict[str, Any]:
-    url = urlsplit(str(request.url))
-    wanted = ("retry-after", "azure-asyncoperation", "location", "x-ms-error-code", "content-type")
-    entry = {
-        "method": request.method,
-        "host": url.netloc,
-        "path": url.path,
-        "query": dict(parse_qsl(url.query)),
-        "body": _body(request.body),
-        "status": response.status_code,
-        "headers": {name: response.headers[name] for name in wanted if name in response.headers},
-        "answer": _body(response.content),
-    }
-    cleaned: dict[str, Any] = sanitised(entry, names)
-    return cleaned
-
-
-def _body(raw: Any) -> Any:
-    text = raw.decode(errors="replace") if isinstance(raw, bytes) else raw if isinstance(raw, str) else ""
+    HTTPAdapter.send = sent  # type: ignore[method-assign]
+    httpx.Client.send = scored  # type: ignore[method-assign]
     try:
-        return json.loads(text) if text else None
+        yield
+    finally:
+        HTTPAdapter.send = by_requests  # type: ignore[method-assign]
+        httpx.Client.send = by_httpx  # type: ignore[method-assign]
+
+
+def people_of_token(authorization: str) -> list[str]:
+    """Return the names in a bearer token; a key or another token has none."""
+    parts = authorization.split(".")
+    if len(parts) != 3:
+        return []
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except ValueError:
-        return text[:LONGEST]
+        return []
+    return [str(claims[name]) for name in _CLAIMS if name in claims] if isinstance(claims, dict) else []
 
 
-def differences(one: Iterable[Mapping[str, Any]], other: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Return, for each operation in both recordings, the statuses and fields that only one has."""
-    both = [_by_operation(entries) for entries in (one, other)]
-    for operation in sorted(both[0].keys() & both[1].keys()):
-        statuses, fields = zip(both[0][operation], both[1][operation], strict=True)
-        for kind, (left, right) in (("status", statuses), ("field", fields)):
-            if left - right:
-                yield f"{operation}: {kind} only in the first: {', '.join(sorted(left - right))}"
-            if right - left:
-                yield f"{operation}: {kind} only in the second: {', '.join(sorted(right - left))}"
-    for number, (left, right) in enumerate((both, both[::-1]), 1):
-        for operation in sorted(left.keys() - right.keys()):
-            yield f"{operation}: only in recording {number}"
+def people_in(answer: bytes | str | None) -> list[str]:
+    """Return the names of people in an answer, by the fields that hold them."""
+    try:
+        document = json.loads(answer or "null")
+    except (ValueError, RecursionError):
+        return []
+    return list(_people(document))
 
 
-def _by_operation(entries: Iterable[Mapping[str, Any]]) -> dict[str, tuple[set[str], set[str]]]:
-    operations: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
-    for entry in entries:
-        path = NAMED.sub(r"/\1/NAME", entry["path"])
-        statuses, fields = operations[f"{entry['method']} {path} {entry['query'].get('api-version', '')}".strip()]
-        statuses.add(str(entry["status"]))
-        fields.update(_fields(entry["answer"]))
-    return operations
-
-
-def _fields(value: Any, above: str = "") -> Iterator[str]:
+def _people(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for key, each in value.items():
-            yield from _fields(each, f"{above}.{key}" if above else key)
+            if isinstance(each, str) and _PEOPLE.fullmatch(key):
+                yield each
+            else:
+                yield from _people(each)
     elif isinstance(value, list):
-        for each in value[:1]:
-            yield from _fields(each, f"{above}[]")
-    else:
-        yield above or "."
+        for each in value:
+            yield from _people(each)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Read a recording."""
+    """Read recorded traffic."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-if __name__ == "__main__":
-    for difference in differences(*(read(Path(name)) for name in sys.argv[1:3])):
-        print(difference)  # noqa: T201
+def _is_of_azureml(url: str) -> bool:
+    return bool(_HOSTS.fullmatch(urlsplit(url).hostname or ""))
