@@ -138,7 +138,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         operations = Operations(store, transitions)
         stack.push_async_callback(operations.close)
         tokens, runs = Tokens(settings), Runs(store.connection)
-        register = partial(output_assets.register_output, store, blobs, settings.workspace_id)
+        register = partial(output_assets.register_output, store, blobs, settings)
         runner = JobRunner(JobContext(settings, store, blobs, tokens, runs, register))
         stack.push_async_callback(runner.close)
         context = Context(

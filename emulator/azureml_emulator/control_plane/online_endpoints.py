@@ -140,7 +140,7 @@ def _checked_identity(context: Context, previous: Document | None, body: Documen
     identity = object_in(body, "identity") or {"type": "SystemAssigned"}
     kind = text_in(identity, "type")
     if not kind:
-        raise bad_request("An endpoint's identity needs a 'type'.", "identity")
+        raise bad_request("An endpoint's identity needs a 'type'.")
     if previous and previous["identity"]["type"].lower() != kind.lower():
         raise bad_request("The identity of an endpoint cannot change after its creation.")
     return previous["identity"] if previous else _new_identity(identity, context)

@@ -53,7 +53,7 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     servers = InferenceServers(settings.state_dir)
     blobs = MemoryBlobs()
     runs = Runs(store.connection)
-    register = partial(output_assets.register_output, store, blobs, settings.workspace_id)
+    register = partial(output_assets.register_output, store, blobs, settings)
     runner = JobRunner(JobContext(settings, store, blobs, tokens, runs, register))
     transitions = Transitions(store, settings.settle_seconds)
     context = Context(
