@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from azureml_emulator.scoring import environments
+from azureml_emulator.scoring.conda_files import CondaSpec, parse_conda_file
+from azureml_emulator.scoring.environments import build_environment as build
 from bench.usage import CommandError
 from kfp_azureml.local.child_group import child_group
 
@@ -44,8 +45,8 @@ class Server:
 
 def build_environment(conda_file: Path) -> Path:
     """Build the environment of a conda file with the local Azure ML's builder and cache."""
-    spec = environments.parse_conda_file(conda_file.read_text())
-    return asyncio.run(environments.build_environment(environments.CondaSpec(spec.requirements)))
+    spec = parse_conda_file(conda_file.read_text())
+    return asyncio.run(build(CondaSpec(spec.requirements)))
 
 
 def size_of(folder: Path) -> int:
