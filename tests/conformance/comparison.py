@@ -8,10 +8,11 @@ from typing import Any
 
 import headers
 from error_form import error_form
-from evidence import SHARE, Counted, accepted, weight
+from evidence import Counted, accepted
 from exchange import Exchange
 from facts import AllFacts, Case, Facts
-from shape import ANY, ANYTHING, BAGS, CHOSEN, FREE, Shape, is_name, name_inside, type_of
+from shape import ANY, ANYTHING, BAGS, CHOSEN, ENUMERATIONS, FREE, Shape, is_name, name_inside, type_of
+from siblings import effective_shape
 from situation import INSTEAD, KINDS, REPLACED, at, kind_of
 
 
@@ -34,7 +35,7 @@ class Difference:
 def find_facts(recorded: AllFacts, case: Case) -> tuple[Case, Facts] | None:
     """Return the facts that hold for a case, or None if nothing was recorded of it.
 
-    An answer to a PUT over what exists that is old and rare is not the service's any more: its creation's holds.
+    An old answer to a PUT over what exists is not the service's any more if a recent 201 said that it is `Updating`.
     """
     kinds = [each.kind for each in recorded if each.operation == case.operation and each.situation == case.situation]
     kind = next((each for each in kinds if each.lower() == case.kind.lower()), None)
@@ -42,10 +43,15 @@ def find_facts(recorded: AllFacts, case: Case) -> tuple[Case, Facts] | None:
     other = Case(case.operation, INSTEAD.get(case.situation, ""), case.kind)
     if found is None:
         return (other, recorded[other]) if other in recorded else None
-    if case.situation == REPLACED and other in recorded:
-        weights = [weight(recorded[each].years) for each in (found, other)]
-        found = other if weights[0] < SHARE * sum(weights) else found
+    if case.situation == REPLACED and other in recorded and not recorded[found].body.since:
+        found = other if "Updating" in _recent_states(recorded[other].body) else found
     return found, recorded[found]
+
+
+def _recent_states(body: Shape) -> frozenset[str]:
+    for key in ("properties", "provisioningState"):
+        body = body.keys[key].shape if body.keys and key in body.keys else Shape()
+    return body.recent_values
 
 
 def differences(recorded: AllFacts, answer: Exchange, situation: str) -> Iterator[Difference]:
@@ -63,11 +69,14 @@ def differences(recorded: AllFacts, answer: Exchange, situation: str) -> Iterato
     # A state that is asked for is the state of that moment; what a PUT or an operation answers is a fact.
     is_asked_for = answer.method == "GET" and "OperationsStatus" not in answer.path
     chosen = CHOSEN | {"status"} if is_asked_for else CHOSEN
-    for what in _differences(facts, answer, chosen):
+    # An error's codes are compared as its form.
+    shape = facts.body if facts.errors else effective_shape(recorded, case)
+    body = _Body(ENUMERATIONS if facts.errors else chosen, bool(facts.contract))
+    for what in _differences(facts, answer, body, shape):
         yield Difference(case.operation, what)
 
 
-def _differences(facts: Facts, answer: Exchange, chosen: frozenset[str]) -> Iterator[str]:
+def _differences(facts: Facts, answer: Exchange, body: _Body, shape: Shape) -> Iterator[str]:
     status = str(answer.status)
     if status not in accepted(facts.statuses):
         yield f"status is {status}, recorded {_told(facts.statuses)}"
@@ -79,7 +88,7 @@ def _differences(facts: Facts, answer: Exchange, chosen: frozenset[str]) -> Iter
     form = error_form(answer)
     if form and form not in accepted(facts.errors):
         yield f"error is {form}, recorded {_told(facts.errors)}"
-    yield from _Body(chosen, bool(facts.contract)).in_shape(facts.body, answer.body, "")
+    yield from body.in_shape(shape, answer.body, "")
 
 
 @dataclass(frozen=True)

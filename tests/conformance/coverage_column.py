@@ -49,12 +49,11 @@ def _text(recorded: AllFacts, names: list[str], meant: list[Meant]) -> str:
     return f"{source} only" if contracts else f"conforms to {source}"
 
 
-def figures(recorded: AllFacts, meant: Iterable[Meant]) -> str:
+def figures(recorded: AllFacts) -> str:
     """Return the sentence with which emulator/README.md tells how far the emulator is compared."""
-    column_of = column(recorded, meant)
-    managed = [key for key, each in emulator_coverage.emulated().items() if each.host == MANAGEMENT]
-    published = [key for key in managed if "published example" in column_of.get(key, "")]
-    found = [key for key in managed if key in column_of and key not in published]
+    managed = {key for key, each in emulator_coverage.emulated().items() if each.host == MANAGEMENT}
+    published = managed & column({case: each for case, each in recorded.items() if each.contract}, ()).keys()
+    found = managed & column(recorded, ()).keys() - published
     years = total(facts.years for facts in recorded.values() if not facts.contract)
     return (
         f"Of the {len(managed)} Resource Manager operations that it emulates, {len(found)} were recorded"

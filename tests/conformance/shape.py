@@ -25,7 +25,7 @@ ENUMERATIONS = _words(
 """Keys whose values are the service's own: enumerations, and defaults such as time limits."""
 CHOSEN = _words(
     "authMode computeType createdByType credentialsType dataType lastModifiedByType modelType "
-    "remoteLoginPortPublicAccess vmPriority"
+    "remoteLoginPortPublicAccess stage vmPriority"
 )
 """Those that a client's request or credentials choose: their spelling is a fact, not which of them it is."""
 FREE = _words("description friendlyName imageBuildCompute displayName")
