@@ -11,7 +11,7 @@ from error_form import error_form
 from evidence import Counted, accepted
 from exchange import Exchange
 from facts import AllFacts, Case, Facts
-from shape import ANY, ANYTHING, BAGS, CHOSEN, ENUMERATIONS, FREE, Shape, is_name, name_inside, type_of
+from shape import ANY, ANYTHING, BAGS, CHOSEN, ENUMERATIONS, FREE, Shape, is_name, name_inside, type_of, values_at
 from siblings import effective_shape
 from situation import INSTEAD, KINDS, REPLACED, at, kind_of
 
@@ -44,14 +44,9 @@ def find_facts(recorded: AllFacts, case: Case) -> tuple[Case, Facts] | None:
     if found is None:
         return (other, recorded[other]) if other in recorded else None
     if case.situation == REPLACED and other in recorded and not recorded[found].body.since:
-        found = other if "Updating" in _recent_states(recorded[other].body) else found
+        body = recorded[other].body
+        found = other if body.since and "Updating" in values_at(body, ("properties", "provisioningState")) else found
     return found, recorded[found]
-
-
-def _recent_states(body: Shape) -> frozenset[str]:
-    for key in ("properties", "provisioningState"):
-        body = body.keys[key].shape if body.keys and key in body.keys else Shape()
-    return body.recent_values
 
 
 def differences(recorded: AllFacts, answer: Exchange, situation: str) -> Iterator[Difference]:
@@ -66,9 +61,9 @@ def differences(recorded: AllFacts, answer: Exchange, situation: str) -> Iterato
             yield Difference(answer.operation, f"kind is not told, recorded {', '.join(known)}")
         return
     case, facts = found
-    # A state that is asked for is the state of that moment; what a PUT or an operation answers is a fact.
-    is_asked_for = answer.method == "GET" and "OperationsStatus" not in answer.path
-    chosen = CHOSEN | {"status"} if is_asked_for else CHOSEN
+    # The state of what exists is that of the moment; what a creation or an operation answers is a fact.
+    exists = situation == REPLACED or (answer.method == "GET" and "OperationsStatus" not in answer.path)
+    chosen = CHOSEN | {"status"} if exists else CHOSEN
     # An error's codes are compared as its form.
     shape = facts.body if facts.errors else effective_shape(recorded, case)
     body = _Body(ENUMERATIONS if facts.errors else chosen, bool(facts.contract))
@@ -153,10 +148,8 @@ class _Body:
 def _is_of_a_known_kind(shape: Shape, value: Any) -> bool:
     """Return whether a list's element is of a kind that was recorded in it: each has keys of its own."""
     for path in KINDS:
-        told, known = at(value, path), shape
-        for key in path:
-            known = known.keys[key].shape if known.keys and key in known.keys else Shape()
-        if isinstance(told, str) and known.values and told.lower() not in {each.lower() for each in known.values}:
+        told, known = at(value, path), {each.lower() for each in values_at(shape, path)}
+        if isinstance(told, str) and known and told.lower() not in known:
             return False
     return True
 

@@ -129,7 +129,7 @@ def _body(body: Any) -> Any:
     """Return a body; one that is text may be JSON in which a secret was replaced by asterisks."""
     if isinstance(body, str) and body.startswith("{"):
         with suppress(ValueError):
-            return json.loads(re.sub(r"(?<=: )\*+", "null", body))
+            return json.loads(re.sub(r"(?<=: )\*+", '"***"', body))
     return body
 
 

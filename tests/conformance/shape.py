@@ -145,6 +145,13 @@ def name_inside(parent: str, value: dict[str, Any], key: str) -> str:
     return "properties.properties" if is_bag else key
 
 
+def values_at(shape: Shape, path: tuple[str, ...]) -> frozenset[str]:
+    """Return the recorded values of an enumeration at a path of keys."""
+    for key in path:
+        shape = shape.keys[key].shape if shape.keys and key in shape.keys else Shape()
+    return shape.values
+
+
 def is_name(parent: str, key: str) -> bool:
     """Return whether an object's key is a name of a user's choice."""
     return key.startswith(("<", "/")) or (parent in BAGS and not OWN_KEYS.match(key))

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from exchange import NAMED
 from facts import AllFacts, Case, Facts
-from shape import Key, Shape
+from shape import Key, Shape, values_at
+from situation import KINDS
 
 
 def effective_shape(recorded: AllFacts, case: Case) -> Shape:
@@ -22,7 +23,7 @@ def effective_shape(recorded: AllFacts, case: Case) -> Shape:
     own = recorded[case].body
     same, others = Shape(), Shape()
     for other, shape in _recent(recorded, case):
-        if other.kind == case.kind or _is_list(case.operation):
+        if other.kind == case.kind or _is_list(case.operation) or (_is_list(other.operation) and _may_be(shape, case)):
             same |= shape
         else:
             others |= shape
@@ -59,6 +60,12 @@ def _recent(recorded: AllFacts, case: Case) -> Iterator[tuple[Case, Shape]]:
         elif _is_list(case.operation) and not _is_list(other.operation):
             body = Shape(keys={"value": Key(Shape(items=body))}, since=True)
         yield other, body
+
+
+def _may_be(element: Shape, case: Case) -> bool:
+    """Return whether a list's elements may be of a case's kind."""
+    told = [values_at(element, path) for path in KINDS]
+    return all(not kinds or case.kind in kinds for kinds in told)
 
 
 def _counts(facts: Facts) -> bool:
