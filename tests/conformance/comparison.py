@@ -8,10 +8,11 @@ from typing import Any
 
 import headers
 from error_form import error_form
-from evidence import SHARE, Counted, accepted, weight
+from evidence import Counted, accepted
 from exchange import Exchange
 from facts import AllFacts, Case, Facts
-from shape import ANY, ANYTHING, BAGS, CHOSEN, FREE, Shape, is_name, name_inside, type_of
+from shape import ANY, ANYTHING, BAGS, CHOSEN, ENUMERATIONS, FREE, Shape, is_name, name_inside, type_of, values_at
+from siblings import effective_shape
 from situation import INSTEAD, KINDS, REPLACED, at, kind_of
 
 
@@ -34,7 +35,7 @@ class Difference:
 def find_facts(recorded: AllFacts, case: Case) -> tuple[Case, Facts] | None:
     """Return the facts that hold for a case, or None if nothing was recorded of it.
 
-    An answer to a PUT over what exists that is old and rare is not the service's any more: its creation's holds.
+    An old answer to a PUT over what exists is not the service's any more if a recent 201 said that it is `Updating`.
     """
     kinds = [each.kind for each in recorded if each.operation == case.operation and each.situation == case.situation]
     kind = next((each for each in kinds if each.lower() == case.kind.lower()), None)
@@ -42,9 +43,9 @@ def find_facts(recorded: AllFacts, case: Case) -> tuple[Case, Facts] | None:
     other = Case(case.operation, INSTEAD.get(case.situation, ""), case.kind)
     if found is None:
         return (other, recorded[other]) if other in recorded else None
-    if case.situation == REPLACED and other in recorded:
-        weights = [weight(recorded[each].years) for each in (found, other)]
-        found = other if weights[0] < SHARE * sum(weights) else found
+    if case.situation == REPLACED and other in recorded and not recorded[found].body.since:
+        body = recorded[other].body
+        found = other if body.since and "Updating" in values_at(body, ("properties", "provisioningState")) else found
     return found, recorded[found]
 
 
@@ -60,14 +61,17 @@ def differences(recorded: AllFacts, answer: Exchange, situation: str) -> Iterato
             yield Difference(answer.operation, f"kind is not told, recorded {', '.join(known)}")
         return
     case, facts = found
-    # A state that is asked for is the state of that moment; what a PUT or an operation answers is a fact.
-    is_asked_for = answer.method == "GET" and "OperationsStatus" not in answer.path
-    chosen = CHOSEN | {"status"} if is_asked_for else CHOSEN
-    for what in _differences(facts, answer, chosen):
+    # The state of what exists is that of the moment; what a creation or an operation answers is a fact.
+    exists = situation == REPLACED or (answer.method == "GET" and "OperationsStatus" not in answer.path)
+    chosen = CHOSEN | {"status"} if exists else CHOSEN
+    # An error's codes are compared as its form.
+    shape = facts.body if facts.errors else effective_shape(recorded, case)
+    body = _Body(ENUMERATIONS if facts.errors else chosen, bool(facts.contract))
+    for what in _differences(facts, answer, body, shape):
         yield Difference(case.operation, what)
 
 
-def _differences(facts: Facts, answer: Exchange, chosen: frozenset[str]) -> Iterator[str]:
+def _differences(facts: Facts, answer: Exchange, body: _Body, shape: Shape) -> Iterator[str]:
     status = str(answer.status)
     if status not in accepted(facts.statuses):
         yield f"status is {status}, recorded {_told(facts.statuses)}"
@@ -79,7 +83,7 @@ def _differences(facts: Facts, answer: Exchange, chosen: frozenset[str]) -> Iter
     form = error_form(answer)
     if form and form not in accepted(facts.errors):
         yield f"error is {form}, recorded {_told(facts.errors)}"
-    yield from _Body(chosen, bool(facts.contract)).in_shape(facts.body, answer.body, "")
+    yield from body.in_shape(shape, answer.body, "")
 
 
 @dataclass(frozen=True)
@@ -144,10 +148,8 @@ class _Body:
 def _is_of_a_known_kind(shape: Shape, value: Any) -> bool:
     """Return whether a list's element is of a kind that was recorded in it: each has keys of its own."""
     for path in KINDS:
-        told, known = at(value, path), shape
-        for key in path:
-            known = known.keys[key].shape if known.keys and key in known.keys else Shape()
-        if isinstance(told, str) and known.values and told.lower() not in {each.lower() for each in known.values}:
+        told, known = at(value, path), {each.lower() for each in values_at(shape, path)}
+        if isinstance(told, str) and known and told.lower() not in known:
             return False
     return True
 

@@ -1,8 +1,9 @@
-"""Write the column `real service` of emulator/COVERAGE.md, from the recorded facts and the meant differences."""
+"""Write the column `real service` of emulator/COVERAGE.md, and the figures in its pages, from the recorded facts."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 import emulator_coverage
@@ -13,6 +14,8 @@ from exchange import MANAGEMENT, operation_parts
 from facts import AllFacts
 from report import Meant, read_meant
 from unplayed import UNPLAYED
+
+PAGES = ("README.md", "REFERENCE.md")
 
 
 def column(recorded: AllFacts, meant: Iterable[Meant]) -> dict[str, str]:
@@ -49,12 +52,11 @@ def _text(recorded: AllFacts, names: list[str], meant: list[Meant]) -> str:
     return f"{source} only" if contracts else f"conforms to {source}"
 
 
-def figures(recorded: AllFacts, meant: Iterable[Meant]) -> str:
+def figures(recorded: AllFacts) -> str:
     """Return the sentence with which emulator/README.md tells how far the emulator is compared."""
-    column_of = column(recorded, meant)
-    managed = [key for key, each in emulator_coverage.emulated().items() if each.host == MANAGEMENT]
-    published = [key for key in managed if "published example" in column_of.get(key, "")]
-    found = [key for key in managed if key in column_of and key not in published]
+    managed = {key for key, each in emulator_coverage.emulated().items() if each.host == MANAGEMENT}
+    published = managed & column({case: each for case, each in recorded.items() if each.contract}, ()).keys()
+    found = managed & column(recorded, ()).keys() - published
     years = total(facts.years for facts in recorded.values() if not facts.contract)
     return (
         f"Of the {len(managed)} Resource Manager operations that it emulates, {len(found)} were recorded"
@@ -70,10 +72,30 @@ def told(years: Years) -> str:
     return f"{number} recording{'s' * (number != 1)} of {first if first == last else f'{first} to {last}'}"
 
 
+def with_figures(text: str, sentence: str) -> str:
+    """Return a page's text with the figures of a sentence that is in it, however its lines are broken.
+
+    Raises:
+        ValueError: If the sentence is not in it once.
+    """
+    words = sentence.split()
+    pattern = r"\s+".join(re.sub(r"\d[\d,]*", r"[\\d,]+", re.escape(word)) for word in words)
+    parts = re.split(f"({pattern})", text)
+    if len(parts) != 3:
+        raise ValueError(f"a page must say once: {sentence}")
+    breaks = re.findall(r"\s+", parts[1])
+    told = "".join(word + space for word, space in zip(words, [*breaks, ""], strict=True))
+    return parts[0] + told + parts[2]
+
+
 def write() -> None:
-    """Write the column."""
+    """Write the column, and the figures in the emulator's pages."""
+    recorded = facts.load()
     data = json.loads(emulator_coverage.DATA.read_text())
-    emulator_coverage.write({**data, emulator_coverage.REAL_SERVICE: column(facts.load(), read_meant())})
+    emulator_coverage.write({**data, emulator_coverage.REAL_SERVICE: column(recorded, read_meant())})
+    for name in PAGES:
+        page = emulator_coverage.EMULATOR / name
+        page.write_text(with_figures(page.read_text(), figures(recorded)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ from typing import Any
 
 from exchange import Exchange
 
+LIST_LENGTH = 3
+"""The recordings cut lists to as many elements: nothing is known of more."""
+
 
 def error_form(exchange: Exchange) -> str:
     """Return an error's form: `UserError > ModelNotFound [ComponentName, Correlation, Environment]`.
@@ -27,4 +30,4 @@ def error_form(exchange: Exchange) -> str:
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [each for each in value[:LIST_LENGTH] if isinstance(each, dict)] if isinstance(value, list) else []

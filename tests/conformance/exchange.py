@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,16 @@ def _recorded(row: Mapping[str, Any]) -> Exchange:
     url = f"https://{row['host']}{row['path']}"
     headers = row.get("headers") or {}
     return exchange(
-        row["method"], url, row["status"], headers, row.get("body"), year=int(year[0]), times=row.get("times", 1)
+        row["method"], url, row["status"], headers, _body(row.get("body")), year=int(year[0]), times=row.get("times", 1)
     )
+
+
+def _body(body: Any) -> Any:
+    """Return a body; one that is text may be JSON in which a secret was replaced by asterisks."""
+    if isinstance(body, str) and body.startswith("{"):
+        with suppress(ValueError):
+            return json.loads(re.sub(r"(?<=: )\*+", '"***"', body))
+    return body
 
 
 def of_workspaces(exchanges: Iterable[Exchange]) -> list[Exchange]:

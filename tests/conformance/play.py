@@ -44,7 +44,7 @@ class Play:
     def url(self, names: Mapping[str, str]) -> str:
         """Return the URL, with names filled in."""
         path = self.path if self.path.startswith("{") else f"{{ws}}{self.path}"
-        return fill(f"https://{self.host}{path}", names)
+        return str(fill(f"https://{self.host}{path}", names))
 
     @property
     def operation(self) -> str:

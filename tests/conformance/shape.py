@@ -25,7 +25,7 @@ ENUMERATIONS = _words(
 """Keys whose values are the service's own: enumerations, and defaults such as time limits."""
 CHOSEN = _words(
     "authMode computeType createdByType credentialsType dataType lastModifiedByType modelType "
-    "remoteLoginPortPublicAccess vmPriority"
+    "remoteLoginPortPublicAccess stage vmPriority"
 )
 """Those that a client's request or credentials choose: their spelling is a fact, not which of them it is."""
 FREE = _words("description friendlyName imageBuildCompute displayName")
@@ -143,6 +143,13 @@ def name_inside(parent: str, value: dict[str, Any], key: str) -> str:
     """Return a key's name for the rules: users fill `properties.properties`, except in computes."""
     is_bag = key == parent == "properties" and "computeType" not in value
     return "properties.properties" if is_bag else key
+
+
+def values_at(shape: Shape, path: tuple[str, ...]) -> frozenset[str]:
+    """Return the recorded values of an enumeration at a path of keys."""
+    for key in path:
+        shape = shape.keys[key].shape if shape.keys and key in shape.keys else Shape()
+    return shape.values
 
 
 def is_name(parent: str, key: str) -> bool:

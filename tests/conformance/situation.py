@@ -12,7 +12,7 @@ MISSING, DELETED, REFUSED = "missing", "deleted", "refused"
 
 # Another situation of the operation whose facts hold where this one was not recorded: a PUT over an existing endpoint
 # is answered as its creation is.
-INSTEAD = {REPLACED: CREATED, CREATED: REPLACED, DELETED: MISSING, MISSING: DELETED}
+INSTEAD = {REPLACED: CREATED, CREATED: REPLACED}
 ENDED_STATES = {"Succeeded": ENDED, "Failed": FAILED, "Canceled": FAILED}
 # Where a kind of resource says what it is: each has keys of its own.
 KINDS = (

@@ -14,7 +14,7 @@ from exchange import Exchange, exchange
 from facts import Facts, collect
 from player import Played
 from report import Meant, compare
-from situation import CREATED, MISSING, PAGE, REPLACED, RUNNING
+from situation import ANSWERED, CREATED, MISSING, PAGE, REPLACED, RUNNING
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 ENDPOINT = f"https://management.azure.com{WORKSPACE}/onlineEndpoints/e"
@@ -151,10 +151,28 @@ def test_a_recent_spelling_is_the_right_one() -> None:
     assert found(recorded, created(mode="off", tier="Old"), CREATED) == ["properties.mode is 'off', recorded Off"]
 
 
-def test_a_rare_old_answer_does_not_count() -> None:
-    recorded = [created(), created(status=200, year=2022, times=3)]
-    (told,) = found(recorded, created(status=200), REPLACED)
+def test_a_recent_update_tells_more_than_an_old_one() -> None:
+    old = created(status=200, year=2022, provisioningState="Succeeded")
+    assert found([created(), old], old, REPLACED) == []
+    (told,) = found([created(), created(provisioningState="Updating"), old], old, REPLACED)
     assert told.startswith("status is 200, recorded 201")
+
+
+def test_a_rare_old_answer_does_not_count() -> None:
+    recorded = [created(), created(year=2022, times=3)]
+    recorded[1] = with_header("retry-after", "1")(recorded[1])
+    (told,) = found(recorded, recorded[1], CREATED)
+    assert told.startswith("header retry-after is given")
+
+
+def test_a_resource_is_known_from_all_its_operations() -> None:
+    old = exchange("GET", ENDPOINT, 200, {}, created(gone=1).body, year=2022)
+    answer = exchange("GET", ENDPOINT, 200, {}, created(added=1).body)
+    told = ["properties.added was never recorded", "properties.gone is missing"]
+    assert found([old], answer, ANSWERED) == told
+    assert found([old, created(added=1)], answer, ANSWERED) == []
+    listed = exchange("GET", ENDPOINT.removesuffix("/e"), 200, {}, {"value": [created(added=1).body]}, year=2023)
+    assert found([old, listed], answer, ANSWERED) == []
 
 
 def test_meant_differences_are_taken_out_and_stale_ones_found() -> None:
