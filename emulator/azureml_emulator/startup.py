@@ -131,6 +131,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             return datastores.find_container(store, f"{settings.workspace_id}/datastores/{datastore}", storage.name)
 
         blobs = Blobs(storage, certificates, find_container)
+        stack.callback(blobs.close)
         await datastores.create_containers(blobs)
         servers = InferenceServers(settings.state_dir)
         stack.push_async_callback(servers.close)

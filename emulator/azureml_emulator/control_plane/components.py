@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -20,6 +21,8 @@ from azureml_emulator.scoring.curated_environments import find_curated
 from azureml_emulator.store import Document
 
 TYPES = ("command", "pipeline")
+ANONYMOUS = "azureml_anonymous"
+GUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 ORIGIN = ("_source", "id", "creation_context", "sourceJobId")
 """What only says where the client got a component."""
 TEXTS = ("name", "version", "display_name", "description", "tags", "$schema")
@@ -138,7 +141,12 @@ _KIND = AssetKind(
 
 async def get_version(request: Request) -> Response:
     """GET a version; `azureml_default` selects the default one, whose id then is that of the label (recorded)."""
-    if request.path_params["version"] != DEFAULT_VERSION:
+    name, version_name = request.path_params["name"], request.path_params["version"]
+    if version_name != DEFAULT_VERSION:
+        # Recorded 2024: anonymous components are looked up by the GUID that is their version.
+        unknown = name == ANONYMOUS and context_of(request).store.get(arm_path(request)) is None
+        if unknown and not GUID.fullmatch(version_name):
+            raise bad_request(f"Module id {version_name} is not guid")
         return await _KIND.get(request)
     container = parent(parent(arm_path(request)))
     version = newest_version(context_of(request).store, container)

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.machine.certificates import Certificates
 from azureml_emulator.storage.azurite import StorageAccount
+from azureml_emulator.storage.blob_listing import BlobListing
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
@@ -55,6 +56,11 @@ class Blobs:
         self._find_container = find_container
         self._storage = storage
         self._certificates = certificates
+        self._listing = BlobListing(storage, certificates)
+
+    def close(self) -> None:
+        """Close the connection that is kept for lists."""
+        self._listing.close()
 
     @functools.cached_property
     def _client(self) -> BlobServiceClient:
@@ -157,7 +163,8 @@ class Blobs:
     async def etags(self, uri: str) -> dict[str, str]:
         """Return the ETags of a blob, or of all blobs in a folder, by blob name."""
         container, path = self.locate(uri)
-        return await asyncio.to_thread(self._etags, container, path)
+        found = await self._listing.etags(container, path)
+        return {name: etag for name, etag in found.items() if _is_at_or_below(name, path)}
 
     def signed_url(self, uri: str) -> str:
         """Return an https address that can read a blob for one hour."""
@@ -215,15 +222,6 @@ class Blobs:
 
     def _names(self, container: str, start: str) -> Iterator[str]:
         return iter(self._client.get_container_client(container).list_blob_names(name_starts_with=start))
-
-    def _etags(self, container: str, path: str) -> dict[str, str]:
-        from azure.core.exceptions import ResourceNotFoundError
-
-        found = self._client.get_container_client(container).list_blobs(name_starts_with=path)
-        try:
-            return {blob.name: blob.etag for blob in found if _is_at_or_below(blob.name, path)}
-        except ResourceNotFoundError:  # the container does not exist
-            return {}
 
     def _upload(self, source: Path, container: str, path: str) -> None:
         client = self._client.get_container_client(container)

@@ -183,6 +183,28 @@ def storage_token(emulator: EmulatorInfo) -> str:
         return str(workspace.sign_in(scope=f"{STORAGE_AUDIENCE}/.default").json()["access_token"])
 
 
+def test_a_datastores_signature_reads_all_containers_and_deletes_nothing(
+    emulator: EmulatorInfo, trust: ssl.SSLContext
+) -> None:
+    with signed_in_workspace(emulator) as workspace:
+        code = workspace.upload_code("signed", "def init(): pass\n")
+        signature = workspace.sign_blobs()
+    container = code.removesuffix("/src")
+
+    with httpx.Client(proxy=emulator.proxy_url, verify=trust, trust_env=False) as http:
+        listed = http.get(f"{container}?restype=container&comp=list&{signature}")
+        read = http.get(f"{code}/score.py?{signature}")
+        refused = [
+            http.delete(f"{code}/score.py?{signature}"),
+            http.delete(f"{container}?restype=container&{signature}"),
+            http.get(f"https://{HOST}/?comp=list&{signature}"),
+            http.put(f"{container}?restype=container&comp=acl&{signature}"),
+        ]
+
+    assert (listed.status_code, read.text) == (200, "def init(): pass\n")
+    assert [answer.status_code for answer in refused] == [403] * 4
+
+
 def test_expect_100_continue_is_answered(emulator: EmulatorInfo, trust: ssl.SSLContext) -> None:
     head = (
         f"PUT /azureml-blobstore/expects HTTP/1.1\r\nHost: {HOST}\r\n"

@@ -10,7 +10,6 @@ from typing import BinaryIO
 
 import httpx
 from azure.core import MatchConditions
-from azure.storage.blob import BlobProperties
 
 from azureml_emulator.context import Context
 from azureml_emulator.machine.certificates import Certificates
@@ -57,12 +56,6 @@ class MemoryContainer:
 
     def list_blob_names(self, name_starts_with: str) -> list[str]:
         return sorted(name for name in self._blobs if name.startswith(name_starts_with))
-
-    def list_blobs(self, name_starts_with: str) -> list[BlobProperties]:
-        found = [BlobProperties(name=name) for name in self.list_blob_names(name_starts_with)]
-        for blob in found:
-            blob.etag = hashlib.sha256(self._blobs[blob.name]).hexdigest()
-        return found
 
     def download_blob(self, name: str) -> MemoryDownload:
         return MemoryDownload(self._blobs[name])
@@ -126,6 +119,14 @@ class MemoryBlobs(Blobs):
         container, path = self.locate(uri)
         content = self.contents.get(container, {}).get(path)
         return None if content is None else content.decode()
+
+    async def etags(self, uri: str) -> dict[str, str]:
+        container, path = self.locate(uri)
+        return {
+            name: hashlib.sha256(content).hexdigest()
+            for name, content in self.contents.get(container, {}).items()
+            if not path or name == path or name.startswith(f"{path}/")
+        }
 
     async def read(self, uri: str) -> bytes | None:
         text = self.text(uri)

@@ -146,6 +146,10 @@ async def test_anonymous_components_are_not_listed(app: App) -> None:
     assert same["properties"]["componentSpec"]["name"] == "other"
     assert same["properties"]["stage"] == "Logged"
     assert (await app.arm.get("components")).json()["value"] == []
+    assert (await app.arm.get("components/azureml_anonymous/versions/1")).status_code == 400
+    guid = "0d5e9a2c-7b7e-4e3e-9a55-3f2f6a1b0c11"
+    assert (await app.arm.get(f"components/azureml_anonymous/versions/{guid}")).status_code == 404
+    assert (await app.arm.get("components/azureml_anonymous/versions/hash")).status_code == 200
 
 
 @pytest.mark.parametrize(
