@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from azureml_emulator.arm.resources import new_resource
@@ -60,3 +62,16 @@ def test_a_second_store_reads_the_same_file(store: Store, tmp_path: Path) -> Non
     assert second.get(f"{WORKSPACE}/models/a") == store.get(f"{WORKSPACE}/models/a")
     assert second.get_keys(f"{WORKSPACE}/onlineEndpoints/e") == EndpointKeys("a", "b")
     second.close()
+
+
+def test_operations_of_an_older_state_folder_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    columns = "id TEXT, kind TEXT, resource TEXT, status TEXT, started TEXT, error TEXT"
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute(f"CREATE TABLE operations ({columns})")
+        older.execute("INSERT INTO operations VALUES ('o', 'k', 'r', 'InProgress', 'then', NULL)")
+
+    for _ in range(2):
+        store = Store(path)
+        assert store.connection.execute("SELECT id, ended FROM operations").fetchall() == [("o", None)]
+        store.close()
