@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,7 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     """Shorten all waits between retries and polls, the SDK's and ours."""
     patch.setattr(HttpTransport, "sleep", lambda _self, seconds: time.sleep(min(seconds, LONGEST_PAUSE_SECONDS)))
     patch.setattr(waiting, "SETTLE_SECONDS", LONGEST_PAUSE_SECONDS)
+    patch.setattr(waiting, "pauses", lambda: itertools.repeat(LONGEST_PAUSE_SECONDS))
     patch.setattr(waiting, "SHOW_SECONDS", 2.0)
     patch.setattr(retries, "LONGEST_PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
     patch.setattr(probe, "PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)

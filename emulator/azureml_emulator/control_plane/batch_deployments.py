@@ -19,6 +19,7 @@ from azureml_emulator.control_plane.endpoint_resources import (
     build_resource,
     get,
     list_deployments,
+    spelled,
     start_delete,
 )
 from azureml_emulator.control_plane.http import read_resource
@@ -69,6 +70,7 @@ RESOURCES = {
     "locations": None,
     "properties": None,
 }
+LOGGING_LEVELS = ("Info", "Warning", "Debug")
 OUTPUT_ACTIONS = ("AppendRow", "SummaryOnly")
 RETRIES = {"maxRetries": 3, "timeout": "PT30S"}
 
@@ -113,7 +115,8 @@ def _completed(context: Context, properties: Document) -> Document:
         return {**completed, **OF_COMPONENTS, "deploymentConfiguration": shown, "outputFileName": None}
     completed["properties"] = object_in(properties, "properties")
     completed["retrySettings"] = {**RETRIES, **_set(object_in(properties, "retrySettings"))}
-    completed["loggingLevel"] = str(completed["loggingLevel"]).capitalize()
+    completed["loggingLevel"] = spelled(completed["loggingLevel"], LOGGING_LEVELS)
+    completed["outputAction"] = spelled(completed["outputAction"], OUTPUT_ACTIONS)
     check_scoring(completed)
     read_variables(object_in(completed, "environmentVariables"))
     check_compute(context.store, context.settings.workspace_id, completed["compute"])

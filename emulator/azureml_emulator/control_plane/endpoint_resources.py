@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.requests import Request
@@ -43,6 +44,11 @@ def build_resource(
         **top_level,
     )
     return {**resource, "systemData": {name: resource["systemData"][name] for name in SYSTEM_DATA}}
+
+
+def spelled(value: object, names: Iterable[str]) -> object:
+    """Return an enumeration's name in the service's case; a value that is none of the names stays as it is."""
+    return next((name for name in names if str(value).lower() == name.lower()), value)
 
 
 async def get(request: Request) -> Response:

@@ -22,6 +22,7 @@ from azureml_emulator.control_plane.endpoint_resources import (
     build_resource,
     get,
     list_deployments,
+    spelled,
     start_delete,
 )
 from azureml_emulator.control_plane.http import read_body, read_resource
@@ -46,6 +47,7 @@ PUT, DELETE = "put-online-deployment", "delete-online-deployment"
 PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failureThreshold": 30, "successThreshold": 1}
 REQUEST_SETTINGS = {"maxQueueWait": "PT0S", "requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1}
 SKU = {"name": "Default", "tier": "Standard", "capacity": 1}
+COMPUTE_TYPES = ("Managed", "Kubernetes")
 STEPS = ("SystemSetup", "UserContainerImagePull", "ModelDownload", "UserContainerStart")
 """What the service does to start an instance, as its logs name it."""
 
@@ -126,7 +128,7 @@ def _completed(properties: Document, compute: Document | None) -> Document:
         "dataCollector": None,
         **properties,
         **_references(properties),
-        "endpointComputeType": properties.get("endpointComputeType") or "Managed",
+        "endpointComputeType": spelled(properties.get("endpointComputeType") or "Managed", COMPUTE_TYPES),
         "properties": object_in(properties, "properties"),
         "environmentVariables": {name: str(value) for name, value in variables.items()},
         "requestSettings": {**REQUEST_SETTINGS, **_given(properties, "requestSettings")},

@@ -22,6 +22,7 @@ from azureml_emulator.control_plane.endpoint_resources import (
     build_resource,
     get,
     list_endpoints,
+    spelled,
     start_delete,
 )
 from azureml_emulator.control_plane.http import read_body, read_resource
@@ -30,7 +31,8 @@ from azureml_emulator.control_plane.lookup import arm_path, check_name, get_reso
 from azureml_emulator.control_plane.provisioning import refuse_taken_name, refuse_unprovisioned_endpoint
 from azureml_emulator.store import Document, EndpointKeys
 
-AUTH_MODES = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
+AUTH_MODES = ("Key", "AMLToken", "AADToken")
+IDENTITY_TYPES = ("SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned", "None")
 MOST_MIRRORED = 50
 PUT, DELETE, REGENERATE_KEYS = "put-online-endpoint", "delete-online-endpoint", "regenerate-keys"
 
@@ -109,8 +111,8 @@ async def put(request: Request) -> Response:
 
 
 def _checked_auth_mode(properties: Document) -> str:
-    auth_mode = AUTH_MODES.get(str(properties.get("authMode")).lower())
-    if auth_mode is None:
+    auth_mode = str(spelled(properties.get("authMode"), AUTH_MODES))
+    if auth_mode not in AUTH_MODES:
         raise bad_request("'authMode' must be Key, AMLToken or AADToken.")
     if properties.get("compute") and auth_mode == "AADToken":
         raise bad_request("AADToken is for managed endpoints: on Kubernetes, 'authMode' must be Key or AMLToken.")
@@ -280,7 +282,7 @@ def _new_identity(identity: Document, context: Context) -> Document:
         for resource in object_in(identity, "userAssignedIdentities")
     }
     return {
-        "type": identity["type"],
+        "type": spelled(identity["type"], IDENTITY_TYPES),
         "principalId": str(uuid.uuid4()),
         "tenantId": context.settings.tenant_id,
         **({"userAssignedIdentities": assigned} if assigned else {}),

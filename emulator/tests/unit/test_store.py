@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from azureml_emulator.arm.resources import new_resource
@@ -75,3 +77,16 @@ def test_what_was_deleted_is_remembered_until_it_exists_again(store: Store) -> N
     store.delete(endpoint)
     store.clear()
     assert not store.was_deleted(endpoint)
+
+
+def test_operations_of_an_older_state_folder_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    columns = "id TEXT, kind TEXT, resource TEXT, status TEXT, started TEXT, error TEXT"
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute(f"CREATE TABLE operations ({columns})")
+        older.execute("INSERT INTO operations VALUES ('o', 'k', 'r', 'InProgress', 'then', NULL)")
+
+    for _ in range(2):
+        store = Store(path)
+        assert store.connection.execute("SELECT id, ended FROM operations").fetchall() == [("o", None)]
+        store.close()

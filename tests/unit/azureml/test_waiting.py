@@ -22,6 +22,7 @@ from https_double import answer_https
 from kfp_azureml.azureml import retries, waiting
 from kfp_azureml.azureml.waiting import Deadline, run_operation, shown, wait_until_settled
 from kfp_azureml.runtime.errors import DeploymentError
+from kfp_azureml.runtime.polling import LONGEST_SECONDS
 
 PAGE = "https://studio"
 
@@ -122,6 +123,13 @@ def test_refusals_count_only_while_nothing_runs(clock):
 def test_another_operation_that_never_ends_runs_into_the_deadline(clock):
     with pytest.raises(DeploymentError, match="still Updating"):
         wait_until_settled("endpoint e", lambda: "Updating", deadline(clock, 60))
+
+
+def test_a_resource_that_changes_is_read_often_at_first_and_then_less(clock):
+    assert wait_until_settled("endpoint e", lambda: "Updating" if clock.now < 60 else "Succeeded", deadline(clock))
+    assert clock.sleeps[:4] == [0.5, 0.75, 1.125, 1.6875]
+    assert clock.sleeps == sorted(clock.sleeps)
+    assert clock.sleeps[-1] == LONGEST_SECONDS
 
 
 @pytest.mark.parametrize("state", ["Succeeded", "Failed", None])

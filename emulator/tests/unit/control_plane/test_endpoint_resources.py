@@ -160,3 +160,36 @@ async def test_a_name_is_of_one_endpoint(app: App, first: str, then: str) -> Non
         answer = await app.arm.put(f"{kind}Endpoints/digits", json={"properties": {"authMode": modes[kind]}})
         assert answer.status_code == status
     assert "There is already an endpoint with this name" in answer.text
+
+
+async def test_enumerations_are_shown_in_the_services_case(app: App) -> None:
+    serve_at_once(app)
+    body = {"identity": {"type": "systemAssigned"}, "properties": {"authMode": "key"}}
+    endpoint = await app.arm.put("onlineEndpoints/digits", json=body)
+    await wait_for(app, endpoint)
+    deployment = (await deploy(app, endpointComputeType="managed")).json()
+    workspace = app.context.settings.workspace_id
+    await wait_for(app, await app.arm.put("batchEndpoints/b-1", json={"properties": {"authMode": "aadToken"}}))
+    settings = {
+        "model": {"referenceType": "Id", "assetId": f"{workspace}/models/echo/versions/1"},
+        "codeConfiguration": {"codeId": f"{workspace}/codes/score/versions/1", "scoringScript": "score.py"},
+        "environmentId": f"{workspace}/environments/scoring/versions/1",
+        "compute": f"{workspace}/computes/cpu-cluster",
+        "loggingLevel": "info",
+        "outputAction": "appendRow",
+        "resources": {"instanceCount": 2, "properties": {}},
+    }
+    batch = (await app.arm.put("batchEndpoints/b-1/deployments/d-1", json={"properties": settings})).json()
+
+    assert (endpoint.json()["identity"]["type"], endpoint.json()["properties"]["authMode"]) == ("SystemAssigned", "Key")
+    assert deployment["properties"]["endpointComputeType"] == "Managed"
+    assert (batch["properties"]["loggingLevel"], batch["properties"]["outputAction"]) == ("Info", "AppendRow")
+    assert batch["properties"]["deploymentConfiguration"] is None
+    assert batch["properties"]["resources"] == {
+        "instanceCount": 2,
+        "maxInstanceCount": None,
+        "instanceType": None,
+        "locations": None,
+        "properties": None,
+    }
+    assert batch.keys() == {"id", "name", "type", "properties", "systemData", "tags", "location"}

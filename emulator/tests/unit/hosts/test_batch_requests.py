@@ -216,7 +216,10 @@ async def test_a_pipeline_component_can_be_deployed(app: App) -> None:
     await put_assets(app)
     await put_batch(app, "", authMode="aadToken")
     configuration = {"deploymentConfigurationType": "PipelineComponent", "componentId": {"assetId": whole}}
-    await put_batch(app, "/deployments/blue", deploymentConfiguration=configuration)
+    deployed = await put_batch(app, "/deployments/blue", deploymentConfiguration=configuration, miniBatchSize=10)
+    # Recorded 2024: what is for models only is not kept.
+    shown = deployed.json()["properties"]
+    assert (shown["miniBatchSize"], shown["outputAction"], shown["model"]) == (0, "SummaryOnly", None)
 
     answer = await invoke(app, {"azureml-model-deployment": "blue"}, name="p", inputData={"folder": FOLDER})
 
