@@ -54,7 +54,7 @@ async def fetch(address: str, folder: Path, local_data: Mapping[str, Path], *, i
     """
     parts = urlsplit(address)
     # A query can hold a signature, a user name a password: they are in no message.
-    shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     target = folder / _file_name(parts.path)
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -21,7 +21,7 @@ CURATED = "azureml://registries/azureml/environments"
 )
 async def test_an_online_deployment_shows_the_resolved_id(app: App, reference: str, resolved: str) -> None:
     serve_at_once(app)
-    await put_endpoint(app)
+    await operation_of(app, await put_endpoint(app))
 
     answer = await deploy(app, environmentId=reference)
 
@@ -30,7 +30,7 @@ async def test_an_online_deployment_shows_the_resolved_id(app: App, reference: s
 
 
 async def test_an_image_that_nothing_stands_in_for_fails_when_it_is_built(app: App) -> None:
-    await put_endpoint(app)
+    await operation_of(app, await put_endpoint(app))
     app.blobs.put("https://account.blob.core.windows.net/code/src/score.py", "")
     app.blobs.put("azureml://datastores/workspaceblobstore/paths/a", "")
 
