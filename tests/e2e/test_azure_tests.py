@@ -45,7 +45,7 @@ def test_the_first_level_only_reads(day: Day, day_client: Any) -> None:
     assert "Creates nothing, changes nothing and costs nothing" in done.stdout
     rows = read(day.folder / "azure-read.jsonl")
     assert {row["method"] for row in rows} == {"GET"}
-    assert sum(row["times"] for row in rows) <= 16
+    assert f"{sum(row['times'] for row in rows)} GET requests" in done.stdout
     assert {row["status"] for row in rows} == {200, 404}
 
 
