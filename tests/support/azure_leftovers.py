@@ -92,13 +92,17 @@ def leftovers(client: Any) -> Iterator[Leftover]:
 
 
 def _assets(kind: str, assets: Any) -> Iterator[Leftover]:
-    """Find assets all of whose versions one run created."""
+    """Find assets that runs created; where somebody added versions to one, the run's versions alone."""
     for container in assets.list():
         if not container.name.startswith("kfpaz"):
             continue
-        runs = {run_of_tags(version.tags) for version in _versions(assets, container.name)}
-        if len(runs) == 1 and (run := runs.pop()) and container.name.startswith(run.prefix):
-            yield Leftover(f"{kind} {container.name}", run, _archiving(assets, container.name))
+        versions = [(version.version, run_of_tags(version.tags)) for version in _versions(assets, container.name)]
+        ours = [(version, run) for version, run in versions if run and container.name.startswith(run.prefix)]
+        if ours and len(ours) == len(versions):
+            yield Leftover(f"{kind} {container.name}", ours[0][1], _archiving(assets, container.name))
+        else:
+            for version, run in ours:
+                yield Leftover(f"{kind} {container.name}:{version}", run, _archiving(assets, container.name, version))
 
 
 def _versions(assets: Any, name: str) -> list[Any]:

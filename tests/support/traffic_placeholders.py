@@ -151,7 +151,7 @@ class Placeholders:
     def query(self, query: str) -> dict[str, str]:
         """Return a query's parameters; few values are the API's own."""
         return {
-            (name if name in _SIGNED else _field(name)): self._parameter(name, value)
+            (name if name in _SIGNED or self._is_field(name) else "<key>"): self._parameter(name, value)
             for name, value in parse_qsl(query, keep_blank_values=True)
         }
 
@@ -213,7 +213,7 @@ class Placeholders:
         kept: dict[str, Any] = {}
         for name, each in value.items():
             own = _SERVICES_OWN.fullmatch(name) if is_users else None
-            field = name if own else self._numbered(kept) if is_users else self._field(name, kept)
+            field = name if own or (not is_users and self._is_field(name)) else self._numbered(kept)
             if is_users and isinstance(each, str):
                 kept[field] = self._resource(each) or "<value>"
             else:
@@ -223,10 +223,14 @@ class Placeholders:
                 kept[field] = self.value(each, inner, "" if "computeType" in value else key)
         return kept
 
-    def _field(self, name: str, taken: Mapping[str, Any]) -> str:
-        """Return a field's name: schemas have words, whatever is not one was somebody's."""
-        is_kept = name == "" or (_field(name) == name and name.lower() not in self._hidden)
-        return name if is_kept else self._numbered(taken)
+    def _is_field(self, name: str) -> bool:
+        """Return whether a field has a schema's name: of somebody's, half of the words are not the contract's."""
+        words = _FIELD_WORDS.findall(name)
+        known = sum(map(is_of_contract, words))
+        # A host name has more than one of these.
+        needed = len(words) if re.search("[.-]", name) else len(words) / 2
+        is_regular = name == "" or (bool(_FIELD.fullmatch(name)) and len(name) <= 50)
+        return is_regular and known >= needed and name.lower() not in self._hidden
 
     @staticmethod
     def _numbered(taken: Mapping[str, Any]) -> str:
@@ -238,7 +242,7 @@ class Placeholders:
             return text
         if resource := self._resource(text):
             return resource
-        named = f"<{key}>" if _field(key) == key else "<text>"
+        named = f"<{key}>" if key and self._is_field(key) else "<text>"
         for pattern, form in ((_UUID, "<uuid>"), (_HEX, "<hex>")):
             if pattern.fullmatch(text):
                 return named if _NEVER.fullmatch(key) else form
@@ -330,16 +334,6 @@ class Placeholders:
             return "<deployment>"
         is_own = _COUNT.fullmatch(value) or _DURATION.fullmatch(value) or self._is_plain(value)
         return value if is_own else "<value>"
-
-
-def _field(name: str) -> str:
-    """Return a field's name, or `<key>` if half of its words are not the contract's: it may be somebody's name."""
-    words = _FIELD_WORDS.findall(name)
-    known = sum(map(is_of_contract, words))
-    # A host name has more than one of these.
-    needed = len(words) if re.search("[.-]", name) else len(words) / 2
-    is_field = bool(_FIELD.fullmatch(name)) and len(name) <= 50 and known >= needed
-    return name if is_field else "<key>"
 
 
 def _is_json(text: str) -> bool:

@@ -297,11 +297,20 @@ def test_a_person_who_is_named_like_the_apis_words_does_not_remain() -> None:
 
 def test_a_workspace_that_is_named_like_the_apis_words_does_not_remain() -> None:
     traffic = Traffic(["production"])
-    add(traffic, answer={"message": "workspace production was not found", "mode": "production", "stage": "Development"})
+    add(
+        traffic,
+        answer={
+            "message": "workspace production was not found",
+            "mode": "production",
+            "stage": "Development",
+            "production": {"Production": "a b"},
+        },
+    )
     assert traffic.rows()[0]["body"] == {
         "message": "workspace <name> was not found",
         "mode": "<text>",
         "stage": "Development",
+        "<key>": {"<key>": "<text>"},
     }
 
 
