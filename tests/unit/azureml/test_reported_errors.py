@@ -70,7 +70,7 @@ REPORTED = {
             f"InferencingClient HttpRequest error, error detail: {invalid(quota(), 'VmSize')}",
             *("BadRequest", "InferencingClientCreateDeploymentFailed"),
         ),
-        *(DeploymentError, "the quota is used up", "Not enough quota available for Standard_DS3_v2"),
+        *(DeploymentError, "quota exceeded", "Not enough quota available for Standard_DS3_v2"),
     ),
     "Azure/azureml-examples#1635": (
         refused(
@@ -239,14 +239,14 @@ def test_each_reported_error_has_its_class_and_advice(where, variant):
 @pytest.mark.parametrize(
     ("problem", "advice"),
     [
-        (quota("Standard_NC24ads_A100_v4", 24), "the quota is used up"),
-        ("Not enough quota available for Standard_F4s_v2.", "the quota is used up"),
+        (quota("Standard_NC24ads_A100_v4", 24), "quota exceeded"),
+        ("Not enough quota available for Standard_F4s_v2.", "quota exceeded"),
         (
             "The VM size failed to provision due to a lack of Azure Machine Learning capacity.",
-            "no capacity for these machines",
+            "no capacity for this instance_type",
         ),
-        ("Not enough capacity for Standard_ND40rs_v2 in this region.", "no capacity for these machines"),
-        ("Standard_X1 is not supported.", "set another instance_type"),
+        ("Not enough capacity for Standard_ND40rs_v2 in this region.", "no capacity for this instance_type"),
+        ("Standard_X1 is not supported.", "instance_type not available"),
     ],
 )
 def test_the_field_of_a_validation_error_says_what_is_short(code, problem, advice):
@@ -261,15 +261,15 @@ def test_the_field_of_a_validation_error_says_what_is_short(code, problem, advic
 def test_a_text_that_was_cut_is_understood_all_the_same():
     cut = f"InferencingClient HttpRequest error, error detail: {invalid(quota(), 'VmSize')}"[:140]
     explained = explain(raised(refused(cut, "BadRequest", "InferencingClientCreateDeploymentFailed")), "it")
-    assert "the quota is used up" in str(explained)
+    assert "quota exceeded" in str(explained)
 
 
 @pytest.mark.parametrize(
     ("message", "advice"),
     [
-        ("OutOfQuota: Kubernetes unschedulable. Details:0/1 nodes are available", "the quota is used up"),
+        ("OutOfQuota: Kubernetes unschedulable. Details:0/1 nodes are available", "quota exceeded"),
         ("OutOfQuota: Endpoint quota reached for subscription", "endpoint quota of"),
-        ("OutOfCapacity: The specified VM Size failed to provision", "no capacity for these machines"),
+        ("OutOfCapacity: The specified VM Size failed to provision", "no capacity for this instance_type"),
         ("ImageBuildFailure: pip says no", "the environment could not be built"),
         ("SubscriptionNotRegistered: Resource provider [N/A]", "Microsoft.Cdn"),
         ("ERROR: (None) ResourceNotReady: it crashed", "see its log"),
@@ -324,9 +324,9 @@ def test_a_deployment_with_traffic():
     [
         ({"status": "Canceled"}, "the operation was cancelled in Azure"),
         ({"status": "Canceled", "error": {"code": None, "message": None}}, "the operation was cancelled in Azure"),
-        ({"status": "Failed"}, "the operation failed without a reason"),
-        ({"status": "Failed", "error": None}, "the operation failed without a reason"),
-        ({"status": "Failed", "error": {"code": None, "message": "", "details": None}}, "without a reason from Azure"),
+        ({"status": "Failed"}, "the operation failed, and Azure gave no reason"),
+        ({"status": "Failed", "error": None}, "the operation failed, and Azure gave no reason"),
+        ({"status": "Failed", "error": {"code": None, "message": "", "details": None}}, "Azure gave no reason"),
         ({"status": "Failed", "error": {"message": "no idea"}}, "deployment blue: no idea"),
     ],
 )

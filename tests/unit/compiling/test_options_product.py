@@ -125,12 +125,13 @@ def check_identity(compiled: Compiled, options: PipelineOptions) -> None:
 
 def check_retries(compiled: Compiled, options: PipelineOptions) -> None:
     retried = {name: task["retryPolicy"] for name, task in compiled.tasks.items() if "retryPolicy" in task}
-    assert retried.keys() == (STEPS - {"aml-preflight"} if options.retries else set())
+    retries = 1 if options.retries is None else options.retries
+    assert retried.keys() == (STEPS - {"aml-preflight"} if retries else set())
     for step, policy in retried.items():
         timeout = int(compiled.pods[step]["activeDeadlineSeconds"])
-        assert (policy["maxRetryCount"], policy["backoffDuration"]) == (options.retries, "30s")
+        assert (policy["maxRetryCount"], policy["backoffDuration"]) == (retries, "30s")
         # Argo ends the last attempt by it.
-        assert int(policy["backoffMaxDuration"].removesuffix("s")) > (options.retries + 1) * timeout
+        assert int(policy["backoffMaxDuration"].removesuffix("s")) > (retries + 1) * timeout
 
 
 def check_timeouts(compiled: Compiled, options: PipelineOptions) -> None:

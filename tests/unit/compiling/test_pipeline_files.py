@@ -161,7 +161,7 @@ def test_python_is_read_as_python_reads_it(tmp_path: Path, content: bytes) -> No
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_python_that_python_cannot_read_is_one_line(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "saved.py").write_bytes(PLAIN.encode(encoding))
-    with pytest.raises(PipelineError, match=r"saved\.py: is UTF-16 or UTF-32, .*: save it as UTF-8$"):
+    with pytest.raises(PipelineError, match=r"saved\.py: UTF-16 or UTF-32, .*: save it as UTF-8$"):
         compile_pipeline(tmp_path / "saved.py", tmp_path / "o.yaml", PipelineOptions())
     assert not (tmp_path / "o.yaml").exists()
 

@@ -133,7 +133,7 @@ ERROR = {"code": 2, "message": "main: Error\n(exit code 1)"}
             shows("FAILED", task("train", "FAILED", 3), task("x", "FAILED", error=ERROR, parent_task_id="train-id")),
             "train: main: Error (exit code 1)",
         ),
-        (shows("FAILED", task("train", "FAILED", 3)), "train: failed; its log cannot be read from here"),
+        (shows("FAILED", task("train", "FAILED", 3)), "train: failed; no readable log found: see its Logs in the UI"),
         (
             shows("FAILED", task("prep", "FAILED", 9, error={"message": "x"}), task("train", "FAILED", 3, error=ERROR)),
             "train: main: Error (exit code 1)",
@@ -191,7 +191,7 @@ def test_places_that_do_not_answer_are_passed_over(failed: KubeflowApi, monkeypa
     failed.pod_logs[executor_pod("train")] = LOG
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(bounded_requests.BoundedRequests, "address", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        assert reason(failed) == "train: failed; its log cannot be read from here"
+        assert reason(failed) == "train: failed; no readable log found: see its Logs in the UI"
 
 
 def test_the_search_ends(failed: KubeflowApi, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ def test_a_server_that_is_away_after_the_end_changes_nothing(
 
 def test_a_page_in_place_of_the_run_is_said_at_once(kubeflow: KubeflowApi) -> None:
     kubeflow.faults["GET /runs/*"] = [Fault(200, html=True)]
-    with pytest.raises(Exception, match=r"which continues: got a page, not the API \(text/html\)"):
+    with pytest.raises(Exception, match=r"which continues: the response is a web page, not the API \(text/html\)"):
         submitted(kubeflow)
 
 

@@ -193,14 +193,14 @@ def test_an_identity_that_expires_while_waiting_is_no_outage(kubeflow: KubeflowA
     [
         ("GET /healthz", Fault(401, "who?"), r"connecting: not authenticated.*--token-file.*\(who\?\)"),
         ("GET /healthz", Fault(302, location="/dex/auth"), "redirects to a login page"),
-        ("GET /healthz", Fault(200, html=True), r"got a page, not the API \(text/html\).*/pipeline"),
+        ("GET /healthz", Fault(200, html=True), r"the response is a web page, not the API \(text/html\).*/pipeline"),
         ("GET /healthz", Fault(404, html=True), "not found: .*ends in /pipeline"),
         ("GET /healthz", Fault(500, "no database"), r"responded with status 500 \(no database\)"),
         ("GET /healthz", Fault(), "connection was lost"),
         ("POST /experiments", Fault(403, "rbac"), r"experiment pipeline_samples: no permission.*\(rbac\)"),
-        ("POST /runs", Fault(409, "there is"), r"creating the run: it conflicts.*\(there is\)"),
+        ("POST /runs", Fault(409, "there is"), r"creating the run: conflict with .*\(there is\)"),
         ("POST /runs", Fault(500, "a\nb" * 999), r"status 500 \(a b.* \.\.\.\)"),
-        ("POST /runs", Fault(), "lost; the run may exist"),
+        ("POST /runs", Fault(), "lost; the run may have been created"),
     ],
 )
 def test_a_refusal_is_one_line(kubeflow: KubeflowApi, asked: str, fault: Fault, said: str) -> None:

@@ -106,7 +106,7 @@ def test_a_deployment_whose_first_provisioning_failed_is_made_anew(azure, deadli
 def test_one_that_fails_again_says_why(azure, deadline):
     failed_first(azure)
     azure.failing["PUT deployment green"] = failed("OutOfQuota")
-    with pytest.raises(DeploymentError, match="the quota is used up"):
+    with pytest.raises(DeploymentError, match="quota exceeded"):
         ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     # And the next attempt begins where this one did.
     azure.failing.clear()
@@ -187,7 +187,7 @@ def failed(*codes):
     ("codes", "said"),
     [
         (("ResourceNotReady",), "the container did not become ready: see its log"),
-        (("InternalError", "OutOfQuota"), "the quota is used up"),
+        (("InternalError", "OutOfQuota"), "quota exceeded"),
         (("Odd",), "deployment green of endpoint fashion: Odd: what the service says"),
     ],
 )

@@ -47,9 +47,9 @@ def test_code_with_its_conda_file(code, tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"environment": "a:1", "image": "i"}, "give environment, or conda_file and image"),
-        ({"environment": "a:1"}, "give code too"),
-        ({"conda_file": "conda.yaml"}, "give code too"),
+        ({"environment": "a:1", "image": "i"}, "set either environment, or conda_file and image"),
+        ({"environment": "a:1"}, "environment and conda_file require code"),
+        ({"conda_file": "conda.yaml"}, "environment and conda_file require code"),
         ({"with_code": True}, "has no environment"),
         ({"with_code": True, "scoring_script": "other.py", "image": "i"}, r"entry script .*other\.py: missing"),
         ({"with_code": True, "conda_file": "none.yaml"}, r"none\.yaml: missing"),

@@ -216,7 +216,7 @@ def test_in_the_middle_of_another_roll_out_none_begins(azure, roll_out, traffic,
     with pytest.raises(DeploymentError) as refused:
         roll_out()
     whose = "--run-id run-9" if run_id else "--endpoint-name fashion"
-    assert f"rollout of teal by run {run_id or 'unknown'}" in str(refused.value)
+    assert f"another rollout is in progress (teal, run {run_id or 'unknown'};" in str(refused.value)
     assert f"kfp-azureml reconcile {whose} --resource-group rg --workspace ws" in str(refused.value)
     assert azure.writes == []
 
@@ -550,8 +550,8 @@ def test_what_cannot_be_undone_is_listed_with_the_command(azure, roll_out, answe
     answers.fault = stop
     with pytest.raises(CancelledError) as cancelled:
         roll_out()
-    assert "cleaning up failed" in str(cancelled.value)
-    assert str(cancelled.value).endswith(f"do it with: {UNDO}")
+    assert "cleanup failed" in str(cancelled.value)
+    assert str(cancelled.value).endswith(f"clean up with: {UNDO}")
     assert [marker.run_id for marker in marks(azure)] == ["run-7"]
 
 
@@ -563,7 +563,9 @@ def test_what_takes_too_long_to_undo_is_listed_with_the_command(azure, roll_out,
         raise CancelledError("cancelled by SIGTERM")
 
     answers.fault = stop
-    with pytest.raises(CancelledError, match=r"still InProgress after 2 min 1 s .*do it with: kfp-azureml reconcile"):
+    with pytest.raises(
+        CancelledError, match=r"still InProgress after 2 min 1 s .*clean up with: kfp-azureml reconcile"
+    ):
         roll_out()
 
 
@@ -581,7 +583,7 @@ def test_without_an_answer_nobody_says_that_there_was_nothing_to_undo(azure, rol
     with pytest.raises(CancelledError) as cancelled:
         roll_out()
     assert "nothing to clean up" not in str(cancelled.value)
-    assert str(cancelled.value).endswith(f"do it with: {UNDO}")
+    assert str(cancelled.value).endswith(f"clean up with: {UNDO}")
 
 
 def test_cancelled_before_anything_was_begun_there_is_nothing_to_undo(azure, roll_out, monkeypatch):

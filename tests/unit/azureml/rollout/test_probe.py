@@ -99,7 +99,7 @@ def test_an_answer_of_the_deployment_before_is_not_ours_to_judge(endpoint, old):
 
 def test_a_wrong_answer_of_the_deployment_itself_is_not_asked_again(endpoint):
     endpoint.answers = [answer_of("v1", 1, 0)]
-    with pytest.raises(DeploymentError, match="have another class"):
+    with pytest.raises(DeploymentError, match="predictions differ"):
         endpoint.scoring.send(PROBE, "v1", by_traffic=True)
     assert len(endpoint.asked) == 1
 
@@ -113,7 +113,7 @@ def test_traffic_that_never_comes_to_the_deployment_is_an_error(endpoint, monkey
 
 def test_other_classes_than_when_scored_are_an_error(endpoint):
     endpoint.answers = [answer(1, 0)]
-    with pytest.raises(DeploymentError, match=r"deployment v1.* 1 of 2 images have another class"):
+    with pytest.raises(DeploymentError, match=r"deployment v1.* 1 of 2 predictions differ"):
         endpoint.scoring.send(PROBE, "v1")
 
 
@@ -257,10 +257,10 @@ def test_where_some_may_be_answered_otherwise_a_part_is_only_answered_or_not(end
     ("min_accuracy", "answered", "fault"),
     [
         (1.0, (0, 0, 0, 0), None),
-        (1.0, (0, 0, 0, 9), "1 of 4 images have another class"),
+        (1.0, (0, 0, 0, 9), "1 of 4 predictions differ"),
         (0.75, (0, 0, 0, 9), None),
-        (0.75, (0, 0, 9, 9), "2 of 4 images have another class"),
-        (0.76, (0, 0, 0, 9), "1 of 4 images have another class"),
+        (0.75, (0, 0, 9, 9), "2 of 4 predictions differ"),
+        (0.76, (0, 0, 0, 9), "1 of 4 predictions differ"),
         (0.0, (9, 9, 9, 9), None),
         (0.0, (9, 9, 9), "3 predictions for 4 images"),
     ],

@@ -218,7 +218,7 @@ def test_a_way_back_that_fails_says_both_and_what_to_do(roll_out, azure):
     azure.before = refuse
     said = (
         r"status 500: no.*; rollback failed, green may still receive traffic: "
-        r"set it by hand to blue 90 %, teal 10 % \(.*AuthorizationFailed"
+        r"set the traffic to blue 90 %, teal 10 % \(.*AuthorizationFailed"
     )
     with pytest.raises(DeploymentError, match=said):
         roll_out("canary")
@@ -272,7 +272,7 @@ def test_a_roll_out_ends_when_somebody_else_moves_the_traffic_and_they_keep_it(r
             azure.endpoint().traffic = dict(theirs)
 
     roll_out.answers.fault = interfere
-    with pytest.raises(DeploymentError, match=f"another client moves its traffic.*; {said}"):
+    with pytest.raises(DeploymentError, match=f"another client is moving its traffic.*; {said}"):
         roll_out("canary")
     assert azure.traffic() == left
 

@@ -132,7 +132,7 @@ def test_nothing_unfinished_is_said_too(azure, caplog):
 
 
 def test_it_has_to_be_said_what_to_undo(four):
-    with pytest.raises(PipelineError, match="give a run_id, an endpoint_name or older_than_hours"):
+    with pytest.raises(PipelineError, match="no filter set: set run_id, endpoint_name or older_than_hours"):
         reconcile()
     assert four.writes == []
 
@@ -202,5 +202,5 @@ def test_the_task_says_what_was_undone(four, tmp_path):
 def test_the_task_of_a_run_without_an_id_undoes_nothing(four, tmp_path, capsys):
     with pytest.raises(SystemExit):
         aml_reconcile.python_func(dsl.Markdown("summary", str(tmp_path / "summary.md")), "")
-    assert "give a run_id" in capsys.readouterr().err
+    assert "set run_id" in capsys.readouterr().err
     assert four.writes == []
