@@ -166,7 +166,7 @@ test-kubeflow: $(READY) images ## test the pipeline on Kubeflow Pipelines in kin
 
 AZURE_TRAFFIC := dist/azure-traffic
 .PHONY: test-azure
-test-azure: $(READY) ## test in an Azure ML workspace, which costs money (AZURE_TEST_WORKSPACE=..), or with EMULATOR=1
+test-azure: $(READY) ## the same on a real workspace, which costs (AZURE_TEST_WORKSPACE=..), or EMULATOR=1
 	@AZURE_TEST_EMULATOR="$(EMULATOR)" $(BIN)/pytest tests/azure $(ARGS)
 	@test ! -f $(AZURE_TRAFFIC)/azure.jsonl -o ! -f $(AZURE_TRAFFIC)/emulator.jsonl || \
 		$(BIN)/python tests/support/azureml_traffic.py $(AZURE_TRAFFIC)/azure.jsonl $(AZURE_TRAFFIC)/emulator.jsonl

@@ -23,6 +23,6 @@ from time_limits import (  # noqa: F401
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[EmulatorInfo]:
-    """Yield one Azure ML emulator per session; pass `emulator.environment` to client processes."""
+    """Yield one local Azure ML per session; pass `emulator.environment` to client processes."""
     with running_emulator() as info:
         yield info

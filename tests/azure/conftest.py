@@ -1,4 +1,4 @@
-"""The workspace of the tests: a real one from the environment, or an Azure ML emulator.
+"""The workspace of the tests: a real one from the environment, or a local Azure ML.
 
     AZURE_TEST_RESOURCE_GROUP=.. AZURE_TEST_WORKSPACE=.. AZURE_TEST_REGISTRY=.. make test-azure
     make test-azure EMULATOR=1
@@ -42,7 +42,7 @@ def workspace() -> Iterator[Place]:
         if not os.environ.get(name)
     ]
     if missing:
-        pytest.fail(f"set {', '.join(missing)}, or EMULATOR=1 for the Azure ML emulator")
+        pytest.fail(f"set {', '.join(missing)}, or EMULATOR=1 for the local Azure ML")
     environ = os.environ
     found = Place(
         {"resource_group": environ["AZURE_TEST_RESOURCE_GROUP"], "workspace": environ["AZURE_TEST_WORKSPACE"]},

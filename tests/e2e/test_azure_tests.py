@@ -34,4 +34,4 @@ def test_without_a_workspace_they_say_what_to_set() -> None:
     done = run_tests()
     assert done.returncode == 1
     missing = "AZURE_TEST_RESOURCE_GROUP, AZURE_TEST_WORKSPACE, AZURE_TEST_REGISTRY, AZ_SUBSCRIPTION_ID"
-    assert f"set {missing}, or EMULATOR=1 for the Azure ML emulator" in done.stdout
+    assert f"set {missing}, or EMULATOR=1 for the local Azure ML" in done.stdout
