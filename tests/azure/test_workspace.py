@@ -93,7 +93,7 @@ def test_register_roll_out_and_roll_back(
     wrong = write_tiny_model(tmp_path / "3" / "model", seed=3)
     registered = register_model(wrong, model_name=model_name, **workspace.names)
     expecting_another = write_tiny_score(tmp_path / "3" / "scored", write_tiny_model(tmp_path / "4", seed=4))
-    with pytest.raises(DeploymentError, match="have another class"):
+    with pytest.raises(DeploymentError, match="predictions differ"):
         deploy_model(
             model_name, registered.version, endpoint_name,
             score_result=expecting_another, instance_type=workspace.instance_type, **workspace.names,
