@@ -81,7 +81,7 @@ def test_a_rollout(place: Place, client: Any, tmp_path: Path) -> None:
     # A model whose predictions differ from its score result gets no traffic; the live one stays.
     wrong = register(place, write_tiny_model(tmp_path / "3", seed=3))
     expecting_another = write_tiny_score(tmp_path / "scored", write_tiny_model(tmp_path / "4", seed=4))
-    with pytest.raises(DeploymentError, match="have another class"):
+    with pytest.raises(DeploymentError, match="predictions differ"):
         deploy(place, wrong, score_result=expecting_another)
     assert live_traffic(client.online_endpoints.get(name)) == second.traffic
     check_answers(client, second, models[2])

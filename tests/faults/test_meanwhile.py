@@ -43,7 +43,7 @@ def test_keys_are_regenerated(world: World) -> None:
 
     outcome = roll_out(world, regenerate)
     assert outcome.succeeded, outcome.printed
-    assert "key refused, it may have been regenerated" in outcome.logged
+    assert "key rejected, it may have been regenerated" in outcome.logged
     ROLL_OUT.check(world, True)
 
 

@@ -109,21 +109,21 @@ def condition_spec(
         types: KFP's types by channel.
         image: An image with Python.
     """
-    in_words = " and ".join(map(_in_words, terms))
+    condition = " and ".join(map(_describe, terms))
     document: dict[str, Any] = {
         "$schema": SCHEMA,
         "type": "command",
         "name": f"decide_{name}",
         "version": __version__,
         "display_name": f"{name}?",
-        "description": f"Whether {in_words}.",
+        "description": f"Whether {condition}.",
         "is_deterministic": True,
         "inputs": {given: {"type": PRIMITIVES[types[channel]]} for channel, given in inputs.items()},
         "outputs": {OUTPUT: {"type": "boolean"}},
         "environment": {"image": image},
         "command": f"python3 run_condition.py --output '${{{{outputs.{OUTPUT}}}}}'",
     }
-    definition = {"condition": in_words, "terms": [_as_json(term, inputs) for term in terms]}
+    definition = {"condition": condition, "terms": [_as_json(term, inputs) for term in terms]}
     return Spec(document, definition, is_reusable=False)
 
 
@@ -140,7 +140,7 @@ def _as_json(term: Term, inputs: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _in_words(term: Term) -> str:
+def _describe(term: Term) -> str:
     text = f"{_short(term.left)} {term.comparison} {_short(term.right)}"
     return f"not {text}" if term.negated else text
 

@@ -21,7 +21,7 @@ def patch_parameter_values() -> None:
     pipeline_spec_builder.to_protobuf_value = _with_null(pipeline_spec_builder.to_protobuf_value)
     executor_output_utils.pb2_value_to_python = _read(executor_output_utils.pb2_value_to_python)
     executor_input_utils.construct_executor_input = _without_none(executor_input_utils.construct_executor_input)
-    executor_input_utils.executor_input_to_dict = _told_to_step(executor_input_utils.executor_input_to_dict)
+    executor_input_utils.executor_input_to_dict = _as_on_kubeflow(executor_input_utils.executor_input_to_dict)
 
 
 def _read(of_kfp: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -50,16 +50,16 @@ def _without_none(of_kfp: Callable[..., Any]) -> Callable[..., Any]:
     return construct_executor_input
 
 
-def _told_to_step(of_kfp: Callable[..., Any]) -> Callable[..., Any]:
+def _as_on_kubeflow(of_kfp: Callable[..., Any]) -> Callable[..., Any]:
     from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
     def executor_input_to_dict(executor_input: Any, component_spec: Any) -> Any:
         # Protobuf's maps are unordered; Kubeflow sorts the keys of objects.
-        told = whole_numbers(json.loads(json.dumps(of_kfp(executor_input, component_spec), sort_keys=True)))
-        values = told.get("inputs", {}).get("parameterValues", {})
+        converted = whole_numbers(json.loads(json.dumps(of_kfp(executor_input, component_spec), sort_keys=True)))
+        values = converted.get("inputs", {}).get("parameterValues", {})
         for name, parameter in component_spec.input_definitions.parameters.items():
             if parameter.parameter_type == ParameterType.NUMBER_DOUBLE and values.get(name) is not None:
                 values[name] = float(values[name])
-        return told
+        return converted
 
     return executor_input_to_dict

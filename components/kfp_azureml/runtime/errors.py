@@ -38,7 +38,7 @@ class InvalidNameError(KfpAzuremlError):
 
 
 class CredentialsError(KfpAzuremlError):
-    """Azure credentials are missing or refused."""
+    """Azure credentials are missing or rejected."""
 
 
 class WorkspaceError(KfpAzuremlError):

@@ -49,7 +49,7 @@ def clean_up(client: MLClient, endpoint_name: str, marker: Marker, deadline: Dea
         What was done, one line each.
 
     Raises:
-        DeploymentError: If Azure refuses a step or the deadline passes; completed steps stay.
+        DeploymentError: If Azure rejects a step or the deadline passes; completed steps stay.
     """
     endpoint = _find(client, endpoint_name)
     if endpoint is None:

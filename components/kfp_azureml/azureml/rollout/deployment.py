@@ -140,7 +140,7 @@ def delete_deployment(client: MLClient, endpoint_name: str, name: str, deadline:
 
     Raises:
         HasTrafficError: If it has traffic.
-        DeploymentError: If Azure refuses for another reason, or the deadline passes.
+        DeploymentError: If Azure rejects it for another reason, or the deadline passes.
     """
     what = f"deployment {name} of endpoint {endpoint_name}: deleting"
 
@@ -172,7 +172,7 @@ def _delete_failed(client: MLClient, what: str, desired: DesiredState, deadline:
     """Delete a deployment whose first provisioning failed, if this step created it and it has no traffic.
 
     Raises:
-        DeploymentError: If it must not be deleted, or Azure refuses.
+        DeploymentError: If it must not be deleted, or Azure rejects it.
     """
     delete = f"az ml online-deployment delete --name {desired.deployment} --endpoint-name {desired.endpoint}"
 

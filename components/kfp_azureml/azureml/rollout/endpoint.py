@@ -106,7 +106,7 @@ def change_endpoint(
         deadline: When to give up.
 
     Raises:
-        DeploymentError: If Azure refuses the change, or the deadline passes.
+        DeploymentError: If Azure rejects the change, or the deadline passes.
     """
     with azure_errors(what, DeploymentError):
         _change(client, name, what, change, deadline)
@@ -131,7 +131,7 @@ def delete_endpoint(client: MLClient, name: str, deadline: Deadline) -> None:
     """Delete an endpoint and all its deployments, if it exists.
 
     Raises:
-        DeploymentError: If Azure refuses, or the deadline passes.
+        DeploymentError: If Azure rejects it, or the deadline passes.
     """
     what = f"endpoint {name}: deleting"
 
@@ -186,7 +186,7 @@ def mark(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadlin
     """Write a rollout's marker to the endpoint's tags.
 
     Raises:
-        DeploymentError: If Azure refuses, or the deadline passes.
+        DeploymentError: If Azure rejects it, or the deadline passes.
     """
 
     def change(endpoint: OnlineEndpoint) -> bool:
@@ -216,7 +216,7 @@ def unmark(client: MLClient, endpoint_name: str, marker: Marker, deadline: Deadl
     """Remove a rollout's marker.
 
     Raises:
-        DeploymentError: If Azure refuses, or the deadline passes.
+        DeploymentError: If Azure rejects it, or the deadline passes.
     """
 
     def change(endpoint: OnlineEndpoint) -> bool:
@@ -251,7 +251,7 @@ def set_traffic(
         instead_of: The traffic that the endpoint must have now; None for any.
 
     Raises:
-        DeploymentError: If Azure refuses, the deadline passes, or another client has moved the traffic.
+        DeploymentError: If Azure rejects it, the deadline passes, or another client has moved the traffic.
     """
 
     def change(endpoint: OnlineEndpoint) -> bool:
@@ -298,7 +298,7 @@ def take_traffic_from(
 
     Raises:
         RolloutOverError: If the endpoint no longer has the marker.
-        DeploymentError: If Azure refuses, or the deadline passes.
+        DeploymentError: If Azure rejects it, or the deadline passes.
     """
     had, left = False, dict[str, int]()
 
@@ -324,7 +324,7 @@ def set_mirror(client: MLClient, endpoint_name: str, deployment: str, percent: i
     """Mirror a share of an endpoint's requests to a deployment; 0 percent stops it.
 
     Raises:
-        DeploymentError: If Azure refuses, the deadline passes, or requests are mirrored to another deployment.
+        DeploymentError: If Azure rejects it, the deadline passes, or requests are mirrored to another deployment.
     """
 
     def change(endpoint: OnlineEndpoint) -> bool:
@@ -390,7 +390,7 @@ def _delete_failed(client: MLClient, what: str, name: str, deadline: Deadline) -
     """Delete an endpoint whose creation failed, if this step created it and it is not in use.
 
     Raises:
-        DeploymentError: If it must not be deleted, or Azure refuses.
+        DeploymentError: If it must not be deleted, or Azure rejects it.
     """
     delete = f"az ml online-endpoint delete --name {name}"
 

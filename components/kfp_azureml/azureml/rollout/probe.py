@@ -69,7 +69,7 @@ class ScoringClient:
     Attributes:
         uri: The scoring URI.
         key: The endpoint's key or token.
-        read_key: Reads the key again if the endpoint refuses it, as it may have been regenerated; None not to.
+        read_key: Reads the key again if the endpoint rejects it, as it may have been regenerated; None not to.
     """
 
     uri: str
@@ -122,7 +122,7 @@ class ScoringClient:
         try:
             answer = self._post(client, probe, target)
             if answer.status_code in REFUSED_KEY and self.read_key:
-                progress(f"{self.uri}: key refused, it may have been regenerated: reading it again")
+                progress(f"{self.uri}: key rejected, it may have been regenerated: reading it again")
                 self.key = self.read_key()
                 answer = self._post(client, probe, target)
         except httpx.HTTPError as error:

@@ -152,7 +152,7 @@ def _sample_probe(
     """
     if not serving.is_ours:
         if score_result is not None:
-            logger.warning("score_result: its sample fits the suite's entry script only; give a request")
+            logger.warning("score_result: its sample fits the suite's entry script only: set request")
         return None
     if score_result is not None:
         return probe_from_sample(read_sample(score_result), min_accuracy)
@@ -167,7 +167,7 @@ def _sample_probe(
 
 def _check_without_probe(strategy: Strategy, serving: Serving, on_kubernetes: bool) -> None:
     """Refuse limits that need a probe; warn which metrics are left to watch."""
-    needed = "give score_result or request" if serving.is_ours else "give a request"
+    needed = "set score_result or request" if serving.is_ours else "set request"
     limits = strategy.limits
     # The default accuracy of 1 was not requested by the user, and 0 is no limit.
     requested = {"max_latency_ms": limits.max_latency_ms > 0, "min_sample_accuracy": 0 < limits.min_sample_accuracy < 1}

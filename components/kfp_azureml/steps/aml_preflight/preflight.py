@@ -14,7 +14,7 @@ def preflight(*, workspace: WorkspaceName, model_name: str, endpoint_name: str) 
 
     Raises:
         InvalidNameError: If Azure ML does not accept a name.
-        CredentialsError: If the credentials are incomplete or refused.
+        CredentialsError: If the credentials are incomplete or rejected.
         WorkspaceError: If the workspace is not named, does not exist or cannot be reached.
     """
     if model_name:

@@ -63,7 +63,7 @@ def _check_nothing_else(model: Path, files: Mapping[str, str], recorded: Mapping
     if unrecorded:
         raise ModelError(
             f"{model}: {', '.join(unrecorded)} is not recorded in {MANIFEST_FILE}: remove it, or score the folder as "
-            "it is and give score_result"
+            "it is and set score_result"
         )
 
 

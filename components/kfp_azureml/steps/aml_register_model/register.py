@@ -69,7 +69,7 @@ def register_model(
     Raises:
         ModelError: If the folder cannot be registered, or the version exists with other content.
         InvalidNameError: If Azure ML does not accept a name.
-        CredentialsError: If the credentials are incomplete or refused.
+        CredentialsError: If the credentials are incomplete or rejected.
         WorkspaceError: If the workspace cannot be found or reached.
     """
     check_name(MODEL, model_name, "model_name")

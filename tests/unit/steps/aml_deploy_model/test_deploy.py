@@ -143,10 +143,10 @@ def test_a_model_without_a_sample_is_asked_nothing(rolled_out):
         (
             ("net", "3"),
             {"max_latency_ms": 0.5},
-            r"max_latency_ms 0\.5: cannot be checked.* give score_result or request",
+            r"max_latency_ms 0\.5: cannot be checked.* set score_result or request",
         ),
         (("net", "3"), {"min_sample_accuracy": 0.9}, r"min_sample_accuracy 0\.9: cannot be checked"),
-        (("flow", "1"), {"max_latency_ms": 20}, "max_latency_ms 20: cannot be checked.* give a request,"),
+        (("flow", "1"), {"max_latency_ms": 20}, "max_latency_ms 20: cannot be checked.* set request,"),
     ],
 )
 def test_a_limit_that_nothing_is_asked_for_is_refused(rolled_out, model, given, said):
@@ -170,7 +170,7 @@ def test_where_nothing_is_asked_it_is_said_what_is_watched(rolled_out, caplog, g
     rolled_out.container.blobs.clear()
     deploy_model("net", "3", **given)
     about = f"strategy {given['strategy']}: no sample and no request to probe the deployment with, so "
-    assert caplog.messages == [f"{about}{one}: give score_result or request" for one in said]
+    assert caplog.messages == [f"{about}{one}: set score_result or request" for one in said]
 
 
 def test_a_broken_sample_is_an_error(rolled_out):

@@ -1,4 +1,4 @@
-"""The search for garbage in processes that end soon."""
+"""Garbage collector tuning in processes that end soon."""
 
 import gc
 from collections.abc import Iterator
