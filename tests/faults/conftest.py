@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+# Fixtures that pytest finds here.
+from azure_day import azure, day, day_client  # noqa: F401
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_emulator.test_control.client import Control
 from azureml_rest import signed_in_workspace
@@ -31,8 +33,8 @@ def shared_world(failing_emulator: EmulatorInfo, tmp_path_factory: pytest.TempPa
     folder: Path = tmp_path_factory.mktemp("tiny")
     model = write_tiny_model(folder / "model")
     score = write_tiny_score(folder / "score", model)
-    with Control(failing_emulator) as control, signed_in_workspace(failing_emulator) as azure:
-        yield World(control, azure, model, score)
+    with Control(failing_emulator) as control, signed_in_workspace(failing_emulator) as rest:
+        yield World(control, rest, model, score)
 
 
 @pytest.fixture

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from azure_leftovers import leftovers
 from azureml_emulator import EmulatorInfo
+from azureml_jobs import emulator_with_images
+from kfp_azureml.azureml_pipelines import connect
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "azure" / "day.py"
@@ -101,3 +105,25 @@ def wait_until(is_so: Callable[[], object], process: subprocess.Popen[str], day:
         assert process.poll() is None, day.said()
         assert time.monotonic() < until, day.said()
         time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[EmulatorInfo]:
+    """Yield an Azure ML emulator whose jobs use this interpreter for the suite's images."""
+    with emulator_with_images() as info:
+        yield info
+
+
+@pytest.fixture(scope="module")
+def day_client(azure: EmulatorInfo) -> Iterator[Any]:
+    """Yield a client of the workspace that `day` runs in."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in azure.environment.items():
+            patch.setenv(name, value)
+        yield connect(azure.resource_group, azure.workspace)
+
+
+@pytest.fixture
+def day(azure: EmulatorInfo, tmp_path: Path) -> Day:
+    """Return a run of `make test-azure`, not begun yet."""
+    return new_day(azure, tmp_path)

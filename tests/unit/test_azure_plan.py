@@ -49,7 +49,11 @@ def test_the_price_is_the_highest_of_linux() -> None:
     assert asked == [("https://prices.azure.com/api/retail/prices", {"$filter": query})]
 
 
-@pytest.mark.parametrize("answer", [Answer(), Answer(status=503), requests.ConnectionError()], ids=["nothing found", "503", "no connection"])
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(), Answer(status=503), requests.ConnectionError()],
+    ids=["nothing found", "503", "no connection"],
+)
 def test_an_unknown_price_is_one_line_that_says_how_to_give_it(answer: Any) -> None:
     def get(*_: Any, **__: Any) -> Any:
         if isinstance(answer, Exception):
