@@ -21,11 +21,11 @@ ARTIFACTS = "artifacts"
 JOB_FOLDER = re.compile(r"datastores/[^/]+/paths/ExperimentRun/dcid\.([^/]+)")
 
 
-def data_uri(context: Context, uri: str, kind: str) -> str:
+def data_uri(workspace_id: str, uri: str, kind: str) -> str:
     """Return the location of a data asset; folders and tables in a datastore end in a slash."""
     if IN_DATASTORE.fullmatch(uri) is None:
         return uri
-    full = _in_full(context, uri, "resourcegroups") if uri.startswith("azureml://datastores/") else uri
+    full = in_full(workspace_id, uri, "resourcegroups") if uri.startswith("azureml://datastores/") else uri
     return full if kind == "uri_file" or full.endswith("/") else f"{full}/"
 
 
@@ -40,7 +40,7 @@ def model_uri(context: Context, uri: str) -> tuple[str, str | None]:
     elif found := OF_RUN.fullmatch(uri):
         uri = _run(context, found[1]).artifact(found[2] or "").rstrip("/")
     job = JOB_FOLDER.search(uri)
-    return _in_full(context, uri, "resourceGroups"), job[1] if job else None
+    return in_full(context.settings.workspace_id, uri), job[1] if job else None
 
 
 def _run(context: Context, name: str) -> Run:
@@ -58,12 +58,13 @@ def _output_uri(run: Run, output: str, path: str) -> str:
     return f"{run.outputs[output]['uri'].rstrip('/')}/{path}".rstrip("/")
 
 
-def _in_full(context: Context, uri: str, groups: str) -> str:
+def in_full(workspace_id: str, uri: str, groups: str = "resourceGroups") -> str:
+    """Return a location in a datastore with subscription, group and workspace; any other as it is."""
     found = IN_DATASTORE.fullmatch(uri)
     if found is None:
         return uri
-    settings = context.settings
+    _, _, subscription, _, group, *_, workspace = workspace_id.split("/")
     return (
-        f"azureml://subscriptions/{settings.subscription_id}/{groups}/{settings.resource_group}"
-        f"/workspaces/{settings.workspace}/datastores/{found[1]}/paths/{found[2]}"
+        f"azureml://subscriptions/{subscription}/{groups}/{group}"
+        f"/workspaces/{workspace}/datastores/{found[1]}/paths/{found[2]}"
     )

@@ -20,7 +20,7 @@ def _complete(context: Context, _version_id: str, properties: Document, _previou
     if kind not in TYPES:
         raise bad_request(f"'dataType' must be one of {', '.join(TYPES)}, not {kind!r}.")
     referenced = {"referencedUris": properties.get("referencedUris")} if kind == "mltable" else {}
-    return {"dataUri": data_uri(context, uri, kind), "dataType": kind, **referenced}
+    return {"dataUri": data_uri(context.settings.workspace_id, uri, kind), "dataType": kind, **referenced}
 
 
 DATA = AssetKind(
