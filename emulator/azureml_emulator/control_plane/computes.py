@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from azureml_emulator.arm.durations import duration_seconds
 from azureml_emulator.arm.errors import bad_request, not_emulated
-from azureml_emulator.arm.resources import new_resource, now, object_in
+from azureml_emulator.arm.resources import new_resource, now, object_in, text_in
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import kubernetes
 from azureml_emulator.control_plane.http import read_resource
@@ -32,6 +32,8 @@ ACTIONS = {"start": "Running", "stop": "Stopped", "restart": "Running"}
 """Actions on a compute instance, and the resulting state."""
 SCALE = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT2M"}
 FIRST_PORT = 50000
+SHARED = "Shared"
+OS_IMAGE = "24.01.30"
 NODE_STATES = ("preparing", "running", "idle", "unusable", "leaving", "preempted")
 DEFAULTS: tuple[tuple[str, Document], ...] = (
     ("cpu-cluster", {"computeType": "AmlCompute", "properties": {"scaleSettings": {"maxNodeCount": 2}}}),
@@ -186,6 +188,7 @@ def _machines(settings: Document) -> Document:
 
 def _instance(properties: Document, previous: Document) -> Document:
     given = object_in(properties, "properties")
+    policy = text_in(given, "applicationSharingPolicy")
     unknown = (
         "subnet",
         "sshSettings",
@@ -206,10 +209,11 @@ def _instance(properties: Document, previous: Document) -> Document:
     )
     settings = {
         **dict.fromkeys(unknown),
-        "applicationSharingPolicy": "Shared",
         "computeInstanceAuthorizationType": "personal",
         "enableNodePublicIp": True,
         **_set(given),
+        # Recorded 2023: the default is not there yet, even if it is given.
+        "applicationSharingPolicy": policy if policy != SHARED else None,
         "vmSize": _vm_size(given),
         "state": object_in(previous, "properties").get("state"),
         "createdBy": {"userOrgId": str(uuid.uuid4()), "userId": str(uuid.uuid4())},
@@ -225,6 +229,7 @@ def _running(name: str, location: str, settings: Document) -> Document:
         "sshSettings": {**login, **_set(object_in(settings, "sshSettings"))},
         "errors": [],
         "connectivityEndpoints": {"publicIpAddress": None, "privateIpAddress": None},
+        "applicationSharingPolicy": settings["applicationSharingPolicy"] or SHARED,
         "applications": [
             {"displayName": "Jupyter", "endpointUri": f"{host}/tree/"},
             {"displayName": "Jupyter Lab", "endpointUri": f"{host}/lab"},
@@ -238,6 +243,11 @@ def _running(name: str, location: str, settings: Document) -> Document:
         },
         "versions": {"runtime": None},
         "customServices": [],
+        "osImageMetadata": {
+            "currentImageVersion": OS_IMAGE,
+            "latestImageVersion": OS_IMAGE,
+            "isLatestOsImageVersion": True,
+        },
     }
 
 

@@ -8,16 +8,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from azureml_emulator.arm.errors import ArmError, not_emulated, not_found
+from azureml_emulator.arm.errors import ArmError, missing, not_emulated, not_found
+from azureml_emulator.arm.operations import Status
 from azureml_emulator.arm.resources import PROVIDER, new_resource, now, object_in, text_in
-from azureml_emulator.context import context_of
+from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane import computes, datastores
 from azureml_emulator.control_plane.http import read_body
 from azureml_emulator.control_plane.listing import page
+from azureml_emulator.control_plane.long_running import LOCATIONS
 from azureml_emulator.control_plane.lookup import get_resource
+from azureml_emulator.host_names import MANAGEMENT_HOST
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Document, Store
 
+UPDATE = "update-workspace"
 SUBSCRIPTION = "/subscriptions/{subscription}"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/{{group}}"
 ANY = f"{GROUP}/providers/{PROVIDER}/workspaces/{{workspace}}"
@@ -100,6 +104,7 @@ def routes(workspace_id: str, below: list[BaseRoute]) -> list[BaseRoute]:
         Route(
             f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces", list_workspaces
         ),
+        Route(f"{LOCATIONS}/workspaceOperationsStatus/{{operation}}", get_update_status),
         Route(workspace_id, get, methods=["GET"]),
         Route(workspace_id, update, methods=["PATCH"]),
         Route(workspace_id, refuse_another, methods=["PUT", "DELETE"]),
@@ -133,8 +138,17 @@ async def get(request: Request) -> Response:
     return JSONResponse(_workspace(request))
 
 
+def define_operations(context: Context) -> None:
+    """Define the operation that a change of the workspace starts; the change itself is made at once."""
+
+    async def finish(_workspace_id: str) -> None:
+        return
+
+    context.operations.define(UPDATE, finish)
+
+
 async def update(request: Request) -> Response:
-    """Change the workspace's tags, description and friendly name."""
+    """Change the workspace's tags, description and friendly name (recorded 2023 and 2024: 202, without a body)."""
     body = await read_body(request)
     workspace = _workspace(request)
     properties = object_in(body, "properties")
@@ -144,8 +158,29 @@ async def update(request: Request) -> Response:
     if "tags" in body:
         workspace["tags"] = object_in(body, "tags")
     workspace["systemData"]["lastModifiedAt"] = now()
-    context_of(request).store.put(workspace)
-    return JSONResponse(workspace)
+    context = context_of(request)
+    context.store.put(workspace)
+    operation = context.operations.start(UPDATE, workspace["id"])
+    settings = context.settings
+    location = LOCATIONS.format(subscription=settings.subscription_id, location=settings.location)
+    version = request.query_params.get("api-version", "")
+    url = f"https://{MANAGEMENT_HOST}{location}/workspaceOperationsStatus/{operation.id}?api-version={version}&type=update"
+    headers = {"Azure-AsyncOperation": url, "Location": url}
+    # Otherwise clients wait for half a minute for what is already done.
+    if settings.retry_after:
+        headers["Retry-After"] = str(settings.retry_after)
+    return Response(status_code=202, headers=headers)
+
+
+async def get_update_status(request: Request) -> Response:
+    """GET the status of a change of the workspace."""
+    operation = context_of(request).operations.get(request.path_params["operation"])
+    if operation is None or operation.kind != UPDATE:
+        raise missing(f"Operation {request.path_params['operation']!r} does not exist.")
+    document: Document = {"status": operation.status}
+    if operation.status is not Status.IN_PROGRESS:
+        document["percentComplete"] = 100.0
+    return JSONResponse(document)
 
 
 async def list_keys(request: Request) -> Response:

@@ -66,7 +66,15 @@ WORKSPACE_MODULES = (
     batch_deployments,
     request_metrics,
 )
-MODULES_WITH_OPERATIONS = (online_endpoints, online_deployments, batch_endpoints, batch_deployments, computes, jobs)
+MODULES_WITH_OPERATIONS = (
+    online_endpoints,
+    online_deployments,
+    batch_endpoints,
+    batch_deployments,
+    computes,
+    jobs,
+    workspaces,
+)
 """Modules with long-running operations."""
 OUTSIDE_WORKSPACE = (*long_running.routes, *vm_sizes.routes, *autoscale_settings.routes)
 

@@ -113,7 +113,8 @@ async def test_an_environment_has_its_conda_file_as_json(app: App) -> None:
     again = await put(app, "environments/a/versions/1", **properties)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json()["properties"] == properties
-    assert (await put(app, "environments/b/versions/1", image="i")).json()["properties"]["condaFile"] == ""
+    built = (await put(app, "environments/b/versions/1", build={"contextUri": "https://a/b/"})).json()["properties"]
+    assert (built["condaFile"], built["build"]["dockerfilePath"]) == ("", "Dockerfile")
 
 
 async def test_what_is_anonymous_stays_so_and_has_its_own_stage(app: App) -> None:

@@ -67,7 +67,9 @@ async def test_an_instance_is_stopped_and_started(app: App) -> None:
         instance = (await app.arm.get("computes/mine")).json()
         return str(instance["properties"]["properties"]["state"])
 
-    await finish(app, await put(app, "mine", "ComputeInstance", vmSize="Standard_DS3_v2"))
+    created = await put(app, "mine", "ComputeInstance", vmSize="Standard_DS3_v2")
+    assert created.json()["properties"]["properties"]["state"] is None
+    await finish(app, created)
     assert await state() == "Running"
 
     for action, expected in (("stop", "Stopped"), ("start", "Running"), ("restart", "Running")):

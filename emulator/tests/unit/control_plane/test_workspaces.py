@@ -28,9 +28,15 @@ async def test_changes_that_are_allowed(app: App) -> None:
     before = (await app.arm.get("")).json()
 
     change = {"tags": {"team": "vision"}, "properties": {"description": "ours"}}
-    answer = (await app.arm.patch("", json=change)).json()
+    accepted = await app.arm.patch("", json=change, params={"api-version": "1"})
 
-    assert answer == (await app.arm.get("")).json()
+    assert (accepted.status_code, accepted.content) == (202, b"")
+    url = accepted.headers["azure-asyncoperation"]
+    assert url == accepted.headers["location"]
+    await app.context.operations.wait(url.rpartition("/")[2].partition("?")[0])
+    assert (await app.arm.get(url)).json() == {"status": "Succeeded", "percentComplete": 100.0}
+    assert (await app.arm.get(url.replace("?", "0?"))).status_code == 404
+    answer = (await app.arm.get("")).json()
     assert (answer["tags"], answer["properties"]["description"]) == ({"team": "vision"}, "ours")
     assert answer["properties"]["friendlyName"] == "local"
     assert answer["systemData"]["createdAt"] == before["systemData"]["createdAt"]
