@@ -124,7 +124,7 @@ def list_components(client: MLClient) -> Iterator[ComponentVersions]:
 
 
 def version_order(version: str) -> tuple[int, object, str]:
-    """Return a version's sort key."""
+    """Return a version's sort key: 0.9 before 0.10, invalid versions first, the service's own last."""
     from packaging.version import InvalidVersion, Version
 
     if _SERVICE_VERSION.fullmatch(version):

@@ -66,6 +66,6 @@ def in_full(settings: Settings, uri: str, groups: str = MODEL_GROUPS) -> str:
     if found is None:
         return uri
     return (
-        f"azureml://subscriptions/{subscription}/{groups}/{group}"
-        f"/workspaces/{workspace}/datastores/{found[1]}/paths/{found[2]}"
+        f"azureml://subscriptions/{settings.subscription_id}/{groups}/{settings.resource_group}"
+        f"/workspaces/{settings.workspace}/datastores/{found[1]}/paths/{found[2]}"
     )
