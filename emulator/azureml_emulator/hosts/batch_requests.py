@@ -11,19 +11,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from azureml_emulator.arm.durations import duration_seconds
-from azureml_emulator.arm.errors import ArmError, bad_request, conflict
-from azureml_emulator.arm.resources import object_in
+from azureml_emulator.arm.errors import ArmError, bad_request, conflict, not_found
+from azureml_emulator.arm.resources import object_in, text_in
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.batch_deployments import check_scoring
 from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.jobs import NAME_PATTERN, NAME_RULE, submit_job
 from azureml_emulator.control_plane.lookup import check_name
 from azureml_emulator.hosts import scoring_requests
+from azureml_emulator.hosts.batch_jobs import new_batch_job, show_listed, show_new
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.graph import Graph, Node
 from azureml_emulator.jobs.pipeline import PipelineSpec, read_pipeline_job
 from azureml_emulator.jobs.specs import DATA_TYPES, Data, read_inputs, read_output, read_variables
 from azureml_emulator.settings import Settings
+from azureml_emulator.storage.blobs import BLOB_STORE
 from azureml_emulator.store import Document
 from azureml_emulator.tokens import SCORING_AUDIENCES
 
@@ -32,6 +34,8 @@ NODE, OUTPUT = "batchscoring", "score"
 """The node and output where clients look for the predictions."""
 TYPES = {theirs.lower(): ours for ours, theirs in DATA_TYPES.items()}
 """Batch requests use the run history's names of types."""
+DATA_PLANE, API_VERSION = "/mferp/managementfrontend", "2020-09-01-dataplanepreview"
+JOB_TYPE = {"azureml.jobtype": "azureml.pipelinejob"}
 OVERRIDES = ("miniBatchSize", "errorThreshold", "outputFileName", "retrySettings")
 
 
@@ -50,13 +54,40 @@ async def invoke(request: Request) -> Response:
     check_name("a job", job_name, NAME_PATTERN, NAME_RULE)
     if context.runs.get(job_name):
         raise conflict(f"A job {job_name!r} already exists.")
-    properties, spec = _read_job(context, deployment, asked)
+    scoring = _scoring_settings(deployment, asked)
+    properties, spec = _read_job(context, deployment, asked, scoring)
+    experiment = object_in(asked, "properties").get("experimentName") or endpoint["name"]
     properties |= {
-        "experimentName": object_in(asked, "properties").get("experimentName") or endpoint["name"],
-        "properties": {"azureml.endpointname": endpoint["name"], "azureml.deploymentname": deployment["name"]},
+        "experimentName": experiment,
+        "tags": {"azureml.batchrun": "true", "azureml.deploymentname": deployment["name"], **JOB_TYPE},
+        "properties": _run_properties(deployment, spec),
     }
-    job = submit_job(context, f"{context.settings.workspace_id}/jobs/{job_name}", properties, spec)
-    return JSONResponse(job, 201)
+    submit_job(context, f"{context.settings.workspace_id}/jobs/{job_name}", properties, spec)
+    job = new_batch_job(deployment, job_name, asked, scoring)
+    context.store.put(job)
+    run = context.runs.get(job_name)
+    assert run is not None  # noqa: S101 - made with the job
+    headers = {
+        scoring_requests.DEPLOYMENT_HEADER: deployment["name"],
+        "Location": f"https://{context.settings.api_host}{DATA_PLANE}{deployment['id']}?api-version={API_VERSION}",
+    }
+    return JSONResponse(show_new(job, run, context.settings), 201, headers=headers)
+
+
+def _run_properties(deployment: Document, spec: PipelineSpec) -> dict[str, str]:
+    """Return what a job's run says of its deployment (recorded 2022 and 2023)."""
+    *_, endpoint, _, name = deployment["id"].split("/")
+    pipeline = str(uuid.uuid5(uuid.NAMESPACE_URL, deployment["id"].lower()))
+    return {
+        "azureml.endpointname": endpoint,
+        "azureml.deploymentname": name,
+        "azureml.pipelineid": pipeline,
+        "azureml.sourcepipelinerunid": pipeline,
+        "azureml.runLineageType": "Clone",
+        "azureml.enforceRerun": "False",
+        "azureml.defaultComputeName": (spec.compute or "").rpartition("/")[2],
+        "azureml.defaultDataStoreName": BLOB_STORE,
+    }
 
 
 def _deployment(context: Context, endpoint: Document, asked: str | None) -> Document:
@@ -71,11 +102,22 @@ def _deployment(context: Context, endpoint: Document, asked: str | None) -> Docu
     return deployment
 
 
-def _read_job(context: Context, deployment: Document, asked: Document) -> tuple[Document, PipelineSpec]:
+def _scoring_settings(deployment: Document, asked: Document) -> Document:
+    """Return a model's settings, with those of the request; nothing for a component."""
+    settings: Document = deployment["properties"]
+    if object_in(settings, "deploymentConfiguration"):
+        return {}
+    changed = {name: asked[name] for name in OVERRIDES if asked.get(name) is not None}
+    retries = {**settings["retrySettings"], **object_in(changed, "retrySettings")}
+    return {**settings, **changed, "retrySettings": retries}
+
+
+def _read_job(
+    context: Context, deployment: Document, asked: Document, settings: Document
+) -> tuple[Document, PipelineSpec]:
     """Return the properties and the pipeline of the job a request asks for."""
-    settings = deployment["properties"]
     inputs = {name: _camel(object_in(object_in(asked, "inputData"), name)) for name in object_in(asked, "inputData")}
-    if configuration := object_in(settings, "deploymentConfiguration"):
+    if configuration := object_in(deployment["properties"], "deploymentConfiguration"):
         given = object_in(asked, "outputData")
         properties: Document = {
             "jobType": "Pipeline",
@@ -83,20 +125,18 @@ def _read_job(context: Context, deployment: Document, asked: Document) -> tuple[
             "inputs": inputs,
             "outputs": {name: _camel(object_in(given, name)) for name in given},
             "settings": object_in(configuration, "settings"),
-            "tags": {"azureml.batchrun": "true", "azureml.jobtype": "azureml.pipelinejob"},
         }
         return properties, read_pipeline_job(context.store, properties)
     data = [value for value in read_inputs(inputs).values() if isinstance(value, Data)]
     if len(data) != 1 or data[0].type not in ("uri_file", "uri_folder"):
         raise bad_request("The request must have one input, of type UriFolder or UriFile.")
-    changed = {name: asked[name] for name in OVERRIDES if asked.get(name) is not None}
-    retries = {**settings["retrySettings"], **object_in(changed, "retrySettings")}
-    settings = {**settings, **changed, "retrySettings": retries}
     place, settings["outputFileName"] = _output(object_in(asked, "outputData"), settings["outputFileName"])
+    if dataset := object_in(asked, "outputDataset"):
+        place = _dataset_uri(context, dataset)
     check_scoring(settings)
     graph = Graph({NODE: _node(context, settings, data[0], place)}, {})
     outputs = {OUTPUT: Data("uri_folder", place)}
-    properties = {"jobType": "Pipeline", "jobs": {}, "inputs": inputs, "tags": {"azureml.batchrun": "true"}}
+    properties = {"jobType": "Pipeline", "jobs": {}, "inputs": inputs}
     return properties, PipelineSpec(graph, {}, outputs, settings.get("compute"), continue_on_step_failure=True)
 
 
@@ -155,6 +195,15 @@ def _output(given: Document, file: str) -> tuple[str | None, str]:
     return f"{folder}/", file
 
 
+def _dataset_uri(context: Context, dataset: Document) -> str:
+    """Return the folder of an output as older clients name it: a datastore and a path."""
+    datastore_id = text_in(dataset, "datastoreId") or ""
+    datastore = context.store.get(datastore_id)
+    if datastore is None:
+        raise not_found(datastore_id)
+    return f"azureml://datastores/{datastore['name']}/paths/{(text_in(dataset, 'path') or '').strip('/')}/"
+
+
 def _camel(given: Document) -> Document:
     """Rewrite input and output types as jobs write them."""
     kinds = {name: str(given[name]).lower() for name in ("jobInputType", "jobOutputType") if given.get(name)}
@@ -164,15 +213,15 @@ def _camel(given: Document) -> Document:
 async def list_jobs(request: Request) -> Response:
     """List the jobs of an endpoint or deployment, newest first."""
     context = context_of(request)
-    wanted = {"azureml.endpointname": request.path_params["endpoint"]}
-    if "deployment" in request.path_params:
-        wanted["azureml.deploymentname"] = request.path_params["deployment"]
-    jobs = []
-    for job in reversed(context.store.list_collection(f"{context.settings.workspace_id}/jobs")):
-        run = context.runs.get(job["name"])
-        if run and wanted.items() <= run.properties.items():
-            jobs.append({**job, "properties": {**job["properties"], "status": run.status}})
-    return JSONResponse({"value": jobs})
+    endpoint_id = f"{context.settings.workspace_id}/batchEndpoints/{request.path_params['endpoint']}"
+    if name := request.path_params.get("deployment"):
+        deployments = [f"{endpoint_id}/deployments/{name}"]
+    else:
+        deployments = [found["id"] for found in context.store.list_collection(f"{endpoint_id}/deployments")]
+    found = [job for deployment in deployments for job in context.store.list_collection(f"{deployment}/jobs")]
+    found.sort(key=lambda job: str(job["systemData"]["createdAt"]), reverse=True)
+    runs = [(job, context.runs.get(job["name"])) for job in found]
+    return JSONResponse({"value": [show_listed(job, run, context.settings) for job, run in runs if run]})
 
 
 def data_plane_routes(settings: Settings) -> list[BaseRoute]:
@@ -181,7 +230,7 @@ def data_plane_routes(settings: Settings) -> list[BaseRoute]:
         Route("/batchEndpoints/{endpoint}/jobs", list_jobs),
         Route("/batchEndpoints/{endpoint}/deployments/{deployment}/jobs", list_jobs),
     ]
-    return [Mount(f"/mferp/managementfrontend{settings.workspace_id}", routes=jobs)]
+    return [Mount(f"{DATA_PLANE}{settings.workspace_id}", routes=jobs)]
 
 
 routes: list[BaseRoute] = [Route("/jobs", invoke, methods=["POST"])]

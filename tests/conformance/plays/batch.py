@@ -43,11 +43,12 @@ DEPLOY = put(
     follow=True,
 )
 INPUT = {"jobInputType": "UriFolder", "uri": "azureml://datastores/workspaceblobstore/paths/LocalUpload/0/x"}
+DATASET = {"datastoreId": "{ws}/datastores/workspaceblobstore", "path": "results"}
 INVOKE = Play(
     "POST",
     "{none}/jobs",
     ANSWERED,
-    {"properties": {"inputData": {"i": INPUT}}},
+    {"properties": {"inputData": {"i": INPUT}, "outputDataset": DATASET}},
     host="cmp-bept.{region}.inference.ml.azure.com",
 )
 

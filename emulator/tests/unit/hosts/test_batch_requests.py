@@ -103,7 +103,7 @@ async def test_a_folder_is_scored_in_mini_batches(app: App) -> None:
     printed = log(app, scoring["runId"]).splitlines()
     assert printed[:3] == ["hello from init blue", "a mini-batch of 2", "a mini-batch of 1"]
     assert (list(job["outputs"]), list(scoring["outputs"])) == (["score"], ["score"])
-    assert job["tags"] == {"azureml.batchrun": "true"}
+    assert {"azureml.batchrun": "true", "azureml.deploymentname": "blue"}.items() <= job["tags"].items()
     shown = (await app.arm.get(f"jobs/{job['runId']}")).json()["properties"]
     assert (shown["jobType"], shown["experimentName"]) == ("Pipeline", "digits")
 
@@ -240,6 +240,61 @@ async def test_jobs_of_endpoints_and_deployments_are_listed(app: App) -> None:
     assert await names("digits") == ["second", "first"]
     assert await names("digits/deployments/blue") == ["second", "first"]
     assert await names("digits/deployments/green") == []
+
+
+async def test_the_answer_to_a_request_tells_how_it_is_scored(app: App) -> None:
+    await deploy(app)
+
+    answer = await invoke(app, name="asked", miniBatchSize=2)
+    await app.context.jobs.wait("asked")
+
+    job, base = answer.json(), f"{app.context.settings.workspace_id}/batchEndpoints/digits/deployments/blue"
+    assert (job["id"], job["type"].split("/", 1)[1]) == (
+        f"{base}/jobs/asked",
+        "workspaces/batchEndpoints/deployments/jobs",
+    )
+    assert answer.headers["azureml-model-deployment"] == "blue"
+    assert answer.headers["location"].startswith(f"https://eastus.api.azureml.ms/mferp/managementfrontend{base}?")
+    shown = job["properties"]
+    assert (shown["miniBatchSize"], shown["retrySettings"]["maxRetries"], shown["status"]) == (2, 3, "Preparing")
+    assert shown["inputData"] == {"UriFolder": {"description": None, "mode": "ReadOnlyMount", **FOLDER}}
+    assert shown["compute"]["target"].endswith("/computes/cpu-cluster")
+    assert shown["interactionEndpoints"]["Studio"]["endpoint"].startswith("https://ml.azure.com/runs/asked?")
+    assert "jobType" not in shown
+
+
+async def test_a_dataset_says_where_predictions_go(app: App) -> None:
+    await deploy(app)
+    datastore = f"{app.context.settings.workspace_id}/datastores/workspaceblobstore"
+
+    await score(app, name="placed", outputDataset={"datastoreId": datastore, "path": "results"})
+    missing = await invoke(app, outputDataset={"datastoreId": f"{datastore}0", "path": "results"})
+
+    written = app.blobs.text("https://account.blob.core.windows.net/azureml-blobstore/results/predictions.csv")
+    assert written == "a.txt 10\nb.txt 20\nc.txt 30\n"
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "UserError")
+    assert missing.json()["error"]["message"] == "Could not find datastore: workspaceblobstore0."
+
+
+async def test_lists_tell_where_the_predictions_of_a_job_are(app: App) -> None:
+    await deploy(app)
+    datastore = f"{app.context.settings.workspace_id}/datastores/workspaceblobstore"
+    await score(app, name="listed", outputDataset={"datastoreId": datastore, "path": "results"})
+    path = f"{app.context.settings.workspace_id}/batchEndpoints/digits/deployments/blue"
+
+    listed = await app.data_plane.get(f"https://eastus.api.azureml.ms/mferp/managementfrontend{path}/jobs")
+
+    [job] = listed.json()["value"]
+    shown = job["properties"]
+    assert (job["id"], shown["status"], shown["outputFileName"]) == (
+        f"{path}/jobs/listed",
+        "Completed",
+        "predictions.csv",
+    )
+    assert (shown["outputDataset"]["datastoreId"], shown["outputDataset"]["path"]) == (datastore, "results")
+    assert shown["output"]["path"] == "ExperimentRun/dcid.listed"
+    assert list(job["systemData"]) == ["createdAt", "createdBy", "createdByType"]
+    assert "inputData" not in shown
 
 
 async def test_a_job_that_scores_can_be_cancelled(app: App) -> None:
