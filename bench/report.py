@@ -15,7 +15,7 @@ ours over the baseline's, run by run, with the smallest and the largest in brack
 
 """
 ELSEWHERE = """\
-On another processor times and ratios differ: a whole `make run` took 39 s on this one and 247 s on another. Accuracies
+On another processor times and ratios differ: a whole `make run` took 38 s on this one and 247 s on another. Accuracies
 repeat to the last digit only on the same kind of processor with as many cores.
 """
 COLUMNS = ("", "unit", "baseline", "ours", "ratio", "target", "stretch")
