@@ -127,6 +127,12 @@ class Operations:
         """Return an operation, or None."""
         return next(iter(self._select("id = ?", operation_id)), None)
 
+    def running(self, kind: str, resource: str) -> Operation | None:
+        """Return the operation of a kind that is in progress on a resource, or None."""
+        found = self._select("status = ?", Status.IN_PROGRESS)
+        of_resource = (each for each in found if each.resource.lower() == resource.lower())
+        return next((operation for operation in of_resource if operation.kind == kind), None)
+
     def cancel(self, resource: str) -> None:
         """Cancel the operations in progress on a resource or below it."""
         for operation in self._select("status = ?", Status.IN_PROGRESS):

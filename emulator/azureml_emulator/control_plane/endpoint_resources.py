@@ -68,9 +68,14 @@ async def list_deployments(request: Request) -> Response:
 
 
 def start_delete(request: Request, work: str, kind: Kind) -> Response:
-    """Start a deletion and cancel the operations in progress on the resource and below it."""
+    """Start a deletion and cancel the operations in progress on the resource and below it.
+
+    A deletion that is in progress goes on: whoever waits for it must not read that it was cancelled.
+    """
     context = context_of(request)
     resource_id = arm_path(request)
+    if running := context.operations.running(work, resource_id):
+        return accepted(request, running, kind)
     context.operations.cancel(resource_id)
     context.transitions.move(resource_id, State.DELETING)
     return accepted(request, context.operations.start(work, resource_id), kind)

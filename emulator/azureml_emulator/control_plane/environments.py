@@ -26,7 +26,7 @@ def _complete(_context: Context, _version_id: str, properties: Document, previou
         "environmentType": "UserCreated",
         **({"image": image} if image else {}),
         "condaFile": _as_json(text_in(properties, "condaFile")),
-        **({"build": {"dockerfilePath": "Dockerfile", **build}} if build else {}),
+        **({"build": {**build, "dockerfilePath": build.get("dockerfilePath") or "Dockerfile"}} if build else {}),
         "osType": OS_TYPES.get(system.lower(), system),
         "autoRebuild": "Disabled",
         "provisioningState": "Succeeded",

@@ -13,7 +13,7 @@ from azureml_emulator.arm.resources import new_resource, object_in
 from azureml_emulator.context import Context, context_of
 from azureml_emulator.control_plane.http import read_resource
 from azureml_emulator.control_plane.job_documents import COMMAND, PIPELINE, complete_job, run_properties, show_job
-from azureml_emulator.control_plane.listing import page
+from azureml_emulator.control_plane.listing import archived_states, page
 from azureml_emulator.control_plane.long_running import Kind, accepted, api_version
 from azureml_emulator.control_plane.lookup import arm_path, check_name, get_resource, parent
 from azureml_emulator.host_names import MANAGEMENT_HOST
@@ -145,9 +145,11 @@ def _update(context: Context, name: str, properties: Document) -> Run:
     changes = {ours: properties[theirs] for theirs, ours in CHANGEABLE.items() if theirs in properties}
     if "isArchived" in properties:
         changes["hidden"] = bool(properties["isArchived"])
-    for field in ("tags", "properties"):
-        if properties.get(field) is not None:
-            changes[field] = object_in(properties, field)
+    if properties.get("tags") is not None:
+        changes["tags"] = object_in(properties, "tags")
+    before = context.runs.get(name)
+    # Recorded 2022: those of the service stay.
+    changes["properties"] = {**(before.properties if before else {}), **object_in(properties, "properties")}
     run = context.runs.change(name, **changes)
     assert run is not None  # noqa: S101 - made with the job
     return run
@@ -169,12 +171,12 @@ async def get(request: Request) -> Response:
 async def list_jobs(request: Request) -> Response:
     """List jobs, newest first, by `listViewType`, `jobType` and `tag`."""
     context = context_of(request)
-    view = request.query_params.get("listViewType", "ActiveOnly")
+    shown_states = archived_states(request)
     kind, tag = request.query_params.get("jobType"), request.query_params.get("tag")
     shown = []
     for job in reversed(context.store.list_collection(arm_path(request))):
         run = context.runs.get(job["name"])
-        if run is None or (view != "All" and run.hidden != (view == "ArchivedOnly")):
+        if run is None or run.hidden not in shown_states:
             continue
         if (kind and kind.lower() != run.kind.lower()) or (tag and tag not in run.tags):
             continue
@@ -196,7 +198,9 @@ async def cancel(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     """DELETE a job that has ended."""
     context = context_of(request)
-    run = _find_run(request)
+    run = context.runs.get(request.path_params["job"])
+    if run is None:
+        return Response(status_code=204)
     if context.store.get(arm_path(request)) is None:
         raise bad_request(f"{run.id} is a node of a pipeline: delete the pipeline's job {run.root}.")
     if not run.has_ended:

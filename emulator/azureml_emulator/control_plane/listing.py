@@ -70,8 +70,8 @@ def number(request: Request, name: str) -> int | None:
     return int(text)
 
 
-def in_view(request: Request, found: Iterable[Document]) -> list[Document]:
-    """Filter by `listViewType`; by default, archived resources are left out.
+def archived_states(request: Request) -> tuple[bool, ...]:
+    """Return which values of `isArchived` a list shows, by `listViewType`; by default, archived ones are left out.
 
     Raises:
         ArmError: 400, if the view does not exist.
@@ -80,6 +80,12 @@ def in_view(request: Request, found: Iterable[Document]) -> list[Document]:
     shown = VIEWS.get(asked.lower())
     if shown is None:
         raise bad_request(f"listViewType must be ActiveOnly, ArchivedOnly or All, not {asked!r}.")
+    return shown
+
+
+def in_view(request: Request, found: Iterable[Document]) -> list[Document]:
+    """Filter by `listViewType`."""
+    shown = archived_states(request)
     return [resource for resource in found if resource["properties"]["isArchived"] in shown]
 
 

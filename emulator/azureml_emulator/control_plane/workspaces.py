@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from azureml_emulator.arm.errors import ArmError, missing, not_emulated, not_found
+from azureml_emulator.arm.errors import ArmError, not_emulated, not_found
 from azureml_emulator.arm.operations import Status
 from azureml_emulator.arm.resources import PROVIDER, new_resource, now, object_in, text_in
 from azureml_emulator.context import Context, context_of
@@ -176,7 +176,7 @@ async def get_update_status(request: Request) -> Response:
     """GET the status of a change of the workspace."""
     operation = context_of(request).operations.get(request.path_params["operation"])
     if operation is None or operation.kind != UPDATE:
-        raise missing(f"Operation {request.path_params['operation']!r} does not exist.")
+        raise ArmError(404, "OperationNotFound", f"Operation {request.path_params['operation']!r} does not exist.")
     document: Document = {"status": operation.status}
     if operation.status is not Status.IN_PROGRESS:
         document["percentComplete"] = 100.0

@@ -5,7 +5,7 @@ Keys and nulls are those of recorded answers: to requests in 2022 (models) and 2
 
 from __future__ import annotations
 
-from azureml_emulator.arm.resources import new_resource, object_in
+from azureml_emulator.arm.resources import PROVIDER, new_resource, object_in
 from azureml_emulator.jobs.runs import Run
 from azureml_emulator.settings import Settings
 from azureml_emulator.storage.blobs import ARTIFACT_STORE
@@ -87,6 +87,10 @@ def _shown(
         "properties": run.properties,
         "name": run.display_name,
     }
+    if "miniBatchSize" not in properties and modified:
+        # Recorded 2023: the answer to a request for a component names neither endpoint nor deployment.
+        nowhere = f"{workspace}/batchEndpoints//jobs/{job['name']}"
+        job = {**job, "id": nowhere, "type": f"{PROVIDER}/workspaces/batchEndpoints/jobs"}
     known = job["systemData"]
     return {**job, "properties": shown, "systemData": {f"{k}{d}": known[f"{k}{d}"] for k in kinds for d in dates}}
 

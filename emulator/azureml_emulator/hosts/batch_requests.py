@@ -35,7 +35,8 @@ NODE, OUTPUT = "batchscoring", "score"
 TYPES = {theirs.lower(): ours for ours, theirs in DATA_TYPES.items()}
 """Batch requests use the run history's names of types."""
 DATA_PLANE, API_VERSION = "/mferp/managementfrontend", "2020-09-01-dataplanepreview"
-JOB_TYPE = {"azureml.jobtype": "azureml.pipelinejob"}
+OF_COMPONENTS = {"azureml.jobtype": "azureml.pipelinejob"}
+"""A tag by which clients tell a component's job: they look for its outputs elsewhere than for a model's."""
 OVERRIDES = ("miniBatchSize", "errorThreshold", "outputFileName", "retrySettings")
 
 
@@ -57,9 +58,10 @@ async def invoke(request: Request) -> Response:
     scoring = _scoring_settings(deployment, asked)
     properties, spec = _read_job(context, deployment, asked, scoring)
     experiment = object_in(asked, "properties").get("experimentName") or endpoint["name"]
+    job_type = {} if scoring else OF_COMPONENTS
     properties |= {
         "experimentName": experiment,
-        "tags": {"azureml.batchrun": "true", "azureml.deploymentname": deployment["name"], **JOB_TYPE},
+        "tags": {"azureml.batchrun": "true", "azureml.deploymentname": deployment["name"], **job_type},
         "properties": _run_properties(deployment, spec),
     }
     submit_job(context, f"{context.settings.workspace_id}/jobs/{job_name}", properties, spec)

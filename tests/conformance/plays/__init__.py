@@ -8,6 +8,6 @@ OPERATIONS = "GET /subscriptions/{subscription}/providers/Microsoft.MachineLearn
 PLAYED = {
     *(play.operation for play in PLAYS),
     # Those that following an operation asks.
-    *(f"{OPERATIONS}/{kind}/{{operation}}" for kind in ("mfeOperationsStatus", "computeOperationsStatus")),
+    *(f"{OPERATIONS}/{kind}OperationsStatus/{{operation}}" for kind in ("mfe", "compute", "workspace")),
 }
 """The operations that are played."""

@@ -54,7 +54,7 @@ PLAYS: tuple[Play, ...] = (
     get(""),
     missing("{group}/providers/Microsoft.MachineLearningServices/workspaces/nowhere"),
     get("{group}/providers/Microsoft.MachineLearningServices/workspaces"),
-    Play("PATCH", "", body={"tags": {"k": "v"}}),
+    Play("PATCH", "", body={"tags": {"k": "v"}}, follow=True),
     get("/datastores/workspaceblobstore"),
     post("/datastores/workspaceblobstore/listSecrets"),
     missing("/datastores/nostore"),

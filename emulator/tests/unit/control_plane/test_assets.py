@@ -115,6 +115,9 @@ async def test_an_environment_has_its_conda_file_as_json(app: App) -> None:
     assert again.json()["properties"] == properties
     built = (await put(app, "environments/b/versions/1", build={"contextUri": "https://a/b/"})).json()["properties"]
     assert (built["condaFile"], built["build"]["dockerfilePath"]) == ("", "Dockerfile")
+    nulls = {"contextUri": "https://a/b/", "dockerfilePath": None}
+    built = (await put(app, "environments/b/versions/2", build=nulls)).json()["properties"]
+    assert built["build"]["dockerfilePath"] == "Dockerfile"
 
 
 async def test_what_is_anonymous_stays_so_and_has_its_own_stage(app: App) -> None:

@@ -251,6 +251,18 @@ async def test_deleting_an_endpoint_cancels_and_removes_its_deployments(app: App
 
 
 @pytest.mark.anyio
+async def test_a_second_deletion_is_the_one_in_progress(app: App) -> None:
+    await operation_of(app, await put_endpoint(app))
+
+    first = await app.arm.delete("onlineEndpoints/digits")
+    second = await app.arm.delete("onlineEndpoints/digits")
+
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert (await operation_of(app, second))["status"] == "Succeeded"
+    assert (await operation_of(app, first))["status"] == "Succeeded"
+
+
+@pytest.mark.anyio
 async def test_a_deployment_has_all_that_clients_read(app: App) -> None:
     serve_at_once(app)
     await operation_of(app, await put_endpoint(app))

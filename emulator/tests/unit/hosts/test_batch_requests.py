@@ -103,7 +103,8 @@ async def test_a_folder_is_scored_in_mini_batches(app: App) -> None:
     printed = log(app, scoring["runId"]).splitlines()
     assert printed[:3] == ["hello from init blue", "a mini-batch of 2", "a mini-batch of 1"]
     assert (list(job["outputs"]), list(scoring["outputs"])) == (["score"], ["score"])
-    assert {"azureml.batchrun": "true", "azureml.deploymentname": "blue"}.items() <= job["tags"].items()
+    # With "azureml.jobtype", azure-ai-ml would not look for the predictions in the child run.
+    assert job["tags"] == {"azureml.batchrun": "true", "azureml.deploymentname": "blue"}
     shown = (await app.arm.get(f"jobs/{job['runId']}")).json()["properties"]
     assert (shown["jobType"], shown["experimentName"]) == ("Pipeline", "digits")
 
@@ -224,6 +225,9 @@ async def test_a_pipeline_component_can_be_deployed(app: App) -> None:
     answer = await invoke(app, {"azureml-model-deployment": "blue"}, name="p", inputData={"folder": FOLDER})
 
     assert answer.status_code == 201, answer.text
+    assert answer.json()["properties"]["tags"]["azureml.jobtype"] == "azureml.pipelinejob"
+    assert answer.json()["id"].endswith("/batchEndpoints//jobs/p")
+    assert answer.json()["type"] == "Microsoft.MachineLearningServices/workspaces/batchEndpoints/jobs"
     await app.context.jobs.wait("p")
     assert log(app, (await children(app, "p"))["count"]["runId"]).strip() == "3"
 

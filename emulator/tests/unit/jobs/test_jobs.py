@@ -370,6 +370,15 @@ async def test_only_names_and_tags_of_a_job_change(app: App) -> None:
     assert log(app, "job1") == "once\n"
 
 
+async def test_a_change_keeps_the_properties_that_the_service_gave(app: App) -> None:
+    await run(app, "job1", command="true")
+
+    changed = await submit(app, "job1", command="true", properties={"mine": "1"})
+
+    properties = changed.json()["properties"]["properties"]
+    assert (properties["mine"], properties["_azureml.ComputeTargetType"]) == ("1", "amlctrain")
+
+
 async def test_jobs_are_listed(app: App) -> None:
     async def names(**query: str) -> list[str]:
         return [job["name"] for job in (await app.arm.get("jobs", params=query)).json()["value"]]
@@ -382,6 +391,7 @@ async def test_jobs_are_listed(app: App) -> None:
     assert await names(listViewType="ArchivedOnly") == ["third"]
     assert await names(listViewType="All", tag="odd") == ["third", "first"]
     assert await names(jobType="Pipeline") == []
+    assert (await app.arm.get("jobs", params={"listViewType": "Sideways"})).status_code == 400
 
 
 async def test_jobs_are_listed_in_pages(app: App) -> None:
@@ -400,6 +410,7 @@ async def test_a_job_is_deleted_when_it_has_ended(app: App) -> None:
     await app.context.jobs.cancel("job1")
 
     assert (await app.arm.delete("jobs/job1")).status_code == 200
+    assert (await app.arm.delete("jobs/job1")).status_code == 204
 
     assert (await app.arm.get("jobs/job1")).status_code == 404
     assert (await app.data_plane.get("runs/job1")).status_code == 404
