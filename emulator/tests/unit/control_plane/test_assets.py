@@ -100,6 +100,17 @@ async def test_datas_location_is_written_in_full(app: App, kind: str, uri: str, 
     assert "lastModifiedBy" in again.json()["systemData"]
 
 
+async def test_a_version_keeps_when_to_delete_it(app: App) -> None:
+    setting = {"condition": "createdGreaterThan", "value": "30d"}
+    data = {"dataUri": "https://example.org/a", "dataType": "uri_file"}
+    for kind, properties in (("models", MODEL), ("environments", ENVIRONMENT), ("data", data)):
+        await put(app, f"{kind}/a/versions/1", **properties, autoDeleteSetting=setting)
+
+        kept = (await app.arm.get(f"{kind}/a/versions/1")).json()["properties"]
+
+        assert kept["autoDeleteSetting"] == setting
+
+
 async def test_an_environment_has_its_conda_file_as_json(app: App) -> None:
     first = await put(app, "environments/a/versions/1", **ENVIRONMENT, osType="linux")
 
