@@ -138,7 +138,10 @@ class AssetKind:
             # Recorded 2023 and 2024: what was once anonymous stays so.
             "isAnonymous": bool(properties.get("isAnonymous") or before.get("isAnonymous")),
         }
-        return {**common, **self.complete(context, version_id, properties, before)}
+        completed = {**common, **self.complete(context, version_id, properties, before)}
+        # Of data there is no recording with the null that other kinds have.
+        deletion = object_in(properties, "autoDeleteSetting")
+        return {**completed, **({"autoDeleteSetting": deletion} if deletion else {})}
 
     async def put_container(self, request: Request) -> Response:
         """Create a container, or change it; this archives a whole asset."""

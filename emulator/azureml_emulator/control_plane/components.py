@@ -42,12 +42,14 @@ def _complete(context: Context, version_id: str, properties: Document, previous:
         read_component_graph(context.store, spec)
     elif curated := find_curated(context.store, spec["environment"]):
         spec["environment"] = curated["id"]
+    # An anonymous component keeps its own version beside the GUID in its id (recorded 2024).
+    own = spec.get("version") if properties.get("isAnonymous") or previous.get("isAnonymous") else None
     return {
         # Recorded 2022 to 2024: the description is in the spec only.
         "description": None,
         "autoDeleteSetting": None,
         # Clients that leave the version to the service read it here.
-        "componentSpec": {"name": name, **_as_returned(spec), "version": version},
+        "componentSpec": {"name": name, **_as_returned(spec), "version": own or version},
         "provisioningState": "Succeeded",
         "stage": stage_of(properties, previous),
     }

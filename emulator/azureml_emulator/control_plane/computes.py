@@ -103,7 +103,7 @@ def _resource(compute_id: str, given: Document, previous: Document | None, **top
         raise bad_request(f"The compute {compute_id.rsplit('/', 1)[-1]} is of type {was['computeType']}.")
     match kind.lower():
         case "amlcompute":
-            completed = _cluster(given)
+            completed = _cluster(given, was)
         case "computeinstance":
             completed = _instance(given, was)
         case "kubernetes":
@@ -145,7 +145,7 @@ def _provision(store: Store, compute_id: str) -> None:
     store.put(compute)
 
 
-def _cluster(properties: Document) -> Document:
+def _cluster(properties: Document, previous: Document) -> Document:
     given = object_in(properties, "properties")
     asked = object_in(given, "scaleSettings")
     scale = {**SCALE, **_set(asked)}
@@ -153,12 +153,17 @@ def _cluster(properties: Document) -> Document:
     if not (isinstance(smallest, int) and isinstance(largest, int) and 0 <= smallest <= largest):
         raise bad_request(f"A cluster cannot have from {smallest!r} to {largest!r} nodes.")
     duration_seconds(scale["nodeIdleTimeBeforeScaleDown"])
+    login = object_in(given, "userAccountCredentials") or object_in(
+        object_in(previous, "properties"), "userAccountCredentials"
+    )
     unknown = ("currentNodeCount", "targetNodeCount", "nodeStateCounts", "allocationState", "errors")
     settings = {
         "vmSize": _vm_size(given),
         "vmPriority": given.get("vmPriority"),
         "scaleSettings": {**scale, "nodeIdleTimeBeforeScaleDown": asked.get("nodeIdleTimeBeforeScaleDown")},
         "subnet": given.get("subnet"),
+        # The contract calls its password and key secrets, which answers leave out.
+        **({"userAccountCredentials": {"adminUserName": login.get("adminUserName")}} if login else {}),
         **dict.fromkeys(unknown),
         "remoteLoginPortPublicAccess": given.get("remoteLoginPortPublicAccess") or "NotSpecified",
         "osType": given.get("osType") or "Linux",

@@ -1,15 +1,21 @@
-"""Environments: an image with a conda file, or a build context."""
+"""Environments: an image with a conda file, a build context, or a curated one."""
 
 from __future__ import annotations
 
 import json
 
 import yaml
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from azureml_emulator.arm.errors import bad_request
-from azureml_emulator.arm.resources import object_in, text_in
-from azureml_emulator.context import Context
-from azureml_emulator.control_plane.assets import EMPTY, AssetKind, stage_of
+from azureml_emulator.arm.resources import new_resource, object_in, text_in
+from azureml_emulator.context import Context, context_of
+from azureml_emulator.control_plane.assets import EMPTY, NEW_VERSION, AssetKind, stage_of
+from azureml_emulator.control_plane.listing import page
+from azureml_emulator.control_plane.lookup import arm_path
+from azureml_emulator.scoring.curated_environments import LATEST, find_stand_in, without_prefix
 from azureml_emulator.store import Document
 
 OS_TYPES = {"linux": "Linux", "windows": "Windows"}
@@ -45,11 +51,53 @@ def _as_json(conda_file: str | None) -> str:
         raise bad_request(f"The conda file is not YAML: {' '.join(str(error).split())}.") from None
 
 
-routes = AssetKind(
+_KIND = AssetKind(
     "environments",
     immutable=("image", "condaFile", "build"),
     complete=_complete,
     page_size=100,
     empty={**EMPTY, "description": ""},
     created_again=True,
-).routes()
+)
+
+
+async def get_version(request: Request) -> Response:
+    """GET a version, the workspace's own or a curated one."""
+    if context_of(request).store.get(arm_path(request)) is None and _is_curated(request):
+        return JSONResponse(_curated(arm_path(request)))
+    return await _KIND.get(request)
+
+
+async def list_versions(request: Request) -> Response:
+    """List versions; of a curated environment the one that its label `latest` selects."""
+    if not context_of(request).store.list_collection(arm_path(request)) and _is_curated(request):
+        return page(request, [_curated(f"{arm_path(request)}/{LATEST}")], _KIND.page_size)
+    return await _KIND.list_versions(request)
+
+
+def _is_curated(request: Request) -> bool:
+    name = request.path_params["name"]
+    return without_prefix(name) != name and find_stand_in(name) is not None
+
+
+def _curated(version_id: str) -> Document:
+    """Return a curated environment as its workspace shows it: without its image (recorded 2022)."""
+    properties = {
+        **NEW_VERSION,
+        "autoDeleteSetting": None,
+        "environmentType": "Curated",
+        "condaFile": "",
+        "osType": "Linux",
+        "autoRebuild": "Disabled",
+        "provisioningState": "Succeeded",
+        "stage": "Development",
+        "intellectualProperty": None,
+    }
+    return new_resource(version_id, properties)
+
+
+routes = [
+    Route("/environments/{name}/versions/{version}", get_version, methods=["GET"]),
+    Route("/environments/{name}/versions", list_versions, methods=["GET"]),
+    *_KIND.routes(),
+]

@@ -26,6 +26,7 @@ from azureml_emulator.jobs.graph import Graph
 from azureml_emulator.jobs.pipeline import PipelineSpec, read_pipeline_job
 from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import CommandSpec, Data, Value, read_command_job
+from azureml_emulator.scoring.curated_environments import shown_reference
 from azureml_emulator.store import Document
 
 NAME_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9_-]{0,254}"
@@ -90,7 +91,8 @@ def submit_job(context: Context, job_id: str, properties: Document, spec: Comman
     name = job_id.rsplit("/", 1)[-1]
     kind = COMMAND if isinstance(spec, CommandSpec) else PIPELINE
     if isinstance(spec, CommandSpec):
-        properties = {**properties, "environmentId": find_environment(context.store, spec.environment)["id"]}
+        environment = find_environment(context.store, spec.environment)
+        properties = {**properties, "environmentId": shown_reference(spec.environment, environment)}
     run = Run(
         id=name,
         kind=kind,

@@ -122,8 +122,8 @@ def read_graph(store: Store, jobs: Document, outputs: Mapping[str, object]) -> G
     return graph
 
 
-def command_spec(node: Node, inputs: Mapping[str, Value], outputs: Mapping[str, Data]) -> CommandSpec:
-    """Return what a command node runs."""
+def command_spec(node: Node, inputs: Mapping[str, Value], outputs: Mapping[str, Data], limits: Document) -> CommandSpec:
+    """Return what a command node runs, with its limits resolved."""
     return CommandSpec(
         command=node.component["command"],
         environment=node.component["environment"],
@@ -134,7 +134,7 @@ def command_spec(node: Node, inputs: Mapping[str, Value], outputs: Mapping[str, 
             **read_variables(object_in(node.component, "environment_variables")),
             **read_variables(object_in(node.settings, "environment_variables")),
         },
-        timeout=read_timeout(object_in(node.settings, "limits")),
+        timeout=read_timeout(limits),
     )
 
 
@@ -202,7 +202,9 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
         find_environment(store, component["environment"])
         if component.get("code"):
             find_asset(store, component["code"], "codes")
-        read_timeout(object_in(settings, "limits"))
+        limits = object_in(settings, "limits")
+        if not expressions_in(str(limits.get("timeout"))):
+            read_timeout(limits)
         read_variables(object_in(settings, "environment_variables"))
     waits_for = {node for value in bound.values() if isinstance(value, str) for node in _nodes_in(value)}
     display_name = settings.get("display_name") or name

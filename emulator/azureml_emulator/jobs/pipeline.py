@@ -17,6 +17,7 @@ from azureml_emulator.arm.resources import now, object_in
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.computes import check_compute
 from azureml_emulator.jobs.delivery import output_uri
+from azureml_emulator.jobs.expressions import expressions_in
 from azureml_emulator.jobs.graph import (
     Condition,
     Graph,
@@ -211,7 +212,7 @@ class _Pipeline:
                 await self._run_below(node, run, node.graph, inputs, compute)
             else:
                 outputs = {name: self._place(node, name) for name in node.outputs}
-                await self._run_command(run, command_spec(node, inputs, outputs))
+                await self._run_command(run, command_spec(node, inputs, outputs, self._limits(node)))
             ended = self._context.runs.get(run.id)
             if ended is not None and ended.status is Status.COMPLETED:
                 self._outputs[node.name] = await self._node_outputs(node, ended)
@@ -250,6 +251,15 @@ class _Pipeline:
         if node.compute:
             compute = resolve(node.compute, self._spec.inputs, self._outputs, where=f"The compute of {node.name!r}")
         return check_compute(self._context.store, self._context.settings.workspace_id, compute)
+
+    def _limits(self, node: Node) -> Document:
+        limits = object_in(node.settings, "limits")
+        bound = str(limits.get("timeout"))
+        if not expressions_in(bound):
+            return limits
+        timeout = resolve(bound, self._spec.inputs, self._outputs, where=f"The timeout of {node.name!r}")
+        # An input that is a number counts seconds, as in azure-ai-ml's `timeout`.
+        return {**limits, "timeout": f"PT{timeout}S" if str(timeout).isdecimal() else timeout}
 
     def _place(self, node: Node, name: str) -> Data:
         """Return where a node's output goes: for a pipeline's output, where that goes, and as which asset."""

@@ -76,6 +76,12 @@ def find_curated(store: Store, reference: str) -> Document | None:
     return None
 
 
+def shown_reference(reference: str, environment: Document) -> str:
+    """Return a job's environment as the service shows it: as sent if it has a version (recorded 2022 and 2023)."""
+    found = REGISTRY_ID.fullmatch(reference) or SHORT_NAME.fullmatch(reference)
+    return reference if found and found["version"] else str(environment["id"])
+
+
 def find_stand_in(name: str) -> tuple[str, ...] | None:
     """Return the requirements that stand in for a curated environment; None if the emulator knows none."""
     known = (one for one in STAND_INS if re.fullmatch(one.name, without_prefix(name), re.IGNORECASE))

@@ -100,6 +100,17 @@ async def test_datas_location_is_written_in_full(app: App, kind: str, uri: str, 
     assert "lastModifiedBy" in again.json()["systemData"]
 
 
+async def test_a_version_keeps_when_to_delete_it(app: App) -> None:
+    setting = {"condition": "createdGreaterThan", "value": "30d"}
+    data = {"dataUri": "https://example.org/a", "dataType": "uri_file"}
+    for kind, properties in (("models", MODEL), ("environments", ENVIRONMENT), ("data", data)):
+        await put(app, f"{kind}/a/versions/1", **properties, autoDeleteSetting=setting)
+
+        kept = (await app.arm.get(f"{kind}/a/versions/1")).json()["properties"]
+
+        assert kept["autoDeleteSetting"] == setting
+
+
 async def test_an_environment_has_its_conda_file_as_json(app: App) -> None:
     first = await put(app, "environments/a/versions/1", **ENVIRONMENT, osType="linux")
 
@@ -118,6 +129,30 @@ async def test_an_environment_has_its_conda_file_as_json(app: App) -> None:
     nulls = {"contextUri": "https://a/b/", "dockerfilePath": None}
     built = (await put(app, "environments/b/versions/2", build=nulls)).json()["properties"]
     assert built["build"]["dockerfilePath"] == "Dockerfile"
+
+
+async def test_a_workspace_has_the_curated_environments(app: App) -> None:
+    name = "AzureML-sklearn-1.0-ubuntu20.04-py38-cpu"
+
+    found = (await app.arm.get(f"environments/{name}/versions/33")).json()
+    (latest,) = (await app.arm.get(f"environments/{name}/versions", params={"$top": "1"})).json()["value"]
+
+    assert found["id"] == f"{app.context.settings.workspace_id}/environments/{name}/versions/33"
+    for environment in (found, latest):
+        properties = environment["properties"]
+        assert (properties["environmentType"], properties["condaFile"], properties["osType"]) == (
+            "Curated",
+            "",
+            "Linux",
+        )
+        assert "image" not in properties
+    assert (await app.arm.get(f"environments/{name[8:]}/versions/33")).status_code == 404
+    assert (await app.arm.get("environments/AzureML-odd/versions/1")).status_code == 404
+
+    await put(app, f"environments/{name}/versions/33", **ENVIRONMENT)
+
+    own = (await app.arm.get(f"environments/{name}/versions/33")).json()
+    assert own["properties"]["environmentType"] == "UserCreated"
 
 
 async def test_what_is_anonymous_stays_so_and_has_its_own_stage(app: App) -> None:

@@ -152,6 +152,16 @@ async def test_anonymous_components_are_not_listed(app: App) -> None:
     assert (await app.arm.get("components/azureml_anonymous/versions/hash")).status_code == 200
 
 
+async def test_an_anonymous_component_keeps_the_version_of_its_content(app: App) -> None:
+    spec = {**await command(app), "name": "own", "version": "0.0.1"}
+
+    for _ in range(2):
+        _, component = await put(app, "azureml_anonymous/versions/hash", spec, isAnonymous=True)
+
+        shown = component["properties"]["componentSpec"]
+        assert (component["name"], shown["name"], shown["version"]) == ("hash", "own", "0.0.1")
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

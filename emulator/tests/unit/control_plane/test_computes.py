@@ -22,6 +22,16 @@ async def finish(app: App, answer: httpx.Response) -> None:
     await wait_for(app, answer)
 
 
+async def test_a_cluster_shows_who_signs_in_but_no_secrets(app: App) -> None:
+    login = {"adminUserName": "azureuser", "adminUserPassword": "secret", "adminUserSshPublicKey": "ssh-rsa A"}
+    await finish(app, await put(app, "big", "AmlCompute", userAccountCredentials=login))
+    await finish(app, await put(app, "big", "AmlCompute", scaleSettings={"maxNodeCount": 4}))
+
+    settings = (await app.arm.get("computes/big")).json()["properties"]["properties"]
+
+    assert settings["userAccountCredentials"] == {"adminUserName": "azureuser"}
+
+
 async def test_a_cluster_is_created_changed_and_deleted(app: App) -> None:
     created = await put(app, "big", "AmlCompute", vmSize="STANDARD_DS3_V2", scaleSettings={"maxNodeCount": 4})
     assert (created.status_code, created.json()["properties"]["provisioningState"]) == (201, "Creating")

@@ -476,6 +476,15 @@ async def test_a_curated_environment_is_resolved_and_found(app: App) -> None:
         assert "--environment-python" in error["message"]
 
 
+async def test_a_job_shows_a_curated_environment_as_it_was_named(app: App) -> None:
+    reference = "azureml:AzureML-sklearn-1.0-ubuntu20.04-py38-cpu:33"
+
+    answer = await submit(app, "a", command="true", environmentId=reference)
+
+    assert answer.json()["properties"]["environmentId"] == reference
+    assert (await app.arm.get("jobs/a")).json()["properties"]["environmentId"] == reference
+
+
 async def test_what_a_build_changed_is_in_its_log(app: App, settings: Settings, tmp_path: Path) -> None:
     built = {"image": "an/image", "condaFile": "dependencies: [pip=20.0]"}
     environment = (await app.arm.put("environments/built/versions/1", json={"properties": built})).json()["id"]

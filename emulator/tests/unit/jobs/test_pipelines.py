@@ -397,6 +397,17 @@ async def test_a_condition_without_its_control_output_fails(app: App) -> None:
     assert "/choice" in ended["error"]["error"]["message"]
 
 
+@pytest.mark.parametrize("timeout", ["PT1S", 1])
+async def test_a_nodes_timeout_may_be_an_input_of_the_pipeline(app: App, timeout: object) -> None:
+    slow = await put_component(app, "slow", command="sleep 60")
+    bound = node(slow, limits={"timeout": "${{parent.inputs.limit}}"})
+
+    ended = await run_pipeline(app, "p", {"slow": bound}, inputs={"limit": literal(timeout)})
+
+    assert ended["status"] == "Failed"
+    assert (await children(app, "p"))["slow"]["status"] == "Canceled"
+
+
 def bad_jobs(write: str, show: str) -> list[tuple[Document, str]]:
     condition = {"type": "if_else", "condition": "true", "true_block": "${{parent.jobs.a}}"}
     return [
