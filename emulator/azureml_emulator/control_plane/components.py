@@ -87,6 +87,10 @@ def _as_returned(spec: Document) -> Document:
     """Apply the service's defaults and write everything but the jobs as text (recorded 2022 to 2024)."""
     is_command = spec["type"] == "command"
     inputs = {name: {"optional": False, **declaration} for name, declaration in object_in(spec, "inputs").items()}
+    for declaration in () if is_command else inputs.values():
+        # Recorded 2024: a default that names a compute loses its prefix.
+        if declaration.get("type") == "string" and isinstance(default := declaration.get("default"), str):
+            declaration["default"] = default.removeprefix("azureml:")
     completed = {"is_deterministic": is_command, **spec, "inputs": inputs}
     if is_command:
         completed["resources"] = {"instance_count": 1, **object_in(spec, "resources")}

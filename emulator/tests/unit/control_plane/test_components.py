@@ -136,6 +136,17 @@ async def test_a_pipeline_may_name_a_components_default_version(app: App) -> Non
     assert status == 201
 
 
+async def test_a_pipelines_default_loses_the_prefix_of_a_reference(app: App) -> None:
+    component = await put_component(app, "train", command="true")
+    where = {"type": "string", "default": "azureml:cpu-cluster"}
+    jobs = {"a": node(component, computeId="${{parent.inputs.where}}")}
+
+    _, whole = await put(app, "whole/versions/1", {"type": "pipeline", "inputs": {"where": where}, "jobs": jobs})
+
+    shown = whole["properties"]["componentSpec"]["inputs"]["where"]
+    assert shown == {"type": "string", "optional": "False", "default": "cpu-cluster"}
+
+
 async def test_anonymous_components_are_not_listed(app: App) -> None:
     spec = await command(app)
     first, _ = await put(app, "azureml_anonymous/versions/hash", spec, isAnonymous=True)
