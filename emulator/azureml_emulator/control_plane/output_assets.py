@@ -31,9 +31,10 @@ async def register_output(store: Store, blobs: Blobs, settings: Settings, output
             f"The output of job {output.job} cannot be registered: {output.name}:{output.version} exists. Leave the"
             " version out, or choose another.",
         )
+    # Before anything is awaited: another job may register the next version meanwhile.
+    kind.add_version(store, version_id, _model(settings, output) if is_model else _data(settings, output))
     if is_model:
         await asset_integrity.record(store, blobs, version_id, output.uri)
-    kind.add_version(store, version_id, _model(settings, output) if is_model else _data(settings, output))
 
 
 def _next_version(store: Store, container_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from azureml_emulator.scoring.conda_packages import CondaPackage, parse_package,
 PYTHON_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 KNOWN_MINORS = [f"3.{minor}" for minor in range(14, 5, -1)]
 """Candidates for a range of versions, newest first."""
+MOST_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ def parse_conda_file(text: str) -> CondaSpec:
     """Read a conda file.
 
     Args:
-        text: Its YAML. Of `dependencies`, conda packages are mapped to PyPI's; `python` is a minor version, by default
-            this interpreter's. Name, channels and prefix are ignored.
+        text: Its YAML, of at most MOST_CHARACTERS. Of `dependencies`, conda packages are mapped to PyPI's; `python`
+            is a minor version, by default this interpreter's. Name, channels and prefix are ignored.
 
     Raises:
         ArmError: ImageBuildFailure, if it is not a conda file, or PyPI does not have a package.
@@ -74,20 +76,35 @@ def requested_python(text: str) -> str:
 
 def _dependencies(text: str) -> Iterator[CondaPackage | list[str]]:
     """Read the conda packages of a conda file, and the requirements of its `pip:` list."""
+    if len(text) > MOST_CHARACTERS:
+        raise image_build_failure(f"The conda file has more than {MOST_CHARACTERS:,} characters.")
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise image_build_failure("The conda file is nested too deeply.") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that Python does not have
         raise image_build_failure(f"The conda file is not YAML: {' '.join(str(error).split())}") from None
     dependencies = document.get("dependencies") if isinstance(document, dict) else None
     if not isinstance(dependencies, list):
         raise image_build_failure("The conda file has no list of 'dependencies'.")
     for dependency in dependencies:
         if isinstance(dependency, dict) and list(dependency) == ["pip"] and isinstance(dependency["pip"], list):
-            yield [str(requirement) for requirement in dependency["pip"]]
+            yield [_pip_requirement(requirement) for requirement in dependency["pip"]]
         elif isinstance(dependency, str) and (package := parse_package(dependency)):
             yield package
         else:
-            raise image_build_failure(f"The conda file has a dependency that cannot be read: {dependency!r}.")
+            raise image_build_failure(f"The conda file has a dependency that cannot be read: {_brief(dependency)}.")
+
+
+def _pip_requirement(requirement: object) -> str:
+    if not isinstance(requirement, str) or not requirement.isprintable():
+        raise image_build_failure(f"A requirement in the 'pip:' list must be a line, not {_brief(requirement)}.")
+    return requirement
+
+
+def _brief(value: object) -> str:
+    """Return a short text; aliases of YAML can make that of a list endless."""
+    return f"a {type(value).__name__}" if isinstance(value, list | dict) else reprlib.repr(value)
 
 
 def _requirement(package: CondaPackage) -> str:
@@ -115,7 +132,8 @@ def _python_minor(python: CondaPackage) -> str:
 def _allows(constraint: tuple[str, str], minor: str) -> bool:
     """Return whether some patch release of a minor version meets a constraint."""
     operator, text = constraint
-    if not all(part.isdecimal() for part in text.split(".")):
+    # Longer numbers are no version, and slow to read.
+    if not all(part.isdecimal() and len(part) < 10 for part in text.split(".")):
         return False
     wanted = [int(part) for part in text.split(".")]
     mine = [int(part) for part in minor.split(".")][: len(wanted)]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 TABLE = Path(__file__).with_name("conda_packages.txt")
 NOT_NEEDED = "-"
+MOST_CHARACTERS = 500
+"""The patterns take quadratic time."""
 SPEC = re.compile(r"(?:(?P<channel>[\w./-]+)::)?(?P<name>\w[\w.-]*)\s*(?P<constraint>.*)")
 VERSION = r"([\w*][\w.+!*]*)"
 CONSTRAINT = re.compile(rf"(==|>=|<=|!=|~=|=|>|<|){VERSION}")
@@ -38,6 +40,8 @@ def parse_package(text: str) -> CondaPackage | None:
     Returns:
         None, if it has another form.
     """
+    if len(text) > MOST_CHARACTERS:
+        return None
     found = SPEC.fullmatch(text.strip())
     if found is None:
         return None

@@ -25,9 +25,12 @@ time.sleep(600)
 STUBBORN_SERVER = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{SERVER}"
 # What holds the watchdog: it starts the server as the emulator does, and waits.
 HOLDER = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from azureml_emulator.machine.processes import ChildProcess
+
+# A shell starts background processes with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     folder = Path(sys.argv[1])

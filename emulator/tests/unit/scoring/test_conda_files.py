@@ -117,3 +117,31 @@ def test_anything_else_is_a_build_failure_that_names_it(text: str, said: str) ->
     assert caught.value.code == "ImageBuildFailure"
     assert said in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def alias_bomb() -> str:
+    aliases = "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9))
+    return f"a0: &a0 [x,x,x,x,x,x,x,x,x]\n{aliases}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{alias_bomb()}dependencies: [*a8]",
+        f"{alias_bomb()}dependencies: [pip: [*a8]]",
+        "dependencies: [2024-13-45]",
+        f"dependencies: [{'9' * 5000}]",
+        f"dependencies: ['python={'9' * 5000}']",
+        f"dependencies: ['numpy =1{' ' * 30000}x']",
+        "dependencies: " + "[" * 5000,
+        'dependencies: [pip: ["a\\n-r /etc/hostname"]]',
+        "#" * 1_000_001,
+    ],
+    ids=["aliases", "aliases of pip", "date", "number", "python", "spaces", "deep", "two lines", "long"],
+)
+def test_a_hostile_file_is_refused_in_a_line(text: str) -> None:
+    with pytest.raises(ArmError) as raised:
+        parse_conda_file(text)
+
+    assert len(raised.value.message) < 1500
+    assert "\n" not in raised.value.message
