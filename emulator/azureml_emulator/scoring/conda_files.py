@@ -103,8 +103,10 @@ def _pip_requirement(requirement: object) -> str:
 
 
 def _brief(value: object) -> str:
-    """Return a short text; aliases of YAML can make that of a list endless."""
-    return f"a {type(value).__name__}" if isinstance(value, list | dict) else reprlib.repr(value)
+    """Return a short text; aliases of YAML make that of a small file endless."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxlist, short.maxdict = 2, 3, 3
+    return short.repr(value)
 
 
 def _requirement(package: CondaPackage) -> str:
