@@ -71,7 +71,7 @@ class RunPlugin:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make test-azure", description=__doc__)
     parser.add_argument("level", choices=[*Level, CLEAN_UP])
-    parser.add_argument("--emulator", action="store_true", help="use a local Azure ML")
+    parser.add_argument("--emulator", action="store_true", help="use the Azure ML emulator")
     parser.add_argument("--yes", action="store_true", help="consent to what is created")
     options = parser.parse_args(arguments)
     signals = Signals()

@@ -137,7 +137,7 @@ def _created(level: Level, place: Place) -> Iterator[str]:
 
 def _cost(level: Level, place: Place, price: Price | None) -> Iterator[str]:
     if place.is_local:
-        yield "Costs nothing: a local Azure ML."
+        yield "Costs nothing: the Azure ML emulator."
     elif level is Level.REGISTER:
         yield "Costs less than 0.01 USD: a few MB of storage, no machines."
     elif price:

@@ -167,8 +167,9 @@ def cancel_command(client: MLClient, job: str) -> None:
     """Cancel JOB and its steps."""
     from kfp_azureml.azureml_pipelines.job_follower import cancel_job
 
-    cancel_job(client, job)
-    say(f"Job {job} cancelled")
+    status = cancel_job(client, job)
+    # Azure ML accepts to cancel a job that has ended, too.
+    say(f"Job {job} had already ended: {status}" if status in ("Completed", "Failed") else f"Job {job} cancelled")
 
 
 @aml_command.command("download")

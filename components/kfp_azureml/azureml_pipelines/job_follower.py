@@ -60,8 +60,8 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = termina
     say(f"Succeeded in {time.monotonic() - started:.0f} s")
 
 
-def cancel_job(client: MLClient, name: str) -> None:
-    """Cancel a job and wait until it has ended.
+def cancel_job(client: MLClient, name: str) -> str:
+    """Cancel a job, wait until it has ended and return its status.
 
     Raises:
         PipelineError: If the job does not exist or cannot be cancelled.
@@ -69,6 +69,7 @@ def cancel_job(client: MLClient, name: str) -> None:
     check_name(RESOURCE, name, "job")
     with sdk_errors(f"cancelling job {name}"):
         client.jobs.begin_cancel(name).wait()
+        return str(client.jobs.get(name).status)
 
 
 @dataclass

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from azure.core.exceptions import (
@@ -21,7 +23,7 @@ from azure.core.exceptions import (
 
 from kfp_azureml.azureml.renewable_credential import RenewableCredential
 from kfp_azureml.azureml_pipelines import job_follower
-from kfp_azureml.azureml_pipelines.job_follower import format_state, stream_job
+from kfp_azureml.azureml_pipelines.job_follower import cancel_job, format_state, stream_job
 from kfp_azureml.runtime import polling
 from kfp_azureml.runtime.errors import CancelledError, CredentialsError, PipelineError, WorkspaceError
 
@@ -203,3 +205,11 @@ def test_states_are_said_as_people_say_them() -> None:
     assert {state: format_state(state) for state in states} == states
     enumerated: Any = type("Status", (), {"value": "Running"})()
     assert format_state(enumerated) == "running"
+
+
+def test_cancelling_a_job_tells_how_it_ended() -> None:
+    begin_cancel = Mock(return_value=Mock())
+    jobs = SimpleNamespace(begin_cancel=begin_cancel, get=lambda _name: SimpleNamespace(status="Completed"))
+
+    assert cancel_job(cast(Any, SimpleNamespace(jobs=jobs)), "job") == "Completed"
+    begin_cancel.assert_called_once_with("job")

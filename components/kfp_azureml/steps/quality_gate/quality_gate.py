@@ -29,10 +29,12 @@ def judge(accuracy: float, min_accuracy: float) -> Verdict:
         min_accuracy: Minimum accuracy to accept the model, 0 to 1.
 
     Raises:
-        PipelineError: If `min_accuracy` is not from 0 to 1.
+        PipelineError: If `accuracy` or `min_accuracy` is not from 0 to 1.
     """
     if not 0 <= min_accuracy <= 1:
         raise PipelineError(f"min_accuracy is {min_accuracy:g}; expected a number from 0 to 1")
+    if accuracy < 0 or accuracy > 1:  # NaN is rejected below
+        raise PipelineError(f"accuracy is {accuracy:g}; expected a number from 0 to 1")
     accepted = accuracy >= min_accuracy
     comparison = "reaches" if accepted else "is below"
     text = f"{'Accepted' if accepted else 'Rejected'}: accuracy {accuracy:.4f} {comparison} {min_accuracy:.4f}"

@@ -21,3 +21,9 @@ def test_only_an_accuracy_of_at_least_the_minimum_is_accepted(accuracy: float, a
 def test_a_minimum_outside_0_to_1_is_rejected(least: float) -> None:
     with pytest.raises(PipelineError, match="min_accuracy"):
         judge(0.95, least)
+
+
+@pytest.mark.parametrize("accuracy", [90, -0.1, math.inf])
+def test_an_accuracy_outside_0_to_1_is_rejected(accuracy: float) -> None:
+    with pytest.raises(PipelineError, match=r"^accuracy is"):
+        judge(accuracy, 0.9)
