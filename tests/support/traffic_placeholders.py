@@ -151,9 +151,13 @@ class Placeholders:
     def query(self, query: str) -> dict[str, str]:
         """Return a query's parameters; few values are the API's own."""
         return {
-            (name if name in _SIGNED or self._is_field(name) else "<key>"): self._parameter(name, value)
+            (name if name in _SIGNED or self._is_parameter(name) else "<key>"): self._parameter(name, value)
             for name, value in parse_qsl(query, keep_blank_values=True)
         }
+
+    def _is_parameter(self, name: str) -> bool:
+        """Return whether a name is a parameter of the API: none has a digit, while a part of a secret may."""
+        return self._is_field(name) and not any(map(str.isdigit, name))
 
     def url(self, address: str) -> str:
         """Return a URL's form."""
