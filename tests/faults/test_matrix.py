@@ -49,7 +49,7 @@ def test_cell(world: World, cell: Cell) -> None:
     world.control.clear_faults()
     world.control.release_operations()
     lasts = cell.fault in LASTING_FAULTS or cell.fault == NEVER_ENDS
-    if not lasts or "the traffic could not be put back" not in outcome.error:
+    if not lasts or "rollback failed" not in outcome.error:
         scenario.check(world, outcome.succeeded)
     assert_told_well(outcome)
     assert_no_secret(world, outcome)
