@@ -13,7 +13,7 @@ def azureml_client_seconds(emulator: EmulatorInfo, *arguments: str | Path) -> tu
     """Return the numbers that `azureml_client.py` prints.
 
     Args:
-        emulator: The local Azure ML.
+        emulator: The Azure ML emulator.
         arguments: The verb and its folder.
     """
     program = REPOSITORY / "bench" / "azureml_client.py"

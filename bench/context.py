@@ -29,9 +29,9 @@ class Scale:
         epochs_for_budget: Epochs in which ours uses the baseline's user CPU.
         requests: Requests to an endpoint, for each kind of load.
         model_bytes: Size of the registered model.
-        emulator_seconds: Duration of the load on the local Azure ML.
+        emulator_seconds: Duration of the load on the emulator.
         emulator_models: Number of listed models.
-        upload_bytes: Size of the model that is uploaded to the local Azure ML.
+        upload_bytes: Size of the model that is uploaded to the emulator.
         run_options: Options for `kfp-azureml run`.
     """
 

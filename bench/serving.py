@@ -44,7 +44,7 @@ class Server:
 
 
 def build_environment(conda_file: Path) -> Path:
-    """Build the environment of a conda file with the local Azure ML's builder and cache."""
+    """Build the environment of a conda file with the emulator's builder and cache."""
     spec = parse_conda_file(conda_file.read_text())
     return asyncio.run(build(CondaSpec(spec.requirements)))
 

@@ -23,7 +23,7 @@ from time_limits import (  # noqa: F401
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[EmulatorInfo]:
-    """Yield one local Azure ML per session; pass `emulator.environment` to client processes."""
+    """Yield one Azure ML emulator per session; pass `emulator.environment` to client processes."""
     # The SDK polls every 5 or 30 s unless the service names a pace.
     with running_emulator(arguments=["--retry-after", "1"]) as info:
         yield info

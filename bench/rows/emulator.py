@@ -1,4 +1,4 @@
-"""The local Azure ML: start, request rate, listing and upload of a large model."""
+"""The emulator: start, request rate, listing and upload of a large model."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _list_seconds(count: int, repeats: int) -> list[float]:
 
 
 def _upload_rates(context: Context, size: int) -> tuple[float, float]:
-    """Return MB/s of Azurite alone and through the local Azure ML."""
+    """Return MB/s of Azurite alone and through the emulator."""
     model = context.work / "large-model"
     model.mkdir(exist_ok=True)
     with (model / "weights.bin").open("wb") as stream:

@@ -34,7 +34,7 @@ def measure_register(context: Context) -> list[Row]:
                 azureml_client_seconds(emulator, "register", _random_model(context.work / "register" / "call", size))
             )
     shutil.rmtree(context.work / "register")
-    note = "baseline: models.create_or_update; to a local Azure ML, whose work is in both"
+    note = "baseline: models.create_or_update; to the emulator, whose work is in both"
     return [
         wall_time(what, baseline, ours, at_most(1.05), note),
         user_cpu(what, baseline, ours, note=note),

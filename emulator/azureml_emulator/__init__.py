@@ -1,4 +1,4 @@
-"""A local Azure Machine Learning for development and tests."""
+"""An Azure Machine Learning emulator for development and tests."""
 
 from azureml_emulator.emulator import running_emulator
 from azureml_emulator.errors import EmulatorError

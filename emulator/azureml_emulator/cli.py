@@ -54,7 +54,7 @@ kept_state_option = _state_dir_option(KEPT_STATE)
 
 @click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Run a local Azure Machine Learning for unmodified clients."""
+    """Run an Azure Machine Learning emulator for unmodified clients."""
     # Files hold keys, secrets and data: only their owner can read them. Child processes inherit the mask.
     os.umask(0o077)
 

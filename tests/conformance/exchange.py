@@ -1,4 +1,4 @@
-"""Requests and the service's answers: recorded ones, and those of a local Azure ML."""
+"""Requests and the service's answers: recorded ones, and those of the emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plays requests on a local Azure ML, as plain REST over HTTPS."""
+"""Plays requests on the emulator, as plain REST over HTTPS."""
 
 from __future__ import annotations
 

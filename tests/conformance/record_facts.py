@@ -1,7 +1,7 @@
 """Write facts.json, and the column of emulator/COVERAGE.md that follows from it.
 
     record_facts.py [EXCHANGES.jsonl ..]        add the facts of recorded exchanges to those that are there
-    record_facts.py --anew EXCHANGES.jsonl ..   write the facts of these exchanges only
+    record_facts.py --from-scratch EXCHANGES.jsonl ..   write the facts of these exchanges only
     record_facts.py --contract FOLDER ..        replace those of the contract's examples
 
 EXCHANGES.jsonl has one request and its answer a line, as `make test-azure` writes them. FOLDER is the folder `examples`
@@ -23,11 +23,11 @@ def main() -> None:
     """Write the facts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exchanges", type=Path, nargs="*")
-    parser.add_argument("--anew", action="store_true", help="forget what was recorded before")
+    parser.add_argument("--from-scratch", action="store_true", help="forget what was recorded before")
     parser.add_argument("--contract", type=Path, nargs="+", help="folders with API versions' examples")
     arguments = parser.parse_args()
     known = facts.load()
-    recorded = {} if arguments.anew else {case: each for case, each in known.items() if not each.contract}
+    recorded = {} if arguments.from_scratch else {case: each for case, each in known.items() if not each.contract}
     examples = {case: each for case, each in known.items() if each.contract}
     if arguments.contract:
         examples = facts.merge(pair for folder in arguments.contract for pair in contract.read(folder))

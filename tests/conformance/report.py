@@ -1,4 +1,4 @@
-"""Every difference of a local Azure ML from the recordings, and those among them that are meant."""
+"""Every difference of the emulator from the recordings, and those among them that are meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local Azure ML answers as the recorded real one does, but for the differences that are meant."""
+"""The emulator answers as recorded from Azure ML, except for the differences that are meant."""
 
 from __future__ import annotations
 

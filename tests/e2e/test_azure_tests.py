@@ -1,4 +1,4 @@
-"""`make test-azure` against a local Azure ML: levels, consent and what it records."""
+"""`make test-azure` against the emulator: levels, consent and what it records."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tiny_classifier import write_tiny_model, write_tiny_score
 
 @pytest.fixture(scope="session")
 def failing_emulator() -> Iterator[EmulatorInfo]:
-    """Yield a local Azure ML with a control API and instant scoring."""
+    """Yield an emulator with a control API and instant scoring."""
     with running_emulator(arguments=["--control", "--scoring", "instant"]) as info:
         yield info
 

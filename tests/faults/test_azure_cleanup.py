@@ -95,7 +95,7 @@ def test_make_passes_a_signal_on_and_waits(tmp_path: Path, how: str) -> None:
         else:
             terminal.process.send_signal(signal.SIGTERM)
         assert terminal.wait(SECONDS) != 0
-    # The local Azure ML has no Ctrl-C from the terminal, so that the cleanup can reach it.
+    # The emulator has no Ctrl-C from the terminal, so that the cleanup can reach it.
     assert "removing model kfpazmaking1-registered, of run kfpazmaking1" in terminal.shown
     assert "not removed" not in terminal.shown
     assert [path.name for path in tmp_path.iterdir()] == ["emulator-register-interrupted.jsonl"]

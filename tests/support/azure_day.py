@@ -1,4 +1,4 @@
-"""A run of `make test-azure` in a process, in a local Azure ML that it takes for a real workspace."""
+"""A run of `make test-azure` in a process, in an emulator that it takes for a real workspace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Day:
     """A workspace that a run takes for a real one.
 
     Attributes:
-        azure: The local Azure ML.
+        azure: The emulator.
         folder: Where the traffic goes.
         prefix: The run's prefix.
     """

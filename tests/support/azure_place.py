@@ -86,7 +86,7 @@ class Place:
     Attributes:
         names: Resource group and workspace, as the steps take them.
         run: The run.
-        is_local: Whether it is a local Azure ML, which costs nothing.
+        is_local: Whether it is the emulator, which costs nothing.
         registry: Registry of the images.
         tag: Tag of the images.
         compute: Compute of pipeline jobs.

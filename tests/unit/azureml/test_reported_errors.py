@@ -292,7 +292,7 @@ def test_an_image_that_is_not_there_is_a_failed_build(message):
     assert not is_image_failure(raised(operation("ResourceNotFound: The model's folder is gone")))
 
 
-def test_what_has_to_be_made_anew():
+def test_what_has_to_be_recreated():
     for where in ("unrecoverable deployment, 2023", "endpoint not created, 2023"):
         assert never_provisioned(raised(REPORTED[where][0]))
     assert not never_provisioned(raised(REPORTED["MicrosoftLearning/mslearn-azure-ml#30"][0]))

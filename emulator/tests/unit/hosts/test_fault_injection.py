@@ -133,7 +133,7 @@ async def test_an_operation_fails_or_is_canceled(app: App, fault: EndOperation, 
     deployment = (await app.arm.get("onlineEndpoints/digits/deployments/blue")).json()
     assert deployment["properties"]["provisioningState"] == status
     assert app.context.servers.find(deployment["id"]) is None
-    # What has never been provisioned is not updated, but deleted and made anew.
+    # What has never been provisioned is not updated, but deleted and created again.
     assert (await deploy(app)).status_code == 400
     await operation_of(app, await app.arm.delete("onlineEndpoints/digits/deployments/blue"))
     assert (await operation_of(app, await deploy(app)))["status"] == "Succeeded"

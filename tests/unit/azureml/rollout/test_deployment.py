@@ -96,7 +96,7 @@ def failed_first(azure, *, ours=True, traffic=None):
     azure.add_deployment("fashion", made, "Failed", provisioned=False)
 
 
-def test_a_deployment_whose_first_provisioning_failed_is_made_anew(azure, deadline):
+def test_a_deployment_whose_first_provisioning_failed_is_recreated(azure, deadline):
     failed_first(azure)
     made = ensure_deployment(azure, desired_state(), azure.endpoint(), 1, deadline)
     assert azure.done == ["DELETE deployment green", "PUT deployment green"]

@@ -81,7 +81,7 @@ NEVER_READY = response_error(200, arm_error("SubscriptionNotRegistered", "Resour
 
 
 @pytest.mark.parametrize("state", ["Failed", "Canceled"])
-def test_an_endpoint_of_ours_whose_creation_failed_is_made_anew(azure, deadline, state):
+def test_an_endpoint_of_ours_whose_creation_failed_is_recreated(azure, deadline, state):
     azure.failing["PUT endpoint fashion"] = NEVER_READY
     with pytest.raises(WorkspaceError, match=r"Microsoft\.Cdn"):
         ensure_endpoint(azure, desired_state(run_id="run-6"), Marker("green", "run-6", {}, NEW.made, 5), deadline)
@@ -93,7 +93,7 @@ def test_an_endpoint_of_ours_whose_creation_failed_is_made_anew(azure, deadline,
     assert (made.provisioning_state, read_markers(made.tags)) == ("Succeeded", [NEW])
 
 
-def test_an_endpoint_that_somebody_made_anew_meanwhile_is_left_alone(azure, deadline, monkeypatch):
+def test_an_endpoint_that_another_client_recreated_is_left_alone(azure, deadline, monkeypatch):
     azure.add(endpoint())
     azure.set_state("fashion", "Failed", provisioned=False)
 

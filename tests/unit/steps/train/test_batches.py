@@ -83,7 +83,7 @@ def test_the_split_depends_on_its_seed_only(numbered_set: ImageSet) -> None:
     assert first != other
 
 
-def test_each_epoch_is_shuffled_anew_and_has_count_batches_batches(numbered_set: ImageSet) -> None:
+def test_each_epoch_is_shuffled_again_and_has_count_batches_batches(numbered_set: ImageSet) -> None:
     split = Split(numbered_set, 0.1, seed=1)
     rng = np.random.default_rng(1)
     epochs = [list(split.training_batches(64, rng)) for _ in range(2)]
