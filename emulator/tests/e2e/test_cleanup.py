@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -43,8 +44,17 @@ def start_keeping_nothing() -> tuple[subprocess.Popen[bytes], EmulatorInfo]:
 
 def started_by(script: str, info: EmulatorInfo) -> list[psutil.Process]:
     """Find the emulator's own children that run one of its scripts."""
-    children = psutil.Process(info.pid).children()
-    return [child for child in children if any(word.endswith(script) for word in child.cmdline())]
+    return running(script, psutil.Process(info.pid).children())
+
+
+def running(script: str, processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Select the processes that run a script; one may end while it is looked at."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(word.endswith(script) for word in process.cmdline()):
+                found.append(process)
+    return found
 
 
 def kill(processes: list[psutil.Process]) -> None:
@@ -152,8 +162,7 @@ def test_without_azurite_it_ends_and_says_so(tmp_path: Path, script: str) -> Non
     process = subprocess.Popen([*START, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     info = EmulatorInfo.from_json(process.stdout.readline().decode())
-    children = psutil.Process(info.pid).children(recursive=True)
-    kill([child for child in children if any(word.endswith(script) for word in child.cmdline())])
+    kill(running(script, psutil.Process(info.pid).children(recursive=True)))
 
     _, errors = process.communicate(timeout=60)
 
