@@ -34,12 +34,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(_limit(limits, item.path), method="signal"))
 
 
-class _PastACrash(LoadFileScheduling):  # type: ignore[misc]
+class CrashTolerantScheduling(LoadFileScheduling):  # type: ignore[misc]
     """Goes on after the test that a worker crashed in.
 
     pytest-xdist 3.8 gives that test to the next worker too, and so on: the run ended neither way, and the other tests
-    of the file were never run.
+    of the file were never run. And if two workers crash, it gives work to a new one that has not collected its tests.
     """
+
+    def _reschedule(self, node: WorkerController) -> None:
+        # It is given work when it has collected.
+        if node in self.registered_collections or not self.workqueue:
+            super()._reschedule(node)
 
     def remove_node(self, node: WorkerController) -> str | None:
         workload = self.assigned_work.pop(node)
@@ -56,7 +61,7 @@ class _PastACrash(LoadFileScheduling):  # type: ignore[misc]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    return _PastACrash(config, log) if config.getvalue("dist") == "loadfile" else None
+    return CrashTolerantScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True)

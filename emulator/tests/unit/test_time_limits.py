@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+
+from time_limits import CrashTolerantScheduling
 
 SUPPORT = Path(__file__).parents[1] / "support"
 HANGS = {
@@ -99,3 +102,26 @@ def test_every_folder_of_tests_has_a_limit(folder: Path) -> None:
     done = run(folder, "other")
     assert done.returncode != 0
     assert "no time limit for its folder" in done.stdout + done.stderr
+
+
+def test_a_new_worker_gets_no_test_before_it_has_collected() -> None:
+    config, log = Mock(getvalue=Mock(return_value=["popen", "popen"])), Mock()
+    scheduler = CrashTolerantScheduling(config, log)
+    first, second, third, fourth = (Mock(shutting_down=False) for _ in range(4))
+    tests = [f"{name}.py::test" for name in "abcdefgh"]
+    for node in (first, second):
+        scheduler.add_node(node)
+        scheduler.add_node_collection(node, tests)
+    scheduler.schedule()
+    for crashed, new in ((first, third), (second, fourth)):
+        scheduler.remove_node(crashed)
+        scheduler.add_node(new)
+    scheduler.add_node_collection(third, tests)
+
+    scheduler.schedule()
+
+    assert third.send_runtest_some.called
+    assert not fourth.send_runtest_some.called
+    scheduler.add_node_collection(fourth, tests)
+    scheduler.schedule()
+    assert fourth.send_runtest_some.called
