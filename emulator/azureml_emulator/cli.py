@@ -128,6 +128,13 @@ def main() -> None:
     multiple=True,
     help="Local file or folder that replaces the job input at a web ADDRESS; repeatable.",
 )
+@click.option(
+    "--web-input-gib",
+    type=click.FloatRange(0, min_open=True),
+    default=4,
+    show_default=True,
+    help="Limit in GiB of what a job can download as inputs at web addresses.",
+)
 @click.option("--keyless-storage", is_flag=True, help="Refuse storage account keys; clients need an identity.")
 @click.option(
     "--access-log",

@@ -44,6 +44,7 @@ class Settings:
         job_slots: How many job commands run at once.
         environment_pythons: Local interpreters by what they replace: an environment, an image, or `python3.8`.
         local_data: Local files and folders by the web address that they replace as inputs of jobs.
+        web_input_gib: How much a job can download as inputs at web addresses, in GiB; a pipeline's steps are jobs.
         access_log: Gets one line per request; None for a file in the state folder.
         client_seconds: Deadline for a client's TLS handshake and for a request's headers.
     """
@@ -70,6 +71,7 @@ class Settings:
     job_slots: int = 2
     environment_pythons: Mapping[str, Path] = field(default_factory=dict)
     local_data: Mapping[str, Path] = field(default_factory=dict)
+    web_input_gib: float = 4.0
     access_log: Path | None = None
     client_seconds: float = 20.0
 

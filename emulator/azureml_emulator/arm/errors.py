@@ -62,7 +62,7 @@ class ArmError(Exception):
     Attributes:
         status: The HTTP status.
         code: The error code, such as `UserError`; empty for null.
-        message: The message for people.
+        message: The message for people, without control characters of what it quotes.
         headers: More response headers.
         details: Nested errors.
         gateway: Whether Azure Resource Manager answers itself, instead of the service.
@@ -78,10 +78,10 @@ class ArmError(Exception):
         details: Sequence[ArmError] = (),
         gateway: bool = False,
     ) -> None:
-        super().__init__(message)
+        self.message = _printable(message)
+        super().__init__(self.message)
         self.status = status
         self.code = code
-        self.message = message
         self.headers = headers
         self.details = details
         self.gateway = gateway
@@ -92,6 +92,13 @@ class ArmError(Exception):
         if self.gateway:
             return document
         return {**document, "details": [error.document() for error in self.details], "additionalInfo": []}
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would act on."""
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def bad_request(message: str) -> ArmError:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from azureml_emulator.arm.errors import ArmError, bad_request
-from azureml_emulator.jobs import web_data
 from azureml_emulator.jobs.assets import find_asset
 from azureml_emulator.jobs.expressions import substitute
 from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runs import Run
 from azureml_emulator.jobs.specs import DATA_TYPES, Data, Value
+from azureml_emulator.jobs.web_data import WebData, is_web_address
 from azureml_emulator.storage import asset_integrity
 from azureml_emulator.storage.blobs import BLOB_STORE
 from azureml_emulator.store import Document
@@ -44,7 +44,7 @@ def locate_input(context: JobContext, uri: str) -> str:
             raise bad_request(f"The output {of_job[2]!r} of job {of_job[1]!r} does not exist.")
         place = run.artifact() if of_job[2] == "artifacts" else run.outputs[of_job[2]]["uri"]
         return f"{place.rstrip('/')}{of_job[3] or ''}"
-    if not (may_be_elsewhere and web_data.is_web_address(uri, context.blobs.account)):
+    if not (may_be_elsewhere and is_web_address(uri, context.blobs.account)):
         context.blobs.locate(uri)
     return uri
 
@@ -63,10 +63,12 @@ async def deliver_inputs(context: JobContext, inputs: Mapping[str, Value], folde
     Raises:
         ArmError: If an input does not exist.
     """
-    return {name: await _deliver(context, value, folder / name) for name, value in inputs.items()}
+    settings = context.settings
+    web = WebData(context.blobs.account, settings.local_data, settings.web_input_gib)
+    return {name: await _deliver(context, web, value, folder / name) for name, value in inputs.items()}
 
 
-async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
+async def _deliver(context: JobContext, web: WebData, value: Value, folder: Path) -> str:
     if isinstance(value, str):
         return value
     uri = locate_input(context, value.uri or "")
@@ -76,9 +78,8 @@ async def _deliver(context: JobContext, value: Value, folder: Path) -> str:
     # A model keeps its name: scoring scripts look for it.
     target = folder / f"INPUT_{folder.name}"
     try:
-        if web_data.is_web_address(uri, context.blobs.account):
-            is_folder = value.type in FOLDERS
-            copied = await web_data.fetch(uri, folder / "copied", context.settings.local_data, is_folder=is_folder)
+        if is_web_address(uri, context.blobs.account):
+            copied = await web.fetch(uri, folder / "copied", is_folder=value.type in FOLDERS)
         elif asset := _asset_of(context, value.uri or ""):
             # Models can contain code: many kinds are unpickled.
             copied = await asset_integrity.fetch(context.store, context.blobs, asset, uri, folder / "copied")

@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from azureml_emulator.host_names import without_root_dot
 from azureml_emulator.machine.connection_limits import Activity, ConnectionTable, Limits
 from azureml_emulator.machine.http_protocol import reset
 
@@ -33,6 +34,7 @@ def route(target: str, *, app_port: int, blob_port: int) -> int | None:
     host, _, port = target.lower().rpartition(":")
     if port != "443":
         return None
+    host = without_root_dot(host)
     if BLOB_HOSTS.fullmatch(host):
         return blob_port
     return app_port if EMULATED_HOSTS.fullmatch(host) else None

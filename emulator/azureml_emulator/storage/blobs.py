@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from azureml_emulator.arm.errors import ArmError
+from azureml_emulator.host_names import BLOB_HOST_SUFFIX, without_root_dot
 from azureml_emulator.machine.certificates import Certificates
 from azureml_emulator.storage.azurite import StorageAccount
 from azureml_emulator.storage.blob_listing import BlobListing
@@ -76,7 +77,7 @@ class Blobs:
 
     def url(self, container: str) -> str:
         """Return a container's https address for clients."""
-        return f"https://{self.account}.blob.core.windows.net/{container}"
+        return f"https://{self.account}{BLOB_HOST_SUFFIX}/{container}"
 
     async def create_container(self, container: str) -> None:
         """Create a container unless it exists."""
@@ -207,7 +208,8 @@ class Blobs:
         datastore_container = self._find_container(found[1]) if found else None
         if found and datastore_container:
             return datastore_container, found[2].strip("/")
-        if parts.scheme == "https" and parts.hostname == f"{self.account}.blob.core.windows.net":
+        host = without_root_dot(parts.hostname or "")
+        if parts.scheme == "https" and host == f"{self.account}{BLOB_HOST_SUFFIX}":
             container, _, path = unquote(parts.path).strip("/").partition("/")
             return container, path
         raise ArmError(400, "UserError", f"The emulator cannot read {uri}: it is not in the workspace's blob store.")

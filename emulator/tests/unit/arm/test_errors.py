@@ -2,7 +2,7 @@
 
 import pytest
 
-from azureml_emulator.arm.errors import not_found
+from azureml_emulator.arm.errors import bad_request, not_found
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 
@@ -66,3 +66,10 @@ def test_anything_else_can_be_missing_too(asked: str) -> None:
 
     assert error.status == 404
     assert asked.rpartition("/providers/")[2] in error.message
+
+
+def test_what_a_terminal_would_act_on_is_escaped() -> None:
+    error = bad_request("\x1b]0;title\x07 \u202e\x9b2J\r of\ttwo\nlines: ü")
+
+    assert error.message == "\\x1b]0;title\\x07 \\u202e\\x9b2J\\r of\ttwo\nlines: ü"
+    assert str(error) == error.message == error.document()["message"]
