@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ PYTHON_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 KNOWN_MINORS = [f"3.{minor}" for minor in range(14, 5, -1)]
 """Candidates for a range of versions, newest first."""
 MOST_CHARACTERS = 1_000_000
+FILE_OPTION = re.compile(r"(?:-[rcef]\s*|--(?:requirement|constraint|editable|find-links)[\s=]\s*)(.+)")
+DIRECT_REFERENCE = re.compile(r"[\w.-]+\s*(?:\[[^]]*\])?\s*@\s*(.+)")
+"""A requirement with its place: `name[extra] @ PLACE`."""
+FILE_ADDRESS = re.compile(r"(?:^|[\s=@+])file:", re.IGNORECASE)
+ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2")
 
 
 @dataclass(frozen=True)
@@ -99,13 +105,32 @@ def _dependencies(text: str) -> Iterator[CondaPackage | list[str]]:
 def _pip_requirement(requirement: object) -> str:
     if not isinstance(requirement, str) or not requirement.isprintable():
         raise image_build_failure(f"A requirement in the 'pip:' list must be a line, not {_brief(requirement)}.")
+    if _is_local(requirement):
+        raise image_build_failure(
+            f"The 'pip:' list has {_brief(requirement)}, a local file: of a conda file only itself is uploaded. List"
+            " the packages, or take them from an index (--extra-index-url), an https address or git+https."
+        )
     return requirement
+
+
+def _is_local(requirement: str) -> bool:
+    """Return whether a line for pip needs a file or folder beside the conda file."""
+    line = requirement.strip()
+    if FILE_ADDRESS.search(line):
+        return True
+    if line.startswith("-"):
+        option = FILE_OPTION.fullmatch(line)
+        return option is not None and "://" not in option[1]
+    place = found[1] if (found := DIRECT_REFERENCE.fullmatch(line)) else line
+    # Without a marker and a comment, which can have a slash.
+    place = re.split(r"\s*;|\s+#|\s+--", place)[0]
+    return "://" not in place and ("/" in place or place.startswith((".", "~")) or place.endswith(ARCHIVES))
 
 
 def _brief(value: object) -> str:
     """Return a short text; aliases of YAML make that of a small file endless."""
     short = reprlib.Repr()
-    short.maxlevel, short.maxlist, short.maxdict = 2, 3, 3
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring = 2, 3, 3, 200
     return short.repr(value)
 
 

@@ -100,8 +100,10 @@ class Blobs:
     def sign_account(self) -> str:
         """Return a shared access signature for all blobs of the account, for one hour.
 
-        As on the service, one for a datastore also reads the code and artifacts in other containers. It does not
-        delete: clients do not need that, and it would reach whole containers.
+        As on the service, one for a datastore also reads the code and artifacts in other containers. It writes too:
+        clients upload with the answer to the same request as they download with. What the service's signature permits
+        was never recorded, only the account key in its place, which permits all. It does not delete: clients do not
+        need that, and it would reach whole containers.
         """
         from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, generate_account_sas
 

@@ -119,6 +119,47 @@ def test_anything_else_is_a_build_failure_that_names_it(text: str, said: str) ->
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("-r requirements.txt", "-rrequirements.txt", "--requirement=requirements.txt", "-c ../constraints.txt"),
+        *("-e .", "--editable ./src", "-f wheels", "--find-links ./wheels"),
+        *(".", "./pkg", "../pkg[extra]", "/opt/pkg", "~/pkg", "wheels/a-1.0-py3-none-any.whl", "a-1.0.tar.gz"),
+        *("file:///opt/a.whl", "a @ file:///opt/a.whl", "a@FILE:///opt/a.whl", "a[b] @ ./a", "-r file:///etc/passwd"),
+        *("git+file:///opt/a", "--index-url file:///opt/index", "--extra-index-url=file:///opt/index"),
+    ],
+)
+def test_local_files_are_not_uploaded_with_a_conda_file(line: str) -> None:
+    with pytest.raises(ArmError) as caught:
+        parse_conda_file(f"dependencies: [pip: ['{line}', numpy]]")
+
+    assert caught.value.code == "ImageBuildFailure"
+    assert f"has '{line}', a local file: of a conda file only itself is uploaded." in caught.value.message
+    assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("numpy==2.1", "a[b,c]>=1 ; python_version < '3.12'", "a  # see ./notes", "a ; sys_platform == 'x/y'"),
+        *("--index-url https://example.com/simple", "--extra-index-url=https://example.com/simple", "--pre"),
+        *(
+            "git+https://example.com/a.git@v1#egg=a",
+            "a @ git+https://example.com/a.git",
+            "-e git+https://example.com/a",
+        ),
+        *(
+            "https://example.com/a-1.0-py3-none-any.whl",
+            "a @ https://example.com/a.zip",
+            "-f https://example.com/wheels",
+        ),
+        *("-r https://example.com/requirements.txt", "a --hash=sha256:12/34"),
+    ],
+)
+def test_what_pip_finds_elsewhere_is_passed_on(line: str) -> None:
+    assert parse_conda_file(f'dependencies: [pip: ["{line}"]]').requirements == (line,)
+
+
 def alias_bomb() -> str:
     aliases = "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9))
     return f"a0: &a0 [x,x,x,x,x,x,x,x,x]\n{aliases}"
