@@ -31,6 +31,8 @@ _CLIENTS = re.compile(r"\b((?:azure-ai-ml|azsdk-python-[\w-]+|python-httpx|pytho
 _PEOPLE = re.compile(r"(?i)(created|lastmodified)by|user(name)?|\w*mail|\w*upn|owner|(given|family)_?name")
 _CLAIMS = ("name", "given_name", "family_name", "unique_name", "upn", "email", "preferred_username", "app_displayname")
 
+_REPLACED = ("host", "path", "query", "request", "headers", "body")
+
 
 class Traffic:
     """Distinct exchanges, and how often each was seen.
@@ -89,8 +91,7 @@ class Traffic:
     def rows(self) -> list[dict[str, Any]]:
         """Return the exchanges, in the order in which they were first seen."""
         return [
-            {**row, **{part: self._placeholders.redo(row[part]) for part in ("request", "body")}}
-            for row in self._rows.values()
+            {**row, **{part: self._placeholders.redo(row[part]) for part in _REPLACED}} for row in self._rows.values()
         ]
 
     def write(self, path: Path) -> None:
@@ -160,7 +161,7 @@ def people_of_token(authorization: str) -> list[str]:
         return []
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [str(claims[name]) for name in _CLAIMS if name in claims] if isinstance(claims, dict) else []
 
@@ -168,10 +169,9 @@ def people_of_token(authorization: str) -> list[str]:
 def people_in(answer: bytes | str | None) -> list[str]:
     """Return the names of people in an answer, by the fields that hold them."""
     try:
-        document = json.loads(answer or "null")
+        return list(_people(json.loads(answer or "null")))
     except (ValueError, RecursionError):
         return []
-    return list(_people(document))
 
 
 def _people(value: Any) -> Iterator[str]:

@@ -70,6 +70,9 @@ _USERS = frozenset(
         *("distribution", "outboundRules"),
     ]
 )
+_PERCENTAGES = ("traffic", "mirrorTraffic")
+_ANY = ("value", "default")
+"""Fields in which users write any number."""
 _SERVICES_OWN = re.compile(r"(_?azureml\.|AzureAsync|mlflow\.source\.|hash_)[A-Za-z_.]{1,40}(256)?")
 _FIELD = re.compile(r"[$_]?[A-Za-z]+\d{0,2}(?:[_.-]?[A-Za-z]+)*\d{0,3}")
 _FIELD_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
@@ -107,13 +110,28 @@ class Placeholders:
         self._hidden_words |= {word.lower() for name in names for word in re.findall(r"[^\W\d_]{2,}", name)}
 
     def redo(self, value: Any) -> Any:
-        """Replace in texts what was hidden since they were recorded."""
+        """Replace what was hidden since it was recorded: in texts, addresses and fields."""
         if isinstance(value, dict):
-            return {key: self.redo(each) for key, each in value.items()}
+            kept: dict[str, Any] = {}
+            for key, each in value.items():
+                kept[self._numbered(kept) if key.lower() in self._hidden else key] = self.redo(each)
+            return kept
         if isinstance(value, list):
             return [self.redo(each) for each in value]
-        is_text = isinstance(value, str) and " " in value and not re.fullmatch("<[a-z ]+>", value)
-        return self._without_hidden(value) if is_text else value
+        return self._redo_text(value) if isinstance(value, str) else value
+
+    def _redo_text(self, text: str) -> str:
+        if re.fullmatch("<[a-z ]+>", text):
+            return text
+        if " " in text:
+            return self._without_hidden(text)
+        if text.lower() in self._hidden:
+            return "<text>"
+        return re.sub(r"[^/?&=:]+", lambda part: "{name}" if self._is_hidden_name(part[0]) else part[0], text)
+
+    def _is_hidden_name(self, segment: str) -> bool:
+        """Return whether a part of an address is a hidden name, and not a word before one."""
+        return segment.lower() in self._hidden and segment.lower() not in {*_NAMED, "providers"}
 
     def host(self, host: str) -> str:
         """Return a host name without region, endpoint and account."""
@@ -190,9 +208,9 @@ class Placeholders:
             return None
         try:
             document = json.loads(text)
+            return self.value(document)
         except (ValueError, RecursionError):
             return "<text>"
-        return self.value(document)
 
     def value(self, value: Any, key: str = "", above: str = "") -> Any:
         """Return a JSON value's form.
@@ -210,7 +228,7 @@ class Placeholders:
             return self._text(key, value)
         if isinstance(value, bool) or value is None:
             return value
-        return value if abs(value) < _LARGEST and not _NEVER.fullmatch(key) else 0
+        return value if abs(value) < _LARGEST and key not in _ANY and not _NEVER.fullmatch(key) else 0
 
     def _object(self, value: Mapping[str, Any], key: str, above: str) -> dict[str, Any]:
         is_users = key in _USERS or (key == "properties" and above == "properties")
@@ -221,10 +239,11 @@ class Placeholders:
             if is_users and isinstance(each, str):
                 kept[field] = self._resource(each) or "<value>"
             else:
+                given = _without_numbers(each) if is_users and key not in _PERCENTAGES else each
                 # The service's validation errors have texts by field.
                 inner = "errors" if key == "errors" else "" if is_users else name
                 # The properties of a compute's properties are those of its kind.
-                kept[field] = self.value(each, inner, "" if "computeType" in value else key)
+                kept[field] = self.value(given, inner, "" if "computeType" in value else key)
         return kept
 
     def _is_field(self, name: str) -> bool:
@@ -338,6 +357,13 @@ class Placeholders:
             return "<deployment>"
         is_own = _COUNT.fullmatch(value) or _DURATION.fullmatch(value) or self._is_plain(value)
         return value if is_own else "<value>"
+
+
+def _without_numbers(value: Any) -> Any:
+    """Return a value under a user's key with zeros for numbers; an object in it has the contract's fields again."""
+    if isinstance(value, list):
+        return [_without_numbers(each) for each in value]
+    return 0 if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _is_json(text: str) -> bool:

@@ -296,6 +296,47 @@ def test_a_person_who_is_named_like_the_apis_words_does_not_remain() -> None:
     ]
 
 
+def test_a_person_who_is_known_late_remains_nowhere() -> None:
+    traffic = Traffic([WORKSPACE])
+    add(
+        traffic,
+        url=f"{ARM}{WS}/onlineEndpoints/shoe/score?$orderBy=score&score=1",
+        headers={"Location": f"{ARM}{WS}/onlineEndpoints/shoe/score", "x-ms-response-type": "score"},
+        request={"mode": "score"},
+        answer={"score": "score", "nextLink": f"{ARM}{WS}/score", "list": [{"status": "Score"}]},
+    )
+    assert "score" in json.dumps(traffic.rows()).lower()
+    add(traffic, answer={"systemData": {"createdBy": "Score"}})
+    assert "score" not in json.dumps(traffic.rows()[0]).lower()
+    assert traffic.rows()[0]["path"] == f"{FORM}/onlineEndpoints/{{endpoint}}/{{name}}"
+
+
+def test_no_number_of_a_users_remains() -> None:
+    row = recorded(
+        request={
+            "tags": {"pin": 4711, "list": [4711, [4711.5]]},
+            "inputs": {"door": {"jobInputType": "literal", "value": 4711}, "code": 4711},
+            "traffic": {"blue": 90, "green": 10},
+            "resources": {"instanceCount": 2},
+        },
+        answer={"properties": {"properties": {"pin": 4711, "on": True}, "jobs": {"a": {"limits": {"maxTrials": 3}}}}},
+    )
+    assert "4711" not in json.dumps(row)
+    assert row["request"]["tags"] == {"<key>": 0, "<key2>": [0, [0]]}
+    assert row["request"]["traffic"] == {"<key>": 90, "<key2>": 10}
+    assert row["request"]["resources"] == {"instanceCount": 2}
+    assert row["body"]["properties"]["properties"] == {"<key>": 0, "<key2>": True}
+    assert row["body"]["properties"]["jobs"] == {"<key>": {"limits": {"maxTrials": 3}}}
+
+
+@pytest.mark.parametrize("levels", [300, 600, 900, 5_000, 100_000])
+def test_deep_nesting_breaks_nothing(levels: int) -> None:
+    deep = "[" * levels + "]" * levels
+    claims = base64.urlsafe_b64encode(deep.encode()).decode().rstrip("=")
+    row = recorded(sent={"Authorization": f"Bearer x.{claims}.x"}, request=deep, answer=f'{{"createdBy": {deep}}}')
+    assert json.dumps(row["body"])
+
+
 def test_a_workspace_that_is_named_like_the_apis_words_does_not_remain() -> None:
     traffic = Traffic(["production"])
     add(
