@@ -31,6 +31,15 @@ def is_deploying(day_client: Any, day: Day) -> bool:
     return name in endpoints and bool(list(day_client.online_deployments.list(name)))
 
 
+def test_a_yes_on_the_terminal_is_consent(day: Day, day_client: Any) -> None:
+    with on_a_terminal(day.command("register")) as terminal:
+        terminal.wait_for("Type yes to go on: ")
+        terminal.type("yes\n")
+        assert terminal.wait(SECONDS) == 0, terminal.shown
+    assert (day.folder / "azure-register.jsonl").exists()
+    assert left(day_client, day.prefix) == []
+
+
 def test_every_level_passes_on_a_local_azure_ml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_TEST_RECORDINGS", str(tmp_path))
     done = makefile.run("test-azure", "EMULATOR=1", "LEVEL=endpoint", seconds=SECONDS)

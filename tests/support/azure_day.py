@@ -65,6 +65,11 @@ class Day:
             check=False,
         )
 
+    def command(self, *arguments: str) -> list[str | Path]:
+        """Return the command for a terminal, whose process gets this one's environment."""
+        variables = [f"{name}={value}" for name, value in self.environment().items()]
+        return ["/usr/bin/env", "-i", *variables, sys.executable, PROGRAM, *arguments]
+
     @contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """Start it in a session of its own, where SIGINT is not ignored."""

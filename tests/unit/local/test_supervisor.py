@@ -175,27 +175,33 @@ def test_a_killed_supervisor_leaves_nothing_either(tmp_path: Path) -> None:
     assert half_written(tmp_path) == []
 
 
-@pytest.mark.parametrize("deaf", [False, True])
-def test_a_supervisor_killed_after_its_leash_leaves_nothing_either(tmp_path: Path, deaf: bool) -> None:
-    run = start(tmp_path, compiled(tmp_path, seconds=300.0, deaf=deaf))
-    (holder,) = (each for each in psutil.Process(run.pid).children() if watchdog.__file__ in each.cmdline())
-    holder.kill()
+def kill(run: subprocess.Popen[bytes]) -> None:
     run.kill()
     run.wait()
+
+
+def kill_after_its_watchdog(run: subprocess.Popen[bytes]) -> None:
+    (holder,) = (each for each in psutil.Process(run.pid).children() if watchdog.__file__ in each.cmdline())
+    holder.kill()
+    kill(run)
+
+
+def test_a_supervisor_killed_after_its_watchdog_leaves_nothing_either(tmp_path: Path) -> None:
+    kill_after_its_watchdog(start(tmp_path, compiled(tmp_path, seconds=300.0)))
     wait_until(lambda: not processes_of(tmp_path))
 
 
-def test_a_step_deaf_to_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
-    run = start(tmp_path, compiled(tmp_path, seconds=300.0, deaf=True))
-    run.terminate()
-    assert run.wait(180) == 130
-    assert processes_of(tmp_path) == []
-
-
-def test_a_killed_supervisor_leaves_no_deaf_step_either(tmp_path: Path) -> None:
-    run = start(tmp_path, compiled(tmp_path, seconds=300.0, deaf=True))
-    run.kill()
-    run.wait()
+def test_a_step_deaf_to_sigterm_is_killed_after_the_grace_however_its_run_ends(tmp_path: Path) -> None:
+    ends = {"terminated": subprocess.Popen.terminate, "killed": kill, "unwatched": kill_after_its_watchdog}
+    # At the same time: each waits for the grace.
+    runs = {}
+    for name in ends:
+        (tmp_path / name).mkdir()
+        runs[name] = start(tmp_path / name, compiled(tmp_path / name, seconds=300.0, deaf=True))
+    for name, end in ends.items():
+        end(runs[name])
+    assert runs["terminated"].wait(180) == 130
+    assert processes_of(tmp_path / "terminated") == []
     wait_until(lambda: not processes_of(tmp_path), 180)
 
 
