@@ -39,6 +39,12 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), function)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands with their whole summaries, which click would cut."""
+        listed = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(sys.maxsize)) for name, command in listed if command])
+
 
 def main() -> None:
     """Run the command; print expected errors as one line and exit with their code."""

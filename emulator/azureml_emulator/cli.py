@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from azureml_emulator.errors import EmulatorError, report_os_errors
-from azureml_emulator.info import FILE_NAME, LOCK_NAME, EmulatorInfo
+from azureml_emulator.info import CLIENT_VARIABLES, FILE_NAME, LOCK_NAME, EmulatorInfo
 from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
 from azureml_emulator.machine.locks import is_locked
 from azureml_emulator.machine.temporary_state import temporary_state_folder
@@ -211,11 +211,15 @@ def status(state_dir: Path | None, as_json: bool) -> None:
 
 @main.command()
 @kept_state_option
-def env(state_dir: Path | None) -> None:
+@click.option("--unset", is_flag=True, help="Print the commands that remove these variables; no emulator is needed.")
+def env(state_dir: Path | None, unset: bool) -> None:
     """Print the client environment as shell commands.
 
-    Use: eval "$(azureml-emulator env)"
+    Use: eval "$(azureml-emulator env)", and to leave the emulator: eval "$(azureml-emulator env --unset)"
     """
+    if unset:
+        click.echo(f"unset {' '.join(CLIENT_VARIABLES)}")
+        return
     for name, value in _running(state_dir or default_state_dir()).environment.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 

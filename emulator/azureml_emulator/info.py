@@ -16,6 +16,13 @@ FILE_NAME = "emulator.json"
 LOCK_NAME = "lock"
 """In the state folder; held while any process of an emulator uses it."""
 LOOPBACK = "localhost,127.0.0.1,::1"
+CLIENT_VARIABLES = (
+    *("AZ_SUBSCRIPTION_ID", "AZ_TENANT_ID", "AZ_CLIENT_ID", "AZ_CLIENT_SECRET"),
+    *("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
+    *("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"),
+    *("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"),
+)
+"""The variables of `client_environment`."""
 
 
 @dataclass(frozen=True)

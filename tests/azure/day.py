@@ -56,11 +56,11 @@ class RunPlugin:
     def __init__(self, place: Place, client: Any, traffic: Traffic) -> None:
         self._place, self._client, self._traffic = place, client, traffic
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture
     def place(self) -> Place:
         return self._place
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture
     def client(self) -> Any:
         return self._client
 
@@ -154,7 +154,9 @@ def remove_old(client: Any, own: Run) -> None:
 
 def run_tests(level: Level, plugin: RunPlugin) -> int:
     files = [str(TESTS / name) for name in level.tests]
-    return int(pytest.main(["-v", "-p", "no:cacheprovider", *files], plugins=[plugin]))
+    # The emulator's plugin for pytest is loaded too, of a package that runs already.
+    quiet = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+    return int(pytest.main(["-v", "-p", "no:cacheprovider", *quiet, *files], plugins=[plugin]))
 
 
 def write(traffic: Traffic, name: str, code: int) -> None:

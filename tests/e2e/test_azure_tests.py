@@ -19,7 +19,8 @@ from terminal import on_a_terminal
 def test_the_first_level_only_reads(day: Day, day_client: Any) -> None:
     done = day.run("read")
     assert done.returncode == 0, done.stdout
-    assert "Creates nothing, changes nothing and costs nothing" in done.stdout
+    assert "Creates nothing, changes nothing and costs nothing: about 14 GET requests." in done.stdout
+    assert "warning" not in done.stdout
     rows = read(day.folder / "azure-read.jsonl")
     assert {row["method"] for row in rows} == {"GET"}
     # A list whose first page shows nothing, such as archived jobs, takes another request.

@@ -150,6 +150,16 @@ def test_outputs_are_downloaded_whole(
     assert unknown.stderr.startswith("kfp-azureml: output score.nosuch does not exist")
 
 
+def test_a_job_that_has_ended_is_said_so_with_its_duration(
+    azure: EmulatorInfo, finished: subprocess.CompletedProcess[str]
+) -> None:
+    streamed = aml(azure, "stream", job_name(finished))
+    assert streamed.returncode == 0, streamed.stderr
+    said = re.fullmatch(r"The job had already succeeded, in (\d+) s", streamed.stdout.splitlines()[-1])
+    assert said is not None, streamed.stdout
+    assert int(said[1]) > 0
+
+
 def test_the_registered_model_is_downloaded_and_checked(
     azure: EmulatorInfo, finished: subprocess.CompletedProcess[str], tmp_path: Path
 ) -> None:

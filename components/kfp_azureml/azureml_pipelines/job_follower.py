@@ -50,14 +50,18 @@ def stream_job(client: MLClient, name: str, say: Callable[[str], None] = termina
     started = time.monotonic()
     link = studio_url(client, f"runs/{name}")
     try:
-        _JobFollower(client, name, say).follow()
+        had_ended = _JobFollower(client, name, say).follow()
     except CancelledError as cancelled:
         raise CancelledError(
             f"{cancelled}; the job continues; to end it: kfp-azureml aml cancel {name}, or Cancel on its page: {link}"
         ) from None
     except KfpAzuremlError as error:
         raise type(error)(f"{error}: {link}") from error
-    say(f"Succeeded in {time.monotonic() - started:.0f} s")
+    seconds = _job_seconds(client, name)
+    if had_ended:
+        say("The job had already succeeded" + ("" if seconds is None else f", in {seconds:.0f} s"))
+    else:
+        say(f"Succeeded in {time.monotonic() - started if seconds is None else seconds:.0f} s")
 
 
 def cancel_job(client: MLClient, name: str) -> str:
@@ -80,19 +84,23 @@ class _JobFollower:
     _shown: dict[str, str] = field(default_factory=dict)
     _began: dict[str, float] = field(default_factory=dict)
 
-    def follow(self) -> None:
+    def follow(self) -> bool:
+        """Follow the job until it ends; return whether it had ended before."""
         pause = pauses()
+        had_ended = True
         while True:
             job, steps = self._ask()
             for step in steps:
                 self._show(step)
             if job.status in ENDED:
                 break
+            had_ended = False
             time.sleep(next(pause))
         for name in sorted(self._steps_of(job) - self._shown.keys()):
             self.say(step_line(name, "skipped"))
         if job.status != "Completed":
             raise PipelineError(f"job {self.name} {format_state(job.status)}{self._why(steps)}")
+        return had_ended
 
     def _ask(self) -> tuple[Any, list[Any]]:
         """Read the job and its steps, retrying while Azure is unavailable."""
@@ -145,6 +153,19 @@ class _JobFollower:
         if last.startswith(f"{failed.display_name}: "):  # the format of our steps' errors
             return f": {last}"
         return f": {failed.display_name} failed{f': {last}' if last else ''}"
+
+
+def _job_seconds(client: MLClient, name: str) -> float | None:
+    """Return how long an ended job took, by Azure's clock; None if that cannot be read."""
+    from azure.core.exceptions import AzureError
+
+    try:
+        with quiet_sdk():
+            # Only the run history has it, for which the SDK has no public client.
+            run: Any = client.jobs._runs_operations.get_run_details(name)
+        return float((run.end_time_utc - run.start_time_utc).total_seconds())
+    except (AzureError, AttributeError, TypeError):
+        return None
 
 
 def last_log_line(client: MLClient, name: str) -> str:

@@ -19,7 +19,9 @@ _OUTPUT = "Output file.  [default: PIPELINE.yaml in the current folder]"
 @click.option("-o", "--output", type=click.Path(path_type=Path), help=_OUTPUT)
 @compile_flags(former_step_timeout="--timeout")
 def compile_command(pipeline: str, output: Path | None, **flags: Any) -> None:
-    """Compile PIPELINE to YAML for the Kubeflow UI or `kfp run create`, validate it, and list its images.
+    """Compile PIPELINE to validated YAML, and list its images.
+
+    The YAML is for the Kubeflow UI or `kfp run create`.
 
     PIPELINE is the name of a shipped pipeline (image_classification), a .py file that defines build_pipeline(options)
     or one @dsl.pipeline, or a compiled .yaml file. Registry, tag and digests apply to all tasks of the suite, the pull

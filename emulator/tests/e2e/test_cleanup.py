@@ -206,6 +206,11 @@ def test_detached_it_lives_until_it_is_stopped(tmp_path: Path) -> None:
         assert workspace.http.get(workspace.url).status_code == 200
     assert json.loads((tmp_path / "emulator.json").read_text())["pid"] == info.pid
     assert f"export HTTPS_PROXY={info.proxy_url}\n" in run("env")
+    shell = f"{run('env')}compgen -e\n{run('env', '--unset')}echo later\ncompgen -e\n"
+    names = subprocess.run(["bash", "-c", shell], check=True, capture_output=True, text=True).stdout
+    before, _, after = names.partition("later\n")
+    assert info.environment.keys() <= set(before.splitlines())
+    assert not info.environment.keys() & set(after.splitlines())
     log = (tmp_path / "emulator.log").read_text()
     for options in ([], ["--detach"]):
         second = CliRunner().invoke(main, ["start", *options, "--state-dir", str(tmp_path)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -52,6 +53,9 @@ class Jobs:
         self._answers = answers
         self._log = log
         self._steps: list[Step] = []
+        started = datetime(2026, 1, 2, tzinfo=UTC)
+        run = SimpleNamespace(start_time_utc=started, end_time_utc=started + timedelta(seconds=144))
+        self._runs_operations = SimpleNamespace(get_run_details=Mock(return_value=run))
 
     def get(self, _name: str) -> Job:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -109,8 +113,21 @@ def test_each_change_is_told_once_and_what_never_ran_was_skipped() -> None:
     assert lines[1][:2] == ["prep", "succeeded"]
     assert lines[2] == ["train", "succeeded", "0.75"]
     assert lines[3:4] == [["deploy", "skipped"]]
-    assert said[-1].startswith("Succeeded in ")
+    assert said[-1] == "Succeeded in 144 s"
     assert len(said) == 5
+
+
+def test_a_job_that_had_ended_is_said_with_its_own_duration() -> None:
+    ended = ("Completed", [Step("prep", "Completed"), Step("train", "Completed"), Step("deploy", "Completed")])
+    assert stream(Client(ended))[-1] == "The job had already succeeded, in 144 s"
+
+
+@pytest.mark.parametrize("error", [ServiceRequestError("gone"), AttributeError("another SDK"), None])
+def test_a_duration_that_cannot_be_read_is_not_invented(error: Exception | None) -> None:
+    client = Client(("Completed", []))
+    run = SimpleNamespace(start_time_utc=None, end_time_utc=None)
+    client.jobs._runs_operations.get_run_details = Mock(side_effect=error, return_value=run)
+    assert stream(client)[-1] == "The job had already succeeded"
 
 
 def answered(error: HttpResponseError, status: int) -> HttpResponseError:
