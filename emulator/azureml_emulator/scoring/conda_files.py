@@ -95,14 +95,19 @@ def _dependencies(text: str) -> Iterator[CondaPackage | list[str]]:
         raise image_build_failure("The conda file has no list of 'dependencies'.")
     for dependency in dependencies:
         if isinstance(dependency, dict) and list(dependency) == ["pip"] and isinstance(dependency["pip"], list):
-            yield [_pip_requirement(requirement) for requirement in dependency["pip"]]
+            yield [pip_requirement(requirement) for requirement in dependency["pip"]]
         elif isinstance(dependency, str) and (package := parse_package(dependency)):
             yield package
         else:
             raise image_build_failure(f"The conda file has a dependency that cannot be read: {_brief(dependency)}.")
 
 
-def _pip_requirement(requirement: object) -> str:
+def pip_requirement(requirement: object) -> str:
+    """Return a line for pip.
+
+    Raises:
+        ArmError: ImageBuildFailure, if it is not a line of text, or needs a local file.
+    """
     if not isinstance(requirement, str) or not requirement.isprintable():
         raise image_build_failure(f"A requirement in the 'pip:' list must be a line, not {_brief(requirement)}.")
     if _is_local(requirement):

@@ -30,6 +30,8 @@ DATASTORES = {BLOB_STORE: "azureml-blobstore", ARTIFACT_STORE: "azureml"}
 # The service writes the paths of job artifacts without `paths`.
 DATASTORE_PATH = re.compile(r"azureml://(?:.+/)?datastores/([^/]+)/(?:paths/)?(.*)")
 
+CONTAINER = re.compile(r"[$a-z0-9][a-z0-9-]{0,62}")
+
 
 class Blobs:
     """Containers, signatures and transfers in one storage account.
@@ -197,6 +199,8 @@ class Blobs:
             ArmError: If it has another form, or leads outside its folder.
         """
         container, path = self._locate(uri)
+        if not CONTAINER.fullmatch(container):
+            raise ArmError(400, "UserError", f"{uri!r} has no name of a container.")
         if ".." in PurePosixPath(path).parts:
             raise ArmError(400, "UserError", f"The path {path!r} leads outside its folder.")
         return container, path
@@ -214,7 +218,7 @@ class Blobs:
         if parts.scheme == "https" and host == f"{self.account}{BLOB_HOST_SUFFIX}":
             container, _, path = unquote(parts.path).strip("/").partition("/")
             return container, path
-        raise ArmError(400, "UserError", f"The emulator cannot read {uri}: it is not in the workspace's blob store.")
+        raise ArmError(400, "UserError", f"The emulator cannot read {uri!r}: it is not in the workspace's blob store.")
 
     def _read(self, container: str, path: str) -> bytes | None:
         from azure.core.exceptions import ResourceNotFoundError
@@ -248,20 +252,47 @@ class Blobs:
 
     def _download(self, container: str, path: str, target: Path) -> None:
         client = self._client.get_container_client(container)
-        found = False
-        for name in self._names(container, path):
-            if not _is_at_or_below(name, path):
-                continue
-            below = name.removeprefix(path)
-            file = target / below.strip("/") if below else target
-            if not file.resolve().is_relative_to(target.resolve()):
-                raise ArmError(400, "UserError", f"The blob name {name!r} leads outside its folder.")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("wb") as content:
-                client.download_blob(name).readinto(content)
-            found = True
-        if not found:
+        names = [name for name in self._names(container, path) if _is_at_or_below(name, path)]
+        if not names:
             raise ArmError(404, "UserError", f"No blob at {path!r} in container {container!r}.")
+        files = {name: _file_in(target, name.removeprefix(path).strip("/"), name) for name in names}
+        folders = {parent for file in files.values() for parent in file.parents}
+        written: dict[Path, str] = {}
+        for name, file in files.items():
+            blob = client.download_blob(name)
+            try:
+                if blob.size == 0 and (file in folders or name.endswith("/")):  # how some clients mark a folder
+                    file.mkdir(parents=True, exist_ok=True)
+                    continue
+                if file in folders or file in written:
+                    other = written.get(file, f"{name}/...")
+                    raise ArmError(
+                        400, "UserError", f"The blobs {name!r} and {other!r} cannot be copied to one folder."
+                    )
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with file.open("wb") as content:
+                    blob.readinto(content)
+            except OSError as error:
+                raise ArmError(
+                    400, "UserError", f"The blob {name!r:.300} cannot be copied: {error.strerror}."
+                ) from None
+            written[file] = name
+
+
+def _file_in(folder: Path, below: str, name: str) -> Path:
+    """Return the file for a blob.
+
+    Raises:
+        ArmError: 400, if its name leads outside the folder or cannot be that of a file.
+    """
+    file = folder / below
+    try:
+        is_inside = file.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):  # too long, a null character
+        raise ArmError(400, "UserError", f"The blob name {name!r:.300} cannot be that of a file.") from None
+    if not is_inside:
+        raise ArmError(400, "UserError", f"The blob name {name!r} leads outside its folder.")
+    return file
 
 
 def _is_at_or_below(name: str, path: str) -> bool:

@@ -84,6 +84,7 @@ class MemoryBlob:
 class MemoryDownload:
     def __init__(self, content: bytes) -> None:
         self._content = content
+        self.size = len(content)
 
     def readinto(self, file: BinaryIO) -> None:
         file.write(self._content)

@@ -46,10 +46,18 @@ def test_without_a_conda_file_requirements_txt_counts(model: Path, named: str) -
         ("flavors: {sklearn: {}}", "python_function"),
         ("flavors: [python_function]", "python_function"),
         (MLMODEL % "gone.yaml", "neither the conda file"),
+        (MLMODEL % "../secret.yaml", "names the file '../secret.yaml', which is outside of it"),
+        (MLMODEL % "/etc/passwd", "'/etc/passwd', which is outside of it"),
+        (MLMODEL % "binary.yaml", "'binary.yaml' is not a text file"),
+        (MLMODEL % '"a\\0b"', "is not a text file"),
+        ("flavors: 2024-13-45", "no MLmodel file"),
+        ("flavors: " + "[" * 3000, "no MLmodel file"),
     ],
 )
 def test_invalid_models_are_refused(model: Path, mlmodel: str | None, said: str) -> None:
     (model / "MLmodel").unlink()
+    (model.parent / "secret.yaml").write_text("secret: [")
+    (model / "binary.yaml").write_bytes(b"\xff\xfe\x9b")
     if mlmodel is not None:
         (model / "MLmodel").write_text(mlmodel)
 
@@ -78,3 +86,11 @@ def test_the_entry_script_is_there_and_knows_nothing_of_the_emulator() -> None:
 
     compile(script, ENTRY_SCRIPT, "exec")
     assert "azureml_emulator" not in script
+
+
+def test_the_requirements_of_a_model_are_no_local_files(model: Path) -> None:
+    (model / "MLmodel").write_text(MLMODEL % "null")
+    (model / "requirements.txt").write_text("three\n-r /etc/hostname\n")
+
+    with pytest.raises(ArmError, match="'-r /etc/hostname', a local file"):
+        read_environment(model)

@@ -28,8 +28,11 @@ class FakeContainers:
 
 
 class FakeDownload:
+    """A blob with its name as content; that of a folder's marker is empty."""
+
     def __init__(self, content: bytes) -> None:
-        self.content = content
+        self.content = b"" if content.endswith((b"/", b"marker")) else content
+        self.size = len(self.content)
 
     def readinto(self, file: BytesIO) -> None:
         file.write(self.content)
@@ -120,6 +123,40 @@ async def test_no_blob_is_written_outside(tmp_path: Path, name: str) -> None:
         await blobs_with(name).download("azureml://datastores/workspaceblobstore/paths/up", tmp_path / "in")
 
     assert files(tmp_path) == {}
+
+
+@pytest.mark.anyio
+async def test_markers_of_folders_are_no_files(tmp_path: Path) -> None:
+    blobs = blobs_with("up/", "up/marker", "up/marker/", "up/marker/a.txt", "up/empty/")
+
+    copy = await blobs.download("azureml://datastores/workspaceblobstore/paths/up", tmp_path)
+
+    assert files(copy) == {"marker/a.txt": "up/marker/a.txt"}
+    assert (copy / "empty").is_dir()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["up/a", "up/a/b"], "The blobs 'up/a' and 'up/a/...' cannot be copied to one folder."),
+        (["up//a", "up/a"], "The blobs 'up/a' and 'up//a' cannot be copied to one folder."),
+        ([f"up/{'a' * 300}"], "File name too long."),
+        (["up/a\0b"], "The blob name 'up/a\\x00b' cannot be that of a file."),
+    ],
+)
+async def test_blobs_that_cannot_be_files_are_an_error_in_one_line(tmp_path: Path, names: list[str], said: str) -> None:
+    with pytest.raises(ArmError) as caught:
+        await blobs_with(*names).download("azureml://datastores/workspaceblobstore/paths/up", tmp_path)
+
+    assert caught.value.message.endswith(said)
+    assert str(tmp_path) not in caught.value.message
+
+
+@pytest.mark.parametrize("uri", ["", "../x/y", "%2e%2e/x", "A/x", "a%0ab/x"])
+def test_a_container_has_a_name(uri: str) -> None:
+    with pytest.raises(ArmError, match="no name of a container"):
+        blobs_with().locate(f"https://account.blob.core.windows.net/{uri}")
 
 
 @pytest.mark.anyio
