@@ -1,0 +1,172 @@
+"""The checks of Azure, in order: what each needs of the others, and how an error is mended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from kfp_azureml.azureml.checks.databricks import (
+    HOST_VARIABLE,
+    TOKEN_VARIABLE,
+    check_databricks_host,
+    check_databricks_token,
+)
+from kfp_azureml.azureml.checks.endpoint import (
+    check_endpoint,
+    check_endpoint_name,
+    check_model_name,
+    check_rollout,
+    check_scoring_host,
+)
+from kfp_azureml.azureml.checks.hosts import LOGIN_HOST, MANAGEMENT_HOST, check_clock, check_host
+from kfp_azureml.azureml.checks.machines import check_compute, check_quota, check_vm_size
+from kfp_azureml.azureml.checks.network import check_ca_bundles, check_proxy
+from kfp_azureml.azureml.checks.permissions import PERMISSIONS, Permission, check_permission, check_permissions
+from kfp_azureml.azureml.checks.run_settings import RunSettings
+from kfp_azureml.azureml.checks.sign_in import assignee, check_credentials, check_sign_in
+from kfp_azureml.azureml.checks.storage import check_datastore, check_storage, storage_host
+from kfp_azureml.azureml.checks.workspace import (
+    DATA_SCIENTIST,
+    Workspace,
+    check_place,
+    check_registry,
+    check_workspace,
+    role_command,
+)
+from kfp_azureml.azureml.retries import SDK_RETRIES
+from kfp_azureml.runtime.checks import Check, Outcome
+
+Found = Mapping[str, Any]
+
+_NETWORK = ("network.proxy", "network.ca-bundle")
+_TEST = "curl --verbose https://management.azure.com/"
+_SET_WORKSPACE = (
+    "--param resource_group=GROUP --param workspace=WORKSPACE (or download config.json from Azure ML studio), and "
+    'export AZ_SUBSCRIPTION_ID="$(az account show --query id --output tsv)"'
+)
+
+
+def network_checks(environ: Mapping[str, str] = os.environ) -> Iterator[Check]:
+    """Yield the checks of proxy and certificates, which all requests use."""
+    yield Check("network.proxy", lambda _: check_proxy(environ))
+    yield Check("network.ca-bundle", lambda _: check_ca_bundles(environ))
+
+
+def azure_checks(
+    settings: RunSettings, retries: Mapping[str, Any] = SDK_RETRIES, environ: Mapping[str, str] = os.environ
+) -> Iterator[Check]:
+    """Yield the checks of a run in Azure.
+
+    Args:
+        settings: The run.
+        retries: Settings of azure-core's RetryPolicy for requests to Azure Resource Manager.
+        environ: The environment variables.
+    """
+    who = assignee(environ)
+    at = "azure.workspace"
+    yield Check("azure.model-name", lambda _: check_model_name(settings.model_name), "--param model_name=NAME")
+    yield Check(
+        "azure.endpoint-name", lambda _: check_endpoint_name(settings.endpoint_name), "--param endpoint_name=NAME"
+    )
+    yield Check("azure.rollout", lambda _: check_rollout(settings), "--param strategy=blue-green")
+    yield Check(
+        "azure.credentials",
+        lambda _: check_credentials(environ),
+        'kfp-azureml azcreds --check, or az login; docs/aks.md, "5a" and "5b"',
+    )
+    yield Check(
+        "azure.workspace-name", lambda _: check_place(settings.workspace), _SET_WORKSPACE, needs=("azure.credentials",)
+    )
+    yield Check("azure.host.management", lambda _: check_host(MANAGEMENT_HOST), needs=_NETWORK)
+    yield Check("azure.host.login", lambda _: check_host(LOGIN_HOST), needs=_NETWORK)
+    yield Check(
+        "azure.clock",
+        lambda found: check_clock(found["azure.host.management"]),
+        needs=("azure.host.management",),
+    )
+    yield Check(
+        "azure.sign-in",
+        lambda found: check_sign_in(found["azure.credentials"], retries, environ),
+        needs=("azure.credentials", "azure.host.login", "azure.clock"),
+    )
+    yield Check(
+        at,
+        lambda found: check_workspace(found["azure.sign-in"], found["azure.workspace-name"], who),
+        _TEST,
+        needs=("azure.sign-in", "azure.workspace-name"),
+    )
+    yield Check("azure.host.api", lambda found: check_host(_api_host(found[at])), needs=(at,))
+    yield Check("azure.host.storage", lambda found: check_host(storage_host(found[at])), needs=(at,))
+    yield Check("azure.permissions", lambda found: check_permissions(found[at]), _TEST, needs=(at,))
+    for permission in PERMISSIONS:
+        yield _permission_check(permission, who)
+    yield Check("azure.registry", lambda found: check_registry(found[at]), _TEST, needs=(at,))
+    yield Check(
+        "azure.datastore",
+        lambda found: check_datastore(found[at], found["azure.credentials"]),
+        role_command(who, DATA_SCIENTIST, "WORKSPACE_ID"),
+        needs=(at, "azure.credentials", "azure.permission.datastores"),
+    )
+    yield Check(
+        "azure.storage",
+        lambda found: check_storage(found["azure.datastore"], found[at], who),
+        _TEST,
+        needs=(at, "azure.datastore", "azure.host.storage"),
+    )
+    yield Check(
+        "azure.endpoint",
+        lambda found: check_endpoint(found[at], settings),
+        _TEST,
+        needs=(
+            at,
+            "azure.endpoint-name",
+            "azure.model-name",
+            "azure.permission.endpoints",
+            "azure.permission.deployments",
+        ),
+    )
+    yield Check(
+        "azure.host.scoring", lambda found: check_scoring_host(found["azure.endpoint"]), needs=("azure.endpoint",)
+    )
+    if settings.compute:
+        yield Check("azure.compute", lambda found: check_compute(found[at], settings.compute), _TEST, needs=(at,))
+    else:
+        yield Check("azure.vm-size", lambda found: check_vm_size(found[at], settings.vm_size), _TEST, needs=(at,))
+        yield Check(
+            "azure.quota",
+            lambda found: _check_quota(found, settings),
+            _TEST,
+            needs=(at, "azure.vm-size"),
+            after=("azure.endpoint",),
+        )
+    if HOST_VARIABLE in environ:
+        yield Check("databricks.host", lambda _: check_databricks_host(environ), needs=_NETWORK)
+        yield Check(
+            "databricks.token",
+            lambda found: check_databricks_token(found["databricks.host"], found.get("azure.credentials"), environ),
+            needs=("databricks.host", *(() if environ.get(TOKEN_VARIABLE) else ("azure.credentials",))),
+        )
+
+
+def _permission_check(permission: Permission, who: str) -> Check:
+    needs = ("azure.permissions", "azure.workspace")
+    return Check(
+        f"azure.permission.{permission.name}",
+        lambda found: check_permission(found[needs[0]], permission, found[needs[1]], who),
+        needs=needs,
+    )
+
+
+def _check_quota(found: Found, settings: RunSettings) -> Outcome:
+    live = found.get("azure.endpoint")
+    instances = settings.instance_count or (live.instances if live else 0) or 1
+    return check_quota(found["azure.workspace"], found["azure.vm-size"], instances)
+
+
+def _api_host(workspace: Workspace) -> str:
+    """Return the host of the workspace's data plane, for MLflow, run history and artifacts."""
+    return (
+        urlsplit(str(workspace.properties.get("discoveryUrl") or "")).hostname or f"{workspace.location}.api.azureml.ms"
+    )
