@@ -22,7 +22,6 @@ from kfp_azureml.azureml.checks.endpoint import (
 )
 from kfp_azureml.azureml.checks.hosts import LOGIN_HOST, MANAGEMENT_HOST, check_clock, check_host
 from kfp_azureml.azureml.checks.machines import check_compute, check_quota, check_vm_size
-from kfp_azureml.azureml.checks.network import check_ca_bundles, check_proxy
 from kfp_azureml.azureml.checks.permissions import PERMISSIONS, Permission, check_permission, check_permissions
 from kfp_azureml.azureml.checks.run_settings import RunSettings
 from kfp_azureml.azureml.checks.sign_in import assignee, check_credentials, check_sign_in
@@ -46,12 +45,6 @@ _SET_WORKSPACE = (
     "--param resource_group=GROUP --param workspace=WORKSPACE (or download config.json from Azure ML studio), and "
     'export AZ_SUBSCRIPTION_ID="$(az account show --query id --output tsv)"'
 )
-
-
-def network_checks(environ: Mapping[str, str] = os.environ) -> Iterator[Check]:
-    """Yield the checks of proxy and certificates, which all requests use."""
-    yield Check("network.proxy", lambda _: check_proxy(environ))
-    yield Check("network.ca-bundle", lambda _: check_ca_bundles(environ))
 
 
 def azure_checks(

@@ -72,8 +72,8 @@ def check_quota(workspace: Workspace, size: VmSize | None, instances: int) -> Ou
     if limit < 0 or used + needed <= limit:
         return passed(f"{cores}; the deployment needs {needed}")
     return failed(
-        f"quota too small for {instances} x {size.name}: it needs {needed} cores, a fifth for upgrades included; {cores}",
-        f"az quota update --resource-name {quote(size.family)} --scope {quote(workspace.location_id)} "
+        f"quota too small for {instances} x {size.name}: it needs {needed} cores, with those for upgrades; {cores}",
+        f"az quota create --resource-name {quote(size.family)} --scope {quote(workspace.location_id)} "
         f"--limit-object value={used + needed} --resource-type dedicated (or set a smaller instance_type)",
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from kfp_azureml.azureml.socks_proxy import check_socks_proxy
-from kfp_azureml.runtime.checks import Outcome, failed, passed, warning
+from kfp_azureml.runtime.checks import Check, Outcome, failed, passed, warning
 from kfp_azureml.runtime.errors import WorkspaceError
 
 CONNECT_SECONDS = 5.0
@@ -26,6 +26,12 @@ _AZURE_HOSTS = (
     "account.blob.core.windows.net",
     "endpoint.region.inference.ml.azure.com",
 )
+
+
+def network_checks(environ: Mapping[str, str] = os.environ) -> Iterator[Check]:
+    """Yield the checks of proxy and certificates, which all requests use."""
+    yield Check("network.proxy", lambda _: check_proxy(environ))
+    yield Check("network.ca-bundle", lambda _: check_ca_bundles(environ))
 
 
 def check_proxy(environ: Mapping[str, str] = os.environ) -> Outcome:

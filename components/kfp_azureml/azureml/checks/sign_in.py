@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from kfp_azureml.azureml.credentials import FEDERATED_TOKEN_FILE, chosen_credent
 from kfp_azureml.azureml.renewable_credential import RenewableCredential
 from kfp_azureml.runtime.checks import Outcome, failed, passed
 from kfp_azureml.runtime.errors import CredentialsError
+from kfp_azureml.runtime.step import quieten
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -44,6 +46,8 @@ def check_credentials(environ: Mapping[str, str]) -> Outcome:
         return failed(
             "; ".join(f"{key} {fault}" for key, fault in faults.items()), _SET_SECRET.format(names=" ".join(faults))
         )
+    # azure-identity logs a warning for each failure, in addition to our error.
+    quieten("azure.identity", logging.ERROR)
     identity = RenewableCredential(lambda: chosen_credential(environ))
     return passed(_kind(environ), identity)
 
@@ -53,10 +57,10 @@ def check_sign_in(identity: TokenCredential, retries: Mapping[str, Any], environ
     try:
         identity.get_token(_SCOPE)
     except AzureError as error:
+        explained = str(explain(error, "signing in", CredentialsError))
         said = _CODE.search(str(error.message))
-        mend = _MENDS.get(said[1], "") if said else ""
-        explained = explain(error, "signing in", CredentialsError)
-        return failed(str(explained), mend or _usual_mend(environ))
+        code = said[1] if said else ("90002" if "tenant does not exist" in explained else "")
+        return failed(explained, _MENDS.get(code) or _usual_mend(environ))
     return passed("Azure accepts the credentials", open_resource_manager(identity, retries, **_TIMEOUTS))
 
 

@@ -21,7 +21,7 @@ _API_VERSION = "2024-10-01-preview"  # expirable secrets
 BLOB = "kfp-azureml-checks/written-by-a-check.txt"
 """Always the same name, since the signature of a datastore may write but not delete."""
 _TRANSPORT: dict[str, Any] = {"retry_total": 2, "initial_backoff": 1, "increment_base": 2}
-_TIMEOUTS = {"connection_timeout": 5, "read_timeout": 15}
+_TIMEOUTS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 15}
 
 
 def check_datastore(workspace: Workspace, identity: TokenCredential) -> Outcome:

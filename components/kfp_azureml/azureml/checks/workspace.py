@@ -94,9 +94,7 @@ def check_workspace(arm: Arm, place: Place, who: str) -> Outcome:
         document = arm.get(place.id, **{"api-version": API_VERSION})
     except AzureError as error:
         denied = isinstance(error, HttpResponseError) and error.status_code == 403
-        mend = (
-            role_command(who, DATA_SCIENTIST, place.id) if denied else f"{show} (lists: az ml workspace list)"
-        )
+        mend = role_command(who, DATA_SCIENTIST, place.id) if denied else f"{show} (lists: az ml workspace list)"
         return failed(str(explain(error, what)), mend)
     state = (document.get("properties") or {}).get("provisioningState", _READY)
     if state != _READY:

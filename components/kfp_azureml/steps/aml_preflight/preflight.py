@@ -27,7 +27,8 @@ def preflight(settings: RunSettings) -> None:
     Raises:
         WorkspaceError: With all failed checks, if any failed.
     """
-    from kfp_azureml.azureml.checks.azure_checks import azure_checks, network_checks
+    from kfp_azureml.azureml.checks.azure_checks import azure_checks
+    from kfp_azureml.azureml.checks.network import network_checks
 
     checks = [*network_checks(), *azure_checks(settings)]
     results = list(run_checks(checks, CHECK_SECONDS, TOTAL_SECONDS))
