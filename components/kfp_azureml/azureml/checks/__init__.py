@@ -1,1 +1,1 @@
-"""Checks of Azure: what a run needs there, without creating anything but a blob that is deleted at once."""
+"""Checks of what a run needs in Azure; they create nothing but a small blob."""

@@ -33,7 +33,7 @@ def check_databricks_host(environ: Mapping[str, str]) -> Outcome:
     if wrong := malformed_reason(value):
         return failed(f"{HOST_VARIABLE} {wrong}", _SET_HOST)
     url = urlsplit(value if "://" in value else f"https://{value}")
-    if url.scheme != "https" or not url.hostname or url.path.strip("/"):
+    if url.scheme != "https" or not url.hostname or url.path.strip("/") or url.query or url.fragment:
         return failed(f"{HOST_VARIABLE} is not the https address of a workspace, without a path", _SET_HOST)
     outcome = check_host(url.hostname)
     return passed(outcome.message, url.hostname) if outcome.found else outcome

@@ -56,7 +56,7 @@ def check_vm_size(workspace: Workspace, wanted: str) -> Outcome:
 
 
 def check_quota(workspace: Workspace, size: VmSize | None, instances: int) -> Outcome:
-    """Check that the region's quota has enough cores for new instances, including the reserve for upgrades."""
+    """Check that the region's quota has enough cores for new instances and their upgrades."""
     if size is None:
         return skipped("not checked: the cores of the VM size are unknown")
     try:

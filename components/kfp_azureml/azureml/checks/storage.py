@@ -1,4 +1,4 @@
-"""Check the workspace's default datastore by writing a small blob, and deleting it where that is allowed."""
+"""Check the workspace's default datastore by writing a small blob."""
 
 from __future__ import annotations
 

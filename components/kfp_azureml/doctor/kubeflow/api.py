@@ -21,7 +21,7 @@ _APPLY_RETRIES = "kubectl apply --server-side --force-conflicts -k manifests/ret
 
 
 def check_api(connection: Connection) -> Outcome:
-    """Check that Kubeflow's API responds and accepts the credentials; the outcome has the tag of its version."""
+    """Check that Kubeflow's API accepts the credentials; the outcome has the tag of its version."""
     requests = BoundedRequests(connect(connection))
     # kfp_server_api leaves out what the server says of its version.
     tag = _tag(requests.get(f"{requests.address}/apis/v2beta1/healthz"))

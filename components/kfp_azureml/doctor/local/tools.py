@@ -88,7 +88,7 @@ def check_java(environ: Mapping[str, str] = os.environ) -> Outcome:
 
 
 def check_package_index(environ: Mapping[str, str] = os.environ) -> Outcome:
-    """Check that the package index can be reached, through the user's own settings; cached packages need none."""
+    """Check that the package index in the user's settings responds, unless the packages are cached."""
     cache = cache_folder(environ)
     if cache.is_dir() and any(path.is_dir() for path in cache.iterdir()):
         return skipped(f"not needed: {cache} has the packages of the emulator")

@@ -1,4 +1,4 @@
-"""Check everything that a run needs in Azure before training starts; `kfp-azureml doctor` runs the same checks."""
+"""Check everything that a run needs in Azure, with the checks of `kfp-azureml doctor`."""
 
 from __future__ import annotations
 

@@ -18,6 +18,9 @@ def deployment(size: object, instances: object = 1, name: str = "blue") -> Docum
     return {"id": f"/deployments/{name}", "sku": {"capacity": instances}, "properties": {"instanceType": size}}
 
 
+LOCATION = "providers/Microsoft.MachineLearningServices/locations/eastus"
+
+
 @pytest.mark.parametrize(
     ("size", "instances", "reserved"),
     [
@@ -77,6 +80,10 @@ class TestEndpoints:
 
         refused = await deploy(app, "green")
 
+        location = f"{app.context.settings.workspace_id.partition('/resourceGroups/')[0]}/{LOCATION}"
+        usages = (await app.arm.get(f"https://management.azure.com{location}/usages")).json()["value"]
+        (usage,) = (usage for usage in usages if usage["name"]["value"] == "standardDSv2Family")
+        assert (usage["currentValue"], usage["limit"]) == (8, 8)
         assert refused.status_code == 400
         assert "Not enough quota available for Standard_DS3_v2" in refused.text
         assert (await app.arm.get("onlineEndpoints/digits/deployments/green")).status_code == 404
