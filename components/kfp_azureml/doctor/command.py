@@ -107,6 +107,7 @@ def doctor_command(
         instance_count,
         compute,
         strategy,
+        everything=True,
     )
     connection = choose_connection(host, namespace, token_file, cookie_file, ca_cert)
     settings = KubeflowSettings(connection, context, namespace, service_account, pipeline)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from kfp_azureml.azureml.checks.databricks import (
     HOST_VARIABLE,
@@ -23,12 +22,12 @@ from kfp_azureml.azureml.checks.endpoint import (
 from kfp_azureml.azureml.checks.hosts import LOGIN_HOST, MANAGEMENT_HOST, check_clock, check_host
 from kfp_azureml.azureml.checks.machines import check_compute, check_quota, check_vm_size
 from kfp_azureml.azureml.checks.permissions import PERMISSIONS, Permission, check_permission, check_permissions
-from kfp_azureml.azureml.checks.run_settings import RunSettings
+from kfp_azureml.azureml.checks.run_settings import Purpose, RunSettings
 from kfp_azureml.azureml.checks.sign_in import assignee, check_credentials, check_sign_in
-from kfp_azureml.azureml.checks.storage import check_datastore, check_storage, storage_host
+from kfp_azureml.azureml.checks.storage import check_datastore, check_storage
 from kfp_azureml.azureml.checks.workspace import (
     DATA_SCIENTIST,
-    Workspace,
+    api_host,
     check_place,
     check_registry,
     check_workspace,
@@ -40,6 +39,7 @@ from kfp_azureml.runtime.checks import Check, Outcome
 Found = Mapping[str, Any]
 
 _NETWORK = ("network.proxy", "network.ca-bundle")
+_WORKSPACE = "azure.workspace"
 _TEST = "curl --verbose https://management.azure.com/"
 _SET_WORKSPACE = (
     "--param resource_group=GROUP --param workspace=WORKSPACE (or download config.json from Azure ML studio), and "
@@ -50,7 +50,7 @@ _SET_WORKSPACE = (
 def azure_checks(
     settings: RunSettings, retries: Mapping[str, Any] = SDK_RETRIES, environ: Mapping[str, str] = os.environ
 ) -> Iterator[Check]:
-    """Yield the checks of a run in Azure.
+    """Yield the checks of what a run needs in Azure.
 
     Args:
         settings: The run.
@@ -58,12 +58,28 @@ def azure_checks(
         environ: The environment variables.
     """
     who = assignee(environ)
-    at = "azure.workspace"
     yield Check("azure.model-name", lambda _: check_model_name(settings.model_name), "--param model_name=NAME")
     yield Check(
         "azure.endpoint-name", lambda _: check_endpoint_name(settings.endpoint_name), "--param endpoint_name=NAME"
     )
     yield Check("azure.rollout", lambda _: check_rollout(settings), "--param strategy=blue-green")
+    yield from _access(settings, retries, environ, who)
+    yield Check("azure.permissions", lambda found: check_permissions(found[_WORKSPACE]), _TEST, needs=(_WORKSPACE,))
+    for permission in PERMISSIONS:
+        if permission.purpose in settings.purposes:
+            yield _permission_check(permission, who)
+    if Purpose.REGISTER in settings.purposes:
+        yield from _storage(who)
+    if Purpose.DEPLOY in settings.purposes:
+        yield from _deployment(settings)
+    if Purpose.JOBS in settings.purposes:
+        yield Check("azure.host.api", lambda found: check_host(api_host(found[_WORKSPACE])), needs=(_WORKSPACE,))
+    if Purpose.DATABRICKS in settings.purposes and HOST_VARIABLE in environ:
+        yield from _databricks(environ)
+
+
+def _access(settings: RunSettings, retries: Mapping[str, Any], environ: Mapping[str, str], who: str) -> Iterator[Check]:
+    """Yield the checks from the credentials to the workspace."""
     yield Check(
         "azure.credentials",
         lambda _: check_credentials(environ),
@@ -75,9 +91,7 @@ def azure_checks(
     yield Check("azure.host.management", lambda _: check_host(MANAGEMENT_HOST), needs=_NETWORK)
     yield Check("azure.host.login", lambda _: check_host(LOGIN_HOST), needs=_NETWORK)
     yield Check(
-        "azure.clock",
-        lambda found: check_clock(found["azure.host.management"]),
-        needs=("azure.host.management",),
+        "azure.clock", lambda found: check_clock(found["azure.host.management"]), needs=("azure.host.management",)
     )
     yield Check(
         "azure.sign-in",
@@ -85,29 +99,38 @@ def azure_checks(
         needs=("azure.credentials", "azure.host.login", "azure.clock"),
     )
     yield Check(
-        at,
+        _WORKSPACE,
         lambda found: check_workspace(found["azure.sign-in"], found["azure.workspace-name"], who),
         _TEST,
         needs=("azure.sign-in", "azure.workspace-name"),
     )
-    yield Check("azure.host.api", lambda found: check_host(_api_host(found[at])), needs=(at,))
-    yield Check("azure.host.storage", lambda found: check_host(storage_host(found[at])), needs=(at,))
-    yield Check("azure.permissions", lambda found: check_permissions(found[at]), _TEST, needs=(at,))
-    for permission in PERMISSIONS:
-        yield _permission_check(permission, who)
-    yield Check("azure.registry", lambda found: check_registry(found[at]), _TEST, needs=(at,))
+
+
+def _storage(who: str) -> Iterator[Check]:
+    """Yield the checks of the upload of a model."""
     yield Check(
         "azure.datastore",
-        lambda found: check_datastore(found[at], found["azure.credentials"]),
+        lambda found: check_datastore(found[_WORKSPACE], found["azure.credentials"]),
         role_command(who, DATA_SCIENTIST, "WORKSPACE_ID"),
-        needs=(at, "azure.credentials", "azure.permission.datastores"),
+        needs=(_WORKSPACE, "azure.credentials", "azure.permission.datastores"),
+    )
+    yield Check(
+        "azure.host.storage",
+        lambda found: check_host(str(found["azure.datastore"].primary_hostname)),
+        needs=("azure.datastore",),
     )
     yield Check(
         "azure.storage",
-        lambda found: check_storage(found["azure.datastore"], found[at], who),
+        lambda found: check_storage(found["azure.datastore"], found[_WORKSPACE], who),
         _TEST,
-        needs=(at, "azure.datastore", "azure.host.storage"),
+        needs=(_WORKSPACE, "azure.datastore", "azure.host.storage"),
     )
+
+
+def _deployment(settings: RunSettings) -> Iterator[Check]:
+    """Yield the checks of the endpoint, its machines and the images of its environments."""
+    at = _WORKSPACE
+    yield Check("azure.registry", lambda found: check_registry(found[at]), _TEST, needs=(at,))
     yield Check(
         "azure.endpoint",
         lambda found: check_endpoint(found[at], settings),
@@ -125,26 +148,28 @@ def azure_checks(
     )
     if settings.compute:
         yield Check("azure.compute", lambda found: check_compute(found[at], settings.compute), _TEST, needs=(at,))
-    else:
-        yield Check("azure.vm-size", lambda found: check_vm_size(found[at], settings.vm_size), _TEST, needs=(at,))
-        yield Check(
-            "azure.quota",
-            lambda found: _check_quota(found, settings),
-            _TEST,
-            needs=(at, "azure.vm-size"),
-            after=("azure.endpoint",),
-        )
-    if HOST_VARIABLE in environ:
-        yield Check("databricks.host", lambda _: check_databricks_host(environ), needs=_NETWORK)
-        yield Check(
-            "databricks.token",
-            lambda found: check_databricks_token(found["databricks.host"], found.get("azure.credentials"), environ),
-            needs=("databricks.host", *(() if environ.get(TOKEN_VARIABLE) else ("azure.credentials",))),
-        )
+        return
+    yield Check("azure.vm-size", lambda found: check_vm_size(found[at], settings.vm_size), _TEST, needs=(at,))
+    yield Check(
+        "azure.quota",
+        lambda found: _check_quota(found, settings),
+        _TEST,
+        needs=(at, "azure.vm-size"),
+        after=("azure.endpoint",),
+    )
+
+
+def _databricks(environ: Mapping[str, str]) -> Iterator[Check]:
+    yield Check("databricks.host", lambda _: check_databricks_host(environ), needs=_NETWORK)
+    yield Check(
+        "databricks.token",
+        lambda found: check_databricks_token(found["databricks.host"], found.get("azure.credentials"), environ),
+        needs=("databricks.host", *(() if environ.get(TOKEN_VARIABLE) else ("azure.credentials",))),
+    )
 
 
 def _permission_check(permission: Permission, who: str) -> Check:
-    needs = ("azure.permissions", "azure.workspace")
+    needs = ("azure.permissions", _WORKSPACE)
     return Check(
         f"azure.permission.{permission.name}",
         lambda found: check_permission(found[needs[0]], permission, found[needs[1]], who),
@@ -155,11 +180,4 @@ def _permission_check(permission: Permission, who: str) -> Check:
 def _check_quota(found: Found, settings: RunSettings) -> Outcome:
     live = found.get("azure.endpoint")
     instances = settings.instance_count or (live.instances if live else 0) or 1
-    return check_quota(found["azure.workspace"], found["azure.vm-size"], instances)
-
-
-def _api_host(workspace: Workspace) -> str:
-    """Return the host of the workspace's data plane, for MLflow, run history and artifacts."""
-    return (
-        urlsplit(str(workspace.properties.get("discoveryUrl") or "")).hostname or f"{workspace.location}.api.azureml.ms"
-    )
+    return check_quota(found[_WORKSPACE], found["azure.vm-size"], instances)

@@ -11,6 +11,7 @@ from typing import Any
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from kfp_azureml.azureml.azure_errors import explain
+from kfp_azureml.azureml.checks.run_settings import Purpose
 from kfp_azureml.azureml.checks.workspace import DATA_SCIENTIST, PROVIDER, Workspace, role_command
 from kfp_azureml.runtime.checks import Outcome, failed, passed, skipped, warning
 
@@ -25,7 +26,8 @@ class Permission:
 
     Attributes:
         name: Last part of the check's name.
-        purpose: What they are for, in words.
+        purpose: The runs that need them.
+        text: What they are for, in words.
         actions: The actions of Azure Resource Manager.
         role: A built-in role that has them.
         on_group: Whether the role is assigned on the resource group instead of the workspace.
@@ -33,7 +35,8 @@ class Permission:
     """
 
     name: str
-    purpose: str
+    purpose: Purpose
+    text: str
     actions: tuple[str, ...]
     role: str = DATA_SCIENTIST
     on_group: bool = False
@@ -45,24 +48,39 @@ def _of_workspace(*actions: str) -> tuple[str, ...]:
 
 
 PERMISSIONS = (
-    Permission("models", "register models", _of_workspace("models/versions/read", "models/versions/write")),
     Permission(
-        "datastores", "upload to the datastore", _of_workspace("datastores/read", "datastores/listSecrets/action")
+        "models", Purpose.REGISTER, "register models", _of_workspace("models/versions/read", "models/versions/write")
+    ),
+    Permission(
+        "datastores",
+        Purpose.REGISTER,
+        "upload to the datastore",
+        _of_workspace("datastores/read", "datastores/listSecrets/action"),
     ),
     Permission(
         "environments",
+        Purpose.DEPLOY,
         "create environments and code",
         _of_workspace("environments/versions/read", "environments/versions/write", "codes/versions/write"),
     ),
-    Permission("endpoints", "create endpoints", _of_workspace("onlineEndpoints/read", "onlineEndpoints/write")),
+    Permission(
+        "endpoints", Purpose.DEPLOY, "create endpoints", _of_workspace("onlineEndpoints/read", "onlineEndpoints/write")
+    ),
     Permission(
         "deployments",
+        Purpose.DEPLOY,
         "create, replace and delete deployments",
         _of_workspace(*(f"onlineEndpoints/deployments/{verb}" for verb in ("read", "write", "delete"))),
     ),
-    Permission("endpoint-keys", "send requests to the endpoint", _of_workspace("onlineEndpoints/listKeys/action")),
+    Permission(
+        "endpoint-keys",
+        Purpose.DEPLOY,
+        "send requests to the endpoint",
+        _of_workspace("onlineEndpoints/listKeys/action"),
+    ),
     Permission(
         "autoscale",
+        Purpose.DEPLOY,
         "copy autoscale settings to a new deployment",
         ("Microsoft.Insights/autoscaleSettings/read", "Microsoft.Insights/autoscaleSettings/write"),
         role="Contributor",
@@ -71,6 +89,7 @@ PERMISSIONS = (
     ),
     Permission(
         "metrics",
+        Purpose.DEPLOY,
         "watch a rollout's live traffic in Azure Monitor",
         ("Microsoft.Insights/metrics/read",),
         role="Monitoring Reader",
@@ -78,6 +97,7 @@ PERMISSIONS = (
     ),
     Permission(
         "jobs",
+        Purpose.JOBS,
         "submit pipelines as Azure ML jobs (kfp-azureml aml submit)",
         _of_workspace("jobs/write", "components/versions/write"),
         required=False,
@@ -107,10 +127,10 @@ def check_permission(entries: Entries | None, wanted: Permission, workspace: Wor
         return skipped("not checked: the identity's permissions are unknown")
     missing = [action for action in wanted.actions if not is_allowed(entries, action)]
     if not missing:
-        return passed(f"may {wanted.purpose}")
+        return passed(f"may {wanted.text}")
     scope = workspace.place.id
     mend = role_command(who, wanted.role, scope.partition("/providers/")[0] if wanted.on_group else scope)
-    message = f"the identity may not {wanted.purpose}: it lacks {', '.join(missing)}"
+    message = f"the identity may not {wanted.text}: it lacks {', '.join(missing)}"
     return failed(message, mend) if wanted.required else warning(message, mend)
 
 

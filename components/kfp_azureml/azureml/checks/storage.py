@@ -51,12 +51,6 @@ def check_datastore(workspace: Workspace, identity: TokenCredential) -> Outcome:
     )
 
 
-def storage_host(workspace: Workspace) -> str:
-    """Return the blob host of the workspace's storage account."""
-    account = str(workspace.properties.get("storageAccount", "")).rpartition("/")[2]
-    return f"{account}.blob.core.windows.net"
-
-
 def check_storage(container: ContainerClient, workspace: Workspace, who: str) -> Outcome:
     """Check that the identity may write to the container."""
     account = str(workspace.properties.get("storageAccount", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
@@ -131,6 +132,12 @@ def check_registry(workspace: Workspace) -> Outcome:
             f"{update} --image-build-compute COMPUTE",
         )
     return passed(f"container registry {name} exists")
+
+
+def api_host(workspace: Workspace) -> str:
+    """Return the host of the workspace's data plane, for MLflow, run history and artifacts."""
+    address = str(workspace.properties.get("discoveryUrl") or "")
+    return urlsplit(address).hostname or f"{workspace.location}.api.azureml.ms"
 
 
 def role_command(who: str, role: str, scope: str) -> str:

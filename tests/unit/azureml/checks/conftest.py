@@ -50,7 +50,9 @@ def faults(azure: EmulatorInfo, control: Control, environment: pytest.MonkeyPatc
 
     def check(workspace: Mapping[str, str] | None = None, **run: Any) -> Faults:
         names = {"resource_group": azure.resource_group, "workspace": azure.workspace, "subscription_id": ""}
-        settings = RunSettings(WorkspaceName(**names | (workspace or {})), **{"model_name": "fashion-mnist"} | run)
+        settings = RunSettings(
+            WorkspaceName(**names | (workspace or {})), **{"model_name": "fashion-mnist", "everything": True} | run
+        )
         checks = [*network_checks(), *azure_checks(settings, {"retry_total": 0})]
         results = {result.name: result for result in run_checks(checks)}
         assert list(results) == [check.name for check in checks]

@@ -13,8 +13,10 @@ import pytest
 from azureml_emulator import EmulatorInfo
 from azureml_emulator.test_control.client import Control
 from azureml_emulator.test_control.faults import Answer, Reset
-from kfp_azureml.azureml.checks import azure_checks as module
 from kfp_azureml.azureml.checks import hosts
+from kfp_azureml.azureml.checks.azure_checks import azure_checks
+from kfp_azureml.azureml.checks.run_settings import RunSettings
+from kfp_azureml.azureml.workspace_name import WorkspaceName
 from kfp_azureml.runtime.checks import Result, State
 
 Check = Callable[..., dict[str, Result]]
@@ -304,13 +306,25 @@ def test_a_certificate_that_is_not_trusted(faults: Check, environment: pytest.Mo
     assert all("export REQUESTS_CA_BUNDLE=" in result.mend for result in found.values())
 
 
-def test_the_order_is_that_of_the_needs() -> None:
-    checks = list(module.azure_checks(module.RunSettings(None)))
+@pytest.mark.parametrize("compute", ["", "k8s"])
+def test_the_order_is_that_of_the_needs(compute: str) -> None:
+    settings = RunSettings(WorkspaceName("g", "w", "s"), compute=compute, everything=True)
+    checks = list(azure_checks(settings, environ={"DATABRICKS_HOST": ""}))
     names = [check.name for check in checks]
     assert len(set(names)) == len(names)
     for number, check in enumerate(checks):
         before = {*names[:number], "network.proxy", "network.ca-bundle"}
         assert {*check.needs, *check.after} <= before, check.name
+
+
+def test_a_run_is_checked_for_what_it_does(faults: Check, control: Control) -> None:
+    control.deny(f"{WS}/models/*", f"{WS}/onlineEndpoints/*", f"{WS}/jobs/*", "Microsoft.Insights/*")
+    register, endpoints = "azure.permission.models", {f"azure.permission.endpoint{end}" for end in ("s", "-keys")}
+    assert faults(model_name="", everything=False) == {}
+    assert faults(everything=False).keys() == {register}
+    deployed = faults(model_name="", strategy="blue-green", everything=False).keys()
+    assert deployed > endpoints
+    assert not {register, "azure.permission.jobs"} & deployed
 
 
 def _instead(path: str, document: dict[str, Any]) -> Answer:
