@@ -92,7 +92,6 @@ def doctor_command(
     from kfp_azureml.doctor.kubeflow.wanted import KubeflowSettings
     from kfp_azureml.doctor.report import is_healthy, print_json, print_results
     from kfp_azureml.doctor.selection import Areas, select_checks
-    from kfp_azureml.kubeflow.connection import choose_connection
     from kfp_azureml.runtime.checks import run_checks
     from kfp_azureml.runtime.step import configure_logging
 
@@ -109,8 +108,9 @@ def doctor_command(
         strategy,
         everything=True,
     )
-    connection = choose_connection(host, namespace, token_file, cookie_file, ca_cert)
-    settings = KubeflowSettings(connection, context, namespace, service_account, pipeline)
+    settings = KubeflowSettings(
+        host or "", token_file, cookie_file, ca_cert, context, namespace, service_account, pipeline
+    )
     results = run_checks(select_checks(Areas(azure, kubeflow, local), run, settings, runs))
     done = print_json(results, out) if as_json else print_results(results, out)
     if not is_healthy(done):

@@ -99,4 +99,4 @@ def _has_azure(run: RunSettings, environ: Mapping[str, str]) -> bool:
 
 
 def _has_kubeflow(settings: KubeflowSettings, environ: Mapping[str, str]) -> bool:
-    return bool(settings.connection.host) or has_cluster(environ)
+    return bool(settings.address) or has_cluster(environ)

@@ -127,7 +127,7 @@ class _Runner:
         self._waiting = {check.name: check for check in checks}
         self._running: dict[str, tuple[Check, float]] = {}
         self._done: dict[str, Outcome] = {}
-        self._blocked: set[str] = set()
+        self._causes: dict[str, list[str]] = {}
         self._reports: queue.SimpleQueue[tuple[str, Outcome]] = queue.SimpleQueue()
         self._each = each
         self._end = end
@@ -164,8 +164,11 @@ class _Runner:
             missing = [need for need in check.needs if self._is_missing(need)]
             if missing:
                 del self._waiting[name]
-                self._blocked.add(name)
-                self._done[name] = skipped(f"not checked: waits for {', '.join(missing)}")
+                # The failed checks themselves, not those in between.
+                self._causes[name] = list(
+                    dict.fromkeys(one for need in missing for one in self._causes.get(need, [need]))
+                )
+                self._done[name] = skipped(f"not checked: waits for {', '.join(self._causes[name])}")
             elif all(other in self._done for other in first):
                 del self._waiting[name]
                 found = {other: self._done[other].found for other in first}
@@ -173,7 +176,7 @@ class _Runner:
                 threading.Thread(target=self._run, args=(check, found), name=name, daemon=True).start()
 
     def _is_missing(self, name: str) -> bool:
-        return name in self._blocked or (name in self._done and self._done[name].state is State.FAILED)
+        return name in self._causes or (name in self._done and self._done[name].state is State.FAILED)
 
     def _run(self, check: Check, found: Mapping[str, Any]) -> None:
         try:

@@ -14,7 +14,6 @@ from kubernetes.config import kube_config
 from kfp_azureml.azcreds import KEYS
 from kfp_azureml.doctor.kubeflow.kubeflow_checks import kubeflow_checks
 from kfp_azureml.doctor.kubeflow.wanted import KubeflowSettings
-from kfp_azureml.kubeflow.connection import Connection
 from kfp_azureml.runtime.checks import Result, State, run_checks
 from kubeflow_api import KubeflowApi, running_kubeflow_api
 from kubernetes_api import KubernetesApi, running_kubernetes_api, write_kubeconfig
@@ -78,7 +77,7 @@ def faults(cluster: KubernetesApi, kubeflow: KubeflowApi) -> Callable[..., dict[
     """Return a function that runs the checks and returns those that are neither ok nor skipped."""
 
     def check(**settings: Any) -> dict[str, Result]:
-        wanted = {"connection": Connection(kubeflow.url)} | settings
+        wanted = {"host": kubeflow.url} | settings
         results = list(run_checks(list(kubeflow_checks(KubeflowSettings(**wanted)))))
         wrong = [result for result in results if result.state in (State.WARNING, State.FAILED)]
         assert all(result.mend for result in wrong)

@@ -12,7 +12,6 @@ import yaml
 
 from http_double import Request, Response, serving
 from kfp_azureml.azcreds import KEYS
-from kfp_azureml.kubeflow.connection import Connection
 from kfp_azureml.runtime.checks import Result, State
 from kubeflow_api import Fault, KubeflowApi
 from kubernetes_api import KubernetesApi, write_kubeconfig
@@ -178,12 +177,16 @@ def test_defaults_that_are_not_yaml(faults: Check, cluster: KubernetesApi) -> No
     assert faults().keys() == {"kubeflow.workflow-defaults"}
 
 
+def test_a_token_file_that_does_not_exist(faults: Check, tmp_path: Path) -> None:
+    assert faults(token_file=tmp_path / "none").keys() == {"kubeflow.api"}
+
+
 def test_without_a_kubeconfig_the_api_alone_is_checked(
     faults: Check, kubeflow: KubeflowApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
     assert faults() == {}
-    assert faults(connection=Connection()).keys() == {"kubeflow.cluster"}
+    assert faults(host="").keys() == {"kubeflow.cluster"}
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import re
 from typing import Any
 
 from kfp_azureml.doctor.kubeflow.cluster import REQUEST_SECONDS
+from kfp_azureml.doctor.kubeflow.wanted import KubeflowSettings
 from kfp_azureml.kubeflow.bounded_requests import BoundedRequests
 from kfp_azureml.kubeflow.cluster import NAMESPACE, Cluster, cluster_errors
-from kfp_azureml.kubeflow.connection import Connection, connect
+from kfp_azureml.kubeflow.connection import choose_connection, connect
 from kfp_azureml.runtime.checks import Outcome, failed, passed, skipped, warning
 
 OLDEST, TESTED = (2, 0), (2, 17)
@@ -20,8 +21,11 @@ _SHORTEST_TTL = 600  # seconds
 _APPLY_RETRIES = "kubectl apply --server-side --force-conflicts -k manifests/retries"
 
 
-def check_api(connection: Connection) -> Outcome:
+def check_api(settings: KubeflowSettings) -> Outcome:
     """Check that Kubeflow's API accepts the credentials; the outcome has the tag of its version."""
+    connection = choose_connection(
+        settings.host, settings.namespace, settings.token_file, settings.cookie_file, settings.ca_cert
+    )
     requests = BoundedRequests(connect(connection))
     # kfp_server_api leaves out what the server says of its version.
     tag = _tag(requests.get(f"{requests.address}/apis/v2beta1/healthz"))

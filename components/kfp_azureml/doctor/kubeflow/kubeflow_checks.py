@@ -31,10 +31,8 @@ def kubeflow_checks(settings: KubeflowSettings) -> Iterator[Check]:
     """Yield the checks of Kubeflow."""
     at, in_namespace = "kubeflow.cluster", ("kubeflow.cluster", "kubeflow.namespace")
     name = settings.account
-    through_cluster = not settings.connection.host
-    yield Check(
-        "kubeflow.api", lambda _: check_api(settings.connection), _FORWARD, needs=(at,) if through_cluster else ()
-    )
+    through_cluster = not settings.address
+    yield Check("kubeflow.api", lambda _: check_api(settings), _FORWARD, needs=(at,) if through_cluster else ())
     yield Check(
         "kubeflow.version", lambda found: check_version(found["kubeflow.api"]), _FORWARD, needs=("kubeflow.api",)
     )
