@@ -107,6 +107,10 @@ def build_pipeline(options: PipelineOptions) -> Any:
             checked = preflight_component.aml_preflight(
                 model_name=model_name,
                 endpoint_name=endpoint_name,
+                instance_type=instance_type,
+                instance_count=instance_count,
+                strategy=strategy,
+                traffic_steps=traffic_steps,
                 data_version=data_version,
                 run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
                 **workspace_of,

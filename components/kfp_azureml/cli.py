@@ -21,6 +21,7 @@ COMMANDS = {
     "azcreds": "kfp_azureml.kubeflow.secret_command:azcreds_command",
     "step": "kfp_azureml.steps.command:step_command",
     "reconcile": "kfp_azureml.steps.aml_reconcile.command:reconcile_command",
+    "doctor": "kfp_azureml.doctor.command:doctor_command",
     "aml": "kfp_azureml.azureml_pipelines.command:aml_command",
 }
 

@@ -18,6 +18,7 @@ from azureml_emulator.settings import Settings
 from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import Store
 from azureml_emulator.test_control.behaviours import Behaviours
+from azureml_emulator.test_control.denied_actions import DeniedActions
 from azureml_emulator.test_control.faults import FaultPlan
 from azureml_emulator.test_control.recording import Recorder
 from azureml_emulator.tokens import Tokens
@@ -41,6 +42,7 @@ class Context:
     recorder: Recorder = field(default_factory=Recorder)
     faults: FaultPlan = field(default_factory=FaultPlan)
     behaviours: Behaviours = field(default_factory=Behaviours)
+    denied: DeniedActions = field(default_factory=DeniedActions)
     metrics: RequestMetrics = field(default_factory=RequestMetrics)
     mirror: Mirror = field(default_factory=Mirror)
 

@@ -109,6 +109,7 @@ class KubeflowApi:
     Attributes:
         token: Required bearer token; empty for none.
         cookie: Required cookie; empty for none.
+        tag_name: Version that the server names.
         multi_user: Whether there are profiles.
         pages: Whether the UI server is in front.
         script: States of a run at successive polls; the last one stays. See `shows`.
@@ -126,6 +127,7 @@ class KubeflowApi:
 
     token: str = ""
     cookie: str = ""
+    tag_name: str = "unknown"
     multi_user: bool = False
     pages: bool = False
     script: list[dict[str, Any]] = field(default_factory=lambda: [shows("SUCCEEDED")])
@@ -246,7 +248,7 @@ class KubeflowApi:
         self._check_caller(request)
         match request.method, path:
             case "GET", "/healthz":
-                build = {"commit_sha": "unknown", "tag_name": "unknown"}
+                build = {"commit_sha": "unknown", "tag_name": self.tag_name}
                 return {**build, "multi_user": self.multi_user, "pipeline_store": "database"}
             case "GET", "/experiments":
                 found = self._matching(self.experiments, request.query)

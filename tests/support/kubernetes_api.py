@@ -1,4 +1,4 @@
-"""A double of the Kubernetes API: secrets, pods with logs, Argo's workflows, and a kubeconfig."""
+"""A double of the Kubernetes API: secrets, pods with logs, Argo's workflows, what `doctor` reads, and a kubeconfig."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ class KubernetesApi:
         pods: Pods by namespace and name.
         logs: Logs of pods by name.
         workflows: Argo's workflows by namespace and name.
+        service_accounts: Service accounts by namespace and name.
+        config_maps: Data of config maps by namespace and name.
+        network_policies: Specs of network policies by namespace and name.
+        no_rights: Rights that access reviews deny, as "USER VERB RESOURCE", with an empty user for the caller.
+        unreadable: Resources that the caller may not read, such as `namespaces`.
         forbidden: Verbs that the caller may not use.
         faults: Error statuses by method, each used once; the response quotes the request, as a server may.
         requests: Received requests, as "METHOD path".
@@ -38,6 +43,11 @@ class KubernetesApi:
     pods: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     workflows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    service_accounts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    config_maps: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    network_policies: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    no_rights: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
     faults: dict[str, list[int]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -67,6 +77,8 @@ class KubernetesApi:
             r"(?:/api/v1|/apis/argoproj.io/v1alpha1)/namespaces/([^/]+)/(pods|workflows)(/.+)?", request.path
         ):
             return self._of_a_run(request, *found.groups())
+        if about := self._about_the_cluster(request):
+            return about
         found = re.fullmatch(r"/api/v1/namespaces/([^/]+)/secrets(?:/([^/]+))?", request.path)
         verb = {"GET": "get", "POST": "create", "PUT": "update"}[request.method]
         if not found:
@@ -86,6 +98,51 @@ class KubernetesApi:
                 return _status(409, "Conflict")
             known = self.keep(namespace, body)
         return json_response(200, known)
+
+    def _about_the_cluster(self, request: Request) -> Response | None:
+        if request.path == "/version/":
+            version = dict.fromkeys(("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform"), "")
+            return json_response(200, {**version, "major": "1", "minor": "31", "gitVersion": "v1.31.2"})
+        if found := re.fullmatch(r"/apis/authorization.k8s.io/v1/(self)?subjectaccessreviews", request.path):
+            return self._review(json.loads(request.body), mine=bool(found[1]))
+        found = re.fullmatch(
+            r"/(?:api/v1|apis/networking.k8s.io/v1)/namespaces/([^/]+)"
+            r"(?:/(serviceaccounts|configmaps|networkpolicies)(?:/([^/]+))?)?",
+            request.path,
+        )
+        if found is None:
+            return None
+        namespace, kind, name = found.groups()
+        if (kind or "namespaces") in self.unreadable:
+            return _status(403, "Forbidden")
+        if kind is None:
+            known = namespace in self.namespaces
+            return json_response(200, {"metadata": {"name": namespace}}) if known else _status(404, "NotFound")
+        if kind == "networkpolicies":
+            policies = [
+                {"metadata": {"name": policy}, "spec": spec}
+                for (place, policy), spec in self.network_policies.items()
+                if place == namespace
+            ]
+            return json_response(200, {"items": policies})
+        if kind == "serviceaccounts":
+            account = self.service_accounts.get((namespace, name))
+            return json_response(200, account) if account else _status(404, "NotFound")
+        data = self.config_maps.get((namespace, name))
+        return _status(404, "NotFound") if data is None else json_response(200, {"data": data})
+
+    def _review(self, review: dict[str, Any], *, mine: bool) -> Response:
+        if not mine and "subjectaccessreviews" in self.unreadable:
+            return _status(403, "Forbidden")
+        wanted = review["spec"]["resourceAttributes"]
+        resource = "/".join(filter(None, (wanted["resource"], wanted.get("subresource"))))
+        right = f"{review['spec'].get('user', '')} {wanted['verb']} {resource}"
+        return json_response(201, {**review, "status": {"allowed": right not in self.no_rights}})
+
+    def add_service_account(self, name: str, namespace: str = "kubeflow", **annotations: str) -> None:
+        """Add a service account."""
+        about = {"name": name, "namespace": namespace, "annotations": annotations}
+        self.service_accounts[namespace, name] = {"metadata": about}
 
     def add_pod(self, name: str, run_id: str, node_name: str, log: str, namespace: str = "kubeflow") -> None:
         """Add a pod of a run, as Argo creates it."""

@@ -13,7 +13,7 @@ PACKAGE = Path(kfp_azureml.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 STEPS = sorted(component.parent.name for component in (PACKAGE / "steps").glob("*/component.py"))
 # Rooms that compile and run pipelines, which is kfp's own business.
-ORCHESTRATION = ("compiling", "local", "kubeflow", "azureml_pipelines")
+ORCHESTRATION = ("compiling", "local", "kubeflow", "azureml_pipelines", "doctor")
 HEAVY = (
     *("tensorflow", "keras", "azure", "pandas", "pyarrow", "onnxruntime"),
     *("numpy", "kfp", "rich", "fsspec", "kubernetes"),
@@ -30,6 +30,7 @@ ARROWS = {
     "kubeflow": {"runtime", "azureml", "compiling"},
     "azureml_pipelines": {"runtime", "models", "azureml", "compiling"},
     "local": {"runtime", "imagesets", "models", "azureml", "steps", "compiling"},
+    "doctor": {"runtime", "azureml", "compiling", "kubeflow", "local"},
 }
 # Only rooms.
 BESIDE = {"__init__", "azcreds", "cli", "components", "images"}

@@ -1,10 +1,10 @@
-"""Client of Azure Resource Manager, for metrics and autoscale settings."""
+"""Client of Azure Resource Manager, for metrics, autoscale settings and checks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.core import PipelineClient
 from azure.core.exceptions import (
@@ -22,6 +22,9 @@ from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
 from kfp_azureml.azureml.credentials import credential
 from kfp_azureml.azureml.retries import SDK_RETRIES
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
 
 HOST = "https://management.azure.com"
 
@@ -65,6 +68,14 @@ class Arm:
         """
         return self._send(HttpRequest("PUT", f"{HOST}{path}", params=query, json=body))
 
+    def post(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
+        """POST an action of a resource.
+
+        Raises:
+            AzureError: If Azure rejects the request.
+        """
+        return self._send(HttpRequest("POST", f"{HOST}{path}", params=query, json=body))
+
     def delete(self, path: str, **query: str) -> None:
         """DELETE a resource; do nothing if it does not exist.
 
@@ -94,8 +105,22 @@ def resource_manager() -> Iterator[Arm]:
     Raises:
         CredentialsError: If there are none.
     """
-    sign = ARMChallengeAuthenticationPolicy(credential(), f"{HOST}/.default")
-    policies = [UserAgentPolicy("kfp-azureml"), RetryPolicy(**SDK_RETRIES), sign]
-    client: PipelineClient[Any, Any] = PipelineClient(HOST, policies=policies)
-    with client:
+    with _client(credential(), SDK_RETRIES) as client:
         yield Arm(client)
+
+
+def open_resource_manager(identity: TokenCredential, retries: Mapping[str, Any], **transport: Any) -> Arm:
+    """Return a client of Azure Resource Manager that stays open as long as the process.
+
+    Args:
+        identity: Signs the requests.
+        retries: Settings of azure-core's RetryPolicy.
+        transport: Settings of the requests, such as `read_timeout` in seconds.
+    """
+    return Arm(_client(identity, retries, **transport))
+
+
+def _client(identity: TokenCredential, retries: Mapping[str, Any], **transport: Any) -> PipelineClient[Any, Any]:
+    sign = ARMChallengeAuthenticationPolicy(identity, f"{HOST}/.default")
+    policies = [UserAgentPolicy("kfp-azureml"), RetryPolicy(**retries), sign]
+    return PipelineClient(HOST, policies=policies, **transport)

@@ -192,12 +192,16 @@ _BY_SIGN_IN_CODE = {
 }
 # azure-identity does not expose the response's list of codes, but its message starts with the same code.
 _SIGN_IN_CODE = re.compile(r"\bAADSTS(\d+)\b")
+# And for an unknown tenant it drops Microsoft Entra's message.
+_NO_TENANT = "Unable to get authority configuration"
 
 
 def find_advice(error: AzureError) -> Advice | None:
     """Return the advice for an error; None if there is none."""
     if isinstance(error, ClientAuthenticationError):
         code = _SIGN_IN_CODE.search(str(error.message))
+        if not code and _NO_TENANT in str(error.message):
+            return _BY_SIGN_IN_CODE["90002"]
         # A response without such a code means that Azure Resource Manager rejected the token.
         if code or error.response is None:
             return _BY_SIGN_IN_CODE.get(code[1], _REFUSED) if code else _REFUSED

@@ -43,21 +43,32 @@ def workspace_client(resource_group: str = "", workspace: str = "", subscription
         CredentialsError: If the credentials are incomplete or rejected.
         WorkspaceError: If no workspace is given, or it does not exist or cannot be reached.
     """
-    if bool(resource_group) != bool(workspace):
-        raise WorkspaceError(f"{'workspace' if resource_group else 'resource_group'} is missing: set both or neither")
     identity = credential()
-    subscription = workspace and (subscription_id or azcreds.subscription_id())
+    place = workspace_place(resource_group, workspace, subscription_id)
 
     from azure.ai.ml import MLClient
 
     # The SDK's own handler would write its messages into the step's log.
     quieten("azure.ai.ml", logging.WARNING)
-    place = (subscription, resource_group, workspace) if workspace else configured_workspace()
-    _check_place(*place)
     client = MLClient(identity, *place, per_call_policies=PollPace(), **_CLIENT_SETTINGS)
     with azure_errors(f"workspace {client.workspace_name} in resource group {client.resource_group_name}"):
         retrying("reading the workspace", lambda: client.workspaces.get(client.workspace_name))
     return client
+
+
+def workspace_place(resource_group: str, workspace: str, subscription_id: str) -> tuple[str, str, str]:
+    """Return subscription, resource group and workspace as given, or as a `config.json` has them.
+
+    Raises:
+        CredentialsError: If a workspace is given without a subscription and AZ_SUBSCRIPTION_ID is not valid.
+        WorkspaceError: If no workspace is given or configured, or a name is malformed.
+    """
+    if bool(resource_group) != bool(workspace):
+        raise WorkspaceError(f"{'workspace' if resource_group else 'resource_group'} is missing: set both or neither")
+    subscription = workspace and (subscription_id or azcreds.subscription_id())
+    place = (subscription, resource_group, workspace) if workspace else configured_workspace()
+    _check_place(*place)
+    return place
 
 
 def _check_place(subscription_id: str, resource_group: str, workspace: str) -> None:

@@ -22,7 +22,7 @@ def configured_workspace() -> tuple[str, str, str]:
     Raises:
         WorkspaceError: If there is no file or it is incomplete.
     """
-    found = _find()
+    found = find_config()
     if found is None:
         raise WorkspaceError(
             f"no workspace given: set resource_group and workspace, or put a config.json into {Path.cwd()} or a parent "
@@ -36,7 +36,8 @@ def configured_workspace() -> tuple[str, str, str]:
     return named
 
 
-def _find() -> Path | None:
+def find_config() -> Path | None:
+    """Return the nearest file; None if there is none."""
     here = Path.cwd()
     for folder in _FOLDERS:
         for file in _FILES:

@@ -68,6 +68,11 @@ def open_cluster(context: str | None, namespace: str | None, environ: Mapping[st
     return Cluster(client.CoreV1Api(client.ApiClient(configuration)), configuration.host, namespace)
 
 
+def has_cluster(environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether a cluster is configured: by a kubeconfig, or in a pod."""
+    return bool(_kubeconfig(environ)) or "KUBERNETES_SERVICE_HOST" in environ
+
+
 def choose_namespace(context: str | None, namespace: str | None, environ: Mapping[str, str] = os.environ) -> str:
     """Choose the namespace as `open_cluster` does, without a cluster.
 

@@ -36,7 +36,7 @@ from azureml_emulator.control_plane.provisioning import (
     refuse_unprovisioned_deployment,
     without_code,
 )
-from azureml_emulator.control_plane.quota import check_quota
+from azureml_emulator.control_plane.quota import check_quota, managed_deployments
 from azureml_emulator.machine import processes
 from azureml_emulator.scoring.build_logs import keep_build_log
 from azureml_emulator.scoring.deployer import Deployer, find_asset, find_environment
@@ -103,19 +103,13 @@ async def put(request: Request) -> Response:
         **({"identity": body["identity"]} if body.get("identity") else {}),
     )
     if context.settings.quota_cores is not None and not compute_id:
-        check_quota(
-            resource, _managed_deployments(context), context.settings.quota_cores, context.settings.subscription_id
-        )
+        others = managed_deployments(context.store)
+        check_quota(resource, others, context.settings.quota_cores, context.settings.subscription_id)
     operation = context.operations.start(PUT, deployment_id)
     labels = resource["properties"]["properties"]
     labels[OPERATION_PROPERTY] = status_url(request, operation, Kind.ONLINE_DEPLOYMENT)
     context.store.put(resource)
     return created(request, operation, Kind.ONLINE_DEPLOYMENT, resource)
-
-
-def _managed_deployments(context: Context) -> list[Document]:
-    deployments = context.store.list_type(TYPE)
-    return [one for one in deployments if one["properties"]["endpointComputeType"] == "Managed"]
 
 
 def _completed(properties: Document, compute: Document | None) -> Document:

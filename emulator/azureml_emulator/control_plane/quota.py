@@ -9,11 +9,13 @@ import uuid
 from collections.abc import Iterable
 
 from azureml_emulator.arm.errors import ArmError, bad_request
-from azureml_emulator.store import Document
+from azureml_emulator.arm.resources import PROVIDER
+from azureml_emulator.store import Document, Store
 
 # In these older families the number in a size's name is not its cores.
 NUMBERED_FAMILIES = ("d_v2", "ds_v2")
 CORES_BY_NUMBER = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 11: 2, 12: 4, 13: 8, 14: 16, 15: 20}
+DEPLOYMENT_TYPE = f"{PROVIDER}/workspaces/onlineEndpoints/deployments"
 GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-outofquota"
 
 
@@ -56,6 +58,12 @@ def check_quota(deployment: Document, others: Iterable[Document], cores: int, su
         f"InferencingClient HttpRequest error, error detail: {json.dumps(detail, separators=(',', ':'))}",
     )
     raise ArmError(400, "BadRequest", "The request is invalid.", details=[below])
+
+
+def managed_deployments(store: Store) -> list[Document]:
+    """Return all deployments to managed endpoints."""
+    deployments = store.list_type(DEPLOYMENT_TYPE)
+    return [one for one in deployments if one["properties"]["endpointComputeType"] == "Managed"]
 
 
 def reserved_cores(deployment: Document) -> tuple[str, int]:

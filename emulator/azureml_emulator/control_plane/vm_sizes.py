@@ -10,10 +10,11 @@ from starlette.routing import Route
 
 from azureml_emulator.context import context_of
 from azureml_emulator.control_plane.long_running import LOCATIONS
+from azureml_emulator.control_plane.quota import managed_deployments, reserved_cores
 from azureml_emulator.store import Document
 
-LIMIT = 100
-"""Cores of each family."""
+LIMIT = 10_000
+"""Cores of each family without `--quota-cores`: deployments then have no limit."""
 
 
 def _size(name: str, family: str, cores: int, memory: float, gpus: int = 0) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def _size(name: str, family: str, cores: int, memory: float, gpus: int = 0) -> d
     }
 
 
-# Those that Azure's samples use.
+# Those that Azure's samples use, without the retired ones, such as Standard_NC6s_v3:
+# https://learn.microsoft.com/azure/virtual-machines/sizes/retirement/retired-sizes-list
 VM_SIZES = (
     _size("Standard_DS2_v2", "standardDSv2Family", 2, 7),
     _size("Standard_DS3_v2", "standardDSv2Family", 4, 14),
@@ -43,7 +45,6 @@ VM_SIZES = (
     _size("Standard_D13_v2", "standardDv2Family", 8, 56),
     _size("Standard_E4s_v3", "standardESv3Family", 4, 32),
     _size("Standard_F4s_v2", "standardFSv2Family", 4, 8),
-    _size("Standard_NC6s_v3", "standardNCSv3Family", 6, 112, gpus=1),
     _size("Standard_NC4as_T4_v3", "standardNCASv3_T4Family", 4, 28, gpus=1),
 )
 
@@ -54,13 +55,19 @@ async def list_sizes(_request: Request) -> Response:
 
 
 async def list_usages(request: Request) -> Response:
-    """List the cores of each family that computes use."""
-    settings = context_of(request).settings
+    """List the cores of each family that computes and managed deployments use."""
+    context = context_of(request)
+    settings = context.settings
     used: dict[str, int] = {str(size["family"]): 0 for size in VM_SIZES}
-    for compute in context_of(request).store.list_collection(f"{settings.workspace_id}/computes"):
+    for compute in context.store.list_collection(f"{settings.workspace_id}/computes"):
         family, cores = _cores(compute["properties"])
         if family:
             used[family] += cores
+    for deployment in managed_deployments(context.store):
+        size = find_size(deployment["properties"].get("instanceType"))
+        if size:
+            used[str(size["family"])] += reserved_cores(deployment)[1]
+    limit = LIMIT if settings.quota_cores is None else settings.quota_cores
     return JSONResponse(
         {
             "value": [
@@ -70,7 +77,7 @@ async def list_usages(request: Request) -> Response:
                     "type": "Microsoft.MachineLearningServices/usages",
                     "unit": "Count",
                     "currentValue": cores,
-                    "limit": LIMIT,
+                    "limit": limit,
                     "name": {"value": family, "localizedValue": f"{family} Cluster Dedicated vCPUs"},
                     "amlWorkspaceLocation": settings.location,
                 }
@@ -80,10 +87,14 @@ async def list_usages(request: Request) -> Response:
     )
 
 
+def find_size(name: object) -> dict[str, Any] | None:
+    """Return a VM size by its name in any case; None if it is not listed."""
+    return next((size for size in VM_SIZES if size["name"].lower() == str(name).lower()), None)
+
+
 def _cores(compute: Document) -> tuple[str | None, int]:
     """Return a compute's VM family and its current cores."""
-    asked = str(compute["properties"].get("vmSize", "")).lower()
-    size = next((size for size in VM_SIZES if size["name"].lower() == asked), None)
+    size = find_size(compute["properties"].get("vmSize"))
     if size is None:
         return None, 0
     nodes = compute["properties"].get("currentNodeCount", int(compute["properties"].get("state") == "Running"))

@@ -35,6 +35,7 @@ from azureml_emulator.control_plane import (
     models,
     online_deployments,
     online_endpoints,
+    permissions,
     request_metrics,
     vm_sizes,
     workspaces,
@@ -42,6 +43,7 @@ from azureml_emulator.control_plane import (
 from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST, MANAGEMENT_HOST
 from azureml_emulator.hosts import batch_requests, clouds, errors, run_history, scoring_requests
 from azureml_emulator.hosts.access_log import AccessLog
+from azureml_emulator.hosts.authorization import RequirePermission
 from azureml_emulator.hosts.canonical_paths import CanonicalPath
 from azureml_emulator.hosts.fault_injection import FaultInjection
 from azureml_emulator.hosts.identity import RequireToken, login_routes
@@ -65,6 +67,7 @@ WORKSPACE_MODULES = (
     batch_endpoints,
     batch_deployments,
     request_metrics,
+    permissions,
 )
 MODULES_WITH_OPERATIONS = (
     online_endpoints,
@@ -131,7 +134,11 @@ def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None =
 
 def _management(context: Context, routes: list[BaseRoute]) -> Router:
     signed_in = Router(
-        routes, middleware=[Middleware(RequireToken, tokens=context.tokens, audiences=MANAGEMENT_AUDIENCES)]
+        routes,
+        middleware=[
+            Middleware(RequireToken, tokens=context.tokens, audiences=MANAGEMENT_AUDIENCES),
+            Middleware(RequirePermission, denied=context.denied, settings=context.settings),
+        ],
     )
     return Router([Route(clouds.PATH, clouds.get), Mount("", app=signed_in)])
 

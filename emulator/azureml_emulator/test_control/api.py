@@ -39,6 +39,7 @@ def control_app(token: str) -> Router:
             Route("/behaviours", set_behaviours, methods=["PUT"]),
             Route("/operations/release", release_operations, methods=["POST"]),
             Route("/client-secret", set_client_secret, methods=["PUT"]),
+            Route("/denied-actions", set_denied_actions, methods=["PUT"]),
         ],
         middleware=[Middleware(RequireControlToken, token=token)],
     )
@@ -63,6 +64,7 @@ async def reset(context: Context) -> None:
     """Restore a fresh workspace without blobs; tokens and ports stay."""
     context.faults.set([])
     context.behaviours.set([])
+    context.denied.set([])
     context.tokens.reset()
     await context.mirror.close()
     await context.operations.clear()
@@ -116,6 +118,15 @@ async def release_operations(request: Request) -> Response:
 async def set_client_secret(request: Request) -> Response:
     """Make the client secret expired or valid."""
     context_of(request).tokens.secret_expired = bool((await read_body(request)).get("expired"))
+    return Response(status_code=204)
+
+
+async def set_denied_actions(request: Request) -> Response:
+    """Replace the actions that the application may not perform."""
+    actions = (await read_body(request)).get("value")
+    if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):
+        raise bad_request('The body must be {"value": ["PROVIDER/TYPE/VERB", ...]}.')
+    context_of(request).denied.set(actions)
     return Response(status_code=204)
 
 

@@ -93,6 +93,10 @@ class Control:
         """Make the client secret expired, or valid again."""
         self._send("PUT", "/client-secret", {"expired": expired})
 
+    def deny(self, *actions: str) -> None:
+        """Replace the actions that the application may not perform, such as `Microsoft.Insights/metrics/read`."""
+        self._send("PUT", "/denied-actions", {"value": list(actions)})
+
     def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:
         answer = self._http.request(method, path, json=body)
         if answer.is_error:

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Host, Mount, Route, Router
 
 from azureml_emulator.hosts.routes import build_app
 from azureml_emulator.settings import Settings
+from azureml_emulator.test_control.denied_actions import DeniedActions
 from azureml_emulator.tokens import Tokens
 
 
@@ -42,7 +43,7 @@ class Operation:
 def list_operations() -> list[Operation]:
     """Return all operations, in the order of the routes."""
     settings = Settings(state_dir=Path("nowhere"))
-    context: Any = SimpleNamespace(settings=settings, tokens=Tokens(settings))
+    context: Any = SimpleNamespace(settings=settings, tokens=Tokens(settings), denied=DeniedActions())
     return list(dict.fromkeys(_walk(build_app(context, StringIO()).routes, "", "")))
 
 

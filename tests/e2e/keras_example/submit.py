@@ -36,7 +36,7 @@ def image_classification(input_data):
 
 def main(data: str, folder: Path, resource_group: str, workspace: str) -> dict[str, object]:
     client = MLClient(DefaultAzureCredential(), os.environ["AZ_SUBSCRIPTION_ID"], resource_group, workspace)
-    client.compute.begin_create_or_update(AmlCompute(name="gpu-cluster", size="Standard_NC6s_v3")).result()
+    client.compute.begin_create_or_update(AmlCompute(name="gpu-cluster", size="Standard_NC4as_T4_v3")).result()
     job = client.jobs.create_or_update(
         image_classification(input_data=Input(path=data)), experiment_name="pipeline_samples"
     )

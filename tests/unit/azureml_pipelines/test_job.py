@@ -105,10 +105,10 @@ def test_registered_components_are_named_but_conditions_are_brought_along(suite_
 
 
 def test_serverless_machines_are_asked_for_by_step(suite_graph: Graph) -> None:
-    placement = parse_placement(["score=cpu"], ["Standard_DS3_v2", "train=Standard_NC6s_v3"], ["train=2"])
+    placement = parse_placement(["score=cpu"], ["Standard_DS3_v2", "train=Standard_NC4as_T4_v3"], ["train=2"])
     jobs = pipeline_job(suite_graph, WORKSPACE, placement, "e").document["jobs"]
     assert jobs["prep"]["resources"] == {"instance_type": "Standard_DS3_v2"}
-    assert jobs["train"]["resources"] == {"instance_type": "Standard_NC6s_v3", "instance_count": 2}
+    assert jobs["train"]["resources"] == {"instance_type": "Standard_NC4as_T4_v3", "instance_count": 2}
     assert "resources" not in jobs["score"]
     assert jobs["score"]["compute"] == "azureml:cpu"
 
@@ -118,7 +118,7 @@ def test_serverless_machines_are_asked_for_by_step(suite_graph: Graph) -> None:
     [
         (["tran=gpu"], [], [], "^compute of tran: unknown step; the pipeline has aml_deploy_model, "),
         (["cpu"], ["Standard_DS3_v2"], [], "^instance type of the steps: compute cpu has its own machines"),
-        (["train=gpu"], ["train=Standard_NC6s_v3"], [], "^instance type of train: .* --compute train=serverless$"),
+        (["train=gpu"], ["train=Standard_NC4as_T4_v3"], [], "^instance type of train: .* --compute train=serverless$"),
         ([], [], ["two"], "^instance count 'two': expected an integer"),
     ],
 )

@@ -16,31 +16,49 @@ def aml_preflight(
     subscription_id: str = "",
     model_name: str = "",
     endpoint_name: str = "",
+    instance_type: str = "",
+    instance_count: int = 0,
+    compute: str = "",
+    strategy: str = "",
+    traffic_steps: list = [],  # type: ignore[type-arg]  # noqa: B006 - kfp needs the default itself
     data_version: str = "",
     run_id: str = "",
 ) -> NamedTuple("Outputs", [("data_version", str)]):  # type: ignore[valid-type]
-    """Check names, credentials and workspace, so that mistakes end the run before training.
+    """Check everything that a run needs in Azure, so that mistakes end the run before training.
 
     Args:
         resource_group: Resource group of the workspace; empty reads the workspace's config.json.
         workspace: Name of the workspace; empty reads the workspace's config.json.
         subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
         model_name: Name to register the model under; empty is not checked.
-        endpoint_name: Endpoint to deploy the model to; empty is not checked.
+        endpoint_name: Endpoint to deploy the model to; empty derives it from model and workspace.
+        instance_type: VM size to deploy to; empty selects Standard_DS3_v2. Not checked on Kubernetes.
+        instance_count: Number of instances to deploy; 0 keeps the live deployment's number, or 1.
+        compute: Attached Kubernetes compute to deploy to; empty selects a managed endpoint.
+        strategy: Rollout strategy; empty is not checked.
+        traffic_steps: Traffic of the new deployment in percent, one value per step; empty selects the strategy's own.
         data_version: Version of the input data; empty if unknown.
         run_id: Pipeline run; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
 
     Returns:
         The version that prep is cached under: data_version, or the run's id, as the content of a URI can change.
     """
+    from kfp_azureml.azureml.checks.run_settings import RunSettings
     from kfp_azureml.azureml.workspace_name import WorkspaceName
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_preflight import preflight
 
     with run_step(preflight.NAME):
         preflight.preflight(
-            workspace=WorkspaceName(resource_group, workspace, subscription_id),
-            model_name=model_name,
-            endpoint_name=endpoint_name,
+            RunSettings(
+                WorkspaceName(resource_group, workspace, subscription_id),
+                model_name,
+                endpoint_name,
+                instance_type,
+                instance_count,
+                compute,
+                strategy,
+                traffic_steps,
+            )
         )
         return (preflight.cache_version(data_version, run_id),)

@@ -1,31 +1,48 @@
-"""Check names, credentials and workspace before training starts."""
+"""Check everything that a run needs in Azure, with the checks of `kfp-azureml doctor`."""
 
 from __future__ import annotations
 
-from kfp_azureml.azureml.names import ENDPOINT, MODEL, check_name
-from kfp_azureml.azureml.workspace_name import WorkspaceName
+import logging
+
+from kfp_azureml.azureml.checks.run_settings import RunSettings
+from kfp_azureml.runtime.checks import State, run_checks
+from kfp_azureml.runtime.errors import WorkspaceError
 from kfp_azureml.runtime.step import progress
 
 NAME = "aml_preflight"
+CHECK_SECONDS = 120.0
+"""Timeout of one check in seconds: transient errors are retried."""
+TOTAL_SECONDS = 300.0
+"""Timeout of all checks in seconds."""
+
+logger = logging.getLogger(__name__)
 
 
-def preflight(*, workspace: WorkspaceName, model_name: str, endpoint_name: str) -> None:
-    """Check the names, sign in and read the workspace; the component has the arguments.
+def preflight(settings: RunSettings) -> None:
+    """Run the checks; log each finding in a line of its own.
+
+    Args:
+        settings: The run.
 
     Raises:
-        InvalidNameError: If Azure ML does not accept a name.
-        CredentialsError: If the credentials are incomplete or rejected.
-        WorkspaceError: If the workspace is not named, does not exist or cannot be reached.
+        WorkspaceError: With all failed checks, if any failed.
     """
-    if model_name:
-        check_name(MODEL, model_name, "model_name")
-    if endpoint_name:
-        check_name(ENDPOINT, endpoint_name, "endpoint_name")
+    from kfp_azureml.azureml.checks.azure_checks import azure_checks
+    from kfp_azureml.azureml.checks.network import network_checks
 
-    from kfp_azureml.azureml.workspace import workspace_client
-
-    client = workspace_client(*workspace)
-    progress(f"workspace {client.workspace_name} in resource group {client.resource_group_name} is reachable")
+    checks = [*network_checks(), *azure_checks(settings)]
+    results = list(run_checks(checks, CHECK_SECONDS, TOTAL_SECONDS))
+    for result in results:
+        if result.state is State.WARNING:
+            logger.warning("%s: %s; to mend it: %s", result.name, result.message, result.mend)
+        elif result.state is State.FAILED:
+            logger.error("%s: %s; to mend it: %s", result.name, result.message, result.mend)
+    failed = [result for result in results if result.state is State.FAILED]
+    if failed:
+        faults = "; ".join(f"{result.name}: {result.message} (mend: {result.mend})" for result in failed)
+        raise WorkspaceError(f"{len(failed)} of {len(results)} checks failed: {faults}")
+    (workspace,) = (result for result in results if result.name == "azure.workspace")
+    progress(f"{workspace.message}; {sum(result.state is State.OK for result in results)} checks passed")
 
 
 def cache_version(data_version: str, run_id: str) -> str:

@@ -18,6 +18,9 @@ def deployment(size: object, instances: object = 1, name: str = "blue") -> Docum
     return {"id": f"/deployments/{name}", "sku": {"capacity": instances}, "properties": {"instanceType": size}}
 
 
+LOCATION = "providers/Microsoft.MachineLearningServices/locations/eastus"
+
+
 @pytest.mark.parametrize(
     ("size", "instances", "reserved"),
     [
@@ -28,7 +31,7 @@ def deployment(size: object, instances: object = 1, name: str = "blue") -> Docum
         ("Standard_F4s_v2", 1, ("fs_v2", 8)),
         ("Standard_E32s_v3", 1, ("es_v3", 64)),
         ("Standard_NC4as_T4_v3", 3, ("ncas_t4_v3", 16)),
-        ("Standard_NC6", 1, ("nc", 12)),
+        ("Standard_NC24ads_A100_v4", 1, ("ncads_a100_v4", 48)),
     ],
 )
 def test_a_fifth_more_is_reserved(size: str, instances: int, reserved: tuple[str, int]) -> None:
@@ -36,7 +39,7 @@ def test_a_fifth_more_is_reserved(size: str, instances: int, reserved: tuple[str
 
 
 @pytest.mark.parametrize(
-    ("size", "instances", "said"), [("large", 1, "large"), (None, 1, "None"), ("Standard_NC6", 0, "0")]
+    ("size", "instances", "said"), [("large", 1, "large"), (None, 1, "None"), ("Standard_NC4as_T4_v3", 0, "0")]
 )
 def test_sizes_without_cores_are_refused(size: object, instances: object, said: str) -> None:
     with pytest.raises(ArmError, match=said):
@@ -77,6 +80,10 @@ class TestEndpoints:
 
         refused = await deploy(app, "green")
 
+        location = f"{app.context.settings.workspace_id.partition('/resourceGroups/')[0]}/{LOCATION}"
+        usages = (await app.arm.get(f"https://management.azure.com{location}/usages")).json()["value"]
+        (usage,) = (usage for usage in usages if usage["name"]["value"] == "standardDSv2Family")
+        assert (usage["currentValue"], usage["limit"]) == (8, 8)
         assert refused.status_code == 400
         assert "Not enough quota available for Standard_DS3_v2" in refused.text
         assert (await app.arm.get("onlineEndpoints/digits/deployments/green")).status_code == 404

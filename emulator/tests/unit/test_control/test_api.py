@@ -158,3 +158,13 @@ async def test_the_client_secret_expires(app: App) -> None:
     assert answer.json()["error_codes"] == [7000222]
     await control(app, "PUT", "/client-secret", {"expired": False})
     assert (await app.http.post(url, data=form)).status_code == 200
+
+
+async def test_denied_actions_are_replaced_and_reset(app: App) -> None:
+    denied = ["Microsoft.MachineLearningServices/workspaces/read"]
+    assert (await control(app, "PUT", "/denied-actions", {"value": denied})).status_code == 204
+    assert (await app.arm.get("")).status_code == 403
+    assert (await control(app, "PUT", "/denied-actions", {"value": [7]})).status_code == 400
+    assert (await control(app, "PUT", "/denied-actions", {})).status_code == 400
+    assert (await control(app, "POST", "/reset")).status_code == 204
+    assert (await app.arm.get("")).status_code == 200

@@ -1,30 +1,41 @@
-"""What is tried before training starts, and what prep's cached result is valid for."""
+"""What is checked before training starts, and what prep's cached result is valid for."""
 
-from types import SimpleNamespace
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from kfp_azureml.azureml import workspace as workspace_module
+from azureml_emulator import EmulatorInfo, running_emulator
+from azureml_emulator.test_control.client import Control
+from azureml_emulator.test_control.faults import Answer
+from kfp_azureml.azureml.checks.run_settings import RunSettings
 from kfp_azureml.azureml.workspace_name import WorkspaceName
-from kfp_azureml.components import aml_preflight
-from kfp_azureml.runtime.errors import InvalidNameError
+from kfp_azureml.components import aml_deploy_model, aml_preflight
+from kfp_azureml.runtime.errors import WorkspaceError
 from kfp_azureml.steps.aml_preflight.preflight import cache_version, preflight
 
-WORKSPACE = WorkspaceName("rg", "ws", "sub")
-NO_NAMES = {"model_name": "", "endpoint_name": ""}
+
+@pytest.fixture(scope="module")
+def azure() -> Iterator[EmulatorInfo]:
+    with running_emulator(arguments=["--control", "--scoring", "instant"]) as info:
+        yield info
 
 
 @pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
-    """A workspace that answers; who asked for which."""
-    asked = []
+def control(azure: EmulatorInfo, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
+    """Control of the emulator, in whose environment the test is."""
+    for name, value in azure.environment.items():
+        monkeypatch.setenv(name, value)
+    with Control(azure) as control:
+        yield control
+        control.reset()
 
-    def connect(resource_group: str, workspace: str, subscription_id: str) -> SimpleNamespace:
-        asked.append((resource_group, workspace, subscription_id))
-        return SimpleNamespace(resource_group_name=resource_group, workspace_name=workspace)
 
-    monkeypatch.setattr(workspace_module, "workspace_client", connect)
-    return asked
+def settings(**given: Any) -> RunSettings:
+    return RunSettings(WorkspaceName("local", "local", ""), **{"model_name": "fashion-mnist"} | given)
 
 
 def test_only_a_named_version_of_the_data_is_shared_between_runs() -> None:
@@ -32,27 +43,48 @@ def test_only_a_named_version_of_the_data_is_shared_between_runs() -> None:
     assert cache_version("", "run-1") != cache_version("", "run-2")
 
 
-@pytest.mark.parametrize("names", [{}, {"model_name": "fashion_mnist", "endpoint_name": "fashion-mnist"}])
-def test_names_that_will_do_and_a_workspace_that_answers(connected, names) -> None:
-    preflight(workspace=WORKSPACE, **NO_NAMES | names)
-    assert connected == [("rg", "ws", "sub")]
+def test_a_run_for_which_everything_is_there(control: Control, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    preflight(settings(strategy="canary", traffic_steps=[10.0, 100.0]))
+    assert "workspace local in resource group local exists, in eastus; " in caplog.text
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-@pytest.mark.parametrize("names", [{"model_name": "a b"}, {"endpoint_name": "fashion_mnist"}])
-def test_a_name_azure_would_refuse_ends_the_run_at_once(connected, names) -> None:
-    with pytest.raises(InvalidNameError, match=next(iter(names))):
-        preflight(workspace=WORKSPACE, **NO_NAMES | names)
-    assert not connected
+def test_everything_that_is_missing_is_named_at_once(control: Control, caplog: pytest.LogCaptureFixture) -> None:
+    control.deny("Microsoft.MachineLearningServices/workspaces/models/versions/write", "Microsoft.Insights/*")
+    with pytest.raises(WorkspaceError) as failed:
+        preflight(settings(instance_type="Standard_NC6s_v3", endpoint_name="under_score"))
+    message = str(failed.value)
+    assert message.startswith("3 of ")
+    assert "\n" not in message
+    missing = ("azure.endpoint-name: ", "azure.permission.models: ", "azure.vm-size: ")
+    assert [message.count(name) for name in missing] == [1, 1, 1]
+    assert 'mend: az role assignment create --assignee "$AZ_CLIENT_ID" --role "AzureML Data Scientist"' in message
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert [line.partition(": ")[0] + ": " for line in lines] == list(missing)
+    warned = [record.getMessage().partition(":")[0] for record in caplog.records if record.levelno == logging.WARNING]
+    assert warned == ["azure.permission.autoscale", "azure.permission.metrics"]
 
 
-def test_the_output_is_the_version_that_prep_is_cached_under(connected, tmp_path) -> None:
+def test_a_transient_error_is_retried(control: Control) -> None:
+    failing = [Answer(path=f"*/{path}", status=503) for path in ("workspaces/local", "usages", "permissions")]
+    control.set_faults(failing)
+    preflight(settings())
+
+
+def test_the_output_is_the_version_that_prep_is_cached_under(control: Control) -> None:
     assert aml_preflight.component_spec.outputs.keys() == {"data_version"}
-    assert aml_preflight.python_func("rg", "ws", run_id="run-1") == ("run-1",)
-    assert aml_preflight.python_func("rg", "ws", data_version="2026-11", run_id="run-1") == ("2026-11",)
+    assert aml_preflight.python_func("local", "local", run_id="run-1") == ("run-1",)
+    assert aml_preflight.python_func("local", "local", data_version="2026-11", run_id="run-1") == ("2026-11",)
 
 
-def test_a_bad_name_fails_the_step(connected, capsys) -> None:
+def test_a_fault_fails_the_step(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="1"):
-        aml_preflight.python_func("rg", "ws", endpoint_name="-")
-    assert "endpoint_name" in capsys.readouterr().err
-    assert not connected
+        aml_preflight.python_func("local", "local", endpoint_name="-")
+    assert "aml_preflight: 1 of " in capsys.readouterr().err
+
+
+def test_the_parameters_of_the_deployment_have_the_types_of_deploy() -> None:
+    checked, deployed = aml_preflight.component_spec.inputs, aml_deploy_model.component_spec.inputs
+    for name in ("endpoint_name", "instance_type", "instance_count", "compute", "strategy", "traffic_steps"):
+        assert checked[name].type == deployed[name].type
