@@ -106,7 +106,7 @@ def go_live(rollout: Rollout, probe: Probe | None) -> Live:
             find = partial(find_deployment, client, desired.endpoint, desired.deployment)
             stack.enter_context(_noticing_deletion(f"deployment {desired.deployment} of {where}", find, desired))
             read_key = partial(scoring_key, client, desired.endpoint)
-            timeout = max(REQUEST_SECONDS, desired.server.requests.timeout_ms / 1000)
+            timeout = max(REQUEST_SECONDS, desired.server.requests.timeout_seconds)
             scoring = ScoringClient(str(endpoint.scoring_uri), read_key(), read_key, timeout)
             monitor = Monitor(desired.deployment, strategy.limits, scoring, probe)
             smoke_test(rollout, monitor)

@@ -22,12 +22,12 @@ class RequestSettings:
     """Limits of scoring requests.
 
     Attributes:
-        timeout_ms: Timeout of a request.
+        timeout_seconds: Timeout of a request; whole seconds, as the SDK reads no others back.
         max_concurrent: Concurrent requests per instance.
         max_queue_wait_ms: How long a request may queue, on Kubernetes; None for Azure's default.
     """
 
-    timeout_ms: int = REQUEST_TIMEOUT_SECONDS * 1000
+    timeout_seconds: int = REQUEST_TIMEOUT_SECONDS
     max_concurrent: int = MAX_CONCURRENT_REQUESTS
     max_queue_wait_ms: int | None = None
 
@@ -87,25 +87,20 @@ class ServerSettings:
 
 
 def read_request_settings(
-    timeout_seconds: float, max_concurrent: int, *, on_kubernetes: bool, max_queue_wait_ms: int | None = None
+    timeout_seconds: int, max_concurrent: int, *, on_kubernetes: bool, max_queue_wait_ms: int | None = None
 ) -> RequestSettings:
     """Validate the limits of requests; 0 selects the default.
 
     Raises:
         DeploymentError: If one is out of range.
     """
-    where = f"request_timeout_seconds {timeout_seconds:g}"
-    if not 0 <= timeout_seconds < 1_000_000 or 0 < timeout_seconds < 0.001:
-        raise DeploymentError(f"{where}: must be seconds, or 0 for {REQUEST_TIMEOUT_SECONDS}")
-    if timeout_seconds > MAX_MANAGED_TIMEOUT_SECONDS and not on_kubernetes:
-        raise DeploymentError(f"{where}: managed endpoints allow at most {MAX_MANAGED_TIMEOUT_SECONDS} seconds")
-    if max_concurrent:
-        max_concurrent = read_whole("max_concurrent_requests", max_concurrent, 1)
-    return RequestSettings(
-        round((timeout_seconds or REQUEST_TIMEOUT_SECONDS) * 1000),
-        max_concurrent or MAX_CONCURRENT_REQUESTS,
-        max_queue_wait_ms,
-    )
+    timeout = read_whole("request_timeout_seconds", timeout_seconds, 0) or REQUEST_TIMEOUT_SECONDS
+    if timeout > MAX_MANAGED_TIMEOUT_SECONDS and not on_kubernetes:
+        raise DeploymentError(
+            f"request_timeout_seconds {timeout}: managed endpoints allow at most {MAX_MANAGED_TIMEOUT_SECONDS} seconds"
+        )
+    concurrent = read_whole("max_concurrent_requests", max_concurrent, 0) or MAX_CONCURRENT_REQUESTS
+    return RequestSettings(timeout, concurrent, max_queue_wait_ms)
 
 
 def read_probes(value: dict[str, Any]) -> tuple[HealthProbe, HealthProbe]:
@@ -125,10 +120,8 @@ def read_probes(value: dict[str, Any]) -> tuple[HealthProbe, HealthProbe]:
 
 def _read_probe(where: str, value: object) -> HealthProbe:
     given = read_fields(where, value, [field.name for field in fields(HealthProbe)])
-    lowest = {"initial_delay": 0}
-    return HealthProbe(
-        **{name: read_whole(f"{where} {name}", number, lowest.get(name, 1)) for name, number in given.items()}
-    )
+    # The SDK sends no initial delay of 0.
+    return HealthProbe(**{name: read_whole(f"{where} {name}", number, 1) for name, number in given.items()})
 
 
 def read_data_collection(value: dict[str, Any]) -> DataCollection | None:

@@ -35,11 +35,12 @@ def has_settings(deployment: OnlineDeployment, settings: ServerSettings) -> bool
     """Return whether a deployment has these settings; those that Azure does not show count as such."""
     wanted, requests = settings.requests, deployment.request_settings
     return (
-        _same(getattr(requests, "request_timeout_ms", None), wanted.timeout_ms)
+        _same(getattr(requests, "request_timeout_ms", None), wanted.timeout_seconds * 1000)
         and _same(getattr(requests, "max_concurrent_requests_per_instance", None), wanted.max_concurrent)
         and (
             wanted.max_queue_wait_ms is None
-            or _same(getattr(requests, "max_queue_wait_ms", None), wanted.max_queue_wait_ms)
+            # The SDK reads whole seconds.
+            or _same(getattr(requests, "max_queue_wait_ms", None), wanted.max_queue_wait_ms // 1000 * 1000)
         )
         and _has_probe(deployment.liveness_probe, settings.liveness)
         and _has_probe(deployment.readiness_probe, settings.readiness)
@@ -59,7 +60,7 @@ def _requests(settings: RequestSettings) -> OnlineRequestSettings:
     from azure.ai.ml.entities import OnlineRequestSettings
 
     return OnlineRequestSettings(
-        request_timeout_ms=settings.timeout_ms,
+        request_timeout_ms=settings.timeout_seconds * 1000,
         max_concurrent_requests_per_instance=settings.max_concurrent,
         max_queue_wait_ms=settings.max_queue_wait_ms,
     )

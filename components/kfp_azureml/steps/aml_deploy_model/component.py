@@ -36,7 +36,7 @@ def aml_deploy_model(
     environment: str = "",
     conda_file: str = "",
     image: str = "",
-    request_timeout_seconds: float = 0.0,
+    request_timeout_seconds: int = 0,
     max_concurrent_requests: int = 0,
     probes: dict = {},  # type: ignore[type-arg]  # noqa: B006
     autoscale: dict = {},  # type: ignore[type-arg]  # noqa: B006

@@ -37,7 +37,7 @@ class Parameters:
     environment: str
     conda_file: str
     image: str
-    request_timeout_seconds: float
+    request_timeout_seconds: int
     max_concurrent_requests: int
     app_insights: bool
     data_collector: dict[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +63,7 @@ class DeploymentConfig:
         instance_count: Number of instances.
         autoscale: In the form of the parameter `autoscale`.
         polling_interval: Seconds between two looks of the autoscaler.
-        timeout_ms: Timeout of a request.
+        timeout_seconds: Timeout of a request, rounded up.
         max_concurrent: Concurrent requests per container.
         max_queue_wait_ms: How long a request may queue.
         app_insights: Whether Application Insights is on.
@@ -81,7 +82,7 @@ class DeploymentConfig:
     instance_count: int | None
     autoscale: dict[str, int]
     polling_interval: int | None
-    timeout_ms: int | None
+    timeout_seconds: int | None
     max_concurrent: int | None
     max_queue_wait_ms: int | None
     app_insights: bool
@@ -117,6 +118,7 @@ def read_deployment_config(document: Section) -> DeploymentConfig:
     notes += collection.unknown(("storageEnabled", "eventHubEnabled"))
     if collection.flag("eventHubEnabled"):
         notes.append(f"{collection.where('eventHubEnabled')}: has no counterpart: data goes to the workspace's storage")
+    milliseconds = document.whole("scoringTimeoutMs", 1, 300_000)  # the limit of SDK v1
     flags = [document.flag(name) for name in ("appInsightsEnabled", "enableAppInsights")]
     return DeploymentConfig(
         is_aks=kind != "ACI",
@@ -130,9 +132,9 @@ def read_deployment_config(document: Section) -> DeploymentConfig:
         instance_count=document.whole("numReplicas", 0, _MOST) or None,
         autoscale=autoscale,
         polling_interval=polling_interval,
-        timeout_ms=document.whole("scoringTimeoutMs", 1, 300_000),
+        timeout_seconds=math.ceil(milliseconds / 1000) if milliseconds else None,
         max_concurrent=document.whole("maxConcurrentRequestsPerContainer", 1, _MOST),
-        max_queue_wait_ms=document.whole("maxQueueWaitMs", 0, _MOST),
+        max_queue_wait_ms=document.whole("maxQueueWaitMs", 0, _MOST) or None,
         app_insights=True in flags,
         collects_data=bool(collection.flag("storageEnabled") or document.flag("collectModelData")),
         liveness=_liveness(document, notes),
@@ -192,4 +194,5 @@ def _liveness(document: Section, notes: list[str]) -> dict[str, Any]:
         parameter: section.whole(name, 0 if name == "initialDelaySeconds" else 1, _MOST)
         for name, parameter in PROBE_FIELDS.items()
     }
-    return {name: number for name, number in numbers.items() if number is not None}
+    # 0 is not sent: the least initial delay is 1.
+    return {name: max(number, 1) for name, number in numbers.items() if number is not None}

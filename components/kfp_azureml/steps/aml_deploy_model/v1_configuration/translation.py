@@ -121,17 +121,20 @@ def with_deployment_config(given: Parameters, document: Section) -> tuple[Parame
     changes: dict[str, Any] = {}
     _place(given, config, document, notes)
     _machines(given, config, document, changes, notes)
-    if config.timeout_ms is not None:
-        changes["request_timeout_seconds"] = _chosen(
-            given, "request_timeout_seconds", config.timeout_ms / 1000, document.where("scoringTimeoutMs"), notes
-        )
-        is_ours = not given.compute and not given.request_timeout_seconds
-        if is_ours and config.timeout_ms > MAX_MANAGED_TIMEOUT_SECONDS * 1000:
+    if config.timeout_seconds is not None:
+        where = document.where("scoringTimeoutMs")
+        if (
+            not (given.compute or given.request_timeout_seconds)
+            and config.timeout_seconds > MAX_MANAGED_TIMEOUT_SECONDS
+        ):
             document.fail(
                 "scoringTimeoutMs",
                 f"managed endpoints allow at most {MAX_MANAGED_TIMEOUT_SECONDS} s: lower it, or set "
                 "request_timeout_seconds",
             )
+        changes["request_timeout_seconds"] = _chosen(
+            given, "request_timeout_seconds", config.timeout_seconds, where, notes
+        )
     if config.max_concurrent is not None:
         where = document.where("maxConcurrentRequestsPerContainer")
         changes["max_concurrent_requests"] = _chosen(
