@@ -93,7 +93,8 @@ def _collected(collector: DataCollector | None) -> DataCollection | None:
     if collector is None or not enabled:
         return None
     rate = 1.0 if collector.sampling_rate is None else float(collector.sampling_rate)
-    return DataCollection(tuple(enabled), rate, str(collector.rolling_rate or "hour").lower())
+    rolling = getattr(collector.rolling_rate, "value", collector.rolling_rate)  # an enumeration, unless it is unknown
+    return DataCollection(tuple(enabled), rate, str(rolling or "hour").lower())
 
 
 def _same(found: object, wanted: object) -> bool:
