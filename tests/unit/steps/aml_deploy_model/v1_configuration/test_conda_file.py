@@ -51,7 +51,7 @@ def test_the_package_of_sdk_v1_is_the_server(package):
 
 
 def test_a_server_of_ones_own_stays():
-    dependencies, said = translate("python=3.11", {"pip": ["azureml-defaults", "azureml-inference-server-http==1.4"]})
+    dependencies, _ = translate("python=3.11", {"pip": ["azureml-defaults", "azureml-inference-server-http==1.4"]})
     assert dependencies[-1] == {"pip": ["azureml-inference-server-http==1.4"]}
 
 

@@ -1,5 +1,7 @@
 """Each field of a deploymentconfig.json: translated, reported or refused."""
 
+import re
+
 import pytest
 
 from kfp_azureml.runtime.errors import DeploymentError
@@ -7,7 +9,7 @@ from kfp_azureml.steps.aml_deploy_model.v1_configuration import deployment_confi
 from kfp_azureml.steps.aml_deploy_model.v1_configuration.instance_types import SIZES, smallest_size
 from kfp_azureml.steps.aml_deploy_model.v1_configuration.translation import with_v1_files
 
-ACI, AKS = {"computeType": "ACI"}, {"computeType": "aks", "numReplicas": 1}
+ACI, AKS = {"computeType": "ACI"}, {"computeType": "aks", "autoScaler": {"autoscaleEnabled": False}}
 
 
 @pytest.fixture
@@ -43,10 +45,10 @@ def translate(parameters, write, caplog):
             {"instance_type": "Standard_DS2_v2"},
         ),
         (ACI | {"containerResourceRequirements": {"gpu": 1}}, {}, {"instance_type": "Standard_NC4as_T4_v3"}),
-        (AKS | {"gpuCores": 2}, {}, {"instance_type": "Standard_NC64as_T4_v3", "instance_count": 1}),
+        (AKS | {"gpuCores": 2}, {}, {"instance_type": "Standard_NC64as_T4_v3"}),
         (AKS | {"numReplicas": 3}, {}, {"instance_count": 3}),
         (
-            AKS | {"numReplicas": None, "autoScaler": {"autoscaleEnabled": True, "minReplicas": 2, "maxReplicas": 5}},
+            AKS | {"autoScaler": {"autoscaleEnabled": True, "minReplicas": 2, "maxReplicas": 5}},
             {},
             {"autoscale": {"min_instances": 2, "max_instances": 5, "target_utilization_percentage": 70}},
         ),
@@ -65,11 +67,11 @@ def translate(parameters, write, caplog):
                 }
             },
         ),
-        (AKS | {"autoScaler": {"autoscaleEnabled": False, "maxReplicas": 9}}, {}, {"instance_count": 1}),
+        (AKS | {"autoScaler": {"autoscaleEnabled": False, "maxReplicas": 9}}, {}, {}),
         (
             AKS | {"dataCollection": {"storageEnabled": True}},
             {},
-            {"instance_count": 1, "data_collector": {"collections": ["model_inputs", "model_outputs"]}},
+            {"data_collector": {"collections": ["model_inputs", "model_outputs"]}},
         ),
         (
             ACI | {"collectModelData": "true"},
@@ -80,10 +82,10 @@ def translate(parameters, write, caplog):
         (
             AKS | {"scoringTimeoutMs": 300_000},
             {"compute": "k8s"},
-            {"request_timeout_seconds": 300, "instance_count": 1},
+            {"request_timeout_seconds": 300},
         ),
         (ACI | {"maxConcurrentRequestsPerContainer": 4}, {}, {"max_concurrent_requests": 4}),
-        (AKS | {"maxQueueWaitMs": 700}, {"compute": "k8s"}, {"max_queue_wait_ms": 700, "instance_count": 1}),
+        (AKS | {"maxQueueWaitMs": 700}, {"compute": "k8s"}, {"max_queue_wait_ms": 700}),
         (
             ACI
             | {
@@ -109,17 +111,12 @@ def translate(parameters, write, caplog):
                 }
             },
         ),
-        ({"computeType": "aksEndpoint", "numReplicas": 1, "versionName": "v7"}, {}, {"deployment_name": "v7"}),
-        ({"computeType": "aksEndpoint", "trafficPercentile": 100, "numReplicas": 1}, {"instance_count": 1}, {}),
+        ({"computeType": "aksEndpoint", "versionName": "v7"}, {}, {"deployment_name": "v7"}),
+        ({"computeType": "aksEndpoint", "trafficPercentile": 100}, {}, {}),
     ],
 )
 def test_what_has_a_counterpart_is_translated(translate, document, given, changed):
-    got, _ = translate(document, **given)
-    assert (
-        got == {"instance_count": 1} | changed
-        if "numReplicas" in document and "instance_count" not in given and document["numReplicas"] == 1
-        else changed
-    )
+    assert translate(document, **given)[0] == changed
 
 
 @pytest.mark.parametrize("name", [name for name, advice in deployment_config.IGNORED.items() if advice])
@@ -155,7 +152,7 @@ def test_what_protects_something_is_refused(translate, name):
             "containerResourceRequirements: the cluster's instance type has the resources: set instance_type",
         ),
         (
-            AKS | {"numReplicas": None, "autoScaler": {"autoscaleEnabled": True, "refreshPeriodInSeconds": 1}},
+            AKS | {"autoScaler": {"autoscaleEnabled": True, "refreshPeriodInSeconds": 1}},
             {},
             "autoScaler.refreshPeriodInSeconds: has no counterpart on managed endpoints",
         ),
@@ -165,8 +162,6 @@ def test_what_protects_something_is_refused(translate, name):
     ],
 )
 def test_what_differs_is_said(translate, document, given, said):
-    import re
-
     assert re.search(said, translate(document, **given)[1])
 
 
@@ -240,7 +235,10 @@ def test_what_agrees_is_no_contradiction(translate):
         (ACI | {"containerResourceRequirements": {"cpu": "1"}}, 'cpu "1": must be a number'),
         (ACI | {"containerResourceRequirements": {"cpu": 500}}, "no known size has 500 cores.*set instance_type"),
         (ACI | {"containerResourceRequirements": {"fpga": 1}}, "fpga 1: has no counterpart"),
-        (AKS | {"autoScaler": {"autoscaleEnabled": True}}, "numReplicas 1: autoScaler is on and sets the number"),
+        (
+            {"computeType": "aks", "numReplicas": 1, "autoScaler": {"autoscaleEnabled": True}},
+            "numReplicas 1: autoScaler is on and sets the number",
+        ),
         ({"computeType": "aks", "autoScaler": {"minReplicas": 11}}, "minReplicas 11: is more than maxReplicas 10"),
         (AKS | {"livenessProbeRequirements": {"successThreshold": 2}}, "successThreshold must be 1"),
         (AKS | {"trafficPercentile": 20}, "trafficPercentile 20: a rollout ends with all traffic"),
