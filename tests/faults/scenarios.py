@@ -123,6 +123,23 @@ def _failed_deployment(world: World) -> None:
     _fail(world, EndOperation(method="PUT", path=f"*/deployments/{NEW}", code="ResourceNotReady"))
 
 
+def _settings_arguments(world: World) -> list[str]:
+    return [
+        *_deploy_arguments(world),
+        *("--request-timeout-seconds", "30", "--autoscale", '{"min_instances": 2, "max_instances": 3}'),
+        *("--data-collector", '{"collections": ["request"]}'),
+    ]
+
+
+def _live_with_defaults(world: World) -> None:
+    """Create a live deployment with the default settings."""
+    from running import run
+
+    _scored_model(world)
+    outcome = run(DEPLOY, _deploy_arguments(world))
+    assert outcome.succeeded, outcome.printed
+
+
 def _fail(world: World, fault: EndOperation) -> None:
     from running import run
 
@@ -195,10 +212,27 @@ def _check_rollout(world: World, succeeded: bool) -> None:
         assert _traffic(endpoint).keys() <= deployments <= {OLD, NEW}
 
 
+def _check_settings(world: World, succeeded: bool) -> None:
+    endpoint, deployments = _state(world)
+    assert endpoint
+    assert (_traffic(endpoint), deployments) == ({NEW: 100}, {NEW})
+    if not succeeded:
+        return
+    deployment = world.azure.get(f"onlineEndpoints/{ENDPOINT}/deployments/{NEW}")
+    properties = deployment["properties"]
+    assert properties["requestSettings"]["requestTimeout"] == "PT30S"
+    assert list(properties["dataCollector"]["collections"]) == ["request"]
+    group = world.azure.id.split("/providers/")[0]
+    url = f"https://management.azure.com{group}/providers/Microsoft.Insights/autoscalesettings?api-version=2022-10-01"
+    settings = world.azure.http.get(url).json()["value"]
+    assert [one["properties"]["targetResourceUri"] for one in settings] == [deployment["id"]]
+
+
 SCENARIOS = {
     "register": Scenario(REGISTER, _register_arguments, _nothing, _check_versions, moves_traffic=False),
     "first deployment": Scenario(DEPLOY, _deploy_arguments, _scored_model, _check_first),
     "roll-out": Scenario(DEPLOY, _deploy_arguments, _live_endpoint, _check_rollout),
     "endpoint that failed": Scenario(DEPLOY, _deploy_arguments, _failed_endpoint, _check_first),
     "deployment that failed": Scenario(DEPLOY, _deploy_arguments, _failed_deployment, _check_rollout),
+    "other settings": Scenario(DEPLOY, _settings_arguments, _live_with_defaults, _check_settings),
 }

@@ -95,7 +95,7 @@ def with_inference_config(given: Parameters, document: Section) -> tuple[Paramet
             notes.append(f"{document.file}: the parameter {name}={own_environment!r} replaces its environment")
         if given.conda_file:
             # It names a file in code, and the source directory may be a folder of that.
-            changes["conda_file"] = str(find_in(given.code, given.conda_file, "conda_file"))
+            changes["conda_file"] = str(find_in(given.code, given.conda_file, "conda_file").resolve())
             changes["image"] = _chosen(given, "image", config.image, document.where("baseImage"), notes)
         return replace(given, **changes), notes
     changes["image"] = _chosen(given, "image", config.image, document.where("baseImage"), notes)
