@@ -54,7 +54,7 @@ class Parameters:
             DeploymentError: If a parameter is invalid.
         """
         scaling = read_scaling(self.autoscale, on_kubernetes=bool(self.compute))
-        return Machines(self.compute, self.instance_type, self.instance_count, scaling)
+        return Machines(self.compute, self.instance_type, self.instance_count, scaling=scaling)
 
     @property
     def serving_settings(self) -> ServingSettings:

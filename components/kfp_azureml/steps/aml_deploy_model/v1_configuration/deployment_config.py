@@ -10,7 +10,6 @@ from kfp_azureml.steps.aml_deploy_model.v1_configuration.json_document import Se
 
 COMPUTE_TYPES = ("ACI", "AKS", "AKSENDPOINT")
 IGNORED = {
-    "authEnabled": "",  # below: false is what differs
     "cname": "the endpoint has an address of its own: point the name there",
     "description": "deployments here have none: remove it",
     "dnsNameLabel": "the address is https://ENDPOINT.REGION.inference.ml.azure.com/score: set endpoint_name",
@@ -35,10 +34,10 @@ REFUSED = {
 }
 """Fields without a counterpart that protect something: deploying without them would not be noticed."""
 TRANSLATED = (
-    *("appInsightsEnabled", "autoScaler", "collectModelData", "computeTarget", "computeTargetName", "computeType"),
-    *("containerResourceRequirements", "dataCollection", "enableAppInsights", "gpuCores", "livenessProbeRequirements"),
-    *("maxConcurrentRequestsPerContainer", "maxQueueWaitMs", "numReplicas", "scoringTimeoutMs", "sslEnabled"),
-    *("trafficPercentile", "versionName"),
+    *("appInsightsEnabled", "authEnabled", "autoScaler", "collectModelData", "computeTarget", "computeTargetName"),
+    *("computeType", "containerResourceRequirements", "dataCollection", "enableAppInsights", "gpuCores"),
+    *("livenessProbeRequirements", "maxConcurrentRequestsPerContainer", "maxQueueWaitMs", "numReplicas"),
+    *("scoringTimeoutMs", "sslEnabled", "trafficPercentile", "versionName"),
 )
 PROBE_FIELDS = {
     "initialDelaySeconds": "initial_delay",
@@ -108,9 +107,9 @@ def read_deployment_config(document: Section) -> DeploymentConfig:
         if document.is_set(name):
             document.fail(name, f"has no counterpart on an endpoint: {advice}")
     for name, advice in IGNORED.items():
-        if advice and document.is_set(name):
+        if document.is_set(name):
             notes.append(f"{document.where(name)}: has no counterpart: {advice}")
-    if document.flag("authEnabled") is False and "authEnabled" in document.values:
+    if document.flag("authEnabled") is False:
         notes.append(f"{document.where('authEnabled')}: endpoints always ask for a key: clients must send one")
     cpu, memory, gpus = _resources(document, notes)
     autoscale, polling_interval = _autoscale(document, notes)

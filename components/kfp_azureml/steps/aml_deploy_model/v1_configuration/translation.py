@@ -229,7 +229,9 @@ def _machines(
 
 def _probes(given: Parameters, config: DeploymentConfig, document: Section, notes: list[str]) -> dict[str, Any]:
     where = document.where("livenessProbeRequirements")
-    own = given.probes.get("liveness") if isinstance(given.probes, dict) else None
+    if not isinstance(given.probes, dict):
+        return given.probes  # refused later
+    own = given.probes.get("liveness")
     if own:
         if own != config.liveness:
             notes.append(f"{where}: the parameter probes replaces it")
