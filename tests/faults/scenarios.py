@@ -1,8 +1,9 @@
-"""The scenarios: a registration, the first deployment of an endpoint, a rollout beside a live deployment."""
+"""The scenarios: a registration, a download, an endpoint's first deployment, a rollout beside a live deployment."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ MODEL, ENDPOINT = "tiny", "tiny-endpoint"
 RUN = "run-1"
 OLD, NEW = "old", "new"
 REGISTER, DEPLOY = component_command("aml_register_model"), component_command("aml_deploy_model")
+DOWNLOAD = component_command("aml_download_model")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,25 @@ def _check_versions(world: World, succeeded: bool) -> None:
     answer = world.azure.http.get(f"{world.azure.url}/models/{MODEL}/versions")
     versions = [model["name"] for model in answer.json()["value"]] if answer.status_code == 200 else []
     assert versions in ([["1"]] if succeeded else [[], ["1"]]), versions
+
+
+def _download_arguments(world: World) -> list[str]:
+    return ["--model-name", MODEL, "--timeout-seconds", "60", "--outputs", str(world.outputs), *world.workspace]
+
+
+def _model_to_download(world: World) -> None:
+    shutil.rmtree(world.outputs, ignore_errors=True)
+    _scored_model(world)
+
+
+def _check_download(world: World, succeeded: bool) -> None:
+    """Assert that the folder is there with every file, or is not there."""
+    target = world.outputs / "model"
+    there = {path.name: path.read_bytes() for path in target.iterdir()} if target.exists() else {}
+    files = [*world.model.iterdir(), world.score / "sample.json"]
+    assert there in ([] if succeeded else [{}]) + [{path.name: path.read_bytes() for path in files}]
+    if succeeded:
+        assert not [path for path in world.outputs.iterdir() if path.name.startswith(".")]
 
 
 def _deploy_arguments(world: World) -> list[str]:
@@ -197,6 +218,7 @@ def _check_rollout(world: World, succeeded: bool) -> None:
 
 SCENARIOS = {
     "register": Scenario(REGISTER, _register_arguments, _nothing, _check_versions, moves_traffic=False),
+    "download": Scenario(DOWNLOAD, _download_arguments, _model_to_download, _check_download, moves_traffic=False),
     "first deployment": Scenario(DEPLOY, _deploy_arguments, _scored_model, _check_first),
     "roll-out": Scenario(DEPLOY, _deploy_arguments, _live_endpoint, _check_rollout),
     "endpoint that failed": Scenario(DEPLOY, _deploy_arguments, _failed_endpoint, _check_first),
