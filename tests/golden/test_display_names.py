@@ -8,7 +8,6 @@ import yaml
 from kfp_azureml.compiling.generate import component_names
 from kfp_azureml.compiling.sources import shipped_pipelines
 
-
 # Components that the shipped pipeline does not use.
 OTHERS = {"aml_download_model"}
 
