@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
@@ -21,6 +21,7 @@ from kfp_azureml.azureml.rollout.endpoint import (
     read_endpoint,
 )
 from kfp_azureml.azureml.rollout.environment import EnvironmentRecipe, ensure_environment
+from kfp_azureml.azureml.rollout.kubernetes import check_compute
 from kfp_azureml.azureml.waiting import Deadline, is_in_flight, run_operation, shown, wait_until_settled
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import progress
@@ -69,6 +70,8 @@ def ensure_deployment(
         raise DeploymentError(
             f"{what}: serves live traffic with another model or code: set another deployment_name, or leave it empty"
         )
+    if desired.machines.compute and not (existing and _is_as_desired(existing, desired)):
+        check_compute(client, desired.machines.compute, desired.machines.instance_type)
     if isinstance(desired.serving.environment, EnvironmentRecipe):
         recipe = desired.serving.environment
         with azure_errors(f"environment {recipe.reference}", DeploymentError):
@@ -213,6 +216,7 @@ def _new(desired: DesiredState, instance_count: int) -> OnlineDeployment:
     code = None
     if serving.code:
         code = CodeConfiguration(code=str(serving.code.resolve()), scoring_script=serving.scoring_script)
+    resources: dict[str, Any] = {"resources": machines.resources.entity()} if machines.resources else {}
     kind = KubernetesOnlineDeployment if machines.compute else ManagedOnlineDeployment
     return kind(
         name=desired.deployment,
@@ -228,6 +232,7 @@ def _new(desired: DesiredState, instance_count: int) -> OnlineDeployment:
         request_settings=OnlineRequestSettings(**_REQUESTS),
         properties={FINGERPRINT_PROPERTY: desired.fingerprint, RUN_PROPERTY: desired.run_id},
         tags={"model": desired.model},
+        **resources,
     )
 
 
@@ -236,6 +241,7 @@ def _is_as_desired(deployment: OnlineDeployment, desired: DesiredState) -> bool:
         _answers_as_desired(deployment, desired)
         and deployment.provisioning_state == "Succeeded"
         and _runs_on(deployment, desired.machines)
+        and (desired.machines.resources is None or desired.machines.resources.are_those_of(deployment))
     )
 
 

@@ -12,6 +12,7 @@ from kfp_azureml.azureml.rollout.environment import (
     custom_recipe,
     serving_recipe,
 )
+from kfp_azureml.azureml.rollout.kubernetes import ContainerResources
 from kfp_azureml.models.model_folder import hash_files
 from kfp_azureml.runtime.errors import DeploymentError
 
@@ -115,6 +116,7 @@ class Machines:
         compute: Attached Kubernetes compute; empty for a managed endpoint.
         instance_type: VM size, or the cluster's instance type; empty for the default.
         instance_count: Number of instances; 0 for as many as the live deployment has.
+        resources: Resources of a container on Kubernetes; None for those of the instance type.
 
     Raises:
         DeploymentError: If the number is negative.
@@ -123,6 +125,7 @@ class Machines:
     compute: str
     instance_type: str
     instance_count: int
+    resources: ContainerResources | None = None
 
     def __post_init__(self) -> None:
         if self.instance_count < 0:
