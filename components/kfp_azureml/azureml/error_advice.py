@@ -193,7 +193,7 @@ _BY_PHRASE = tuple(
             ),
         ),
         (
-            r"(requested )?cpu or memory (couldn't|could not|can't) be satisfied|insufficient (cpu|memory)",
+            r"cpu or memory (couldn't|could not|can't) be satisfied|insufficient (cpu|memory)|kubernetes unschedulable",
             _NO_ROOM_IN_CLUSTER,
         ),
         (r"oomkilled|out of memory", _OUT_OF_MEMORY),
