@@ -84,6 +84,7 @@ def test_the_sample_for_aks_answers_on_the_cluster(workspace, client, version, c
     deployment = client.online_deployments.get(live.deployment_name, "v1-cluster")
     scale = deployment.scale_settings
     assert (deployment.type, scale.min_instances, scale.max_instances) == ("Kubernetes", 1, 3)
+    assert (deployment.resources.requests.cpu, deployment.resources.requests.memory) == ("0.5", "1Gi")
 
 
 def test_a_script_with_sdk_v1_is_refused_before_anything_is_created(workspace, client, version, code, request_file):

@@ -11,7 +11,7 @@ from azureml_emulator.store import Document, EndpointKeys
 from emulator_app import App
 
 URL = "https://digits.eastus.inference.ml.azure.com"
-CLUSTER_URL = "https://k8s.eastus.cloudapp.azure.com/api/v1/endpoint/digits"
+CLUSTER_URL = "http://127.0.0.1:80/api/v1/endpoint/digits"
 
 
 class FakeServer:

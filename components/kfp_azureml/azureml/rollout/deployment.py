@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
@@ -21,6 +21,7 @@ from kfp_azureml.azureml.rollout.endpoint import (
     read_endpoint,
 )
 from kfp_azureml.azureml.rollout.environment import EnvironmentRecipe, ensure_environment
+from kfp_azureml.azureml.rollout.kubernetes import check_compute
 from kfp_azureml.azureml.rollout.settings_entities import (
     has_scaling,
     has_settings,
@@ -71,6 +72,8 @@ def ensure_deployment(
         raise DeploymentError(
             f"{what}: serves live traffic with another model or code: set another deployment_name, or leave it empty"
         )
+    if desired.machines.compute and not (existing and _is_as_desired(existing, desired)):
+        check_compute(client, desired.machines.compute, desired.machines.instance_type)
     if isinstance(desired.serving.environment, EnvironmentRecipe):
         recipe = desired.serving.environment
         with azure_errors(f"environment {recipe.reference}", DeploymentError):
@@ -208,6 +211,7 @@ def _new(desired: DesiredState, instance_count: int) -> OnlineDeployment:
     code = None
     if serving.code:
         code = CodeConfiguration(code=str(serving.code.resolve()), scoring_script=serving.scoring_script)
+    resources: dict[str, Any] = {"resources": machines.resources.entity()} if machines.resources else {}
     kind = KubernetesOnlineDeployment if machines.compute else ManagedOnlineDeployment
     return kind(
         name=desired.deployment,
@@ -222,6 +226,7 @@ def _new(desired: DesiredState, instance_count: int) -> OnlineDeployment:
         tags={"model": desired.model},
         **settings_entities(desired.server),
         **(scaling_entities(machines.scaling) if machines.compute else {}),
+        **resources,
     )
 
 
@@ -231,6 +236,7 @@ def _is_as_desired(deployment: OnlineDeployment, desired: DesiredState) -> bool:
         and deployment.provisioning_state == "Succeeded"
         and _runs_on(deployment, desired.machines)
         and has_settings(deployment, desired.server)
+        and (desired.machines.resources is None or desired.machines.resources.are_those_of(deployment))
     )
 
 

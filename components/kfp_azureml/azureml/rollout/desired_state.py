@@ -16,6 +16,7 @@ from kfp_azureml.azureml.rollout.environment import (
     custom_recipe,
     serving_recipe,
 )
+from kfp_azureml.azureml.rollout.kubernetes import ContainerResources
 from kfp_azureml.azureml.rollout.scaling import Scaling
 from kfp_azureml.azureml.rollout.server_settings import ServerSettings
 from kfp_azureml.models.model_folder import hash_files
@@ -130,6 +131,7 @@ class Machines:
         compute: Attached Kubernetes compute; empty for a managed endpoint.
         instance_type: VM size, or the cluster's instance type; empty for the default.
         instance_count: Number of instances; 0 for as many as the live deployment has.
+        resources: Resources of a container on Kubernetes; None for those of the instance type.
         scaling: How the number changes; None leaves that as it is.
 
     Raises:
@@ -139,6 +141,7 @@ class Machines:
     compute: str
     instance_type: str
     instance_count: int
+    resources: ContainerResources | None = None
     scaling: Scaling | None = None
 
     def __post_init__(self) -> None:

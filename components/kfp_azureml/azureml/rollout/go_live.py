@@ -36,6 +36,7 @@ from kfp_azureml.azureml.rollout.endpoint import (
     scoring_key,
     unmark,
 )
+from kfp_azureml.azureml.rollout.kubernetes import warn_without_tls
 from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, find_marker, read_markers
 from kfp_azureml.azureml.rollout.probe import REQUEST_SECONDS, Probe, ScoringClient
 from kfp_azureml.azureml.rollout.rollout import Rollout
@@ -105,6 +106,7 @@ def go_live(rollout: Rollout, probe: Probe | None) -> Live:
             deployment = ensure_deployment(client, desired, endpoint, count, deadline)
             find = partial(find_deployment, client, desired.endpoint, desired.deployment)
             stack.enter_context(_noticing_deletion(f"deployment {desired.deployment} of {where}", find, desired))
+            warn_without_tls(desired.endpoint, str(endpoint.scoring_uri))
             read_key = partial(scoring_key, client, desired.endpoint)
             timeout = max(REQUEST_SECONDS, desired.server.requests.timeout_seconds)
             scoring = ScoringClient(str(endpoint.scoring_uri), read_key(), read_key, timeout)

@@ -24,6 +24,7 @@ def aml_deploy_model(
     workspace: str = "",
     subscription_id: str = "",
     compute: str = "",
+    resources: dict = {},  # type: ignore[type-arg]  # noqa: B006
     strategy: str = "blue-green",
     traffic_steps: list = [],  # type: ignore[type-arg]  # noqa: B006 - kfp needs the default itself
     mirror_percent: int = 10,
@@ -60,12 +61,15 @@ def aml_deploy_model(
         model_version: Version of the registered model.
         endpoint_name: Endpoint, created if it does not exist; empty derives a name from model and workspace.
         deployment_name: Deployment; empty derives a name from model version, code and environment.
-        instance_type: VM size; empty selects Standard_DS3_v2, on Kubernetes the cluster's default.
+        instance_type: VM size, on Kubernetes an instance type of the cluster; empty selects Standard_DS3_v2, on
+            Kubernetes the cluster's default.
         instance_count: Number of instances; 0 keeps the live deployment's number, or 1.
         resource_group: Resource group of the workspace; empty reads the workspace's config.json.
         workspace: Name of the workspace; empty reads the workspace's config.json.
         subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
         compute: Attached Kubernetes compute; empty selects a managed endpoint.
+        resources: Resources of a container on Kubernetes, such as {"requests": {"cpu": "500m", "memory": "1Gi"},
+            "limits": {"cpu": "1", "memory": "2Gi", "gpu": "1"}}; empty selects those of the instance type.
         strategy: Rollout strategy: all-at-once, blue-green (with soak time), canary (in steps) or mirror.
         traffic_steps: Traffic of the new deployment in percent, one value per step, ending with 100; empty selects
             [10, 50, 100] (canary) or [100] (mirror).
@@ -116,6 +120,7 @@ def aml_deploy_model(
             compute=compute,
             instance_type=instance_type,
             instance_count=instance_count,
+            resources=resources,
             autoscale=autoscale,
             code=Path(code.path) if code else None,
             scoring_script=scoring_script,

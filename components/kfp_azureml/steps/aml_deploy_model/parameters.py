@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.azureml.rollout.desired_state import Machines, ServingSettings
+from kfp_azureml.azureml.rollout.kubernetes import read_resources
 from kfp_azureml.azureml.rollout.scaling import read_scaling
 from kfp_azureml.azureml.rollout.server_settings import (
     ServerSettings,
@@ -31,6 +32,7 @@ class Parameters:
     compute: str
     instance_type: str
     instance_count: int
+    resources: dict[str, Any]
     autoscale: dict[str, Any]
     code: Path | None
     scoring_script: str
@@ -53,8 +55,9 @@ class Parameters:
         Raises:
             DeploymentError: If a parameter is invalid.
         """
+        resources = read_resources(self.resources, on_kubernetes=bool(self.compute))
         scaling = read_scaling(self.autoscale, on_kubernetes=bool(self.compute))
-        return Machines(self.compute, self.instance_type, self.instance_count, scaling=scaling)
+        return Machines(self.compute, self.instance_type, self.instance_count, resources, scaling)
 
     @property
     def serving_settings(self) -> ServingSettings:

@@ -59,6 +59,7 @@ class DeploymentConfig:
         cpu: Cores of a container.
         memory_gb: Memory of a container.
         gpus: GPUs of a container.
+        resources: In the form of the parameter `resources`, for Kubernetes.
         instance_count: Number of instances.
         autoscale: In the form of the parameter `autoscale`.
         polling_interval: Seconds between two looks of the autoscaler.
@@ -78,6 +79,7 @@ class DeploymentConfig:
     cpu: float | None
     memory_gb: float | None
     gpus: int
+    resources: dict[str, dict[str, str]]
     instance_count: int | None
     autoscale: dict[str, int]
     polling_interval: int | None
@@ -111,7 +113,7 @@ def read_deployment_config(document: Section) -> DeploymentConfig:
             notes.append(f"{document.where(name)}: has no counterpart: {advice}")
     if document.flag("authEnabled") is False:
         notes.append(f"{document.where('authEnabled')}: endpoints always ask for a key: clients must send one")
-    cpu, memory, gpus = _resources(document, notes)
+    cpu, memory, gpus, resources = _resources(document, notes)
     autoscale, polling_interval = _autoscale(document, notes)
     collection = document.section("dataCollection")
     notes += collection.unknown(("storageEnabled", "eventHubEnabled"))
@@ -128,6 +130,7 @@ def read_deployment_config(document: Section) -> DeploymentConfig:
         cpu=cpu,
         memory_gb=memory,
         gpus=gpus,
+        resources=resources,
         instance_count=document.whole("numReplicas", 0, _MOST) or None,
         autoscale=autoscale,
         polling_interval=polling_interval,
@@ -143,7 +146,10 @@ def read_deployment_config(document: Section) -> DeploymentConfig:
     )
 
 
-def _resources(document: Section, notes: list[str]) -> tuple[float | None, float | None, int]:
+def _resources(
+    document: Section, notes: list[str]
+) -> tuple[float | None, float | None, int, dict[str, dict[str, str]]]:
+    """Return a container's largest cores and memory, its GPUs, and all as requests and limits."""
     section = document.section("containerResourceRequirements")
     notes += section.unknown(("cpu", "cpuLimit", "fpga", "gpu", "memoryInGB", "memoryInGBLimit"))
     if section.is_set("fpga"):
@@ -151,7 +157,12 @@ def _resources(document: Section, notes: list[str]) -> tuple[float | None, float
     cores = [section.number(name, 0, 1000) for name in ("cpu", "cpuLimit")]
     memory = [section.number(name, 0, 10_000) for name in ("memoryInGB", "memoryInGBLimit")]
     gpus = max(section.whole("gpu", 0, 100) or 0, document.whole("gpuCores", 0, 100) or 0)
-    return _largest(cores), _largest(memory), gpus
+    resources = {}
+    for side, cpu, gigabytes in zip(("requests", "limits"), cores, memory, strict=True):
+        quantities = {"cpu": cpu and f"{cpu:g}", "memory": gigabytes and f"{gigabytes:g}Gi", "gpu": gpus and str(gpus)}
+        resources[side] = {name: str(quantity) for name, quantity in quantities.items() if quantity}
+    given = {side: quantities for side, quantities in resources.items() if quantities}
+    return _largest(cores), _largest(memory), gpus, given
 
 
 def _largest(values: list[float | None]) -> float | None:

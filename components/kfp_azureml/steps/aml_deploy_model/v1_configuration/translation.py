@@ -190,7 +190,7 @@ def _machines(
     where = document.where("containerResourceRequirements")
     has_resources = config.cpu is not None or config.memory_gb is not None or config.gpus
     if has_resources and given.compute:
-        notes.append(f"{where}: the cluster's instance type has the resources: set instance_type")
+        changes["resources"] = _chosen(given, "resources", config.resources, where, notes)
     elif has_resources and not given.instance_type:
         cpu, memory = config.cpu or 0.1, config.memory_gb or 0.5  # the defaults of SDK v1
         size = smallest_size(cpu, memory, config.gpus)

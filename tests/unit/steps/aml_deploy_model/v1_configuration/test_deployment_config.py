@@ -46,6 +46,16 @@ def translate(parameters, write, caplog):
         ),
         (ACI | {"containerResourceRequirements": {"gpu": 1}}, {}, {"instance_type": "Standard_NC4as_T4_v3"}),
         (AKS | {"gpuCores": 2}, {}, {"instance_type": "Standard_NC64as_T4_v3"}),
+        (
+            AKS | {"containerResourceRequirements": {"cpu": 0.5, "memoryInGB": 1.0, "cpuLimit": 2}, "gpuCores": 1},
+            {"compute": "k8s"},
+            {
+                "resources": {
+                    "requests": {"cpu": "0.5", "memory": "1Gi", "gpu": "1"},
+                    "limits": {"cpu": "2", "gpu": "1"},
+                }
+            },
+        ),
         (AKS | {"numReplicas": 3}, {}, {"instance_count": 3}),
         (
             AKS | {"autoScaler": {"autoscaleEnabled": True, "minReplicas": 2, "maxReplicas": 5}},
@@ -146,11 +156,6 @@ def test_what_protects_something_is_refused(translate, name):
         (AKS | {"maxQueueWaitMs": 500}, {}, "maxQueueWaitMs: has no counterpart on managed endpoints"),
         (AKS | {"dataCollection": {"eventHubEnabled": True}}, {}, "dataCollection.eventHubEnabled: has no counterpart"),
         (AKS | {"sslEnabled": True}, {"compute": "k8s"}, "sslEnabled: TLS is set up in the cluster's"),
-        (
-            AKS | {"containerResourceRequirements": {"cpu": 1}},
-            {"compute": "k8s"},
-            "containerResourceRequirements: the cluster's instance type has the resources: set instance_type",
-        ),
         (
             AKS | {"autoScaler": {"autoscaleEnabled": True, "refreshPeriodInSeconds": 1}},
             {},
