@@ -45,6 +45,8 @@ class Context:
     denied: DeniedActions = field(default_factory=DeniedActions)
     metrics: RequestMetrics = field(default_factory=RequestMetrics)
     mirror: Mirror = field(default_factory=Mirror)
+    cluster_port: int = 80
+    """Port of the attached clusters' endpoints on 127.0.0.1."""
 
 
 def context_of(request: Request) -> Context:

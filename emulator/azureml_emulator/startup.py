@@ -22,10 +22,10 @@ from starlette.types import ASGIApp
 from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import State, Transitions
 from azureml_emulator.context import Context
-from azureml_emulator.control_plane import datastores, online_deployments, output_assets, workspaces
+from azureml_emulator.control_plane import datastores, online_deployments, online_endpoints, output_assets, workspaces
 from azureml_emulator.errors import EmulatorError, report_os_errors
 from azureml_emulator.hosts.blob_relay import BlobRelay
-from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app
+from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app, only_clusters
 from azureml_emulator.info import (
     FILE_NAME,
     LOCK_NAME,
@@ -41,7 +41,7 @@ from azureml_emulator.machine import processes
 from azureml_emulator.machine.certificates import Certificates, make_certificates
 from azureml_emulator.machine.connection_limits import ConnectionTable, Limits, raise_file_limit
 from azureml_emulator.machine.folder_permissions import refuse_writable_by_others
-from azureml_emulator.machine.http_protocol import TlsGate
+from azureml_emulator.machine.http_protocol import PlainGate, TlsGate
 from azureml_emulator.machine.locks import locked
 from azureml_emulator.machine.proxy import running_proxy
 from azureml_emulator.scoring.inference_server import InferenceServers
@@ -142,6 +142,8 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         register = partial(output_assets.register_output, store, blobs, settings)
         runner = JobRunner(JobContext(settings, store, blobs, tokens, runs, register))
         stack.push_async_callback(runner.close)
+        # Without TLS, as clusters are by default.
+        cluster = stack.enter_context(contextlib.closing(_listener()))
         context = Context(
             settings,
             store,
@@ -154,10 +156,12 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             runner,
             Records(store.connection, settings.workspace_id),
             metrics=RequestMetrics(settings.metrics_lag_seconds),
+            cluster_port=cluster.getsockname()[1],
         )
         stack.push_async_callback(context.mirror.close)
         for kind in MODULES_WITH_OPERATIONS:
             kind.define_operations(context)
+        online_endpoints.renew_cluster_addresses(context)
         operations.resume()
         await _restart_deployments(context)
 
@@ -165,6 +169,7 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         stack.push_async_callback(relay.close)
         app = build_app(context, access_log, relay)
         app_port = await stack.enter_async_context(_web_server(app, certificates, limits))
+        await stack.enter_async_context(_web_server(only_clusters(app), None, limits, cluster))
         proxy = running_proxy(app_port=app_port, blob_port=app_port, limits=limits)
         proxy_port = await stack.enter_async_context(proxy)
         proxy_url = f"http://127.0.0.1:{proxy_port}"
@@ -223,15 +228,25 @@ class _Server(uvicorn.Server):
         yield
 
 
-@asynccontextmanager
-async def _web_server(app: ASGIApp, certificates: Certificates, limits: Limits) -> AsyncIterator[int]:
-    """Serve the app with TLS on a free port."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates.chain, certificates.key)
-    gate = partial(TlsGate, limits=limits, table=ConnectionTable(limits.connections), context=context)
+def _listener() -> socket.socket:
+    """Return a socket with a free port."""
     # asyncio sets TCP_NODELAY only if the protocol is named; without it each response takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+@asynccontextmanager
+async def _web_server(
+    app: ASGIApp, certificates: Certificates | None, limits: Limits, listener: socket.socket | None = None
+) -> AsyncIterator[int]:
+    """Serve an app with TLS, or without certificates, on a free port or a given one."""
+    listener = listener or _listener()
+    gate: Callable[..., asyncio.Protocol] = partial(PlainGate, limits=limits, table=ConnectionTable(limits.connections))
+    if certificates:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.chain, certificates.key)
+        gate = partial(TlsGate, limits=limits, table=ConnectionTable(limits.connections), context=context)
     config = uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", gate),

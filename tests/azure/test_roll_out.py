@@ -85,4 +85,7 @@ def test_a_rollout(place: Place, client: Any, tmp_path: Path) -> None:
         deploy(place, wrong, score_result=expecting_another)
     assert live_traffic(client.online_endpoints.get(name)) == second.traffic
     check_answers(client, second, models[2])
-    assert download_model(client, f"{place.run.prefix}-model", "2", tmp_path / "downloaded").checked
+    assert (
+        "sha256 as registered"
+        in download_model(client, f"{place.run.prefix}-model", "2", tmp_path / "downloaded").verified
+    )

@@ -91,9 +91,13 @@ def test_containers_and_scaling_of_a_deployment_on_the_cluster(client, on_cluste
 @pytest.mark.parametrize(
     ("compute", "instance_type", "said"),
     [
-        ("nowhere", "", "endpoint tiny-nowhere: compute nowhere is not attached to workspace local"),
-        ("cpu-cluster", "", "endpoint tiny-cpu-cluster: .* is not a Kubernetes compute"),
-        (CLUSTER, "Standard_DS3_v2", "deployment .* has no instance type 'Standard_DS3_v2'"),
+        ("nowhere", "", "compute nowhere is not attached to workspace local"),
+        ("cpu-cluster", "", "compute cpu-cluster: is of type amlcompute, and online endpoints run on Kubernetes only"),
+        (
+            CLUSTER,
+            "Standard_DS3_v2",
+            "instance_type Standard_DS3_v2: compute k8s has defaultinstancetype",
+        ),
     ],
 )
 def test_what_cannot_run_there_is_one_line(workspace, registered, compute, instance_type, said):

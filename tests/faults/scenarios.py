@@ -1,8 +1,9 @@
-"""The scenarios: a registration, the first deployment of an endpoint, a rollout beside a live deployment."""
+"""The scenarios: a registration, a download, an endpoint's first deployment, a rollout beside a live deployment."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,11 @@ from kfp_azureml.azureml.rollout.marker import TAG_PREFIX
 from kfp_azureml.steps.command import component_command
 
 MODEL, ENDPOINT = "tiny", "tiny-endpoint"
+CLUSTER = "k8s"
 RUN = "run-1"
 OLD, NEW = "old", "new"
 REGISTER, DEPLOY = component_command("aml_register_model"), component_command("aml_deploy_model")
+DOWNLOAD = component_command("aml_download_model")
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,25 @@ def _check_versions(world: World, succeeded: bool) -> None:
     assert versions in ([["1"]] if succeeded else [[], ["1"]]), versions
 
 
+def _download_arguments(world: World) -> list[str]:
+    return ["--model-name", MODEL, "--timeout-seconds", "60", "--outputs", str(world.outputs), *world.workspace]
+
+
+def _model_to_download(world: World) -> None:
+    shutil.rmtree(world.outputs, ignore_errors=True)
+    _scored_model(world)
+
+
+def _check_download(world: World, succeeded: bool) -> None:
+    """Assert that the folder is there with every file, or is not there."""
+    target = world.outputs / "model"
+    there = {path.name: path.read_bytes() for path in target.iterdir()} if target.exists() else {}
+    files = [*world.model.iterdir(), world.score / "sample.json"]
+    assert there in ([] if succeeded else [{}]) + [{path.name: path.read_bytes() for path in files}]
+    if succeeded:
+        assert not [path for path in world.outputs.iterdir() if path.name.startswith(".")]
+
+
 def _deploy_arguments(world: World) -> list[str]:
     return [
         *("--model-name", MODEL, "--model-version", "1", "--endpoint-name", ENDPOINT, "--deployment-name", NEW),
@@ -123,6 +145,23 @@ def _failed_deployment(world: World) -> None:
     _fail(world, EndOperation(method="PUT", path=f"*/deployments/{NEW}", code="ResourceNotReady"))
 
 
+def _settings_arguments(world: World) -> list[str]:
+    return [
+        *_deploy_arguments(world),
+        *("--request-timeout-seconds", "30", "--autoscale", '{"min_instances": 2, "max_instances": 3}'),
+        *("--data-collector", '{"collections": ["request"]}'),
+    ]
+
+
+def _live_with_defaults(world: World) -> None:
+    """Create a live deployment with the default settings."""
+    from running import run
+
+    _scored_model(world)
+    outcome = run(DEPLOY, _deploy_arguments(world))
+    assert outcome.succeeded, outcome.printed
+
+
 def _fail(world: World, fault: EndOperation) -> None:
     from running import run
 
@@ -132,10 +171,23 @@ def _fail(world: World, fault: EndOperation) -> None:
     world.control.clear_faults()
 
 
-def _live_endpoint(world: World) -> None:
+def _cluster_arguments(world: World) -> list[str]:
+    return [*_deploy_arguments(world), "--compute", CLUSTER]
+
+
+def _live_on_cluster(world: World) -> None:
+    """Create the same as `_live_endpoint` on the attached Kubernetes cluster."""
+    _live_endpoint(world, f"{world.azure.id}/computes/{CLUSTER}")
+
+
+def _live_endpoint(world: World, compute: str | None = None) -> None:
     """Create an endpoint with all traffic on an old deployment and another team's tag."""
     _scored_model(world)
-    endpoint = {"properties": {"authMode": "Key"}, "tags": {"owner": "shop"}, "location": "eastus"}
+    endpoint: dict[str, Any] = {
+        "properties": {"authMode": "Key", "compute": compute},
+        "tags": {"owner": "shop"},
+        "location": "eastus",
+    }
     url = f"{world.azure.url}/onlineEndpoints/{ENDPOINT}"
     world.azure.wait(world.azure.http.put(url, json=endpoint).raise_for_status())
     world.azure.put("environments/any/versions/1", image="any/image")
@@ -145,13 +197,13 @@ def _live_endpoint(world: World) -> None:
             "model": f"{world.azure.id}/models/{MODEL}/versions/1",
             "codeConfiguration": {"codeId": f"{world.azure.id}/codes/any/versions/1", "scoringScript": "score.py"},
             "environmentId": f"{world.azure.id}/environments/any/versions/1",
-            "endpointComputeType": "Managed",
+            "endpointComputeType": "Kubernetes" if compute else "Managed",
         },
         "sku": {"name": "Default", "capacity": 1},
         "location": "eastus",
     }
     world.azure.wait(world.azure.http.put(f"{url}/deployments/{OLD}", json=deployment).raise_for_status())
-    endpoint["properties"]["traffic"] = {OLD: 100}  # type: ignore[index]
+    endpoint["properties"]["traffic"] = {OLD: 100}
     world.azure.wait(world.azure.http.put(url, json=endpoint).raise_for_status())
 
 
@@ -195,10 +247,30 @@ def _check_rollout(world: World, succeeded: bool) -> None:
         assert _traffic(endpoint).keys() <= deployments <= {OLD, NEW}
 
 
+def _check_settings(world: World, succeeded: bool) -> None:
+    endpoint, deployments = _state(world)
+    assert endpoint
+    assert (_traffic(endpoint), deployments) == ({NEW: 100}, {NEW})
+    if not succeeded:
+        return
+    deployment = world.azure.get(f"onlineEndpoints/{ENDPOINT}/deployments/{NEW}")
+    properties = deployment["properties"]
+    assert properties["requestSettings"]["requestTimeout"] == "PT30S"
+    assert list(properties["dataCollector"]["collections"]) == ["request"]
+    group = world.azure.id.split("/providers/")[0]
+    url = f"https://management.azure.com{group}/providers/Microsoft.Insights/autoscalesettings?api-version=2022-10-01"
+    settings = world.azure.http.get(url).json()["value"]
+    assert [one["properties"]["targetResourceUri"] for one in settings] == [deployment["id"]]
+
+
 SCENARIOS = {
     "register": Scenario(REGISTER, _register_arguments, _nothing, _check_versions, moves_traffic=False),
+    "download": Scenario(DOWNLOAD, _download_arguments, _model_to_download, _check_download, moves_traffic=False),
     "first deployment": Scenario(DEPLOY, _deploy_arguments, _scored_model, _check_first),
     "roll-out": Scenario(DEPLOY, _deploy_arguments, _live_endpoint, _check_rollout),
+    "first deployment on Kubernetes": Scenario(DEPLOY, _cluster_arguments, _scored_model, _check_first),
+    "roll-out on Kubernetes": Scenario(DEPLOY, _cluster_arguments, _live_on_cluster, _check_rollout),
     "endpoint that failed": Scenario(DEPLOY, _deploy_arguments, _failed_endpoint, _check_first),
     "deployment that failed": Scenario(DEPLOY, _deploy_arguments, _failed_deployment, _check_rollout),
+    "other settings": Scenario(DEPLOY, _settings_arguments, _live_with_defaults, _check_settings),
 }

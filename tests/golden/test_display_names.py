@@ -8,8 +8,11 @@ import yaml
 from kfp_azureml.compiling.generate import component_names
 from kfp_azureml.compiling.sources import shipped_pipelines
 
+# Components that the shipped pipeline does not use.
+OTHERS = {"aml_download_model"}
 
-@pytest.mark.parametrize("name", component_names())
+
+@pytest.mark.parametrize("name", sorted({*component_names()} - OTHERS))
 def test_a_task_has_its_display_name(name: str) -> None:
     document = next(yaml.safe_load_all((shipped_pipelines() / "image_classification.yaml").read_text()))
     tasks = {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from azure.ai.ml.entities import EndpointAuthKeys, ManagedOnlineDeployment, ManagedOnlineEndpoint
+from azure.ai.ml.entities import EndpointAuthKeys, KubernetesCompute, ManagedOnlineDeployment, ManagedOnlineEndpoint
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
 import emulator_rules
@@ -23,6 +23,15 @@ from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY
 
 PREFIX = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws/onlineEndpoints"
 KEY = "the-key-of-the-endpoint"
+
+
+class _Computes:
+    """The attached cluster `k8s`."""
+
+    def get(self, name: str) -> KubernetesCompute:
+        if name.lower() != "k8s":
+            raise ResourceNotFoundError
+        return KubernetesCompute(name=name, properties={"instanceTypes": {"defaultinstancetype": {}, "gpu": {}}})
 
 
 class Operation:
@@ -124,6 +133,7 @@ class Workspace:
         self.online_endpoints = _Endpoints(self)
         self.online_deployments = _Deployments(self)
         self.environments = _Environments()
+        self.compute: Any = _Computes()
 
     def add(self, endpoint: ManagedOnlineEndpoint, *deployments: ManagedOnlineDeployment) -> None:
         """Add an endpoint with deployments."""

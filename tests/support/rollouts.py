@@ -80,6 +80,7 @@ class Answers:
         self.azure, self.fault = azure, fault
         self.asked: list[Asked] = []
         self.uri = "https://fashion.region.inference.ml.azure.com/score"
+        self.timeout_seconds = 60.0
 
     def send(self, _question: Probe, deployment: str, *, by_traffic: bool = False) -> None:
         fault = self._ask(deployment, "traffic" if by_traffic else "aimed")

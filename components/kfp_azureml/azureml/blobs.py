@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.core.exceptions import ResourceNotFoundError
 
@@ -19,9 +19,32 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import ContainerClient
 
-_DATASTORE_PATH = re.compile(r"azureml://(?:.+/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+?)/?")
+_DATASTORE_PATH = re.compile(
+    r"azureml://(?:(?:.+/)?workspaces/(?P<workspace>[^/]+)/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+?)/?",
+    re.IGNORECASE,
+)
 # The storage SDK's default pauses start at 15 s.
 _RETRIES: dict[str, Any] = {"retry_total": 4, "initial_backoff": 1, "increment_base": 2}
+
+
+class DatastorePath(NamedTuple):
+    """A path in a datastore.
+
+    Attributes:
+        workspace: The datastore's workspace; empty if the URI does not contain it.
+        datastore: The datastore.
+        path: The path in its container.
+    """
+
+    workspace: str
+    datastore: str
+    path: str
+
+
+def datastore_path(uri: str) -> DatastorePath | None:
+    """Parse `azureml://.../datastores/D/paths/P`; return None for other URIs."""
+    found = _DATASTORE_PATH.fullmatch(uri)
+    return DatastorePath(found["workspace"] or "", found["datastore"], found["path"]) if found else None
 
 
 @contextmanager
@@ -80,11 +103,11 @@ def read_asset_file(client: MLClient, asset_path: str, name: str) -> bytes | Non
     Raises:
         AzureError: If the storage denies access.
     """
-    place = _DATASTORE_PATH.fullmatch(asset_path)
+    place = datastore_path(asset_path)
     if place is None:
         return None
-    with datastore_container(client, place["datastore"]) as container:
+    with datastore_container(client, place.datastore) as container:
         try:
-            return container.download_blob(f"{place['path']}/{name}").readall()
+            return container.download_blob(f"{place.path}/{name}").readall()
         except ResourceNotFoundError:
             return None

@@ -80,6 +80,30 @@ WAS_DELETED = Advice(
     "this version was deleted, and Azure ML does not allow it again: set another model_version, or leave it empty for "
     "the next free number",
 )
+_CRASHED = Advice(DeploymentError, "the container did not become ready: see its log")
+_NO_ROOM_IN_CLUSTER = Advice(
+    DeploymentError,
+    "no node of the cluster can take the container: set smaller requests in resources or another instance_type, delete "
+    "unused deployments, or add nodes (kubectl describe pods names what is short)",
+)
+_OUT_OF_MEMORY = Advice(
+    DeploymentError, "the container needs more memory than its limit: set a larger memory limit in resources"
+)
+_NO_EXTENSION = Advice(
+    DeploymentError,
+    "Azure ML does not reach its extension in the cluster: check that it is installed and its pods run (kubectl get "
+    "pods -n azureml); if so, detach the compute and attach it again with the same name and namespace",
+)
+_NO_ROUTER = Advice(
+    DeploymentError,
+    "the cluster's inference router azureml-fe is missing or unhealthy: check its pods (kubectl get pods -n azureml), "
+    "and that the extension was installed with enableInference=True",
+)
+_NO_INSTANCE_TYPE = Advice(
+    DeploymentError,
+    "the cluster cannot use this instance_type: check that it exists (kubectl get instancetype), that a node has its "
+    "labels and that its resources fit on a node",
+)
 HAS_TRAFFIC = Advice(None, "it still receives traffic: set its traffic to 0 first")
 BUSY = Advice(DeploymentError, "another operation on the endpoint is still running: wait until it ends")
 CONFLICT = Advice(None, "conflict with an existing resource or a running operation: run the step again later")
@@ -113,7 +137,26 @@ _BY_CODE = {
     "QuotaExceeded": _NO_QUOTA,
     "OutOfCapacity": _NO_CAPACITY,
     "ImageBuildFailure": IMAGE_NOT_BUILT,
-    "ResourceNotReady": Advice(DeploymentError, "the container did not become ready: see its log"),
+    "ResourceNotReady": _CRASHED,
+    # Errors of Kubernetes endpoints: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
+    "PodUnschedulable": _NO_ROOM_IN_CLUSTER,
+    "PodOutOfMemory": _OUT_OF_MEMORY,
+    "DeploymentCrashLoopBackOff": _CRASHED,
+    "KubernetesCrashLoopBackOff": _CRASHED,
+    "UserScriptInitFailed": _CRASHED,
+    "UserScriptImportError": _CRASHED,
+    "KubernetesUnaccessible": _NO_EXTENSION,
+    "ScoringFeUnhealthy": _NO_ROUTER,
+    "NamespaceNotFound": Advice(
+        DeploymentError,
+        "the cluster has no longer the namespace of the compute: create it, or detach the compute and attach it with "
+        "another namespace",
+    ),
+    "ImagePullLoopBackOff": Advice(
+        DeploymentError,
+        "the cluster cannot pull the image: check that its nodes reach the container registry, and that the identity "
+        "of the azureml extension or of the kubelet has the role 'AcrPull' on it",
+    ),
     "MissingDriverProgram": Advice(
         DeploymentError,
         "the deployment has no entry script, which only MLflow and Triton models do without: set code and "
@@ -149,6 +192,13 @@ _BY_PHRASE = tuple(
                 "(a new assignment takes some minutes to take effect)",
             ),
         ),
+        (
+            r"cpu or memory (couldn't|could not|can't) be satisfied|insufficient (cpu|memory)|kubernetes unschedulable",
+            _NO_ROOM_IN_CLUSTER,
+        ),
+        (r"oomkilled|out of memory", _OUT_OF_MEMORY),
+        (r"k8s-extension\b.{0,80}not connectable", _NO_EXTENSION),
+        (r"invalid instance type|no instance type", _NO_INSTANCE_TYPE),
         (r"not enough quota|quota (is )?(exceeded|reached|available)", _NO_QUOTA),
         (r"(not enough|insufficient|lack of|out of|no)\b.{0,80}\bcapacity", _NO_CAPACITY),
         (

@@ -19,9 +19,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kfp_azureml.azureml.model_download.download_model import DownloadedModel, download_model
     from kfp_azureml.azureml_pipelines.connection import connect
     from kfp_azureml.azureml_pipelines.job_follower import cancel_job, stream_job
-    from kfp_azureml.azureml_pipelines.model_download import DownloadedModel, download_model
     from kfp_azureml.azureml_pipelines.output_download import artifact_path, download_outputs
     from kfp_azureml.azureml_pipelines.parameter_outputs import output_values
     from kfp_azureml.azureml_pipelines.placement import Placement
@@ -59,16 +59,22 @@ __all__ = [
 ]
 
 _MODULES = {
-    "connection": ("connect",),
-    "output_download": ("artifact_path", "download_outputs"),
-    "sdk_error_messages": ("sdk_errors",),
-    "job_follower": ("cancel_job", "stream_job"),
-    "model_download": ("DownloadedModel", "download_model"),
-    "placement": ("Placement",),
-    "registry": ("ComponentVersions", "RegisteredComponent", "get_component", "list_components", "register_components"),
-    "submit_job": ("JobSubmission", "SubmittedJob", "submit_pipeline"),
-    "suite": ("suite_specs",),
-    "parameter_outputs": ("output_values",),
+    ".connection": ("connect",),
+    ".output_download": ("artifact_path", "download_outputs"),
+    ".sdk_error_messages": ("sdk_errors",),
+    ".job_follower": ("cancel_job", "stream_job"),
+    "..azureml.model_download.download_model": ("DownloadedModel", "download_model"),
+    ".placement": ("Placement",),
+    ".registry": (
+        "ComponentVersions",
+        "RegisteredComponent",
+        "get_component",
+        "list_components",
+        "register_components",
+    ),
+    ".submit_job": ("JobSubmission", "SubmittedJob", "submit_pipeline"),
+    ".suite": ("suite_specs",),
+    ".parameter_outputs": ("output_values",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -77,4 +83,4 @@ def __getattr__(name: str) -> Any:
     """Import public names on first use, since importing the Azure SDK takes seconds."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)

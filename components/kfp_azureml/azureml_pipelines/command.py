@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ from kfp_azureml.azureml_pipelines.workspace_options import workspace_options
 from kfp_azureml.compiling.flags import image_flags, job_flags, options_from
 from kfp_azureml.compiling.param_option import param_option
 from kfp_azureml.compiling.submission import EXPERIMENT
+from kfp_azureml.runtime.step import configure_logging
 from kfp_azureml.runtime.terminal import say
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_NAME_VERSION = re.compile(r"([^:@]*)([:@]?)(.*)", re.DOTALL)
 
 
 @click.group("aml")
@@ -195,16 +198,24 @@ def models_command() -> None:
 
 
 @models_command.command("download")
-@click.argument("model", metavar="NAME:VERSION")
-@click.option("--to", type=_FOLDER, default=Path(), metavar="DIR", help="Target folder.  [default: current folder]")
+@click.argument("model", metavar="NAME[:VERSION]")
+@click.argument("folder", type=_FOLDER)
+@click.option("--overwrite", is_flag=True, help="Replace FOLDER if it exists with other content.")
+@click.option("--timeout-seconds", default=3600.0, show_default=True, help="Timeout in seconds.")
 @workspace_options
-def download_model_command(client: MLClient, model: str, to: Path) -> None:
-    """Download a registered model and verify the hash of its files."""
-    from kfp_azureml.azureml_pipelines.model_download import download_model
+def download_model_command(client: MLClient, model: str, folder: Path, overwrite: bool, timeout_seconds: float) -> None:
+    """Download a registered model to FOLDER and verify its hashes.
 
-    name, colon, version = model.partition(":")
-    if not (name and colon and version):
-        raise click.UsageError(f"{model}: expected NAME:VERSION")
-    done = download_model(client, name, version, to)
-    verdict = "their sha256 is the registered one" if done.checked else "not verified, since no sha256 was registered"
-    say(f"{done.folder}: {done.files} files; {verdict}")
+    The default is the highest version; NAME@LABEL selects a label. FOLDER appears when the model is complete. An
+    interrupted download continues when it is run again.
+    """
+    from kfp_azureml.azureml.model_download.download_model import download_model
+
+    configure_logging()
+    name, separator, version = _NAME_VERSION.fullmatch(model).groups(default="")  # type: ignore[union-attr]
+    if separator and not version:
+        raise click.UsageError(f"{model}: expected NAME, NAME:VERSION or NAME@LABEL")
+    version = f"@{version}" if separator == "@" else version
+    done = download_model(client, name, version, folder, overwrite=overwrite, timeout_seconds=timeout_seconds)
+    files = f"{done.files} file{'' if done.files == 1 else 's'}, {done.size / 1e6:.1f} MB"
+    say(f"{folder}: {done.name}:{done.version}, {files}; {done.verified}")

@@ -7,6 +7,8 @@ from azureml_emulator.arm.errors import bad_request, not_found
 from azureml_emulator.arm.resources import object_in
 from azureml_emulator.store import Document, Store
 
+HOST = "127.0.0.1"
+"""The address of every cluster."""
 # Azure ML creates this instance type, with these resources, when a cluster is attached.
 DEFAULT_INSTANCE_TYPE = "defaultinstancetype"
 INSTANCE_TYPES = {
@@ -55,9 +57,9 @@ def checked_compute(store: Store, asked: object) -> Document:
     return compute
 
 
-def scoring_host(compute: str, location: str) -> str:
-    """Return a cluster's host name: that of a load balancer with a DNS label."""
-    return f"{compute.lower()}.{location}.cloudapp.azure.com"
+def base_address(endpoint: str, port: int) -> str:
+    """Return an endpoint's base URL: the address of its cluster, without TLS and a name (recorded 2022)."""
+    return f"http://{HOST}:{port}/api/v1/endpoint/{endpoint}"
 
 
 def deployment_settings(properties: Document, compute: Document) -> Document:

@@ -48,6 +48,8 @@ PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failure
 REQUEST_SETTINGS = {"maxQueueWait": "PT0S", "requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1}
 SKU = {"name": "Default", "tier": "Standard", "capacity": 1}
 COMPUTE_TYPES = ("Managed", "Kubernetes")
+COLLECTION_MODES = ("Enabled", "Disabled")
+ROLLING_RATES = ("Year", "Month", "Day", "Hour", "Minute")
 STEPS = ("SystemSetup", "UserContainerImagePull", "ModelDownload", "UserContainerStart")
 """What the service does to start an instance, as its logs name it."""
 
@@ -119,7 +121,6 @@ def _completed(properties: Document, compute: Document | None) -> Document:
         "description": None,
         "modelMountPath": None,
         "appInsightsEnabled": False,
-        "dataCollector": None,
         **properties,
         **_references(properties),
         "endpointComputeType": spelled(properties.get("endpointComputeType") or "Managed", COMPUTE_TYPES),
@@ -129,9 +130,13 @@ def _completed(properties: Document, compute: Document | None) -> Document:
         "livenessProbe": {**PROBE, **_given(properties, "livenessProbe")},
         "readinessProbe": {**PROBE, **_given(properties, "readinessProbe")},
         "scaleSettings": object_in(properties, "scaleSettings") or {"scaleType": "Default"},
+        "dataCollector": _data_collector(properties),
     }
     probe_seconds(completed["readinessProbe"])
     duration_seconds(completed["requestSettings"]["requestTimeout"])
+    concurrent = completed["requestSettings"]["maxConcurrentRequestsPerInstance"]
+    if type(concurrent) is not int or concurrent < 1:
+        raise bad_request(f"'maxConcurrentRequestsPerInstance' must be 1 or more, not {concurrent!r}.")
     kind = "Kubernetes" if compute else "Managed"
     if completed["endpointComputeType"] != kind:
         raise bad_request(
@@ -142,6 +147,23 @@ def _completed(properties: Document, compute: Document | None) -> Document:
         return completed | kubernetes.deployment_settings(completed, compute)
     access = completed.get("egressPublicNetworkAccess") or "Enabled"
     return {"instanceType": "Standard_DS3_v2", **completed, "egressPublicNetworkAccess": access}
+
+
+def _data_collector(properties: Document) -> Document | None:
+    """Validate what a deployment collects of its requests. It is stored and nothing is collected."""
+    collector = object_in(properties, "dataCollector")
+    if not collector:
+        return None
+    collections = {}
+    for name in object_in(collector, "collections"):
+        collection = object_in(collector["collections"], name)
+        mode = spelled(collection.get("dataCollectionMode") or "Disabled", COLLECTION_MODES)
+        rate = collection.get("samplingRate")
+        if rate is not None and (type(rate) not in (int, float) or not 0 <= rate <= 1):
+            raise bad_request(f"The 'samplingRate' of collection {name!r} must be 0 to 1, not {rate!r}.")
+        collections[name] = {**collection, "dataCollectionMode": mode}
+    rolling_rate = spelled(collector.get("rollingRate") or "Hour", ROLLING_RATES)
+    return {**collector, "collections": collections, "rollingRate": rolling_rate}
 
 
 def _references(properties: Document) -> Document:

@@ -257,17 +257,22 @@ def _give_address(context: Context, endpoint_id: str) -> None:
     endpoint = context.store.get(endpoint_id)
     if endpoint is None:
         return
-    compute_id = endpoint["properties"]["compute"]
-    compute = context.store.get(compute_id) if compute_id else None
-    address = _address(endpoint["name"].lower(), compute, context.settings.location)
+    address = _address(context, endpoint["name"].lower(), on_kubernetes=bool(endpoint["properties"]["compute"]))
     context.store.set_properties(endpoint_id, scoringUri=f"{address}/score", swaggerUri=f"{address}/swagger.json")
 
 
-def _address(endpoint: str, compute: Document | None, location: str) -> str:
+def renew_cluster_addresses(context: Context) -> None:
+    """Write the addresses of endpoints on Kubernetes anew: their port is another one after each start."""
+    for endpoint in context.store.list_collection(f"{context.settings.workspace_id}/onlineEndpoints"):
+        if endpoint["properties"]["compute"] and endpoint["properties"]["scoringUri"]:
+            _give_address(context, endpoint["id"])
+
+
+def _address(context: Context, endpoint: str, *, on_kubernetes: bool) -> str:
     """Return an endpoint's base URL: a host of its own, or the cluster's shared one."""
-    if compute is None:
-        return f"https://{endpoint}.{location}.inference.ml.azure.com"
-    return f"https://{kubernetes.scoring_host(compute['name'], location)}/api/v1/endpoint/{endpoint}"
+    if on_kubernetes:
+        return kubernetes.base_address(endpoint, context.cluster_port)
+    return f"https://{endpoint}.{context.settings.location}.inference.ml.azure.com"
 
 
 def _keys(request: Request, endpoint: Document) -> EndpointKeys:

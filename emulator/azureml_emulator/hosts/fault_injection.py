@@ -49,8 +49,9 @@ class FaultInjection:
         if scope["type"] != "http" or Request(scope).url.hostname == self._skipped_host:
             await self._app(scope, receive, send)
             return
-        url = Request(scope).url
-        record = self._recorder.record(scope["method"], url.hostname or "", scope["path"], url.query)
+        url, headers = Request(scope).url, Request(scope).headers
+        byte_range = headers.get("x-ms-range") or headers.get("range", "")
+        record = self._recorder.record(scope["method"], url.hostname or "", scope["path"], url.query, byte_range)
         fault = self._plan.next(scope["method"], record.target)
         if fault is None and self._plan.hides(scope["method"], record.target):
             fault = Answer(status=404, code="UserError", message=NOT_SHOWN)

@@ -13,8 +13,10 @@ from typing import TextIO
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Host, Mount, Route, Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.context import Context
@@ -103,7 +105,7 @@ def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None =
             f"{{endpoint}}.{settings.location}.inference.ml.azure.com",
             Router([*batch_requests.routes, *scoring_requests.managed_routes]),
         ),
-        Host(kubernetes.scoring_host("{compute}", settings.location), Router(scoring_requests.kubernetes_routes)),
+        Host(kubernetes.HOST, Router(scoring_requests.kubernetes_routes)),
     ]
     if blob_relay:
         hosts.append(Host(f"{{account}}{BLOB_HOST_SUFFIX}", blob_relay))
@@ -130,6 +132,17 @@ def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None =
     )
     app.state.context = context
     return app
+
+
+def only_clusters(app: ASGIApp) -> ASGIApp:
+    """Return the app for connections without TLS: it serves endpoints on Kubernetes only."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        is_cluster = scope["type"] != "http" or Request(scope).url.hostname == kubernetes.HOST
+        answering = app if is_cluster else PlainTextResponse("This host is served with TLS only.", 404)
+        await answering(scope, receive, send)
+
+    return serve
 
 
 def _management(context: Context, routes: list[BaseRoute]) -> Router:

@@ -101,6 +101,9 @@ async def _ask_and_record(context: Context, request: Request, endpoint: Document
 
 async def _forward(context: Context, request: Request, deployment: Document, *, on_kubernetes: bool) -> Response:
     seconds = duration_seconds(deployment["properties"]["requestSettings"]["requestTimeout"])
+    # A cluster's router queues requests instead; that is not emulated.
+    if not on_kubernetes and context.servers.requests(deployment["id"]) >= most_requests(deployment):
+        return _refusal(429, "too_many_requests", "The deployment has too many pending requests.")
     try:
         async with asyncio.timeout(seconds):
             answer = await _ask(context, request, deployment, seconds)
@@ -123,6 +126,15 @@ async def _forward(context: Context, request: Request, deployment: Document, *, 
     headers[MODEL_STATUS_HEADER] = str(answer.status_code)
     headers["ms-azureml-model-error-reason"] = "model_error"
     return Response(answer.content, 424, headers)
+
+
+def most_requests(deployment: Document) -> int:
+    """Return how many requests a managed deployment handles at a time; it refuses more with 429.
+
+    The number is that of https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
+    """
+    per_instance: int = deployment["properties"]["requestSettings"]["maxConcurrentRequestsPerInstance"]
+    return int(2 * per_instance * deployment["sku"]["capacity"])
 
 
 async def _ask(context: Context, request: Request, deployment: Document, seconds: float) -> httpx.Response | None:

@@ -43,15 +43,14 @@ def make_certificates(folder: Path, location: str, environment: Mapping[str, str
 
     Args:
         folder: Folder of the files; created if needed.
-        location: The Azure region in the host names of endpoints and clusters.
+        location: The Azure region in the host names of endpoints.
         environment: May name the caller's own certificate bundle.
     """
     folder.mkdir(exist_ok=True)
     files = Certificates(folder / "ca.pem", folder / "bundle.pem", folder / "server.pem", folder / "server.key")
     authority = trustme.CA()
-    # A wildcard covers one label; names of endpoints and clusters have the region as a second one.
-    regional = (f"*.{location}.inference.ml.azure.com", f"*.{location}.cloudapp.azure.com")
-    server = authority.issue_cert(*HOSTS, *regional)
+    # A wildcard covers one label; names of endpoints have the region as a second one.
+    server = authority.issue_cert(*HOSTS, f"*.{location}.inference.ml.azure.com")
     files.authority.write_bytes(authority.cert_pem.bytes())
     files.bundle.write_bytes(_caller_bundle(environment) + b"\n" + authority.cert_pem.bytes())
     files.chain.write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))

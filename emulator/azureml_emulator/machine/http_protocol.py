@@ -186,6 +186,21 @@ class TlsGate(asyncio.Protocol):
             http.data_received(bytes(self._early))
 
 
+class PlainGate(asyncio.Protocol):
+    """Hands a connection without TLS to `ConnectionProtocol`."""
+
+    def __init__(self, *, limits: Limits, table: ConnectionTable, **uvicorn: Any) -> None:
+        self._table = table
+        self._http = partial(ConnectionProtocol, limits=limits, table=table, **uvicorn)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start HTTP at once."""
+        self._table.enter(transport)
+        http = self._http(raw=transport)
+        transport.set_protocol(http)
+        http.connection_made(transport)
+
+
 def connection_of(scope: Scope) -> Connection:
     """Return the connection of a request."""
     return cast(Connection, scope["extensions"][EXTENSION])

@@ -21,8 +21,6 @@ HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024
 EMULATED_HOSTS = re.compile(
     r"management\.azure\.com|login\.microsoftonline\.com|[\w.-]+\.azureml\.ms|[\w.-]+\.inference\.ml\.azure\.com"
-    # Kubernetes clusters: the name of a load balancer with a DNS label.
-    r"|[\w-]+\.[\w-]+\.cloudapp\.azure\.com"
 )
 BLOB_HOSTS = re.compile(r"[\w-]+\.blob\.core\.windows\.net")
 

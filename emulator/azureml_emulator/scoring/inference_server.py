@@ -104,23 +104,28 @@ class InferenceServer:
 
 
 class _ActiveServer:
-    """A server and the number of requests it is answering."""
+    """A server and the number of requests it is answering.
+
+    Attributes:
+        server: The server.
+        requests: The number of requests.
+    """
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._requests = 0
+        self.requests = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        self._requests += 1
+        self.requests += 1
         self._idle.clear()
         try:
             yield
         finally:
-            self._requests -= 1
-            if not self._requests:
+            self.requests -= 1
+            if not self.requests:
                 self._idle.set()
 
     async def end(self) -> None:
@@ -163,6 +168,11 @@ class InferenceServers:
         active = self._servers.get(deployment_id.lower())
         with active.request() if active else contextlib.nullcontext():
             yield active.server if active else None
+
+    def requests(self, deployment_id: str) -> int:
+        """Return how many requests a deployment's server is answering."""
+        active = self._servers.get(deployment_id.lower())
+        return active.requests if active else 0
 
     def log(self, deployment_id: str) -> Path:
         """Return the log file of a deployment's newest server."""

@@ -26,12 +26,14 @@ class RecordedRequest:
         target: Host and path, ARM paths in canonical case; for blob requests with `?comp=...`.
         status: The response status; None until there is one.
         fault: The kind of the fault that hit it, or None.
+        range: The requested range, such as `bytes=0-99`; empty without one.
     """
 
     method: str
     target: str
     status: int | None = None
     fault: str | None = None
+    range: str = ""
 
     @property
     def pattern(self) -> str:
@@ -54,9 +56,9 @@ class Recorder:
         """The requests, in order."""
         return self._requests
 
-    def record(self, method: str, host: str, path: str, query: str) -> RecordedRequest:
+    def record(self, method: str, host: str, path: str, query: str, byte_range: str = "") -> RecordedRequest:
         """Record a request; return the record for the response to complete."""
-        request = RecordedRequest(method, f"{host}{path}{_kept(host, query)}")
+        request = RecordedRequest(method, f"{host}{path}{_kept(host, query)}", range=byte_range)
         self._requests.append(request)
         if len(self._requests) > MAX_REQUESTS:
             del self._requests[: MAX_REQUESTS // 10]

@@ -121,6 +121,6 @@ def is_refusal(request: FuzzedRequest, status: int, body: bytes) -> bool:
 
 def is_scoring_fault(request: FuzzedRequest, body: bytes) -> bool:
     """Say whether an endpoint's host tells of a deployment that does not serve."""
-    if not request.connect.endswith(("inference.ml.azure.com", "cloudapp.azure.com")):
+    if not request.connect.endswith("inference.ml.azure.com"):
         return False
     return json.loads(body)["error"]["code"] in SCORING_FAULTS

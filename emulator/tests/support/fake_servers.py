@@ -7,11 +7,11 @@ from collections.abc import Callable
 import httpx
 
 from azureml_emulator.arm.resources import new_resource
-from azureml_emulator.store import EndpointKeys
+from azureml_emulator.store import Document, EndpointKeys
 from emulator_app import App
 
 URL = "https://digits.eastus.inference.ml.azure.com"
-CLUSTER_URL = "https://k8s.eastus.cloudapp.azure.com/api/v1/endpoint/digits"
+CLUSTER_URL = "http://127.0.0.1:80/api/v1/endpoint/digits"
 
 
 class FakeServer:
@@ -44,9 +44,14 @@ async def serve(
     app.context.store.put(new_resource(endpoint, properties))
     app.context.store.put_keys(endpoint, EndpointKeys("first", "second"))
     for name in ("blue", "silent"):
-        settings = {"requestSettings": {"requestTimeout": "PT5S"}}
-        app.context.store.put(new_resource(f"{endpoint}/deployments/{name}", settings))
+        app.context.store.put(deployment(f"{endpoint}/deployments/{name}"))
     await app.context.servers.replace(f"{endpoint}/deployments/blue", FakeServer(answer))  # type: ignore[arg-type]
+
+
+def deployment(deployment_id: str) -> Document:
+    """Return a deployment with the settings that its requests need."""
+    requests = {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 8}
+    return new_resource(deployment_id, {"requestSettings": requests}, sku={"capacity": 1})
 
 
 def echo(request: httpx.Request) -> httpx.Response:

@@ -267,7 +267,7 @@ def test_a_text_that_was_cut_is_understood_all_the_same():
 @pytest.mark.parametrize(
     ("message", "advice"),
     [
-        ("OutOfQuota: Kubernetes unschedulable. Details:0/1 nodes are available", "quota exceeded"),
+        ("OutOfQuota: Kubernetes unschedulable. Details:0/1 nodes are available", "no node of the cluster"),
         ("OutOfQuota: Endpoint quota reached for subscription", "endpoint quota of"),
         ("OutOfCapacity: The specified VM Size failed to provision", "no capacity for this instance_type"),
         ("ImageBuildFailure: pip says no", "the environment could not be built"),
@@ -385,3 +385,40 @@ def test_a_missing_provider_is_the_one_that_azure_names():
     explained = str(explain(raised(refused(said, "MissingSubscriptionRegistration", status=409)), "it"))
     assert "Microsoft.Storage" in explained
     assert "Microsoft.MachineLearningServices" not in explained
+
+
+# Codes of https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints, and reported texts.
+ON_KUBERNETES = {
+    "PodUnschedulable: Unable to schedule pod to nodes, due to insufficient resources in your cluster.": "add nodes",
+    "OutOfQuota: The requested CPU or memory couldn't be satisfied. Please adjust your request or the cluster.": (
+        "no node of the cluster can take the container: set smaller requests in resources"
+    ),
+    "PodOutOfMemory: One or more pod(s) were OOMKilled.": "set a larger memory limit in resources",
+    "KubernetesCrashLoopBackOff: Pods are in CrashLoopBackOff.": "the container did not become ready: see its log",
+    "KubernetesUnaccessible: The Kubernetes cluster isn't accessible.": "kubectl get pods -n azureml",
+    "ScoringFeUnhealthy: azureml-fe is not found.": "inference router azureml-fe is missing or unhealthy",
+    "NamespaceNotFound: Namespace azureml-ns is not there.": "the cluster has no longer the namespace of the compute",
+    "ImagePullLoopBackOff: Images cannot be pulled.": "the cluster cannot pull the image",
+    # Azure-Samples/azure-ml-federated-learning#334
+    "Invalid instance type. The instance type defined resource requirement has exceeded the node size.": (
+        "the cluster cannot use this instance_type"
+    ),
+}
+
+
+@pytest.mark.parametrize("message", ON_KUBERNETES)
+def test_what_a_cluster_lacks_is_said(message):
+    status, body = operation(message)
+    error = explain(response_error(status, body), "deployment green", WorkspaceError)
+    assert isinstance(error, DeploymentError)
+    assert ON_KUBERNETES[message] in str(error)
+    assert "\n" not in str(error)
+
+
+def test_a_cluster_whose_extension_is_not_reached_is_said():
+    """AML-Kubernetes, docs/troubleshooting.md."""
+    status, body = refused(
+        "The k8s-extension of the Kubernetes cluster is not connectable.", "BadRequest", "InferencingClientCallFailed"
+    )
+    error = explain(response_error(status, body), "endpoint fashion", WorkspaceError)
+    assert "detach the compute and attach it again with the same name and namespace" in str(error)

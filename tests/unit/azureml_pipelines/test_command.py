@@ -20,8 +20,8 @@ from kfp_azureml.runtime.errors import InvalidNameError
         (("stream", "a/../b"), "job 'a/../b'"),
         (("cancel", ".."), "job '..'"),
         (("download", "a?b"), "job 'a?b'"),
-        (("models", "download", "a/b:1"), "model 'a/b'"),
-        (("models", "download", "a:1:2"), "version '1:2'"),
+        (("models", "download", "a/b:1", "to"), "model_name 'a/b'"),
+        (("models", "download", "a:1:2", "to"), "model_version '1:2'"),
     ],
 )
 def test_what_cannot_be_a_name_is_not_asked_for(

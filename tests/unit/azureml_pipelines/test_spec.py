@@ -113,7 +113,7 @@ def test_the_sdk_takes_it_with_its_code(definition: Define, tmp_path: Path) -> N
 
 def test_the_suites_components_say_who_they_are_and_what_may_be_reused() -> None:
     specs = {spec.name: spec.document for spec in suite_specs()}
-    assert len(specs) == 8
+    assert len(specs) == 9
     for name, document in specs.items():
         assert document["display_name"]
         assert document["description"]

@@ -1,4 +1,7 @@
-"""Autoscale settings belong to one deployment: a new deployment gets a copy before it gets traffic."""
+"""Autoscale settings of Azure Monitor.
+
+They belong to one deployment: a new one gets them before it gets traffic.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from azure.core.exceptions import AzureError, HttpResponseError
 
 from kfp_azureml.azureml.azure_errors import error_codes, explain, service_words
 from kfp_azureml.azureml.retries import retrying
+from kfp_azureml.azureml.rollout.scaling import Scaling
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
-    from azure.ai.ml.entities import OnlineDeployment
+    from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
 
     from kfp_azureml.azureml.arm import Arm
 
@@ -24,6 +28,41 @@ READ_PERMISSION = "Microsoft.Insights/autoscaleSettings/read, included in the ro
 WRITE_PERMISSION = "Microsoft.Insights/autoscaleSettings/write, included in the role 'Contributor'"
 
 logger = logging.getLogger(__name__)
+
+
+def set_autoscale(arm: Arm, endpoint: OnlineEndpoint, deployment: OnlineDeployment, scaling: Scaling) -> None:
+    """Scale a deployment with its CPU utilization, unless it already scales like this.
+
+    Args:
+        arm: Azure Resource Manager client.
+        endpoint: The deployment's endpoint.
+        deployment: The deployment.
+        scaling: How it scales.
+
+    Raises:
+        DeploymentError: If the settings cannot be read or written.
+    """
+    what = f"setting autoscale of deployment {deployment.name}"
+    wanted = _scaled_by_cpu(str(endpoint.location), str(deployment.id), scaling)
+    try:
+        found = retrying(what, lambda: settings_of(arm, str(deployment.id)))
+        if found and _has(found[0], wanted):
+            return
+        path = found[0]["id"] if found else f"{_collection(str(deployment.id))}/{_name(str(endpoint.name), deployment)}"
+        retrying(what, lambda: arm.put(path, wanted, **{"api-version": API_VERSION}))
+    except HttpResponseError as error:
+        if error.status_code != 403:
+            raise explain(error, what, DeploymentError) from error
+        raise DeploymentError(
+            f"{what}: the identity lacks the permission {WRITE_PERMISSION}: grant it, or leave autoscale out "
+            f"({service_words(error)})"
+        ) from error
+    except AzureError as error:
+        raise explain(error, what, DeploymentError) from error
+    progress(
+        f"deployment {deployment.name}: scales between {scaling.min_instances} and {scaling.max_instances} instances "
+        f"at {scaling.target_utilization_percentage} % CPU"
+    )
 
 
 def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: OnlineDeployment) -> None:
@@ -55,7 +94,7 @@ def copy_autoscale(arm: Arm, endpoint_name: str, live: OnlineDeployment, new: On
     except AzureError as error:
         raise explain(error, what, DeploymentError) from error
     copy = _of_other(settings[0], live, new)
-    path = f"{_collection(str(new.id))}/autoscale-{endpoint_name}-{new.name}"
+    path = f"{_collection(str(new.id))}/{_name(endpoint_name, new)}"
     what = f"copying the autoscale settings of {live.name} to {new.name}"
     try:
         retrying(what, lambda: arm.put(path, copy, **{"api-version": API_VERSION}))
@@ -102,6 +141,59 @@ def delete_autoscale(arm: Arm, deployment_id: str) -> None:
 def _collection(resource_id: str) -> str:
     group = resource_id.lower().index("/providers/")
     return f"{resource_id[:group]}/providers/Microsoft.Insights/autoscalesettings"
+
+
+def _name(endpoint_name: str, deployment: OnlineDeployment) -> str:
+    return f"autoscale-{endpoint_name}-{deployment.name}"
+
+
+def _scaled_by_cpu(location: str, deployment_id: str, scaling: Scaling) -> dict[str, Any]:
+    """Return settings that add an instance above the target utilization, and remove one below half of it."""
+    target = scaling.target_utilization_percentage
+    capacity = {
+        "minimum": str(scaling.min_instances),
+        "maximum": str(scaling.max_instances),
+        "default": str(scaling.min_instances),
+    }
+    rules = [
+        _rule(deployment_id, "GreaterThan", target, "Increase"),
+        _rule(deployment_id, "LessThan", target // 2, "Decrease"),
+    ]
+    return {
+        "location": location,
+        "properties": {
+            "enabled": True,
+            "targetResourceUri": deployment_id,
+            "profiles": [{"name": "kfp-azureml", "capacity": capacity, "rules": rules}],
+        },
+    }
+
+
+def _rule(deployment_id: str, operator: str, threshold: int, direction: str) -> dict[str, Any]:
+    return {
+        "metricTrigger": {
+            "metricName": "CpuUtilizationPercentage",
+            "metricResourceUri": deployment_id,
+            "timeGrain": "PT1M",
+            "statistic": "Average",
+            "timeWindow": "PT5M",
+            "timeAggregation": "Average",
+            "operator": operator,
+            "threshold": threshold,
+        },
+        "scaleAction": {"direction": direction, "type": "ChangeCount", "value": "1", "cooldown": "PT5M"},
+    }
+
+
+def _has(found: Any, wanted: Any) -> bool:
+    """Return whether a document has all of another; Azure adds fields, and has a case of its own."""
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(_has(found.get(name), value) for name, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(_has, found, wanted))
+    if isinstance(wanted, str):
+        return str(found).replace(" ", "").lower() == wanted.replace(" ", "").lower()
+    return bool(found == wanted)
 
 
 def _of_other(settings: dict[str, Any], live: OnlineDeployment, new: OnlineDeployment) -> dict[str, Any]:

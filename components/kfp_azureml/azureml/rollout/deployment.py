@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
@@ -21,6 +21,13 @@ from kfp_azureml.azureml.rollout.endpoint import (
     read_endpoint,
 )
 from kfp_azureml.azureml.rollout.environment import EnvironmentRecipe, ensure_environment
+from kfp_azureml.azureml.rollout.kubernetes import check_compute
+from kfp_azureml.azureml.rollout.settings_entities import (
+    has_scaling,
+    has_settings,
+    scaling_entities,
+    settings_entities,
+)
 from kfp_azureml.azureml.waiting import Deadline, is_in_flight, run_operation, shown, wait_until_settled
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import progress
@@ -31,10 +38,6 @@ if TYPE_CHECKING:
     from azure.core.polling import LROPoller
 
 _LOG_LINES = 100  # of a failed container or image build
-# Ten minutes to load the model; later the same settings detect a container that hangs.
-_PROBE = {"initial_delay": 10, "period": 10, "timeout": 10, "success_threshold": 1, "failure_threshold": 60}
-# Scoring takes milliseconds, so requests may queue; Azure's default queue rejects the third concurrent one.
-_REQUESTS = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance": 16}
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +72,8 @@ def ensure_deployment(
         raise DeploymentError(
             f"{what}: serves live traffic with another model or code: set another deployment_name, or leave it empty"
         )
+    if desired.machines.compute and not (existing and _is_as_desired(existing, desired)):
+        check_compute(client, desired.machines.compute, desired.machines.instance_type)
     if isinstance(desired.serving.environment, EnvironmentRecipe):
         recipe = desired.serving.environment
         with azure_errors(f"environment {recipe.reference}", DeploymentError):
@@ -80,9 +85,8 @@ def ensure_deployment(
         if existing and _is_as_desired(existing, desired):
             progress(f"{what}: already in the desired state")
             return None
-        started: LROPoller[OnlineDeployment] = client.online_deployments.begin_create_or_update(
-            _new(desired, instance_count)
-        )
+        count = desired.machines.count(existing.instance_count if existing else instance_count)
+        started: LROPoller[OnlineDeployment] = client.online_deployments.begin_create_or_update(_new(desired, count))
         return started
 
     try:
@@ -201,18 +205,13 @@ def _delete_failed(client: MLClient, what: str, desired: DesiredState, deadline:
 
 
 def _new(desired: DesiredState, instance_count: int) -> OnlineDeployment:
-    from azure.ai.ml.entities import (
-        CodeConfiguration,
-        KubernetesOnlineDeployment,
-        ManagedOnlineDeployment,
-        OnlineRequestSettings,
-        ProbeSettings,
-    )
+    from azure.ai.ml.entities import CodeConfiguration, KubernetesOnlineDeployment, ManagedOnlineDeployment
 
     serving, machines = desired.serving, desired.machines
     code = None
     if serving.code:
         code = CodeConfiguration(code=str(serving.code.resolve()), scoring_script=serving.scoring_script)
+    resources: dict[str, Any] = {"resources": machines.resources.entity()} if machines.resources else {}
     kind = KubernetesOnlineDeployment if machines.compute else ManagedOnlineDeployment
     return kind(
         name=desired.deployment,
@@ -223,11 +222,11 @@ def _new(desired: DesiredState, instance_count: int) -> OnlineDeployment:
         environment_variables=serving.environment_variables,
         instance_type=machines.resolved_instance_type,
         instance_count=instance_count,
-        liveness_probe=ProbeSettings(**_PROBE),
-        readiness_probe=ProbeSettings(**_PROBE),
-        request_settings=OnlineRequestSettings(**_REQUESTS),
         properties={FINGERPRINT_PROPERTY: desired.fingerprint, RUN_PROPERTY: desired.run_id},
         tags={"model": desired.model},
+        **settings_entities(desired.server),
+        **(scaling_entities(machines.scaling) if machines.compute else {}),
+        **resources,
     )
 
 
@@ -236,6 +235,8 @@ def _is_as_desired(deployment: OnlineDeployment, desired: DesiredState) -> bool:
         _answers_as_desired(deployment, desired)
         and deployment.provisioning_state == "Succeeded"
         and _runs_on(deployment, desired.machines)
+        and has_settings(deployment, desired.server)
+        and (desired.machines.resources is None or desired.machines.resources.are_those_of(deployment))
     )
 
 
@@ -245,8 +246,11 @@ def _answers_as_desired(deployment: OnlineDeployment, desired: DesiredState) -> 
 
 def _runs_on(deployment: OnlineDeployment, machines: Machines) -> bool:
     wanted = machines.resolved_instance_type
-    count = machines.instance_count or deployment.instance_count
-    return deployment.instance_count == count and wanted in (None, deployment.instance_type)
+    return (
+        deployment.instance_count == machines.count(deployment.instance_count)
+        and wanted in (None, deployment.instance_type)
+        and (not machines.compute or has_scaling(deployment, machines.scaling))
+    )
 
 
 def _log_failure(client: MLClient, desired: DesiredState, error: AzureError) -> None:

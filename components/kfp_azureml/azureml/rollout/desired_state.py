@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kfp_azureml.azureml.content_hash import content_hash, text_hash
 from kfp_azureml.azureml.rollout.environment import (
     SERVING_FOLDER,
     EnvironmentRecipe,
+    conda_recipe,
     custom_recipe,
     serving_recipe,
 )
+from kfp_azureml.azureml.rollout.kubernetes import ContainerResources
+from kfp_azureml.azureml.rollout.scaling import Scaling
+from kfp_azureml.azureml.rollout.server_settings import ServerSettings
 from kfp_azureml.models.model_folder import hash_files
 from kfp_azureml.runtime.errors import DeploymentError
 
@@ -29,11 +36,13 @@ class Serving:
         code: Folder with the entry script; None for a model that Azure serves without one.
         scoring_script: The entry script in `code`.
         environment: Recipe of an environment to create, reference of an existing one, or None without code.
+        variables: Environment variables for the entry script.
     """
 
     code: Path | None
     scoring_script: str
     environment: EnvironmentRecipe | str | None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_ours(self) -> bool:
@@ -43,7 +52,7 @@ class Serving:
     @property
     def environment_variables(self) -> dict[str, str]:
         """Environment variables of the server; empty for user code, which may not support workers."""
-        return {"WORKER_COUNT": str(WORKERS)} if self.is_ours else {}
+        return {**({"WORKER_COUNT": str(WORKERS)} if self.is_ours else {}), **self.variables}
 
     @property
     def environment_reference(self) -> str | None:
@@ -53,7 +62,8 @@ class Serving:
     def fingerprint(self, model_id: str) -> str:
         """Return a hash of all that determines the deployment's responses."""
         code = f"{content_hash(hash_files(self.code))}/{self.scoring_script}" if self.code else ""
-        return text_hash(model_id, code, self.environment_reference or "")
+        variables = [json.dumps(dict(self.variables), sort_keys=True)] if self.variables else []
+        return text_hash(model_id, code, self.environment_reference or "", *variables)
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,8 @@ class ServingSettings:
         environment: Reference of an existing environment for `code`, `name:version`; empty for none.
         conda_file: Conda file for a new environment, relative to `code`; None for none.
         image: Base image of a new environment, or an image to use as it is; empty for the default.
+        conda: Parsed conda file in place of `conda_file`.
+        variables: Environment variables for the entry script.
 
     Raises:
         DeploymentError: If the settings do not go together.
@@ -76,6 +88,8 @@ class ServingSettings:
     environment: str
     conda_file: Path | None
     image: str
+    conda: dict[str, Any] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.environment and (self.conda_file or self.image):
@@ -86,7 +100,7 @@ class ServingSettings:
             return
         if not (self.code / self.scoring_script).is_file():
             raise DeploymentError(f"entry script {self.code / self.scoring_script}: missing")
-        if not (self.environment or self.conda_file or self.image):
+        if not (self.environment or self.conda_file or self.conda or self.image):
             raise DeploymentError(f"code {self.code}: has no environment: set environment, conda_file or image")
 
     def serving(self, model_type: str) -> Serving:
@@ -102,9 +116,11 @@ class ServingSettings:
         if self.environment:
             is_long = self.environment.startswith("azureml://")
             reference = self.environment if is_long else self.environment.removeprefix("azureml:")
-            return Serving(self.code, self.scoring_script, reference)
-        conda_file = self.code / self.conda_file if self.conda_file else None
-        return Serving(self.code, self.scoring_script, custom_recipe(conda_file, self.image))
+            return Serving(self.code, self.scoring_script, reference, self.variables)
+        recipe = conda_recipe(self.conda, self.image)
+        if self.conda_file:
+            recipe = custom_recipe(self.code / self.conda_file, self.image)
+        return Serving(self.code, self.scoring_script, recipe, self.variables)
 
 
 @dataclass(frozen=True)
@@ -115,23 +131,42 @@ class Machines:
         compute: Attached Kubernetes compute; empty for a managed endpoint.
         instance_type: VM size, or the cluster's instance type; empty for the default.
         instance_count: Number of instances; 0 for as many as the live deployment has.
+        resources: Resources of a container on Kubernetes; None for those of the instance type.
+        scaling: How the number changes; None leaves that as it is.
 
     Raises:
-        DeploymentError: If the number is negative.
+        DeploymentError: If the number is negative, or scaling sets the number.
     """
 
     compute: str
     instance_type: str
     instance_count: int
+    resources: ContainerResources | None = None
+    scaling: Scaling | None = None
 
     def __post_init__(self) -> None:
         if self.instance_count < 0:
             raise DeploymentError(f"instance_count {self.instance_count}: must be 1 or more, or 0 to keep the number")
+        if self.instance_count and self.scaling:
+            raise DeploymentError(
+                f"instance_count {self.instance_count}: autoscale sets the number, from {self.scaling.min_instances} "
+                f"to {self.scaling.max_instances}: leave one of them out"
+            )
 
     @property
     def resolved_instance_type(self) -> str | None:
         """The instance type that a deployment is created with."""
         return self.instance_type or (None if self.compute else INSTANCE_TYPE)
+
+    def count(self, current: int | None) -> int:
+        """Return the number of instances of a deployment.
+
+        Args:
+            current: Its present number, or that of the live deployment that it replaces; None without one.
+        """
+        if self.scaling:
+            return self.scaling.nearest(current or self.scaling.min_instances)
+        return self.instance_count or current or 1
 
 
 @dataclass(frozen=True)
@@ -147,6 +182,7 @@ class DesiredState:
         machines: What it runs on.
         fingerprint: Hash of model and serving, kept in the deployment's properties.
         run_id: The pipeline run, kept in the deployment's properties.
+        server: Settings of its server.
     """
 
     endpoint: str
@@ -157,3 +193,4 @@ class DesiredState:
     machines: Machines
     fingerprint: str
     run_id: str
+    server: ServerSettings = field(default_factory=ServerSettings)

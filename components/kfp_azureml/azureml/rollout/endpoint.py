@@ -9,8 +9,8 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 
 from kfp_azureml.azureml.azure_errors import azure_errors, explain, never_provisioned
 from kfp_azureml.azureml.property_names import FINGERPRINT_PROPERTY, RUN_PROPERTY
-from kfp_azureml.azureml.retries import retrying
 from kfp_azureml.azureml.rollout.desired_state import DesiredState
+from kfp_azureml.azureml.rollout.kubernetes import check_compute, compute_name
 from kfp_azureml.azureml.rollout.marker import Marker, find_marker
 from kfp_azureml.azureml.rollout.traffic_shares import format_traffic, without
 from kfp_azureml.azureml.waiting import Deadline, run_operation, shown, wait_until_settled
@@ -20,7 +20,7 @@ from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Compute, OnlineEndpoint
+    from azure.ai.ml.entities import OnlineEndpoint
     from azure.core.polling import LROPoller
 
 # The SDK adds these to the properties it reads, and would write them back.
@@ -56,8 +56,8 @@ def ensure_endpoint(client: MLClient, desired: DesiredState, marker: Marker, dea
     elif state in UNSUCCESSFUL:
         _repair(client, what, desired, marker, deadline)
     endpoint = _with_scoring_uri(client, what, desired.endpoint)
-    there = _compute_name(endpoint.compute) if isinstance(endpoint, KubernetesOnlineEndpoint) else ""
-    if there.lower() != _compute_name(desired.machines.compute).lower():
+    there = compute_name(endpoint.compute) if isinstance(endpoint, KubernetesOnlineEndpoint) else ""
+    if there.lower() != compute_name(desired.machines.compute).lower():
         raise DeploymentError(
             f"{what}: exists on compute {there}: set another endpoint_name, or compute={there}"
             if there
@@ -350,6 +350,8 @@ def _create(client: MLClient, what: str, desired: DesiredState, marker: Marker, 
         started: LROPoller[OnlineEndpoint] = client.online_endpoints.begin_create_or_update(_new(desired, marker))
         return started
 
+    if desired.machines.compute:
+        check_compute(client, desired.machines.compute, desired.machines.instance_type)
     with azure_errors(what, DeploymentError):
         try:
             run_operation(what, begin, lambda: _state(client, desired.endpoint), deadline)
@@ -359,14 +361,6 @@ def _create(client: MLClient, what: str, desired: DesiredState, marker: Marker, 
             raise DeploymentError(
                 f"{what}: the name is taken in this Azure region: set another endpoint_name, or leave it empty for a "
                 "derived name"
-            ) from None
-        except ResourceNotFoundError:
-            # The error may be about the compute, the resource group or the workspace.
-            if not desired.machines.compute or _find_compute(client, desired.machines.compute):
-                raise
-            raise DeploymentError(
-                f"{what}: compute {desired.machines.compute} is not attached to workspace {client.workspace_name}: "
-                "attach the cluster, set another compute, or leave it empty"
             ) from None
 
 
@@ -435,15 +429,6 @@ def _with_scoring_uri(client: MLClient, what: str, name: str) -> OnlineEndpoint:
     return endpoint
 
 
-def _find_compute(client: MLClient, compute: str) -> Compute | None:
-    name = _compute_name(compute)
-    try:
-        found: Compute = retrying(f"reading compute {name}", lambda: client.compute.get(name))
-    except ResourceNotFoundError:
-        return None
-    return found
-
-
 def _new(desired: DesiredState, marker: Marker) -> OnlineEndpoint:
     from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineEndpoint
 
@@ -455,11 +440,6 @@ def _new(desired: DesiredState, marker: Marker) -> OnlineEndpoint:
         "tags": {marker.tag: marker.value},
     }
     return KubernetesOnlineEndpoint(**settings, compute=compute) if compute else ManagedOnlineEndpoint(**settings)
-
-
-def _compute_name(compute: str | None) -> str:
-    """Return a compute's name from its name or Azure resource id; empty for a managed endpoint."""
-    return (compute or "").rsplit("/", 1)[-1]
 
 
 def _state(client: MLClient, name: str) -> str | None:

@@ -57,7 +57,7 @@ def serving_recipe(image: str = "") -> EnvironmentRecipe:
     Args:
         image: Base image; empty for the default.
     """
-    conda = _read_conda(SERVING_FOLDER / "conda.yaml")
+    conda = read_conda(SERVING_FOLDER / "conda.yaml")
     python = f"python={sys.version_info.major}.{sys.version_info.minor}"
     dependencies = [
         python if isinstance(package, str) and package.startswith("python=") else package
@@ -72,9 +72,12 @@ def custom_recipe(conda_file: Path | None, image: str) -> EnvironmentRecipe:
     Raises:
         DeploymentError: If the conda file is missing or invalid.
     """
-    return EnvironmentRecipe(
-        CUSTOM_ENVIRONMENT, image or BASE_IMAGE, _read_conda(conda_file) if conda_file is not None else None
-    )
+    return conda_recipe(read_conda(conda_file) if conda_file is not None else None, image)
+
+
+def conda_recipe(conda: dict[str, Any] | None, image: str) -> EnvironmentRecipe:
+    """Return an environment for the user's code: a parsed conda file on a base image, or an image alone."""
+    return EnvironmentRecipe(CUSTOM_ENVIRONMENT, image or BASE_IMAGE, conda)
 
 
 def ensure_environment(client: MLClient, recipe: EnvironmentRecipe) -> None:
@@ -95,7 +98,12 @@ def ensure_environment(client: MLClient, recipe: EnvironmentRecipe) -> None:
         )
 
 
-def _read_conda(path: Path) -> dict[str, Any]:
+def read_conda(path: Path) -> dict[str, Any]:
+    """Read a conda file.
+
+    Raises:
+        DeploymentError: If it is missing or invalid.
+    """
     try:
         conda = yaml.safe_load(read_user_text(path, DeploymentError, name=f"conda file {path}"))
     except yaml.YAMLError as error:

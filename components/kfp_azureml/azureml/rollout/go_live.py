@@ -14,7 +14,7 @@ from azure.core.exceptions import AzureError
 from kfp_azureml.azureml.arm import resource_manager
 from kfp_azureml.azureml.azure_errors import azure_errors
 from kfp_azureml.azureml.retries import retrying
-from kfp_azureml.azureml.rollout.autoscale import copy_autoscale, delete_autoscale
+from kfp_azureml.azureml.rollout.autoscale import copy_autoscale, delete_autoscale, set_autoscale
 from kfp_azureml.azureml.rollout.azure_monitor import RequestMetrics
 from kfp_azureml.azureml.rollout.cleanup import clean_up, clean_up_command
 from kfp_azureml.azureml.rollout.deployment import (
@@ -36,8 +36,9 @@ from kfp_azureml.azureml.rollout.endpoint import (
     scoring_key,
     unmark,
 )
+from kfp_azureml.azureml.rollout.kubernetes import warn_without_tls
 from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, find_marker, read_markers
-from kfp_azureml.azureml.rollout.probe import Probe, ScoringClient
+from kfp_azureml.azureml.rollout.probe import REQUEST_SECONDS, Probe, ScoringClient
 from kfp_azureml.azureml.rollout.rollout import Rollout
 from kfp_azureml.azureml.rollout.soak import Monitor
 from kfp_azureml.azureml.rollout.traffic_shares import format_traffic, without
@@ -101,19 +102,24 @@ def go_live(rollout: Rollout, probe: Probe | None) -> Live:
         resumed = marker is not None and desired.deployment in {*traffic, *mirror_traffic(endpoint)}
         with rolled_back_on_error(rollout, marker) if marker and resumed else nullcontext():
             previous = live_deployment(client, endpoint, desired.deployment)
-            count = desired.machines.instance_count or (previous.instance_count if previous else 1) or 1
+            count = desired.machines.count(previous.instance_count if previous else None)
             deployment = ensure_deployment(client, desired, endpoint, count, deadline)
             find = partial(find_deployment, client, desired.endpoint, desired.deployment)
             stack.enter_context(_noticing_deletion(f"deployment {desired.deployment} of {where}", find, desired))
+            warn_without_tls(desired.endpoint, str(endpoint.scoring_uri))
             read_key = partial(scoring_key, client, desired.endpoint)
-            scoring = ScoringClient(str(endpoint.scoring_uri), read_key(), read_key)
+            timeout = max(REQUEST_SECONDS, desired.server.requests.timeout_seconds)
+            scoring = ScoringClient(str(endpoint.scoring_uri), read_key(), read_key, timeout)
             monitor = Monitor(desired.deployment, strategy.limits, scoring, probe)
             smoke_test(rollout, monitor)
-            arm = None
-            if marker and not desired.machines.compute:
+            arm, scaling = None, desired.machines.scaling
+            if not desired.machines.compute and (marker or scaling):
                 arm = stack.enter_context(resource_manager())
-                if previous:
-                    copy_autoscale(arm, desired.endpoint, previous, deployment)
+            if arm and scaling:
+                set_autoscale(arm, endpoint, deployment, scaling)
+            elif arm and previous:
+                copy_autoscale(arm, desired.endpoint, previous, deployment)
+            if arm and marker:
                 monitor = replace(monitor, metrics=RequestMetrics(arm, str(endpoint.id), desired.deployment))
         if marker:
             traffic = shift_traffic(rollout, marker, monitor)

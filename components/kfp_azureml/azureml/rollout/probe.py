@@ -70,11 +70,13 @@ class ScoringClient:
         uri: The scoring URI.
         key: The endpoint's key or token.
         read_key: Reads the key again if the endpoint rejects it, as it may have been regenerated; None not to.
+        timeout_seconds: Timeout of a request.
     """
 
     uri: str
     key: str = field(repr=False)
     read_key: Callable[[], str] | None = field(default=None, repr=False)
+    timeout_seconds: float = REQUEST_SECONDS
 
     def send(self, probe: Probe, deployment: str, *, by_traffic: bool = False) -> None:
         """Send a probe to a deployment and check the response, retrying until the endpoint routes to it.
@@ -93,7 +95,7 @@ class ScoringClient:
 
         target = None if by_traffic else deployment
         until = time.monotonic() + GRACE_SECONDS
-        with httpx.Client(timeout=REQUEST_SECONDS) as client:
+        with httpx.Client(timeout=self.timeout_seconds) as client:
             while True:
                 fault, again = self._try(client, probe, deployment, target)
                 if fault is None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from kfp_azureml.azureml.rollout.probe import REQUEST_SECONDS
 from kfp_azureml.azureml.waiting import REPORT_SECONDS
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import progress, throttle
@@ -57,7 +56,7 @@ class Monitor:
         import httpx
 
         parts = cycle(self.probe.parts or (self.probe,))
-        with httpx.Client(timeout=REQUEST_SECONDS) as client:
+        with httpx.Client(timeout=self.scoring.timeout_seconds) as client:
             milliseconds = []
             for _ in range(MIN_REQUESTS_FOR_LATENCY):
                 took, fault = self._timed(client, next(parts))
@@ -90,7 +89,7 @@ class Monitor:
         faults: list[str] = []
         until = time.monotonic() + seconds
         metrics_due, report_due = throttle(METRICS_SECONDS), throttle(REPORT_SECONDS)
-        with httpx.Client(timeout=REQUEST_SECONDS) as client:
+        with httpx.Client(timeout=self.scoring.timeout_seconds) as client:
             while time.monotonic() < until:
                 if parts:
                     took, fault = self._timed(client, next(parts))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kfp_azureml.azureml.names import ENDPOINT, check_name, derived_deployment_name, derived_endpoint_name
 from kfp_azureml.azureml.rollout.desired_state import DesiredState, Machines, Serving, ServingSettings
 from kfp_azureml.azureml.rollout.probe import Probe, probe_from_file, probe_from_sample, read_sample
+from kfp_azureml.azureml.rollout.server_settings import ServerSettings
 from kfp_azureml.azureml.rollout.strategy import Strategy
 from kfp_azureml.azureml.workspace_name import WorkspaceName
 from kfp_azureml.models.model_folder import SAMPLE_FILE
@@ -62,6 +63,7 @@ def deploy_model(
     deployment_name: str,
     machines: Machines,
     serving_settings: ServingSettings,
+    server: ServerSettings,
     strategy: Strategy,
     score_result: Path | None,
     request: Path | None,
@@ -119,6 +121,7 @@ def deploy_model(
         machines=machines,
         fingerprint=fingerprint,
         run_id=run_id,
+        server=server,
     )
     page = studio_url(client, f"endpoints/realtime/{endpoint_name}/detail")
     live = go_live(Rollout(client, desired, strategy, Deadline(timeout_seconds, look_at=page)), probe)

@@ -35,7 +35,7 @@ async def test_an_endpoint_is_asked_at_its_cluster(app: App) -> None:
     assert properties["compute"] == f"{app.context.settings.workspace_id}/computes/k8s"
     await operation_of(app, answer)
     endpoint = (await app.arm.get("onlineEndpoints/digits")).json()
-    assert endpoint["properties"]["scoringUri"] == "https://k8s.eastus.cloudapp.azure.com/api/v1/endpoint/digits/score"
+    assert endpoint["properties"]["scoringUri"] == "http://127.0.0.1:80/api/v1/endpoint/digits/score"
 
 
 @pytest.mark.anyio

@@ -280,6 +280,22 @@ async def test_a_deployment_has_all_that_clients_read(app: App) -> None:
 
 
 @pytest.mark.anyio
+async def test_what_a_deployment_collects_is_stored_in_the_services_case(app: App) -> None:
+    await operation_of(app, await put_endpoint(app))
+    collections = {"request": {"dataCollectionMode": "enabled", "samplingRate": 0.5}, "response": {}}
+
+    answer = await deploy(app, dataCollector={"collections": collections, "rollingRate": "day"})
+
+    assert answer.json()["properties"]["dataCollector"] == {
+        "collections": {
+            "request": {"dataCollectionMode": "Enabled", "samplingRate": 0.5},
+            "response": {"dataCollectionMode": "Disabled"},
+        },
+        "rollingRate": "Day",
+    }
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("changed", "status", "said"),
     [
@@ -293,6 +309,10 @@ async def test_a_deployment_has_all_that_clients_read(app: App) -> None:
         ({"endpointComputeType": "AzureMLCompute"}, 400, "AzureMLCompute"),
         ({"readinessProbe": {"period": "10s"}}, 400, "10s"),
         ({"requestSettings": {"requestTimeout": "soon"}}, 400, "soon"),
+        ({"requestSettings": {"maxConcurrentRequestsPerInstance": 0}}, 400, "maxConcurrentRequestsPerInstance"),
+        ({"requestSettings": {"maxConcurrentRequestsPerInstance": "2"}}, 400, "maxConcurrentRequestsPerInstance"),
+        ({"dataCollector": {"collections": ["request"]}}, 400, "collections"),
+        ({"dataCollector": {"collections": {"request": {"samplingRate": 2}}}}, 400, "samplingRate"),
         ({"codeConfiguration": "score.py"}, 400, "codeConfiguration"),
         ({"environmentId": 1}, 400, "environmentId"),
         ({"environmentVariables": ["A=1"]}, 400, "environmentVariables"),

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from azureml_emulator.arm.resources import new_resource
 from azureml_emulator.hosts.scoring_requests import choose_deployment
 from emulator_app import App
-from fake_servers import CLUSTER_URL, URL, FakeServer, ask, echo, serve
+from fake_servers import CLUSTER_URL, URL, FakeServer, ask, deployment, echo, serve
 
 
 @pytest.mark.anyio
@@ -115,7 +114,7 @@ async def test_a_cluster_passes_on_what_the_model_says(app: App, said: int, pass
     assert asked == ["/score"]
     assert "ms-azureml-model-error-statuscode" not in answered.headers
     assert (await app.http.post(f"{CLUSTER_URL}/score")).status_code == 401
-    elsewhere = [f"{URL}/score", CLUSTER_URL.replace("k8s", "other") + "/score", CLUSTER_URL + "-other/score"]
+    elsewhere = [f"{URL}/score", f"{CLUSTER_URL}-other/score"]
     for url in elsewhere:
         assert (await app.http.post(url, headers=headers)).status_code == 404
 
@@ -165,13 +164,13 @@ async def test_a_server_that_is_stopped_finishes_its_requests(app: App, goes: st
     await serve(app, echo)
     server = FakeServer(echo)
     server.client = httpx.AsyncClient(transport=Slow(), base_url="http://inference")
-    deployment = f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
-    await app.context.servers.replace(deployment, server)
+    blue = f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
+    await app.context.servers.replace(blue, server)
     answer = asyncio.create_task(ask(app))
     async with asyncio.timeout(10):
         await asked.wait()
         servers = app.context.servers
-        end = servers.stop(deployment) if goes == "deleted" else servers.replace(deployment, FakeServer(echo))
+        end = servers.stop(blue) if goes == "deleted" else servers.replace(blue, FakeServer(echo))
         ending = asyncio.create_task(end)
         await asyncio.sleep(0)
         assert not server.client.is_closed
@@ -195,11 +194,41 @@ async def test_traffic_is_read_when_the_body_has_arrived(app: App) -> None:
         assert endpoint is not None
         app.context.store.set_properties(endpoint["id"], traffic={"green": 100})
         app.context.store.delete(f"{endpoint['id']}/deployments/blue")
-        settings = {"requestSettings": {"requestTimeout": "PT5S"}}
-        app.context.store.put(new_resource(f"{endpoint['id']}/deployments/green", settings))
+        app.context.store.put(deployment(f"{endpoint['id']}/deployments/green"))
         await app.context.servers.replace(f"{endpoint['id']}/deployments/green", FakeServer(echo))
         yield b"]"
 
     answer = await app.http.post(f"{URL}/score", content=slowly(), headers={"authorization": "Bearer first"})
 
     assert (answer.status_code, answer.headers["azureml-model-deployment"]) == (200, "green")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("url", "refused"), [(URL, 1), (CLUSTER_URL, 0)])
+async def test_a_managed_deployment_refuses_more_requests_than_it_may_handle(app: App, url: str, refused: int) -> None:
+    all_asked, answering = asyncio.Event(), asyncio.Event()
+    asked = []
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            asked.append(request)
+            if len(asked) == 17 - refused:
+                all_asked.set()
+            await answering.wait()
+            return echo(request)
+
+    await serve(app, echo, url=url)
+    server = FakeServer(echo)
+    server.client = httpx.AsyncClient(transport=Slow(), base_url="http://inference")
+    blue = f"{app.context.settings.workspace_id}/onlineEndpoints/digits/deployments/blue"
+    await app.context.servers.replace(blue, server)
+    headers = {"authorization": "Bearer first"}
+    # One instance with 8 concurrent requests handles twice as many.
+    requests = [asyncio.create_task(app.http.post(f"{url}/score", json=[1], headers=headers)) for _ in range(17)]
+    async with asyncio.timeout(10):
+        await all_asked.wait()
+        answering.set()
+        statuses = Counter([(await request).status_code for request in requests])
+
+    assert statuses == Counter({200: 17 - refused, 429: refused})
+    assert (await app.http.post(f"{url}/score", json=[1], headers=headers)).status_code == 200

@@ -90,6 +90,7 @@ async def test_recorded_requests_are_listed_with_their_result(app: App) -> None:
             "target": f"management.azure.com{workspace}/{path}",
             "status": status,
             "fault": fault,
+            "range": "",
         }
         for method, path, status, fault in (
             ("GET", "models/none/versions/1", 404, None),

@@ -4,10 +4,11 @@ import pytest
 
 from azure_errors import arm_error
 from azure_manager import manage
-from azure_workspace import PREFIX, deployment
+from azure_workspace import PREFIX, deployment, endpoint
 from http_double import Response, json_response
 from kfp_azureml.azureml.arm import resource_manager
-from kfp_azureml.azureml.rollout.autoscale import copy_autoscale, delete_autoscale, settings_of
+from kfp_azureml.azureml.rollout.autoscale import copy_autoscale, delete_autoscale, set_autoscale, settings_of
+from kfp_azureml.azureml.rollout.scaling import Scaling
 from kfp_azureml.runtime.errors import DeploymentError, KfpAzuremlError
 
 GROUP = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Insights/autoscalesettings"
@@ -199,3 +200,47 @@ def test_what_cannot_be_deleted_stays_and_is_named(manager, arm, caplog, failing
     delete_autoscale(arm, BLUE)
     assert list(manager.settings) == [OF_BLUE["id"]]
     assert f"deleting the autoscale settings of {BLUE}" in caplog.text
+
+
+def shop():
+    made = endpoint()
+    made.location = "region"
+    return made
+
+
+def test_a_deployment_scales_with_its_cpu(manager, arm):
+    set_autoscale(arm, shop(), named("green"), Scaling(max_instances=4, min_instances=2))
+    (made,) = manager.settings.values()
+    assert (made["id"], made["location"]) == (f"{GROUP}/autoscale-fashion-green", "region")
+    (profile,) = made["properties"]["profiles"]
+    assert profile["capacity"] == {"minimum": "2", "maximum": "4", "default": "2"}
+    triggers = [rule["metricTrigger"] for rule in profile["rules"]]
+    assert [(one["operator"], one["threshold"]) for one in triggers] == [("GreaterThan", 70), ("LessThan", 35)]
+    assert {one["metricResourceUri"] for one in triggers} == {made["properties"]["targetResourceUri"]} == {GREEN}
+    # Again, and as Azure shows it: with fields of its own, and another case.
+    made["properties"]["profiles"][0]["rules"][0]["metricTrigger"] |= {"dividePerInstance": False}
+    made["location"], made["properties"]["targetResourceUri"] = "Region", GREEN.upper()
+    set_autoscale(arm, shop(), named("green"), Scaling(max_instances=4, min_instances=2))
+    assert manager.writes == ["PUT autoscale-fashion-green"]
+
+
+def test_settings_that_a_deployment_has_are_replaced_under_their_name(manager, arm):
+    have(manager, settings("by-hand", GREEN, "green"), OF_BLUE | {"id": f"{GROUP}/of-blue"})
+    set_autoscale(arm, shop(), named("green"), Scaling(max_instances=4))
+    assert manager.writes == ["PUT by-hand"]
+    assert set(manager.settings) == {f"{GROUP}/by-hand", f"{GROUP}/of-blue"}
+    assert manager.settings[f"{GROUP}/by-hand"]["properties"]["profiles"][0]["capacity"]["maximum"] == "4"
+
+
+def test_scaling_that_is_asked_for_and_not_permitted_is_an_error(manager, arm):
+    manager.failing = [json_response(200, {"value": []}), REFUSED]
+    with pytest.raises(DeploymentError, match=r"autoscaleSettings/write.*grant it, or leave autoscale out"):
+        set_autoscale(arm, shop(), named("green"), Scaling(max_instances=4))
+
+
+@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("fault", [EXPIRED, CUT])
+def test_a_fault_of_the_moment_does_not_keep_it_from_scaling(manager, arm, clock, number, fault):
+    manager.failing = [*[json_response(200, {"value": []})][:number], fault]
+    set_autoscale(arm, shop(), named("green"), Scaling(max_instances=4))
+    assert f"{GROUP}/autoscale-fashion-green" in manager.settings

@@ -16,6 +16,8 @@ from kfp_azureml.azureml.rollout.deployment import (
 )
 from kfp_azureml.azureml.rollout.desired_state import Serving
 from kfp_azureml.azureml.rollout.environment import SERVING_FOLDER
+from kfp_azureml.azureml.rollout.scaling import Scaling
+from kfp_azureml.azureml.rollout.server_settings import RequestSettings, ServerSettings
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError
 from rollouts import desired_state, make_machines
@@ -86,6 +88,24 @@ def test_a_deployment_that_is_not_as_planned_is_updated(azure, ensure, existing,
     assert azure.done == ["PUT deployment green"]
     assert made.properties[FINGERPRINT_PROPERTY] == "print"
     assert made.provisioning_state == "Succeeded"
+
+
+def test_a_deployment_with_other_settings_is_updated_even_if_it_is_live(azure, ensure):
+    live = deployment("green", instance_count=3)
+    settings = ServerSettings(RequestSettings(30), app_insights=True)
+    made = ensure(live, server=settings, traffic={"green": 100}, count=1)
+    assert azure.done == ["PUT deployment green"]
+    assert (made.request_settings.request_timeout_ms, made.app_insights_enabled) == (30_000, True)
+    assert made.instance_count == 3  # its own number, not that of the deployment it replaces
+    azure.writes.clear()
+    ensure_deployment(azure, desired_state(server=settings), azure.endpoint(), 1, Deadline(60, look_at=""))
+    assert azure.writes == []
+
+
+def test_a_number_of_instances_that_scaling_chose_is_left_alone(azure, ensure):
+    machines = make_machines(scaling=Scaling(max_instances=4))
+    assert ensure(deployment("green", instance_count=3), machines=machines).instance_count == 3
+    assert azure.writes == []
 
 
 def failed_first(azure, *, ours=True, traffic=None):

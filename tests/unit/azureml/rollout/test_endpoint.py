@@ -1,7 +1,5 @@
 """What is written to an endpoint that others use too: read, change, write."""
 
-from types import SimpleNamespace
-
 import pytest
 from azure.ai.ml.entities import KubernetesOnlineEndpoint, ManagedOnlineEndpoint
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError, ServiceResponseError
@@ -184,22 +182,17 @@ def test_an_endpoint_somewhere_else_is_refused(azure, deadline, given, there, re
 @pytest.mark.parametrize(
     ("compute", "said"),
     [
-        ("nope", "endpoint fashion: compute nope is not attached to workspace ws"),
+        ("nope", "compute nope is not attached to workspace ws"),
         ("/subscriptions/s/x/computes/nope", "is not attached to workspace ws"),
         ("k8s", "endpoint fashion: does not exist"),
         ("", "endpoint fashion: does not exist"),
     ],
 )
 def test_a_compute_that_is_not_there_is_told_from_whatever_else_is_not(azure, deadline, compute, said):
-    def find(name):
-        if name != "k8s":
-            raise ResourceNotFoundError
-        return name
-
     def refuse(_write):
         raise response_error(404, arm_error("ResourceNotFound"), ResourceNotFoundError)
 
-    azure.before, azure.compute = refuse, SimpleNamespace(get=find)
+    azure.before = refuse
     with pytest.raises(DeploymentError, match=said):
         ensure_endpoint(azure, desired_state(machines=make_machines(compute=compute)), NEW, deadline)
 

@@ -15,6 +15,8 @@ from kfp_azureml.azureml.rollout.endpoint import mirror_traffic
 from kfp_azureml.azureml.rollout.go_live import go_live
 from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, ENDPOINT, Marker, read_markers
 from kfp_azureml.azureml.rollout.rollout import Rollout
+from kfp_azureml.azureml.rollout.scaling import Scaling
+from kfp_azureml.azureml.rollout.server_settings import RequestSettings, ServerSettings
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.runtime.errors import CancelledError, DeploymentError
 from rollouts import PROBE, Answers, desired_state, make_machines, make_strategy
@@ -31,7 +33,7 @@ def manager(monkeypatch):
 @pytest.fixture
 def answers(azure, monkeypatch):
     answers = Answers(azure)
-    monkeypatch.setattr(live_module, "ScoringClient", lambda _uri, _key, _read_key: answers)
+    monkeypatch.setattr(live_module, "ScoringClient", lambda *_: answers)
     return answers
 
 
@@ -610,3 +612,32 @@ def test_what_is_live_already_is_not_undone_by_cancelling(azure, roll_out, answe
     with pytest.raises(CancelledError, match="nothing to clean up"):
         roll_out()
     assert azure.writes == []
+
+
+# Scaling.
+
+
+def test_scaling_is_set_before_there_is_traffic_and_nothing_is_copied(azure, roll_out, manager):
+    shop(azure)
+    seen = []
+    azure.before = lambda write: seen.append((str(write), list(manager.writes)))
+    roll_out(wanted=desired_state(machines=make_machines(scaling=Scaling(4, 2))))
+    assert manager.writes == ["PUT autoscale-fashion-green"]
+    assert azure.deployments()["green"].instance_count == 2
+    assert [writes for write, writes in seen if write.startswith("PUT endpoint")][1] == manager.writes
+
+
+def test_a_live_deployment_gets_another_scaling(azure, roll_out, manager):
+    shop(azure, {"green": 100}, "green")
+    roll_out(wanted=desired_state(machines=make_machines(scaling=Scaling(4))))
+    assert azure.writes == []
+    assert manager.writes == ["PUT autoscale-fashion-green"]
+
+
+def test_a_request_may_take_longer_than_a_probe_waits_otherwise(azure, answers, manager, clock, monkeypatch):
+    asked = []
+    monkeypatch.setattr(live_module, "ScoringClient", lambda *given: asked.append(given[3]) or answers)
+    for seconds in (20, 170):
+        wanted = desired_state(server=ServerSettings(RequestSettings(seconds)))
+        go_live(Rollout(azure, wanted, make_strategy("all-at-once"), Deadline(3600, look_at="")), PROBE)
+    assert asked == [60, 170]

@@ -24,6 +24,8 @@ def clock(monkeypatch):
 class Container:
     """Answers after so many milliseconds, with so much wrong; by the number of the request, from 1 on."""
 
+    timeout_seconds = 60.0
+
     def __init__(self, clock, milliseconds=10.0, fault=None):
         self._clock = clock
         self._milliseconds = milliseconds if callable(milliseconds) else lambda _number: milliseconds
@@ -174,7 +176,7 @@ def test_one_slow_request_of_a_few_says_nothing(clock, slow, breach):
 def test_without_a_question_only_azure_monitor_is_asked(clock, caplog):
     caplog.set_level(logging.INFO)
     metrics = Metrics(clock)
-    watched(None, seconds=150, metrics=metrics, probe=None)
+    watched(Container(clock), seconds=150, metrics=metrics, probe=None)
     assert metrics.asked == pytest.approx([60, 120, 150], abs=PAUSE_SECONDS)
     assert caplog.messages[0] == (
         f"deployment green, {STAGE}: monitoring for 150 s, without probes, since there is no sample and no request, "
@@ -185,7 +187,7 @@ def test_without_a_question_only_azure_monitor_is_asked(clock, caplog):
 
 def test_with_neither_it_waits_and_says_so(clock, caplog):
     caplog.set_level(logging.INFO)
-    watched(None, seconds=5, probe=None)
+    watched(Container(clock), seconds=5, probe=None)
     assert clock.now == 5
     assert caplog.messages[0].endswith("without probes, since there is no sample and no request")
 

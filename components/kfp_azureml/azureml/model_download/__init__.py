@@ -1,0 +1,1 @@
+"""Download registered models: resumable, verified, and complete or not at all."""

@@ -1,0 +1,1 @@
+"""The configuration files of SDK v1, translated to parameters."""

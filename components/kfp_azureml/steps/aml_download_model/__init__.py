@@ -1,0 +1,1 @@
+"""Download a registered model from Azure Machine Learning."""
