@@ -1,4 +1,4 @@
-"""The scenarios: a registration, a download, an endpoint's first deployment, a rollout beside a live deployment."""
+"""The scenarios: register, download, first deployments, and rollouts beside a live deployment."""
 
 from __future__ import annotations
 

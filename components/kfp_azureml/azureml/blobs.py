@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 _DATASTORE_PATH = re.compile(
-    r"azureml://(?:(?:.+/)?workspaces/(?P<workspace>[^/]+)/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+?)/?",
+    r"azureml://(?:subscriptions/[^/]+/resourcegroups/[^/]+/(?:providers/[^/]+/)?workspaces/(?P<workspace>[^/]+)/)?"
+    r"datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+?)/?",
     re.IGNORECASE,
 )
 # The storage SDK's default pauses start at 15 s.

@@ -1,4 +1,4 @@
-"""What differs on an attached Kubernetes cluster: the compute, container resources, addresses without TLS."""
+"""Deployments on an attached Kubernetes cluster: compute, container resources, TLS."""
 
 from __future__ import annotations
 
