@@ -111,7 +111,7 @@ def delete_cluster(databricks_host: str, cluster_id: str, cluster_name: str, per
         found = [str(cluster.cluster_id) for cluster in clusters if cluster.cluster_name == cluster_name]
         if len(found) > 1:
             raise DatabricksError(
-                f"cluster_name {cluster_name}: {len(found)} clusters have this name ({', '.join(found)}): set cluster_id"
+                f"cluster_name {cluster_name}: {len(found)} clusters have it ({', '.join(found)}): set cluster_id"
             )
         if not found:
             progress(f"cluster {cluster_name}: does not exist, nothing to delete")

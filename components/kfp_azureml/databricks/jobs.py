@@ -58,7 +58,7 @@ def create_job(databricks_host: str, request: Mapping[str, Any]) -> tuple[str, s
         ours = [job for job in found if job.settings and (job.settings.tags or {}).get(TAG) == _TAG_VALUE]
         if found and not ours:
             raise DatabricksError(
-                f"job {name}: exists, and was not created by this step (id {found[0].job_id}): set another job_name, or "
+                f"job {name}: exists (id {found[0].job_id}), and this step did not create it: set another job_name, or "
                 f"give that job the tag {TAG}={_TAG_VALUE} to let the step update it"
             )
         if not ours:
