@@ -1,4 +1,4 @@
-"""Use the JSON and YAML specs of kfp-azure-databricks: `from_json_spec` and `from_file_name`, at compile time.
+"""Make tasks from the specs of kfp-azure-databricks, at compile time.
 
 ```python
 from kfp_azureml.components import databricks_submit_run
@@ -141,7 +141,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
 
 
 def _secrets(value: Any, where: str, name: str = "") -> Iterator[str]:
-    """Yield the paths of values that are secrets by their names, other than references to a secret scope."""
+    """Yield the paths of secrets, by their names, except references to a secret scope."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _secrets(inner, f"{where}: {key}" if not name else f"{where}.{key}", str(key))

@@ -30,7 +30,7 @@ ARROWS = {
     "steps": {"runtime", "imagesets", "models", "azureml", "databricks"},
     "compiling": {"runtime", "steps"},
     "kubeflow": {"runtime", "azureml", "compiling"},
-    "azureml_pipelines": {"runtime", "models", "azureml", "compiling"},
+    "azureml_pipelines": {"runtime", "models", "azureml", "steps", "compiling"},
     "local": {"runtime", "imagesets", "models", "azureml", "steps", "compiling"},
 }
 # Only rooms.

@@ -1,1 +1,1 @@
-"""The Databricks client: credentials, retries, errors, runs, and what the databricks_* steps create and delete."""
+"""The Databricks client and the work of the databricks_* steps."""

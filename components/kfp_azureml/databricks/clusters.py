@@ -25,7 +25,7 @@ _NEEDS = "the entitlement 'Unrestricted cluster creation' or a cluster policy"
 def create_cluster(
     databricks_host: str, request: Mapping[str, Any], *, pipeline_run_id: str, task_name: str, timeout_seconds: float
 ) -> tuple[str, str, str]:
-    """Create a cluster, or find the one that an earlier attempt of the step created, and wait until it runs.
+    """Create or join a cluster and wait until it runs.
 
     Args:
         databricks_host: The workspace's URL; empty takes it from DATABRICKS_HOST.
@@ -80,7 +80,7 @@ def create_cluster(
 
 
 def terminate(client: WorkspaceClient, cluster_id: str) -> str:
-    """Terminate a cluster, which keeps its settings; return what became of it, in words. It raises nothing."""
+    """Terminate a cluster and return what became of it, in words; it raises nothing."""
     from kfp_azureml.databricks.deletion import deleted
 
     try:

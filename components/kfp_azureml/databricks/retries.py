@@ -96,7 +96,7 @@ def cause_of(error: BaseException) -> BaseException:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether a request may succeed later: lost connection, truncated answer, throttling, server error."""
+    """Tell whether a request may succeed later, such as after a lost connection or a 503."""
     if isinstance(error, AzureError):
         return passes(error)
     if isinstance(error, DatabricksError):

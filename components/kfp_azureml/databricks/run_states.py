@@ -20,7 +20,10 @@ def life_cycle_state(run: BaseRun | Run | RunTask) -> str:
 
 
 def result_state(run: BaseRun | Run | RunTask) -> str:
-    """Return a run's result, such as `FAILED`; its life cycle state if it ended without one, empty before its end."""
+    """Return a run's result, such as `FAILED`; empty before its end.
+
+    A run that ended without a result has its life cycle state instead, such as `SKIPPED`.
+    """
     state = run.state
     if state and state.result_state:
         return state.result_state.value
@@ -38,7 +41,7 @@ def is_accepted(run: BaseRun | Run | RunTask, accepted: Iterable[str]) -> bool:
 
 
 def is_waiting(run: Run) -> bool:
-    """Tell whether a run is queued or waits for its cluster: no task runs, and none has started before it."""
+    """Tell whether a run is queued or waits for its cluster, so that no task runs."""
     unfinished = [task for task in run.tasks or () if not is_over(task)]
     states = [life_cycle_state(task) for task in unfinished] or [life_cycle_state(run)]
     return life_cycle_state(run) in WAITING or all(state in WAITING for state in states)

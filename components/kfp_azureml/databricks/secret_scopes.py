@@ -1,4 +1,4 @@
-"""Secret scopes: create with secrets and permissions, delete. Values come from environment variables only."""
+"""Secret scopes: create with secrets from environment variables, delete."""
 
 from __future__ import annotations
 

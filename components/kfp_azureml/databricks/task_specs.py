@@ -1,4 +1,4 @@
-"""The tasks of a run or job, from one task at the top level (Jobs API 2.0) or a list of tasks (since 2.1)."""
+"""The tasks of a run or job: one at the top level (Jobs API 2.0) or a list (since 2.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The components' names and places: `steps/train` is train, `steps/databricks/run_job` is databricks_run_job."""
+"""The components' names and folders.
+
+`steps/train` is train, `steps/databricks/run_job` is databricks_run_job.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The Databricks components: one folder each, with the KFP component; the work is in `kfp_azureml.databricks`."""
+"""The Databricks components; their work is in `kfp_azureml.databricks`."""
