@@ -22,6 +22,7 @@ EMULATED_HOSTS = re.compile(
     r"management\.azure\.com|login\.microsoftonline\.com|[\w.-]+\.azureml\.ms|[\w.-]+\.inference\.ml\.azure\.com"
     # Kubernetes clusters: the name of a load balancer with a DNS label.
     r"|[\w-]+\.[\w-]+\.cloudapp\.azure\.com"
+    r"|[\w.-]+\.azuredatabricks\.net"
 )
 BLOB_HOSTS = re.compile(r"[\w-]+\.blob\.core\.windows\.net")
 
