@@ -30,6 +30,8 @@ _REFUSED = (
 )
 _QUOTA = re.compile(r"quota|core limit|limit.{0,40}(exceeded|reached)|(exceed|reach)\w*.{0,60}limit", re.IGNORECASE)
 _NO_CAPACITY = re.compile(r"stockout|out of capacity|SkuNotAvailable|AllocationFailed", re.IGNORECASE)
+_BAD_TOKEN = re.compile(r"(invalid|expired) (access )?token|token.{0,20}expired", re.IGNORECASE)  # a 403 for a PAT
+_MISSING = re.compile(r"\b(does not|doesn't) exist\b", re.IGNORECASE)
 # The SDK appends its configuration to the message of a 401 or 403.
 _SDK_CONFIGURATION = re.compile(r"\.? (Config|Env): .*", re.DOTALL)
 
@@ -63,7 +65,7 @@ def explain(raised: BaseException, doing: str, needs: str = "") -> KfpAzuremlErr
             f"{doing}: Databricks cannot be reached: check databricks_host, network and proxy ({_words(error)})"
         )
     detail = f"({_words(error)})"
-    if isinstance(error, Unauthenticated):
+    if isinstance(error, Unauthenticated) or (isinstance(error, PermissionDenied) and _BAD_TOKEN.search(str(error))):
         return CredentialsError(f"{doing}: {_REFUSED} {detail}")
     if isinstance(error, PermissionDenied):
         missing = f": it needs {needs}, which an admin of the workspace can grant" if needs else ""
@@ -80,8 +82,13 @@ def advice_for(text: str) -> str:
     return ""
 
 
+def is_missing(error: BaseException) -> bool:
+    """Tell whether the request's target does not exist, which Databricks also reports as an invalid parameter."""
+    return isinstance(error, NotFound) or (isinstance(error, BadRequest) and _MISSING.search(str(error)) is not None)
+
+
 def _advice(error: SdkError) -> str:
-    if isinstance(error, NotFound):
+    if is_missing(error):
         return "does not exist in this workspace: check its name or id, and databricks_host"
     if isinstance(error, ResourceConflict):
         return "conflicts with something that exists"

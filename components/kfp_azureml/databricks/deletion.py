@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from databricks.sdk.errors import NotFound
+from databricks.sdk.errors.base import DatabricksError as SdkError
 
-from kfp_azureml.databricks.api_errors import databricks_errors
+from kfp_azureml.databricks.api_errors import databricks_errors, is_missing
 from kfp_azureml.databricks.retries import retrying
 from kfp_azureml.runtime.step import progress
 
@@ -26,7 +26,9 @@ def deleted(what: str, delete: Callable[[], Any], needs: str = "") -> bool:
     with databricks_errors(f"deleting {what}", needs):
         try:
             retrying(f"deleting {what}", delete)
-        except NotFound:
+        except SdkError as error:
+            if not is_missing(error):
+                raise
             progress(f"{what}: does not exist, nothing to delete")
             return False
     progress(f"{what}: deleted")

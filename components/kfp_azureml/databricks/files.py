@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 UPLOAD, DELETE = "databricks_upload_file", "databricks_delete_file"
 
 VOLUMES, WORKSPACE, DBFS = "/Volumes/", "/Workspace/", "dbfs:/"
+WORKSPACE_BYTES = 7 * 1024 * 1024
+"""Maximum size of a workspace file; requests to import one have at most 10 MB, in base64."""
 
 _NEEDS = {
     VOLUMES: "WRITE VOLUME on the volume, USE SCHEMA and USE CATALOG",
@@ -53,6 +56,10 @@ def upload_file(databricks_host: str, path: str, source: Path, overwrite: bool) 
     """
     place = _place(path)
     size, digest = _measured(source)
+    if place == WORKSPACE and size > WORKSPACE_BYTES:
+        raise DatabricksError(
+            f"path {path}: {size} bytes, and a workspace file has at most {WORKSPACE_BYTES}: use a volume"
+        )
     from kfp_azureml.databricks.api_errors import databricks_errors
     from kfp_azureml.databricks.retries import retrying
     from kfp_azureml.databricks.workspace import workspace_client
@@ -100,7 +107,8 @@ def _upload(client: WorkspaceClient, place: str, path: str, source: Path, overwr
             client.files.upload(path, content, overwrite=overwrite)
         elif place == WORKSPACE:
             client.workspace.mkdirs(parent)
-            client.workspace.upload(path, content, format=ImportFormat.RAW, overwrite=overwrite)
+            text = base64.b64encode(content.read()).decode()
+            client.workspace.import_(path, content=text, format=ImportFormat.RAW, overwrite=overwrite)
         else:
             client.dbfs.upload(path, content, overwrite=overwrite)
 

@@ -21,7 +21,8 @@ from databricks.sdk.errors import (
 from databricks.sdk.errors.base import DatabricksError
 
 from kfp_azureml.azureml.renewable_credential import forget_tokens
-from kfp_azureml.azureml.retries import passes
+from kfp_azureml.azureml.retries import is_refused_token
+from kfp_azureml.azureml.retries import is_transient as azure_is_transient
 from kfp_azureml.runtime.errors import first_line
 
 Result = TypeVar("Result")
@@ -77,13 +78,15 @@ def retrying(what: str, call: Callable[[], Result], for_seconds: float | None = 
             return call()
         except FAILURES as raised:
             error = cause_of(raised)
-            if isinstance(error, Unauthenticated) and refusals < _REFUSALS:
+            if isinstance(error, Unauthenticated) or (isinstance(error, AzureError) and is_refused_token(error)):
                 refusals += 1
+                if refusals > _REFUSALS:
+                    raise error from None
                 forget_tokens()
                 continue
             pause = _pause(error, attempt)
             if not is_transient(error) or time.monotonic() + pause > until:
-                raise error from raised
+                raise error from None
             logger.warning("%s: %s; retrying in %.0f s", what, first_line(error), pause)
             time.sleep(pause)
     raise AssertionError  # the loop has no end
@@ -98,7 +101,7 @@ def cause_of(error: BaseException) -> BaseException:
 def is_transient(error: BaseException) -> bool:
     """Tell whether a request may succeed later, such as after a lost connection or a 503."""
     if isinstance(error, AzureError):
-        return passes(error)
+        return azure_is_transient(error)
     if isinstance(error, DatabricksError):
         # The SDK has no class for 502 and 408, nor for a proxy's page.
         return type(error) is DatabricksError or isinstance(

@@ -15,6 +15,7 @@ class SecretScopes:
 
     def __init__(self, store: Store) -> None:
         self._scopes = Documents(store.connection, "secret-scope")
+        self._permissions = Documents(store.connection, "secret-scope-permissions")
         self._run_tokens: set[str] = set()
 
     def create(self, name: str) -> None:
@@ -39,6 +40,7 @@ class SecretScopes:
         """
         self._get(name)
         self._scopes.delete(name)
+        self._permissions.delete(name)
 
     def put(self, scope: str, key: str, value: str) -> None:
         """Add or replace a secret.
@@ -79,6 +81,24 @@ class SecretScopes:
             raise does_not_exist(f"Secret with scope: {scope} and key: {key}")
         return str(secret["value"])
 
+    def set_permission(self, scope: str, principal: str, permission: str) -> None:
+        """Set the permission of a user or group; the emulator enforces none.
+
+        Raises:
+            DatabricksError: 404, if there is no such scope.
+        """
+        self._get(scope)
+        self._permissions.put(scope, {**(self._permissions.get(scope) or {}), principal: permission})
+
+    def permissions(self, scope: str) -> dict[str, str]:
+        """Return the permissions in a scope, by principal.
+
+        Raises:
+            DatabricksError: 404, if there is no such scope.
+        """
+        self._get(scope)
+        return {principal: str(value) for principal, value in (self._permissions.get(scope) or {}).items()}
+
     def new_run_token(self) -> str:
         """Return a token with which one run reads secrets, and nothing else."""
         token = secrets.token_urlsafe(32)
@@ -96,6 +116,7 @@ class SecretScopes:
     def clear(self) -> None:
         """Delete all scopes."""
         self._scopes.clear()
+        self._permissions.clear()
 
     def _get(self, name: str) -> Document:
         scope = self._scopes.get(name)

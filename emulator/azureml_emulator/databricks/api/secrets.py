@@ -16,6 +16,7 @@ from azureml_emulator.databricks.errors import DatabricksError, invalid, not_emu
 
 NAME = re.compile(r"[\w.@-]{1,128}", re.ASCII)
 SECRET_BYTES = 128 * 1024
+PERMISSIONS = ("READ", "WRITE", "MANAGE")
 
 
 async def create_scope(request: Request) -> Response:
@@ -82,6 +83,25 @@ async def delete(request: Request) -> Response:
     return JSONResponse({})
 
 
+async def put_acl(request: Request) -> Response:
+    """Set the permission of a user or group."""
+    asked = await requests.read(request)
+    permission = requests.text(asked, "permission")
+    if permission not in PERMISSIONS:
+        raise invalid(f"permission must be one of {', '.join(PERMISSIONS)}.")
+    scopes = context_of(request).databricks.scopes
+    scopes.set_permission(requests.text(asked, "scope"), requests.text(asked, "principal"), permission)
+    return JSONResponse({})
+
+
+async def list_acls(request: Request) -> Response:
+    """List the permissions in a scope."""
+    asked = await requests.read(request)
+    permissions = context_of(request).databricks.scopes.permissions(requests.text(asked, "scope"))
+    items = [{"principal": principal, "permission": permission} for principal, permission in permissions.items()]
+    return JSONResponse({"items": items})
+
+
 def _name(value: object, what: str) -> str:
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise invalid(f"A {what} has letters, digits, '-', '_', '@' and '.', at most 128 of them.")
@@ -96,4 +116,6 @@ routes: list[BaseRoute] = [
     Route("/list", list_keys),
     Route("/get", get),
     Route("/delete", delete, methods=["POST"]),
+    Route("/acls/put", put_acl, methods=["POST"]),
+    Route("/acls/list", list_acls),
 ]
