@@ -14,7 +14,7 @@ from kfp_azureml.steps.names import component_names, component_path
 from pages import ROOT, links, name_of
 
 STEP_READMES = [STEPS / component_path(name) / "README.md" for name in component_names()]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "pipelines.md", *STEP_READMES]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "pipelines.md", ROOT / "docs" / "databricks.md", *STEP_READMES]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
