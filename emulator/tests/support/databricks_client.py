@@ -31,7 +31,7 @@ def client_environment(emulator: EmulatorInfo) -> Iterator[None]:
 
 def connect(**settings: Any) -> WorkspaceClient:
     """Return a client of the workspace in the environment; it signs in with the client secret unless told otherwise."""
-    return WorkspaceClient(config=Config(retry_timeout_seconds=30, **settings))
+    return WorkspaceClient(config=Config(**{"retry_timeout_seconds": 30, **settings}))
 
 
 def import_notebook(client: WorkspaceClient, path: str, *cells: str) -> None:
