@@ -117,9 +117,12 @@ class Runs:
 
     def put(self, run: Run) -> Run:
         """Add or replace a run and return it."""
-        self._runs.put(run.id, asdict(run))
+        before = self.get(run.id)
+        known = {task.id for task in before.tasks} if before else set()
         for task in run.tasks:
-            self._parents.put(task.id, {"run": run.id})
+            if task.id not in known:
+                self._parents.put(task.id, {"run": run.id})
+        self._change(run)
         return run
 
     def get(self, run_id: int) -> Run | None:
@@ -141,17 +144,11 @@ class Runs:
         """List the runs that have not ended, of one job or all, the newest first."""
         return [run for run in self.all() if not run.state.has_ended and job_id in (None, run.job_id)]
 
-    def change(self, run_id: int, **changes: Any) -> None:
-        """Change fields of a run, if it exists."""
-        run = self.get(run_id)
-        if run is not None:
-            self.put(replace(run, **changes))
-
     def advance(self, run_id: int, state: State) -> None:
         """Set a run's state, unless it has ended."""
         run = self.get(run_id)
         if run is not None and run.state.may_become(state):
-            self.put(replace(run, state=state, ended=milliseconds() if state.has_ended else 0))
+            self._change(replace(run, state=state, ended=milliseconds() if state.has_ended else 0))
 
     def add_task(self, run_id: int, task: TaskRun) -> TaskRun:
         """Add another attempt at a task to a run, if it exists, and return it."""
@@ -166,7 +163,7 @@ class Runs:
         if found is not None:
             run, _ = found
             tasks = tuple(replace(task, **changes) if task.id == task_id else task for task in run.tasks)
-            self.put(replace(run, tasks=tasks))
+            self._change(replace(run, tasks=tasks))
 
     def advance_task(self, task_id: int, state: State) -> None:
         """Set a task's state and the times that follow from it, unless it has ended."""
@@ -209,6 +206,11 @@ class Runs:
     def reserve_token(self, token: str, run_id: int) -> None:
         """Let an idempotency token stand for a run from now on."""
         self._tokens.put(token, {"run": run_id})
+
+    def _change(self, run: Run) -> None:
+        # Not asdict, which copies every task's settings each time.
+        tasks = [{**vars(task), "state": vars(task.state)} for task in run.tasks]
+        self._runs.put(run.id, {**vars(run), "state": vars(run.state), "tasks": tasks})
 
     def clear(self) -> None:
         """Delete all runs, outputs and idempotency tokens."""

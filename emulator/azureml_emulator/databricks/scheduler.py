@@ -48,6 +48,7 @@ class Scheduler:
         self._behaviours = behaviours
         self._slots = asyncio.Semaphore(slots)
         self._active: dict[int, _Active] = {}
+        self._admitted: dict[int, int] = {}
         self._queue_moved = asyncio.Event()
         self._closing = False
 
@@ -58,7 +59,7 @@ class Scheduler:
 
     def start(self, run: Run) -> None:
         """Run a run in the background."""
-        if not self._may_start(run) and not (run.settings.get("queue") or {}).get("enabled"):
+        if not self._admit(run) and not (run.settings.get("queue") or {}).get("enabled"):
             self._runs.end(run.id, states.TOO_MANY_RUNS)
             return
         main = asyncio.create_task(self._run(run))
@@ -109,6 +110,7 @@ class Scheduler:
 
     def _finished(self, run_id: int, main: asyncio.Task[State]) -> None:
         del self._active[run_id]
+        self._admitted.pop(run_id, None)
         self._queue_moved.set()
         self._queue_moved = asyncio.Event()
         if main.cancelled():
@@ -128,17 +130,17 @@ class Scheduler:
         except TimeoutError:
             return states.TIMEDOUT
 
-    def _may_start(self, run: Run) -> bool:
-        """Return whether a job's limit of concurrent runs allows one more."""
-        if run.kind != "JOB_RUN":
-            return True
-        limit: int = run.settings.get("max_concurrent_runs", 1)
-        before = [other for other in self._runs.active(run.job_id) if other.id in self._active and other.id != run.id]
-        waiting = [other for other in before if other.state.life_cycle == "QUEUED" and other.created > run.created]
-        return len(before) - len(waiting) < limit
+    def _admit(self, run: Run) -> bool:
+        """Let a run start, if its job's limit of concurrent runs allows it; return whether it may."""
+        if run.id not in self._admitted:
+            limit = run.settings.get("max_concurrent_runs", 1) if run.kind == "JOB_RUN" else 1
+            if list(self._admitted.values()).count(run.job_id) >= limit:
+                return False
+            self._admitted[run.id] = run.job_id
+        return True
 
     async def _wait_in_queue(self, run: Run) -> None:
-        while not self._may_start(run):
+        while not self._admit(run):
             message = "The job has reached its maximum number of concurrent runs."
             queued = State("QUEUED", message=message, queue_code="MAX_CONCURRENT_RUNS_REACHED")
             self._runs.advance(run.id, queued)

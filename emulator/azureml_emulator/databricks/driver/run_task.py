@@ -1,10 +1,9 @@
 """Run one task's Python as a Databricks driver does: a script, or the cells of a notebook.
 
 The emulator starts it in the interpreter of `--spark-python`, with the path of the task's description. Standard library
-only; PySpark is imported once the task asks for `spark`.
+only; PySpark is imported if the task uses it.
 """
 
-import builtins
 import json
 import linecache
 import os
@@ -18,6 +17,7 @@ import urllib.request
 from pathlib import Path
 
 SECONDS = 60.0
+SPARK_NAMES = {"spark", "sc", "pyspark"}
 NO_JAVA = (
     "Spark needs Java 17 or newer, and there is none here: install openjdk-17-jre-headless (Debian, Ubuntu), or set"
     " JAVA_HOME"
@@ -115,19 +115,11 @@ class DbUtils:
         raise NotEmulatedError(f"dbutils.{name} is not emulated: only widgets, secrets.get and notebook.exit are")
 
 
-class NotebookGlobals(dict):
-    """A notebook's names; `spark` and `sc` start Spark when they are first used."""
-
-    def __missing__(self, name):
-        if name not in ("spark", "sc"):
-            if hasattr(builtins, name):
-                return getattr(builtins, name)
-            raise KeyError(name)
-        from pyspark.sql import SparkSession
-
-        self["spark"] = SparkSession.builder.getOrCreate()
-        self["sc"] = self["spark"].sparkContext
-        return self[name]
+def uses_spark(code):
+    """Return whether code names `spark`, `sc` or PySpark, in its functions, too."""
+    names = {name.split(".")[0] for name in code.co_names}
+    inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return bool(names & SPARK_NAMES) or any(map(uses_spark, inner))
 
 
 def display(shown=None, *_, **__):
@@ -139,20 +131,25 @@ def display(shown=None, *_, **__):
 
 
 def run_notebook(task):
-    """Run the cells of a notebook one after the other."""
-    names = NotebookGlobals(__name__="__main__", dbutils=DbUtils(task), display=display, displayHTML=display)
-    for number, cell in enumerate(task["cells"], 1):
-        name = f"<command {number}>"
-        if cell["magic"] == "md":
-            continue
+    """Run the cells of a notebook one after the other; Spark is there from the start, if one uses it."""
+    names = {"__name__": "__main__", "dbutils": DbUtils(task), "display": display, "displayHTML": display}
+    cells = [(f"<command {number}>", cell) for number, cell in enumerate(task["cells"], 1) if cell["magic"] != "md"]
+    for name, cell in cells:
         if cell["magic"]:
             raise NotEmulatedError(
-                f"command {number}: the magic %{cell['magic']} is not emulated: only Python and %md are. Packages"
-                " belong into the interpreter of --spark-python"
+                f"{name}: the magic %{cell['magic']} is not emulated: only Python and %md are. Packages belong into the"
+                " interpreter of --spark-python"
             )
         # For tracebacks.
         linecache.cache[name] = (len(cell["source"]), None, cell["source"].splitlines(keepends=True), name)
-        exec(compile(cell["source"], name, "exec"), names)  # noqa: S102 - a user's notebook
+    programs = [compile(cell["source"], name, "exec") for name, cell in cells]
+    if any(map(uses_spark, programs)):
+        from pyspark.sql import SparkSession
+
+        names["spark"] = SparkSession.builder.getOrCreate()
+        names["sc"] = names["spark"].sparkContext
+    for program in programs:
+        exec(program, names)  # noqa: S102 - a user's notebook
 
 
 def run_script(task):
