@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.runtime.errors import CancelledError, DatabricksError, KfpAzuremlError, first_line
 from kfp_azureml.runtime.polling import pauses
-from kfp_azureml.runtime.step import progress, report
+from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -75,7 +75,6 @@ def create_cluster(
         raise CancelledError(f"{stopped}: {terminate(client, cluster_id)}", interactive=stopped.interactive) from None
     except DatabricksError as error:
         raise DatabricksError(f"{error}; {terminate(client, cluster_id)}") from None
-    report(databricks_cluster={"cluster_id": cluster_id, "name": name})
     return cluster_id, str(cluster.cluster_name or name), _state(cluster)
 
 

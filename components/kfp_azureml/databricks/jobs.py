@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.databricks.task_specs import with_tasks
 from kfp_azureml.runtime.errors import DatabricksError
-from kfp_azureml.runtime.step import progress, report
+from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -70,7 +70,6 @@ def create_job(databricks_host: str, request: Mapping[str, Any]) -> tuple[str, s
 
     with databricks_errors(what, "the entitlement 'Unrestricted cluster creation' or a cluster policy for new_cluster"):
         job_id = retrying(what, create_or_update)
-    report(databricks_job={"job_id": str(job_id), "name": name})
     return str(job_id), name
 
 

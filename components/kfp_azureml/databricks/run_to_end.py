@@ -14,7 +14,7 @@ from kfp_azureml.databricks.run_start import Starter, start_or_join
 from kfp_azureml.databricks.run_states import SUCCESS, is_accepted
 from kfp_azureml.databricks.run_waiting import Limits, wait_for_end
 from kfp_azureml.runtime.errors import DatabricksError
-from kfp_azureml.runtime.step import progress, report
+from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -87,7 +87,6 @@ def run_to_end(
             read_outcome(client, run)  # logs the errors
             run = wait_for_end(client, repair(client, run, following.repair_parameters), following.limits)
     outcome = read_outcome(client, run)
-    report(databricks_run={"run_id": outcome.run_id, "result": outcome.result_state, "url": url})
     check_outcome(outcome, run, following.accepted)
     return outcome
 
