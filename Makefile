@@ -68,7 +68,7 @@ record-faults: $(READY) ## record the Azure requests of register and deploy, the
 	@PYTHONPATH=tests/support:tests/faults:emulator/tests/support $(BIN)/python tests/faults/requests_of.py
 
 # Each of Azure ML's clients, and our own requests by hand.
-EMULATOR_CLIENTS := $(foreach client,sdk assets jobs mgmt mlflow service faults,emulator/tests/e2e/test_$(client).py)
+EMULATOR_CLIENTS := $(foreach client,sdk assets jobs mgmt mlflow databricks service faults,emulator/tests/e2e/test_$(client).py)
 EMULATOR_LOG := $(CURDIR)/.cache/emulator-access.log
 .PHONY: emulator-coverage
 emulator-coverage: $(READY) ## write emulator/COVERAGE.md: emulated operations and the clients that test them

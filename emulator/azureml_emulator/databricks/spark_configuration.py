@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,12 +39,19 @@ def configure_spark(folder: Path, python: Path, environ: Mapping[str, str] = os.
     lines = "".join(f"{name} {value}\n" for name, value in settings.items())
     (configuration / "spark-defaults.conf").write_text(lines)
     (configuration / "log4j2.properties").write_text(LOG_LEVEL)
-    java = {"JAVA_HOME": environ["JAVA_HOME"]} if "JAVA_HOME" in environ else {}
     return {
         "SPARK_CONF_DIR": str(configuration),
         "SPARK_LOCAL_DIRS": str(scratch),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_PYTHON": str(python),
         "PYSPARK_DRIVER_PYTHON": str(python),
-        **java,
+        **_java_home(environ),
     }
+
+
+def _java_home(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return where Java is, by the emulator's own environment; a task's PATH has only the system's folders."""
+    if "JAVA_HOME" in environ:
+        return {"JAVA_HOME": environ["JAVA_HOME"]}
+    java = shutil.which("java", path=environ.get("PATH"))
+    return {"JAVA_HOME": str(Path(java).resolve().parent.parent)} if java else {}

@@ -206,6 +206,57 @@ def test_items_files_and_clusters_in_the_clients_own_ways(client: WorkspaceClien
     client.jobs.delete(job.job_id or 0)
 
 
+def test_a_job_is_changed_run_repaired_and_forgotten(client: WorkspaceClient) -> None:
+    import_file(client, "/Shared/job.py", "import sys\nprint(sys.argv[1])\nraise ValueError('not yet')")
+    python = jobs.SparkPythonTask("/Workspace/Shared/job.py", parameters=["{{job.parameters.day}}"])
+    job = client.jobs.create(
+        name="j",
+        tasks=[jobs.Task(task_key="main", spark_python_task=python)],
+        parameters=[jobs.JobParameterDefinition("day", "monday")],
+    )
+    job_id = job.job_id or 0
+    client.jobs.update(job_id, new_settings=jobs.JobSettings(name="renamed"))
+    failed = client.jobs.run_now(job_id, job_parameters={"day": "friday"}).result(timeout=LIMIT)
+    assert (result_of(failed), failed.run_name) == ("FAILED", "renamed")
+
+    import_file(client, "/Shared/job.py", "import sys\nprint(sys.argv[1])")
+    run_id = failed.run_id or 0
+    repaired = client.jobs.repair_run(run_id, rerun_all_failed_tasks=True).result(timeout=LIMIT)
+
+    assert result_of(repaired) == "SUCCESS"
+    assert repaired.tasks
+    assert client.jobs.get_run_output(repaired.tasks[-1].run_id or 0).logs == "friday\n"
+    client.jobs.cancel_all_runs(job_id=job_id)
+    client.jobs.delete_run(run_id)
+    assert list(client.jobs.list_runs(job_id=job_id)) == []
+    client.jobs.reset(job_id, new_settings=jobs.JobSettings(name="empty"))
+    settings = client.jobs.get(job_id).settings
+    assert settings
+    assert (settings.name, settings.tasks, settings.max_concurrent_runs) == ("empty", [], 1)
+
+
+def test_what_is_left_of_secrets_items_and_folders(client: WorkspaceClient) -> None:
+    client.secrets.create_scope("s")
+    client.secrets.put_secret("s", "k", bytes_value="Z2VoZWlt")
+    assert [scope.name for scope in client.secrets.list_scopes()] == ["s"]
+    assert [secret.key for secret in client.secrets.list_secrets("s")] == ["k"]
+    client.secrets.delete_secret("s", "k")
+    client.workspace.mkdirs("/Shared/a/b")
+    import_file(client, "/Shared/a/b/x.txt", "text")
+    with client.workspace.download("/Shared/a/b/x.txt") as file:
+        assert file.read() == b"text"
+    client.workspace.delete("/Shared/a", recursive=True)
+    client.files.create_directory(f"{VOLUME}/a/b")
+    client.files.get_directory_metadata(f"{VOLUME}/a/b")
+    assert [entry.name for entry in client.files.list_directory_contents(f"{VOLUME}/a")] == ["b"]
+    client.files.delete_directory(f"{VOLUME}/a/b")
+    client.files.upload(f"{VOLUME}/x", BytesIO(b"x"))
+    client.files.delete(f"{VOLUME}/x")
+    client.dbfs.mkdirs("/a")
+    client.dbfs.put("/a/x", contents="eA==")
+    assert [entry.path for entry in client.dbfs.list("/a")] == ["/a/x"]
+
+
 def test_a_run_is_lost_with_its_emulator_and_leaves_no_process(tmp_path: Path) -> None:
     with running_emulator(tmp_path) as emulator, client_environment(emulator):
         client = connect()

@@ -87,7 +87,7 @@ async def create_abort_url(request: Request) -> Response:
 async def upload_part(request: Request) -> Response:
     """Upload a part to its address."""
     begun = context_of(request).databricks.uploads.get(request.path_params["token"])
-    number = request.path_params["number"]
+    number = requests.integer(request.path_params, "number")
     if not 0 < number <= PART_NUMBERS:
         raise invalid(f"Part numbers are from 1 to {PART_NUMBERS}.")
     await _receive(request, begun.part(number))
@@ -240,7 +240,7 @@ routes: list[BaseRoute] = [
     Route("/create-download-url", create_download_url, methods=["POST"]),
 ]
 presigned_routes: list[BaseRoute] = [
-    Route(f"{UPLOADS}/{{token}}/{{number:int}}", upload_part, methods=["PUT"]),
+    Route(f"{UPLOADS}/{{token}}/{{number}}", upload_part, methods=["PUT"]),
     Route(f"{UPLOADS}/{{token}}", abort_upload, methods=["DELETE"]),
     Route(f"{DOWNLOADS}/{{token}}", download_presigned),
 ]
