@@ -83,7 +83,7 @@ def advice_for(text: str) -> str:
 
 
 def is_missing(error: BaseException) -> bool:
-    """Tell whether the request's target does not exist, which Databricks also reports as an invalid parameter."""
+    """Tell whether the target does not exist, which may also be an invalid parameter."""
     return isinstance(error, NotFound) or (isinstance(error, BadRequest) and _MISSING.search(str(error)) is not None)
 
 
