@@ -68,7 +68,7 @@ record-faults: $(READY) ## record the Azure requests of register and deploy, the
 	@PYTHONPATH=tests/support:tests/faults:emulator/tests/support $(BIN)/python tests/faults/requests_of.py
 
 # Each of Azure ML's clients, and our own requests by hand.
-EMULATOR_CLIENTS := $(foreach client,sdk assets jobs mgmt mlflow service faults,emulator/tests/e2e/test_$(client).py)
+EMULATOR_CLIENTS := $(foreach client,sdk assets jobs mgmt mlflow databricks service faults,emulator/tests/e2e/test_$(client).py)
 EMULATOR_LOG := $(CURDIR)/.cache/emulator-access.log
 .PHONY: emulator-coverage
 emulator-coverage: $(READY) ## write emulator/COVERAGE.md: emulated operations and the clients that test them
@@ -97,6 +97,18 @@ $(BENCH_VENV)/.ready: requirements/bench.txt | $(UV)
 .PHONY: bench
 bench: $(READY) $(BENCH_VENV)/.ready ## benchmark the suite against the baselines; writes bench/RESULTS.md (ONLY=prep, AGAIN=1, SCALE=tiny)
 	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(SCALE),--scale $(SCALE)) $(if $(AGAIN),--again) $(ARGS)
+
+ENGINES_VENV := .venv-engines
+$(ENGINES_VENV)/.ready: requirements/engines.txt | $(UV)
+	@echo "Installing the locked packages (PySpark ...) into $(ENGINES_VENV) ..."
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(ENGINES_VENV)
+	@$(UV) pip sync --quiet --python $(ENGINES_VENV)/bin/python --require-hashes requirements/engines.txt
+	@touch $@
+
+.PHONY: test-engines
+test-engines: $(READY) $(ENGINES_VENV)/.ready ## test Databricks tasks on Spark; needs Java 17 or newer
+	@tests/engines/find_java
+	AZUREML_EMULATOR_SPARK_PYTHON=$(CURDIR)/$(ENGINES_VENV)/bin/python $(BIN)/pytest tests/engines $(ARGS)
 
 DOCKER ?= docker
 DOCKER_BUILD_FLAGS ?=
@@ -220,6 +232,7 @@ lock: $(UV) ## resolve the dependencies and write the hash-locked requirement se
 		pyproject.toml emulator/pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(UV_COMPILE) --no-deps --constraint requirements/dev.txt requirements/kfp.in -o requirements/kfp.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt requirements/bench.in -o requirements/bench.txt
+	$(UV_COMPILE) --constraint requirements/dev.txt requirements/engines.in -o requirements/engines.txt
 	$(UV_COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV_COMPILE) requirements/sbom.in -o requirements/sbom.txt
 	$(UV_COMPILE) requirements/audit.in -o requirements/audit.txt
@@ -231,4 +244,4 @@ lock: $(UV) ## resolve the dependencies and write the hash-locked requirement se
 
 .PHONY: clean
 clean: ## remove the environment, caches and runs
-	rm -rf .venv .cache runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-engines .cache runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

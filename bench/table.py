@@ -49,7 +49,7 @@ MEASUREMENTS = (
         (
             "Makefile",
             "bench/rows/compiling.py",
-            f"{PACKAGE}/steps/*/component.py",
+            f"{PACKAGE}/steps/**/component.py",
             f"{PACKAGE}/compiling/*.py",
             "pipelines/*",
         ),

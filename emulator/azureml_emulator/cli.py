@@ -123,6 +123,13 @@ def main() -> None:
     " repeatable.",
 )
 @click.option(
+    "--spark-python",
+    metavar="PYTHON",
+    envvar="AZUREML_EMULATOR_SPARK_PYTHON",
+    show_envvar=True,
+    help="Interpreter with PySpark that runs Databricks tasks; the emulator's own by default.",
+)
+@click.option(
     "--local-data",
     metavar="ADDRESS=PATH",
     multiple=True,
@@ -175,6 +182,7 @@ def start(state_dir: Path | None, as_json: bool, detach: bool, outlive_parent: b
 
     with temporary_state_folder() if not state_dir else contextlib.nullcontext(state_dir.resolve()) as folder:
         settings["environment_pythons"] = dict(_environment_python(given) for given in settings["environment_pythons"])
+        settings["spark_python"] = _spark_python(settings["spark_python"])
         settings["local_data"] = dict(_local_data(given) for given in settings["local_data"])
         startup.run(Settings(state_dir=folder, **settings), announce, outlive_parent=outlive_parent)
 
@@ -243,6 +251,15 @@ def _environment_python(given: str) -> tuple[str, Path]:
         raise EmulatorError(f"--environment-python {given}: must be NAME=PYTHON, where PYTHON is an executable")
     # Not resolved: a virtual environment is found by its interpreter's path.
     return name, Path(python).absolute()
+
+
+def _spark_python(given: str | None) -> Path | None:
+    if not given:
+        return None
+    if not os.access(given, os.X_OK):
+        raise EmulatorError(f"--spark-python {given}: must be an executable")
+    # Not resolved: a virtual environment is found by its interpreter's path.
+    return Path(given).absolute()
 
 
 def _local_data(given: str) -> tuple[str, Path]:

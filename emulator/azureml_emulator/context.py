@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import Transitions
+from azureml_emulator.databricks.service import Databricks
 from azureml_emulator.jobs.runner import JobRunner
 from azureml_emulator.jobs.runs import Runs
 from azureml_emulator.scoring.inference_server import InferenceServers
@@ -39,6 +40,7 @@ class Context:
     runs: Runs
     jobs: JobRunner
     records: Records
+    databricks: Databricks
     recorder: Recorder = field(default_factory=Recorder)
     faults: FaultPlan = field(default_factory=FaultPlan)
     behaviours: Behaviours = field(default_factory=Behaviours)

@@ -39,6 +39,8 @@ class EmulatorInfo:
         workspace: Name of its workspace.
         control_url: Address of the control API; empty without --control.
         control_token: The control API's bearer token.
+        databricks_token: A personal access token of the Databricks workspace. `environment` does not name it: it
+            signs in with the client secret, and databricks-sdk refuses to choose between two ways.
         federated_token_file: A token that replaces the client secret, as with workload identity. `environment` does
             not name it: azure-identity looks for AZURE_FEDERATED_TOKEN_FILE.
     """
@@ -53,6 +55,7 @@ class EmulatorInfo:
     control_url: str = ""
     control_token: str = field(default="", repr=False)
     federated_token_file: str = ""
+    databricks_token: str = field(default="", repr=False)
 
     def to_json(self) -> str:
         """Write it as one JSON line."""
@@ -75,6 +78,11 @@ def client_environment(settings: Settings, certificates: Certificates, proxy_url
         "AZURE_TENANT_ID": settings.tenant_id,
         "AZURE_CLIENT_ID": settings.client_id,
         "AZURE_CLIENT_SECRET": settings.client_secret,
+        "DATABRICKS_HOST": f"https://{settings.databricks_host}",
+        # Read by databricks-sdk, and by Terraform.
+        "ARM_TENANT_ID": settings.tenant_id,
+        "ARM_CLIENT_ID": settings.client_id,
+        "ARM_CLIENT_SECRET": settings.client_secret,
         # requests reads the first, OpenSSL and httpx the second, curl the third.
         "REQUESTS_CA_BUNDLE": str(certificates.bundle),
         "SSL_CERT_FILE": str(certificates.bundle),

@@ -10,6 +10,8 @@ from typing import Literal
 
 import jwt
 
+from azureml_emulator.host_names import DATABRICKS_HOST_SUFFIX
+
 
 def _new_federated_token() -> str:
     """A token in the form a cluster gives to a pod; its claims are not checked."""
@@ -41,6 +43,9 @@ class Settings:
         control: Whether the control API is enabled.
         control_token: Its token; new at each start.
         federated_token: Signs the application in as a Kubernetes service account; new at each start.
+        databricks_workspace_id: The number of the only Databricks workspace.
+        databricks_token: Its personal access token; new at each start.
+        spark_python: Interpreter of Databricks' tasks, with PySpark; None for the emulator's own.
         job_slots: How many job commands run at once.
         environment_pythons: Local interpreters by what they replace: an environment, an image, or `python3.8`.
         local_data: Local files and folders by the web address that they replace as inputs of jobs.
@@ -68,6 +73,9 @@ class Settings:
     control: bool = False
     control_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     federated_token: str = field(default_factory=_new_federated_token, repr=False)
+    databricks_workspace_id: int = 1_000_000_000_000_001
+    databricks_token: str = field(default_factory=lambda: f"dapi{secrets.token_hex(16)}", repr=False)
+    spark_python: Path | None = None
     job_slots: int = 2
     environment_pythons: Mapping[str, Path] = field(default_factory=dict)
     local_data: Mapping[str, Path] = field(default_factory=dict)
@@ -87,6 +95,11 @@ class Settings:
     def api_host(self) -> str:
         """The host of the data plane: MLflow, artifacts, run history."""
         return f"{self.location}.api.azureml.ms"
+
+    @property
+    def databricks_host(self) -> str:
+        """The host of the Databricks workspace."""
+        return f"adb-{self.databricks_workspace_id}.{self.databricks_workspace_id % 20}{DATABRICKS_HOST_SUFFIX}"
 
     @property
     def tracking_uri(self) -> str:

@@ -23,6 +23,7 @@ from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import State, Transitions
 from azureml_emulator.context import Context
 from azureml_emulator.control_plane import datastores, online_deployments, online_endpoints, output_assets, workspaces
+from azureml_emulator.databricks.service import Databricks
 from azureml_emulator.errors import EmulatorError, report_os_errors
 from azureml_emulator.hosts.blob_relay import BlobRelay
 from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app, only_clusters
@@ -52,6 +53,7 @@ from azureml_emulator.storage.blobs import Blobs
 from azureml_emulator.store import FILE_NAME as STORE_NAME
 from azureml_emulator.store import Store
 from azureml_emulator.test_control import api
+from azureml_emulator.test_control.behaviours import Behaviours
 from azureml_emulator.tokens import Tokens
 from azureml_emulator.tracking.records import Records
 
@@ -144,6 +146,9 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
         stack.push_async_callback(runner.close)
         # Without TLS, as clusters are by default.
         cluster = stack.enter_context(contextlib.closing(_listener()))
+        behaviours = Behaviours()
+        databricks = Databricks(settings, store, behaviours)
+        stack.push_async_callback(databricks.close)
         context = Context(
             settings,
             store,
@@ -155,6 +160,8 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             runs,
             runner,
             Records(store.connection, settings.workspace_id),
+            databricks,
+            behaviours=behaviours,
             metrics=RequestMetrics(settings.metrics_lag_seconds),
             cluster_port=cluster.getsockname()[1],
         )
@@ -184,8 +191,10 @@ async def _running(settings: Settings) -> AsyncIterator[EmulatorInfo]:
             control_url=f"https://{api.HOST}" if settings.control else "",
             control_token=settings.control_token if settings.control else "",
             federated_token_file=str(write_federated_token(settings)),
+            databricks_token=settings.databricks_token,
         )
         runner.open(info.environment)
+        databricks.open(info.environment)
         info_file = write_info(info)
         stack.callback(info_file.unlink, missing_ok=True)
         yield info

@@ -16,6 +16,8 @@ from azureml_emulator.settings import Settings
 MANAGEMENT_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 SCORING_AUDIENCES = ("https://ml.azure.com",)
 DATA_PLANE_AUDIENCES = (*SCORING_AUDIENCES, *MANAGEMENT_AUDIENCES)
+DATABRICKS_AUDIENCES = ("2ff814a6-3304-4ab8-85cb-cd0e6f879c1d",)
+"""Databricks' application in every directory."""
 STORAGE_AUDIENCE = "https://storage.azure.com"
 """For every storage account; each account's own address is an audience, too."""
 

@@ -23,7 +23,7 @@ def server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         [
-            *("azure.ai.ml", "azure.ai.ml.entities", "azure.identity", "azure.storage.blob"),
+            *("azure.ai.ml", "azure.ai.ml.entities", "azure.identity", "azure.storage.blob", "databricks.sdk"),
             *(
                 "kfp_azureml.azureml.rollout.go_live",
                 "kfp_azureml.steps.aml_register_model.register",

@@ -20,6 +20,8 @@ _VARYING = (
     (r"kfp-azureml/[0-9a-f]{64}/model/[^/?\[]+", "kfp-azureml/*/model/*"),
 )
 
+_POLLED = re.compile(r"mfeOperationsStatus|/jobs/runs/get\b(?!-)|/clusters/get\b")
+
 
 class Asked(NamedTuple):
     """One request of a clean run.
@@ -66,7 +68,7 @@ def lines(requests: list[RecordedRequest]) -> list[str]:
             pattern = re.sub(varying, glob, pattern)
         line = f"{request.method} {pattern}"
         # The number of polls of an operation depends on time.
-        if "mfeOperationsStatus" not in line or written[-1:] != [line]:
+        if not _POLLED.search(line) or written[-1:] != [line]:
             written.append(line)
     return written
 

@@ -18,6 +18,8 @@ from azure.core.pipeline.transport import HttpTransport
 from kfp_azureml.azureml import retries, waiting
 from kfp_azureml.azureml.rollout import go_live, probe, soak, traffic_shift
 from kfp_azureml.azureml.rollout.strategy import Strategy
+from kfp_azureml.databricks import clusters, run_cancelling, run_reading, run_waiting
+from kfp_azureml.databricks import retries as databricks_retries
 from kfp_azureml.runtime import step
 
 LONGEST_PAUSE_SECONDS = 0.02
@@ -55,6 +57,12 @@ def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(waiting, "pauses", lambda: itertools.repeat(LONGEST_PAUSE_SECONDS))
     patch.setattr(waiting, "SHOW_SECONDS", 2.0)
     patch.setattr(retries, "LONGEST_PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
+    patch.setattr(databricks_retries, "LONGEST_PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
+    patch.setattr(databricks_retries, "REQUEST_SECONDS", 3.0)
+    patch.setattr(run_reading, "OUTAGE_SECONDS", 3.0)
+    patch.setattr(run_cancelling, "CANCEL_SECONDS", 3.0)
+    for module in (run_waiting, clusters, run_cancelling):
+        patch.setattr(module, "pauses", lambda _longest=None: itertools.repeat(LONGEST_PAUSE_SECONDS))
     patch.setattr(probe, "PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
     patch.setattr(probe, "GRACE_SECONDS", 2.0)
     patch.setattr(soak, "PAUSE_SECONDS", 0.05)

@@ -12,6 +12,7 @@ from typing import Any
 from azureml_emulator.test_control.client import Control
 from azureml_emulator.test_control.faults import EndOperation
 from azureml_rest import Workspace
+from databricks_scenarios import databricks_scenarios
 from kfp_azureml.azureml.rollout.marker import TAG_PREFIX
 from kfp_azureml.steps.command import component_command
 
@@ -273,4 +274,5 @@ SCENARIOS = {
     "endpoint that failed": Scenario(DEPLOY, _deploy_arguments, _failed_endpoint, _check_first),
     "deployment that failed": Scenario(DEPLOY, _deploy_arguments, _failed_deployment, _check_rollout),
     "other settings": Scenario(DEPLOY, _settings_arguments, _live_with_defaults, _check_settings),
+    **databricks_scenarios(Scenario),
 }

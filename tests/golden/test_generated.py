@@ -12,7 +12,7 @@ from kfp_azureml.azureml_pipelines.spec import IN_JOB
 from kfp_azureml.compiling.generate import generate
 from kfp_azureml.compiling.sources import STEPS, shipped_pipelines
 from kfp_azureml.compiling.validation import validate_compiled
-from kfp_azureml.steps.command import component_names
+from kfp_azureml.steps.names import component_names, component_path
 from locks import locked
 
 AZURE_STEPS = {"aml-preflight", "aml-register-model", "aml-deploy-model", "aml-reconcile"}
@@ -23,8 +23,9 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Generate everything into a temporary folder, from copies of the READMEs."""
     folder = tmp_path_factory.mktemp("generated")
     for name in component_names():
-        (folder / "components" / name).mkdir(parents=True)
-        shutil.copy(STEPS / name / "README.md", folder / "components" / name)
+        copy = folder / "components" / component_path(name)
+        copy.mkdir(parents=True)
+        shutil.copy(STEPS / component_path(name) / "README.md", copy)
     generate(folder / "components", folder / "pipelines")
     generate_azureml(folder / "components")
     return folder
@@ -43,12 +44,13 @@ def compiled(path: Path) -> list[dict]:
 
 @pytest.mark.parametrize("name", component_names())
 def test_component_yaml_is_up_to_date(generated: Path, name: str) -> None:
-    assert compiled(STEPS / name / "component.yaml") == compiled(generated / "components" / name / "component.yaml")
+    path = component_path(name) / "component.yaml"
+    assert compiled(STEPS / path) == compiled(generated / "components" / path)
 
 
 @pytest.mark.parametrize("name", component_names())
 def test_the_azure_ml_specification_is_up_to_date(generated: Path, name: str) -> None:
-    folder, expected = STEPS / name, generated / "components" / name
+    folder, expected = STEPS / component_path(name), generated / "components" / component_path(name)
     (checked_in,), (written,) = (documents(path / "azureml.yaml") for path in (folder, expected))
     # Relative to the file.
     assert (folder / checked_in.pop("code")).resolve() == (expected / written.pop("code")).resolve() == IN_JOB
@@ -58,8 +60,8 @@ def test_the_azure_ml_specification_is_up_to_date(generated: Path, name: str) ->
 
 @pytest.mark.parametrize("name", component_names())
 def test_azure_ml_and_kfp_agree_on_a_component(name: str) -> None:
-    (azureml,) = documents(STEPS / name / "azureml.yaml")
-    (kfp,) = documents(STEPS / name / "component.yaml")
+    (azureml,) = documents(STEPS / component_path(name) / "azureml.yaml")
+    (kfp,) = documents(STEPS / component_path(name) / "component.yaml")
     (component,), (executor,) = kfp["components"].values(), kfp["deploymentSpec"]["executors"].values()
     assert azureml["name"] == kfp["pipelineInfo"]["name"].replace("-", "_") == name
     assert azureml["version"] == __version__
@@ -71,8 +73,8 @@ def test_azure_ml_and_kfp_agree_on_a_component(name: str) -> None:
 
 @pytest.mark.parametrize("name", component_names())
 def test_the_readmes_interface_is_up_to_date(generated: Path, name: str) -> None:
-    checked_in = (STEPS / name / "README.md").read_text()
-    assert checked_in == (generated / "components" / name / "README.md").read_text()
+    checked_in = (STEPS / component_path(name) / "README.md").read_text()
+    assert checked_in == (generated / "components" / component_path(name) / "README.md").read_text()
 
 
 def test_the_compiled_pipeline_is_up_to_date(generated: Path) -> None:
@@ -89,7 +91,7 @@ def test_the_checked_in_files_are_those_of_the_locked_kfp() -> None:
 def test_each_component_yaml_loads_and_says_what_it_is(name: str) -> None:
     from kfp import components
 
-    loaded = components.load_component_from_file(str(STEPS / name / "component.yaml"))
+    loaded = components.load_component_from_file(str(STEPS / component_path(name) / "component.yaml"))
     assert loaded.name == name.replace("_", "-")
     assert loaded.description
     assert set(loaded.component_spec.outputs)

@@ -8,13 +8,13 @@ from kfp import compiler
 from kfp.dsl.graph_component import GraphComponent
 
 from kfp_azureml.compiling import PipelineOptions
-from kfp_azureml.compiling.generate import component_names
 from kfp_azureml.compiling.sources import STEPS
 from kfp_azureml.compiling.validation import validate_compiled
+from kfp_azureml.steps.names import component_names, component_path
 from pages import ROOT, links, name_of
 
-STEP_READMES = [STEPS / name / "README.md" for name in component_names()]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "pipelines.md", *STEP_READMES]
+STEP_READMES = [STEPS / component_path(name) / "README.md" for name in component_names()]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "pipelines.md", ROOT / "docs" / "databricks.md", *STEP_READMES]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -16,8 +16,8 @@ from kfp_azureml.azureml.rollout.endpoint import delete_endpoint
 from kfp_azureml.azureml.waiting import Deadline
 from kfp_azureml.azureml_pipelines import cancel_job
 from kfp_azureml.azureml_pipelines.job_follower import ENDED
-from kfp_azureml.compiling.sources import STEPS
 from kfp_azureml.runtime.errors import KfpAzuremlError, first_line
+from kfp_azureml.steps.names import component_names
 
 _DELETE_SECONDS = 1800
 _LATEST_JOBS = 200  # Azure ML lists jobs from the newest on, and a workspace may have a hundred thousand
@@ -83,7 +83,7 @@ def leftovers(client: Any) -> Iterator[Leftover]:
             yield Leftover(f"endpoint {endpoint.name}", run, partial(delete_endpoint, client, endpoint.name))
     for kind, assets in (("model", client.models), ("data", client.data), ("environment", client.environments)):
         yield from _assets(kind, assets)
-    for name in sorted(face.parent.name for face in STEPS.glob("*/component.py")):
+    for name in component_names():
         for component in _versions(client.components, name):
             run = run_of_tags(component.tags)
             if run and component.version == run.version:

@@ -5,7 +5,7 @@ import pydoc
 import pytest
 
 from kfp_azureml import components
-from kfp_azureml.compiling.generate import component_names
+from kfp_azureml.steps.names import component_names
 
 
 def test_all_of_them_are_there() -> None:

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 import kfp_azureml
+from kfp_azureml.steps.names import component_names, component_path
 
 PACKAGE = Path(kfp_azureml.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-STEPS = sorted(component.parent.name for component in (PACKAGE / "steps").glob("*/component.py"))
+STEPS = component_names()
 # Rooms that compile and run pipelines, which is kfp's own business.
 ORCHESTRATION = ("compiling", "local", "kubeflow", "azureml_pipelines", "doctor")
 HEAVY = (
     *("tensorflow", "keras", "azure", "pandas", "pyarrow", "onnxruntime"),
-    *("numpy", "kfp", "rich", "fsspec", "kubernetes"),
+    *("numpy", "kfp", "rich", "fsspec", "kubernetes", "databricks"),
 )
 
 # What a room may import of the other rooms; the modules beside the rooms, such as images.py, are open to all.
@@ -25,15 +26,16 @@ ARROWS = {
     "imagesets": {"runtime"},
     "models": {"runtime"},
     "azureml": {"runtime", "models"},
-    "steps": {"runtime", "imagesets", "models", "azureml"},
+    "databricks": {"runtime", "azureml"},
+    "steps": {"runtime", "imagesets", "models", "azureml", "databricks"},
     "compiling": {"runtime", "steps"},
     "kubeflow": {"runtime", "azureml", "compiling"},
-    "azureml_pipelines": {"runtime", "models", "azureml", "compiling"},
+    "azureml_pipelines": {"runtime", "models", "azureml", "steps", "compiling"},
     "local": {"runtime", "imagesets", "models", "azureml", "steps", "compiling"},
     "doctor": {"runtime", "azureml", "compiling", "kubeflow", "local"},
 }
 # Only rooms.
-BESIDE = {"__init__", "azcreds", "cli", "components", "images"}
+BESIDE = {"__init__", "azcreds", "cli", "components", "databricks_secret", "databricks_specs", "images"}
 
 
 def imported(source: Path, *, top_only: bool = False, types: bool = False) -> set[str]:
@@ -71,9 +73,11 @@ def test_arrows_between_rooms_point_one_way(room: str) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_no_step_imports_another(step: str) -> None:
-    for source in (PACKAGE / "steps" / step).rglob("*.py"):
-        ours = {name.split(".")[2] for name in imported(source) if name.startswith("kfp_azureml.steps.")}
-        assert ours <= {step}, source
+    folder = PACKAGE / "steps" / component_path(step)
+    own = ".".join(("kfp_azureml.steps", *component_path(step).parts))
+    for source in folder.rglob("*.py"):
+        ours = {name for name in imported(source) if name.startswith("kfp_azureml.steps.")}
+        assert all(f"{name}.".startswith(f"{own}.") for name in ours), source
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -96,7 +100,7 @@ def modules_of(source: Path) -> set[Path]:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_component_imports_only_kfp_and_constants_at_its_top(step: str) -> None:
-    names = imported(PACKAGE / "steps" / step / "component.py", top_only=True)
+    names = imported(PACKAGE / "steps" / component_path(step) / "component.py", top_only=True)
     assert {name for name in names if name.split(".")[0] not in ("kfp", "typing")} <= {
         *("kfp_azureml.images", "kfp_azureml.images.AZURE_IMAGE", "kfp_azureml.images.ML_IMAGE")
     }
@@ -106,7 +110,10 @@ def test_a_component_imports_only_kfp_and_constants_at_its_top(step: str) -> Non
 def test_no_work_imports_kfp_and_nothing_imports_the_emulator(source: Path) -> None:
     packages = {name.split(".")[0] for name in imported(source)}
     assert "azureml_emulator" not in packages
-    orchestrates = source.relative_to(PACKAGE).parts[0] in (*ORCHESTRATION, "azcreds.py")
+    orchestrates = source.relative_to(PACKAGE).parts[0] in (
+        *ORCHESTRATION,
+        *("azcreds.py", "databricks_secret.py", "databricks_specs.py"),
+    )
     # `kfp-azureml step` runs components with kfp's executor.
     if not orchestrates and source.name != "component.py" and source != PACKAGE / "steps" / "command.py":
         assert "kfp" not in packages

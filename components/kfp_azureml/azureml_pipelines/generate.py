@@ -9,16 +9,17 @@ from pathlib import Path
 
 from kfp_azureml.azureml_pipelines.suite import suite_specs
 from kfp_azureml.compiling.sources import STEPS
+from kfp_azureml.steps.names import component_path
 
 
 def generate(components: Path) -> None:
     """Write azureml.yaml and azureml.json of each component.
 
     Args:
-        components: A folder with one folder per component.
+        components: A folder with the folders of `steps`.
     """
     for spec in suite_specs():
-        spec.write(components / spec.name)
+        spec.write(components / component_path(spec.name))
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from kfp_azureml.azureml_pipelines.spec import Spec, component_spec
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import STEPS
 from kfp_azureml.runtime.errors import PipelineError
+from kfp_azureml.steps.names import component_module, component_names, component_path
 
 
 def suite_specs(options: PipelineOptions | None = None, version: str = __version__) -> Iterator[Spec]:
@@ -25,18 +25,18 @@ def suite_specs(options: PipelineOptions | None = None, version: str = __version
         options: Compile options with the images; None selects those in the component.yaml files.
         version: Their version.
     """
-    for face in sorted(STEPS.glob("*/component.py")):
-        yield suite_spec(face.parent.name, options or PipelineOptions(), version)
+    for name in component_names():
+        yield suite_spec(name, options or PipelineOptions(), version)
 
 
 def suite_spec(name: str, options: PipelineOptions, version: str = __version__) -> Spec:
     """Return the spec of one of the suite's components; see `suite_specs`."""
-    definition = read_component(STEPS / name / "component.yaml")
+    definition = read_component(STEPS / component_path(name) / "component.yaml")
     in_azure = definition.image == images.AZURE_IMAGE
     image = options.azure_image if in_azure else options.ml_image
     if name == "train" and options.gpu:
         image = options.ml_gpu_image
-    module = importlib.import_module(f"kfp_azureml.steps.{name}.component")
+    module = component_module(name)
     # As in our pipelines, steps that access Azure are not cached.
     return component_spec(
         replace(definition, image=image), display_name=module.DISPLAY_NAME, deterministic=not in_azure, version=version

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 from kfp_azureml.compiling.compile import compile_pipeline
 from kfp_azureml.compiling.interface import interface
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import STEPS, shipped_pipelines
-from kfp_azureml.steps.command import component_names
+from kfp_azureml.steps.names import component_module, component_names, component_path
 
 BEGIN, END = "<!-- interface: written by `make generate` -->", "<!-- end of interface -->"
 
@@ -21,15 +20,15 @@ def generate(components: Path, pipelines: Path) -> None:
     """Write every generated file.
 
     Args:
-        components: A folder with one folder per component; only the interface of the READMEs in it changes.
+        components: A folder with the folders of `steps`; only the interface of the READMEs in it changes.
         pipelines: The folder for the compiled pipelines.
     """
     from kfp import compiler
 
     for name in component_names():
-        module = importlib.import_module(f"kfp_azureml.steps.{name}.component")
+        module = component_module(name)
         component = getattr(module, name)
-        folder = components / name
+        folder = components / component_path(name)
         compiler.Compiler().compile(component, str(folder / "component.yaml"))
         readme = folder / "README.md"
         readme.write_text(_with_interface(readme, module.DISPLAY_NAME, interface(component)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kfp_azureml import images
 from kfp_azureml.azcreds import SECRET_NAME, use_azure_secret
 from kfp_azureml.compiling.options import PipelineOptions
+from kfp_azureml.databricks_secret import use_databricks_secret
 
 if TYPE_CHECKING:
     from kfp.dsl import PipelineConfig, PipelineTask
@@ -108,6 +109,19 @@ def for_azure(task: PipelineTask, options: PipelineOptions, secret_name: str = S
     if options.workload_identity:
         return kubernetes.add_pod_label(task, WORKLOAD_IDENTITY_LABEL, "true")
     return use_azure_secret(task, secret_name)
+
+
+def for_databricks(task: PipelineTask, options: PipelineOptions) -> PipelineTask:
+    """Set a Databricks task's identity: that of `for_azure`, and the optional secret `databricks`.
+
+    Args:
+        task: A task of a KFP pipeline.
+        options: Compile options.
+
+    Returns:
+        The same task, for chaining.
+    """
+    return use_databricks_secret(for_azure(task, options))
 
 
 def for_gpu(task: PipelineTask, options: PipelineOptions) -> PipelineTask:

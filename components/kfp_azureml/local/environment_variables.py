@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from kfp_azureml.azcreds import KEYS
 from kfp_azureml.compiling.pods import WORKLOAD_IDENTITY_LABEL
 from kfp_azureml.compiling.references import platform_executors
+from kfp_azureml.databricks_secret import HOST_KEY
 from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.task_command import Task
 
@@ -34,6 +35,7 @@ _COMMON = {
 }
 _AZURE = {
     *KEYS,
+    *("ARM_TENANT_ID", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_SUBSCRIPTION_ID", HOST_KEY),
     *("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_SUBSCRIPTION_ID", "AZURE_CONFIG_DIR"),
     *("AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN"),
     *("AZURE_USERNAME", "AZURE_PASSWORD", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST"),

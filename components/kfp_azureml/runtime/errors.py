@@ -49,6 +49,10 @@ class DeploymentError(KfpAzuremlError):
     """An endpoint or deployment did not start, or gives wrong answers."""
 
 
+class DatabricksError(KfpAzuremlError):
+    """A Databricks workspace rejected a request, or a run or cluster in it failed."""
+
+
 class PipelineError(KfpAzuremlError):
     """A pipeline does not exist, does not compile, or its run failed."""
 

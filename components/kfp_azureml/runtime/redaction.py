@@ -14,7 +14,7 @@ from kfp_azureml.runtime.terminal import plain
 
 MASK = "***"
 
-_SECRET_VARIABLES = ("AZ_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
+_SECRET_VARIABLES = ("AZ_CLIENT_SECRET", "AZURE_CLIENT_SECRET", "DATABRICKS_TOKEN")
 _SHORTEST = 8  # minimum length of a value that is redacted everywhere; shorter ones may be ordinary words
 
 _FIELDS = (
@@ -32,6 +32,7 @@ _PATTERNS = (
     re.compile(r"(?<=Bearer )[\w.~+/=-]{20,}", re.IGNORECASE),
     re.compile(r"(?<=SharedKey )[\w-]+:[\w+/=]+", re.IGNORECASE),
     re.compile(r"(?P<name>AccountKey)(?P<is>=)[\w+/=]+"),
+    re.compile(r"\bdapi[0-9a-f]{32}(-\d+)?\b"),
     re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"),
     re.compile(_QUOTED_FIELD.format(_FIELDS, ".*?")),
     re.compile(_QUOTED_FIELD.format("key", r"[\w+/=]{40,}")),

@@ -19,16 +19,12 @@ from typing import Any, get_origin
 import click
 
 from kfp_azureml.runtime.errors import OutputError, PipelineError
+from kfp_azureml.steps.names import component_module, component_names
 
 SUFFIXES = {"system.HTML": ".html", "system.Markdown": ".md"}
 """For artifacts that a browser or an editor opens."""
 
 Component = Callable[..., Any]
-
-
-def component_names() -> list[str]:
-    """Return the names of the suite's components."""
-    return sorted(source.parent.name for source in Path(__file__).parent.glob("*/component.py"))
 
 
 class _Steps(click.Group):
@@ -66,7 +62,7 @@ def component_command(name: str) -> click.Command:
                 raise
             raise PipelineError(
                 f"step {name}: package {package} is not installed here: use the component's image, or install "
-                "kfp-azureml[ml] (prep, train, score) or kfp-azureml[azure] (aml_*)"
+                "kfp-azureml[ml] (prep, train, score) or kfp-azureml[azure] (aml_*, databricks_*)"
             ) from error
 
     return _ComponentCommand(
@@ -105,7 +101,7 @@ def _load(name: str) -> Component:
     dsl = _kfp_dsl()
     if not hasattr(dsl, "component"):  # kfp's run time has no decorators
         dsl.component = lambda **_settings: lambda function: function
-    component: Any = getattr(importlib.import_module(f"kfp_azureml.steps.{name}.component"), name)
+    component: Any = getattr(component_module(name), name)
     function: Component = getattr(component, "python_func", component)
     return function
 

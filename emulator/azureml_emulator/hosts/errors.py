@@ -13,7 +13,8 @@ from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.arm.resources import now
 from azureml_emulator.context import context_of
 from azureml_emulator.control_plane import http
-from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST, MANAGEMENT_HOST
+from azureml_emulator.databricks.api import routes as databricks_routes
+from azureml_emulator.host_names import BLOB_HOST_SUFFIX, DATABRICKS_HOST_SUFFIX, LOGIN_HOST, MANAGEMENT_HOST
 from azureml_emulator.hosts.identity import login_error
 
 ARM_CODES = {401: "ExpiredAuthenticationToken", 403: "AuthorizationFailed", 404: "ResourceNotFound"}
@@ -66,6 +67,24 @@ def error_response(request: Request, error: Exception) -> Response:
     return JSONResponse(body, error.status, headers={"x-ms-response-type": "error", **(error.headers or {})})
 
 
+def routing_error_response(request: Request, error: Exception) -> Response:
+    """Answer a request that has no route, in the form of the host that was asked."""
+    if _is_databricks(request.url.hostname):
+        return databricks_routes.routing_error_response(request, error)
+    return http.routing_error_response(request, error)
+
+
+def internal_error_response(request: Request, error: Exception) -> Response:
+    """Answer after an internal error, in the form of the host that was asked; its traceback is in the log."""
+    if _is_databricks(request.url.hostname):
+        return databricks_routes.show_error(500, "", f"{type(error).__name__}: {error}")
+    return http.internal_error_response(request, error)
+
+
+def _is_databricks(host: str | None) -> bool:
+    return (host or "").endswith(DATABRICKS_HOST_SUFFIX)
+
+
 def host_error(host: str, status: int, code: str, message: str, headers: Mapping[str, str]) -> Response:
     """Build an error response in the form of a host's own errors.
 
@@ -83,6 +102,8 @@ def host_error(host: str, status: int, code: str, message: str, headers: Mapping
     elif host == MANAGEMENT_HOST:
         refusal = ArmError(status, code or ARM_CODES.get(status, standard), message, gateway=True)
         response = JSONResponse({"error": refusal.document()}, status)
+    elif _is_databricks(host):
+        response = databricks_routes.show_error(status, code, message)
     elif host.endswith(BLOB_HOST_SUFFIX):
         code = code or BLOB_CODES.get(status, standard)
         content = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
@@ -73,23 +74,26 @@ def login_routes(settings: Settings, tokens: Tokens) -> list[BaseRoute]:
         refusal = _refuse_credential(form, settings, tokens)
         if refusal:
             return refusal
-        audience = form.get("scope", "").split(" ")[0].removesuffix("/.default")
+        first_version = "v2.0" not in request.url.path
+        name = "resource" if first_version else "scope"
+        audience = form.get(name, "").split(" ")[0].removesuffix("/.default")
         if not audience:
-            return login_error(400, "invalid_scope", 90014, "The required field 'scope' is missing.")
+            return login_error(400, f"invalid_{name}", 90014, f"The required field '{name}' is missing.")
         seconds = settings.token_seconds
-        return JSONResponse(
-            {
-                "token_type": "Bearer",
-                "expires_in": seconds,
-                "ext_expires_in": seconds,
-                "access_token": tokens.issue(audience),
-            }
-        )
+        issued = {"token_type": "Bearer", "access_token": tokens.issue(audience)}
+        if first_version:
+            # Numbers are strings there.
+            now = int(time.time())
+            times = {"expires_in": seconds, "ext_expires_in": seconds, "expires_on": now + seconds, "not_before": now}
+            return JSONResponse({**issued, **{key: str(value) for key, value in times.items()}, "resource": audience})
+        return JSONResponse({**issued, "expires_in": seconds, "ext_expires_in": seconds})
 
     return [
         Route("/common/discovery/instance", discover_instance),
         Route("/{tenant}/v2.0/.well-known/openid-configuration", discover_tenant),
         Route("/{tenant}/oauth2/v2.0/token", issue_token, methods=["POST"]),
+        # The first version, which databricks-sdk asks.
+        Route("/{tenant}/oauth2/token", issue_token, methods=["POST"]),
     ]
 
 

@@ -2,8 +2,8 @@
 
 To find a route: a resource under management.azure.com is declared in its module of control_plane/, at the end, as
 `routes`; MLflow and artifacts in tracking/api.py and the modules it lists; scoring, batch scoring, run history and
-sign-in in the modules of hosts/; the control API in test_control/api.py. A new control plane module is added to
-`WORKSPACE_MODULES`.
+sign-in in the modules of hosts/; Databricks in databricks/api/; the control API in test_control/api.py. A new control
+plane module is added to `WORKSPACE_MODULES`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from azureml_emulator.control_plane import (
     data,
     datastores,
     environments,
-    http,
     jobs,
     kubernetes,
     long_running,
@@ -42,6 +41,8 @@ from azureml_emulator.control_plane import (
     vm_sizes,
     workspaces,
 )
+from azureml_emulator.databricks.api import routes as databricks_routes
+from azureml_emulator.databricks.errors import DatabricksError
 from azureml_emulator.host_names import BLOB_HOST_SUFFIX, LOGIN_HOST, MANAGEMENT_HOST
 from azureml_emulator.hosts import batch_requests, clouds, errors, run_history, scoring_requests
 from azureml_emulator.hosts.access_log import AccessLog
@@ -107,6 +108,7 @@ def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None =
         ),
         Host(kubernetes.HOST, Router(scoring_requests.kubernetes_routes)),
     ]
+    hosts.append(Host(settings.databricks_host, databricks_routes.databricks_app()))
     if blob_relay:
         hosts.append(Host(f"{{account}}{BLOB_HOST_SUFFIX}", blob_relay))
     if settings.control:
@@ -126,8 +128,9 @@ def build_app(context: Context, access_log: TextIO, blob_relay: ASGIApp | None =
         exception_handlers={
             ArmError: errors.error_response,
             MlflowError: tracking_errors.error_response,
-            HTTPException: http.routing_error_response,
-            Exception: http.internal_error_response,
+            DatabricksError: databricks_routes.error_response,
+            HTTPException: errors.routing_error_response,
+            Exception: errors.internal_error_response,
         },
     )
     app.state.context = context

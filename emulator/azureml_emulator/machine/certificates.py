@@ -17,6 +17,9 @@ HOSTS = (
     "*.azureml-emulator.azureml.ms",
     "*.inference.ml.azure.com",
     "*.blob.core.windows.net",
+    "*.azuredatabricks.net",
+    # The second label of a workspace's host is its number modulo 20.
+    *(f"*.{number}.azuredatabricks.net" for number in range(20)),
     "127.0.0.1",
 )
 

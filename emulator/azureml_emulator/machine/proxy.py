@@ -21,6 +21,7 @@ HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024
 EMULATED_HOSTS = re.compile(
     r"management\.azure\.com|login\.microsoftonline\.com|[\w.-]+\.azureml\.ms|[\w.-]+\.inference\.ml\.azure\.com"
+    r"|[\w.-]+\.azuredatabricks\.net"
 )
 BLOB_HOSTS = re.compile(r"[\w-]+\.blob\.core\.windows\.net")
 

@@ -70,6 +70,7 @@ async def reset(context: Context) -> None:
     await context.operations.clear()
     await context.servers.clear()
     await context.jobs.clear()
+    await context.databricks.clear()
     # Without an await in between: clients must always find the workspace.
     context.store.clear()
     context.records.clear()
@@ -104,7 +105,7 @@ async def set_faults(request: Request) -> Response:
 
 
 async def set_behaviours(request: Request) -> Response:
-    """Replace the forced behaviours of deployments."""
+    """Replace the forced behaviours of deployments and of Databricks."""
     context_of(request).behaviours.set(await _read_list(request, behaviour_from_dict))
     return Response(status_code=204)
 

@@ -1,4 +1,4 @@
-"""Forced behaviours: deployments answer with a given status, body or delay."""
+"""Forced behaviours: of deployments, which answer with a given status, body or delay, and of Databricks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
+
+from azureml_emulator.test_control.databricks_behaviours import ClusterBehaviour, RunBehaviour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +50,26 @@ class Behaviour:
         return asdict(self)
 
 
-def behaviour_from_dict(document: Mapping[str, Any]) -> Behaviour:
-    """Read what `to_dict` wrote.
+AnyBehaviour = Behaviour | RunBehaviour | ClusterBehaviour
+KINDS: dict[str, type[AnyBehaviour]] = {
+    "deployment": Behaviour,
+    RunBehaviour.kind: RunBehaviour,
+    ClusterBehaviour.kind: ClusterBehaviour,
+}
+
+
+def behaviour_from_dict(document: Mapping[str, Any]) -> AnyBehaviour:
+    """Read what `to_dict` wrote; without `kind` it is a deployment's.
 
     Raises:
-        ValueError: If a field is unknown or invalid.
+        ValueError: If the kind or a field is unknown or invalid.
     """
+    fields = dict(document)
+    kind = fields.pop("kind", "deployment")
+    if kind not in KINDS:
+        raise ValueError(f"unknown behaviour {kind!r}; known are {', '.join(KINDS)}")
     try:
-        return Behaviour(**document)
+        return KINDS[kind](**fields)
     except TypeError as error:
         raise ValueError(f"behaviour: {error}") from None
 
@@ -64,15 +78,15 @@ class Behaviours:
     """The forced behaviours, and the number of requests of each deployment."""
 
     def __init__(self) -> None:
-        self._behaviours: list[Behaviour] = []
+        self._behaviours: list[AnyBehaviour] = []
         self._requests: Counter[tuple[str, str]] = Counter()
 
     @property
-    def behaviours(self) -> list[Behaviour]:
+    def behaviours(self) -> list[AnyBehaviour]:
         """The behaviours, in their order."""
         return list(self._behaviours)
 
-    def set(self, behaviours: Iterable[Behaviour]) -> None:
+    def set(self, behaviours: Iterable[AnyBehaviour]) -> None:
         """Replace the behaviours and restart counting."""
         self._behaviours = list(behaviours)
         self._requests.clear()
@@ -83,9 +97,20 @@ class Behaviours:
         number = self._requests[endpoint, deployment]
         for behaviour in self._behaviours:
             if (
-                fnmatchcase(endpoint, behaviour.endpoint)
+                isinstance(behaviour, Behaviour)
+                and fnmatchcase(endpoint, behaviour.endpoint)
                 and fnmatchcase(deployment, behaviour.deployment)
                 and behaviour.applies(number)
             ):
                 return behaviour
         return None
+
+    def run(self, name: str) -> RunBehaviour | None:
+        """Return the first behaviour for a Databricks run of this name, or None."""
+        runs = (each for each in self._behaviours if isinstance(each, RunBehaviour))
+        return next((each for each in runs if each.applies(name)), None)
+
+    def cluster(self, name: str) -> ClusterBehaviour | None:
+        """Return the first behaviour for a Databricks cluster of this name, or None."""
+        clusters = (each for each in self._behaviours if isinstance(each, ClusterBehaviour))
+        return next((each for each in clusters if each.applies(name)), None)

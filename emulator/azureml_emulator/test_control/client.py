@@ -11,7 +11,7 @@ import httpx
 
 from azureml_emulator.errors import EmulatorError
 from azureml_emulator.info import EmulatorInfo
-from azureml_emulator.test_control.behaviours import Behaviour
+from azureml_emulator.test_control.behaviours import AnyBehaviour
 from azureml_emulator.test_control.faults import Fault
 from azureml_emulator.test_control.recording import RecordedRequest
 
@@ -77,7 +77,7 @@ class Control:
         """Remove all faults."""
         self.set_faults([])
 
-    def set_behaviours(self, behaviours: Iterable[Behaviour]) -> None:
+    def set_behaviours(self, behaviours: Iterable[AnyBehaviour]) -> None:
         """Replace the behaviours and restart counting; the first that applies counts."""
         self._send("PUT", "/behaviours", {"value": [behaviour.to_dict() for behaviour in behaviours]})
 

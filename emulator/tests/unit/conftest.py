@@ -15,6 +15,7 @@ from azureml_emulator.arm.operations import Operations
 from azureml_emulator.arm.transitions import Transitions
 from azureml_emulator.context import Context
 from azureml_emulator.control_plane import output_assets, workspaces
+from azureml_emulator.databricks.service import Databricks
 from azureml_emulator.hosts.routes import MODULES_WITH_OPERATIONS, build_app
 from azureml_emulator.jobs.job_context import JobContext
 from azureml_emulator.jobs.runner import JobRunner
@@ -23,6 +24,7 @@ from azureml_emulator.scoring.inference_server import InferenceServers
 from azureml_emulator.scoring.metrics import RequestMetrics
 from azureml_emulator.settings import Settings
 from azureml_emulator.store import Store
+from azureml_emulator.test_control.behaviours import Behaviours
 from azureml_emulator.tokens import Tokens
 from azureml_emulator.tracking.records import Records
 from emulator_app import App, Clock, MemoryBlobs
@@ -56,6 +58,8 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
     register = partial(output_assets.register_output, store, blobs, settings)
     runner = JobRunner(JobContext(settings, store, blobs, tokens, runs, register))
     transitions = Transitions(store, settings.settle_seconds)
+    behaviours = Behaviours()
+    databricks = Databricks(settings, store, behaviours)
     context = Context(
         settings,
         store,
@@ -67,6 +71,8 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
         runs,
         runner,
         Records(store.connection, settings.workspace_id),
+        databricks,
+        behaviours=behaviours,
         metrics=RequestMetrics(settings.metrics_lag_seconds, clock),
     )
     workspaces.create(store, settings, "account")
@@ -87,5 +93,6 @@ async def app(settings: Settings, store: Store) -> AsyncIterator[App]:
         yield App(context, http, arm, clock, access_log, blobs, data_plane)
     await context.mirror.close()
     await context.operations.close()
+    await databricks.close()
     await runner.close()
     await servers.close()

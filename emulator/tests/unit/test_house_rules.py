@@ -13,8 +13,8 @@ EMULATOR = Path(__file__).parents[2]
 THE_SUITE = "-".join(("kfp", "azureml"))
 INSTALLED = {name for name, packages in packages_distributions().items() if THE_SUITE not in packages}
 SUPPORT = {module.stem for module in (EMULATOR / "tests" / "support").glob("*.py")}
-# What a deployment's own environment has.
-DEPLOYMENT = {"azureml_inference_server_http", "pandas"}
+# What the environments of deployments and of Databricks tasks have.
+ENVIRONMENTS = {"azureml_inference_server_http", "pandas", "pyspark"}
 SOURCES = sorted(path for folder in ("azureml_emulator", "tests") for path in (EMULATOR / folder).rglob("*.py"))
 
 
@@ -32,7 +32,7 @@ def imported(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.relative_to(EMULATOR).as_posix())
 def test_nothing_of_the_suite_is_imported(source: Path) -> None:
     text = source.read_text()
-    known = {*INSTALLED, *DEPLOYMENT, *sys.stdlib_module_names, "azureml_emulator"}
+    known = {*INSTALLED, *ENVIRONMENTS, *sys.stdlib_module_names, "azureml_emulator"}
     if source.is_relative_to(EMULATOR / "tests"):
         known |= SUPPORT
     assert imported(ast.parse(text)) <= known

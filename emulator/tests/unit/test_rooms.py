@@ -22,13 +22,24 @@ ARROWS: dict[str, set[str]] = {
     "control_plane": {"arm", "machine", "storage", "scoring", "jobs"},
     "tracking": {"arm", "storage", "jobs", "control_plane"},
     "test_control": {"arm", "control_plane"},
-    "hosts": {"arm", "machine", "storage", "scoring", "jobs", "control_plane", "tracking", "test_control"},
+    "databricks": {"arm", "machine", "test_control"},
+    "hosts": {
+        "arm",
+        "machine",
+        "storage",
+        "scoring",
+        "jobs",
+        "control_plane",
+        "tracking",
+        "test_control",
+        "databricks",
+    },
 }
 # Open to all rooms; `tokens` needs errors of `arm`, the others need no room.
 BELOW = {"errors", "host_names", "info", "settings", "store", "strict_json", "tokens"}
 # Rooms import only `context` of these, and only where requests are handled.
 ABOVE = {"__init__", "__main__", "cli", "context", "emulator", "pytest_plugin", "startup", "status"}
-HANDLERS = ("control_plane", "hosts", "test_control.api", "tracking")
+HANDLERS = ("control_plane", "databricks.api", "hosts", "test_control.api", "tracking")
 
 
 def module_name(source: Path) -> str:
@@ -110,6 +121,8 @@ def test_rooms_below_the_control_plane_handle_no_requests(room: str) -> None:
         assert "starlette" not in source.read_text(), source
 
 
-@pytest.mark.parametrize("script", ["scoring.mlflow_entry.score", "scoring.batch_entry.drive"])
+@pytest.mark.parametrize(
+    "script", ["scoring.mlflow_entry.score", "scoring.batch_entry.drive", "databricks.driver.run_task"]
+)
 def test_what_runs_in_another_environment_imports_nothing_of_the_emulator(script: str) -> None:
     assert imported(script) == set()

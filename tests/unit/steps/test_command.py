@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from kfp_azureml import components
 from kfp_azureml.runtime.errors import OutputError, PipelineError
-from kfp_azureml.steps.command import component_command, component_names, step_command
+from kfp_azureml.steps.command import component_command, step_command
+from kfp_azureml.steps.names import component_names
 
 GATE = ["--accuracy", "0.95", "--min-accuracy", "0.9"]
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from kfp_azureml.azureml.workspace_name import WorkspaceName
+from kfp_azureml.databricks import clean_up
 from kfp_azureml.runtime.step import run_step
 from kfp_azureml.steps.aml_reconcile.reconcile import NAME, reconcile
 
@@ -22,12 +23,23 @@ from kfp_azureml.steps.aml_reconcile.reconcile import NAME, reconcile
 @click.option("--resource-group", default="", help="Resource group.  [default: config.json]")
 @click.option("--workspace", default="", help="Workspace.  [default: config.json]")
 @click.option("--subscription-id", default="", help="Subscription.  [default: $AZ_SUBSCRIPTION_ID, else config.json]")
+@click.option(
+    "--databricks-host",
+    default="",
+    help="Cancel the pipeline run's runs and clusters in this Databricks workspace instead; needs --run-id.",
+)
 @click.option("--dry-run", is_flag=True, help="List the rollouts and change nothing.")
 @click.option("--timeout-seconds", default=1800.0, show_default=True, help="Total timeout in seconds.")
-def reconcile_command(resource_group: str, workspace: str, subscription_id: str, **options: Any) -> None:
+def reconcile_command(
+    resource_group: str, workspace: str, subscription_id: str, databricks_host: str, **options: Any
+) -> None:
     """Clean up unfinished rollouts: roll back traffic and delete what they created.
 
     Filters are combined with AND; at least one is required.
     """
+    if databricks_host:
+        with run_step(clean_up.NAME):
+            clean_up.clean_up(databricks_host, options["run_id"], dry_run=options["dry_run"])
+        return
     with run_step(NAME):
         reconcile(workspace=WorkspaceName(resource_group, workspace, subscription_id), **options)

@@ -1,0 +1,1 @@
+"""The Databricks client and the work of the databricks_* steps."""

@@ -1,0 +1,1 @@
+"""The Databricks components; their work is in `kfp_azureml.databricks`."""

@@ -1,0 +1,1 @@
+"""Create a job on Databricks."""

@@ -1,0 +1,1 @@
+"""Terminate a cluster on Databricks."""

@@ -1,0 +1,1 @@
+"""Delete a file from a Databricks volume or workspace."""

@@ -1,0 +1,1 @@
+"""Delete a job from Databricks."""

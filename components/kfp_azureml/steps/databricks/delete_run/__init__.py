@@ -1,0 +1,1 @@
+"""Delete the record of a run that has ended from Databricks."""

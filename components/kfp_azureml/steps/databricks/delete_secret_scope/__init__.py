@@ -1,0 +1,1 @@
+"""Delete a secret scope with all its secrets from Databricks."""

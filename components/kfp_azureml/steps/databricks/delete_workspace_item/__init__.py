@@ -1,0 +1,1 @@
+"""Delete a notebook, file or folder from a Databricks workspace."""

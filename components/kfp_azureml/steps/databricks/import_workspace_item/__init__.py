@@ -1,0 +1,1 @@
+"""Import a notebook into a Databricks workspace."""

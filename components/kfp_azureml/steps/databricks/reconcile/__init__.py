@@ -1,0 +1,1 @@
+"""Clean up what a pipeline run left on Databricks."""

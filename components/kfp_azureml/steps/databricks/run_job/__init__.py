@@ -1,0 +1,1 @@
+"""Run an existing job on Databricks."""

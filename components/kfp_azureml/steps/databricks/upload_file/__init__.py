@@ -1,0 +1,1 @@
+"""Upload a file to Databricks."""

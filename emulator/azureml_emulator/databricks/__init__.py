@@ -1,0 +1,1 @@
+"""Databricks: jobs and runs, clusters, secrets, workspace items, files."""

@@ -1,0 +1,1 @@
+"""Databricks' REST API: one module per kind of resource, with its routes."""
