@@ -37,7 +37,7 @@ def spark_python() -> None:
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory, spark_python: None) -> Iterator[EmulatorInfo]:
-    with running_emulator(tmp_path_factory.mktemp("emulator")) as emulator:
+    with running_emulator(tmp_path_factory.mktemp("an emulator")) as emulator:  # Spark's scripts meet a space
         yield emulator
 
 

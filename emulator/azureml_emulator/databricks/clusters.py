@@ -45,7 +45,7 @@ class Clusters:
         """
         cluster = self._get(cluster_id)
         specification = cluster["specification"]
-        name = specification.get("cluster_name", "")
+        name = str(specification.get("cluster_name") or "")
         shown: Document = {
             **specification,
             "cluster_id": cluster_id,

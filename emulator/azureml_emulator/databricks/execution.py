@@ -28,7 +28,14 @@ from azureml_emulator.store import Document
 DRIVER = Path(__file__).with_name("driver") / "run_task.py"
 OUTPUT_BYTES = 5 * 1024 * 1024
 """Limit of the logs and of a notebook's result; the service's."""
-KINDS = ("spark_python_task", "notebook_task")
+TASK_TYPES = (
+    *("notebook_task", "spark_python_task", "python_wheel_task", "spark_jar_task", "spark_submit_task", "sql_task"),
+    *("dbt_task", "pipeline_task", "run_job_task", "condition_task", "for_each_task", "dashboard_task", "alert_task"),
+    *("clean_rooms_notebook_task", "gen_ai_compute_task", "power_bi_task", "ai_runtime_task", "python_operator_task"),
+    *("dbt_cloud_task", "dbt_platform_task"),
+)
+RUN_TYPES = ("spark_python_task", "notebook_task")
+"""Those that the emulator runs."""
 REFERENCE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 NETWORK = re.compile(r"https?_proxy|no_proxy|requests_ca_bundle|ssl_cert_file|curl_ca_bundle", re.IGNORECASE)
 """Variables of a client of the emulator that a task gets, too; no credentials."""
@@ -82,12 +89,10 @@ class Execution:
         Raises:
             DatabricksError: If the task cannot be run.
         """
-        kinds = [name for name in task.settings if name.endswith("_task")]
-        (kind,) = kinds
-        if kind not in KINDS:
-            raise DatabricksError(
-                501, "NOT_IMPLEMENTED", f"The emulator does not run {kind}, only {' and '.join(KINDS)}."
-            )
+        kind = next(name for name in TASK_TYPES if task.settings.get(name) is not None)
+        if kind not in RUN_TYPES:
+            message = f"The emulator does not run {kind}, only {' and '.join(RUN_TYPES)}."
+            raise DatabricksError(501, "NOT_IMPLEMENTED", message)
         settings = task.settings[kind]
         if settings.get("source") == "GIT":
             raise DatabricksError(
@@ -160,8 +165,8 @@ class Execution:
         command = [python, DRIVER, description_file, result_file]
         try:
             process = await ChildProcess.start(command, log=log, env=environment, cwd=work)
-        except OSError as error:
-            return internal_error(f"The task cannot be started: {error.strerror}.", "DRIVER_ERROR")
+        except (OSError, ValueError) as error:  # a variable of the cluster that can be none
+            return internal_error(f"The task cannot be started: {error}.", "DRIVER_ERROR")
         try:
             exit_code = await process.wait()
         finally:

@@ -225,7 +225,7 @@ class Scheduler:
         specification = task.settings.get("new_cluster")
         if key := task.settings.get("job_cluster_key"):
             clusters = run.settings.get("job_clusters") or []
-            specification = next(each["new_cluster"] for each in clusters if each["job_cluster_key"] == key)
+            specification = next(each.get("new_cluster") for each in clusters if each["job_cluster_key"] == key)
         if not specification:
             return "", None
         cluster_id = self._clusters.create(specification, "JOB")

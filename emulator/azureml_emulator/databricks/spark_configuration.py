@@ -33,8 +33,8 @@ def configure_spark(folder: Path, python: Path, environ: Mapping[str, str] = os.
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.ui.showConsoleProgress": "false",
-        # Derby writes its files here instead of into the working directory.
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={scratch}",
+        # Derby writes into the working directory, Java into /tmp. Quoted, because the path may have spaces.
+        "spark.driver.extraJavaOptions": f'"-Dderby.system.home={scratch}" "-Djava.io.tmpdir={scratch}"',
     }
     lines = "".join(f"{name} {value}\n" for name, value in settings.items())
     (configuration / "spark-defaults.conf").write_text(lines)
@@ -43,6 +43,7 @@ def configure_spark(folder: Path, python: Path, environ: Mapping[str, str] = os.
         "SPARK_CONF_DIR": str(configuration),
         "SPARK_LOCAL_DIRS": str(scratch),
         "SPARK_LOCAL_IP": "127.0.0.1",
+        "TMPDIR": str(scratch),
         "PYSPARK_PYTHON": str(python),
         "PYSPARK_DRIVER_PYTHON": str(python),
         **_java_home(environ),

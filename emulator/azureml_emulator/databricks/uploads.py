@@ -40,8 +40,20 @@ class Upload:
             for number in numbers:
                 with self.part(number).open("rb") as part:
                     shutil.copyfileobj(part, file)
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        whole.replace(self.target)
+        place(whole, self.target)
+
+
+def place(source: Path, target: Path) -> None:
+    """Move a file to where it appears.
+
+    Raises:
+        DatabricksError: 400, if a file is in the place of a folder, or the other way round.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        raise invalid(f"Invalid path: {target.name}: {error.strerror}.") from None
 
 
 class Uploads:

@@ -80,7 +80,7 @@ class WorkspaceItems:
         if form in ("AUTO", "RAW"):
             form = notebook["format"]
         if form == notebook["format"]:
-            content = local.read_text()
+            content = local.read_text(errors="replace")
         elif form == SOURCE:
             content = notebooks.write_source(self.cells(path), language)
         else:
@@ -99,7 +99,7 @@ class WorkspaceItems:
         notebook = self._notebooks.get(path)
         if notebook is None:
             raise invalid(f"{path} is not a notebook.")
-        text = local.read_text()
+        text = local.read_text(errors="replace")
         return (
             notebooks.read_jupyter(text)
             if notebook["format"] == JUPYTER

@@ -41,6 +41,8 @@ ENCODED = ["%2e%2e", "%2E%2E%2F", "..%2f..%2f", "%ff%fe", "%", "%zz", "%c0%ae", 
 # Nothing that is sent may be run, built or fetched: fields that say so keep to these.
 HARMLESS = {
     "command": ["true", "false", "exit 3", ""],
+    "content": ["", "cHJpbnQoMSk="],
+    "max_retries": [0, 1],
     "condaFile": ["", "{", "[]", "dependencies: []", "dependencies: [gcc]", "dependencies: [{pip: {}}]"],
 }
 TEXTS = st.one_of(st.sampled_from(NAMES), st.sampled_from(EVIL), st.text(max_size=20), st.just("\ud800"))
@@ -215,6 +217,52 @@ BODIES: dict[str, Any] = {
         "datasets": [{"dataset": {"name": "d"}}],
     },
     "paths": {"paths": [{"path": "model/a"}]},
+    # Of all its operations: none minds the others' fields.
+    "databricks": {
+        "path": "/Shared/fuzz",
+        "content": "",
+        "format": "SOURCE",
+        "language": "PYTHON",
+        "overwrite": True,
+        "job_id": 1,
+        "run_id": 1,
+        "name": "fuzz",
+        "run_name": "fuzz",
+        "idempotency_token": "fuzz",
+        "recursive": False,
+        "tasks": [
+            {
+                "task_key": "fuzz",
+                "spark_python_task": {"python_file": "/Workspace/Shared/fuzz", "parameters": ["/Volumes/x", "{{x}}"]},
+                "depends_on": [{"task_key": "1"}],
+                "run_if": "ALL_DONE",
+                "new_cluster": {"spark_version": "1", "spark_env_vars": {"A": "1"}},
+                "timeout_seconds": 5,
+                "max_retries": 0,
+            },
+            {"task_key": "1", "notebook_task": {"notebook_path": "/Shared/fuzz", "base_parameters": {"a": "1"}}},
+        ],
+        "timeout_seconds": 5,
+        "max_concurrent_runs": 1,
+        "queue": {"enabled": True},
+        "new_settings": {"name": "1"},
+        "parameters": [{"name": "a", "default": "1"}],
+        "job_parameters": {"a": "1"},
+        "rerun_tasks": ["fuzz"],
+        "cluster_id": "fuzz",
+        "cluster_name": "fuzz",
+        "spark_version": "1",
+        "scope": "fuzz",
+        "key": "fuzz",
+        "string_value": "1",
+        "handle": 1,
+        "data": "",
+        "contents": "",
+        "session_token": "fuzz",
+        "count": 2,
+        "start_part_number": 1,
+        "parts": [{"part_number": 1}],
+    },
     "action": {"expirableSecret": True, "keyType": "Primary", "keyValue": "k", "tail": 5, "containerType": "Any"},
 }
 FORM = b"grant_type=client_credentials&client_id=a&client_secret=b&scope=https%3A%2F%2Fmanagement.azure.com%2F.default"
@@ -233,6 +281,13 @@ QUERIES = {
     "run_id": [RUN],
     "metric_key": ["m"],
     "filter": ["name = 'x'"],
+    "job_id": ["1"],
+    "limit": ["1"],
+    "page_token": ["1"],
+    "scope": ["fuzz"],
+    "key": ["fuzz"],
+    "cluster_id": ["fuzz"],
+    "action": ["initiate-upload", "complete-upload"],
 }
 
 
@@ -283,7 +338,11 @@ def seeds(workspace_id: str) -> list[FuzzedRequest]:
     """
     known = {**_known(workspace_id, ""), **SEEDED}
     order = list(BODIES)
-    puts = [each for each in list_operations() if each.method == "PUT" and not each.refuses and "{" in each.path]
+    puts = [
+        each
+        for each in list_operations()
+        if each.method == "PUT" and not each.refuses and "{" in each.path and not _is_databricks(each.host)
+    ]
     return [
         FuzzedRequest(
             operation.host,
@@ -360,7 +419,13 @@ def _body(draw: st.DrawFn, operation: Operation, known: dict[str, str]) -> bytes
     return json.dumps(body).replace(WORKSPACE, known[WORKSPACE]).replace(RUN, known[RUN]).encode()
 
 
+def _is_databricks(host: str) -> bool:
+    return host.endswith(".azuredatabricks.net")
+
+
 def _template(operation: Operation) -> str:
+    if _is_databricks(operation.host):
+        return "databricks"
     if "/mlflow/" in operation.path:
         return "mlflow"
     if operation.path.endswith("/metadata"):
@@ -402,6 +467,7 @@ class Wire:
         self._proxy = urlsplit(emulator.proxy_url)
         self._trust = ssl.create_default_context(cafile=emulator.ca_file)
         self._token = token
+        self._databricks_token = emulator.databricks_token
         self._connections: dict[str, http.client.HTTPSConnection] = {}
 
     def send(self, request: FuzzedRequest) -> tuple[int, bytes]:
@@ -434,7 +500,8 @@ class Wire:
     def _send(self, request: FuzzedRequest, connection: http.client.HTTPSConnection) -> tuple[int, bytes]:
         connection.putrequest(request.method, request.target, skip_host="host" in request.headers)
         length = str(len(request.body))
-        headers = {"authorization": f"Bearer {self._token}", **request.headers, "content-length": length}
+        token = self._databricks_token if _is_databricks(request.connect) else self._token
+        headers = {"authorization": f"Bearer {token}", **request.headers, "content-length": length}
         for name, value in headers.items():
             connection.putheader(name, value)
         connection.endheaders(request.body)

@@ -55,10 +55,14 @@ async def close(request: Request) -> Response:
 async def put(request: Request) -> Response:
     """Write a file in one request."""
     asked = await requests.read(request)
-    target = _new_file(context_of(request).databricks, asked)
-    content = _block(asked, "contents")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
+    databricks = context_of(request).databricks
+    token = databricks.uploads.begin(_new_file(databricks, asked))
+    try:
+        upload = databricks.uploads.get(token)
+        upload.part(1).write_bytes(_block(asked, "contents"))
+        upload.complete([1])
+    finally:
+        databricks.uploads.end(token)
     return JSONResponse({})
 
 

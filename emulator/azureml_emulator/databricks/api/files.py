@@ -18,6 +18,7 @@ from azureml_emulator.context import Context, context_of
 from azureml_emulator.databricks.api import requests
 from azureml_emulator.databricks.errors import DatabricksError, invalid, not_emulated
 from azureml_emulator.databricks.service import Databricks
+from azureml_emulator.databricks.uploads import place
 
 UPLOADS, DOWNLOADS = "/presigned/uploads", "/presigned/downloads"
 PART_NUMBERS = 10_000
@@ -34,7 +35,7 @@ async def upload(request: Request) -> Response:
     try:
         part = databricks.uploads.get(token).part(1)
         await _receive(request, part)
-        _replace(part, target, path)
+        place(part, target)
     finally:
         databricks.uploads.end(token)
     return Response(status_code=204)
@@ -180,14 +181,6 @@ async def _receive(request: Request, file: Path) -> None:
     with file.open("wb") as output:
         async for chunk in request.stream():
             output.write(chunk)
-
-
-def _replace(source: Path, target: Path, path: str) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
-    except OSError as error:
-        raise invalid(f"Invalid path: {path}: {error.strerror}.") from None
 
 
 def _send(file: Path, request: Request) -> Response:

@@ -34,7 +34,7 @@ async def get(request: Request) -> Response:
     asked = await requests.read(request)
     job = _job(context_of(request).databricks, requests.integer(asked, "job_id"))
     token = {"page_token": asked.get("page_token")}
-    tasks, following = requests.page(token, job["settings"].get("tasks", []), default=100, most=100)
+    tasks, following = requests.page(token, job["settings"].get("tasks") or [], default=100, most=100)
     if not following["has_more"]:
         following = {}
     shown = {**job, "run_as_user_name": job["creator_user_name"], **following}
@@ -101,7 +101,7 @@ async def run_now(request: Request) -> Response:
     settings = job["settings"]
     queue = requests.optional_object(asked, "queue") or settings.get("queue")
     only = set(requests.texts(asked, "only"))
-    tasks = [task for task in settings.get("tasks", []) if not only or task["task_key"] in only]
+    tasks = [task for task in settings.get("tasks") or [] if not only or task["task_key"] in only]
     if not tasks:
         raise invalid(f"Job {job['job_id']} has no task to run.")
     run = Run(
@@ -128,8 +128,7 @@ def _checked(settings: Document, databricks: Databricks) -> Document:
     requests.optional_object(settings, "queue")
     for parameter in requests.objects(settings, "parameters"):
         requests.text(parameter, "name")
-    for name in ("timeout_seconds", "max_concurrent_runs"):
-        requests.optional_integer(settings, name)
+    requests.whole_numbers(settings, "timeout_seconds", "max_concurrent_runs")
     name = requests.optional_text(settings, "name") or "Untitled"
     return {"format": "MULTI_TASK", "max_concurrent_runs": 1, "timeout_seconds": 0, **settings, "name": name}
 
@@ -149,7 +148,7 @@ def _job_parameters(settings: Document, asked: Document) -> dict[str, str]:
 
 def _show_in_list(job: Document, *, expand: bool) -> Document:
     settings = dict(job["settings"])
-    tasks = settings.pop("tasks", [])
+    tasks = settings.pop("tasks", None) or []
     if not expand:
         return {**job, "settings": settings}
     shown = {**settings, "tasks": tasks[:TASKS_PER_PAGE]}

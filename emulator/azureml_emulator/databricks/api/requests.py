@@ -85,6 +85,19 @@ def integer(fields: Document, name: str) -> int:
     return value
 
 
+def whole_numbers(fields: Document, *names: str) -> None:
+    """Turn optional fields into numbers; JSON may have them as texts.
+
+    Raises:
+        DatabricksError: 400, if one is negative or anything else.
+    """
+    for name in names:
+        if (number := optional_integer(fields, name)) is not None:
+            if number < 0:
+                raise invalid(f"{name!r} must not be negative.")
+            fields[name] = number
+
+
 def flag(fields: Document, name: str) -> bool:
     """Read a boolean; a missing one is false, a query has it as text.
 

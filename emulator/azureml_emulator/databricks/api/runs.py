@@ -43,7 +43,7 @@ async def submit(request: Request) -> Response:
     tasks = read_tasks(asked, databricks.clusters)
     if not tasks:
         raise invalid("At least one task is required: the emulator knows only runs with 'tasks'.")
-    requests.optional_integer(asked, "timeout_seconds")
+    requests.whole_numbers(asked, "timeout_seconds")
     requests.optional_object(asked, "queue")
     name = requests.optional_text(asked, "run_name") or "Untitled"
     task_runs = tuple(TaskRun(new_id(), task["task_key"], task) for task in tasks)

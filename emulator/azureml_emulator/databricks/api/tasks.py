@@ -5,15 +5,10 @@ from __future__ import annotations
 from azureml_emulator.databricks.api import requests
 from azureml_emulator.databricks.clusters import Clusters, missing_cluster
 from azureml_emulator.databricks.errors import invalid
+from azureml_emulator.databricks.execution import TASK_TYPES
 from azureml_emulator.databricks.task_order import RUN_IF, check_order
 from azureml_emulator.store import Document
 
-KINDS = (
-    *("notebook_task", "spark_python_task", "python_wheel_task", "spark_jar_task", "spark_submit_task", "sql_task"),
-    *("dbt_task", "pipeline_task", "run_job_task", "condition_task", "for_each_task", "dashboard_task", "alert_task"),
-    *("clean_rooms_notebook_task", "gen_ai_compute_task", "power_bi_task", "ai_runtime_task", "python_operator_task"),
-    *("dbt_cloud_task", "dbt_platform_task"),
-)
 MOST_TASKS = 1000
 
 
@@ -38,14 +33,15 @@ def read_tasks(fields: Document, clusters: Clusters) -> list[Document]:
             requests.text(dependency, "task_key")
         if (condition := requests.optional_text(task, "run_if")) and condition not in RUN_IF:
             raise invalid(f"run_if of the task {key} must be one of {', '.join(RUN_IF)}.")
-        for name in ("timeout_seconds", "max_retries", "min_retry_interval_millis"):
-            requests.optional_integer(task, name)
+        requests.whole_numbers(task, "timeout_seconds", "min_retry_interval_millis")
+        if task.get("max_retries") != -1:  # without limit
+            requests.whole_numbers(task, "max_retries")
     check_order(tasks)
     return tasks
 
 
 def _check_kind(key: str, task: Document) -> None:
-    kinds = [name for name in KINDS if task.get(name) is not None]
+    kinds = [name for name in TASK_TYPES if task.get(name) is not None]
     if len(kinds) != 1:
         found = f"it has {', '.join(kinds)}" if kinds else "it has none"
         raise invalid(f"The task {key} must have exactly one task type; {found}.")
