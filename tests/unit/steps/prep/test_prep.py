@@ -18,7 +18,7 @@ from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.imagesets.source import open_source
 from kfp_azureml.runtime.errors import DataError, OutputError
 from kfp_azureml.steps.command import component_command
-from kfp_azureml.steps.prep.prep import PrepResult
+from kfp_azureml.steps.prep.result import PrepResult
 from step_calls import prep_data
 
 SHAPE = (4, 4)

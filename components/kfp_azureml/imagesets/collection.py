@@ -1,0 +1,125 @@
+"""A collection of encoded images with their classes, whatever form it has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from kfp_azureml.imagesets.preprocessing import BadImageError
+from kfp_azureml.imagesets.source import ABSENT_STATUSES, REFUSED_STATUS, Source
+from kfp_azureml.runtime.errors import DataError
+
+Subset = Literal["train", "test"]
+
+MAX_FILE_BYTES = 256 << 20
+"""Maximum size of an encoded image."""
+
+_JUNK = re.compile(r"\..*|thumbs\.db|ehthumbs.*\.db|desktop\.ini|__MACOSX|@eaDir", re.IGNORECASE)
+_SUBSETS: dict[str, Subset] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing", "val", "valid", "validation"), "test"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """An encoded image of a collection.
+
+    Attributes:
+        name: Path in the collection, or a URI; the split depends on it.
+        label: Name of its class.
+        subset: Its side; None if the collection has only one.
+    """
+
+    name: str
+    label: str
+    subset: Subset | None
+
+
+@dataclass(frozen=True, slots=True)
+class BadImage:
+    """A file that cannot be used, with the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Encoded images with their classes.
+
+    Attributes:
+        uri: Address of the collection in messages.
+        found: What it is, a noun phrase, such as `class folders in train and test`.
+        images: The images, in any order.
+        read: Returns the bytes of an image by its name; raises `BadImageError` if it cannot be read.
+        bad: Files that cannot be used, found before any image was read.
+        classes: All class names in label order; None if the images' labels are all there is.
+        raw_shape: (height, width, channels) if `read` returns raw pixels, not encoded images.
+    """
+
+    uri: str
+    found: str
+    images: list[LabelledImage]
+    read: Callable[[str], bytes]
+    bad: tuple[BadImage, ...] = ()
+    classes: tuple[str, ...] | None = None
+    raw_shape: tuple[int, int, int] | None = None
+
+
+def is_junk(name: str) -> bool:
+    """Return whether a file or folder is hidden, or written by an operating system beside the images."""
+    return bool(_JUNK.fullmatch(name))
+
+
+def subset_named(name: str) -> Subset | None:
+    """Return the subset that a folder, a file or a table's column names; None if it is neither.
+
+    A validation set is a test set where there is no other.
+    """
+    return _SUBSETS.get(name.lower())
+
+
+def is_validation(name: str) -> bool:
+    """Return whether a name is one of a validation set."""
+    return name.lower().startswith("val")
+
+
+def reader_of(source: Source) -> Callable[[str], bytes]:
+    """Return a function that reads an image of a folder by its path."""
+
+    def read(path: str) -> bytes:
+        try:
+            with source.open_raw(path) as stream:
+                return read_limited(stream)
+        except DataError as error:  # a broken link
+            raise BadImageError(str(error).removeprefix(f"{source.uri}/{path}: ")) from error
+        except source.failures as error:
+            status = getattr(error, "status_code", None) or getattr(error, "code", None)
+            refused = isinstance(error, FileNotFoundError | PermissionError) or status in (
+                *ABSENT_STATUSES,
+                REFUSED_STATUS,
+            )
+            if not source.is_local and not refused:
+                # A network failure says nothing about the image.
+                raise DataError(f"{source.uri}/{path}: cannot be read: {error}") from error
+            raise BadImageError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+    return read
+
+
+def read_limited(stream: object) -> bytes:
+    """Return all bytes of a stream.
+
+    Raises:
+        BadImageError: If there are more than `MAX_FILE_BYTES`.
+    """
+    parts, size = [], 0
+    while part := stream.read(1 << 20):  # type: ignore[attr-defined]
+        parts.append(part)
+        size += len(part)
+        if size > MAX_FILE_BYTES:
+            raise BadImageError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+    return b"".join(parts)
