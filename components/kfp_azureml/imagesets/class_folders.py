@@ -14,8 +14,8 @@ from kfp_azureml.imagesets.collection import (
     Collection,
     LabelledImage,
     Subset,
-    is_junk,
     is_validation,
+    list_entries,
     reader_of,
     subset_named,
 )
@@ -29,7 +29,7 @@ _MAX_WRAPPERS = 5
 def has_class_folders(source: Source) -> bool:
     """Return whether a folder contains folders, with images directly in them or below."""
     root = _root(source)
-    return any(is_folder for is_folder in _entries(source, root).values())
+    return any(is_folder for is_folder in list_entries(source, root).values())
 
 
 def find_class_folders(source: Source) -> Collection:
@@ -41,7 +41,7 @@ def find_class_folders(source: Source) -> Collection:
         DataError: If there are no class folders, or only those of a test set.
     """
     root = _root(source)
-    entries = _entries(source, root)
+    entries = list_entries(source, root)
     folders = sorted(name for name, is_folder in entries.items() if is_folder)
     if not folders:
         raise DataError(f"{source.uri}: no class folders, such as cat/ and dog/ with their images")
@@ -53,7 +53,7 @@ def find_class_folders(source: Source) -> Collection:
         if not is_folder and name.lower().endswith(IMAGE_ENDINGS)
     ]
     for subset, folder in by_subset.items() if by_subset else [(None, root)]:
-        inside = _entries(source, folder)
+        inside = list_entries(source, folder)
         for name, is_folder in sorted(inside.items()):
             path = _join(folder, name)
             if is_folder:
@@ -69,7 +69,7 @@ def find_class_folders(source: Source) -> Collection:
 def _found(folders: list[str], by_subset: Mapping[Subset, str]) -> str:
     if not by_subset:
         return "class folders"
-    names = [PurePosixPath(folder).name for folder in by_subset.values()]
+    names = [next(filter(subset_named, PurePosixPath(folder).parts)) for folder in by_subset.values()]
     unused = [name for name in folders if subset_named(name) and name not in names]
     return f"class folders in {' and '.join(names)}" + (f", {', '.join(unused)} unused" if unused else "")
 
@@ -91,19 +91,18 @@ def _subsets(source: Source, root: str, folders: list[str]) -> dict[Subset, str]
         assert subset  # noqa: S101 - for mypy
         if subset in found and not is_validation(name):
             raise DataError(f"{source.uri}: both {PurePosixPath(found[subset]).name} and {name}: keep one")
-        found.setdefault(subset, _join(root, name))
+        found.setdefault(subset, _root(source, _join(root, name)))
     return dict(sorted(found.items(), reverse=True))  # train first
 
 
-def _root(source: Source) -> str:
+def _root(source: Source, root: str = "") -> str:
     """Return the innermost folder that is not the only entry of its parent."""
-    root = ""
     for _ in range(_MAX_WRAPPERS):
-        entries = _entries(source, root)
+        entries = list_entries(source, root)
         folders = [name for name, is_folder in entries.items() if is_folder]
         if len(folders) != 1 or subset_named(folders[0]) or _has_images(entries):
             break
-        inside = _entries(source, _join(root, folders[0]))
+        inside = list_entries(source, _join(root, folders[0]))
         if _has_images(inside) or not any(inside.values()):
             break
         root = _join(root, folders[0])
@@ -114,22 +113,13 @@ def _has_images(entries: Mapping[str, bool]) -> bool:
     return any(not is_folder and name.lower().endswith(IMAGE_ENDINGS) for name, is_folder in entries.items())
 
 
-def _entries(source: Source, folder: str) -> dict[str, bool]:
-    try:
-        listed = source.list_folder(folder)
-    except source.failures as error:
-        where = f"{source.uri}/{folder}" if folder else source.uri
-        raise DataError(f"{where}: cannot be listed: {getattr(error, 'strerror', None) or error}") from error
-    return {name: is_folder for name, is_folder in listed.items() if not is_junk(name)}
-
-
 def _files(source: Source, folder: str, bad: list[BadImage], above: frozenset[str]) -> Iterator[str]:
     """Yield the paths of all files below a folder; links are followed, loops go to `bad`."""
     real = source.real_path(folder)
     if real in above:
         bad.append(BadImage(folder, "link to one of its parent folders"))
         return
-    for name, is_folder in sorted(_entries(source, folder).items()):
+    for name, is_folder in sorted(list_entries(source, folder).items()):
         path = _join(folder, name)
         if is_folder:
             yield from _files(source, path, bad, above | {real})

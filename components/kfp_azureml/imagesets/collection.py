@@ -9,7 +9,7 @@ from typing import Literal
 
 from kfp_azureml.imagesets.preprocessing import BadImageError
 from kfp_azureml.imagesets.source import ABSENT_STATUSES, REFUSED_STATUS, Source
-from kfp_azureml.runtime.errors import DataError
+from kfp_azureml.runtime.errors import DataError, first_line
 
 Subset = Literal["train", "test"]
 
@@ -85,6 +85,22 @@ def subset_named(name: str) -> Subset | None:
 def is_validation(name: str) -> bool:
     """Return whether a name is one of a validation set."""
     return name.lower().startswith("val")
+
+
+def list_entries(source: Source, folder: str) -> dict[str, bool]:
+    """Return the names in a folder that are no junk, and whether each is a folder.
+
+    Raises:
+        DataError: If it cannot be listed.
+    """
+    try:
+        listed = source.list_folder(folder)
+    except source.failures as error:
+        where = f"{source.uri}/{folder}" if folder else source.uri
+        raise DataError(
+            f"{where}: cannot be listed: {getattr(error, 'strerror', None) or first_line(error)}"
+        ) from error
+    return {name: is_folder for name, is_folder in listed.items() if not is_junk(name)}
 
 
 def reader_of(source: Source) -> Callable[[str], bytes]:

@@ -37,12 +37,13 @@ def prep(
         training_data: Training set: Parquet, or the CSV of the original example.
         test_data: Test set, in the same format.
         report: HTML report: images by class, sizes, samples, skipped files, and duplicates in both sets.
-        input_data: Folder or URI of the images. A local path, or a URI with scheme file, http, https, abfss, wasbs, az
-            or s3. Or data in Azure ML: azureml:NAME:VERSION, azureml:NAME@latest or
+        input_data: Folder, file or URI of the images. A local path, or a URI with scheme file, http, https, abfss,
+            wasbs, az or s3. Or data in Azure ML: azureml:NAME:VERSION, azureml:NAME@latest or
             azureml://datastores/NAME/paths/PATH.
         output_format: `parquet`, or `csv` for square grey images.
         class_names: Class names in the order of the labels; empty uses the names in the data, or the labels' numbers.
-        input_format: Form of the images: `idx`, or `folders` with a folder per class; empty detects it.
+        input_format: Form of the images: `idx`, `folders` with a folder per class, `table` of paths and labels,
+            `mltable`, `parquet` with the images inside, or `npz`; empty detects it. Archives are looked into.
         image_size: Size to resize images to, HEIGHTxWIDTH or one number, in pixels; empty if all have the same. Not
             for idx.
         resize: `pad` with black or `crop` at the centre, which keep the aspect ratio, or `stretch`.

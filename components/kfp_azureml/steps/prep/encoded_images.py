@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kfp_azureml.imagesets.collection import BadImage, Collection, LabelledImage, Subset
 from kfp_azureml.imagesets.image_set import images_per_group, label_bytes
-from kfp_azureml.imagesets.preprocessing import BadImageError, Preprocessing, decode, read_header
+from kfp_azureml.imagesets.preprocessing import BadImageError, Preprocessing, decode, read_header, resize_pixels
 from kfp_azureml.runtime.errors import DataError
 from kfp_azureml.runtime.step import progress, throttle
 from kfp_azureml.steps.prep.bad_images import BadImages
@@ -97,7 +97,7 @@ class EncodedImages:
         code = "B" if label_bytes(len(label_of)) == 1 else "H"
         pixels, labels = bytearray(), array(code)
         due = throttle(PROGRESS_SECONDS)
-        work = partial(_decode, self.collection.read, self.preprocessing)
+        work = partial(_pixels, self.collection, self.preprocessing)
         for done, (image, result) in enumerate(map_in_order(work, images, _piece(shape)), 1):
             if isinstance(result, str):
                 self.bad.add(BadImage(image.name, result))
@@ -131,7 +131,10 @@ def inspect_encoded(collection: Collection, class_names: Sequence[str], settings
     for one in collection.bad:
         bad.add(one)
     sizes: Counter[tuple[int, int, int]] = Counter()
-    if settings.size is None or not settings.channels:
+    if collection.raw_shape:
+        height, width, channels = collection.raw_shape
+        sizes[height, width, 1 if channels <= 2 else 3] = len(collection.images)
+    elif settings.size is None or not settings.channels:
         split = _read_headers(collection, split, bad, sizes)
     height, width = settings.size or _common_size(collection.uri, sizes)
     channels = settings.channels or max((channels for _, _, channels in sizes), default=3)
@@ -190,10 +193,13 @@ def _piece(shape: tuple[int, int, int]) -> int:
     return max(1, min(PIECE_IMAGES, PIECE_BYTES // prod(shape)))
 
 
-def _decode(read: Callable[[str], bytes], wanted: Preprocessing, image: LabelledImage) -> bytes | str:
+def _pixels(collection: Collection, wanted: Preprocessing, image: LabelledImage) -> bytes | str:
     """Return the pixels of an image, or why it cannot be used."""
     try:
-        return decode(read(image.name), wanted)
+        data = collection.read(image.name)
+        if collection.raw_shape is None:
+            return decode(data, wanted)
+        return data if collection.raw_shape == wanted.shape else resize_pixels(data, collection.raw_shape, wanted)
     except BadImageError as error:
         return str(error)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.workspace_name import WorkspaceName
-from kfp_azureml.imagesets.input_formats import detect_format
-from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
+from kfp_azureml.imagesets.input_formats import Access, open_images
+from kfp_azureml.imagesets.source import Source, is_azureml_name
 from kfp_azureml.runtime.errors import DataError
 from kfp_azureml.runtime.outputs import atomic_file, atomic_folder
 from kfp_azureml.runtime.step import progress, report
@@ -19,6 +20,7 @@ from kfp_azureml.steps.prep.settings import ImageSettings
 from kfp_azureml.steps.prep.write_set import FORMATS
 
 if TYPE_CHECKING:
+    from kfp_azureml.imagesets.collection import Collection
     from kfp_azureml.steps.prep.encoded_images import EncodedImages
 
 
@@ -47,17 +49,16 @@ def prep_data(
     """
     _check_arguments(training_data, test_data, output_format, class_names)
     if is_azureml_name(input_data):
-        from kfp_azureml.azureml.data_references import locate
+        input_data, use_azure_credentials = _locate(workspace, input_data), True
+    access = Access(partial(_locate, workspace), use_azure_credentials, training_data.parent)
 
-        input_data, use_azure_credentials = locate(input_data, **workspace._asdict()), True
-    source = open_source(input_data, use_azure_credentials=use_azure_credentials)
-    prepared = _inspect(source, class_names, images)
-
-    with atomic_folder(training_data) as training_part, atomic_folder(test_data) as test_part:
-        findings = prepared.write(training_part, test_part, output_format)
-        if output_report:
-            with atomic_file(output_report) as page:
-                write_report(page, findings)
+    with open_images(input_data, images.input_format, access) as found:
+        prepared = _inspect(found, class_names, images)
+        with atomic_folder(training_data) as training_part, atomic_folder(test_data) as test_part:
+            findings = prepared.write(training_part, test_part, output_format)
+            if output_report:
+                with atomic_file(output_report) as page:
+                    write_report(page, findings)
     result = findings.result()
     if result.duplicates:
         progress(f"{result.duplicates:,} training images are also in the test set: see the report")
@@ -72,15 +73,21 @@ def prep_data(
     return result
 
 
-def _inspect(source: Source, class_names: Sequence[str], images: ImageSettings) -> IdxImages | EncodedImages:
-    """Find the images and check what can be checked without decoding them."""
-    form = images.input_format or detect_format(source)
-    if form == "idx":
-        return inspect_idx(source, class_names)
-    from kfp_azureml.imagesets.class_folders import find_class_folders
+def _locate(workspace: WorkspaceName, address: str) -> str:
+    from kfp_azureml.azureml.data_references import locate
+
+    return locate(address, **workspace._asdict())
+
+
+def _inspect(
+    found: Source | Collection, class_names: Sequence[str], images: ImageSettings
+) -> IdxImages | EncodedImages:
+    """Check what can be checked without decoding images."""
+    if isinstance(found, Source):
+        return inspect_idx(found, class_names)
     from kfp_azureml.steps.prep.encoded_images import inspect_encoded
 
-    return inspect_encoded(find_class_folders(source), class_names, images)
+    return inspect_encoded(found, class_names, images)
 
 
 def _check_arguments(training_data: Path, test_data: Path, output_format: str, class_names: Sequence[str]) -> None:

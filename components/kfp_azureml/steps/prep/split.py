@@ -55,7 +55,8 @@ def split_images(collection: Collection, class_names: Sequence[str], test_fracti
         DataError: If there are no images, or a class is unknown or missing in one of the sets.
     """
     if not collection.images:
-        raise DataError(f"{collection.uri}: no images in the {collection.found}")
+        reason = "".join(f"; {bad.name}: {bad.reason}" for bad in collection.bad[:1])
+        raise DataError(f"{collection.uri}: no images in the {collection.found}{reason}")
     classes, names = _classes(collection, class_names)
     is_given = any(image.subset == "test" for image in collection.images)
     placed = sorted((position(image.name), image.name, image) for image in collection.images)
