@@ -71,6 +71,11 @@ def split_file(input_data: str) -> tuple[str, str]:
     return (f"{folder}{mark}{query}", name) if file_kind(name) else (input_data, "")
 
 
+def may_have_idx(source: Source) -> bool:
+    """Return whether a folder lists one of the idx files, or cannot be listed, as on web servers."""
+    return source.lists_any(_IDX_NAMES) in (True, None)
+
+
 @contextmanager
 def open_images(input_data: str, input_format: str, access: Access) -> Iterator[Source | Collection]:
     """Yield the images of a folder or a file: a `Source` with the four idx files, else a `Collection`.
@@ -87,8 +92,7 @@ def open_images(input_data: str, input_format: str, access: Access) -> Iterator[
     folder, file = split_file(input_data)
     source = open_source(folder, use_azure_credentials=access.use_azure_credentials)
     with ExitStack() as stack:
-        # Web servers cannot be listed; idx files have known names.
-        if not file and not input_format and source.lists_any(_IDX_NAMES) in (True, None):
+        if not file and not input_format and may_have_idx(source):
             yield source
             return
         if archives := _archives(source, file):

@@ -289,7 +289,10 @@ def test_npz_of_keras(tmp_path, outputs, channels):
     test = np.arange(40) % 4 == 0
     np.savez_compressed(
         tmp_path / "pets.npz",
-        **{"x_train": images[~test], "y_train": labels[~test], "x_test": images[test], "y_test": labels[test, None]},
+        x_train=images[~test],
+        y_train=labels[~test],
+        x_test=images[test],
+        y_test=labels[test, None],
     )
     result = prep_data(str(tmp_path / "pets.npz"), *outputs, class_names=["cat", "dog"])
     assert (result.training_images, result.test_images, result.image_shape) == (30, 10, (8, 8, channels))
