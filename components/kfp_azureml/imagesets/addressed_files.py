@@ -54,7 +54,7 @@ class AddressedFiles:
         with self._lock:
             if folder not in self._readers:
                 is_named = is_azureml_name(folder)
-                address = self._locate(f"{folder}/") if is_named else folder
+                address = self._locate(folder) if is_named else folder
                 source = open_source(address, use_azure_credentials=self._use_azure_credentials or is_named)
                 self._readers[folder] = reader_of(source)
             return self._readers[folder]
@@ -65,5 +65,6 @@ def _parts(uri: str) -> tuple[str, str]:
     is_web = uri.lower().startswith(("http://", "https://"))
     path, mark, query = uri.partition("?") if is_web else (uri, "", "")
     folder, _, name = path.rpartition("/")
-    # `open_source` takes the escapes out of the folder.
-    return f"{folder}{mark}{query}", unquote(name) if uri.lower().startswith("file://") else name
+    # Escapes are taken out of the folder too when it is opened.
+    escaped = uri.lower().startswith(("file://", "azureml:"))
+    return f"{folder}/{mark}{query}", unquote(name) if escaped else name

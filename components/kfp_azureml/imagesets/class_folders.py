@@ -63,7 +63,8 @@ def find_class_folders(source: Source) -> Collection:
                 )
             elif subset and name.lower().endswith(IMAGE_ENDINGS):
                 bad.append(BadImage(path, "not in a class folder"))
-    return Collection(source.uri, _found(folders, by_subset), images, reader_of(source), tuple(bad))
+    around = by_subset["train"] if len(by_subset) == 1 else root
+    return Collection(source.uri, _found(folders, by_subset), images, reader_of(source), tuple(bad), root=around)
 
 
 def _found(folders: list[str], by_subset: Mapping[Subset, str]) -> str:

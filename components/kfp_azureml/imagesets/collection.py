@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kfp_azureml.imagesets.preprocessing import BadImageError
-from kfp_azureml.imagesets.source import ABSENT_STATUSES, REFUSED_STATUS, Source
+from kfp_azureml.imagesets.source import ABSENT_STATUSES, REFUSED_STATUS, Source, without_secrets
 from kfp_azureml.runtime.errors import DataError, first_line
 
 Subset = Literal["train", "test"]
@@ -58,6 +58,7 @@ class Collection:
         bad: Files that cannot be used, found before any image was read.
         classes: All class names in label order; None if the images' labels are all there is.
         raw_shape: (height, width, channels) if `read` returns raw pixels, not encoded images.
+        root: Folder around all images, which does not count as a part of their names.
     """
 
     uri: str
@@ -67,6 +68,12 @@ class Collection:
     bad: tuple[BadImage, ...] = ()
     classes: tuple[str, ...] | None = None
     raw_shape: tuple[int, int, int] | None = None
+    root: str = ""
+
+
+def shown_name(name: str) -> str:
+    """Return an image's name for messages; an address without its query, which may be a signature."""
+    return without_secrets(name) if "://" in name else name
 
 
 def is_junk(name: str) -> bool:

@@ -68,7 +68,7 @@ def split_file(input_data: str) -> tuple[str, str]:
     is_web = input_data.lower().startswith(("http://", "https://"))
     address, mark, query = input_data.partition("?") if is_web else (input_data, "", "")
     folder, _, name = address.rpartition("/")
-    return (f"{folder}{mark}{query}", name) if file_kind(name) else (input_data, "")
+    return (f"{folder}/{mark}{query}", name) if file_kind(name) else (input_data, "")
 
 
 def may_have_idx(source: Source) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.imagesets.collection import is_junk
 from kfp_azureml.imagesets.source import Source
-from kfp_azureml.runtime.errors import DataError
+from kfp_azureml.runtime.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -57,15 +57,13 @@ class PackedFiles:
         while piece := stream.read(COPY_BYTES):
             if check:
                 check(len(piece))
-            self._file.write(piece)
-            self._end += len(piece)
+            self._write(piece)
         self._note(path, start, self._end - start)
 
     def add_bytes(self, name: str, data: bytes) -> None:
         """Add a file that is not listed, only read by its name."""
         self._places[name] = (self._end, len(data))
-        self._file.write(data)
-        self._end += len(data)
+        self._write(data)
 
     def read(self, name: str) -> bytes:
         """Return the content of a file."""
@@ -74,11 +72,17 @@ class PackedFiles:
 
     def finish(self) -> None:
         """Make what was added readable."""
-        self._file.flush()
+        with _writing():
+            self._file.flush()
 
     def source(self) -> Source:
         """Return the files as a folder."""
         return Source(self._uri, self._open, self._list, (OSError,), is_local=True)
+
+    def _write(self, data: bytes) -> None:
+        with _writing():
+            self._file.write(data)
+        self._end += len(data)
 
     def _path(self, name: str) -> str:
         parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
@@ -144,8 +148,7 @@ def packed_files(uri: str, scratch: Path) -> Iterator[PackedFiles]:
         uri: Address in messages of what they come from.
         scratch: Folder for the temporary file.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=scratch) as file:
+    with _temporary_file(scratch) as file:
         yield PackedFiles(uri, file)
 
 
@@ -155,9 +158,24 @@ def seekable(stream: Any, scratch: Path) -> Iterator[Any]:
     if stream.seekable():
         yield stream
         return
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=scratch) as copy:
+    with _temporary_file(scratch) as copy:
         while piece := stream.read(COPY_BYTES):
-            copy.write(piece)
+            with _writing():
+                copy.write(piece)
         copy.seek(0)
         yield copy
+
+
+def _temporary_file(scratch: Path) -> io.BufferedRandom:
+    with _writing():
+        scratch.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=scratch)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Raise `OutputError` for an OSError, which would else look like one of the data."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write a temporary file beside the outputs: {error}") from error

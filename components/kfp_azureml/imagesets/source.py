@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+import stat
 import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -231,6 +232,8 @@ def _local_folder(folder: Path) -> Source:
     def open_raw(name: str) -> Any:
         path = folder / name
         try:
+            if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+                raise DataError(f"{path}: neither a file nor a folder")  # a pipe would wait for its other end
             return path.open("rb", buffering=0)
         except FileNotFoundError:
             if path.is_symlink():
@@ -252,7 +255,7 @@ def _web_folder(url: str) -> Source:
 
     scheme, authority, path = _split(url)
     path, mark, query = path.partition("?")
-    shown = _without_secrets(url)
+    shown = without_secrets(url)
 
     def open_raw(name: str) -> Any:
         # `#` is part of the path. Existing escapes are kept.
@@ -293,7 +296,7 @@ def _object_store(uri: str, use_azure_credentials: bool) -> Source:
     import fsspec
 
     scheme, _, _ = _split(uri)
-    shown = _without_secrets(uri)
+    shown = without_secrets(uri)
     options = _azure_options(use_azure_credentials) if scheme in AZURE_SCHEMES else {}
     try:
         filesystem, root = fsspec.url_to_fs(uri.rstrip("/"), **options)
@@ -346,7 +349,8 @@ def _split(uri: str) -> tuple[str, str, str]:
     return scheme.lower(), authority, slash + path
 
 
-def _without_secrets(uri: str) -> str:
+def without_secrets(uri: str) -> str:
+    """Return a URI for messages, without query and user."""
     scheme, authority, path = _split(uri)
     user, _, host = authority.rpartition("@")
     is_web = scheme in ("http", "https")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.imagesets.packed_files import seekable
-from kfp_azureml.imagesets.source import Source
+from kfp_azureml.imagesets.source import InputStream, Source
 from kfp_azureml.runtime.errors import DataError, first_line
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -67,7 +67,7 @@ def read_rows(source: Source, name: str, scratch: Path) -> Iterator[Mapping[str,
             if ending == ".parquet":
                 yield from _parquet_rows(raw, scratch)
             else:
-                text = io.TextIOWrapper(io.BufferedReader(raw, 1 << 20), "utf-8-sig", newline="")
+                text = io.TextIOWrapper(InputStream(raw, uri, source.failures), "utf-8-sig", newline="")
                 yield from _json_rows(text) if ending in (".jsonl", ".ndjson") else _csv_rows(text)
     except DataError:
         raise

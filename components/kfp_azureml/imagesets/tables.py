@@ -16,6 +16,7 @@ from kfp_azureml.imagesets.collection import (
     Subset,
     is_validation,
     list_entries,
+    shown_name,
     subset_named,
 )
 from kfp_azureml.imagesets.source import Source
@@ -156,7 +157,9 @@ def _once(images: list[LabelledImage], uri: str) -> list[LabelledImage]:
     for image in images:
         before: LabelledImage = seen.setdefault(image.name, image)
         if before.label != image.label:
-            raise DataError(f"{uri}: {image.name} has two labels, {before.label} and {image.label}; keep one")
+            raise DataError(
+                f"{uri}: {shown_name(image.name)} has two labels, {before.label} and {image.label}; keep one"
+            )
         if before.subset != image.subset:
-            raise DataError(f"{uri}: {image.name} is in both the training and the test set; keep one")
+            raise DataError(f"{uri}: {shown_name(image.name)} is in both the training and the test set; keep one")
     return list(seen.values())

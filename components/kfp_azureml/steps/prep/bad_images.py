@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kfp_azureml.imagesets.collection import BadImage
+from kfp_azureml.imagesets.collection import BadImage, shown_name
 from kfp_azureml.runtime.errors import DataError
 
 
@@ -29,6 +29,7 @@ class BadImages:
         Raises:
             DataError: If it may not be skipped, or too many would be.
         """
+        bad = BadImage(shown_name(bad.name), bad.reason)
         if not self._skip:
             raise DataError(f"{_address(self._uri, bad.name)}: {bad.reason}; remove it, or set on_bad_image to skip")
         self.skipped.append(bad)

@@ -45,9 +45,9 @@ def prep(
         input_format: Form of the images: `idx`, `folders` with a folder per class, `table` of paths and labels,
             `mltable`, `parquet` with the images inside, or `npz`; empty detects it. Archives are looked into.
         image_size: Size to resize images to, HEIGHTxWIDTH or one number, in pixels; empty if all have the same. Not
-            for idx.
+            for idx files.
         resize: `pad` with black or `crop` at the centre, which keep the aspect ratio, or `stretch`.
-        channels: 1 for grey, 3 for RGB, 0 for grey if all images are grey, else RGB. Not for idx.
+        channels: 1 for grey, 3 for RGB, 0 for grey if all images are grey, else RGB. Not for idx files.
         test_fraction: Share of the images for the test set if the data has none, more than 0 and less than 1.
         on_bad_image: `fail` at the first file that cannot be used, or `skip` such files and list them in the report.
         max_bad_fraction: Maximum share of skipped files, 0 to 1; more fail the step.

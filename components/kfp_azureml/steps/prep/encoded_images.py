@@ -12,7 +12,7 @@ from hashlib import blake2b
 from math import prod
 from pathlib import Path
 
-from kfp_azureml.imagesets.collection import BadImage, Collection, LabelledImage, Subset
+from kfp_azureml.imagesets.collection import BadImage, Collection, LabelledImage, Subset, shown_name
 from kfp_azureml.imagesets.image_set import images_per_group, label_bytes
 from kfp_azureml.imagesets.preprocessing import BadImageError, Preprocessing, decode, read_header, resize_pixels
 from kfp_azureml.runtime.errors import DataError
@@ -232,4 +232,4 @@ class _Duplicates:
         if same:
             self.count += 1
             if len(self.found) < SHOWN_DUPLICATES:
-                self.found.append(Duplicate(image.name, image.label, same.name, same.label))
+                self.found.append(Duplicate(shown_name(image.name), image.label, shown_name(same.name), same.label))

@@ -84,6 +84,8 @@ def _inspect(
 ) -> IdxImages | EncodedImages:
     """Check what can be checked without decoding images."""
     if isinstance(found, Source):
+        if images.image_size or images.channels:
+            raise DataError(f"{found.uri}: idx files keep their size and channels; omit image_size and channels")
         return inspect_idx(found, class_names)
     from kfp_azureml.steps.prep.encoded_images import inspect_encoded
 

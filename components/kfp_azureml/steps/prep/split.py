@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from kfp_azureml.imagesets.collection import Collection, LabelledImage, Subset
+from kfp_azureml.imagesets.collection import Collection, LabelledImage, Subset, shown_name
 from kfp_azureml.imagesets.image_set import MAX_CLASSES
 from kfp_azureml.runtime.errors import DataError
 
@@ -45,6 +45,11 @@ def position(name: str) -> float:
     return int.from_bytes(blake2b(text, digest_size=6).digest()) / 2**48
 
 
+def _own_name(name: str, root: str) -> str:
+    """Return a name without the folders around the collection, or without the query of a web address."""
+    return shown_name(name).removeprefix(f"{root}/")
+
+
 def split_images(collection: Collection, class_names: Sequence[str], test_fraction: float) -> SplitImages:
     """Split a collection that has no test set, and order the images and the classes.
 
@@ -59,7 +64,9 @@ def split_images(collection: Collection, class_names: Sequence[str], test_fracti
         raise DataError(f"{collection.uri}: no images in the {collection.found}{reason}")
     classes, names = _classes(collection, class_names)
     is_given = any(image.subset == "test" for image in collection.images)
-    placed = sorted((position(image.name), image.name, image) for image in collection.images)
+    placed = sorted(
+        (position(_own_name(image.name, collection.root)), image.name, image) for image in collection.images
+    )
     training: list[LabelledImage] = []
     test: list[LabelledImage] = []
     for place, _, image in placed:
@@ -68,15 +75,13 @@ def split_images(collection: Collection, class_names: Sequence[str], test_fracti
             image if names is None else LabelledImage(image.name, names[image.label], image.subset)
         )
     split = SplitImages(training, test, classes, is_given)
-    for subset, images, other in (("training", training, test), ("test", test, training)):
+    for subset, images in (("training", training), ("test", test)):
         counts = Counter(image.label for image in images)
-        check_classes(collection.uri, subset, [counts[name] for name in classes], split, test_fraction, len(other))
+        check_classes(collection.uri, subset, [counts[name] for name in classes], split, test_fraction)
     return split
 
 
-def check_classes(
-    uri: str, subset: str, counts: Sequence[int], split: SplitImages, test_fraction: float, others: int = 1
-) -> None:
+def check_classes(uri: str, subset: str, counts: Sequence[int], split: SplitImages, test_fraction: float) -> None:
     """Check that a set has images of each class.
 
     Raises:
@@ -86,15 +91,10 @@ def check_classes(
     if not missing:
         return
     what = f"class {missing[0]}" if len(missing) == 1 else f"classes {_some(missing)}"
-    if not sum(counts):
-        what = "all classes"
-    advice = (
-        "each class must be in both sets"
-        if split.is_given
-        else f"test_fraction={test_fraction:g} of {sum(counts) + others} images gives it none: add images, or set "
-        "another test_fraction"
-    )
-    raise DataError(f"{uri}: no images of {what} in the {subset} set; {advice}")
+    advice = "each class must be in both sets"
+    if not split.is_given:
+        advice += f"; test_fraction={test_fraction:g} splits by the images' names: add images, or set another"
+    raise DataError(f"{uri}: no images of {what if sum(counts) else 'any class'} in the {subset} set; {advice}")
 
 
 def _classes(collection: Collection, class_names: Sequence[str]) -> tuple[tuple[str, ...], Mapping[str, str] | None]:

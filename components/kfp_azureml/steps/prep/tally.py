@@ -28,7 +28,7 @@ class SetTally:
     def __init__(self, shape: tuple[int, int, int], classes: Sequence[str]) -> None:
         self.shape = shape
         self.counts = [0] * len(classes)
-        sampled = min(len(classes), SAMPLED_CLASSES)
+        sampled = min(len(classes), SAMPLED_CLASSES, max(1, SAMPLE_BYTES // prod(shape)))
         self._wanted = max(1, min(SAMPLES, SAMPLE_BYTES // (prod(shape) * sampled)))
         self.samples: list[list[bytes]] = [[] for _ in range(sampled)]
         self._label_code = "B" if label_bytes(len(classes)) == 1 else "H"

@@ -262,8 +262,12 @@ def test_links_are_followed_and_loops_and_broken_links_are_bad(halves, outputs, 
         ("loop", halves / "train", "link to one of its parent folders"),
         ("itself", "itself", "cannot be read (Too many levels of symbolic links)"),
         ("gone.png", "nowhere.png", "broken link to nowhere.png"),
+        ("pipe.png", None, "neither a file nor a folder"),
     ):
-        (halves / "train/dog" / made).symlink_to(target)
+        if target:
+            (halves / "train/dog" / made).symlink_to(target)
+        else:
+            os.mkfifo(halves / "train/dog" / made)
         again = tmp_path / "again" / "training", tmp_path / "again" / "test"
         message = refused(halves, again)
         assert f"train/dog/{made}: {reason}" in message
@@ -333,7 +337,9 @@ def test_what_does_not_fit_is_one_line(halves, outputs, change, given, reason):
 def test_too_few_images_for_a_test_set(tmp_path, outputs):
     write_class_folders(tmp_path / "photos", 3)
     message = refused(tmp_path / "photos", outputs, test_fraction=0.001)
-    assert "no images of all classes in the test set; test_fraction=0.001 of 6 images gives it none" in message
+    assert (
+        "no images of any class in the test set; each class must be in both sets; test_fraction=0.001 splits" in message
+    )
 
 
 def test_nothing_to_be_found_says_what_is_there(tmp_path, outputs):

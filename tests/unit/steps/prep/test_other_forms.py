@@ -4,9 +4,13 @@ import io
 import json
 import shutil
 import tarfile
+import threading
 import zipfile
 from collections import Counter
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +21,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from kfp_azureml.imagesets import archives
+from kfp_azureml.imagesets import archives, packed_files
 from kfp_azureml.imagesets.reader import open_image_set
-from kfp_azureml.runtime.errors import DataError
+from kfp_azureml.runtime.errors import DataError, OutputError
 from pictures import encoded, noise, write_class_folders, write_picture
 from step_calls import prep_data
 
@@ -141,7 +145,7 @@ def test_azure_mls_json_lines_are_resolved_once_a_folder(root, outputs, monkeypa
     monkeypatch.setattr("kfp_azureml.azureml.data_references.locate", locate)
     address = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/pets"
     rows = [
-        {"image_url": f"{address}/{Path(path).name}", "label": label, "image_details": {"format": "png"}}
+        {"image_url": f"{address}/{quote(Path(path).name)}", "label": label, "image_details": {"format": "png"}}
         for path, label in ROWS
     ]
     (root / "train_annotations.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -348,8 +352,9 @@ def test_archives_of_class_folders(tmp_path, outputs, ending):
     result = prep_data(str(made), *outputs)
     assert result.training_images + result.test_images == 2 * COUNT
     plain = tmp_path / "plain" / "training", tmp_path / "plain" / "test"
-    prep_data(str(tmp_path / "photos"), *plain, test_fraction=0.5)
-    assert pictures_by_class(outputs) == pictures_by_class(plain)
+    prep_data(str(tmp_path / "photos"), *plain)
+    for packed, unpacked in zip(outputs, plain, strict=True):
+        assert (packed / "images.parquet").read_bytes() == (unpacked / "images.parquet").read_bytes()
     assert [path.name for path in outputs[0].parent.iterdir()] in (["training", "test"], ["test", "training"])
 
 
@@ -481,3 +486,71 @@ def test_damaged_files_give_two_sets_or_one_line(tmp_path, name, changes, kept):
         assert not outputs[0].parent.exists() or list(outputs[0].parent.iterdir()) == []
     else:
         assert all(open_image_set(folder).info.count for folder in outputs)
+
+
+@pytest.fixture
+def web(tmp_path, monkeypatch):
+    """A web server of the folder `served`, and its address."""
+
+    class QuietFiles(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    (tmp_path / "served").mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=tmp_path / "served")) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_files_of_a_web_server(root, tmp_path, outputs, web):
+    write_table(root / "images.csv", ROWS)
+    shutil.make_archive(str(tmp_path / "served" / "x"), "zip", root)
+    shutil.make_archive(str(tmp_path / "served" / "x"), "gztar", root)
+    write_hugging_face(tmp_path / "served" / "x.parquet", HUGGING_FACE)
+    np.savez(tmp_path / "served" / "x.npz", x=arrays()[0], y=np.array(["cat", "dog"])[arrays()[1]])
+    for name in ("x.zip", "x.tar.gz", "x.parquet", "x.npz"):
+        made = tmp_path / name / "training", tmp_path / name / "test"
+        prep_data(f"{web}/{name}?signature=secret", *made)
+        assert pictures_by_class(made) == EXPECTED
+
+
+def test_addresses_in_a_table_keep_their_signature_to_themselves(root, tmp_path, outputs, web):
+    shutil.copytree(root / "images", tmp_path / "served" / "images")
+    rows = [(f"{web}/{path.replace(' ', '%20')}?sig=first", label) for path, label in ROWS]
+    table = write_table(root / "images.csv", rows)
+    prep_data(str(table), *outputs)
+    assert pictures_by_class(outputs) == EXPECTED
+    # Another signature moves no image.
+    again = tmp_path / "again" / "training", tmp_path / "again" / "test"
+    write_table(
+        table, [(uri.replace("first", "other"), label) for uri, label in rows] + [(f"{web}/gone.png?sig=x", "cat")]
+    )
+    assert (
+        refused(table, again)
+        == f"{web}/gone.png: cannot be read (HTTP Error 404: File not found); remove it, or set on_bad_image to skip"
+    )
+    report = tmp_path / "report.html"
+    prep_data(str(table), *again, on_bad_image="skip", output_report=report)
+    assert (again[1] / "images.parquet").read_bytes() == (outputs[1] / "images.parquet").read_bytes()
+    assert "/gone.png" in report.read_text()
+    assert "sig=" not in report.read_text()
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_archive(tmp_path, outputs, monkeypatch):
+    made = shutil.make_archive(str(tmp_path / "x"), "zip", write_class_folders(tmp_path / "photos", COUNT))
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        monkeypatch.setattr(packed_files.tempfile, "TemporaryFile", lambda **_settings: full)
+        with pytest.raises(OutputError, match=r"cannot write a temporary file beside the outputs: .*No space left"):
+            prep_data(made, *outputs)
+
+
+def test_settings_of_encoded_images_are_refused_for_idx(tmp_path, outputs):
+    (tmp_path / "idx").mkdir()
+    (tmp_path / "idx" / "train-images-idx3-ubyte").touch()
+    assert "idx files keep their size and channels" in refused(tmp_path / "idx", outputs, image_size="32")
