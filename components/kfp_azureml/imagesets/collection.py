@@ -16,6 +16,8 @@ Subset = Literal["train", "test"]
 MAX_FILE_BYTES = 256 << 20
 """Maximum size of an encoded image."""
 
+FIRST_READ_BYTES = 128 << 10
+
 _JUNK = re.compile(r"\..*|thumbs\.db|ehthumbs.*\.db|desktop\.ini|__MACOSX|@eaDir", re.IGNORECASE)
 _SUBSETS: dict[str, Subset] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -140,7 +142,8 @@ def read_limited(stream: object) -> bytes:
         BadImageError: If there are more than `MAX_FILE_BYTES`.
     """
     parts, size = [], 0
-    while part := stream.read(1 << 20):  # type: ignore[attr-defined]
+    # A file reads into a new buffer of the size asked for, so large ones cost more than most images have.
+    while part := stream.read(max(FIRST_READ_BYTES, size)):  # type: ignore[attr-defined]
         parts.append(part)
         size += len(part)
         if size > MAX_FILE_BYTES:

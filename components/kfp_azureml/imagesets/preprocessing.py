@@ -67,7 +67,7 @@ def read_header(data: bytes) -> tuple[int, int, int]:
         BadImageError: If it is not an image of a known format, or too large.
     """
     with _open(data) as image:
-        width, height = _turned(image, image.size)
+        width, height = _turned(_orientation(image), image.size)
         return height, width, 1 if image.mode in _GREY_MODES else 3
 
 
@@ -82,7 +82,8 @@ def decode(data: bytes, wanted: Preprocessing) -> bytes:
     with _open(data) as image:
         try:
             _draft(image, wanted)
-            return _finish(_eight_bit(image), image, wanted).tobytes()
+            pixels = _eight_bit(image)
+            return _finish(pixels, _orientation(image), wanted).tobytes()
         except BadImageError:
             raise
         # Damaged files make Pillow raise nearly anything, also struct.error, IndexError and SyntaxError.
@@ -103,7 +104,7 @@ def resize_pixels(pixels: bytes, shape: tuple[int, int, int], wanted: Preprocess
     height, width, channels = shape
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
     image = Image.frombytes(mode, (width, height), pixels)
-    return _finish(image, image, wanted).tobytes()
+    return _finish(image, 1, wanted).tobytes()
 
 
 def _open(data: bytes) -> Image.Image:
@@ -133,6 +134,9 @@ def _reason(error: Exception) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
+    # Pillow would decode all pixels to look for it behind them; where it is there, it is known when they are decoded.
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     # Damaged EXIF data does not make the pixels unusable.
@@ -140,16 +144,16 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _turned(image: Image.Image, size: tuple[int, int]) -> tuple[int, int]:
+def _turned(orientation: int, size: tuple[int, int]) -> tuple[int, int]:
     width, height = size
-    return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 
 def _draft(image: Image.Image, wanted: Preprocessing) -> None:
     """Let the decoder scale a JPEG down to no less than what `_fit` takes from it."""
     if image.format not in ("JPEG", "MPO"):  # MPO is a JPEG with further images, as some cameras write it
         return
-    width, height = _turned(image, (wanted.width, wanted.height))
+    width, height = _turned(_orientation(image), (wanted.width, wanted.height))
     if wanted.resize != "stretch":
         choose = min if wanted.resize == "pad" else max
         scale = choose(width / image.width, height / image.height)
@@ -182,7 +186,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if transparent else "RGB")
 
 
-def _finish(pixels: Image.Image, original: Image.Image, wanted: Preprocessing) -> Image.Image:
+def _finish(pixels: Image.Image, orientation: int, wanted: Preprocessing) -> Image.Image:
     """Resize, turn, and convert to the wanted channels."""
     from PIL import Image
 
@@ -194,8 +198,8 @@ def _finish(pixels: Image.Image, original: Image.Image, wanted: Preprocessing) -
         6: Image.Transpose.ROTATE_270,
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
-    }.get(_orientation(original))
-    size = _turned(original, (wanted.width, wanted.height))
+    }.get(orientation)
+    size = _turned(orientation, (wanted.width, wanted.height))
     # Pillow weighs colours by their opacity when it resizes, so white comes after that.
     resized = _flat(_fit(pixels, size, wanted.resize), wanted.channels)
     if resized.size != size:
@@ -235,4 +239,5 @@ def _flat(image: Image.Image, channels: int) -> Image.Image:
         white = Image.new(colours, image.size, "white")
         white.paste(image.convert(colours), mask=image.getchannel("A"))
         image = white
-    return image.convert("L" if channels == 1 else "RGB")
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)

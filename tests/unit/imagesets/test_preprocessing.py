@@ -181,3 +181,16 @@ def test_damaged_files_give_pixels_or_a_reason(data, changes, kept):
         else:
             reason = ""
     assert len(found) == 6 * 5 * 3 or (reason and "\n" not in reason)
+
+
+def test_orientation_behind_the_pixels_of_a_png_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(noise(1, (6, 4)), exif=exif)
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    late = data[:start] + data[end:-12] + data[start:end] + data[-12:]
+    np.testing.assert_array_equal(pixels(late, 6, 4), pixels(data, 6, 4))
+    np.testing.assert_array_equal(
+        pixels(late, 6, 4), np.asarray(noise(1, (6, 4)).transpose(Image.Transpose.ROTATE_270))
+    )
