@@ -60,10 +60,15 @@ def split_file(input_data: str) -> tuple[str, str]:
     """Return the folder of `input_data` and its file; without a file if it is a folder.
 
     The query of a web address stays with the folder.
+
+    Raises:
+        DataError: If a file on this machine does not exist.
     """
     if "://" not in input_data or input_data.lower().startswith("file://"):
         scheme, _, rest = input_data.rpartition("://")
         path = Path(unquote(rest)) if scheme else Path(rest)
+        if file_kind(path.name) and not path.exists():
+            raise DataError(f"{path}: no such file")
         return (str(path.parent), path.name) if file_kind(path.name) and path.is_file() else (input_data, "")
     is_web = input_data.lower().startswith(("http://", "https://"))
     address, mark, query = input_data.partition("?") if is_web else (input_data, "", "")

@@ -227,7 +227,9 @@ def abfss_uri(wasbs_uri: str) -> str:
 def _local_folder(folder: Path) -> Source:
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {what}; expected a folder of images")
+        raise DataError(
+            f"{folder}: {what}; expected a folder of images, or an archive, a table, a .parquet or .npz file"
+        )
 
     def open_raw(name: str) -> Any:
         path = folder / name

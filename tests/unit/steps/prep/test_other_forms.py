@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -548,6 +549,28 @@ def test_a_full_disk_is_not_taken_for_a_damaged_archive(tmp_path, outputs, monke
         monkeypatch.setattr(packed_files.tempfile, "TemporaryFile", lambda **_settings: full)
         with pytest.raises(OutputError, match=r"cannot write a temporary file beside the outputs: .*No space left"):
             prep_data(made, *outputs)
+
+
+def test_class_folders_and_tables_in_an_object_store(root, outputs, tmp_path):
+    store = fsspec.filesystem("memory")
+    write_table(root / "images.csv", [*ROWS, ("../outside.png", "cat")])
+    for path in root.rglob("*.*"):
+        store.pipe(f"/{tmp_path.name}/pets/{path.relative_to(root)}", path.read_bytes())
+    for number, (path, label) in enumerate(ROWS):
+        store.pipe(f"/{tmp_path.name}/folders/{label}/{number}.png", (root / path).read_bytes())
+    address = f"memory://{tmp_path.name}"
+    prep_data(f"{address}/folders", *outputs)
+    assert pictures_by_class(outputs) == EXPECTED
+    for number, name in enumerate(("pets", "pets/images.csv")):
+        again = tmp_path / str(number) / "training", tmp_path / str(number) / "test"
+        assert "outside.png: its path leads out of the folder" in refused(f"{address}/{name}", again)
+        prep_data(f"{address}/{name}", *again, on_bad_image="skip")
+        assert pictures_by_class(again) == EXPECTED
+
+
+@pytest.mark.parametrize("name", ["gone.zip", "gone.csv", "gone.npz"])
+def test_a_file_that_does_not_exist(tmp_path, outputs, name):
+    assert refused(tmp_path / name, outputs) == f"{tmp_path / name}: no such file"
 
 
 def test_settings_of_encoded_images_are_refused_for_idx(tmp_path, outputs):
