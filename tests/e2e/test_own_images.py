@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import Data
 from PIL import Image
 
 from kfp_azureml.imagesets.reader import open_image_set
@@ -82,3 +85,40 @@ def test_the_pipeline_takes_a_folder_of_pictures(tmp_path: Path) -> None:
     latest = tmp_path / "runs" / "latest"
     assert json.loads((latest / "summary.json").read_text())["state"] == "succeeded"
     assert (latest / "data.html").read_text().startswith("<!doctype html>")
+
+
+def test_images_in_azure_ml_by_folder_archive_and_json_lines(
+    tmp_path: Path, workspace: dict[str, str], client: MLClient
+) -> None:
+    photos = write_mixed_pictures(tmp_path / "photos")
+    for name in DIRT:
+        (photos / name).unlink()
+    shutil.make_archive(str(tmp_path / "archive" / "photos"), "zip", photos)
+    folder = client.data.create_or_update(Data(name="photos", version="1", type="uri_folder", path=str(photos)))
+    packed = client.data.create_or_update(
+        Data(name="packed", version="1", type="uri_file", path=str(tmp_path / "archive" / "photos.zip"))
+    )
+    rows = [
+        {"image_url": f"{folder.path.rstrip('/')}/{label}/{path.name}", "label": label}
+        for label in ("cat", "dog")
+        for path in (photos / label).iterdir()
+    ]
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "annotations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    document = "paths:\n- file: ./annotations.jsonl\ntransformations:\n- read_json_lines: {encoding: utf8}\n"
+    (tmp_path / "table" / "MLTable").write_text(document)
+    table = client.data.create_or_update(Data(name="table", version="1", type="mltable", path=str(tmp_path / "table")))
+    assert folder.path.startswith("azureml://")
+    labels = []
+    for asset in (folder, packed, table):
+        # A process of its own: adlfs reads the CA certificates when it is imported.
+        command = [str(Path(sys.executable).with_name("kfp-azureml")), "step", "prep", "--image-size", "16"]
+        command += ["--input-data", f"azureml:{asset.name}:1", "--outputs", str(tmp_path / asset.name)]
+        command += ["--resource-group", workspace["resource_group"], "--workspace", workspace["workspace"]]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        sets = [open_image_set(tmp_path / asset.name / name) for name in ("training_data", "test_data")]
+        assert sum(each.info.count for each in sets) == 60
+        assert sets[0].info.classes == ("cat", "dog")
+        labels.append(sets[0].read_labels().tolist())
+    assert labels[0] == labels[1]

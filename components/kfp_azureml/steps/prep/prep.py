@@ -84,9 +84,10 @@ def _inspect(
 ) -> IdxImages | EncodedImages:
     """Check what can be checked without decoding images."""
     if isinstance(found, Source):
+        checked = inspect_idx(found, class_names)
         if images.image_size or images.channels:
             raise DataError(f"{found.uri}: idx files keep their size and channels; omit image_size and channels")
-        return inspect_idx(found, class_names)
+        return checked
     from kfp_azureml.steps.prep.encoded_images import inspect_encoded
 
     return inspect_encoded(found, class_names, images)

@@ -575,5 +575,10 @@ def test_a_file_that_does_not_exist(tmp_path, outputs, name):
 
 def test_settings_of_encoded_images_are_refused_for_idx(tmp_path, outputs):
     (tmp_path / "idx").mkdir()
-    (tmp_path / "idx" / "train-images-idx3-ubyte").touch()
-    assert "idx files keep their size and channels" in refused(tmp_path / "idx", outputs, image_size="32")
+    for subset in ("train", "t10k"):
+        images = bytes([0, 0, 8, 3, *(2).to_bytes(4, "big") * 3, *range(8)])
+        (tmp_path / "idx" / f"{subset}-images-idx3-ubyte").write_bytes(images)
+        (tmp_path / "idx" / f"{subset}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 0, 1]))
+    for given in ({"image_size": "32"}, {"channels": 3}):
+        assert "idx files keep their size and channels" in refused(tmp_path / "idx", outputs, **given)
+    assert prep_data(str(tmp_path / "idx"), *outputs).training_images == 2
