@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from kfp_azureml.imagesets.collection import list_entries, subset_named
 from kfp_azureml.imagesets.idx import file_names
 from kfp_azureml.imagesets.source import Source, open_source
 from kfp_azureml.runtime.errors import DataError
@@ -36,8 +34,7 @@ _IDX_NAMES = tuple(
 )
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """How other data that a table names is read.
 
     Attributes:
@@ -141,6 +138,7 @@ def _open(source: Source, file: str, form: str, access: Access, stack: ExitStack
 def _detect(source: Source, file: str, access: Access) -> str:
     """Return the form of the images in a folder or a file."""
     from kfp_azureml.imagesets.class_folders import has_class_folders
+    from kfp_azureml.imagesets.collection import list_entries
     from kfp_azureml.imagesets.image_tables import has_images, is_parquet
     from kfp_azureml.imagesets.mltable import FILE
     from kfp_azureml.imagesets.tables import image_tables, list_tables, table_named
@@ -170,6 +168,7 @@ def _archives(source: Source, file: str) -> dict[str, str]:
     In a folder, these are a single archive, or one for each set, if there are no folders beside them.
     """
     from kfp_azureml.imagesets.archives import archive_stem
+    from kfp_azureml.imagesets.collection import list_entries, subset_named
 
     if file:
         return {file: ""} if file_kind(file) == "archive" else {}
@@ -189,6 +188,8 @@ def _archives(source: Source, file: str) -> dict[str, str]:
 
 
 def _npz_files(source: Source) -> list[str]:
+    from kfp_azureml.imagesets.collection import list_entries
+
     return sorted(
         name for name, is_folder in list_entries(source, "").items() if not is_folder and file_kind(name) == "npz"
     )

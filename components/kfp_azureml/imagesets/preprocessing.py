@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's names."""
 
-RESIZE = ("pad", "crop", "stretch")
 MAX_PIXELS = 89_478_485
 """Maximum of width * height, Pillow's limit for decompression bombs: 256 MB of RGB."""
 

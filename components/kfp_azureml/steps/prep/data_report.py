@@ -10,7 +10,6 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
-from html import escape
 from math import ceil
 from pathlib import Path
 from string import Template
@@ -21,8 +20,15 @@ TEMPLATE = Path(__file__).with_name("data_report.html")
 MAX_SIDE = 96
 """Larger samples are shown by every second, third ... pixel."""
 
+SMALL_BYTES = 4096
+"""Smaller samples are not compressed: it takes longer than it is worth."""
+
 SHOWN_SIZES = 50
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by channels
+
+
+# Python's html module also loads all names of characters.
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 
 
 def write_report(path: Path, findings: Findings) -> None:
@@ -56,7 +62,7 @@ def png(pixels: bytes, shape: tuple[int, int, int]) -> bytes:
     row = width * channels
     lines = b"".join(b"\0" + pixels[start : start + row] for start in range(0, height * row, row))
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 1)), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 1 if len(lines) > SMALL_BYTES else 0)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
@@ -116,6 +122,11 @@ def _thinned(pixels: bytes, shape: tuple[int, int, int]) -> tuple[bytes, tuple[i
 
     kept = np.frombuffer(pixels, np.uint8).reshape(shape)[::step, ::step]
     return kept.tobytes(), (kept.shape[0], kept.shape[1], channels)
+
+
+def escape(text: str) -> str:
+    """Return a text as it is written in HTML."""
+    return text.translate(_ESCAPES)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]], *, text: bool = False) -> str:

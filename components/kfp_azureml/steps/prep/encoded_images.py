@@ -11,21 +11,21 @@ from functools import partial
 from math import prod
 from pathlib import Path
 
-from kfp_azureml.imagesets.collection import BadImage, Collection, LabelledImage, Subset, shown_name
+from kfp_azureml.imagesets.collection import BadImage, Collection, LabelledImage, Subset
 from kfp_azureml.imagesets.image_set import images_per_group, label_bytes
 from kfp_azureml.imagesets.preprocessing import BadImageError, Preprocessing, decode, read_header, resize_pixels
 from kfp_azureml.runtime.errors import DataError
 from kfp_azureml.runtime.step import progress, throttle
 from kfp_azureml.steps.prep.bad_images import BadImages
+from kfp_azureml.steps.prep.duplicates import Duplicates
 from kfp_azureml.steps.prep.parallel import map_in_order
-from kfp_azureml.steps.prep.result import Duplicate, Findings
+from kfp_azureml.steps.prep.result import Findings
 from kfp_azureml.steps.prep.settings import ImageSettings
 from kfp_azureml.steps.prep.split import SplitImages, check_classes, split_images
 from kfp_azureml.steps.prep.tally import SetTally
 from kfp_azureml.steps.prep.write_set import write_set
 
 PROGRESS_SECONDS = 2.0
-SHOWN_DUPLICATES = 1000
 SHOWN_SIZES = 5
 PIECE_IMAGES = 16
 PIECE_BYTES = 1 << 20
@@ -57,7 +57,7 @@ class EncodedImages:
         Raises:
             DataError: If an image cannot be used and must not be skipped, or too many cannot, or none of a class can.
         """
-        duplicates = _Duplicates()
+        duplicates = Duplicates()
         with _quiet():
             # The test set first: it is smaller, and its images stay in memory as hashes.
             test = self._write("test", test_folder, output_format, duplicates.note_test)
@@ -213,23 +213,3 @@ def _header(read: Callable[[str], bytes], image: LabelledImage) -> tuple[int, in
 def _quiet() -> warnings.catch_warnings[None]:
     """Return a context without Pillow's warnings of odd but usable files; its bomb limit is ours."""
     return warnings.catch_warnings(action="ignore")
-
-
-class _Duplicates:
-    """Images with the same pixels in both sets."""
-
-    def __init__(self) -> None:
-        # By Python's hash of the pixels, five times faster than SHA-256; a chance match among a million: 1 to 10^7.
-        self._test: dict[int, LabelledImage] = {}
-        self.found: list[Duplicate] = []
-        self.count = 0
-
-    def note_test(self, image: LabelledImage, pixels: bytes) -> None:
-        self._test.setdefault(hash(pixels), image)
-
-    def note_training(self, image: LabelledImage, pixels: bytes) -> None:
-        same = self._test.get(hash(pixels))
-        if same:
-            self.count += 1
-            if len(self.found) < SHOWN_DUPLICATES:
-                self.found.append(Duplicate(shown_name(image.name), image.label, shown_name(same.name), same.label))

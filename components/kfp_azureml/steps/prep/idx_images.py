@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kfp_azureml.imagesets import idx
-from kfp_azureml.imagesets.collection import Subset
 from kfp_azureml.imagesets.image_set import images_per_group
 from kfp_azureml.imagesets.source import Source
 from kfp_azureml.runtime.errors import DataError
@@ -17,6 +16,9 @@ from kfp_azureml.runtime.step import progress, throttle
 from kfp_azureml.steps.prep.result import Findings
 from kfp_azureml.steps.prep.tally import SetTally
 from kfp_azureml.steps.prep.write_set import write_set
+
+if TYPE_CHECKING:
+    from kfp_azureml.imagesets.collection import Subset
 
 FileName = Literal["train", "t10k"]
 
@@ -37,8 +39,7 @@ class IdxSubset:
     highest_label: int
 
 
-@dataclass(frozen=True)
-class IdxImages:
+class IdxImages(NamedTuple):
     """Four idx files, after their headers and labels have been checked.
 
     Attributes:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kfp_azureml.imagesets.collection import BadImage
-from kfp_azureml.steps.prep.tally import SetTally
+if TYPE_CHECKING:
+    from kfp_azureml.imagesets.collection import BadImage
+    from kfp_azureml.steps.prep.duplicates import Duplicate
+    from kfp_azureml.steps.prep.tally import SetTally
 
 
-@dataclass(frozen=True)
-class PrepResult:
+class PrepResult(NamedTuple):
     """The result of prep.
 
     Attributes:
@@ -31,18 +32,7 @@ class PrepResult:
     duplicates: int | None = None
 
 
-@dataclass(frozen=True)
-class Duplicate:
-    """Two images with the same pixels, one in each set; the names of their files and classes."""
-
-    training: str
-    training_class: str
-    test: str
-    test_class: str
-
-
-@dataclass(frozen=True)
-class Findings:
+class Findings(NamedTuple):
     """What the data report shows.
 
     Attributes:
@@ -67,7 +57,7 @@ class Findings:
     skipped: Sequence[BadImage] = ()
     duplicates: Sequence[Duplicate] = ()
     duplicate_count: int | None = None
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, int] = MappingProxyType({})
 
     def result(self) -> PrepResult:
         """Return the summary."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from kfp_azureml.imagesets.image_set import MAX_IMAGE_SIDE
 from kfp_azureml.imagesets.input_formats import INPUT_FORMATS
-from kfp_azureml.imagesets.preprocessing import RESIZE
 from kfp_azureml.runtime.errors import DataError
 
+RESIZE = ("pad", "crop", "stretch")
 ON_BAD_IMAGE = ("fail", "skip")
 
 

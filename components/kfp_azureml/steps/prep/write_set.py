@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kfp_azureml.imagesets.collection import Subset
 from kfp_azureml.imagesets.image_set import label_bytes
 from kfp_azureml.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from kfp_azureml.imagesets.collection import Subset
 
 FORMATS = ("parquet", "csv")
 PARQUET_FILE = "images.parquet"
