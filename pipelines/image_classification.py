@@ -55,6 +55,11 @@ def build_pipeline(options: PipelineOptions) -> Any:
         data_version: str = "",
         use_azure_credentials: bool,
         class_names: list,  # type: ignore[type-arg]
+        image_size: str,
+        resize: str,
+        channels: int,
+        test_fraction: float,
+        on_bad_image: str,
         epochs: int,
         architecture: str,
         batch_size: int,
@@ -88,7 +93,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
             workspace: Name of the Azure ML workspace.
             subscription_id: Subscription of the workspace; empty takes it from the secret, if there is one.
             azure_secret: Kubernetes secret with the Azure credentials; not used with workload identity.
-            input_data: Folder or URI of four idx files, raw or gzipped; or azureml:NAME:VERSION.
+            input_data: Folder or URI of the images, as prep reads them; or azureml:NAME:VERSION.
             data_version: Version of the input data, under which prep is cached; empty disables the cache.
             prep_cpu: CPUs of the prep step, such as 1 or 500m.
             prep_memory: Memory of the prep step, such as 1Gi.
@@ -118,6 +123,11 @@ def build_pipeline(options: PipelineOptions) -> Any:
             prepared = prep_component.prep(
                 input_data=input_data,
                 class_names=class_names,
+                image_size=image_size,
+                resize=resize,
+                channels=channels,
+                test_fraction=test_fraction,
+                on_bad_image=on_bad_image,
                 data_version=checked.outputs["data_version"],
                 use_azure_credentials=use_azure_credentials,
                 **workspace_of,

@@ -19,7 +19,8 @@ from kfp_azureml.components import aml_deploy_model, aml_register_model, prep, t
 from kfp_azureml.steps.aml_deploy_model.deploy import DeployedModel
 from kfp_azureml.steps.aml_register_model.register import RegisteredModel
 from kfp_azureml.steps.prep import prep as prep_work
-from kfp_azureml.steps.prep.prep import PrepResult
+from kfp_azureml.steps.prep.result import PrepResult
+from kfp_azureml.steps.prep.settings import ImageSettings
 from kfp_azureml.steps.train import train as train_work
 from kfp_azureml.steps.train.train import TrainingSettings, TrainResult
 
@@ -62,11 +63,12 @@ def register_model(model: Path, **given: Any) -> RegisteredModel:
 
 def prep_data(input_data: str, training_data: Path, test_data: Path, **given: Any) -> PrepResult:
     """Call prep's work with the component's defaults."""
-    settings = (
-        _defaults(prep, {"output_format", "class_names", "use_azure_credentials", *WorkspaceName._fields}) | given
-    )
+    of_images = [field.name for field in fields(ImageSettings)]
+    names = {"output_format", "class_names", "use_azure_credentials", *of_images, *WorkspaceName._fields}
+    settings = {"output_report": None} | _defaults(prep, names) | given
     workspace = WorkspaceName(*(settings.pop(name) for name in WorkspaceName._fields))
-    return prep_work.prep_data(input_data, training_data, test_data, workspace=workspace, **settings)
+    images = ImageSettings(*(settings.pop(name) for name in of_images))
+    return prep_work.prep_data(input_data, training_data, test_data, workspace=workspace, images=images, **settings)
 
 
 def train_model(

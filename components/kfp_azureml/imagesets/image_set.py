@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 GROUP_IMAGES = 2048
 GROUP_BYTES = 4 << 20
 
+MAX_IMAGE_SIDE = 8192
+"""Maximum height and width, in pixels, that images can be resized to."""
+
+MAX_CLASSES = 1 << 16
+"""Maximum number of classes; labels have at most 16 bits."""
+
 
 @dataclass(frozen=True)
 class ImageSetInfo:
@@ -38,11 +44,11 @@ class Batch:
 
     Attributes:
         images: (n, height, width, channels), uint8. May be a read-only view.
-        labels: (n,), uint8, indices into the set's classes.
+        labels: (n,), uint8, or uint16 with more than 256 classes; indices into the set's classes.
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.uint8] | NDArray[np.uint16]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,13 +64,13 @@ class ImageSet:
         info: Count, shape and classes.
         group_sizes: Number of images in each group.
         read_group: Reads a group by its index.
-        read_labels: Reads all labels, (count,), uint8.
+        read_labels: Reads all labels, (count,), uint8 or uint16.
     """
 
     info: ImageSetInfo
     group_sizes: tuple[int, ...]
     read_group: Callable[[int], Batch]
-    read_labels: Callable[[], NDArray[np.uint8]]
+    read_labels: Callable[[], NDArray[np.uint8] | NDArray[np.uint16]]
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """Yield the set in order, in batches of `batch_size`; the last may be smaller."""
@@ -81,6 +87,11 @@ class ImageSet:
         last = _join(held)
         if len(last):
             yield last
+
+
+def label_bytes(classes: int) -> int:
+    """Return the size of a label: 1 byte for up to 256 classes, else 2, little-endian."""
+    return 1 if classes <= 256 else 2
 
 
 def images_per_group(shape: tuple[int, int, int]) -> int:

@@ -1,9 +1,10 @@
 """Read and write image sets as Parquet.
 
     image   fixed-size binary   height * width * channels bytes, row-major
-    label   uint8               index into the class names
+    label   uint8               index into the class names; uint16 with more than 256 classes
 
-The schema's metadata has `image_shape`, [height, width, channels], and `classes`, the class names, both as JSON.
+The schema's metadata has `image_shape`, [height, width, channels], and `classes`, the class names, both as JSON. Images
+that were decoded have `preprocessing`, as JSON too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from math import prod
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
+from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo, label_bytes
 from kfp_azureml.runtime.errors import DataError, first_line
 from kfp_azureml.runtime.file_kinds import HEAD_BYTES, looks_like
 
@@ -33,10 +34,15 @@ IMAGE = "image"
 LABEL = "label"
 SHAPE_KEY = b"image_shape"
 CLASSES_KEY = b"classes"
+PREPROCESSING_KEY = b"preprocessing"
 
 
 def write_parquet(
-    path: Path, shape: tuple[int, int, int], classes: Sequence[str], chunks: Iterable[tuple[bytes, bytes]]
+    path: Path,
+    shape: tuple[int, int, int],
+    classes: Sequence[str],
+    chunks: Iterable[tuple[bytes | bytearray, bytes]],
+    preprocessing: Mapping[str, Any] | None = None,
 ) -> None:
     """Write an image set to a Parquet file, one row group per chunk.
 
@@ -48,12 +54,16 @@ def write_parquet(
         path: The file to write.
         shape: Image shape, (height, width, channels).
         classes: Class names in label order.
-        chunks: Pixels and labels of consecutive images, one byte per value.
+        chunks: Pixels and labels of consecutive images: one byte per pixel, `label_bytes` per label.
+        preprocessing: How the pixels were made from encoded images; None for raw images.
     """
     metadata = {SHAPE_KEY: json.dumps(shape), CLASSES_KEY: json.dumps(list(classes))}
+    if preprocessing:
+        metadata[PREPROCESSING_KEY] = json.dumps(preprocessing)
     pixels = pa.binary(prod(shape))
+    label_type = _label_type(len(classes))
     schema = pa.schema(
-        [pa.field(IMAGE, pixels, nullable=False), pa.field(LABEL, pa.uint8(), nullable=False)], metadata=metadata
+        [pa.field(IMAGE, pixels, nullable=False), pa.field(LABEL, label_type, nullable=False)], metadata=metadata
     )
     with pq.ParquetWriter(
         path,
@@ -64,11 +74,12 @@ def write_parquet(
         write_page_checksum=True,
     ) as writer:
         for images, labels in chunks:
+            count = len(labels) // label_bytes(len(classes))
             columns = [
-                pa.FixedSizeBinaryArray.from_buffers(pixels, len(labels), [None, pa.py_buffer(images)]),
-                pa.Array.from_buffers(pa.uint8(), len(labels), [None, pa.py_buffer(labels)]),
+                pa.FixedSizeBinaryArray.from_buffers(pixels, count, [None, pa.py_buffer(images)]),
+                pa.Array.from_buffers(label_type, count, [None, pa.py_buffer(labels)]),
             ]
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema), row_group_size=len(labels))
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema), row_group_size=count)
 
 
 def open_parquet(paths: Sequence[Path]) -> ImageSet:
@@ -105,17 +116,21 @@ def open_parquet(paths: Sequence[Path]) -> ImageSet:
         labels = _labels(paths[number], table, len(classes))
         return Batch(_images(table).reshape(-1, *shape), labels)
 
-    def read_labels() -> NDArray[np.uint8]:
+    def read_labels() -> NDArray[np.uint8] | NDArray[np.uint16]:
         import numpy as np
 
         return np.concatenate([_read_labels(path, footer) for path, footer in zip(paths, footers, strict=True)])
 
-    def _read_labels(path: Path, footer: Any) -> NDArray[np.uint8]:
+    def _read_labels(path: Path, footer: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
         with _opened(path, footer) as file:
             table = file.read(columns=[LABEL], use_threads=False)
         return _labels(path, table, len(classes))
 
     return ImageSet(ImageSetInfo(count, shape, classes), group_sizes, read_group, read_labels)
+
+
+def _label_type(classes: int) -> pa.DataType:
+    return pa.uint8() if label_bytes(classes) == 1 else pa.uint16()
 
 
 @contextmanager
@@ -133,8 +148,8 @@ def _read_footer(path: Path) -> Any:
         raise DataError(f"{path}: columns are {', '.join(schema.names)}; expected {IMAGE} and {LABEL}")
     if not pa.types.is_fixed_size_binary(schema.field(IMAGE).type):
         raise DataError(f"{path}: column {IMAGE} is {schema.field(IMAGE).type}; expected fixed-size binary")
-    if schema.field(LABEL).type != pa.uint8():
-        raise DataError(f"{path}: column {LABEL} is {schema.field(LABEL).type}; expected uint8")
+    if schema.field(LABEL).type not in (pa.uint8(), pa.uint16()):
+        raise DataError(f"{path}: column {LABEL} is {schema.field(LABEL).type}; expected uint8 or uint16")
     return footer
 
 
@@ -165,11 +180,11 @@ def _images(table: pa.Table) -> NDArray[np.uint8]:
     return np.frombuffer(column.buffers()[1], np.uint8, count=len(column) * size, offset=column.offset * size)
 
 
-def _labels(path: Path, table: pa.Table, classes: int) -> NDArray[np.uint8]:
+def _labels(path: Path, table: pa.Table, classes: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
     for column in table.columns:
         if column.null_count:
             raise DataError(f"{path}: rows without image or label")
-    labels: NDArray[np.uint8] = table.column(LABEL).to_numpy()
+    labels: NDArray[np.uint8] | NDArray[np.uint16] = table.column(LABEL).to_numpy()
     if len(labels) and labels.max() >= classes:
         raise DataError(f"{path}: label {labels.max()}, but only {classes} classes in the metadata")
     return labels

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 2 << 20
 
 
-def write_csv(path: Path, shape: tuple[int, int, int], chunks: Iterable[tuple[bytes, bytes]]) -> None:
+def write_csv(path: Path, shape: tuple[int, int, int], chunks: Iterable[tuple[bytes | bytearray, bytes]]) -> None:
     """Write an image set to a CSV file, byte-identical to the baseline's.
 
     Values are formatted by a lookup table of zero-padded four-byte strings, whose zero bytes are then removed; about

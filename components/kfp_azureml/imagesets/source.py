@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
+import stat
 import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,12 +48,16 @@ class Source:
         list_folder: Lists a folder by its relative path: names, and whether each is a folder. Empty if listing is not
             supported, as on web servers.
         failures: Exceptions raised by these functions and by reading.
+        real_path: Returns a path in the folder without symbolic links; the same path where there are none.
+        is_local: Whether the folder is on this machine, so that a failure concerns one file, not the network.
     """
 
     uri: str
     open_raw: Callable[[str], Any]
     list_folder: Callable[[str], Mapping[str, bool]]
     failures: tuple[type[Exception], ...]
+    real_path: Callable[[str], str] = str
+    is_local: bool = False
 
     def open(self, names: Sequence[str]) -> InputStream:
         """Open the first of several names that exists.
@@ -79,6 +85,16 @@ class Source:
                 elif not isinstance(error, FileNotFoundError) and status not in ABSENT_STATUSES:
                     raise _unreadable(self.uri, error) from error
         raise DataError(self._not_found(names, folders, refusal))
+
+    def lists_any(self, names: Sequence[str]) -> bool | None:
+        """Return whether the folder lists one of several names, in any spelling; None if it cannot be listed."""
+        listed = self._list("")
+        spelled = {_spelling(name) for name in names}
+        return any(_spelling(name) in spelled for name in listed) if listed else None
+
+    def enumerate_entries(self) -> str:
+        """Return the first names in the folder, for messages."""
+        return _enumeration(self._list(""))
 
     def _paths(self, names: Sequence[str], folders: Sequence[str]) -> Iterator[str]:
         """Yield the paths to try; `folders` collects those that turn out to be folders."""
@@ -179,7 +195,7 @@ def open_source(input_data: str, *, use_azure_credentials: bool = False) -> Sour
         CredentialsError: If the credentials are incomplete.
     """
     if not input_data:
-        raise DataError("input_data is empty; expected a folder or URI with the four idx files")
+        raise DataError("input_data is empty; expected a folder or URI of images")
     if "://" not in input_data:
         return _local_folder(Path(input_data))
     scheme, authority, path = _split(input_data)
@@ -211,11 +227,15 @@ def abfss_uri(wasbs_uri: str) -> str:
 def _local_folder(folder: Path) -> Source:
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {what}; expected a folder with the four idx files")
+        raise DataError(
+            f"{folder}: {what}; expected a folder of images, or an archive, a table, a .parquet or .npz file"
+        )
 
     def open_raw(name: str) -> Any:
         path = folder / name
         try:
+            if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+                raise DataError(f"{path}: neither a file nor a folder")  # a pipe would wait for its other end
             return path.open("rb", buffering=0)
         except FileNotFoundError:
             if path.is_symlink():
@@ -225,7 +245,10 @@ def _local_folder(folder: Path) -> Source:
     def list_folder(name: str) -> Mapping[str, bool]:
         return {entry.name: entry.is_dir() for entry in (folder / name).iterdir()}
 
-    return Source(str(folder), open_raw, list_folder, (OSError,))
+    def real_path(name: str) -> str:
+        return os.path.realpath(folder / name)
+
+    return Source(str(folder), open_raw, list_folder, (OSError,), real_path, is_local=True)
 
 
 def _web_folder(url: str) -> Source:
@@ -234,7 +257,7 @@ def _web_folder(url: str) -> Source:
 
     scheme, authority, path = _split(url)
     path, mark, query = path.partition("?")
-    shown = _without_secrets(url)
+    shown = without_secrets(url)
 
     def open_raw(name: str) -> Any:
         # `#` is part of the path. Existing escapes are kept.
@@ -275,7 +298,7 @@ def _object_store(uri: str, use_azure_credentials: bool) -> Source:
     import fsspec
 
     scheme, _, _ = _split(uri)
-    shown = _without_secrets(uri)
+    shown = without_secrets(uri)
     options = _azure_options(use_azure_credentials) if scheme in AZURE_SCHEMES else {}
     try:
         filesystem, root = fsspec.url_to_fs(uri.rstrip("/"), **options)
@@ -328,7 +351,8 @@ def _split(uri: str) -> tuple[str, str, str]:
     return scheme.lower(), authority, slash + path
 
 
-def _without_secrets(uri: str) -> str:
+def without_secrets(uri: str) -> str:
+    """Return a URI for messages, without query and user."""
     scheme, authority, path = _split(uri)
     user, _, host = authority.rpartition("@")
     is_web = scheme in ("http", "https")

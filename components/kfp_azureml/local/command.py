@@ -11,7 +11,7 @@ from kfp_azureml.compiling.param_option import param_option
 
 @click.command("run")
 @click.argument("pipeline", default="image_classification")
-@click.option("--data", metavar="URI", help="Folder or URI of the images.  [default: the pipeline's, Fashion-MNIST]")
+@click.option("--data", metavar="URI", help="Folder, file or URI of images.  [default: the pipeline's, Fashion-MNIST]")
 @param_option
 @click.option(
     "--runs",

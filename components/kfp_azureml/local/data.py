@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from kfp_azureml.imagesets.collection import list_entries
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, SHA256
 from kfp_azureml.imagesets.idx import file_names
-from kfp_azureml.imagesets.source import InputStream, open_source
+from kfp_azureml.imagesets.input_formats import file_kind, may_have_idx, split_file
+from kfp_azureml.imagesets.source import InputStream, Source, open_source
 from kfp_azureml.local.environment_variables import common_variables, proxy_variables
 from kfp_azureml.runtime.errors import DataError, OutputError
 from kfp_azureml.runtime.outputs import atomic_folder
@@ -25,10 +27,10 @@ APT_SECONDS = 300.0
 
 
 def on_this_machine(input_data: str, folder: Path, use_azure_credentials: bool, say: Callable[[str], None]) -> Path:
-    """Return a local folder with the images of a URI.
+    """Return a local folder or file with the images of a URI.
 
     Args:
-        input_data: A folder, or a URI to copy with the caller's network settings.
+        input_data: A folder or file, or a URI to copy with the caller's network settings.
         folder: The folder to create for the copy.
         use_azure_credentials: Same as the parameter of prep.
         say: Prints a line.
@@ -36,19 +38,41 @@ def on_this_machine(input_data: str, folder: Path, use_azure_credentials: bool, 
     Raises:
         DataError: If the images do not exist or cannot be read.
     """
-    source = open_source(input_data, use_azure_credentials=use_azure_credentials)
-    if "://" not in input_data:
-        return Path(input_data).resolve()
-    say(f"Data: copying {source.uri}")
+    address, file = split_file(input_data)
+    source = open_source(address, use_azure_credentials=use_azure_credentials)
+    if source.is_local:
+        return (Path(source.uri) / file).resolve()
+    say(f"Data: copying {source.uri}{'/' if file else ''}{file}")
+    with atomic_folder(folder) as part:
+        if not file and may_have_idx(source):
+            _copy_idx(source, part)
+        elif file and file_kind(file) != "table":
+            with source.open([file]) as stream:
+                _copy(stream, part / file)
+        else:
+            _copy_folder(source, "", part)
+    return folder / file
+
+
+def _copy_idx(source: Source, target: Path) -> None:
     subsets: tuple[Literal["train", "t10k"], ...] = ("train", "t10k")
     kinds: tuple[Literal["images", "labels"], ...] = ("images", "labels")
-    with atomic_folder(folder) as part:
-        for subset in subsets:
-            for kind in kinds:
-                names = file_names(subset, kind)
-                with source.open(names) as stream:
-                    _copy(stream, part / names[0])  # prep detects compression by content
-    return folder
+    for subset in subsets:
+        for kind in kinds:
+            names = file_names(subset, kind)
+            with source.open(names) as stream:
+                _copy(stream, target / names[0])  # prep detects compression by content
+
+
+def _copy_folder(source: Source, folder: str, target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    for name, is_folder in list_entries(source, folder).items():
+        path = f"{folder}/{name}" if folder else name
+        if is_folder:
+            _copy_folder(source, path, target / name)
+        else:
+            with source.open([path]) as stream:
+                _copy(stream, target / name)
 
 
 def fashion_mnist(say: Callable[[str], None]) -> Path:

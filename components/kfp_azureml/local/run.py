@@ -223,7 +223,7 @@ def _show_results(screen: Screen, summary: Summary, folder: Path) -> None:
 def _name_pages(results: Mapping[str, Any], folder: Path) -> list[Path]:
     """Copy the steps' HTML pages to files with the suffix that browsers need."""
     pages = []
-    for name in ("training", "score"):
+    for name in ("data", "training", "score"):
         if page := results.get(f"{name}_page"):
             pages.append(folder / f"{name}.html")
             shutil.copyfile(page, pages[-1])

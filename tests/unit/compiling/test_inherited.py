@@ -35,7 +35,7 @@ def test_default_and_description_come_from_the_component_unless_the_pipeline_has
     assert not found["batch_size"].HasField("default_value")
     # Required in the component.
     assert not found["input_data"].HasField("default_value")
-    assert found["input_data"].description.startswith("Folder or URI")
+    assert found["input_data"].description.startswith("Folder, file or URI")
     # Passed by position, as kfp does.
     tasks = pipeline.pipeline_spec.root.dag.tasks
     assert tasks["train"].inputs.parameters["seed"].component_input_parameter == "seed"

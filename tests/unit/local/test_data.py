@@ -9,6 +9,7 @@ from email.message import Message
 from pathlib import Path
 from urllib.response import addinfourl
 
+import fsspec
 import pytest
 
 from kfp_azureml.local import data as module
@@ -128,3 +129,29 @@ def test_a_name_in_azure_ml_needs_a_real_workspace(tmp_path):
     assert done.stderr == (
         "kfp-azureml: azureml:flowers:1: Azure ML data references need your own workspace: add --azure\n"
     )
+
+
+def test_a_local_file_is_used_where_it_is(tmp_path: Path, source: Path) -> None:
+    (source / "photos.zip").write_bytes(b"any")
+    for address in (str(source / "photos.zip"), (source / "photos.zip").as_uri()):
+        assert module.on_this_machine(address, tmp_path / "copy", False, lambda text: None) == source / "photos.zip"
+
+
+def test_a_remote_archive_is_copied(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source / "photos.zip").write_bytes(b"any")
+    serve(source, monkeypatch)
+    address = "https://example.com/photos.zip"
+    copy = module.on_this_machine(address, tmp_path / "copy", False, lambda text: None)
+    assert copy == tmp_path / "copy" / "photos.zip"
+    assert copy.read_bytes() == b"any"
+
+
+def test_remote_class_folders_and_tables_are_copied_with_all_files(tmp_path: Path) -> None:
+    names = {"cat/1.png", "cat/more/2.png", "dog/3.png", "images.csv"}
+    for name in names:
+        fsspec.filesystem("memory").pipe(f"/pets/{name}", name.encode())
+    for number, (file, expected) in enumerate((("", tmp_path / "0"), ("/images.csv", tmp_path / "1" / "images.csv"))):
+        copy = module.on_this_machine(f"memory://pets{file}", tmp_path / str(number), False, lambda text: None)
+        assert copy == expected
+        for name in names:
+            assert (tmp_path / str(number) / name).read_text() == name

@@ -1,45 +1,27 @@
-"""Validate an idx image set and write it as a training and a test set."""
+"""Turn images, in whatever form they come, into a training and a test set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.workspace_name import WorkspaceName
-from kfp_azureml.imagesets import idx
-from kfp_azureml.imagesets.image_set import images_per_group
-from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
+from kfp_azureml.imagesets.input_formats import Access, open_images
+from kfp_azureml.imagesets.source import Source, is_azureml_name
 from kfp_azureml.runtime.errors import DataError
-from kfp_azureml.runtime.outputs import atomic_folder
-from kfp_azureml.runtime.step import progress, throttle
+from kfp_azureml.runtime.outputs import atomic_file, atomic_folder
+from kfp_azureml.runtime.step import progress, report
+from kfp_azureml.steps.prep.data_report import write_report
+from kfp_azureml.steps.prep.idx_images import IdxImages, inspect_idx, shape_text
+from kfp_azureml.steps.prep.result import PrepResult
+from kfp_azureml.steps.prep.settings import ImageSettings
+from kfp_azureml.steps.prep.write_set import FORMATS
 
-SubsetName = Literal["train", "t10k"]
-
-FORMATS = ("parquet", "csv")
-PARQUET_FILE = "images.parquet"
-CSV_FILES: dict[SubsetName, str] = {"train": "mnist_train.csv", "t10k": "mnist_test.csv"}
-LABELS_PER_READ = 1 << 16
-PROGRESS_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class PrepResult:
-    """The result of prep.
-
-    Attributes:
-        training_images: Number of images in the training set.
-        test_images: Number of images in the test set.
-        image_shape: (height, width, channels) of every image.
-        classes: Class names in label order.
-    """
-
-    training_images: int
-    test_images: int
-    image_shape: tuple[int, int, int]
-    classes: tuple[str, ...]
+if TYPE_CHECKING:
+    from kfp_azureml.imagesets.collection import Collection
+    from kfp_azureml.steps.prep.encoded_images import EncodedImages
 
 
 def prep_data(
@@ -49,13 +31,15 @@ def prep_data(
     *,
     output_format: str,
     class_names: Sequence[str],
+    images: ImageSettings,
     use_azure_credentials: bool,
     workspace: WorkspaceName,
+    output_report: Path | None,
 ) -> PrepResult:
-    """Turn four idx files into a training and a test set; the component has the arguments.
+    """Turn images into a training and a test set; the component has the arguments.
 
-    Headers and labels are checked before anything is written. Memory does not grow with the set. In the end both output
-    folders are complete, or neither exists.
+    What can be checked without decoding is checked before anything is written. In the end both output folders are
+    complete, or neither exists.
 
     Raises:
         DataError: If the data is missing, damaged or inconsistent.
@@ -65,47 +49,48 @@ def prep_data(
     """
     _check_arguments(training_data, test_data, output_format, class_names)
     if is_azureml_name(input_data):
-        from kfp_azureml.azureml.data_references import locate
+        input_data, use_azure_credentials = _locate(workspace, input_data), True
+    access = Access(partial(_locate, workspace), use_azure_credentials, training_data.parent)
 
-        input_data, use_azure_credentials = locate(input_data, **workspace._asdict()), True
-    source = open_source(input_data, use_azure_credentials=use_azure_credentials)
-    training = _inspect(source, "train")
-    test = _inspect(source, "t10k")
-    if test.shape != training.shape:
-        raise DataError(
-            f"{test.images_file}: images are {_shape_text(test.shape)}, but {_shape_text(training.shape)} in "
-            f"{training.images_file}"
-        )
-    classes = tuple(class_names) or tuple(str(label) for label in range(training.highest_label + 1))
-    for subset in (training, test):
-        if subset.highest_label >= len(classes):
-            known = "named" if class_names else "in the training set"
-            raise DataError(
-                f"{subset.labels_file}: label {subset.highest_label}, but only the {len(classes)} classes 0 to "
-                f"{len(classes) - 1} are {known}"
-            )
-
-    with atomic_folder(training_data) as training_part, atomic_folder(test_data) as test_part:
-        _write(source, training, classes, training_part, output_format)
-        _write(source, test, classes, test_part, output_format)
+    with open_images(input_data, images.input_format, access) as found:
+        prepared = _inspect(found, class_names, images)
+        with atomic_folder(training_data) as training_part, atomic_folder(test_data) as test_part:
+            findings = prepared.write(training_part, test_part, output_format)
+            if output_report:
+                with atomic_file(output_report) as page:
+                    write_report(page, findings)
+    result = findings.result()
+    if result.duplicates:
+        progress(f"{result.duplicates:,} training images are also in the test set: see the report")
+    if result.skipped_images:
+        progress(f"{result.skipped_images:,} files were skipped: see the report")
     progress(
-        f"{training.count:,} training and {test.count:,} test images of {_shape_text(test.shape)}, "
-        f"{len(classes)} classes",
+        f"{result.training_images:,} training and {result.test_images:,} test images of "
+        f"{shape_text(result.image_shape)}, {len(result.classes)} classes",
         1.0,
     )
-    return PrepResult(training.count, test.count, training.shape, classes)
+    report(data_page=str(output_report) if output_report else None)
+    return result
 
 
-@dataclass(frozen=True)
-class _SubsetInfo:
-    """One of the two subsets, after its header and labels have been read."""
+def _locate(workspace: WorkspaceName, address: str) -> str:
+    from kfp_azureml.azureml.data_references import locate
 
-    name: SubsetName
-    images_file: str
-    labels_file: str
-    count: int
-    shape: tuple[int, int, int]
-    highest_label: int
+    return locate(address, **workspace._asdict())
+
+
+def _inspect(
+    found: Source | Collection, class_names: Sequence[str], images: ImageSettings
+) -> IdxImages | EncodedImages:
+    """Check what can be checked without decoding images."""
+    if isinstance(found, Source):
+        checked = inspect_idx(found, class_names)
+        if images.image_size or images.channels:
+            raise DataError(f"{found.uri}: idx files keep their size and channels; omit image_size and channels")
+        return checked
+    from kfp_azureml.steps.prep.encoded_images import inspect_encoded
+
+    return inspect_encoded(found, class_names, images)
 
 
 def _check_arguments(training_data: Path, test_data: Path, output_format: str, class_names: Sequence[str]) -> None:
@@ -117,54 +102,3 @@ def _check_arguments(training_data: Path, test_data: Path, output_format: str, c
     one, other = training_data.resolve(), test_data.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):
         raise DataError(f"training_data {training_data} and test_data {test_data} must be separate folders")
-
-
-def _inspect(source: Source, name: SubsetName) -> _SubsetInfo:
-    """Read a subset's image header and all its labels."""
-    with _open_images(source, name) as images, _open_labels(source, name) as labels:
-        if images.count != labels.count:
-            raise DataError(f"{labels.name}: {labels.count} labels for the {images.count} images of {images.name}")
-        highest = max(max(chunk) for chunk in labels.chunks(LABELS_PER_READ))
-        return _SubsetInfo(name, images.name, labels.name, images.count, images.shape, highest)
-
-
-def _write(source: Source, subset: _SubsetInfo, classes: Sequence[str], folder: Path, output_format: str) -> None:
-    progress(f"{subset.images_file}: {subset.count} images of {_shape_text(subset.shape)}")
-    chunks = _chunks(source, subset)
-    if output_format == "parquet":
-        from kfp_azureml.imagesets.parquet import write_parquet
-
-        write_parquet(folder / PARQUET_FILE, subset.shape, classes, chunks)
-    else:
-        from kfp_azureml.imagesets.pixel_csv import write_csv
-
-        write_csv(folder / CSV_FILES[subset.name], subset.shape, chunks)
-
-
-def _chunks(source: Source, subset: _SubsetInfo) -> Iterator[tuple[bytes, bytes]]:
-    """Yield pixels and labels in chunks and report progress."""
-    size = images_per_group(subset.shape)
-    done = 0
-    due = throttle(PROGRESS_SECONDS)
-    with _open_images(source, subset.name) as images, _open_labels(source, subset.name) as labels:
-        for pixels, labels_chunk in zip(images.chunks(size), labels.chunks(size), strict=True):
-            yield pixels, labels_chunk
-            done += len(labels_chunk)
-            if due():
-                progress(f"{subset.images_file}: {done} of {subset.count} images", done / subset.count)
-
-
-@contextmanager
-def _open_images(source: Source, name: SubsetName) -> Iterator[idx.IdxImages]:
-    with source.open(idx.file_names(name, "images")) as stream:
-        yield idx.open_images(stream, stream.name)
-
-
-@contextmanager
-def _open_labels(source: Source, name: SubsetName) -> Iterator[idx.IdxFile]:
-    with source.open(idx.file_names(name, "labels")) as stream:
-        yield idx.open_labels(stream, stream.name)
-
-
-def _shape_text(shape: tuple[int, int, int]) -> str:
-    return "x".join(map(str, shape))

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kfp_azureml.imagesets.image_set import ImageSetInfo
+from kfp_azureml.imagesets.image_set import ImageSetInfo, label_bytes
 from kfp_azureml.models.model_folder import SAMPLE_FILE
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ class PredictionFiles:
     def __init__(self, folder: Path, info: ImageSetInfo, classes: int) -> None:
         self._folder = folder
         self._classes = classes
+        label_type = pa.uint8() if label_bytes(classes) == 1 else pa.uint16()
         self._schema = pa.schema(
             [
                 pa.field("index", pa.int64(), nullable=False),
-                pa.field("label", pa.uint8(), nullable=False),
-                pa.field("predicted", pa.uint8(), nullable=False),
+                pa.field("label", label_type, nullable=False),
+                pa.field("predicted", label_type, nullable=False),
                 pa.field("probabilities", pa.list_(pa.float32(), classes), nullable=False),
             ]
         )
@@ -79,7 +80,8 @@ class PredictionFiles:
         end = scored.start + len(scored.batch)
         columns = [
             pa.array(np.arange(scored.start, end)),
-            pa.array(scored.batch.labels),
+            # A set with fewer classes than the model may have narrower labels.
+            pa.array(scored.batch.labels, self._schema.field("label").type),
             pa.array(scored.predicted),
             pa.FixedSizeListArray.from_arrays(pa.array(scored.probabilities.ravel()), self._classes),
         ]

@@ -123,14 +123,15 @@ def _check_compatible(input_data: Path, info: ImageSetInfo, manifest: Manifest) 
 def _score_batches(images: ImageSet, manifest: Manifest, onnx_file: Path) -> Iterator[ScoredBatch]:
     import numpy as np
 
-    from kfp_azureml.imagesets.image_set import images_per_group
+    from kfp_azureml.imagesets.image_set import images_per_group, label_bytes
     from kfp_azureml.models.onnx_session import open_network, predict_in_batches
 
     network = open_network(onnx_file, manifest)
+    label_type = np.uint8 if label_bytes(len(manifest.classes)) == 1 else np.uint16
     done, due = 0, throttle(PROGRESS_SECONDS)
     for batch in images.batches(images_per_group(images.info.shape)):
         probabilities = predict_in_batches(network, batch.images, BATCH_SIZE)
-        yield ScoredBatch(done, batch, probabilities, probabilities.argmax(axis=1).astype(np.uint8))
+        yield ScoredBatch(done, batch, probabilities, probabilities.argmax(axis=1).astype(label_type))
         done += len(batch)
         if due():
             progress(f"{done:,} of {images.info.count:,} images", done / images.info.count)

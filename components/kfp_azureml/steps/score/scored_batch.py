@@ -20,10 +20,10 @@ class ScoredBatch:
         start: Index of the batch's first image in the set.
         batch: Images and true labels.
         probabilities: (n, classes), float32.
-        predicted: (n,), uint8, the most probable class.
+        predicted: (n,), uint8 or uint16 as the labels, the most probable class.
     """
 
     start: int
     batch: Batch
     probabilities: NDArray[np.float32]
-    predicted: NDArray[np.uint8]
+    predicted: NDArray[np.uint8] | NDArray[np.uint16]

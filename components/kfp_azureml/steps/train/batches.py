@@ -100,11 +100,12 @@ def shuffle(pieces: Iterable[Batch], batch_size: int, capacity: int, rng: np.ran
         Writable batches.
     """
     images: NDArray[np.uint8] | None = None
-    labels = np.empty(capacity, np.uint8)
+    labels: NDArray[np.uint8] | NDArray[np.uint16] | None = None
     filled = yielded = 0
     for piece in pieces:
-        if images is None:
+        if images is None or labels is None:
             images = np.empty((capacity, *piece.images.shape[1:]), np.uint8)
+            labels = np.empty(capacity, piece.labels.dtype)
         taken = 0
         while taken < len(piece):
             if filled == capacity:
@@ -120,7 +121,7 @@ def shuffle(pieces: Iterable[Batch], batch_size: int, capacity: int, rng: np.ran
             images[filled : filled + count] = piece.images[taken : taken + count]
             labels[filled : filled + count] = piece.labels[taken : taken + count]
             filled, taken = filled + count, taken + count
-    if images is None:
+    if images is None or labels is None:
         return
     order = rng.permutation(filled)
     for start in range(0, filled, batch_size):

@@ -54,7 +54,7 @@ def fit(
     def train_step(images: tf.Tensor, labels: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             probabilities = model(images, training=True)
-            objective = smoothed(tf.one_hot(labels, classes), probabilities)
+            objective = smoothed(tf.one_hot(tf.cast(labels, tf.int32), classes), probabilities)
         gradients = tape.gradient(objective, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         mean_loss.update_state(labels, probabilities)

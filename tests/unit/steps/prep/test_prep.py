@@ -18,7 +18,7 @@ from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.imagesets.source import open_source
 from kfp_azureml.runtime.errors import DataError, OutputError
 from kfp_azureml.steps.command import component_command
-from kfp_azureml.steps.prep.prep import PrepResult
+from kfp_azureml.steps.prep.result import PrepResult
 from step_calls import prep_data
 
 SHAPE = (4, 4)
@@ -292,7 +292,7 @@ def test_an_azure_ml_name_is_resolved_and_read_with_credentials(source, outputs,
         return open_source(uri, **options)
 
     monkeypatch.setattr("kfp_azureml.azureml.data_references.locate", locate)
-    monkeypatch.setattr("kfp_azureml.steps.prep.prep.open_source", open_and_note)
+    monkeypatch.setattr("kfp_azureml.imagesets.input_formats.open_source", open_and_note)
     names = {"resource_group": "g", "workspace": "w", "subscription_id": "s"}
     prep_data("azureml:flowers:3", *outputs, **names)
     assert_written(outputs, arrays)

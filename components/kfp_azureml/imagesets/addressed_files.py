@@ -1,0 +1,70 @@
+"""Read the files that a table names, by path or by URI."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from kfp_azureml.imagesets.collection import reader_of
+from kfp_azureml.imagesets.preprocessing import BadImageError
+from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
+
+
+class AddressedFiles:
+    """Files by path in a folder, or by URI.
+
+    Args:
+        source: The folder.
+        locate: Resolves azureml:// addresses.
+        use_azure_credentials: Read addresses in Azure storage with credentials; azureml:// always is.
+    """
+
+    def __init__(self, source: Source, locate: Callable[[str], str], use_azure_credentials: bool) -> None:
+        self._source = source
+        self._read = reader_of(source)
+        self._locate = locate
+        self._use_azure_credentials = use_azure_credentials
+        self._readers: dict[str, Callable[[str], bytes]] = {}
+        self._lock = threading.Lock()
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            BadImageError: If it cannot be read, or its path leads out of a remote folder.
+            DataError: If its address is invalid.
+        """
+        if "://" in name:
+            folder, file = _parts(name)
+            return self._reader(folder)(file)
+        is_outside = name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/")
+        if is_outside and not self._source.is_local:
+            raise BadImageError("its path leads out of the folder")
+        try:
+            return self._read(name)
+        except BadImageError:
+            # Tables written on Windows.
+            if "\\" not in name:
+                raise
+            return self._read(name.replace("\\", "/"))
+
+    def _reader(self, folder: str) -> Callable[[str], bytes]:
+        """Return the reader of a URI's folder; it is resolved once."""
+        with self._lock:
+            if folder not in self._readers:
+                is_named = is_azureml_name(folder)
+                address = self._locate(folder) if is_named else folder
+                source = open_source(address, use_azure_credentials=self._use_azure_credentials or is_named)
+                self._readers[folder] = reader_of(source)
+            return self._readers[folder]
+
+
+def _parts(uri: str) -> tuple[str, str]:
+    """Return the URI of the folder and the file's name; a web address keeps its query."""
+    is_web = uri.lower().startswith(("http://", "https://"))
+    path, mark, query = uri.partition("?") if is_web else (uri, "", "")
+    folder, _, name = path.rpartition("/")
+    # Escapes are taken out of the folder too when it is opened.
+    escaped = uri.lower().startswith(("file://", "azureml:"))
+    return f"{folder}/{mark}{query}", unquote(name) if escaped else name
