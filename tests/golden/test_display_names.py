@@ -6,6 +6,7 @@ import yaml
 from kfp_azureml.compiling.sources import shipped_pipelines
 from kfp_azureml.steps.names import component_module, component_names
 
+
 def tasks():
     document = next(yaml.safe_load_all((shipped_pipelines() / "image_classification.yaml").read_text()))
     dags = [component.get("dag", {}) for component in (document["root"], *document["components"].values())]
