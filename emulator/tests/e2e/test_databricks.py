@@ -80,6 +80,10 @@ def test_a_personal_access_token_signs_in(client: WorkspaceClient, emulator: Emu
         list(connect(auth_type="pat", token="dapi0").jobs.list())
 
 
+def test_the_caller_is_the_application(client: WorkspaceClient, emulator: EmulatorInfo) -> None:
+    assert client.current_user.me().user_name == emulator.environment["AZ_CLIENT_ID"]
+
+
 def test_the_tenant_is_found_by_the_host(client: WorkspaceClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ARM_TENANT_ID")
     assert list(connect(auth_type="azure-client-secret").jobs.list()) == []

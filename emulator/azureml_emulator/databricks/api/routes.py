@@ -19,6 +19,7 @@ def databricks_app() -> Router:
     api: list[BaseRoute] = [
         *(Mount(f"/api/{version}/jobs", routes=[*jobs.routes, *runs.routes]) for version in ("2.1", "2.2")),
         *(Mount(f"/api/{version}/clusters", routes=clusters.routes) for version in ("2.0", "2.1")),
+        Mount("/api/2.0/preview/scim/v2", routes=sign_in.routes),
         Mount("/api/2.0/secrets", routes=secrets.routes),
         Mount("/api/2.0/workspace", routes=workspace_items.routes),
         Mount("/api/2.0/fs", routes=files.routes),

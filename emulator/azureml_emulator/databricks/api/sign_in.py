@@ -87,8 +87,24 @@ async def describe_host(request: Request) -> Response:
     )
 
 
+async def describe_caller(request: Request) -> Response:
+    """Tell who is signed in: the application, whatever the token."""
+    client_id = context_of(request).settings.client_id
+    return JSONResponse(
+        {
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+            "id": "1000000000000001",
+            "userName": client_id,
+            "displayName": client_id,
+            "active": True,
+        }
+    )
+
+
 open_routes: list[BaseRoute] = [
     Route("/aad/auth", redirect_to_directory),
     Route("/.well-known/databricks-config", describe_host),
 ]
 """Routes that need no token."""
+
+routes: list[BaseRoute] = [Route("/Me", describe_caller)]

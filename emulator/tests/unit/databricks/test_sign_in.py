@@ -37,6 +37,12 @@ async def test_other_tokens_are_refused(databricks: Databricks, app: App) -> Non
     assert (answer.status_code, answer.json()["message"]) == (401, "Token is expired.")
 
 
+async def test_the_caller_is_the_application(databricks: Databricks) -> None:
+    path = "/api/2.0/preview/scim/v2/Me"
+    assert (await databricks.send("GET", path)).json()["userName"] == databricks.context.settings.client_id
+    assert (await databricks.send("GET", path, headers={"authorization": "Bearer dapi0"})).status_code == 403
+
+
 async def test_discovery_needs_no_token(databricks: Databricks) -> None:
     answer = await databricks.send("GET", "/aad/auth", headers={"authorization": ""})
 
