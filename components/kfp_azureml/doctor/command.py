@@ -84,9 +84,9 @@ def doctor_command(
 ) -> None:
     """Check what runs need, and print the command that mends each fault.
 
-    Without --azure, --kubeflow or --local it checks this machine, and Azure and Kubeflow if they are configured. It
-    changes nothing but a small blob in the workspace's storage, and takes about a minute at most. The exit code is 1 if
-    a check failed; warnings and skipped checks do not count.
+    Without --azure, --kubeflow or --local it checks this machine, and Azure and Kubeflow if they are configured or one
+    of their options is given. It changes nothing but a small blob in the workspace's storage, and takes about a minute
+    at most. The exit code is 1 if a check failed; warnings and skipped checks do not count.
     """
     from kfp_azureml.azureml.checks.run_settings import RunSettings
     from kfp_azureml.doctor.kubeflow.wanted import KubeflowSettings

@@ -95,8 +95,10 @@ def _local(runs: Path, environ: Mapping[str, str]) -> list[Check]:
 
 def _has_azure(run: RunSettings, environ: Mapping[str, str]) -> bool:
     named = any(name in environ for name in (*KEYS, *_IDENTITIES))
-    return named or any(run.workspace) or find_config() is not None
+    asked_for = run.model_name or any(run.workspace) or run.deploys
+    return named or bool(asked_for) or find_config() is not None
 
 
 def _has_kubeflow(settings: KubeflowSettings, environ: Mapping[str, str]) -> bool:
-    return bool(settings.address) or has_cluster(environ)
+    asked_for = any(vars(settings).values())  # an option that would have no effect otherwise
+    return asked_for or bool(settings.address) or has_cluster(environ)

@@ -60,6 +60,7 @@ def names(done: subprocess.CompletedProcess[str], *states: str) -> set[str]:
 
 
 def variables(azure: EmulatorInfo) -> Mapping[str, str]:
+    """The client's environment as `azureml-emulator env` prints it, Databricks included."""
     return {**azure.environment}
 
 
@@ -77,7 +78,7 @@ def test_all_is_well(
     assert done.returncode == 0, done.stdout
     assert names(done, "failed", "warning") == set()
     checked = {name.partition(".")[0] for name in names(done, "ok")}
-    assert checked == {"network", "azure", "kubeflow", "local"}
+    assert checked == {"network", "azure", "databricks", "kubeflow", "local"}
     assert {path.name for path in tmp_path.iterdir()} <= {"config.json", "kubeconfig", "home", ".config", "cache"}
 
 
@@ -88,6 +89,23 @@ def test_what_is_not_configured_is_skipped_and_said(doctor: Doctor) -> None:
     assert (left_out["azure"]["state"], left_out["kubeflow"]["state"]) == ("skipped", "skipped")
     assert "AZ_CLIENT_SECRET" in left_out["azure"]["message"]
     assert "KF_PIPELINES_ENDPOINT" in left_out["kubeflow"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("option", "area", "failed"),
+    [
+        (("--pipeline", "missing.yaml"), "kubeflow", "kubeflow.images"),
+        (("--service-account", "kfp-azureml-runner"), "kubeflow", "kubeflow.cluster"),
+        (("--model-name", "fashion-mnist"), "azure", "azure.workspace-name"),
+        (("--instance-type", "Standard_DS3_v2"), "azure", "azure.workspace-name"),
+    ],
+)
+def test_an_option_of_an_area_asks_for_the_area(
+    doctor: Doctor, option: tuple[str, str], area: str, failed: str
+) -> None:
+    done = doctor("--json", *option)
+    assert failed in names(done, "failed")
+    assert area not in names(done, "skipped")
 
 
 @pytest.mark.parametrize(

@@ -48,13 +48,16 @@ class RunSettings:
 
     @property
     def purposes(self) -> frozenset[Purpose]:
-        """What the run does: it deploys if one of the parameters of the deployment is set."""
+        """What the run does in Azure."""
         if self.everything:
             return frozenset(Purpose)
-        deploys = self.endpoint_name or self.instance_type or self.instance_count or self.compute or self.strategy
-        return frozenset(
-            purpose for purpose, wanted in ((Purpose.REGISTER, self.model_name), (Purpose.DEPLOY, deploys)) if wanted
-        )
+        wanted = ((Purpose.REGISTER, self.model_name), (Purpose.DEPLOY, self.deploys))
+        return frozenset(purpose for purpose, does in wanted if does)
+
+    @property
+    def deploys(self) -> bool:
+        """Whether one of the parameters of the deployment is set."""
+        return bool(self.endpoint_name or self.instance_type or self.instance_count or self.compute or self.strategy)
 
     @property
     def vm_size(self) -> str:
