@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -181,14 +180,17 @@ class Execution:
         return states.WORKLOAD_FAILED
 
     def _read_output(self, task: TaskRun, log: Path, result_file: Path) -> Output:
-        result: Mapping[str, str] = json.loads(result_file.read_text()) if result_file.exists() else {}
+        result = _read_result(result_file)
         value = result.get("value")
         shown = None if value is None else self.paths.hide(value).encode()
         logs, truncated = b"", False
         # As the service: a notebook's prints are in its cells, not here.
-        if "notebook_task" not in task.settings and log.exists():
-            content = self.paths.hide(log.read_text(errors="replace")).encode()
-            logs, truncated = content[-OUTPUT_BYTES:], len(content) > OUTPUT_BYTES
+        if "notebook_task" not in task.settings and _is_plain_file(log):
+            truncated = log.stat().st_size > OUTPUT_BYTES
+            with log.open("rb") as file:
+                file.seek(-OUTPUT_BYTES if truncated else 0, os.SEEK_END if truncated else os.SEEK_SET)
+                tail = file.read(OUTPUT_BYTES).decode(errors="replace")
+            logs = self.paths.hide(tail).encode()[-OUTPUT_BYTES:]
         return Output(
             error=self.paths.hide(result.get("error", "")),
             trace=self.paths.hide(result.get("trace", "")),
@@ -197,6 +199,22 @@ class Execution:
             result=None if shown is None else shown[:OUTPUT_BYTES].decode(errors="ignore"),
             result_truncated=shown is not None and len(shown) > OUTPUT_BYTES,
         )
+
+
+def _read_result(file: Path) -> dict[str, str]:
+    """Return what the driver wrote; nothing, if the task put something else in its place."""
+    try:
+        result = json.loads(file.read_bytes()) if _is_plain_file(file) else {}
+    except (ValueError, RecursionError):
+        return {}
+    found = result.items() if isinstance(result, dict) else ()
+    # Half a surrogate pair can be in a Python text, but not in UTF-8.
+    return {name: value.encode(errors="replace").decode() for name, value in found if isinstance(value, str)}
+
+
+def _is_plain_file(path: Path) -> bool:
+    """Return whether a task left a file here: reading a pipe would never end."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _cluster_variables(task: TaskRun) -> dict[str, str]:

@@ -101,6 +101,11 @@ class LocalPaths:
             return self.dbfs(path.removeprefix("/dbfs"))
         return self.volume(path) if path.startswith("/Volumes/") else self.workspace(path)
 
+    def entries(self, folder: Path) -> list[Path]:
+        """List what is in a folder, without links that lead nowhere or out of the trees."""
+        root = self.root.resolve()
+        return sorted(each for each in folder.iterdir() if each.exists() and each.resolve().is_relative_to(root))
+
     def hide(self, text: str) -> str:
         """Replace local paths in a text by Databricks' ones."""
         return text.replace(f"{self.root}/", "/")

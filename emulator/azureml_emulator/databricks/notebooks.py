@@ -68,7 +68,10 @@ def read_jupyter(text: str) -> list[Cell]:
     Raises:
         ValueError: If it is none.
     """
-    document = json.loads(text)
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
     found = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(found, list) or not all(isinstance(cell, dict) for cell in found):
         raise ValueError("it has no list of cells")

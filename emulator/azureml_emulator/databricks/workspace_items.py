@@ -73,6 +73,8 @@ class WorkspaceItems:
         local = self._existing(path)
         if local.is_dir():
             raise DatabricksError(400, "BAD_REQUEST", f"{path} is a folder; only notebooks and files are exported.")
+        if not local.is_file():
+            raise invalid(f"{path} is neither a notebook nor a file.")
         notebook = self._notebooks.get(path)
         if notebook is None:
             return local.read_bytes(), local.suffix.lstrip(".")
@@ -86,7 +88,8 @@ class WorkspaceItems:
         else:
             content = notebooks.write_jupyter(self.cells(path), language)
         suffixes = {name: suffix.lstrip(".") for suffix, name in notebooks.SUFFIXES.items()}
-        return content.encode(), "ipynb" if form == JUPYTER else suffixes[language]
+        # Half a surrogate pair can be in JSON, but not in UTF-8.
+        return content.encode(errors="replace"), "ipynb" if form == JUPYTER else suffixes[language]
 
     def cells(self, path: str) -> list[Cell]:
         """Return the cells of a notebook.
@@ -138,7 +141,7 @@ class WorkspaceItems:
         local = self._existing(path)
         if not local.is_dir():
             return [self.show(path)]
-        return [self.show(f"{path.rstrip('/')}/{name}") for name in sorted(each.name for each in local.iterdir())]
+        return [self.show(f"{path.rstrip('/')}/{name}") for name in (each.name for each in self._paths.entries(local))]
 
     def make_folders(self, path: str) -> None:
         """Create a folder and those above it.

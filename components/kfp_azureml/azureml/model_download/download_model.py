@@ -190,8 +190,9 @@ class _Download:
     def _found_in_target(self, files: Mapping[str, BlobFile]) -> Verified | None:
         """Return how the target's files were found equal to the model's; None if they are not certainly equal."""
         target = self.partial.target
-        there = {path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()}
-        if there != files.keys():
+        there = {path.relative_to(target).as_posix(): path for path in target.rglob("*") if not path.is_dir()}
+        # Reading a pipe would never end.
+        if there.keys() != files.keys() or not all(path.is_file() for path in there.values()):
             return None
         try:
             found = verify(self.what, target, files, self._content)

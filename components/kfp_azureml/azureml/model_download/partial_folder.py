@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -137,9 +138,15 @@ def _locked(folder: Path, deadline: Deadline) -> int:
     pause = pauses()
     told = False
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
         try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue  # its last owner deleted it
+        try:
+            _check_owner(folder, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Its last owner may have deleted it between these calls.
             if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
@@ -158,6 +165,21 @@ def _locked(folder: Path, deadline: Deadline) -> int:
             )
         if told:
             time.sleep(min(next(pause), deadline.remaining))
+
+
+def _check_owner(folder: Path, descriptor: int) -> None:
+    """Refuse a folder that another user made, who could have put links into it that lead elsewhere.
+
+    Some network file systems give all files to one user, whoever creates them: a new file tells.
+
+    Raises:
+        OutputError: If it is another user's.
+        PermissionError: If nothing can be created in it.
+    """
+    with tempfile.TemporaryFile(dir=folder) as own:
+        if os.fstat(own.fileno()).st_uid == os.fstat(descriptor).st_uid:
+            return
+    raise OutputError(f"{folder} belongs to another user: delete it, or choose another folder to download to")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import shutil
 from pathlib import Path
 
@@ -71,7 +70,7 @@ async def read_block(request: Request) -> Response:
     databricks = context_of(request).databricks
     asked = await requests.read(request)
     local = _existing(databricks, asked)
-    if local.is_dir():
+    if not local.is_file():
         raise invalid(f"{asked['path']} is a directory.")
     offset, length = requests.optional_integer(asked, "offset") or 0, requests.optional_integer(asked, "length")
     length = BLOCK_BYTES // 2 if length is None else length
@@ -94,7 +93,7 @@ async def list_items(request: Request) -> Response:
     """List a folder; of a file, itself."""
     databricks = context_of(request).databricks
     local = _existing(databricks, await requests.read(request))
-    found = sorted(local.iterdir()) if local.is_dir() else [local]
+    found = databricks.paths.entries(local) if local.is_dir() else [local]
     return JSONResponse({"files": [_show(databricks, each) for each in found]} if found else {})
 
 
@@ -118,6 +117,7 @@ async def delete(request: Request) -> Response:
         if any(local.iterdir()) and not requests.flag(asked, "recursive"):
             raise DatabricksError(400, "IO_ERROR", f"The directory {path} is not empty; set recursive.")
         shutil.rmtree(local)
+        context_of(request).databricks.paths.create()  # the root, if it was that
     else:
         local.unlink(missing_ok=True)
     return JSONResponse({})
@@ -149,7 +149,7 @@ def _token(databricks: Databricks, asked: Document) -> str:
 def _block(asked: Document, name: str) -> bytes:
     try:
         content = base64.b64decode(requests.optional_text(asked, name) or "", validate=True)
-    except binascii.Error:
+    except ValueError:
         raise invalid(f"{name} must be base64.") from None
     if len(content) > BLOCK_BYTES:
         raise DatabricksError(400, "MAX_BLOCK_SIZE_EXCEEDED", f"A block has at most {BLOCK_BYTES} bytes.")

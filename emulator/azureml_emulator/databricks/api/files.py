@@ -57,6 +57,8 @@ async def change_upload(request: Request) -> Response:
     numbers = sorted(requests.integer(part, "part_number") for part in parts)
     if not numbers:
         raise invalid("The upload has no parts.")
+    if len(set(numbers)) < len(numbers):
+        raise invalid("A part of the upload is named twice.")
     begun.complete(numbers)
     databricks.uploads.end(token)
     return JSONResponse({})
@@ -142,13 +144,13 @@ async def make_folder(request: Request) -> Response:
 
 async def show_folder(request: Request) -> Response:
     """List a folder, or with HEAD only say that it exists; paged."""
-    path = _path(request)
-    folder = _existing_folder(context_of(request).databricks, path)
+    databricks, path = context_of(request).databricks, _path(request)
+    folder = _existing_folder(databricks, path)
     if request.method == "HEAD":
         return Response(status_code=200)
     asked = dict(request.query_params)
     fields = {"limit": asked.get("page_size"), "page_token": asked.get("page_token")}
-    found, following = requests.page(fields, sorted(folder.iterdir()), default=PAGE, most=PAGE)
+    found, following = requests.page(fields, databricks.paths.entries(folder), default=PAGE, most=PAGE)
     del following["has_more"]
     contents = []
     for each in found:

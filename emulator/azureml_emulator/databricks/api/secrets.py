@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 
 from starlette.requests import Request
@@ -50,7 +49,7 @@ async def put(request: Request) -> Response:
     if content is not None:
         try:
             value = base64.b64decode(content, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise invalid("bytes_value must be UTF-8 text in base64.") from None
     assert value is not None  # noqa: S101 - one of them was given
     if len(value.encode()) > SECRET_BYTES:

@@ -46,7 +46,7 @@ def check(request: Request) -> None:
         raise DatabricksError(401, "UNAUTHENTICATED", message)
     if secrets.compare_digest(token.encode(), context.settings.databricks_token.encode()):
         return
-    if request.url.path.endswith(SECRET_PATH) and context.databricks.scopes.is_run_token(token):
+    if request.url.path == SECRET_PATH and context.databricks.scopes.is_run_token(token):
         return
     if token.count(".") != 2:
         raise DatabricksError(403, "PERMISSION_DENIED", "Invalid access token.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -23,7 +22,7 @@ async def import_item(request: Request) -> Response:
     asked = await requests.read(request)
     try:
         content = base64.b64decode(requests.optional_text(asked, "content") or "", validate=True)
-    except binascii.Error:
+    except ValueError:
         raise invalid("content must be base64.") from None
     context_of(request).databricks.items.put(
         requests.text(asked, "path"),

@@ -48,6 +48,8 @@ async def test_an_upload_in_parts_appears_once_it_is_complete(databricks: Databr
     complete = f"{FILE}?action=complete-upload&upload_type=multipart&session_token={token}"
     missing = await databricks.refused("POST", complete, json={"parts": [{"part_number": 3}]})
     assert missing[2] == "Part 3 of the upload is missing."
+    twice = await databricks.refused("POST", complete, json={"parts": [{"part_number": 1}, {"part_number": 1}]})
+    assert twice[2] == "A part of the upload is named twice."
     await databricks.post(complete, parts=[{"part_number": 2}, {"part_number": 1}])
 
     assert (await databricks.send("GET", f"/api/{FILE}")).content == b"01"
@@ -71,6 +73,7 @@ async def test_dbfs_takes_blocks_and_gives_them_back(databricks: Databricks) -> 
     assert (await databricks.refused("POST", "2.0/dbfs/add-block", json=too_large))[0] == 404
     await databricks.post("2.0/dbfs/delete", path="/tmp", recursive=True)
     await databricks.post("2.0/dbfs/delete", path="/tmp")  # gone already
+    await databricks.post("2.0/dbfs/delete", path="/", recursive=True)
     assert await databricks.get("2.0/dbfs/list", path="/") == {}
 
 

@@ -303,3 +303,32 @@ async def test_a_missing_run_is_a_400(databricks: Databricks) -> None:
     for path in ("get", "get-output"):
         refused = await databricks.refused("GET", f"2.2/jobs/runs/{path}?run_id=5")
         assert refused == (400, "INVALID_PARAMETER_VALUE", "Run 5 does not exist.")
+
+
+RESULT = "Path('../result.json')"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        f"os.mkfifo({RESULT})",
+        f"{RESULT}.mkdir()",
+        f"{RESULT}.write_text('[' * 100000)",
+        f"{RESULT}.write_text('[1]')",
+        f"{RESULT}.write_text('{{\"error\": 1}}')",
+        "Path('../log.txt').unlink()\nos.mkfifo('../log.txt')",
+    ],
+)
+async def test_a_task_that_spoils_its_own_outputs_ends(databricks: Databricks, spoil: str) -> None:
+    script = f"import os\nfrom pathlib import Path\n{spoil}\nos._exit(3)"
+
+    run = await databricks.ended(await databricks.submit_script(script))
+
+    assert run["state"]["result_state"] == "FAILED"
+    assert (await databricks.output(run))["error"] == "The Python process exited with code 3."
+
+
+async def test_a_text_that_is_no_unicode_is_kept(databricks: Databricks) -> None:
+    run = await databricks.ended(await databricks.submit_script("raise ValueError(chr(0xD800) + 'x')"))
+
+    assert (await databricks.output(run))["error"] == "ValueError: ?x"

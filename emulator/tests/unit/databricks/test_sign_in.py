@@ -95,3 +95,12 @@ def test_a_fault_has_the_form_of_databricks() -> None:
     assert response.status_code == 429
     assert response.body == b'{"error_code":"REQUEST_LIMIT_EXCEEDED","message":"Injected fault.","details":[]}'
     assert response.headers["retry-after"] == "1"
+
+
+async def test_a_runs_token_is_for_secrets_only(databricks: Databricks) -> None:
+    authorization = {"authorization": f"Bearer {databricks.context.databricks.scopes.new_run_token()}"}
+
+    file = "/api/2.0/fs/files/Volumes/a/b/c/api/2.0/secrets/get"
+    assert (await databricks.send("PUT", file, headers=authorization, content=b"x")).status_code == 403
+    found = await databricks.send("GET", "/api/2.0/secrets/get?scope=s&key=k", headers=authorization)
+    assert found.status_code == 404

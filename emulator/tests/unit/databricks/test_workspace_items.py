@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,34 @@ async def test_a_link_out_of_the_workspace_is_refused(databricks: Databricks, tm
     (tmp_path / "databricks" / "Workspace" / "Shared" / "out").symlink_to("/etc")
 
     assert (await databricks.refused("GET", "2.0/workspace/export?path=/Shared/out/passwd"))[0] == 400
+
+
+async def test_jupyter_that_cannot_be_read_or_written_is_refused(databricks: Databricks) -> None:
+    deep = {"path": "/Shared/n", "format": "JUPYTER", "content": base64.b64encode(b"[" * 100_000).decode()}
+    refused = await databricks.refused("POST", "2.0/workspace/import", json=deep)
+    assert refused[0] == 400
+    assert refused[2].endswith("its JSON is nested too deeply.")
+    content = {"path": "/Shared/n", "content": "é"}
+    assert (await databricks.refused("POST", "2.0/workspace/import", json=content))[2] == "content must be base64."
+
+    await databricks.import_item("/Shared/half.ipynb", '{"cells": [{"cell_type": "code", "source": "\\ud800"}]}')
+    assert "\n?\n" in await exported(databricks, "/Shared/half")
+
+
+async def test_links_and_pipes_that_a_run_made_are_no_files(databricks: Databricks) -> None:
+    paths = databricks.context.databricks.paths
+    for folder in ("/Workspace/Shared", "/Volumes/a/b/c"):
+        local = paths.volume(folder)
+        local.mkdir(parents=True, exist_ok=True)
+        (local / "dangling").symlink_to(local / "nothing")
+        (local / "passwd").symlink_to("/etc/passwd")
+        os.mkfifo(local / "pipe")
+
+    assert (await databricks.refused("GET", "2.0/workspace/export?path=/Shared/pipe"))[0] == 400
+    assert (await databricks.refused("GET", "2.0/dbfs/read?path=/Volumes/a/b/c/pipe"))[0] == 400
+    for path in ("fs/files/Volumes/a/b/c/passwd", "workspace/export?path=/Shared/passwd"):
+        assert (await databricks.refused("GET", f"2.0/{path}"))[0] == 400
+    listed = await databricks.get("2.0/fs/directories/Volumes/a/b/c")
+    assert [entry["name"] for entry in listed["contents"]] == ["pipe"]
+    assert len((await databricks.get("2.0/dbfs/list", path="/Volumes/a/b/c"))["files"]) == 1
+    assert len((await databricks.get("2.0/workspace/list", path="/Shared"))["objects"]) == 1
