@@ -16,6 +16,7 @@ from azureml_emulator import EmulatorInfo
 from azureml_jobs import aml
 from fashion_slice import write_fashion_slice
 from kfp_azureml.models.model_folder import hash_files, read_manifest
+from kfp_azureml.steps.names import component_names
 
 SEED, EPOCHS = 7, 2
 STEPS = ("aml_preflight", "prep", "train", "score", "quality_gate", "aml_register_model", "aml_deploy_model")
@@ -70,7 +71,7 @@ def step_lines(text: str) -> dict[str, str]:
 def test_registering_again_finds_what_is_there(azure: EmulatorInfo, registered: str) -> None:
     again = aml(azure, "components", "register")
     assert again.stdout == registered.replace(" registered", " found")
-    assert len(again.stdout.splitlines()) == 8
+    assert len(again.stdout.splitlines()) == len(component_names())
 
 
 def test_other_content_under_the_same_version_is_refused(azure: EmulatorInfo, registered: str) -> None:
@@ -86,7 +87,7 @@ def test_components_are_listed_and_the_highest_version_is_found(azure: EmulatorI
         assert done.returncode == 0, done.stderr
     listed = aml(azure, "components", "list").stdout.splitlines()
     assert "train:0.10.0  Train Image Classification Keras" in listed
-    assert listed.count("  also 0.9.0, 0.1.0") == 8
+    assert listed.count("  also 0.9.0, 0.1.0") == len(component_names())
     assert aml(azure, "components", "get", "train").stdout.startswith("train, version 0.10.0: Train Image")
     older = aml(azure, "components", "get", "train:0.1.0").stdout
     assert "epochs               integer = 10: Number of passes over the training images." in older
@@ -163,11 +164,11 @@ def test_a_job_that_has_ended_is_said_so_with_its_duration(
 def test_the_registered_model_is_downloaded_and_checked(
     azure: EmulatorInfo, finished: subprocess.CompletedProcess[str], tmp_path: Path
 ) -> None:
-    done = aml(azure, "models", "download", "fashion:1", "--to", str(tmp_path))
+    done = aml(azure, "models", "download", "fashion:1", str(tmp_path / "fashion"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("; their sha256 is the registered one\n")
     check_model(tmp_path / "fashion")
-    missing = aml(azure, "models", "download", "fashion:99", "--to", str(tmp_path / "none"))
+    missing = aml(azure, "models", "download", "fashion:99", str(tmp_path / "none"))
     assert (missing.returncode, missing.stdout) == (1, "")
     assert not (tmp_path / "none").exists()
 

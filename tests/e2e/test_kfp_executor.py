@@ -1,5 +1,6 @@
 """Every component in kfp's own executor, with the inputs of Kubeflow and of Azure ML's jobs."""
 
+import base64
 import json
 import struct
 from collections import defaultdict
@@ -28,6 +29,13 @@ def write_json(file: Output[Artifact]) -> None:
     from pathlib import Path
 
     Path(file.path).write_text('{"x": 1}')
+
+
+@python
+def write_notebook(file: Output[Artifact]) -> None:
+    from pathlib import Path
+
+    Path(file.path).write_text("# Databricks notebook source\ndbutils.notebook.exit('finished')\n")
 
 
 @python
@@ -121,11 +129,94 @@ class Suite:
         return live
 
     @cached_property
+    def aml_download_model(self) -> Step:
+        of = {name: self.aml_register_model.values[output] for name, output in MODEL.items()}
+        return self.run(components.aml_download_model, {**of, **self.workspace})
+
+    @cached_property
     def aml_reconcile(self) -> Step:
         return self.run(components.aml_reconcile, {"run_id": "run", **self.workspace})
 
+    @cached_property
+    def databricks_import_workspace_item(self) -> Step:
+        content = base64.b64encode(b"# Databricks notebook source\ndbutils.notebook.exit('done')\n").decode()
+        values = {"path": self.notebook, "language": "PYTHON"}
+        self.run(components.databricks_import_workspace_item, {**values, "content": content})
+        file = self.run(write_notebook, {}).artifacts["file"]
+        return self.run(components.databricks_import_workspace_item, values, item=file)
+
+    @cached_property
+    def databricks_submit_run(self) -> Step:
+        path = self.databricks_import_workspace_item.values["object_path"]
+        values = {"notebook_task": {"notebook_path": path}, "new_cluster": MACHINE, "pipeline_run_id": self.name}
+        return self.run(components.databricks_submit_run, values)
+
+    @cached_property
+    def databricks_create_job(self) -> Step:
+        path = self.databricks_import_workspace_item.values["object_path"]
+        values = {"job_name": self.name, "notebook_task": {"notebook_path": path}, "new_cluster": MACHINE}
+        return self.run(components.databricks_create_job, values)
+
+    @cached_property
+    def databricks_run_job(self) -> Step:
+        values = {"job_id": self.databricks_create_job.values["job_id"], "pipeline_run_id": self.name}
+        return self.run(components.databricks_run_job, values)
+
+    @cached_property
+    def databricks_create_cluster(self) -> Step:
+        return self.run(components.databricks_create_cluster, {"cluster_name": self.name, **MACHINE})
+
+    @cached_property
+    def databricks_create_secret_scope(self) -> Step:
+        return self.run(components.databricks_create_secret_scope, {"scope_name": self.name})
+
+    @cached_property
+    def databricks_upload_file(self) -> Step:
+        values = {"path": f"/Volumes/main/default/landing/{self.name}.json"}
+        self.run(components.databricks_upload_file, {**values, "data": base64.b64encode(b"{}").decode()})
+        return self.run(components.databricks_upload_file, values, file=self.json_file)
+
+    @cached_property
+    def databricks_delete_run(self) -> Step:
+        return self.run(components.databricks_delete_run, {"run_id": self.databricks_submit_run.values["run_id"]})
+
+    @cached_property
+    def databricks_delete_job(self) -> Step:
+        assert self.databricks_run_job
+        return self.run(components.databricks_delete_job, {"job_name": self.name})
+
+    @cached_property
+    def databricks_delete_cluster(self) -> Step:
+        values = {"cluster_id": self.databricks_create_cluster.values["cluster_id"]}
+        return self.run(components.databricks_delete_cluster, values)
+
+    @cached_property
+    def databricks_delete_secret_scope(self) -> Step:
+        values = {"scope_name": self.databricks_create_secret_scope.values["secretscope_name"]}
+        return self.run(components.databricks_delete_secret_scope, values)
+
+    @cached_property
+    def databricks_delete_workspace_item(self) -> Step:
+        assert self.databricks_delete_run
+        assert self.databricks_delete_job
+        return self.run(components.databricks_delete_workspace_item, {"path": self.notebook})
+
+    @cached_property
+    def databricks_delete_file(self) -> Step:
+        values = {"path": self.databricks_upload_file.values["file_info_path"]}
+        return self.run(components.databricks_delete_file, values)
+
+    @cached_property
+    def databricks_reconcile(self) -> Step:
+        return self.run(components.databricks_reconcile, {"pipeline_run_id": self.name})
+
+    @property
+    def notebook(self) -> str:
+        return f"/Workspace/Shared/{self.name}"
+
 
 MODEL = {"model_name": "name", "model_version": "version"}
+MACHINE = {"spark_version": "16.4.x-scala2.12", "node_type_id": "Standard_D4ds_v5", "num_workers": 1}
 
 
 @pytest.fixture(scope="module", params=["kubeflow", "azureml"])
@@ -155,6 +246,7 @@ def test_what_came_in_has_its_effect(suite: Suite) -> None:
     assert suite.quality_gate.values["Output"] == "accepted"
     assert suite.aml_register_model.values["name"] == suite.name
     assert suite.aml_deploy_model.values["scoring_uri"].startswith("https://")
+    assert suite.databricks_submit_run.values["notebook_output_result"] == "finished"
 
 
 @python

@@ -25,6 +25,7 @@ from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, gener
 
 from azureml_emulator import EmulatorInfo
 from azureml_rest import signed_in_workspace
+from emulator_ports import web_app_port
 
 STORAGE_AUDIENCE = "https://storage.azure.com"
 HOST = "azuremlemulator.blob.core.windows.net"
@@ -52,11 +53,6 @@ def anybody(request: pytest.FixtureRequest, emulator: EmulatorInfo, trust: ssl.S
         yield http
 
 
-def web_app_port(emulator: EmulatorInfo) -> int:
-    (port,) = listening(psutil.Process(emulator.pid)) - {int(emulator.proxy_url.rpartition(":")[2])}
-    return port
-
-
 def azurite_port(emulator: EmulatorInfo) -> int:
     log = (Path(emulator.state_dir) / "azurite.log").read_text()
     found = re.search(r"successfully listens on https://127\.0\.0\.1:(\d+)", log)
@@ -71,10 +67,6 @@ def azurite_constant(emulator: EmulatorInfo, name: str) -> str:
     found = re.search(rf'exports\.{name} = "(.+)";', (Path(main).parent / "utils/constants.js").read_text())
     assert found
     return found[1]
-
-
-def listening(process: psutil.Process) -> set[int]:
-    return {each.laddr.port for each in process.net_connections(kind="inet") if each.status == psutil.CONN_LISTEN}
 
 
 def forged_token(algorithm: str = "none") -> str:

@@ -115,7 +115,7 @@ def test_a_deployment_serves_until_its_next_version_is_ready(endpoint: Workspace
 
 def test_requests_succeed_while_deployments_are_replaced_and_deleted(endpoint: Workspace) -> None:
     def deploy(name: str, version: str) -> None:
-        settings = {"requestTimeout": "PT30S"}
+        settings = {"requestTimeout": "PT30S", "maxConcurrentRequestsPerInstance": 4}
         variables = {"VERSION": version}
         answer = endpoint.deploy(name, "versions", "serving", requestSettings=settings, environmentVariables=variables)
         assert endpoint.wait(answer)["status"] == "Succeeded"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import socket
 import ssl
@@ -13,11 +12,11 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from azureml_emulator import EmulatorInfo, running_emulator
 from azureml_rest import Workspace, signed_in_workspace
+from emulator_ports import proxy_port, web_app_port
 
 SILENT = 500
 CLIENTS = 100
@@ -38,21 +37,6 @@ def connect(port: int, *said: bytes) -> socket.socket:
     for each in said:
         connection.sendall(each)
     return connection
-
-
-def proxy_port(emulator: EmulatorInfo) -> int:
-    return int(emulator.proxy_url.rpartition(":")[2])
-
-
-def web_app_port(emulator: EmulatorInfo) -> int:
-    (port,) = listening_ports(emulator.pid) - {proxy_port(emulator)}
-    return port
-
-
-@functools.cache
-def listening_ports(pid: int) -> set[int]:
-    connections = psutil.Process(pid).net_connections(kind="inet")
-    return {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
 
 
 def azurite_port(emulator: EmulatorInfo) -> int:

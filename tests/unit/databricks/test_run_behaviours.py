@@ -292,7 +292,8 @@ def test_a_jobs_run_carries_the_pipeline_run_if_the_job_declares_the_parameter(m
     assert "job_parameters" not in workspace.started()[1].body
 
 
-def test_what_is_submitted_says_who_started_it(monkeypatch):
+def test_what_is_submitted_says_who_started_it(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     workspace = serve(monkeypatch, SUCCESS)
     submit(run_name="nightly", notebook_params={"n": "3"}, existing_cluster_id="0101-abc")
     (run,) = workspace.started()

@@ -71,7 +71,7 @@ def test_the_build_context_is_small_and_holds_no_more_than_it_needs() -> None:
     patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     sent = [ROOT / path for path in exclude_paths(str(ROOT), patterns)]
     files = [path for path in sent if path.is_file() and path.name != ".dockerignore"]
-    assert sum(path.stat().st_size for path in files) < 1_500_000
+    assert sum(path.stat().st_size for path in files) < 1_800_000
     assert {path.relative_to(ROOT).parts[0] for path in files} == {
         "LICENSE",
         "README.md",
