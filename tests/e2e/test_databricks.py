@@ -1,6 +1,7 @@
 """The Databricks components with the real SDK on the emulated workspace; runs end as told, without Spark."""
 
 import base64
+import hashlib
 import json
 import multiprocessing
 import os
@@ -147,6 +148,22 @@ def test_a_file_is_uploaded_replaced_and_deleted(tmp_path, path):
     assert step("delete_file", path=path) == {"Output": False}
 
 
+def test_a_large_file_is_uploaded_to_a_volume_in_parts(databricks, tmp_path):
+    path, size = "/Volumes/main/default/landing/large.bin", 60 * 2**20
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(size)
+        for start in range(0, size, 10 * 2**20):  # each part begins with its place, the rest is a hole
+            file.seek(start)
+            file.write(start.to_bytes(8))
+    databricks.clear_requests()
+    sent = step("upload_file", path=path, file=str(large))
+    parts = [one.target for one in databricks.requests() if one.method == "PUT" and "/presigned/uploads/" in one.target]
+    assert sorted(target.rpartition("/")[2] for target in parts) == [str(number) for number in range(1, 7)]
+    content = workspace_client("").files.download(path).contents.read()
+    assert (sent["file_info_file_size"], sent["file_hash"]) == (size, hashlib.sha256(content).hexdigest())
+
+
 @pytest.mark.parametrize("result", ["FAILED", "TIMEDOUT", "CANCELED", "SUCCESS_WITH_FAILURES"])
 def test_only_success_is_success(databricks, result):
     databricks.set_behaviours([RunBehaviour(result=result, message="as told")])
@@ -213,6 +230,32 @@ def test_a_stopped_step_cancels_its_run_and_a_killed_ones_is_found_by_the_clean_
         for process in processes:
             process.kill()
             process.join()
+
+
+def test_the_clean_up_finds_runs_of_jobs_and_clusters_and_leaves_those_of_others(databricks):
+    databricks.set_behaviours([RunBehaviour(hold="RUNNING")])
+    client = workspace_client("")
+    given = {"notebook_task": TASK, "new_cluster": MACHINE, "max_concurrent_runs": 2}
+    given["parameters"] = [{"name": "kfp_azureml_run", "default": ""}]
+    job = int(step("create_job", job_name="etl", **given)["job_id"])
+    mine, other = (
+        client.jobs.run_now(job, job_parameters={"kfp_azureml_run": run}).run_id for run in ("run-1", "run-10")
+    )
+    cluster = step("create_cluster", cluster_name="mine", pipeline_run_id="run-1", **MACHINE)["cluster_id"]
+    step("create_cluster", cluster_name="other", pipeline_run_id="run-10", **MACHINE)
+
+    def alive():
+        clusters = [one.cluster_name for one in client.clusters.list() if one.state.value == "RUNNING"]
+        return {run.run_id for run in client.jobs.list_runs(active_only=True)}, sorted(clusters)
+
+    found = clean_up("", "run-1", dry_run=True)
+    assert [line.split(":")[0] for line in found] == [f"run {mine}", f"cluster {cluster}"]
+    assert alive() == ({mine, other}, ["mine", "other"])
+    clean_up("", "run-1")
+    assert alive() == ({other}, ["other"])
+    assert clean_up("", "run-1") == []
+    clean_up("", "run-10")
+    assert alive() == (set(), [])
 
 
 def test_credentials_are_the_suites_own(databricks, monkeypatch):

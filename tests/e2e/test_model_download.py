@@ -26,6 +26,7 @@ from kfp_azureml.azureml.model_download import block_reader, partial_folder
 from kfp_azureml.azureml.model_download.download_model import download_model
 from kfp_azureml.components import aml_download_model
 from kfp_azureml.runtime.errors import CredentialsError, InvalidNameError, ModelError, OutputError
+from processes import wait_until
 from step_calls import call, deploy_model, register_model
 from tiny_classifier import write_tiny_model
 from tiny_mlflow import COLUMNS, write_mlflow_model
@@ -51,7 +52,8 @@ COMMAND = (
 
 @pytest.fixture(scope="module")
 def emulator():
-    with running_emulator(arguments=["--control", "--scoring", "instant"]) as info:
+    here = ["--environment-python", f"plain={sys.executable}"]
+    with running_emulator(arguments=["--control", "--scoring", "instant", *here]) as info:
         yield info
 
 
@@ -191,6 +193,38 @@ def test_a_single_file_and_an_mlflow_model_of_the_sdk(client, tmp_path):
     client.models.create_or_update(Model(name="mlflow", version="1", type="mlflow_model", path=str(folder)))
     assert download_model(client, "mlflow", "1", tmp_path / "down").verified.startswith("verified: size, MD5 of")
     assert contents(tmp_path / "down") == contents(folder)
+
+
+@pytest.fixture(scope="module")
+def job(azure):
+    """Run a job that writes a model to a named output and to its folder `outputs`."""
+    make = "mkdir -p {0}/model && printf weights > {0}/model/w.bin && printf {1} > {0}/model/MLmodel"
+    azure.put("environments/plain/versions/1", image="an/image")
+    azure.put(
+        "jobs/makes-a-model",
+        jobType="Command",
+        command=" && ".join((make.format("${{outputs.trained}}", "named"), make.format("outputs", "artifact"))),
+        environmentId=f"{azure.id}/environments/plain/versions/1",
+        outputs={"trained": {"jobOutputType": "uri_folder"}},
+    )
+    wait_until(lambda: azure.get("jobs/makes-a-model")["properties"]["status"] in ("Completed", "Failed"), 180)
+    assert azure.get("jobs/makes-a-model")["properties"]["status"] == "Completed"
+    return "makes-a-model"
+
+
+@pytest.mark.parametrize(
+    ("uri", "written"),
+    [
+        ("azureml://jobs/{job}/outputs/trained/paths/model", "named"),
+        ("azureml://jobs/{job}/outputs/artifacts/paths/outputs/model", "artifact"),
+        ("runs:/{job}/outputs/model", "artifact"),
+    ],
+)
+def test_a_model_of_a_job_is_downloaded(client, job, tmp_path, uri, written):
+    made = client.models.create_or_update(Model(name="of-a-job", path=uri.format(job=job)))
+    done = download_model(client, "of-a-job", made.version, tmp_path / "to")
+    assert done.verified == "verified: size, MD5 of 2 in the storage"
+    assert contents(tmp_path / "to") == {"w.bin": b"weights", "MLmodel": written.encode()}
 
 
 # Changed and damaged models.

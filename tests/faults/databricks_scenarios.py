@@ -24,6 +24,7 @@ JOB = [
     *("--parameters", json.dumps([{"name": "kfp_azureml_run", "default": ""}])),
 ]
 CLUSTER = [word for name, value in MACHINE.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+ITEM = ["--path", NOTEBOOK, "--content", "cHJpbnQoMSk=", "--language", "PYTHON"]
 SUBMIT = ["--run-name", "run", "--notebook-task", json.dumps(TASK), "--new-cluster", json.dumps(MACHINE), *RUN]
 
 Check = Callable[["WorkspaceClient", bool], None]
@@ -36,7 +37,9 @@ def databricks_scenarios(made: Callable[..., Any]) -> dict[str, Any]:
         made: The class of a scenario.
     """
 
-    def scenario(name: str, arguments: Sequence[str], check: Check, **before: Sequence[str]) -> Any:
+    def scenario(
+        name: str, arguments: Sequence[str] | Callable[[], list[str]], check: Check, **before: Sequence[str]
+    ) -> Any:
         return _made(made, name, arguments, check, **before)
 
     return {
@@ -56,7 +59,7 @@ def databricks_scenarios(made: Callable[..., Any]) -> dict[str, Any]:
         ),
         "databricks import_workspace_item": scenario(
             "import_workspace_item",
-            ["--path", NOTEBOOK, "--content", "cHJpbnQoMSk=", "--language", "PYTHON"],
+            ITEM,
             _check_item,
         ),
         "databricks upload_file": scenario("upload_file", ["--path", FILE, "--data", "aGVsbG8="], _check_file),
@@ -73,22 +76,49 @@ def databricks_scenarios(made: Callable[..., Any]) -> dict[str, Any]:
             lambda client, succeeded: _absent(succeeded, _files(client)),
             upload_file=["--path", FILE, "--data", "aGVsbG8="],
         ),
+        "databricks delete_run": scenario(
+            "delete_run",
+            lambda: ["--run-id", *(str(run.run_id) for run in workspace_client("").jobs.list_runs())],
+            lambda client, succeeded: _absent(succeeded, list(client.jobs.list_runs())),
+            submit_run=SUBMIT,
+        ),
+        "databricks delete_cluster": scenario(
+            "delete_cluster",
+            ["--cluster-name", "c"],
+            lambda client, succeeded: _absent(succeeded, _alive(client)),
+            create_cluster=["--cluster-name", "c", *CLUSTER],
+        ),
+        "databricks delete_workspace_item": scenario(
+            "delete_workspace_item",
+            ["--path", NOTEBOOK],
+            lambda client, succeeded: _absent(succeeded, _items(client)),
+            import_workspace_item=ITEM,
+        ),
     }
 
 
-def _made(made: Callable[..., Any], name: str, arguments: Sequence[str], check: Check, **before: Sequence[str]) -> Any:
-    """Return the scenario of a component, after calls of others."""
+def _made(
+    made: Callable[..., Any],
+    name: str,
+    arguments: Sequence[str] | Callable[[], list[str]],
+    check: Check,
+    **before: Sequence[str],
+) -> Any:
+    """Return the scenario of a component, after calls of others, on whose results its arguments may depend."""
     from running import run
+
+    words: list[str] = []
 
     def prepare(world: World) -> None:
         world.control.set_behaviours([RunBehaviour(result="SUCCESS")])
         for other, given in before.items():
             outcome = run(_command(other), [*given, "--outputs", str(world.outputs)])
             assert outcome.succeeded, outcome.printed
+        words[:] = arguments() if callable(arguments) else arguments
 
     return made(
         _command(name),
-        lambda world: [*arguments, "--outputs", str(world.outputs)],
+        lambda world: [*words, "--outputs", str(world.outputs)],
         prepare,
         lambda _world, succeeded: check(workspace_client(""), succeeded),
         moves_traffic=False,
@@ -114,8 +144,12 @@ def _check_no_job(client: WorkspaceClient, succeeded: bool) -> None:
 
 
 def _check_clusters(client: WorkspaceClient, succeeded: bool) -> None:
-    alive = [one for one in client.clusters.list() if one.state and one.state.value in ("RUNNING", "PENDING")]
-    assert len(alive) in ((1,) if succeeded else (0, 1))
+    assert len(_alive(client)) in ((1,) if succeeded else (0, 1))
+
+
+def _alive(client: WorkspaceClient) -> list[str | None]:
+    clusters = client.clusters.list()
+    return [one.cluster_name for one in clusters if one.state and one.state.value in ("RUNNING", "PENDING")]
 
 
 def _check_scopes(client: WorkspaceClient, succeeded: bool) -> None:
@@ -144,6 +178,10 @@ def _files(client: WorkspaceClient) -> list[str | None]:
         return [entry.path for entry in client.files.list_directory_contents(FILE.rpartition("/")[0])]
     except NotFound:
         return []
+
+
+def _items(client: WorkspaceClient) -> list[str | None]:
+    return [item.path for item in client.workspace.list(NOTEBOOK.rpartition("/")[0])]
 
 
 def _absent(succeeded: bool, found: list[Any]) -> None:

@@ -32,20 +32,35 @@ def _size(name: str, family: str, cores: int, memory: float, gpus: int = 0) -> d
     }
 
 
-# Those that Azure's samples use, without the retired ones, such as Standard_NC6s_v3:
+# Those that Azure's samples use and that hold the containers of ACI and AKS, without the retired ones, such as
+# Standard_NC6s_v3:
 # https://learn.microsoft.com/azure/virtual-machines/sizes/retirement/retired-sizes-list
 VM_SIZES = (
+    _size("Standard_DS1_v2", "standardDSv2Family", 1, 3.5),
     _size("Standard_DS2_v2", "standardDSv2Family", 2, 7),
     _size("Standard_DS3_v2", "standardDSv2Family", 4, 14),
     _size("Standard_DS4_v2", "standardDSv2Family", 8, 28),
+    _size("Standard_DS5_v2", "standardDSv2Family", 16, 56),
     _size("Standard_DS11_v2", "standardDSv2Family", 2, 14),
     _size("Standard_DS12_v2", "standardDSv2Family", 4, 28),
     _size("Standard_D2s_v3", "standardDSv3Family", 2, 8),
     _size("Standard_D4s_v3", "standardDSv3Family", 4, 16),
     _size("Standard_D13_v2", "standardDv2Family", 8, 56),
+    _size("Standard_E2s_v3", "standardESv3Family", 2, 16),
     _size("Standard_E4s_v3", "standardESv3Family", 4, 32),
+    _size("Standard_E8s_v3", "standardESv3Family", 8, 64),
+    _size("Standard_E16s_v3", "standardESv3Family", 16, 128),
+    _size("Standard_E32s_v3", "standardESv3Family", 32, 256),
+    _size("Standard_E64s_v3", "standardESv3Family", 64, 432),
+    _size("Standard_F2s_v2", "standardFSv2Family", 2, 4),
     _size("Standard_F4s_v2", "standardFSv2Family", 4, 8),
+    _size("Standard_F8s_v2", "standardFSv2Family", 8, 16),
+    _size("Standard_F16s_v2", "standardFSv2Family", 16, 32),
+    _size("Standard_F32s_v2", "standardFSv2Family", 32, 64),
     _size("Standard_NC4as_T4_v3", "standardNCASv3_T4Family", 4, 28, gpus=1),
+    _size("Standard_NC8as_T4_v3", "standardNCASv3_T4Family", 8, 56, gpus=1),
+    _size("Standard_NC16as_T4_v3", "standardNCASv3_T4Family", 16, 110, gpus=1),
+    _size("Standard_NC64as_T4_v3", "standardNCASv3_T4Family", 64, 440, gpus=4),
 )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import stat
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -235,6 +236,49 @@ def test_resources_and_deployments_survive_a_restart(tmp_path: Path) -> None:
     # Secrets, keys and data are nobody else's business.
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+def test_an_endpoint_on_a_cluster_answers_at_its_new_address_after_a_restart(tmp_path: Path) -> None:
+    def address(workspace: Workspace) -> str:
+        properties = workspace.get("onlineEndpoints/digits")["properties"]
+        assert properties["swaggerUri"] == properties["scoringUri"].replace("/score", "/swagger.json")
+        return str(properties["scoringUri"])
+
+    def ask(workspace: Workspace) -> httpx.Response:
+        key = workspace.post("onlineEndpoints/digits/listKeys")["primaryKey"]
+        return httpx.post(
+            address(workspace), json={"a": 1}, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=60
+        )
+
+    # So that the port of the first start is not that of the second.
+    with socket.socket() as taken, ExitStack() as first:
+        emulator = first.enter_context(running_emulator(tmp_path, arguments=["--scoring", "instant"]))
+        workspace = first.enter_context(signed_in_workspace(emulator))
+        make_assets(workspace)
+        workspace.wait(workspace.put("onlineEndpoints/digits", authMode="Key", compute=f"{workspace.id}/computes/k8s"))
+        deployed = workspace.deploy("blue", "versions", "serving", endpointComputeType="Kubernetes")
+        assert workspace.wait(deployed)["status"] == "Succeeded"
+        workspace.wait(
+            workspace.put(
+                "onlineEndpoints/digits",
+                authMode="Key",
+                compute=f"{workspace.id}/computes/k8s",
+                traffic={"blue": 100},
+            )
+        )
+        before = address(workspace)
+        assert ask(workspace).json() == {"a": 1}
+        first.close()
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", httpx.URL(before).port))
+        taken.listen()
+        with (
+            running_emulator(tmp_path, arguments=["--scoring", "instant"]) as emulator,
+            signed_in_workspace(emulator) as workspace,
+        ):
+            assert address(workspace) != before
+            assert httpx.URL(address(workspace)).path == httpx.URL(before).path
+            assert ask(workspace).json() == {"a": 1}
 
 
 def test_a_killed_deployment_is_finished_after_the_restart(tmp_path: Path) -> None:

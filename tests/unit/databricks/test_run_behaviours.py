@@ -11,7 +11,7 @@ import pytest
 
 from clock import Clock
 from databricks_workspace import FAILED, HOST, PENDING, QUEUED, RUNNING, SUCCESS, Workspace, error
-from http_double import Response
+from http_double import Response, json_response
 from https_double import answer_https
 from kfp_azureml.components import databricks_run_job, databricks_submit_run
 from kfp_azureml.databricks import retries, run_cancelling, run_waiting
@@ -129,6 +129,22 @@ def test_polling_survives_an_hour_of_server_errors_throttling_and_resets(monkeyp
     assert clock.now > 3600
     assert len(asked) < 200
     assert not workspace.started()[0].cancelled
+
+
+def test_a_pause_that_databricks_asks_for_is_kept(monkeypatch, clock):
+    workspace = serve(monkeypatch, RUNNING, SUCCESS)
+    throttled = iter([json_response(429, {"error_code": "REQUEST_LIMIT_EXCEEDED"}, **{"Retry-After": "40"})])
+    asked = []
+
+    def throttle(request):
+        if request == "GET jobs/runs/get":
+            asked.append(clock.now)
+            return next(throttled, None)
+        return None
+
+    workspace.disturb = throttle
+    submit()
+    assert asked[1] - asked[0] >= 40
 
 
 def test_polling_gives_up_in_the_end_and_says_what_failed(monkeypatch):
