@@ -253,7 +253,8 @@ def test_an_unwritable_output_is_reported_in_one_line(source, tmp_path):
 
 
 def arguments(source, outputs):
-    return ["--input-data", str(source), "--training-data", str(outputs[0]), "--test-data", str(outputs[1])]
+    files = {"input-data": source, "training-data": outputs[0], "test-data": outputs[1], "report": f"{source}.html"}
+    return [word for name, path in files.items() for word in (f"--{name}", str(path))]
 
 
 def test_the_command_writes_both_sets(source, arrays, outputs):
