@@ -164,7 +164,7 @@ def _databricks(environ: Mapping[str, str]) -> Iterator[Check]:
     yield Check(
         "databricks.token",
         lambda found: check_databricks_token(found["databricks.host"], found.get("azure.credentials"), environ),
-        needs=("databricks.host", *(() if environ.get(TOKEN_VARIABLE) else ("azure.credentials",))),
+        needs=("databricks.host", *(() if environ.get(TOKEN_VARIABLE) else ("azure.credentials", "azure.sign-in"))),
     )
 
 

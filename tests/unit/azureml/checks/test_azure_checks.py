@@ -302,7 +302,7 @@ def test_a_certificate_that_is_not_trusted(faults: Check, environment: pytest.Mo
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         environment.setenv(name, certifi.where())
     found = faults()
-    assert found.keys() == {"azure.host.management", "azure.host.login"}
+    assert found.keys() == {"azure.host.management", "azure.host.login", "databricks.host"}
     assert all("export REQUESTS_CA_BUNDLE=" in result.mend for result in found.values())
 
 
