@@ -121,8 +121,9 @@ def check_outcome(outcome: Outcome, run: Run, accepted: Iterable[str]) -> None:
     if is_accepted(run, accepted):
         return
     advice = advice_for(outcome.error)
+    reason = outcome.error.rstrip(".") or "Databricks gives no reason"
     raise DatabricksError(
-        f"run {outcome.run_id}: {outcome.result_state}: {short(outcome.error or 'Databricks gives no reason')}"
+        f"run {outcome.run_id}: {outcome.result_state}: {short(reason)}"
         f"{f': {advice}' if advice else ''}, {outcome.run_page_url}"
     )
 
@@ -142,7 +143,8 @@ def _task_outcome(client: WorkspaceClient, task: RunTask) -> TaskOutcome:
     error = _error(task, output)
     if error and result_state(task) not in _NOT_RUN:
         trace = ((output.error_trace if output else "") or "")[-_LONGEST_TRACE:]
-        logger.error("task %s (run %s) %s: %s\n%s", task.task_key, task.run_id, result_state(task), error, trace)
+        text = f"{error}\n{trace}".rstrip()
+        logger.error("task %s (run %s) %s: %s", task.task_key, task.run_id, result_state(task), text)
     notebook = output.notebook_output if output else None
     return TaskOutcome(
         task_key=task.task_key,

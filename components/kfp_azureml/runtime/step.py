@@ -124,6 +124,8 @@ def configure_logging() -> None:
     # The Azure SDK logs every request at INFO, urllib3 at DEBUG.
     for noisy in ("urllib3", "azure", "httpx", "msal", "fsspec"):
         quieten(noisy, logging.WARNING)
+    # azure-ai-ml warns about each of its experimental classes, such as DataCollector: nothing a user can change.
+    quieten("azure.ai.ml._utils._experimental", logging.ERROR)
 
 
 def quieten(library: str, level: int) -> None:

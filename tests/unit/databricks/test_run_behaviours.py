@@ -179,6 +179,16 @@ def test_the_error_and_trace_of_each_failed_task_are_in_the_log_redacted(monkeyp
     assert "task load" not in caplog.text
 
 
+def test_an_error_that_is_a_sentence_without_a_trace_stays_one_line(monkeypatch, caplog):
+    workspace = serve(monkeypatch, FAILED)
+    workspace.tasks = ["fit"]
+    workspace.outputs = {"fit": {"error": "Unable to access the notebook."}}
+    with caplog.at_level(logging.ERROR), pytest.raises(DatabricksError) as caught:
+        submit()
+    assert "task fit: Unable to access the notebook, https://" in str(caught.value)
+    assert [record.getMessage() for record in caplog.records if not record.getMessage().endswith("notebook.")] == []
+
+
 @pytest.mark.parametrize(
     "end",
     [

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import signal
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from kfp_azureml.local.event_log import EventLog
 from kfp_azureml.runtime.errors import CancelledError, DataError
-from kfp_azureml.runtime.step import EVENTS_FILE, progress, report, run_step
+from kfp_azureml.runtime.step import EVENTS_FILE, configure_logging, progress, report, run_step
 
 
 @pytest.fixture
@@ -34,6 +35,14 @@ def test_a_step_that_works(events_file: Path) -> None:
     assert (step.name, step.state, step.message, step.fraction) == ("prep", "succeeded", "half", 0.5)
     assert log.results == {"accuracy": 0.9}
     assert log.refresh() == []
+
+
+def test_only_warnings_that_users_can_act_on_are_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    experimental = logging.getLogger("azure.ai.ml._utils._experimental")
+    monkeypatch.setattr(experimental, "level", logging.NOTSET)
+    configure_logging()
+    assert not experimental.isEnabledFor(logging.WARNING)
+    assert logging.getLogger("azure.ai.ml").isEnabledFor(logging.WARNING)
 
 
 def test_a_mistake_of_the_users_is_one_line_and_an_exit_code(

@@ -206,7 +206,7 @@ def explain(error):
     if isinstance(error, ModuleNotFoundError) and error.name == "pyspark":
         return (
             f"PySpark is not installed in {sys.executable}: install pyspark, pandas and pyarrow there, or start the"
-            " emulator with --spark-python PYTHON"
+            " emulator with --spark-python PYTHON, or with the variable AZUREML_EMULATOR_SPARK_PYTHON"
         )
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")

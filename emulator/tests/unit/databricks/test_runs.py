@@ -75,6 +75,14 @@ async def test_failures_of_all_kinds_have_an_error(databricks: Databricks, scrip
     assert (await databricks.output(run))["error"].startswith(error)
 
 
+async def test_a_missing_pyspark_says_every_way_to_name_one(databricks: Databricks) -> None:
+    run = await databricks.ended(await databricks.submit_script("import pyspark"))
+
+    error = (await databricks.output(run))["error"]
+    assert "--spark-python PYTHON" in error
+    assert "AZUREML_EMULATOR_SPARK_PYTHON" in error
+
+
 async def test_an_exit_without_a_code_is_a_success(databricks: Databricks) -> None:
     run = await databricks.ended(await databricks.submit_script("import sys\nsys.exit()"))
 
