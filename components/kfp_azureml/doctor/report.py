@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from kfp_azureml.runtime.checks import Result, State
-from kfp_azureml.runtime.terminal import plain
+from kfp_azureml.runtime.terminal import one_line
 
 _NAME_WIDTH = 30
 _STATE_WIDTH = 8
@@ -41,8 +41,9 @@ def is_healthy(results: Sequence[Result]) -> bool:
 
 
 def _lines(result: Result) -> str:
-    line = plain(f"{result.state.value:<{_STATE_WIDTH}} {result.name:<{_NAME_WIDTH}} {result.message}")
-    mend = plain(f"\n{'':<{_STATE_WIDTH}} {'':<{_NAME_WIDTH}} mend: {result.mend}") if result.mend else ""
+    # One line each: a service's message could otherwise look like further checks.
+    line = one_line(f"{result.state.value:<{_STATE_WIDTH}} {result.name:<{_NAME_WIDTH}} {result.message}")
+    mend = f"\n{'':<{_STATE_WIDTH}} {'':<{_NAME_WIDTH}} mend: {one_line(result.mend)}" if result.mend else ""
     return f"{line}{mend}"
 
 

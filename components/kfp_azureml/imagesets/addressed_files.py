@@ -35,6 +35,8 @@ class AddressedFiles:
             BadImageError: If it cannot be read, or its path leads out of a remote folder.
             DataError: If its address is invalid.
         """
+        if name.lower().startswith(("file:", "local:")) and not self._source.is_local:
+            raise BadImageError("its address is one of this machine, but the table is not")
         if "://" in name:
             folder, file = _parts(name)
             return self._reader(folder)(file)

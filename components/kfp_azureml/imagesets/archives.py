@@ -72,7 +72,7 @@ def _unpack_zip(uri: str, raw: Any, folder: str, packed: PackedFiles, scratch: P
     with seekable(raw, scratch) as stream, zipfile.ZipFile(stream) as archive:
         stream.seek(0, 2)
         size = stream.tell()
-        check = _size_check(uri, lambda: size)
+        check = size_check(uri, lambda: size)
         for member in archive.infolist():
             if member.is_dir():
                 continue
@@ -84,7 +84,7 @@ def _unpack_zip(uri: str, raw: Any, folder: str, packed: PackedFiles, scratch: P
 
 def _unpack_tar(uri: str, raw: Any, folder: str, packed: PackedFiles, scratch: Path) -> None:  # noqa: ARG001
     counted = _Counted(raw)
-    check = _size_check(uri, lambda: counted.size)
+    check = size_check(uri, lambda: counted.size)
     with tarfile.open(fileobj=counted, mode="r|*") as archive:  # type: ignore[call-overload]
         for member in archive:
             if member.isdir():
@@ -101,7 +101,7 @@ def _inside(uri: str, name: str, folder: str) -> str:
     return folder + name
 
 
-def _size_check(uri: str, compressed: Callable[[], int]) -> Callable[[int], None]:
+def size_check(uri: str, compressed: Callable[[], int]) -> Callable[[int], None]:
     """Return a function that adds up unpacked bytes, and fails at too many for the archive's size."""
     total = 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_azureml.imagesets.archives import size_check
 from kfp_azureml.imagesets.collection import Collection, LabelledImage, Subset
 from kfp_azureml.imagesets.packed_files import PackedFiles, packed_files, seekable
 from kfp_azureml.imagesets.source import Source
@@ -48,7 +51,15 @@ def open_npz(source: Source, name: str, scratch: Path) -> Iterator[Collection]:
     with packed_files(uri, scratch) as packed:
         try:
             with source.open_raw(name) as raw, seekable(raw, scratch) as stream, zipfile.ZipFile(stream) as archive:
+                stream.seek(0, io.SEEK_END)
+                check = size_check(uri, stream.tell)
+                # Before anything is read: the sizes in the directory limit what zipfile reads.
+                check(sum(member.file_size for member in archive.infolist()))
                 images, shape = _images(uri, archive, packed)
+        except MemoryError as error:
+            raise DataError(f"{uri}: an array is too large for the memory here ({first_line(error)})") from error
+        except (tokenize.TokenError, SyntaxError) as error:
+            raise DataError(f"{uri}: not a NumPy archive, or damaged ({first_line(error)})") from error
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
             raise DataError(f"{uri}: not a NumPy archive, or damaged ({first_line(error)})") from error
         except source.failures as error:
@@ -60,7 +71,7 @@ def open_npz(source: Source, name: str, scratch: Path) -> Iterator[Collection]:
 def _images(
     uri: str, archive: zipfile.ZipFile, packed: PackedFiles
 ) -> tuple[list[LabelledImage], tuple[int, int, int]]:
-    members = {member.removesuffix(".npy") for member in archive.namelist()}
+    members = {member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")}
     pairs = [names for names in _NAMES if {*names[:2]} <= members]
     if not pairs:
         raise DataError(
@@ -92,7 +103,7 @@ def _image_header(what: str, stream: Any) -> tuple[int, tuple[int, int, int]]:
     shape, is_fortran, dtype = _read_header(stream)
     if dtype != "uint8" or is_fortran:
         raise DataError(f"{what}: contains {dtype}{' in Fortran order' if is_fortran else ''}; only uint8 is supported")
-    if len(shape) not in (3, 4) or 0 in shape:
+    if len(shape) not in (3, 4) or min(shape) < 1:
         raise DataError(f"{what}: shape is {shape}; expected (count, height, width) or with channels")
     height, width, channels = (*shape[1:], 1)[:3]
     if channels not in (1, 3, 4) or height * width * channels > MAX_IMAGE_BYTES:

@@ -302,7 +302,7 @@ def _object_store(uri: str, use_azure_credentials: bool) -> Source:
     options = _azure_options(use_azure_credentials) if scheme in AZURE_SCHEMES else {}
     try:
         filesystem, root = fsspec.url_to_fs(uri.rstrip("/"), **options)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, OSError) as error:  # chained addresses are opened at once
         raise DataError(f"{shown}: {first_line(error)}") from error
 
     def open_raw(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,8 @@ def read_tables(
             subset = row.get(columns.subset) if columns.subset else None
             if not isinstance(path, str) or not path.strip():
                 bad.append(BadImage(f"{table.name}, row {number}", "no path"))
+            elif not _is_file_name(path):
+                bad.append(BadImage(f"{table.name}, row {number}", "its path has characters that no file name has"))
             elif not label:
                 bad.append(BadImage(path, f"no label in row {number} of {table.name}"))
             else:
@@ -127,6 +130,14 @@ def read_tables(
         read,
         tuple(bad),
     )
+
+
+def _is_file_name(path: str) -> bool:
+    """Return whether a file can have this name: JSON can have null characters and half surrogate pairs."""
+    try:
+        return "\0" not in path and bool(os.fsencode(path))
+    except UnicodeEncodeError:
+        return False
 
 
 def label_text(value: Any) -> str:

@@ -106,7 +106,7 @@ def read_conda(path: Path) -> dict[str, Any]:
     """
     try:
         conda = yaml.safe_load(read_user_text(path, DeploymentError, name=f"conda file {path}"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a date that is none
         raise DeploymentError(f"conda file {path}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(conda, dict) or not isinstance(conda.get("dependencies"), list):
         raise DeploymentError(f"conda file {path}: expected an environment with `dependencies`")

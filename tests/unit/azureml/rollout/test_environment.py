@@ -27,7 +27,7 @@ def test_a_conda_file_of_the_users_or_an_image_alone():
     assert custom_recipe(None, "my/image").conda is None
 
 
-@pytest.mark.parametrize("text", [None, "a: [", "just text", "name: x"])
+@pytest.mark.parametrize("text", [None, "a: [", "just text", "name: x", "x: 2024-99-99", "[" * 2000])
 def test_what_is_no_conda_file_is_refused(tmp_path, text):
     path = tmp_path / "conda.yaml"
     if text is not None:

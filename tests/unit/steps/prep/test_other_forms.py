@@ -9,6 +9,7 @@ import zipfile
 from collections import Counter
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
@@ -56,6 +57,9 @@ def pictures_by_class(outputs):
     return found
 
 
+BOMB = "a: &a [x]\n" + "".join(
+    f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefgh")
+)
 EXPECTED = {
     name: {np.asarray(noise(number)).tobytes() for number, (_, label) in enumerate(ROWS) if label == name}
     for name in ("cat", "dog")
@@ -176,6 +180,10 @@ def test_an_mltable_folder(root, outputs, path, caplog):
     [
         ("paths: [", "MLTable: not YAML"),
         ("- 1", "not an MLTable file"),
+        ("paths: []\ntransformations: 5", "not an MLTable file"),
+        ("x: 2024-99-99", "MLTable: not YAML"),
+        (f"{BOMB}paths: [*h]", "a path is [[[...], [...],"),
+        (f"{BOMB}transformations: [*h]", "transformation [[[...], [...],"),
         ("paths: []", "names no tables"),
         ("paths: [{file: ../rows.jsonl}]", "../rows.jsonl is not in the MLTable's folder"),
         ("paths: [{glob: x}]", "a path is {'glob': 'x'}; expected a file, a folder or a pattern"),
@@ -582,3 +590,54 @@ def test_settings_of_encoded_images_are_refused_for_idx(tmp_path, outputs):
     for given in ({"image_size": "32"}, {"channels": 3}):
         assert "idx files keep their size and channels" in refused(tmp_path / "idx", outputs, **given)
     assert prep_data(str(tmp_path / "idx"), *outputs).training_images == 2
+
+
+def npz(path, **members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_npy", ".npy"), content)
+    return path
+
+
+def npy_header(shape, kind):
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"x": b"", "y": b""}, "arrays are none"),
+        ({"x_npy": npy_header((2, -8, 8), "|u1"), "y_npy": npy_header((2,), "<i8") + bytes(16)}, "shape is (2, -8, 8)"),
+        ({"x_npy": b"", "y_npy": npy_header((10**12,), "<i8")}, "an array is too large for the memory here"),
+        ({"x_npy": b"", "y_npy": b"\x93NUMPY\x01\x00\x14\x00" + b"{" * 20}, "not a NumPy archive, or damaged"),
+    ],
+)
+def test_a_hostile_npz(tmp_path, outputs, members, reason):
+    assert reason in refused(npz(tmp_path / "pets.npz", **members), outputs)
+
+
+def test_an_npz_that_is_a_bomb(tmp_path, outputs, monkeypatch):
+    monkeypatch.setattr(archives, "FREE_BYTES", 1 << 20)
+    path = npz(tmp_path / "pets.npz", x_npy=npy_header((9, 1000, 1000), "|u1") + bytes(9_000_000), y_npy=b"")
+    assert "a decompression bomb?" in refused(path, outputs)
+
+
+def test_paths_that_no_file_can_have(root, outputs):
+    write_table(root / "rows.jsonl", [*ROWS, ("a\0b", "cat"), ("file://\ud800", "cat")])
+    result = prep_data(str(root), *outputs, on_bad_image="skip", max_bad_fraction=0.5)
+    assert result.skipped_images == 2
+
+
+def test_an_address_that_cannot_be_opened(root, outputs):
+    write_table(
+        root / "rows.jsonl", [(f"zip://x::file://{root}/{number}", name) for number, (_, name) in enumerate(ROWS)]
+    )
+    assert "zip://x::file://" in refused(root, outputs)
+
+
+def test_a_remote_table_cannot_name_files_of_this_machine(root, outputs):
+    table = write_table(root / "rows.csv", [(f"file://{root / path}", label) for path, label in ROWS])
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/hostile/rows.csv", table.read_bytes())
+    assert "its address is one of this machine, but the table is not" in refused("memory://hostile/rows.csv", outputs)
