@@ -1,7 +1,7 @@
 """The recorded requests of each scenario's clean run, from which the cells are built.
 
-`make record-faults` records them again. The number of scoring requests and the order of parallel transfers differ in each
-run, and a busy machine asks less often: keep the lines where only these have changed.
+`make record-faults` records them again. The number of scoring requests and the order of parallel transfers differ in
+each run, and a busy machine asks less often: keep the lines where only these have changed.
 """
 
 from __future__ import annotations
