@@ -123,7 +123,16 @@ class _PreviousRuns:
 
     def cancel_all_but(self, run_id: int) -> None:
         """Cancel them, except the run that the step joins."""
+        from databricks.sdk.errors.base import DatabricksError as SdkError
+
+        from kfp_azureml.databricks.api_errors import is_missing
+
         for previous in self._active:
             if previous != run_id:
                 progress(f"run {previous}: cancelling it, since cancel_previous_runs is set")
-                self._client.jobs.cancel_run(previous)
+                try:
+                    self._client.jobs.cancel_run(previous)
+                except SdkError as error:
+                    if not is_missing(error):
+                        raise
+                    progress(f"run {previous}: was deleted meanwhile")
