@@ -166,7 +166,7 @@ def test_the_registered_model_is_downloaded_and_checked(
 ) -> None:
     done = aml(azure, "models", "download", "fashion:1", str(tmp_path / "fashion"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("; their sha256 is the registered one\n")
+    assert "verified: size, sha256 as registered, " in done.stdout
     check_model(tmp_path / "fashion")
     missing = aml(azure, "models", "download", "fashion:99", str(tmp_path / "none"))
     assert (missing.returncode, missing.stdout) == (1, "")
