@@ -6,12 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kfp_azureml.azureml.checks.databricks import (
-    HOST_VARIABLE,
-    TOKEN_VARIABLE,
-    check_databricks_host,
-    check_databricks_token,
-)
+from kfp_azureml.azureml.checks.databricks import check_databricks_host, check_databricks_token
 from kfp_azureml.azureml.checks.endpoint import (
     check_endpoint,
     check_endpoint_name,
@@ -34,6 +29,7 @@ from kfp_azureml.azureml.checks.workspace import (
     role_command,
 )
 from kfp_azureml.azureml.retries import SDK_RETRIES
+from kfp_azureml.databricks_secret import HOST_KEY, TOKEN_KEY
 from kfp_azureml.runtime.checks import Check, Outcome
 
 Found = Mapping[str, Any]
@@ -74,7 +70,7 @@ def azure_checks(
         yield from _deployment(settings)
     if Purpose.JOBS in settings.purposes:
         yield Check("azure.host.api", lambda found: check_host(api_host(found[_WORKSPACE])), needs=(_WORKSPACE,))
-    if Purpose.DATABRICKS in settings.purposes and HOST_VARIABLE in environ:
+    if Purpose.DATABRICKS in settings.purposes and HOST_KEY in environ:
         yield from _databricks(environ)
 
 
@@ -164,7 +160,7 @@ def _databricks(environ: Mapping[str, str]) -> Iterator[Check]:
     yield Check(
         "databricks.token",
         lambda found: check_databricks_token(found["databricks.host"], found.get("azure.credentials"), environ),
-        needs=("databricks.host", *(() if environ.get(TOKEN_VARIABLE) else ("azure.credentials", "azure.sign-in"))),
+        needs=("databricks.host", *(() if environ.get(TOKEN_KEY) else ("azure.credentials", "azure.sign-in"))),
     )
 
 

@@ -11,6 +11,7 @@ from azure.core.exceptions import AzureError
 from kfp_azureml.azcreds import malformed_reason
 from kfp_azureml.azureml.azure_errors import explain
 from kfp_azureml.azureml.checks.hosts import REQUEST_SECONDS, check_host
+from kfp_azureml.databricks_secret import HOST_KEY, TOKEN_KEY
 from kfp_azureml.runtime.checks import Outcome, failed, passed
 from kfp_azureml.runtime.errors import CredentialsError, WorkspaceError
 from kfp_azureml.runtime.redaction import add_secret
@@ -19,22 +20,20 @@ from kfp_azureml.runtime.terminal import short
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-HOST_VARIABLE = "DATABRICKS_HOST"
-TOKEN_VARIABLE = "DATABRICKS_TOKEN"  # noqa: S105 - a name
 _SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"  # the application AzureDatabricks, the same in every tenant
 _WHO_AM_I = "/api/2.0/preview/scim/v2/Me"
-_SET_HOST = f"export {HOST_VARIABLE}=https://adb-NUMBER.NUMBER.azuredatabricks.net"
-_SET_TOKEN = f"export {TOKEN_VARIABLE}=TOKEN (create one: databricks tokens create), or unset it"
+_SET_HOST = f"export {HOST_KEY}=https://adb-NUMBER.NUMBER.azuredatabricks.net"
+_SET_TOKEN = f"export {TOKEN_KEY}=TOKEN (create one: databricks tokens create), or unset it"
 
 
 def check_databricks_host(environ: Mapping[str, str]) -> Outcome:
     """Check that the address is valid and its host responds; the outcome has the host."""
-    value = environ.get(HOST_VARIABLE, "")
+    value = environ.get(HOST_KEY, "")
     if wrong := malformed_reason(value):
-        return failed(f"{HOST_VARIABLE} {wrong}", _SET_HOST)
+        return failed(f"{HOST_KEY} {wrong}", _SET_HOST)
     url = urlsplit(value if "://" in value else f"https://{value}")
     if url.scheme != "https" or not url.hostname or url.path.strip("/") or url.query or url.fragment:
-        return failed(f"{HOST_VARIABLE} is not the https address of a workspace, without a path", _SET_HOST)
+        return failed(f"{HOST_KEY} is not the https address of a workspace, without a path", _SET_HOST)
     outcome = check_host(url.hostname)
     return passed(outcome.message, url.hostname) if outcome.found else outcome
 
@@ -43,13 +42,13 @@ def check_databricks_token(host: str, identity: TokenCredential | None, environ:
     """Check that Databricks accepts the token, or without one the Azure credentials."""
     import requests
 
-    token = environ.get(TOKEN_VARIABLE, "")
+    token = environ.get(TOKEN_KEY, "")
     if wrong := malformed_reason(token):
-        return failed(f"{TOKEN_VARIABLE} {wrong}", _SET_TOKEN)
-    who = TOKEN_VARIABLE if token else "the Azure credentials"
+        return failed(f"{TOKEN_KEY} {wrong}", _SET_TOKEN)
+    who = TOKEN_KEY if token else "the Azure credentials"
     if not token:
         if identity is None:
-            return failed(f"{TOKEN_VARIABLE} is missing, and there are no Azure credentials", _SET_TOKEN)
+            return failed(f"{TOKEN_KEY} is missing, and there are no Azure credentials", _SET_TOKEN)
         try:
             token = identity.get_token(_SCOPE).token
         except AzureError as error:
@@ -67,7 +66,7 @@ def check_databricks_token(host: str, identity: TokenCredential | None, environ:
     if answer.status_code in (401, 403):
         mend = (
             _SET_TOKEN
-            if who == TOKEN_VARIABLE
+            if who == TOKEN_KEY
             else "databricks service-principals create (add the identity to the workspace)"
         )
         return failed(f"{host} rejects {who} (status {answer.status_code})", mend)
