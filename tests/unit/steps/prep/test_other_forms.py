@@ -631,7 +631,7 @@ def test_paths_that_no_file_can_have(root, outputs):
 
 def test_an_address_that_cannot_be_opened(root, outputs):
     write_table(
-        root / "rows.jsonl", [(f"zip://x::file://{root}/{number}", name) for number, (_, name) in enumerate(ROWS)]
+        root / "rows.jsonl", [(f"zip://x::file:///nowhere/{number}", name) for number, (_, name) in enumerate(ROWS)]
     )
     assert "zip://x::file://" in refused(root, outputs)
 
@@ -640,4 +640,6 @@ def test_a_remote_table_cannot_name_files_of_this_machine(root, outputs):
     table = write_table(root / "rows.csv", [(f"file://{root / path}", label) for path, label in ROWS])
     memory = fsspec.filesystem("memory")
     memory.pipe("/hostile/rows.csv", table.read_bytes())
-    assert "its address is one of this machine, but the table is not" in refused("memory://hostile/rows.csv", outputs)
+    assert "its address is one of this machine, but the table is not" in refused(
+        "memory://hostile/rows.csv", outputs, test_fraction=0.5
+    )
