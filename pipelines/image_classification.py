@@ -1,7 +1,8 @@
 """The suite's main pipeline: images to a live endpoint.
 
-prep -> train -> score -> quality gate -> register -> deploy. A model below the minimum accuracy is reported as rejected
-and not registered; the run succeeds. However the run ends, the exit task cleans up an unfinished rollout.
+prep -> train -> score -> quality gate -> register -> deploy. A model below the minimum, or worse than the live model if
+`compare_with_live` is set, is reported as rejected and not registered; the run succeeds. However the run ends, the exit
+task cleans up an unfinished rollout.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from kfp_azureml.compiling.inherited import inherits_parameters
 from kfp_azureml.compiling.pods import for_azure, for_gpu, for_kubeflow, time_to_live
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS
 from kfp_azureml.steps.aml_deploy_model import component as deploy_component
+from kfp_azureml.steps.aml_live_model import component as live_component
 from kfp_azureml.steps.aml_preflight import component as preflight_component
 from kfp_azureml.steps.aml_reconcile import component as reconcile_component
 from kfp_azureml.steps.aml_register_model import component as register_component
@@ -44,6 +46,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
         gate_component.quality_gate,
         register_component.aml_register_model,
         deploy_component.aml_deploy_model,
+        preflight_component.aml_preflight,
     )
     def image_classification(  # noqa: D417 - parameters of components are described there
         *,
@@ -65,6 +68,10 @@ def build_pipeline(options: PipelineOptions) -> Any:
         batch_size: int,
         seed: int,
         min_accuracy: float = 0.9,
+        metric: str,
+        min_metric: float,
+        compare_with_live: bool,
+        min_improvement: float,
         model_name: str = "fashion-mnist",
         endpoint_name: str,
         instance_type: str,
@@ -103,7 +110,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
             score_memory: Memory of the score step.
             gate_cpu: CPUs of the quality gate.
             gate_memory: Memory of the quality gate.
-            azure_cpu: CPUs of each Azure ML step: preflight, register, deploy and reconcile.
+            azure_cpu: CPUs of each Azure ML step: preflight, live model, register, deploy and reconcile.
             azure_memory: Memory of each Azure ML step.
         """
         workspace_of = {"resource_group": resource_group, "workspace": workspace, "subscription_id": subscription_id}
@@ -118,8 +125,10 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 traffic_steps=traffic_steps,
                 data_version=data_version,
                 run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+                compare_with_live=compare_with_live,
                 **workspace_of,
             )
+            live = live_component.aml_live_model(model_id=checked.outputs["live_model"], **workspace_of)
             prepared = prep_component.prep(
                 input_data=input_data,
                 class_names=class_names,
@@ -140,9 +149,18 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 seed=seed,
             )
             scored = score_component.score(
-                input_data=prepared.outputs["test_data"], input_model=trained.outputs["output_model"]
+                input_data=prepared.outputs["test_data"],
+                input_model=trained.outputs["output_model"],
+                live_model=live.outputs["model"],
             )
-            judged = gate_component.quality_gate(accuracy=scored.outputs["Output"], min_accuracy=min_accuracy)
+            judged = gate_component.quality_gate(
+                accuracy=scored.outputs["Output"],
+                min_accuracy=min_accuracy,
+                metric=metric,
+                min_metric=min_metric,
+                min_improvement=min_improvement,
+                scores=scored.outputs["scores"],
+            )
             with dsl.If(judged.outputs["Output"] == "accepted", name="accepted"):
                 registered = register_component.aml_register_model(
                     model=trained.outputs["output_model"],
@@ -180,6 +198,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
 
         for task, component, timeout_seconds in (
             (checked, preflight_component, 15 * MINUTE),
+            (live, live_component, HOUR),
             (registered, register_component, HOUR),
             # Its own timeout of an hour ends it before this, and rolls back traffic.
             (deployed, deploy_component, 2 * HOUR),
@@ -191,7 +210,9 @@ def build_pipeline(options: PipelineOptions) -> Any:
             for_kubeflow(
                 task, options, cpu=azure_cpu, memory=azure_memory, timeout_seconds=timeout_seconds, retry=retry
             )
-            # The cache key has neither the environment nor the state of the cloud.
-            for_azure(task, options, azure_secret).set_caching_options(False)
+            for_azure(task, options, azure_secret)
+            # The cache key has neither the environment nor the state of the cloud. A model version's content, named by
+            # its full id, never changes, and score is cached only if this is.
+            task.set_caching_options(task is live)
 
     return image_classification

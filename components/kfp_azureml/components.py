@@ -6,6 +6,7 @@
 from kfp_azureml.compiling.interface import interface
 from kfp_azureml.steps.aml_deploy_model.component import aml_deploy_model
 from kfp_azureml.steps.aml_download_model.component import aml_download_model
+from kfp_azureml.steps.aml_live_model.component import aml_live_model
 from kfp_azureml.steps.aml_preflight.component import aml_preflight
 from kfp_azureml.steps.aml_reconcile.component import aml_reconcile
 from kfp_azureml.steps.aml_register_model.component import aml_register_model
@@ -31,6 +32,7 @@ from kfp_azureml.steps.train.component import train
 __all__ = [
     "aml_deploy_model",
     "aml_download_model",
+    "aml_live_model",
     "aml_preflight",
     "aml_reconcile",
     "aml_register_model",

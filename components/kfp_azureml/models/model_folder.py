@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_azureml.models import model_json
+from kfp_azureml.models.live_model import LiveComparison, comparison_from
 from kfp_azureml.models.model_json import member
 from kfp_azureml.runtime.errors import ModelError
 from kfp_azureml.runtime.file_kinds import HEAD_BYTES, POINTERS, placeholder_kind
@@ -83,12 +84,16 @@ class CheckRecord:
         accuracy: 0 to 1.
         loss: Mean cross-entropy in nats.
         images: Number of scored images.
+        metrics: Further metrics by name, such as macro_f1; none in records of older versions.
+        live: Comparison with the live model; None without one.
     """
 
     files: dict[str, str]
     accuracy: float
     loss: float
     images: int
+    metrics: dict[str, float] = field(default_factory=dict)
+    live: LiveComparison | None = None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
@@ -175,6 +180,8 @@ def read_check(folder: str | Path) -> CheckRecord:
             accuracy=model_json.number(member(raw, "accuracy"), "'accuracy'", maximum=1),
             loss=model_json.number(member(raw, "loss"), "'loss'"),
             images=model_json.count(member(raw, "images"), "'images'"),
+            metrics=model_json.numbers(raw.get("metrics", {}), "'metrics'"),
+            live=comparison_from(model_json.mapping(raw["live"], "'live'")) if raw.get("live") is not None else None,
         )
     except ValueError as error:
         raise ModelError(f"{Path(folder) / CHECK_FILE}: invalid check record: {error}") from error

@@ -51,6 +51,11 @@ def number(value: Any, what: str, maximum: float = math.inf) -> float:
     return value
 
 
+def numbers(value: Any, what: str) -> dict[str, float]:
+    """Return an object of finite numbers."""
+    return {name: number(each, f"{name!r} of {what}") for name, each in mapping(value, what).items()}
+
+
 def count(value: Any, what: str) -> int:
     """Return an integer from 1 to 2^31 - 1."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _LARGEST:

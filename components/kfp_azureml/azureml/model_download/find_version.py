@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import Model
 
 
+class NotRegisteredError(ModelError):
+    """The workspace has no such model version."""
+
+
 def find_version(client: MLClient, name: str, version: str) -> Model:
     """Return a version of a model.
 
@@ -26,7 +30,8 @@ def find_version(client: MLClient, name: str, version: str) -> Model:
 
     Raises:
         InvalidNameError: If the name or version is invalid.
-        ModelError: If it does not exist.
+        NotRegisteredError: If it does not exist.
+        ModelError: If it cannot be read.
     """
     check_name(MODEL, name, "model_name")
     if version:
@@ -36,7 +41,7 @@ def find_version(client: MLClient, name: str, version: str) -> Model:
         try:
             return retrying(what, lambda: _find(client, name, version))
         except ResourceNotFoundError:
-            raise ModelError(
+            raise NotRegisteredError(
                 f"model {name}{f' version {version}' if version else ''}: not registered in workspace "
                 f"{client.workspace_name}"
             ) from None

@@ -23,7 +23,8 @@ def aml_preflight(
     traffic_steps: list = [],  # type: ignore[type-arg]  # noqa: B006 - kfp needs the default itself
     data_version: str = "",
     run_id: str = "",
-) -> NamedTuple("Outputs", [("data_version", str)]):  # type: ignore[valid-type]
+    compare_with_live: bool = False,
+) -> NamedTuple("Outputs", [("data_version", str), ("live_model", str)]):  # type: ignore[valid-type]
     """Check everything that a run needs in Azure, so that mistakes end the run before training.
 
     Args:
@@ -39,26 +40,29 @@ def aml_preflight(
         traffic_steps: Traffic of the new deployment in percent, one value per step; empty selects the strategy's own.
         data_version: Version of the input data; empty if unknown.
         run_id: Pipeline run; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
+        compare_with_live: Reject a model that is worse than the one that the endpoint serves when the run starts.
 
     Returns:
-        The version that prep is cached under: data_version, or the run's id, as the content of a URI can change.
+        The version that prep is cached under: data_version, or the run's id, as the content of a URI can change. And
+        the model version to compare with, for aml_live_model: its resource id, `none` if nothing is live, or `off`.
     """
     from kfp_azureml.azureml.checks.run_settings import RunSettings
     from kfp_azureml.azureml.workspace_name import WorkspaceName
+    from kfp_azureml.models.live_model import NOT_WANTED
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_preflight import preflight
 
     with run_step(preflight.NAME):
-        preflight.preflight(
-            RunSettings(
-                WorkspaceName(resource_group, workspace, subscription_id),
-                model_name,
-                endpoint_name,
-                instance_type,
-                instance_count,
-                compute,
-                strategy,
-                traffic_steps,
-            )
+        settings = RunSettings(
+            WorkspaceName(resource_group, workspace, subscription_id),
+            model_name,
+            endpoint_name,
+            instance_type,
+            instance_count,
+            compute,
+            strategy,
+            traffic_steps,
         )
-        return (preflight.cache_version(data_version, run_id),)
+        preflight.preflight(settings)
+        live_model = preflight.find_live(settings) if compare_with_live else NOT_WANTED
+        return preflight.cache_version(data_version, run_id), live_model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from kfp_azureml.azureml.checks.run_settings import RunSettings
+from kfp_azureml.models.live_model import NONE_LIVE
 from kfp_azureml.runtime.checks import State, run_checks
 from kfp_azureml.runtime.errors import WorkspaceError
 from kfp_azureml.runtime.step import progress
@@ -43,6 +44,20 @@ def preflight(settings: RunSettings) -> None:
         raise WorkspaceError(f"{len(failed)} of {len(results)} checks failed: {faults}")
     (workspace,) = (result for result in results if result.name == "azure.workspace")
     progress(f"{workspace.message}; {sum(result.state is State.OK for result in results)} checks passed")
+
+
+def find_live(settings: RunSettings) -> str:
+    """Return the model version that the run's endpoint serves; see `live_model.find_live_model`.
+
+    Raises:
+        DeploymentError: If no endpoint is named, or it cannot be read.
+    """
+    from kfp_azureml.azureml.rollout.live_model import find_live_model
+    from kfp_azureml.azureml.workspace import workspace_client
+
+    found = find_live_model(workspace_client(*settings.workspace), settings.endpoint_name, settings.model_name)
+    progress("no model is live to compare with" if found == NONE_LIVE else f"live model to compare with: {found}")
+    return found
 
 
 def cache_version(data_version: str, run_id: str) -> str:

@@ -262,7 +262,8 @@ def _files_to_upload(model: Path, files: Mapping[str, str], score_result: Path |
 def _metric_tags(check: CheckRecord | None) -> dict[str, str]:
     if check is None:
         return {}
-    return {"accuracy": f"{check.accuracy:.4f}", "loss": f"{check.loss:.4f}", "scored_images": str(check.images)}
+    numbers = {"accuracy": check.accuracy, "loss": check.loss, **check.metrics}
+    return {**{name: f"{value:.4f}" for name, value in numbers.items()}, "scored_images": str(check.images)}
 
 
 def _param_tags(params: Path | None) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
+from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 from types import TracebackType
@@ -17,14 +19,19 @@ from kfp_azureml.imagesets.image_set import ImageSetInfo, label_bytes
 from kfp_azureml.models.model_folder import SAMPLE_FILE
 
 if TYPE_CHECKING:
+    from kfp_azureml.steps.score.results import ClassMetrics
     from kfp_azureml.steps.score.scored_batch import ScoredBatch
 
 PREDICTIONS_FILE = "predictions.parquet"
 CLASSES_FILE = "predict_result.csv"
+CLASS_METRICS_FILE = "per_class.csv"
 
 SAMPLE_IMAGES = 100
 SAMPLE_BYTES = 3 << 20
 """The sample is sent in one request: managed online endpoints accept 10 MB, and base64 adds a third."""
+
+NUMBER_BYTES = 24
+"""Size of a probability in JSON, comma included."""
 
 
 class PredictionFiles:
@@ -50,7 +57,8 @@ class PredictionFiles:
         )
         # The format of numpy.savetxt, as in the original Azure ML example.
         self._lines = np.array([f"{label:.18e}\n".encode() for label in range(classes)])
-        size = max(1, min(SAMPLE_IMAGES, info.count, SAMPLE_BYTES // prod(info.shape)))
+        image_bytes = max(prod(info.shape), NUMBER_BYTES * classes)
+        size = max(1, min(SAMPLE_IMAGES, info.count, SAMPLE_BYTES // image_bytes))
         self._sample_rows = np.arange(size) * info.count // size
         self._sample: dict[str, list[object]] = {
             "shape": list(info.shape),
@@ -93,3 +101,13 @@ class PredictionFiles:
         self._sample["labels"] += scored.batch.labels[rows].tolist()
         self._sample["predicted"] += scored.predicted[rows].tolist()
         self._sample["probabilities"] += scored.probabilities[rows].tolist()
+
+
+def write_class_metrics(folder: Path, classes: Iterable[ClassMetrics]) -> None:
+    """Write per_class.csv; metrics that a class does not have are empty."""
+    with (folder / CLASS_METRICS_FILE).open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["class", "images", "predicted", "right", "precision", "recall", "f1"])
+        rows.writerows(
+            [one.name, one.images, one.predicted, one.right, one.precision, one.recall, one.f1] for one in classes
+        )

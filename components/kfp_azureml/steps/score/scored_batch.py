@@ -27,3 +27,22 @@ class ScoredBatch:
     batch: Batch
     probabilities: NDArray[np.float32]
     predicted: NDArray[np.uint8] | NDArray[np.uint16]
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """(n,), float32, the probability of the predicted class."""
+        highest: NDArray[np.float32] = self.probabilities.max(axis=1)
+        return highest
+
+
+def cross_entropy(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
+    """Return the sum of the cross-entropies in nats, with probabilities clipped to [1e-7, 1 - 1e-7] as in Keras.
+
+    Args:
+        probabilities: (n, classes).
+        labels: (n,), true classes.
+    """
+    import numpy as np
+
+    of_label = probabilities[np.arange(len(labels)), labels]
+    return -float(np.log(np.clip(of_label, 1e-7, 1 - 1e-7), dtype=np.float64).sum())

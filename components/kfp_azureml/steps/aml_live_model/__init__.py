@@ -1,0 +1,1 @@
+"""Fetch the model version that an endpoint serves."""
