@@ -19,11 +19,18 @@ MOST_BYTES = {ML_IMAGE: 2_000 * MB, AZURE_IMAGE: 420 * MB}
 IMPORTS = {
     ML_IMAGE: "prep.prep train.train score.score quality_gate.quality_gate",
     AZURE_IMAGE: "aml_preflight.preflight aml_register_model.register aml_deploy_model.deploy "
-    "aml_download_model.download",
+    "aml_download_model.download aml_live_model.live_model",
 }
 STEPS = {
     ML_IMAGE: ("prep", "train", "score", "quality_gate"),
-    AZURE_IMAGE: ("aml_preflight", "aml_register_model", "aml_deploy_model", "aml_download_model", "aml_reconcile"),
+    AZURE_IMAGE: (
+        "aml_preflight",
+        "aml_register_model",
+        "aml_deploy_model",
+        "aml_download_model",
+        "aml_live_model",
+        "aml_reconcile",
+    ),
 }
 HEAVY = {ML_IMAGE: "tensorflow onnxruntime pyarrow adlfs s3fs", AZURE_IMAGE: "azure.ai.ml azure.identity httpx"}
 ABSENT = {ML_IMAGE: "azure.ai.ml", AZURE_IMAGE: "tensorflow"}

@@ -17,7 +17,7 @@ from processes import processes_of, wait_until
 
 BRIEF = ["--param", "epochs=1", "--param", "batch_size=64", "--param", "min_accuracy=0.3"]
 STEPS = [
-    *("aml_preflight", "prep", "train", "score", "quality_gate"),
+    *("aml_preflight", "aml_live_model", "prep", "train", "score", "quality_gate"),
     *("aml_register_model", "aml_deploy_model", "aml_reconcile"),
 ]
 FAST_FAILURES = 12  # kfp's own wait took 5 of 12 for a success

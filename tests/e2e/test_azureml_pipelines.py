@@ -19,7 +19,16 @@ from kfp_azureml.models.model_folder import hash_files, read_manifest
 from kfp_azureml.steps.names import component_names
 
 SEED, EPOCHS = 7, 2
-STEPS = ("aml_preflight", "prep", "train", "score", "quality_gate", "aml_register_model", "aml_deploy_model")
+STEPS = (
+    "aml_preflight",
+    "prep",
+    "train",
+    "aml_live_model",
+    "score",
+    "quality_gate",
+    "aml_register_model",
+    "aml_deploy_model",
+)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ SECRETS = (
 # Nothing listens there: its use fails.
 SOCKS = dict.fromkeys(("ALL_PROXY", "all_proxy"), "socks5h://127.0.0.1:9")
 FUNCTION = b"--function_to_execute\0"
-AZURE_STEPS = {"aml_preflight", "aml_register_model", "aml_deploy_model", "aml_reconcile"}
+AZURE_STEPS = {"aml_preflight", "aml_live_model", "aml_register_model", "aml_deploy_model", "aml_reconcile"}
 STEPS = {*AZURE_STEPS, "prep", "train", "score", "quality_gate"}
 
 

@@ -134,6 +134,18 @@ class Suite:
         return self.run(components.aml_download_model, {**of, **self.workspace})
 
     @cached_property
+    def aml_live_model(self) -> Step:
+        live = self.run(components.aml_live_model, {"model_id": self.aml_register_model.values["id"], **self.workspace})
+        self.run(
+            components.score,
+            {},
+            input_data=self.prep.artifacts["test_data"],
+            input_model=self.train.artifacts["output_model"],
+            live_model=live.artifacts["model"],
+        )
+        return live
+
+    @cached_property
     def aml_reconcile(self) -> Step:
         return self.run(components.aml_reconcile, {"run_id": "run", **self.workspace})
 

@@ -59,7 +59,16 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
     deployment = told["endpoint"]["deployment"]
     assert told["endpoint"]["traffic"] == {deployment: 100}
     assert told["live_check"] == {"requests": 100, "agreed": 100}
-    steps = ["aml_preflight", "prep", "train", "score", "quality_gate", "aml_register_model", "aml_deploy_model"]
+    steps = [
+        "aml_preflight",
+        "aml_live_model",
+        "prep",
+        "train",
+        "score",
+        "quality_gate",
+        "aml_register_model",
+        "aml_deploy_model",
+    ]
     steps.append("aml_reconcile")
     assert [step["name"] for step in told["steps"]] == steps
     for step in told["steps"]:

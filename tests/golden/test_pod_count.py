@@ -12,7 +12,7 @@ import yaml
 
 from kfp_azureml.compiling.sources import shipped_pipelines
 
-AFTER_PREFLIGHT = {"prep", "train", "score", "quality-gate", "condition-2"}
+AFTER_PREFLIGHT = {"aml-live-model", "prep", "train", "score", "quality-gate", "condition-2"}
 
 
 def pods(
@@ -52,9 +52,10 @@ def shipped() -> Any:
 
 def test_a_run_makes_as_many_pods_as_the_page_says() -> None:
     pipeline = shipped()
-    assert pods(pipeline, pipeline["root"]) == 19
-    assert pods(pipeline, pipeline["root"], cached={"prep", "train", "score", "quality-gate"}) == 15
-    assert pods(pipeline, pipeline["root"], refused={"condition-2"}) == 15
+    assert pods(pipeline, pipeline["root"]) == 21
+    assert pods(pipeline, pipeline["root"], cached={"aml-live-model"}) == 20
+    assert pods(pipeline, pipeline["root"], cached={"aml-live-model", "prep", "train", "score", "quality-gate"}) == 16
+    assert pods(pipeline, pipeline["root"], cached={"aml-live-model"}, refused={"condition-2"}) == 16
 
 
 def test_the_rules_give_what_was_recorded_of_a_run_that_failed_in_preflight() -> None:

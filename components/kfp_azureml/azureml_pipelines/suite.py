@@ -17,6 +17,9 @@ from kfp_azureml.compiling.sources import STEPS
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.steps.names import component_module, component_names, component_path
 
+_READS_WHAT_NEVER_CHANGES = {"aml_live_model"}
+"""Steps that access Azure and may be cached: they read a model version, whose content is fixed."""
+
 
 def suite_specs(options: PipelineOptions | None = None, version: str = __version__) -> Iterator[Spec]:
     """Yield the specs of the suite's components.
@@ -38,8 +41,9 @@ def suite_spec(name: str, options: PipelineOptions, version: str = __version__) 
         image = options.ml_gpu_image
     module = component_module(name)
     # As in our pipelines, steps that access Azure are not cached.
+    cached = not in_azure or name in _READS_WHAT_NEVER_CHANGES
     return component_spec(
-        replace(definition, image=image), display_name=module.DISPLAY_NAME, deterministic=not in_azure, version=version
+        replace(definition, image=image), display_name=module.DISPLAY_NAME, deterministic=cached, version=version
     )
 
 

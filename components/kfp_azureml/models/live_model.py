@@ -1,4 +1,4 @@
-"""The live model beside a new one: the marker of its absence, and the comparison of both in `check.json`."""
+"""The live model: the marker of its absence, and its comparison with a new one."""
 
 from __future__ import annotations
 

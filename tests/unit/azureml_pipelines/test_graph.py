@@ -35,16 +35,20 @@ def test_the_suites_pipeline_has_its_steps_edges_and_condition() -> None:
     graph = read_graph(*documents)
     nodes = {node.name: node for node in graph.nodes}
     assert set(nodes) == {
-        "aml_preflight", "prep", "train", "score", "quality_gate", "aml_register_model", "aml_deploy_model",
+        "aml_preflight", "aml_live_model", "prep", "train", "score", "quality_gate",
+        "aml_register_model", "aml_deploy_model",
     }  # fmt: skip
     assert nodes["score"].inputs == {
         "input_data": NodeOutput("prep", "test_data"),
         "input_model": NodeOutput("train", "output_model"),
+        "live_model": NodeOutput("aml_live_model", "model"),
     }
     assert nodes["quality_gate"].inputs == {
         "accuracy": NodeOutput("score", "Output"),
-        "min_accuracy": PipelineInput("min_accuracy"),
+        "scores": NodeOutput("score", "scores"),
+        **{name: PipelineInput(name) for name in ("min_accuracy", "metric", "min_metric", "min_improvement")},
     }
+    assert nodes["aml_live_model"].inputs["model_id"] == NodeOutput("aml_preflight", "live_model")
     assert nodes["aml_deploy_model"].inputs["model_version"] == NodeOutput("aml_register_model", "version")
     assert nodes["aml_deploy_model"].inputs["score_result"] == NodeOutput("score", "output_result")
     assert nodes["prep"].inputs["data_version"] == NodeOutput("aml_preflight", "data_version")
@@ -54,7 +58,9 @@ def test_the_suites_pipeline_has_its_steps_edges_and_condition() -> None:
     assert condition.nodes == ("aml_register_model", "aml_deploy_model")
     assert condition.inputs == {"pipelinechannel--quality-gate-Output": NodeOutput("quality_gate", "Output")}
     assert {node.name for node in graph.nodes if node.uses_azure} == set(nodes) - {"train", "score", "quality_gate"}
-    assert {node.name for node in graph.nodes if node.cached} == {"prep", "train", "score", "quality_gate"}
+    assert {node.name for node in graph.nodes if node.cached} == {
+        "prep", "train", "score", "quality_gate", "aml_live_model",
+    }  # fmt: skip
     assert nodes["train"].timeout_seconds == 86400
     (skipped_tasks,) = graph.skipped_tasks
     assert skipped_tasks.startswith("aml_reconcile is skipped: ")

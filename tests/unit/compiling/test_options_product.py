@@ -20,7 +20,7 @@ from kfp_azureml.compiling.validation import validate_documents
 
 SOURCE = find_pipeline("image_classification")
 ML_STEPS = {"prep", "train", "score", "quality-gate"}
-AZURE_STEPS = {"aml-preflight", "aml-register-model", "aml-deploy-model", "aml-reconcile"}
+AZURE_STEPS = {"aml-preflight", "aml-live-model", "aml-register-model", "aml-deploy-model", "aml-reconcile"}
 STEPS = ML_STEPS | AZURE_STEPS
 WITH_IDENTITY = AZURE_STEPS | {"prep"}
 DIGESTS = {"ml_digest": f"sha256:{'a' * 64}", "azure_digest": f"sha256:{'b' * 64}"}

@@ -13,23 +13,19 @@ DISPLAY_NAME = "Fetch Live Model from Azure ML"
 @dsl.component(base_image=AZURE_IMAGE, install_kfp_package=False)
 def aml_live_model(
     model: Output[Model],
-    endpoint_name: str = "",
-    model_name: str = "",
-    model_id: str = "",
+    model_id: str,
     resource_group: str = "",
     workspace: str = "",
     subscription_id: str = "",
     timeout_seconds: int = 3600,
 ) -> NamedTuple("Outputs", [("name", str), ("version", str)]):  # type: ignore[valid-type]
-    """Fetch the registered model version that an endpoint serves, for score to compare a new model with.
+    """Fetch the registered model version that is live, for score to compare a new model with.
 
     Args:
         model: Model folder, with name, version, resource id, studio link and how it was verified as metadata. If there
             is no model to compare with, a folder with only no-live-model.json, which says why.
-        endpoint_name: The endpoint; empty derives it from model and workspace, as aml_deploy_model does.
-        model_name: Name that models are registered under; only used to derive the endpoint's name.
-        model_id: Output live_model of aml_preflight, in place of endpoint_name: the model version's resource id, `none`
-            if nothing is live, `off` for no comparison. Empty looks at the endpoint.
+        model_id: Output live_model of aml_preflight: the model version's resource id, `none` if nothing is live, or
+            `off` if no comparison is asked for.
         resource_group: Resource group of the workspace; empty reads the workspace's config.json.
         workspace: Name of the workspace; empty reads the workspace's config.json.
         subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
@@ -47,9 +43,7 @@ def aml_live_model(
     with run_step(live_model.NAME):
         fetched = live_model.fetch(
             Path(model.path),
-            endpoint_name=endpoint_name,
-            model_name=model_name,
-            model_id=model_id,
+            model_id,
             workspace=WorkspaceName(resource_group, workspace, subscription_id),
             timeout_seconds=timeout_seconds,
         )

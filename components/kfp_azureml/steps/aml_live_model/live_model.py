@@ -1,4 +1,4 @@
-"""Fetch the model version that an endpoint serves, or say that there is none to compare with."""
+"""Fetch the model version that is live, or say that there is none to compare with."""
 
 from __future__ import annotations
 
@@ -11,36 +11,29 @@ from kfp_azureml.runtime.outputs import atomic_folder
 from kfp_azureml.runtime.step import progress
 
 if TYPE_CHECKING:
-
     from kfp_azureml.azureml.model_download.download_model import DownloadedModel
 
 NAME = "aml_live_model"
 
 
-def fetch(
-    folder: Path,
-    *,
-    endpoint_name: str,
-    model_name: str,
-    model_id: str,
-    workspace: WorkspaceName,
-    timeout_seconds: float,
-) -> DownloadedModel | None:
+class _NoModelError(Exception):
+    """There is no model to compare with; the message says why, and is empty if no comparison is asked for."""
+
+
+def fetch(folder: Path, model_id: str, *, workspace: WorkspaceName, timeout_seconds: float) -> DownloadedModel | None:
     """Fetch the live model; the component has the arguments.
 
     Returns:
         The model; None if there is none to compare with, and the folder says why.
 
     Raises:
-        InvalidNameError: If a name is invalid.
-        DeploymentError: If the endpoint cannot be read, or none is named.
         ModelError: If the model cannot be read in time, or differs from its hashes.
         OutputError: If the folder cannot be written.
         CredentialsError: If the credentials are incomplete or rejected.
         WorkspaceError: If the workspace cannot be found or reached.
     """
     try:
-        return _download(folder, endpoint_name, model_name, model_id, workspace, timeout_seconds)
+        return _download(folder, model_id, workspace, timeout_seconds)
     except _NoModelError as absence:
         with atomic_folder(folder) as part:
             write_absence(part, str(absence))
@@ -48,13 +41,7 @@ def fetch(
         return None
 
 
-class _NoModelError(Exception):
-    """There is no model to compare with; the message says why, and is empty if no comparison is asked for."""
-
-
-def _download(
-    folder: Path, endpoint_name: str, model_name: str, model_id: str, workspace: WorkspaceName, timeout_seconds: float
-) -> DownloadedModel:
+def _download(folder: Path, model_id: str, workspace: WorkspaceName, timeout_seconds: float) -> DownloadedModel:
     if model_id == NOT_WANTED:
         raise _NoModelError
     if model_id == NONE_LIVE:
@@ -62,13 +49,10 @@ def _download(
 
     from kfp_azureml.azureml.model_download.download_model import download_model
     from kfp_azureml.azureml.model_download.find_version import NotRegisteredError
-    from kfp_azureml.azureml.rollout.live_model import find_live_model, registered_version
+    from kfp_azureml.azureml.rollout.live_model import registered_version
     from kfp_azureml.azureml.workspace import workspace_client, workspace_id
 
     client = workspace_client(*workspace)
-    model_id = model_id or find_live_model(client, endpoint_name, model_name)
-    if model_id == NONE_LIVE:
-        raise _NoModelError("no model is live")
     version = registered_version(model_id, workspace_id(client))
     if version is None:
         raise _NoModelError(

@@ -1,4 +1,4 @@
-"""Calibration: whether a confidence of 90 % is right in 90 % of the cases; of a stream, in constant memory."""
+"""Calibration: whether 90 % of the answers with 90 % confidence are right."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class LiveScore:
         from kfp_azureml.models.onnx_session import open_network
         from kfp_azureml.steps.score.class_counts import ClassCounts
 
-        self._name, self._batch_size = name, batch_size
+        self._folder, self._name, self._batch_size = folder, name, batch_size
         self._counts = ClassCounts(new.classes)
         self._loss = 0.0
         self._only_new_right = self._only_live_right = 0
@@ -96,7 +96,7 @@ class LiveScore:
         )
 
     def _give_up(self, error: ModelError) -> None:
-        self._not_compared = first_line(error)
+        self._not_compared = first_line(error).replace(f"{self._folder}/", "")
         progress(f"live model {self._name or 'of unknown name'}: cannot be compared: {self._not_compared}")
 
 

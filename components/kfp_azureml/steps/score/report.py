@@ -1,4 +1,4 @@
-"""The HTML report: metrics, comparison with the live model, calibration, confusions, most confident mistakes."""
+"""The HTML report: metrics, live model, calibration, confusions, mistakes."""
 
 from __future__ import annotations
 

@@ -36,10 +36,10 @@ class ScoredBatch:
 
 
 def cross_entropy(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
-    """Return the sum of the cross-entropies in nats, with probabilities clipped to [1e-7, 1 - 1e-7] as in Keras.
+    """Return the sum of the cross-entropies in nats.
 
     Args:
-        probabilities: (n, classes).
+        probabilities: (n, classes); clipped to [1e-7, 1 - 1e-7] as in Keras.
         labels: (n,), true classes.
     """
     import numpy as np

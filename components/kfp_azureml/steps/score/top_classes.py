@@ -13,10 +13,10 @@ TOP = 5
 
 
 def in_top(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> int:
-    """Return how many labels are among the `TOP` most probable classes; of equal ones the first count, as in argmax.
+    """Return how many labels are among the `TOP` most probable classes.
 
     Args:
-        probabilities: (n, classes).
+        probabilities: (n, classes); of equal ones the first come first, as in argmax.
         labels: (n,), true classes.
     """
     of_label = probabilities[np.arange(len(labels)), labels][:, None]

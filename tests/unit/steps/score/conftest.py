@@ -24,10 +24,21 @@ def expected_probabilities(images: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "model"
-    folder.mkdir()
     weights = np.zeros((4, 3), np.float32)
     weights[[0, 1, 2], [0, 1, 2]] = 0.01
+    return write_model(tmp_path / "model", weights, CLASSES)
+
+
+@pytest.fixture
+def wide_model(tmp_path: Path) -> Path:
+    """Return a model of a thousand classes."""
+    weights = np.random.default_rng(0).normal(size=(4, 1_000)).astype(np.float32)
+    return write_model(tmp_path / "wide", weights, [f"class {index}" for index in range(1_000)])
+
+
+def write_model(folder: Path, weights: np.ndarray, classes: Sequence[str]) -> Path:
+    """Write a softmax of the pixels times weights, (4, classes), float32."""
+    folder.mkdir()
     graph = helper.make_graph(
         [
             helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
@@ -37,7 +48,7 @@ def model_folder(tmp_path: Path) -> Path:
         ],
         "first-pixels",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, [None, *SHAPE])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 3])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(classes)])],
         [numpy_helper.from_array(weights, "weights")],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), folder / ONNX_FILE)
@@ -47,9 +58,9 @@ def model_folder(tmp_path: Path) -> Path:
         Manifest(
             architecture="first-pixels",
             input=Tensor("image", (None, *SHAPE), "uint8"),
-            output=Tensor("probabilities", (None, 3), "float32"),
+            output=Tensor("probabilities", (None, len(classes)), "float32"),
             preprocessing="none",
-            classes=CLASSES,
+            classes=tuple(classes),
             metrics={},
             versions={},
         ),
@@ -64,8 +75,12 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
     def make(images: np.ndarray, labels: Sequence[int] | np.ndarray, classes: Sequence[str] = CLASSES) -> Path:
         folder = tmp_path / "images"
         folder.mkdir()
+        label_type = np.uint8 if len(classes) <= 256 else np.uint16
         chunks = (
-            (images[row : row + 50].astype(np.uint8).tobytes(), bytes(int(label) for label in labels[row : row + 50]))
+            (
+                images[row : row + 50].astype(np.uint8).tobytes(),
+                np.asarray(labels[row : row + 50], label_type).tobytes(),
+            )
             for row in range(0, len(labels), 50)
         )
         write_parquet(folder / "images.parquet", images.shape[1:], classes, chunks)
