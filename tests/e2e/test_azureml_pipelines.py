@@ -182,11 +182,19 @@ def test_the_registered_model_is_downloaded_and_checked(
     assert not (tmp_path / "none").exists()
 
 
-def test_a_rejected_model_is_neither_registered_nor_deployed(azure: EmulatorInfo, images: Path) -> None:
-    done = submit(azure, images, "--param", "min_accuracy=0.99", "--param", "epochs=1", "--stream")
+def test_a_model_that_is_not_better_than_the_live_one_is_neither_registered_nor_deployed(
+    azure: EmulatorInfo, finished: subprocess.CompletedProcess[str], images: Path, tmp_path: Path
+) -> None:
+    values = {"min_accuracy": 0, "epochs": 1, "compare_with_live": "true", "min_improvement": 0.9}
+    done = submit(azure, images, *(word for pair in values.items() for word in ("--param", "=".join(map(str, pair)))),
+                  "--stream")  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = step_lines(done.stdout)
+    assert "name fashion, version 1" in lines["aml_live_model"]
     assert lines["quality_gate"].endswith("rejected")
+    report = aml(azure, "download", job_name(done), "--output", "score.report", "--to", str(tmp_path))
+    assert report.returncode == 0, report.stderr
+    assert "Live model fashion:1" in (tmp_path / "score" / "report" / "report.html").read_text()
     assert {name for name, line in lines.items() if line.endswith("skipped")} == {
         "aml_register_model",
         "aml_deploy_model",
@@ -249,6 +257,7 @@ def test_data_is_taken_by_its_name_in_azure_ml(azure: EmulatorInfo, images: Path
     done = submit(azure, Path("azureml:slice:1"), "--param", "epochs=1", "--param", "min_accuracy=0.99", "--stream")
     assert done.returncode == 0, done.stderr
     assert " succeeded" in step_lines(done.stdout)["prep"]
+    assert step_lines(done.stdout)["quality_gate"].endswith("rejected")
 
 
 def run_example(azure: EmulatorInfo, images: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -98,7 +99,7 @@ def stream(client: Client) -> list[str]:
 
 
 def test_each_change_is_told_once_and_what_never_ran_was_skipped() -> None:
-    control = {"azureml.pipeline.control": '{"Output": 0.75}'}
+    control = {"azureml.pipeline.control": json.dumps({"Output": 0.75, "scores": '{"live": {}}'})}
     said = stream(
         Client(
             ("NotStarted", [Step("prep", "NotStarted")]),
