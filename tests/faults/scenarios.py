@@ -21,7 +21,7 @@ CLUSTER = "k8s"
 RUN = "run-1"
 OLD, NEW = "old", "new"
 REGISTER, DEPLOY = component_command("aml_register_model"), component_command("aml_deploy_model")
-DOWNLOAD = component_command("aml_download_model")
+DOWNLOAD, LIVE_MODEL = component_command("aml_download_model"), component_command("aml_live_model")
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,11 @@ def _check_versions(world: World, succeeded: bool) -> None:
 
 def _download_arguments(world: World) -> list[str]:
     return ["--model-name", MODEL, "--timeout-seconds", "60", "--outputs", str(world.outputs), *world.workspace]
+
+
+def _live_model_arguments(world: World) -> list[str]:
+    model_id = f"{world.azure.id}/models/{MODEL}/versions/1"
+    return ["--model-id", model_id, "--timeout-seconds", "60", "--outputs", str(world.outputs), *world.workspace]
 
 
 def _model_to_download(world: World) -> None:
@@ -267,6 +272,7 @@ def _check_settings(world: World, succeeded: bool) -> None:
 SCENARIOS = {
     "register": Scenario(REGISTER, _register_arguments, _nothing, _check_versions, moves_traffic=False),
     "download": Scenario(DOWNLOAD, _download_arguments, _model_to_download, _check_download, moves_traffic=False),
+    "live model": Scenario(LIVE_MODEL, _live_model_arguments, _model_to_download, _check_download, moves_traffic=False),
     "first deployment": Scenario(DEPLOY, _deploy_arguments, _scored_model, _check_first),
     "roll-out": Scenario(DEPLOY, _deploy_arguments, _live_endpoint, _check_rollout),
     "first deployment on Kubernetes": Scenario(DEPLOY, _cluster_arguments, _scored_model, _check_first),

@@ -74,7 +74,9 @@ def assert_told_well(outcome: Outcome) -> None:
     assert "Traceback" not in outcome.printed + outcome.logged
     if not outcome.succeeded:
         assert outcome.exit_code == 1
-        assert re.match(r"(aml_(register|download|deploy)_model|databricks_\w+): \S", outcome.error), outcome.printed
+        assert re.match(r"(aml_(register|download|live|deploy)_model|databricks_\w+): \S", outcome.error), (
+            outcome.printed
+        )
 
 
 def assert_no_secret(world: World, outcome: Outcome) -> None:
