@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kfp_azureml.models.live_model import LiveComparison
 from kfp_azureml.models.model_folder import (
     CheckRecord,
     Manifest,
@@ -45,9 +46,19 @@ def test_an_unknown_architecture_is_read(folder: Path) -> None:
 
 
 def test_a_check_record_round_trip(folder: Path) -> None:
-    check = CheckRecord(hash_files(folder), 0.9, 0.3, 100)
-    write_check(folder, check)
-    assert read_check(folder) == check
+    live = LiveComparison("fashion:3", {"accuracy": 0.8, "loss": 0.4}, 12, 2, 0.013)
+    for check in (
+        CheckRecord(hash_files(folder), 0.9, 0.3, 100),
+        CheckRecord(hash_files(folder), 0.9, 0.3, 100, {"macro_f1": 0.85}, live),
+        CheckRecord(hash_files(folder), 0.9, 0.3, 100, {}, LiveComparison("", {}, not_compared="no model is live")),
+    ):
+        write_check(folder, check)
+        assert read_check(folder) == check
+
+
+def test_a_check_record_of_an_older_version_has_no_further_metrics(folder: Path) -> None:
+    (folder / "check.json").write_text(json.dumps({"files": {}, "accuracy": 0.9, "loss": 0.3, "images": 100}))
+    assert read_check(folder) == CheckRecord({}, 0.9, 0.3, 100)
 
 
 def test_a_modified_file_is_named(folder: Path) -> None:
@@ -152,6 +163,9 @@ def test_an_invalid_member_of_a_manifest_is_named(folder: Path, changed: dict[st
         ({"loss": None}, "'loss' is null"),
         ({"images": 0}, "'images' is 0"),
         ({"files": []}, "'files' is a list"),
+        ({"metrics": {"macro_f1": "high"}}, "'macro_f1' of 'metrics' is a string; expected a number"),
+        ({"live": 1}, "'live' is 1; expected an object"),
+        ({"live": {"model": ""}}, "'metrics' is missing"),
     ],
 )
 def test_an_invalid_member_of_a_check_record_is_named(folder: Path, changed: dict[str, object], said: str) -> None:

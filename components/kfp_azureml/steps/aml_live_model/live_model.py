@@ -37,7 +37,9 @@ def fetch(folder: Path, model_id: str, *, workspace: WorkspaceName, timeout_seco
     except _NoModelError as absence:
         with atomic_folder(folder) as part:
             write_absence(part, str(absence))
-        progress(f"no model to compare with: {absence}" if str(absence) else "no comparison is asked for")
+        progress(
+            f"no model to compare with: {absence}" if str(absence) else "no comparison with a live model is asked for"
+        )
         return None
 
 

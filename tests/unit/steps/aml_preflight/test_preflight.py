@@ -14,8 +14,8 @@ from azureml_emulator.test_control.faults import Answer
 from kfp_azureml.azureml.checks.run_settings import RunSettings
 from kfp_azureml.azureml.workspace_name import WorkspaceName
 from kfp_azureml.components import aml_deploy_model, aml_preflight
-from kfp_azureml.runtime.errors import WorkspaceError
-from kfp_azureml.steps.aml_preflight.preflight import cache_version, preflight
+from kfp_azureml.runtime.errors import DeploymentError, KfpAzuremlError, WorkspaceError
+from kfp_azureml.steps.aml_preflight.preflight import cache_version, find_live, preflight
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,30 @@ def test_a_transient_error_is_retried(control: Control) -> None:
 
 
 def test_the_output_is_the_version_that_prep_is_cached_under(control: Control) -> None:
-    assert aml_preflight.component_spec.outputs.keys() == {"data_version"}
-    assert aml_preflight.python_func("local", "local", run_id="run-1") == ("run-1",)
-    assert aml_preflight.python_func("local", "local", data_version="2026-11", run_id="run-1") == ("2026-11",)
+    assert aml_preflight.component_spec.outputs.keys() == {"data_version", "live_model"}
+    assert aml_preflight.python_func("local", "local", run_id="run-1") == ("run-1", "off")
+    assert aml_preflight.python_func("local", "local", data_version="2026-11", run_id="run-1") == ("2026-11", "off")
+
+
+def test_the_live_model_is_looked_for_only_if_it_is_asked_for(control: Control) -> None:
+    fashion = {"model_name": "fashion-mnist", "run_id": "run-1"}
+    control.clear_requests()
+    assert aml_preflight.python_func("local", "local", **fashion)[1] == "off"
+    without = len(control.requests())
+    control.clear_requests()
+    assert aml_preflight.python_func("local", "local", compare_with_live=True, **fashion)[1] == "none"
+    assert len(control.requests()) > without
+
+
+def test_an_endpoint_is_needed_to_look_for_the_live_model(control: Control) -> None:
+    with pytest.raises(DeploymentError, match="no endpoint is named: set endpoint_name, or model_name to derive it"):
+        find_live(settings(model_name=""))
+
+
+def test_an_endpoint_that_cannot_be_read_is_one_line(control: Control) -> None:
+    control.set_faults([Answer(path="*/onlineEndpoints/*", status=403, times=None)])
+    with pytest.raises(KfpAzuremlError, match=r"^reading endpoint fashion-mnist-\w+: [^\n]+$"):
+        find_live(settings())
 
 
 def test_a_fault_fails_the_step(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
