@@ -19,7 +19,7 @@ FASHION_MNIST = Preprocessing(28, 28, 1, "pad")
 
 def init() -> None:
     """Load the decoders."""
-    Image.init()
+    Image.preinit()
 
 
 @rawhttp
