@@ -330,6 +330,12 @@ def test_a_body_that_is_too_large_is_read_to_its_end(script, monkeypatch):
         assert request.environ["wsgi.input"].read() == b""
 
 
+def test_a_body_that_breaks_off_is_the_callers(script, monkeypatch):
+    request = Request(b"abc", "image/png")
+    monkeypatch.setattr(Request, "get_data", lambda _: (_ for _ in ()).throw(OSError("Invalid chunk size: b'ZZ'")))
+    assert script.run(request) == (400, {"error": "the body cannot be read (OSError: Invalid chunk size: b'ZZ')"})
+
+
 @pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("GET", 405)])
 def test_other_methods(script, method, status):
     assert script.run(Request(b"", method=method))[0] == status
@@ -388,7 +394,7 @@ ANY_JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(FILES),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=12),
@@ -405,7 +411,7 @@ def test_damaged_files_are_answered(one_script, data, changes, kept, content_typ
     answered(one_script, body, content_type)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(["images", "input_data", "data", "other"]), ANY_JSON)
 def test_any_json_is_answered(one_script, field, value):
     answered(one_script, json.dumps({field: value}).encode(), "application/json")
