@@ -188,7 +188,10 @@ def last_log_line(client: MLClient, name: str) -> str:
 
 
 def _returned(step: Any) -> str:
-    """Return a step's output values on one line, without objects; KFP's name for a single one, `Output`, is omitted."""
+    """Return a step's output values on one line, without objects.
+
+    KFP's name for a single value, `Output`, is omitted.
+    """
     values = {name: value for name, value in values_of(step).items() if not re.match(r"\{|$", str(value))}
     text = ", ".join(str(value) if name == "Output" else f"{name} {value}" for name, value in values.items())
     return short(text, _LONGEST)

@@ -57,7 +57,7 @@ def test_outputs_without_a_path_go_into_one_folder(tmp_path):
     printed = json.loads(done.stdout)
     assert printed == {
         "values": {"Output": "accepted"},
-        "artifacts": {"verdict": {"path": str(page), "metadata": {"accepted": True}}},
+        "artifacts": {"verdict": {"path": str(page), "metadata": {"accuracy": 0.95, "accepted": True}}},
     }
 
 
