@@ -103,8 +103,8 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         # The environments with the steps' packages are deleted after the run.
         tempfile.TemporaryDirectory(prefix="tmp-", dir=folder, ignore_cleanup_errors=True) as scratch,
     ):
-        pipeline, platform = _documents(compiled)
-        executors = pipeline["deploymentSpec"]["executors"]
+        documents = read_compiled(compiled)
+        executors = documents.pipeline["deploymentSpec"]["executors"]
         screen.expect(name.removeprefix("exec-") for name in executors)
         check_commands(executors, docker=wanted.docker)
         if wanted.docker:
@@ -115,9 +115,9 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         for name, value in zip(OF_CLOUD, (cloud.resource_group, cloud.workspace), strict=True):
             if name in declared:  # if empty, the first step reads a config.json
                 arguments.setdefault(name, value)
-        check_absent_values(read_compiled(compiled), arguments)
+        check_absent_values(documents, arguments)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
-        settings = StepSettings(step_variables(platform, cloud.credentials), containers, binaries)
+        settings = StepSettings(step_variables(documents.platform, cloud.credentials), containers, binaries)
         _point_latest_to(folder)
         keep = wanted.keep and cloud.is_emulated  # a real endpoint keeps running anyway
         try:
@@ -178,14 +178,6 @@ def _compile(source: Path, folder: Path) -> Path:
     compiled = folder / "pipeline.yaml"
     compile_pipeline(source, compiled, PipelineOptions())
     return compiled
-
-
-def _documents(compiled: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    import yaml
-
-    with compiled.open() as stream:
-        pipeline, *platforms = yaml.safe_load_all(stream)
-    return pipeline, platforms[0] if platforms else {}
 
 
 def _containers(folder: Path, cloud: Cloud, arguments: Mapping[str, Any], events: EventLog) -> ContainerSettings:
