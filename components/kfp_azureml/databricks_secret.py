@@ -1,4 +1,4 @@
-"""Signing in to Databricks: the Kubernetes secret `databricks`, its keys and adding it to a task; Entra's scope."""
+"""The Kubernetes secret `databricks`, adding it to a task, and Entra's scope for Databricks."""
 
 from __future__ import annotations
 

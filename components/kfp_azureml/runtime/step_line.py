@@ -10,7 +10,7 @@ _MAX_NAME_WIDTH = 40
 
 
 def name_width(names: Iterable[str]) -> int:
-    """Return the width of the names' column for these steps; a longer name than 40 characters moves its own line."""
+    """Return the width of the column of names; a name of more than 40 characters shifts its line."""
     return min(max((NAME_WIDTH, *map(len, names))), _MAX_NAME_WIDTH)
 
 
