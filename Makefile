@@ -43,7 +43,7 @@ run: $(READY) ## run the pipeline locally, with the Azure ML emulator (EPOCHS=5,
 
 .PHONY: test
 test: $(READY) ## run the unit, golden, end-to-end and emulator tests, and some of the fault tests
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 KFP_RANGE = $(shell sed -n 's/^ *\("kfp\(-kubernetes\)\{0,1\}[<>=][^"]*"\),$$/\1/p' pyproject.toml)
 KFP_VENV := .cache/kfp

@@ -11,6 +11,7 @@ import pytest
 from azureml_emulator import EmulatorInfo, running_emulator
 
 # Hooks that pytest finds here.
+from collecting import pytest_collection  # noqa: F401
 from time_limits import (  # noqa: F401
     pytest_addoption,
     pytest_collection_modifyitems,

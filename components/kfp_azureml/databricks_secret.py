@@ -1,4 +1,4 @@
-"""The Kubernetes secret `databricks`: its keys, and adding it to a task."""
+"""The Kubernetes secret `databricks`, adding it to a task, and Entra's scope for Databricks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ SECRET_NAME = "databricks"  # noqa: S105 - the name of a Kubernetes object, not 
 HOST_KEY = "DATABRICKS_HOST"
 TOKEN_KEY = "DATABRICKS_TOKEN"  # noqa: S105 - the name of a key
 RESOURCE_ID_KEY = "DATABRICKS_AZURE_RESOURCE_ID"
+ENTRA_SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
+"""Databricks' application in Microsoft Entra, for tokens: the same in each tenant and Azure cloud."""
 KEYS = (HOST_KEY, TOKEN_KEY, RESOURCE_ID_KEY)
 
 

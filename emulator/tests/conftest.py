@@ -10,6 +10,7 @@ from hypothesis import settings
 from azureml_emulator import EmulatorInfo, running_emulator
 
 # Hooks of pytest, which finds them here.
+from collecting import pytest_collection  # noqa: F401
 from time_limits import (  # noqa: F401
     pytest_addoption,
     pytest_collection_modifyitems,

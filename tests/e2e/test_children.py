@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def test_no_process_of_a_run_sees_a_secret_that_it_does_not_need(tmp_path: Path,
     leaks, in_azure, seen = set(), set(), set()
     with subprocess.Popen(command, env={**os.environ, **secrets, **SOCKS}, stderr=subprocess.PIPE, text=True) as run:
         while run.poll() is None:
+            time.sleep(0.02)  # leaves the run its processor
             for pid in descendants(run.pid):
                 try:
                     command_line = Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -42,7 +42,7 @@ def kept(azure: EmulatorInfo, job: str, to: Path) -> dict[str, list[object]]:
     return {path.parents[1].name: json.loads(path.read_text()) for path in sorted(to.glob("*/kept/kept"))}
 
 
-@pytest.mark.parametrize("text", ["x'; touch pwned; '", "$(touch pwned)\n`touch pwned`\\", "${{inputs.texts}}", ""])
+@pytest.mark.parametrize("text", ["x'; touch pwned; '\n$(touch pwned)\n`touch pwned`\\ ${{inputs.texts}}", ""])
 def test_values_arrive_as_they_were_typed(azure: EmulatorInfo, tmp_path: Path, text: str) -> None:
     pwned = tmp_path / "pwned"
     text = text.replace("pwned", str(pwned))
@@ -63,8 +63,7 @@ def test_a_registered_component_takes_what_is_typed_by_hand(azure: EmulatorInfo,
     registered = aml(azure, "components", "register", str(PIPELINE))
     assert registered.returncode == 0, registered.stderr
     pwned = tmp_path / "pwned"
-    texts = ["fashion-mnist", "5", "-rf", 'a"b\\c', "two\nlines"]
-    texts += [f"x'; touch {pwned}; '", f"$(touch {pwned})", f"`touch {pwned}`"]
+    texts = ["fashion-mnist", "5", "-rf", f"two\nlines x'; touch {pwned}; '", f'a"b\\c$(touch {pwned})`touch {pwned}`']
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", BY_HAND, azure.resource_group, azure.workspace],
         input=json.dumps(texts),

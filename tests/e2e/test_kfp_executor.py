@@ -122,7 +122,6 @@ class Suite:
         of = {name: self.aml_register_model.values[output] for name, output in MODEL.items()}
         values = {**of, "endpoint_name": f"{self.name}-live", "soak_seconds": 1, "run_id": "run", **self.workspace}
         live = self.run(components.aml_deploy_model, values, score_result=self.score.artifacts["output_result"])
-        self.run(components.aml_deploy_model, {**values, "deployment_name": "bare"})
         code = self.run(write_code, {}).artifacts["code"]
         own = {**values, "deployment_name": "own", "conda_file": "conda.yaml"}
         self.run(components.aml_deploy_model, own, code=code, request=self.json_file)

@@ -166,6 +166,8 @@ def test_what_is_not_there_is_one_line(client, registered, tmp_path):
         name = "unknown" if not version else registered
         with pytest.raises(ModelError, match=f"model {name}.*: not registered in workspace local$"):
             download_model(client, name, version, tmp_path / "to")
+    with pytest.raises(ModelError, match=f"model {registered} label bogus: not registered in workspace local$"):
+        download_model(client, registered, "@bogus", tmp_path / "to")
     with pytest.raises(InvalidNameError, match="model_version 'a/b' is not a valid name"):
         download_model(client, registered, "a/b", tmp_path / "to")
 

@@ -119,6 +119,12 @@ def test_a_supported_python_makes_the_environment(machine: Machine, pip: bool, v
     assert list(machine.temporary.iterdir()) == []
 
 
+def test_uv_is_no_link_to_a_cache_that_other_checkouts_share(machine: Machine) -> None:
+    machine.add("python3", OWN)
+    assert machine.set_up().returncode == 0
+    assert (machine.venv / "bin/uv").stat().st_nlink == 1
+
+
 def test_a_supported_python_that_can_install_nothing_is_set_up_by_another(machine: Machine) -> None:
     machine.add("python3.11", OWN, pip=False, venv=False)
     machine.add("python3", "3.9.2")

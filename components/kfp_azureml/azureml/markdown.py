@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import quote
+
+_OF_URLS = "%/:?#[]@!$&'*+,;=~"
+"""Characters with a meaning in a URL, without parentheses, which have one in Markdown too."""
 
 
 def code(text: str) -> str:
@@ -16,8 +20,8 @@ def code(text: str) -> str:
 
 
 def link(text: str, url: str) -> str:
-    """Return a link to a percent-encoded URL."""
-    return f"[{code(text)}]({url})"
+    """Return a link; what would end the URL or the link is percent-encoded."""
+    return f"[{code(text)}]({quote(url, safe=_OF_URLS)})"
 
 
 def items(facts: Mapping[str, str]) -> str:

@@ -192,6 +192,10 @@ def download_command(client: MLClient, job: str, outputs: tuple[str, ...], to: P
         say(f"{folder}: {files} file{'' if files == 1 else 's'}")
 
 
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
 @aml_command.group("models")
 def models_command() -> None:
     """Download registered models."""
@@ -217,5 +221,5 @@ def download_model_command(client: MLClient, model: str, folder: Path, overwrite
         raise click.UsageError(f"{model}: expected NAME, NAME:VERSION or NAME@LABEL")
     version = f"@{version}" if separator == "@" else version
     done = download_model(client, name, version, folder, overwrite=overwrite, timeout_seconds=timeout_seconds)
-    files = f"{done.files} file{'' if done.files == 1 else 's'}, {done.size / 1e6:.1f} MB"
+    files = f"{done.files} file{'' if done.files == 1 else 's'}, {_size(done.size)}"
     say(f"{folder}: {done.name}:{done.version}, {files}; {done.verified}")

@@ -18,7 +18,7 @@ from kfp_azureml.azureml_pipelines.sdk_error_messages import sdk_errors
 from kfp_azureml.runtime import terminal
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, PipelineError
 from kfp_azureml.runtime.polling import pauses
-from kfp_azureml.runtime.step_line import step_line
+from kfp_azureml.runtime.step_line import name_width, step_line
 from kfp_azureml.runtime.terminal import short
 
 if TYPE_CHECKING:
@@ -91,14 +91,15 @@ class _JobFollower:
         had_ended = True
         while True:
             job, steps = self._ask()
+            width = name_width(self._steps_of(job))
             for step in steps:
-                self._show(step)
+                self._show(step, width)
             if job.status in ENDED:
                 break
             had_ended = False
             time.sleep(next(pause))
         for name in sorted(self._steps_of(job) - self._shown.keys()):
-            self.say(step_line(name, "skipped"))
+            self.say(step_line(name, "skipped", width=width))
         if job.status != "Completed":
             raise PipelineError(f"job {self.name} {format_state(job.status)}{self._why(steps)}")
         return had_ended
@@ -130,7 +131,7 @@ class _JobFollower:
                     away_since = now
                 time.sleep(next(pause))
 
-    def _show(self, step: Any) -> None:
+    def _show(self, step: Any, width: int) -> None:
         label, state = str(step.display_name), format_state(step.status)
         if self._shown.get(label) == state or step.status in _WAITING:
             return
@@ -140,7 +141,7 @@ class _JobFollower:
             self._began.setdefault(label, time.monotonic())
         elif label in self._began:  # else it started and ended between two polls
             seconds = time.monotonic() - self._began[label]
-        self.say(step_line(label, state, seconds, _returned(step)))
+        self.say(step_line(label, state, seconds, _returned(step), width=width))
 
     def _steps_of(self, job: Any) -> set[str]:
         """Return a job's steps, without its if_else nodes, which have no run."""

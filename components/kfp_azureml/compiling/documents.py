@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,7 @@ def read_compiled(path: Path) -> Compiled:
     import yaml
 
     try:
-        documents = list(yaml.safe_load_all(read_text(path)))
+        documents = deepcopy(_parsed(read_text(path)))
     except yaml.YAMLError as error:
         raise PipelineError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not 1 <= len(documents) <= 2 or not all(isinstance(document, dict) for document in documents):
@@ -56,6 +58,15 @@ def read_compiled(path: Path) -> Compiled:
     if "root" not in documents[0]:
         raise PipelineError(f"{path}: has no root: not a compiled pipeline")
     return Compiled(documents[0], documents[1] if len(documents) == 2 else {})
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> list[Any]:
+    # A command reads its pipeline several times, of which each would take 0.1 s. libyaml's loader is faster, but
+    # deep nesting crashes it.
+    import yaml
+
+    return list(yaml.safe_load_all(text))
 
 
 def write_compiled(compiled: Compiled, path: Path, head: str = "") -> None:

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 from databricks.sdk.credentials_provider import CredentialsStrategy
 
 from kfp_azureml.azcreds import malformed_reason
-from kfp_azureml.databricks_secret import RESOURCE_ID_KEY, SECRET_NAME, TOKEN_KEY
+from kfp_azureml.databricks_secret import ENTRA_SCOPE, RESOURCE_ID_KEY, SECRET_NAME, TOKEN_KEY
 from kfp_azureml.runtime.errors import CredentialsError
 from kfp_azureml.runtime.redaction import add_secret
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-
-SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
-"""Databricks in Microsoft Entra, the same in each Azure cloud."""
 
 
 def strategy(*, is_azure: bool, environ: Mapping[str, str] = os.environ) -> CredentialsStrategy:
@@ -76,7 +73,7 @@ class _AzureIdentity(CredentialsStrategy):
         management = f"{cfg.arm_environment.service_management_endpoint}/.default"
 
         def headers() -> dict[str, str]:
-            found = {"Authorization": f"Bearer {self._credential.get_token(SCOPE).token}"}
+            found = {"Authorization": f"Bearer {self._credential.get_token(ENTRA_SCOPE).token}"}
             if self._resource_id:
                 found["X-Databricks-Azure-Workspace-Resource-Id"] = self._resource_id
                 found["X-Databricks-Azure-SP-Management-Token"] = self._credential.get_token(management).token

@@ -58,8 +58,11 @@ def run_job(
         CredentialsError: If the credentials are missing or rejected.
         WorkspaceError: If the workspace cannot be reached.
     """
+    from databricks.sdk.errors import PermissionDenied
+
     from kfp_azureml.databricks.fields import arguments
     from kfp_azureml.databricks.identity import Identity
+    from kfp_azureml.databricks.run_cancelling import cancel
     from kfp_azureml.databricks.run_start import Starter
     from kfp_azureml.databricks.run_to_end import Following, run_to_end
     from kfp_azureml.databricks.run_waiting import Limits
@@ -86,7 +89,12 @@ def run_job(
     def run_now(token: str) -> int:
         run_id = int(client.jobs.run_now(job, **settings, idempotency_token=token).run_id)
         if previous:
-            previous.cancel_all_but(run_id)
+            try:
+                previous.cancel_all_but(run_id)
+            except PermissionDenied:
+                # Else it would run when the others have ended, long after this step.
+                progress(cancel(client, run_id, f"run {run_id} of the workspace"))
+                raise
         return run_id
 
     def latest() -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target",
 SUBSET_COLUMNS = ("split", "subset", "set", "data_set", "partition")
 
 ROWS_PER_READ = 4096
+MAX_LINE = 16 * 2**20
+"""Maximum length of a line, in characters: a file without line ends would be read into memory as one."""
 _DELIMITERS = (",", "\t", ";", "|")
 
 
@@ -83,14 +86,27 @@ class _TableError(Exception):
     """A table is damaged; the message lacks its name."""
 
 
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    for number in itertools.count(1):
+        line = text.readline(MAX_LINE + 1)
+        if not line:
+            return
+        if len(line) > MAX_LINE:
+            raise _TableError(
+                f"line {number} is longer than {MAX_LINE >> 20} Mi characters: a table has one row on a line"
+            )
+        yield line
+
+
 def _csv_rows(text: io.TextIOWrapper) -> Iterator[Mapping[str, Any]]:
-    header = text.readline()
+    lines = _lines(text)
+    header = next(lines, "")
     if not header.strip():
         raise _TableError("the table is empty")
     found = [next(csv.reader([header], delimiter=delimiter)) for delimiter in _DELIMITERS]
     names = next((names for names in found if find_columns(names)), max(found, key=len))
     delimiter = _DELIMITERS[found.index(names)]
-    for number, values in enumerate(csv.reader(text, delimiter=delimiter), 2):
+    for number, values in enumerate(csv.reader(lines, delimiter=delimiter), 2):
         if not values:
             continue
         if len(values) != len(names):
@@ -99,7 +115,7 @@ def _csv_rows(text: io.TextIOWrapper) -> Iterator[Mapping[str, Any]]:
 
 
 def _json_rows(text: io.TextIOWrapper) -> Iterator[Mapping[str, Any]]:
-    for number, line in enumerate(text, 1):
+    for number, line in enumerate(_lines(text), 1):
         if not line.strip():
             continue
         try:

@@ -11,7 +11,7 @@ from kfp_azureml.kubeflow.api_error_messages import NotTheApiError, api_errors, 
 from kfp_azureml.kubeflow.task_details import ENDED, SUCCESSFUL, is_settled, step_states
 from kfp_azureml.runtime.errors import KubeflowError, PipelineError
 from kfp_azureml.runtime.polling import pauses
-from kfp_azureml.runtime.step_line import step_line
+from kfp_azureml.runtime.step_line import name_width, step_line
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -128,10 +128,11 @@ class RunFollower:
                 time.sleep(max(0.0, min(next(pause), deadline - now, away_since + OUTAGE_SECONDS - now)))
 
     def _show_steps(self, run: Any) -> None:
+        width = name_width(self.steps.values())
         for step, now in step_states(run, self.steps).items():
             if now.state != "PENDING" and (step, now.state) not in self._shown:
                 self._shown.add((step, now.state))
-                self.say(step_line(step, _word(now.state), now.seconds, now.message))
+                self.say(step_line(step, _word(now.state), now.seconds, now.message, width=width))
 
 
 def _word(state: str) -> str:

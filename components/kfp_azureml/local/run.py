@@ -38,6 +38,9 @@ from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
 
+OF_CLOUD = ("resource_group", "workspace")
+"""The parameters whose values come with Azure ML, if the user sets none."""
+
 
 @dataclass(frozen=True)
 class LocalRun:
@@ -92,30 +95,29 @@ def run_locally(wanted: LocalRun) -> None:
 
 def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen: Screen) -> None:
     allow_open_files()
+    compiled = _compile(source, folder)
+    declared = declared_parameters(compiled)
+    arguments = _arguments(wanted, declared)
     with (
         real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready,
         # The environments with the steps' packages are deleted after the run.
         tempfile.TemporaryDirectory(prefix="tmp-", dir=folder, ignore_cleanup_errors=True) as scratch,
     ):
-        compiled = _compile(source, folder)
-        pipeline, platform = _documents(compiled)
-        executors = pipeline["deploymentSpec"]["executors"]
+        documents = read_compiled(compiled)
+        executors = documents.pipeline["deploymentSpec"]["executors"]
+        screen.expect(name.removeprefix("exec-") for name in executors)
         check_commands(executors, docker=wanted.docker)
         if wanted.docker:
             check_images(compiled)
-        declared = declared_parameters(compiled)
-        arguments = parse_values(wanted.params, declared)
-        check_sizes(arguments)
         arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
         binaries = {} if wanted.docker else install_packages(executors, Path(scratch), screen.say)
         cloud = when_ready()
-        for name, value in (("resource_group", cloud.resource_group), ("workspace", cloud.workspace)):
+        for name, value in zip(OF_CLOUD, (cloud.resource_group, cloud.workspace), strict=True):
             if name in declared:  # if empty, the first step reads a config.json
                 arguments.setdefault(name, value)
-        check_complete(arguments, declared)
-        check_absent_values(read_compiled(compiled), arguments)
+        check_absent_values(documents, arguments)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
-        settings = StepSettings(step_variables(platform, cloud.credentials), containers, binaries)
+        settings = StepSettings(step_variables(documents.platform, cloud.credentials), containers, binaries)
         _point_latest_to(folder)
         keep = wanted.keep and cloud.is_emulated  # a real endpoint keeps running anyway
         try:
@@ -127,6 +129,19 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
                 _keep_up(screen, folder, summary.events.results, cloud)
         finally:
             (folder / CURL_FILE).unlink(missing_ok=True)
+
+
+def _arguments(wanted: LocalRun, declared: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the typed arguments, checked before anything is started."""
+    arguments = parse_values(wanted.params, declared)
+    check_sizes(arguments)
+    if wanted.data and "input_data" not in declared:
+        raise PipelineError("--data is set, but the pipeline has no parameter input_data: omit --data")
+    if wanted.data and "input_data" in arguments:
+        raise PipelineError("--data and --param input_data both set the images: use one of them")
+    given_later = dict.fromkeys((*OF_CLOUD, "input_data") if wanted.data else OF_CLOUD)
+    check_complete(arguments | given_later, declared)
+    return arguments
 
 
 def _run_steps(
@@ -165,14 +180,6 @@ def _compile(source: Path, folder: Path) -> Path:
     return compiled
 
 
-def _documents(compiled: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    import yaml
-
-    with compiled.open() as stream:
-        pipeline, *platforms = yaml.safe_load_all(stream)
-    return pipeline, platforms[0] if platforms else {}
-
-
 def _containers(folder: Path, cloud: Cloud, arguments: Mapping[str, Any], events: EventLog) -> ContainerSettings:
     data = Path(arguments.get("input_data", ""))
     return container_settings(folder, cloud.network, data if data.is_absolute() else None, events.path)
@@ -187,11 +194,7 @@ def _input_data(
 ) -> dict[str, Any]:
     """Return the arguments for the images, if the pipeline has the parameter input_data."""
     if "input_data" not in declared:
-        if wanted.data:
-            raise PipelineError("--data is set, but the pipeline has no parameter input_data: omit --data")
         return {}
-    if wanted.data and "input_data" in arguments:
-        raise PipelineError("--data and --param input_data both set the images: use one of them")
     uri = wanted.data or arguments.get("input_data") or declared["input_data"].default
     if uri == ADDRESS:
         named = {"class_names": list(CLASSES)} if "class_names" in declared.keys() - arguments.keys() else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from types import TracebackType
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from kfp_azureml.local.event_log import StepRecord
-from kfp_azureml.runtime.step_line import STATE_WIDTH, step_line
+from kfp_azureml.runtime.step_line import NAME_WIDTH, STATE_WIDTH, name_width, step_line
 from kfp_azureml.runtime.terminal import plain
 
 QUIET_SECONDS = 10.0
@@ -26,13 +27,14 @@ class Screen:
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Progress(
             SpinnerColumn(finished_text=" "),
-            TextColumn("{task.description:<20}"),
+            TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             TimeElapsedColumn(),
             TextColumn("{task.fields[message]}"),
             console=self._console,
             transient=True,
         )
+        self._width = NAME_WIDTH
         self._tasks: dict[int, TaskID] = {}
         self._said: dict[int, tuple[str, float]] = {}
 
@@ -53,6 +55,10 @@ class Screen:
         """Print a permanent line."""
         self._console.print(_printable(text))
 
+    def expect(self, steps: Iterable[str]) -> None:
+        """Make the column of names wide enough for the steps of a run."""
+        self._width = name_width(steps)
+
     def show_step(self, step: StepRecord) -> None:
         """Show a step whose state or progress changed."""
         if step.state != "running":
@@ -65,7 +71,9 @@ class Screen:
     def _advance(self, step: StepRecord) -> None:
         task = self._tasks.get(id(step))
         if task is None:
-            task = self._tasks[id(step)] = self._live.add_task(_printable(step.name), total=None, message="")
+            task = self._tasks[id(step)] = self._live.add_task(
+                f"{_printable(step.name):<{self._width}}", total=None, message=""
+            )
         total = None if step.fraction is None else 1.0
         self._live.update(task, total=total, completed=step.fraction or 0.0, message=_printable(step.message))
 
@@ -77,13 +85,16 @@ class Screen:
         if task is not None:
             self._live.remove_task(task)
         state = f"[{_COLOURS[step.state]}]{step.state:<{STATE_WIDTH}}[/]"
-        self._console.print(step_line(_printable(step.name), state, step.seconds, _printable(step.message)))
+        self._console.print(
+            step_line(_printable(step.name), state, step.seconds, _printable(step.message), width=self._width)
+        )
 
     def _say_now_and_then(self, step: StepRecord) -> None:
         state, said = self._said.get(id(step), ("", 0.0))
         if state == "" or time.monotonic() - said > QUIET_SECONDS:
             self._said[id(step)] = ("running", time.monotonic())
-            self._console.print(step_line(_printable(step.name), "running", message=_printable(step.message)))
+            message = _printable(step.message)
+            self._console.print(step_line(_printable(step.name), "running", message=message, width=self._width))
 
 
 def _printable(text: str) -> str:

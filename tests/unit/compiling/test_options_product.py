@@ -1,4 +1,4 @@
-"""The shipped pipeline, compiled with every combination of options: valid each time, and each option has its effect."""
+"""The shipped pipeline, compiled with each pair of options: valid each time, and each option has its effect."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -46,7 +46,10 @@ SET = (
 
 
 def combinations(gpu: Gpu | None) -> Iterator[PipelineOptions]:
+    """Up to two options set, up to two not: any two are together in every way, with the others set and not set."""
     for chosen in product((False, True), repeat=len(SET)):
+        if 2 < sum(chosen) < len(SET) - 2:
+            continue
         given = {name: value for one, use in zip(SET, chosen, strict=True) if use for name, value in one.items()}
         gpu_digest = GPU_DIGEST if gpu and "ml_digest" in given else ""
         yield PipelineOptions(gpu=gpu, ml_gpu_digest=gpu_digest, **given)
@@ -176,9 +179,7 @@ CHECKS = (
 
 
 @pytest.mark.parametrize("gpu", GPUS.values(), ids=GPUS)
-def test_every_combination_is_valid_and_each_option_has_its_effect(
-    gpu: Gpu | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_pair_is_valid_and_each_option_has_its_effect(gpu: Gpu | None, monkeypatch: pytest.MonkeyPatch) -> None:
     # It looks at the whole call stack, for the name in a message: four fifths of the time of a compilation.
     monkeypatch.setattr(PipelineTask, "_ensure_container_spec_exists", lambda _task: None)
     build_pipeline = load_builder(SOURCE)

@@ -38,10 +38,16 @@ def two_steps(size: int = 3, secret: str = "azcreds", memory: str = "1Gi"):
         kubernetes.use_secret_as_env(second, secret_name=secret, secret_key_to_env={"A": "A"})
 
 
+@pytest.fixture(scope="module")
+def compiled_documents(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    package = tmp_path_factory.mktemp("two") / "two.yaml"
+    compiler.Compiler().compile(two_steps, str(package))
+    return list(yaml.safe_load_all(package.read_text()))
+
+
 @pytest.fixture
-def documents(tmp_path: Path) -> list[dict]:
-    compiler.Compiler().compile(two_steps, str(tmp_path / "two.yaml"))
-    return list(yaml.safe_load_all((tmp_path / "two.yaml").read_text()))
+def documents(compiled_documents: list[dict]) -> list[dict]:
+    return copy.deepcopy(compiled_documents)
 
 
 def written(folder: Path, documents: list[dict]) -> Path:

@@ -16,7 +16,7 @@ from https_double import answer_https
 from kfp_azureml.components import databricks_run_job, databricks_submit_run
 from kfp_azureml.databricks import retries, run_cancelling, run_waiting
 from kfp_azureml.runtime import cancellation
-from kfp_azureml.runtime.errors import CancelledError, DatabricksError, WorkspaceError
+from kfp_azureml.runtime.errors import CancelledError, CredentialsError, DatabricksError, WorkspaceError
 from step_calls import call
 
 NOTEBOOK = {"notebook_path": "/Workspace/Shared/prepare"}
@@ -331,6 +331,18 @@ def test_a_previous_run_that_was_deleted_meanwhile_needs_no_cancelling(monkeypat
     gone = error(400, "INVALID_PARAMETER_VALUE", "Run 1000 does not exist.")
     workspace.disturb = lambda request: gone if request == "POST jobs/runs/cancel" else None
     assert run_job(cancel_previous_runs=True)["result"].metadata["result_state"] == "SUCCESS"
+
+
+def test_where_a_previous_run_may_not_be_cancelled_no_run_of_this_step_stays_queued(monkeypatch):
+    workspace = serve(monkeypatch, RUNNING)
+    workspace.jobs[77] = {"name": "etl"}
+    workspace._start({})
+    refusals = iter([error(403, "PERMISSION_DENIED", "not your run")])
+    workspace.disturb = lambda request: next(refusals, None) if request == "POST jobs/runs/cancel" else None
+    with pytest.raises(CredentialsError, match="not your run"):
+        run_job(cancel_previous_runs=True)
+    assert not workspace.runs[1000].cancelled
+    assert workspace.runs[1001].cancelled
 
 
 def test_a_jobs_run_carries_the_pipeline_run_if_the_job_declares_the_parameter(monkeypatch):

@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError
 from kfp_azureml.azcreds import malformed_reason
 from kfp_azureml.azureml.azure_errors import explain
 from kfp_azureml.azureml.checks.hosts import REQUEST_SECONDS, check_host
-from kfp_azureml.databricks_secret import HOST_KEY, TOKEN_KEY
+from kfp_azureml.databricks_secret import ENTRA_SCOPE, HOST_KEY, TOKEN_KEY
 from kfp_azureml.runtime.checks import Outcome, failed, passed
 from kfp_azureml.runtime.errors import CredentialsError, WorkspaceError
 from kfp_azureml.runtime.redaction import add_secret
@@ -20,7 +20,6 @@ from kfp_azureml.runtime.terminal import short
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-_SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"  # the application AzureDatabricks, the same in every tenant
 _WHO_AM_I = "/api/2.0/preview/scim/v2/Me"
 _SET_HOST = f"export {HOST_KEY}=https://adb-NUMBER.NUMBER.azuredatabricks.net"
 _SET_TOKEN = f"export {TOKEN_KEY}=TOKEN (create one: databricks tokens create), or unset it"
@@ -50,7 +49,7 @@ def check_databricks_token(host: str, identity: TokenCredential | None, environ:
         if identity is None:
             return failed(f"{TOKEN_KEY} is missing, and there are no Azure credentials", _SET_TOKEN)
         try:
-            token = identity.get_token(_SCOPE).token
+            token = identity.get_token(ENTRA_SCOPE).token
         except AzureError as error:
             raise explain(error, "signing in to Databricks", CredentialsError) from error
     add_secret(token)

@@ -119,7 +119,7 @@ class _Download:
             if not overwrite:
                 raise OutputError(
                     f"{self.partial.target} exists with other content than {self.what}: remove it, choose another "
-                    "folder, or set overwrite"
+                    "folder, or overwrite it (--overwrite, a component's overwrite)"
                 )
         try:
             files = self._fetch_all(files)

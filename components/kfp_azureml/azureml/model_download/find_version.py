@@ -36,20 +36,29 @@ def find_version(client: MLClient, name: str, version: str) -> Model:
     check_name(MODEL, name, "model_name")
     if version:
         check_name(MODEL, version.removeprefix("@"), "model_version")
-    what = f"reading model {name} {f'version {version}' if version else ''}".rstrip()
+    shown = f"model {name}{_shown(version)}"
+    what = f"reading {shown}"
     with azure_errors(what, ModelError):
         try:
             return retrying(what, lambda: _find(client, name, version))
         except ResourceNotFoundError:
-            raise NotRegisteredError(
-                f"model {name}{f' version {version}' if version else ''}: not registered in workspace "
-                f"{client.workspace_name}"
-            ) from None
+            raise NotRegisteredError(f"{shown}: not registered in workspace {client.workspace_name}") from None
+
+
+def _shown(version: str) -> str:
+    if version.startswith("@"):
+        return f" label {version.removeprefix('@')}"
+    return f" version {version}" if version else ""
 
 
 def _find(client: MLClient, name: str, version: str) -> Model:
     if version.startswith("@"):
-        labelled: Model = client.models.get(name, label=version.removeprefix("@"))
+        from azure.ai.ml.exceptions import ValidationException
+
+        try:
+            labelled: Model = client.models.get(name, label=version.removeprefix("@"))
+        except ValidationException as error:  # a label that the model does not have
+            raise ResourceNotFoundError(str(error)) from error
         return labelled
     if version:
         found: Model = client.models.get(name, version)

@@ -105,7 +105,11 @@ def read_conda(path: Path) -> dict[str, Any]:
         DeploymentError: If it is missing or invalid.
     """
     try:
-        conda = yaml.safe_load(read_user_text(path, DeploymentError, name=f"conda file {path}"))
+        text = read_user_text(path, DeploymentError, name=f"conda file {path}")
+        # Before they are resolved: a few lines of them can stand for gigabytes.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise DeploymentError(f"conda file {path}: has references of YAML (*NAME): write out what they stand for")
+        conda = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a date that is none
         raise DeploymentError(f"conda file {path}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(conda, dict) or not isinstance(conda.get("dependencies"), list):

@@ -1,4 +1,5 @@
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -34,6 +35,18 @@ def test_what_is_no_conda_file_is_refused(tmp_path, text):
         path.write_text(text)
     with pytest.raises(DeploymentError, match=r"conda file .*conda\.yaml"):
         custom_recipe(path, "")
+
+
+BOMB = "a: &a {x: 1}\n" + "".join(
+    f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 9)}]}}\n" for before, name in pairwise("abcdefghijk")
+)
+
+
+@pytest.mark.parametrize("text", ["dependencies: &a [*a]\n", f"{BOMB}dependencies: [python=3.11]\n"])
+def test_references_in_a_conda_file_are_refused_before_they_are_resolved(tmp_path, text):
+    (tmp_path / "conda.yaml").write_text(text)
+    with pytest.raises(DeploymentError, match=r"conda\.yaml: has references of YAML \(\*NAME\): write out what"):
+        custom_recipe(tmp_path / "conda.yaml", "")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -223,6 +223,15 @@ def test_a_wrong_table(root, outputs, name, text, reason):
     assert str(root) in message
 
 
+@pytest.mark.parametrize(
+    ("name", "begin"), [("images.jsonl", '{"path": "'), ("images.csv", ""), ("images.csv", "a,b\n")]
+)
+def test_a_table_without_line_ends_is_not_read_into_memory(root, outputs, name, begin):
+    (root / name).write_text(begin + "x" * (16 * 2**20 + 1))
+    line = 1 + begin.count("\n")
+    assert f"{name}: line {line} is longer than 16 Mi characters" in refused(root / name, outputs)
+
+
 def test_missing_files_of_a_table_are_bad_images(root, outputs):
     write_table(root / "images.csv", [*ROWS, ("gone.png", "cat")])
     assert f"{root}/gone.png: cannot be read (No such file or directory)" in refused(root, outputs)
