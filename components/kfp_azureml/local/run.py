@@ -121,10 +121,14 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         try:
             _run_steps(compiled, arguments, cloud, settings, keep, summary, screen)
             summary.state = "succeeded"
+            screen.say(f"Succeeded in {summary.seconds:.0f} s")
             _show_results(screen, summary, folder)
             if keep and summary.live_check:
                 write_summary(folder / "summary.json", summary)
                 _keep_up(screen, folder, summary.events.results, cloud)
+        except RejectedError:
+            _show_results(screen, summary, folder)
+            raise
         finally:
             (folder / CURL_FILE).unlink(missing_ok=True)
 
@@ -150,7 +154,10 @@ def _run_steps(
 
         supervise(compiled, arguments, summary.events, cloud.environment, on_change, settings, cloud.check)
         if results.get("accepted") is False:
-            raise RejectedError(f"{results['verdict']}; the model is neither registered nor deployed")
+            raise RejectedError(
+                f"{results['verdict']}; the model is neither registered nor deployed: "
+                "train for more epochs, add images, or lower the minimum"
+            )
         if _can_be_asked(results):
             summary.live_check = check_endpoint(checker(), cloud, results, arguments, folder, keep)
 
@@ -206,7 +213,6 @@ def _input_data(
 
 def _show_results(screen: Screen, summary: Summary, folder: Path) -> None:
     results = summary.events.results
-    screen.say(f"Succeeded in {summary.seconds:.0f} s")
     if "accuracy" in results:
         screen.say(f"Accuracy {results['accuracy']:.4f} on the test set, loss {results['loss']:.4f}")
     if model := results.get("model"):
