@@ -209,6 +209,7 @@ lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/mypy -p bench
 	$(BIN)/mypy examples/*.py
 	$(BIN)/mypy components/kfp_azureml/azureml_pipelines/in_job/*.py
+	$(BIN)/mypy components/kfp_azureml/azureml/rollout/serving/*.py
 	$(BIN)/hadolint docker/*.Dockerfile
 
 OUTPUT ?= pipelines/image_classification.yaml

@@ -35,7 +35,11 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
     run = start(tmp_path, images, "--param", "min_accuracy=0.3", "--keep")
     curl = next(line for line in run.stdout if "curl --config" in line).strip()
     answer = subprocess.run(curl.split(), capture_output=True, text=True, check=True)
-    assert json.loads(answer.stdout)["predictions"][0]["label"]
+    sample = json.loads(next((tmp_path / "latest" / "outputs").rglob("sample.json")).read_text())
+    assert json.loads(answer.stdout)["predictions"][0]["index"] == sample["predicted"][0]
+    image = tmp_path / "latest" / "sample.png"
+    assert f'data-binary = "@{image.resolve()}"' in (tmp_path / "latest" / "endpoint.curl").read_text()
+    assert image.read_bytes().startswith(b"\x89PNG")
 
     assert summary(tmp_path)["state"] == "succeeded"
     config = (tmp_path / "latest" / "endpoint.curl").read_text()

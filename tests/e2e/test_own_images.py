@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Data
 from PIL import Image
 
+from kfp_azureml.imagesets.preprocessing import Preprocessing, decode
 from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.models.model_folder import read_manifest
 from kfp_azureml.steps.score.score import score_model
@@ -57,6 +59,7 @@ def test_mixed_pictures_become_a_scored_model(tmp_path: Path) -> None:
     train_model(sets[0], tmp_path / "model", epochs=6, batch_size=8)
     manifest = read_manifest(tmp_path / "model")
     assert (manifest.input.shape[1:], manifest.classes) == ((32, 24, 3), ("cat", "dog"))
+    assert manifest.encoded_images == Preprocessing(32, 24, 3, "pad")
     assert score_model(sets[1], tmp_path / "model", tmp_path / "result", output_report=None).accuracy >= 0.9
 
 
@@ -75,14 +78,36 @@ def test_300_classes_become_a_scored_model(tmp_path: Path) -> None:
     assert len({float(line) for line in written}) <= 300
 
 
-def test_the_pipeline_takes_a_folder_of_pictures(tmp_path: Path) -> None:
+def test_the_pipeline_takes_a_folder_of_pictures_to_an_endpoint_that_takes_a_jpeg(tmp_path: Path) -> None:
     photos = write_mixed_pictures(tmp_path / "photos")
-    command = [str(Path(sys.executable).with_name("kfp-azureml")), "run", "--runs", str(tmp_path / "runs")]
+    command = [str(Path(sys.executable).with_name("kfp-azureml")), "run", "--runs", str(tmp_path / "runs"), "--keep"]
     command += ["--data", str(photos), "--param", "image_size=32", "--param", "on_bad_image=skip"]
     command += ["--param", "epochs=4", "--param", "batch_size=8", "--param", "min_accuracy=0.5"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, env=os.environ)
-    assert done.returncode == 0, done.stdout + done.stderr
     latest = tmp_path / "runs" / "latest"
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert run.stdout
+    try:
+        lines: list[str] = []
+        while not lines or "curl --config" not in lines[-1]:
+            line = run.stdout.readline()
+            assert line, "".join(lines)
+            lines.append(line)
+        png = subprocess.run(lines[-1].split(), capture_output=True, text=True, check=True).stdout
+        sample = json.loads(next((latest / "outputs").rglob("sample.json")).read_text())
+        assert json.loads(png)["predictions"][0]["index"] == sample["predicted"][0]
+
+        jpeg = photos / "dog" / "1.JPEG"
+        config = (latest / "endpoint.curl").read_text().replace("image/png", "image/jpeg")
+        (tmp_path / "jpeg.curl").write_text(config.replace(str((latest / "sample.png").resolve()), str(jpeg)))
+        posted = ["curl", "--config", str(tmp_path / "jpeg.curl"), lines[-1].split()[-1]]
+        answer = subprocess.run(posted, capture_output=True, text=True, check=True).stdout
+        pixels = np.frombuffer(decode(jpeg.read_bytes(), Preprocessing(32, 32, 3, "pad")), np.uint8)
+        model = next((latest / "outputs").rglob("model.onnx"))
+        expected = onnxruntime.InferenceSession(model).run(None, {"image": pixels.reshape(1, 32, 32, 3)})[0]
+        np.testing.assert_allclose(json.loads(answer)["probabilities"], expected, atol=1e-5)
+    finally:
+        run.send_signal(signal.SIGINT)
+        assert run.wait(300) == 0
     assert json.loads((latest / "summary.json").read_text())["state"] == "succeeded"
     assert (latest / "data.html").read_text().startswith("<!doctype html>")
 

@@ -5,12 +5,16 @@ import logging
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import bombs
 from kfp_azureml.azureml.rollout.endpoint import live_traffic
 from kfp_azureml.azureml.rollout.environment import SERVING_FOLDER
+from kfp_azureml.imagesets.preprocessing import Preprocessing, decode
 from kfp_azureml.runtime.errors import CredentialsError, DeploymentError, ModelError, WorkspaceError
-from scoring import ask
+from pictures import encoded, noise
+from scoring import ask, post, read_openapi
 from step_calls import deploy_model, register_model
 from tiny_classifier import predict, tiny_images, write_tiny_model, write_tiny_score
 
@@ -45,7 +49,49 @@ def test_a_bad_request_is_the_callers_fault_and_says_why(client, live):
     answer = ask(client, live, {"images": ["AAAA"]})
     # A managed endpoint returns 424 for every response of its container other than 200.
     assert (answer.status_code, answer.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
-    assert answer.json() == {"error": "image 0: 3 bytes, expected 16 (height 4 x width 4 x channels 1)"}
+    why = "not an image file, and not its pixels: 3 bytes, expected 16 (height 4 x width 4 x channels 1)"
+    assert answer.json() == {"error": f"image 0: {why}"}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_an_image_file_is_classified_as_score_would(client, live, model, kind):
+    file = encoded(noise(1, (40, 30)), kind)
+    pixels = np.frombuffer(decode(file, Preprocessing(4, 4, 1, "pad")), np.uint8).reshape(1, 4, 4, 1)
+    posted = post(client, live, content=file, headers={"content-type": f"image/{kind.lower()}"})
+    parts = post(client, live, files=[("images", ("a", file)), ("images", ("b", file))])
+    as_text = ask(client, live, {"images": [base64.b64encode(file).decode()]})
+    for answer, count in ((posted, 1), (parts, 2), (as_text, 1)):
+        assert answer.status_code == 200, answer.text
+        np.testing.assert_allclose(answer.json()["probabilities"], predict(model, pixels).repeat(count, 0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "said"),
+    [
+        (encoded(noise(1, (64, 64)), "JPEG")[:-200], "image/jpeg", "image 0: damaged image"),
+        (bombs.png(60_000, 60_000), "image/png", "image 0: more than 89,478,485 pixels"),
+        (b"x" * ((64 << 20) + 1), "image/png", "the body has more than 67,108,864 bytes"),
+        (iter([b"x" * (1 << 20)] * 65), "image/png", "the body has more than 67,108,864 bytes"),
+        (b"", "image/png", "the body is empty"),
+        (b"--x", "multipart/form-data; boundary=x", "multipart/form-data without a file in a part named images"),
+        (b"abc", "video/mp4", "content type 'video/mp4': expected"),
+    ],
+    ids=["truncated", "bomb", "large", "large in chunks", "empty", "no parts", "video"],
+)
+def test_a_bad_body_is_the_callers_fault_and_says_why(client, live, content, content_type, said):
+    answer = post(client, live, content=content, headers={"content-type": content_type})
+    assert (answer.status_code, answer.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
+    assert said in answer.json()["error"]
+    assert ask(client, live, {"images": [base64.b64encode(bytes(16)).decode()]}).status_code == 200
+
+
+@pytest.mark.parametrize(("version", "is_of"), [("", "2.0"), ("2", "2.0"), ("3", "3.0.3"), ("3.1", "3.1.0")])
+def test_the_openapi_document_is_that_of_the_model(client, live, version, is_of):
+    answer = read_openapi(client, live, version)
+    assert answer.status_code == 200
+    document = answer.json()
+    assert document.get("swagger") or document["openapi"] == is_of
+    assert "height 4, width 4 and 1 channels into 3 classes" in document["info"]["description"]
 
 
 def test_what_is_live_says_where_to_look_and_how_to_ask(client, live):

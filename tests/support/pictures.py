@@ -23,6 +23,25 @@ def noise(number: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Ima
     return Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).convert(mode)
 
 
+def every_kind(size: tuple[int, int] = (14, 10)) -> dict[str, bytes]:
+    """Return one file of every format, mode and orientation, by its name."""
+    files = {kind: encoded(noise(1, size), kind) for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")}
+    for mode in ("1", "L", "LA", "P", "RGBA"):
+        files[f"PNG {mode}"] = encoded(noise(2, size, mode))
+    files["PNG with 16 bits"] = encoded(Image.fromarray(np.asarray(noise(3, size, "L")).astype(np.uint16) * 257))
+    files["PNG with a transparent colour"] = encoded(noise(4, size), transparency=(255, 255, 255))
+    files["JPEG CMYK"] = encoded(noise(5, size, "CMYK"), "JPEG")
+    files["JPEG L"] = encoded(noise(6, size, "L"), "JPEG")
+    files["large JPEG"] = encoded(noise(7, size).resize((size[0] * 30, size[1] * 30)), "JPEG")
+    files["two frames"] = encoded(noise(8, size), "GIF", save_all=True, append_images=[noise(9, size)])
+    for orientation in range(2, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
+            files[f"{kind} turned {orientation}"] = encoded(noise(10 + orientation, size), kind, exif=exif)
+    return files
+
+
 def write_picture(path: Path, number: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Path:
     """Write a PNG, and its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)

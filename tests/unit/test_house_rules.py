@@ -24,8 +24,8 @@ HEAVY = (
 ARROWS = {
     "runtime": set(),
     "imagesets": {"runtime"},
-    "models": {"runtime"},
-    "azureml": {"runtime", "models"},
+    "models": {"runtime", "imagesets"},
+    "azureml": {"runtime", "imagesets", "models"},
     "databricks": {"runtime", "azureml"},
     "steps": {"runtime", "imagesets", "models", "azureml", "databricks"},
     "compiling": {"runtime", "steps"},

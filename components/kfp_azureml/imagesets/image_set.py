@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from kfp_azureml.imagesets.preprocessing import Preprocessing
+
 # Training shuffles groups, so small ones are better, but each costs the writer about 2 kB until the end.
 # The limit in bytes bounds memory for large images.
 GROUP_IMAGES = 2048
@@ -25,17 +27,19 @@ MAX_CLASSES = 1 << 16
 
 @dataclass(frozen=True)
 class ImageSetInfo:
-    """Count, shape and classes of an image set.
+    """Count, shape, classes and preprocessing of an image set.
 
     Attributes:
         count: Number of images.
         shape: Image shape, (height, width, channels); a grey image has one channel.
         classes: Class names in label order.
+        preprocessing: How the pixels were made from encoded images; None for raw images.
     """
 
     count: int
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
+    preprocessing: Preprocessing | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo, label_bytes
+from kfp_azureml.imagesets.preprocessing import Preprocessing
 from kfp_azureml.runtime.errors import DataError, first_line
 from kfp_azureml.runtime.file_kinds import HEAD_BYTES, looks_like
 
@@ -92,13 +93,16 @@ def open_parquet(paths: Sequence[Path]) -> ImageSet:
 
     Raises:
         DataError: If a file is not Parquet, has other columns, lacks the metadata, or differs from the first file in
-            shape or classes, or if there are no images.
+            shape, classes or preprocessing, or if there are no images.
     """
     footers = [_read_footer(path) for path in paths]
-    shape, classes = _read_metadata(paths[0], footers[0])
+    shape, classes, preprocessing = first = _read_metadata(paths[0], footers[0])
     for path, footer in zip(paths, footers, strict=True):
-        if _read_metadata(path, footer) != (shape, classes):
+        found = _read_metadata(path, footer)
+        if found[:2] != first[:2]:
             raise DataError(f"{path}: image shape or classes differ from those of {paths[0].name}")
+        if found != first:
+            raise DataError(f"{path}: images were preprocessed differently from those of {paths[0].name}")
     count = sum(footer.num_rows for footer in footers)
     if not count:
         raise DataError(f"{paths[0].parent}: the image set is empty")
@@ -126,7 +130,7 @@ def open_parquet(paths: Sequence[Path]) -> ImageSet:
             table = file.read(columns=[LABEL], use_threads=False)
         return _labels(path, table, len(classes))
 
-    return ImageSet(ImageSetInfo(count, shape, classes), group_sizes, read_group, read_labels)
+    return ImageSet(ImageSetInfo(count, shape, classes, preprocessing), group_sizes, read_group, read_labels)
 
 
 def _label_type(classes: int) -> pa.DataType:
@@ -153,7 +157,7 @@ def _read_footer(path: Path) -> Any:
     return footer
 
 
-def _read_metadata(path: Path, footer: Any) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+def _read_metadata(path: Path, footer: Any) -> tuple[tuple[int, int, int], tuple[str, ...], Preprocessing | None]:
     schema = footer.schema.to_arrow_schema()
     metadata = schema.metadata or {}
     for key in (SHAPE_KEY, CLASSES_KEY):
@@ -168,7 +172,12 @@ def _read_metadata(path: Path, footer: Any) -> tuple[tuple[int, int, int], tuple
     size = schema.field(IMAGE).type.byte_width
     if min(shape) < 1 or prod(shape) != size:
         raise DataError(f"{path}: images have {size} bytes, but image_shape is {shape}")
-    return shape, classes
+    if PREPROCESSING_KEY not in metadata:
+        return shape, classes, None
+    try:
+        return shape, classes, Preprocessing.from_json(json.loads(metadata[PREPROCESSING_KEY]), shape)
+    except ValueError as error:
+        raise DataError(f"{path}: in the schema's metadata, {error}") from error
 
 
 def _images(table: pa.Table) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """Decode an encoded image and bring it to the size and channels of a set.
 
-Pixels depend on the bytes of the image and on `Preprocessing` only, so that the same code can serve a model. It needs
-Pillow and NumPy, and nothing else of the suite.
+Pixels depend on the bytes of the image and on `Preprocessing` only. A copy of this file is part of the code of each
+deployment, so it needs Pillow and NumPy, and nothing else of the suite.
 
 - The first frame of animated images and the first page of TIFF files.
 - EXIF orientation is applied; colour profiles are ignored.
@@ -25,6 +25,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 89_478_485
 """Maximum of width * height, Pillow's limit for decompression bombs: 256 MB of RGB."""
 
+RESIZE_MODES = ("pad", "crop", "stretch")
+
+_FIXED = {"filter": "bilinear", "transparency": "white", "padding": "black"}
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 _ORIENTATION = 0x0112
 
@@ -55,8 +58,32 @@ class Preprocessing:
         return self.height, self.width, self.channels
 
     def as_json(self) -> dict[str, Any]:
-        """Return the settings for the metadata of a set."""
-        return asdict(self) | {"filter": "bilinear", "transparency": "white", "padding": "black"}
+        """Return the settings for the metadata of a set and the manifest of a model."""
+        return asdict(self) | _FIXED
+
+    @classmethod
+    def from_json(cls, settings: Any, shape: tuple[int, int, int]) -> Preprocessing:
+        """Read the result of `as_json`.
+
+        Args:
+            settings: The settings.
+            shape: (height, width, channels) that they must have.
+
+        Raises:
+            ValueError: If they are not settings for images of this shape, or this code does it in another way.
+        """
+        if not isinstance(settings, dict) or settings.get("resize") not in RESIZE_MODES:
+            raise ValueError(f"preprocessing: expected an object with resize, one of {', '.join(RESIZE_MODES)}")
+        wanted = cls(*shape, settings["resize"])
+        for name, value in wanted.as_json().items():
+            if settings.get(name) != value:
+                raise ValueError(f"preprocessing: {name} is {settings.get(name)!r}; expected {value!r}")
+        return wanted
+
+    @classmethod
+    def default(cls, shape: tuple[int, int, int]) -> Preprocessing | None:
+        """Return the preprocessing for models of raw pixels; None if these are neither grey nor RGB."""
+        return cls(*shape, "pad") if shape[2] in (1, 3) else None
 
 
 def read_header(data: bytes) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ second, before it reads its input, so that it can start while the last steps run
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -76,7 +77,7 @@ def check_endpoint(
         results: Results of the steps: `endpoint` and `sample`.
         arguments: The pipeline's arguments: `resource_group`, `workspace` and `subscription_id`.
         folder: The run's folder.
-        keep: Whether to write `endpoint.curl` and `request.json` to the folder.
+        keep: Whether to write `endpoint.curl` and the image that it sends to the folder.
 
     Raises:
         DeploymentError: If the endpoint does not respond, or a prediction differs.
@@ -148,24 +149,38 @@ def _ask() -> None:
                 for live, scored in zip(answer["probabilities"][0], probabilities, strict=True)
             )
     if question["curl_folder"] and agreed == len(sample["images"]):
-        _write_curl_files(Path(question["curl_folder"]), sample["images"][0], key)
+        _write_curl_files(Path(question["curl_folder"]), sample, key)
     print(json.dumps({"requests": len(sample["images"]), "agreed": agreed}))  # noqa: T201 - read by check_endpoint
 
 
-def _write_curl_files(folder: Path, image: str, key: str) -> None:
+def _write_curl_files(folder: Path, sample: dict[str, Any], key: str) -> None:
     """Write a request, and a curl configuration that only the owner can read, since it contains the key."""
-    request = folder / "request.json"
-    request.write_text(json.dumps({"images": [image]}))
+    request, content_type = _write_request(folder, sample["images"][0], tuple(sample["shape"]))
     options = (
         ("proxy", os.environ["HTTPS_PROXY"]),
         ("cacert", os.environ["SSL_CERT_FILE"]),
         ("header", f"Authorization: Bearer {key}"),
-        ("header", "Content-Type: application/json"),
-        ("data", f"@{request}"),
+        ("header", f"Content-Type: {content_type}"),
+        ("data-binary", f"@{request}"),
     )
     descriptor = os.open(folder / CURL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.writelines(f'{name} = "{value}"\n' for name, value in options)
+
+
+def _write_request(folder: Path, image: str, shape: tuple[int, int, int]) -> tuple[Path, str]:
+    """Write the image as a PNG, or as JSON if it is neither grey nor RGB; return file and content type."""
+    height, width, channels = shape
+    if channels not in (1, 3):
+        request = folder / "request.json"
+        request.write_text(json.dumps({"images": [image]}))
+        return request, "application/json"
+    from PIL import Image
+
+    request = folder / "sample.png"
+    pixels = base64.b64decode(image)
+    Image.frombytes("L" if channels == 1 else "RGB", (width, height), pixels).save(request)
+    return request, "image/png"
 
 
 if __name__ == "__main__":

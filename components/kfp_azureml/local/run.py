@@ -237,7 +237,7 @@ def _name_pages(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _keep_up(screen: Screen, folder: Path, results: Mapping[str, Any], cloud: Cloud) -> None:
-    screen.say("The endpoint runs until Ctrl-C. To send a request, run in another terminal:")
+    screen.say("The endpoint runs until Ctrl-C. To send an image of the test set, run in another terminal:")
     screen.say(f"  curl --config {shlex.quote(str(folder / CURL_FILE))} {results['endpoint']['scoring_uri']}")
     try:
         cloud.wait()

@@ -2,7 +2,7 @@
 
     model.keras   the trained network
     model.onnx    its ONNX export
-    model.json    the manifest: signature, classes, versions, sha256 of the files
+    model.json    the manifest: signature, classes, preprocessing, versions, sha256 of the files
 
 Reading and verifying need the standard library only.
 """
@@ -12,10 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from kfp_azureml.imagesets.preprocessing import Preprocessing
 from kfp_azureml.models import model_json
 from kfp_azureml.models.model_json import member
 from kfp_azureml.runtime.errors import ModelError
@@ -57,11 +58,13 @@ class Manifest:
         architecture: Name of the architecture; any string.
         input: Images, (batch, height, width, channels); uint8 raw pixels if written by train.
         output: Probabilities, (batch, classes), float32.
-        preprocessing: Preprocessing that callers must do; none if written by train.
+        preprocessing: Preprocessing of raw pixels that callers must do; none if written by train.
         classes: Class names in the order of the output.
         metrics: Losses and accuracies of training.
         versions: Versions of Python and the frameworks used in training.
         files: sha256 by file name.
+        encoded_images: How encoded images become the input; None in manifests of earlier versions, and if the images
+            are neither grey nor RGB.
     """
 
     architecture: str
@@ -72,6 +75,7 @@ class Manifest:
     metrics: dict[str, float]
     versions: dict[str, str]
     files: dict[str, str] = field(default_factory=dict)
+    encoded_images: Preprocessing | None = None
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,10 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """
     files = hash_files(folder)
     files.pop(MANIFEST_FILE, None)
-    complete = Manifest(**{**vars(manifest), "files": files})
-    (folder / MANIFEST_FILE).write_text(json.dumps(asdict(complete), indent=2) + "\n")
+    complete = replace(manifest, files=files)
+    content = asdict(complete)
+    content["encoded_images"] = manifest.encoded_images.as_json() if manifest.encoded_images else None
+    (folder / MANIFEST_FILE).write_text(json.dumps(content, indent=2) + "\n")
     return complete
 
 
@@ -116,9 +122,11 @@ def read_manifest(folder: str | Path) -> Manifest:
     """
     raw = _read_json(Path(folder) / MANIFEST_FILE)
     try:
+        architecture = model_json.string(member(raw, "architecture"), "'architecture'")
+        images = _tensor(raw, "input", rank=4)
         return Manifest(
-            architecture=model_json.string(member(raw, "architecture"), "'architecture'"),
-            input=_tensor(raw, "input", rank=4),
+            architecture=architecture,
+            input=images,
             output=_tensor(raw, "output", rank=2),
             preprocessing=model_json.string(member(raw, "preprocessing"), "'preprocessing'"),
             classes=model_json.strings(member(raw, "classes"), "'classes'"),
@@ -131,6 +139,7 @@ def read_manifest(folder: str | Path) -> Manifest:
                 for name, value in model_json.mapping(member(raw, "versions"), "'versions'").items()
             },
             files=model_json.hashes(member(raw, "files"), "'files'"),
+            encoded_images=_encoded_images(raw, images),
         )
     except ValueError as error:
         raise ModelError(f"{Path(folder) / MANIFEST_FILE}: invalid manifest: {error}") from error
@@ -225,6 +234,13 @@ def _tensor(raw: Mapping[str, Any], key: str, rank: int) -> Tensor:
         shape=model_json.shape(member(tensor, "shape"), f"the shape of {key!r}", rank),
         dtype=dtype,
     )
+
+
+def _encoded_images(raw: Mapping[str, Any], images: Tensor) -> Preprocessing | None:
+    settings = raw.get("encoded_images")
+    if settings is None:
+        return None
+    return Preprocessing.from_json(settings, cast(tuple[int, int, int], images.shape[1:]))
 
 
 def _placeholder_kind(path: Path) -> str:

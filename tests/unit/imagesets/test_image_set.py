@@ -16,6 +16,7 @@ from kfp_azureml.imagesets import pixel_csv
 from kfp_azureml.imagesets.image_set import ImageSetInfo, images_per_group
 from kfp_azureml.imagesets.parquet import write_parquet
 from kfp_azureml.imagesets.pixel_csv import write_csv
+from kfp_azureml.imagesets.preprocessing import Preprocessing
 from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.runtime.errors import DataError
 
@@ -70,6 +71,18 @@ def test_parquet_round_trip(tmp_path_factory, count, shape, size, batch_size):
     np.testing.assert_array_equal(read_labels, labels)
     np.testing.assert_array_equal(image_set.read_labels(), labels)
     shutil.rmtree(folder)
+
+
+def test_the_preprocessing_is_read_and_must_be_the_same_in_all_parts(tmp_path):
+    images, labels = random_set(2)
+    pad, crop = (Preprocessing(*GREY, resize) for resize in ("pad", "crop"))
+    for name in ("a", "b"):
+        write_parquet(tmp_path / f"{name}.parquet", GREY, CLASSES, chunks(images, labels), pad.as_json())
+    assert open_image_set(tmp_path).info == ImageSetInfo(4, GREY, CLASSES, pad)
+    write_parquet(tmp_path / "b.parquet", GREY, CLASSES, chunks(images, labels), crop.as_json())
+    assert "b.parquet: images were preprocessed differently from those of a.parquet" in refused(tmp_path)
+    write_parquet(tmp_path / "a.parquet", GREY, CLASSES, chunks(images, labels), pad.as_json() | {"width": 5})
+    assert "a.parquet: in the schema's metadata, preprocessing: width is 5; expected 4" in refused(tmp_path)
 
 
 def test_parquet_groups_are_read_in_any_order(tmp_path):
@@ -227,6 +240,7 @@ def test_the_actual_kind_of_a_parquet_file_is_reported(tmp_path, content, kind):
 READ_WITH_FEW_FILES = """
 import resource, sys
 import numpy as np
+from kfp_azureml.imagesets.preprocessing import Preprocessing
 from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.steps.train.batches import Split
 

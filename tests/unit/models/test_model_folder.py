@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kfp_azureml.imagesets.preprocessing import Preprocessing
 from kfp_azureml.models.model_folder import (
     CheckRecord,
     Manifest,
@@ -21,6 +23,7 @@ from kfp_azureml.runtime.errors import ModelError
 
 IMAGE = Tensor("image", (None, 28, 28, 1), "uint8")
 PROBABILITIES = Tensor("probabilities", (None, 10), "float32")
+CROP = Preprocessing(28, 28, 1, "crop").as_json()
 
 
 @pytest.fixture
@@ -36,6 +39,21 @@ def test_a_manifest_round_trip(folder: Path) -> None:
     assert (manifest.input, manifest.output, manifest.classes) == (IMAGE, PROBABILITIES, ("a", "b"))
     assert set(manifest.files) == {"model.onnx", "model.keras"}
     verify_files(folder, hash_files(folder), manifest.files)
+
+
+def test_the_preprocessing_of_encoded_images_round_trip(folder: Path) -> None:
+    assert read_manifest(folder).encoded_images is None
+    wanted = Preprocessing(28, 28, 1, "crop")
+    written = write_manifest(folder, replace(read_manifest(folder), encoded_images=wanted))
+    assert read_manifest(folder) == written
+    assert written.encoded_images == wanted
+
+
+def test_a_manifest_of_an_earlier_version_is_read(folder: Path) -> None:
+    manifest = json.loads((folder / "model.json").read_text())
+    del manifest["encoded_images"]
+    (folder / "model.json").write_text(json.dumps(manifest))
+    assert read_manifest(folder).encoded_images is None
 
 
 def test_an_unknown_architecture_is_read(folder: Path) -> None:
@@ -133,6 +151,10 @@ SHA = "0" * 64
         ({"metrics": []}, "'metrics' is a list"),
         ({"versions": {"keras": 3}}, "version of 'keras' is 3"),
         ({"preprocessing": ["none"]}, "'preprocessing' is a list"),
+        ({"encoded_images": "pad"}, "preprocessing: expected an object with resize, one of pad, crop, stretch"),
+        ({"encoded_images": {"resize": ["pad"]}}, "preprocessing: expected an object with resize"),
+        ({"encoded_images": CROP | {"height": 32}}, "preprocessing: height is 32; expected 28"),
+        ({"encoded_images": CROP | {"filter": "lanczos"}}, "preprocessing: filter is 'lanczos'; expected 'bilinear'"),
     ],
 )
 def test_an_invalid_member_of_a_manifest_is_named(folder: Path, changed: dict[str, object], said: str) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from kfp_azureml.imagesets.image_set import MAX_IMAGE_SIDE
 from kfp_azureml.imagesets.input_formats import INPUT_FORMATS
+from kfp_azureml.imagesets.preprocessing import RESIZE_MODES
 from kfp_azureml.runtime.errors import DataError
 
-RESIZE = ("pad", "crop", "stretch")
 ON_BAD_IMAGE = ("fail", "skip")
 
 
@@ -31,7 +31,7 @@ class ImageSettings:
 
     def __post_init__(self) -> None:
         """Validate."""
-        for name, known in (("input_format", INPUT_FORMATS), ("resize", RESIZE), ("on_bad_image", ON_BAD_IMAGE)):
+        for name, known in (("input_format", INPUT_FORMATS), ("resize", RESIZE_MODES), ("on_bad_image", ON_BAD_IMAGE)):
             value = getattr(self, name)
             if value not in known and (value or name != "input_format"):
                 raise DataError(f"{name} is {value!r}; expected {', '.join(known[:-1])} or {known[-1]}")

@@ -14,6 +14,7 @@ import onnx
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kfp_azureml.imagesets.preprocessing import Preprocessing
 from kfp_azureml.models.model_folder import KERAS_FILE, ONNX_FILE, Manifest, Tensor, write_manifest
 from kfp_azureml.models.onnx_session import open_session, predict_in_batches
 from kfp_azureml.runtime.errors import ModelError
@@ -38,6 +39,7 @@ def write_model_folder(
     architecture: str,
     flip_tta: bool,
     classes: tuple[str, ...],
+    encoded_images: Preprocessing | None,
     metrics: dict[str, float],
     samples: NDArray[np.uint8],
 ) -> Manifest:
@@ -49,6 +51,7 @@ def write_model_folder(
         architecture: Name of the architecture.
         flip_tta: Add test-time augmentation; see `with_flip_tta`.
         classes: Class names in the order of the output.
+        encoded_images: How encoded images become the input; None if they cannot.
         metrics: Training metrics for the manifest.
         samples: Images, (n, height, width, channels), uint8, on which Keras and ONNX Runtime are compared.
 
@@ -84,6 +87,7 @@ def write_model_folder(
             output=Tensor(probabilities.name, (None, *model.output_shape[1:]), "float32"),
             preprocessing=PREPROCESSING,
             classes=classes,
+            encoded_images=encoded_images,
             metrics=metrics,
             versions={
                 "python": platform.python_version(),

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kfp_azureml.imagesets.preprocessing import Preprocessing
 from kfp_azureml.runtime.errors import DataError, TrainingError
 from kfp_azureml.runtime.outputs import atomic_file, atomic_folder
 from kfp_azureml.runtime.step import progress, report
@@ -132,6 +133,7 @@ def train_model(
             architecture=settings.architecture,
             flip_tta=recipe.flip and settings.epochs > 1,  # training images are flipped from the second epoch on
             classes=images.info.classes,
+            encoded_images=images.info.preprocessing or Preprocessing.default(images.info.shape),
             metrics=history[-1].metrics(),
             samples=images.read_group(0).images[:CHECKED_IMAGES],
         )

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from kfp_azureml.imagesets.image_set import Batch
+from kfp_azureml.imagesets.preprocessing import Preprocessing
 from kfp_azureml.models.model_folder import hash_files, read_manifest, verify_files
 from kfp_azureml.runtime.errors import DataError, ModelError, TrainingError
 from kfp_azureml.steps.command import component_command
@@ -55,6 +56,7 @@ def test_the_model_folder_is_complete(trained: tuple[TrainResult, Path]) -> None
     assert (manifest.input.name, manifest.input.shape, manifest.input.dtype) == ("image", (None, 8, 8, 1), "uint8")
     assert (manifest.output.name, manifest.output.shape) == ("probabilities", (None, 2))
     assert manifest.output.dtype == "float32"
+    assert manifest.encoded_images == Preprocessing(8, 8, 1, "pad")  # the set has none
     assert manifest.classes == ("dark", "<bright>")
     assert manifest.versions.keys() >= {"python", "tensorflow", "keras", "onnxruntime"}
 

@@ -1,0 +1,1 @@
+../../../imagesets/preprocessing.py
