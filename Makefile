@@ -207,7 +207,7 @@ lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/mypy
 	$(BIN)/mypy pipelines/*.py
 	$(BIN)/mypy -p bench
-	$(BIN)/mypy examples/*.py
+	$(BIN)/mypy examples/*.py examples/emoji_images/*.py
 	$(BIN)/mypy components/kfp_azureml/azureml_pipelines/in_job/*.py
 	$(BIN)/mypy components/kfp_azureml/azureml/rollout/serving/*.py
 	$(BIN)/hadolint docker/*.Dockerfile

@@ -35,6 +35,7 @@ def main(
     if azure:
         train_and_ask(folder, pictures, params, resource_group, workspace)
         return
+    click.echo("Starting the Azure ML emulator (the first start takes about a minute)")
     with running_emulator() as emulator:
         os.environ.update(emulator.environment)  # for the pipeline and for the requests
         train_and_ask(folder, pictures, params, emulator.resource_group, emulator.workspace)
