@@ -26,21 +26,22 @@ class Load:
     answers: tuple[bytes, ...]
 
 
-def put_load(port: int, body: bytes, *, clients: int, requests: int) -> Load:
+def put_load(port: int, body: bytes, *, clients: int, requests: int, content_type: str = "application/json") -> Load:
     """Send requests to an endpoint.
 
     The stock server closes each connection after its response, so each request opens one.
 
     Args:
         port: Port on the loopback interface.
-        body: JSON body of every request.
+        body: Body of every request.
         clients: Number of concurrent clients.
         requests: Total number of requests.
+        content_type: Content type of the body.
 
     Raises:
         CommandError: If a response is not 200.
     """
-    head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}"
     return asyncio.run(_put_load(port, f"{head}\r\nConnection: close\r\n\r\n".encode() + body, clients, requests))
 
 

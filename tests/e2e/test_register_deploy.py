@@ -70,8 +70,8 @@ def test_an_image_file_is_classified_as_score_would(client, live, model, kind):
     [
         (encoded(noise(1, (64, 64)), "JPEG")[:-200], "image/jpeg", "image 0: damaged image"),
         (bombs.png(60_000, 60_000), "image/png", "image 0: more than 89,478,485 pixels"),
-        (b"x" * ((64 << 20) + 1), "image/png", "the body has more than 67,108,864 bytes"),
-        (iter([b"x" * (1 << 20)] * 65), "image/png", "the body has more than 67,108,864 bytes"),
+        (b"x" * ((32 << 20) + 1), "image/png", "the body has more than 33,554,432 bytes"),
+        (iter([b"x" * (1 << 20)] * 33), "image/png", "the body has more than 33,554,432 bytes"),
         (b"", "image/png", "the body is empty"),
         (b"--x", "multipart/form-data; boundary=x", "multipart/form-data without a file in a part named images"),
         (b"abc", "video/mp4", "content type 'video/mp4': expected"),

@@ -198,8 +198,10 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         import numpy as np
 
         # PNG has at most 16 bits, of which Pillow makes either mode.
-        values = np.asarray(image).astype(np.int64)
-        return Image.fromarray((values.clip(0, 0xFFFF) >> 8).astype(np.uint8))
+        values = np.asarray(image)
+        if values.itemsize > 2:
+            values = values.clip(0, 0xFFFF)
+        return Image.fromarray((values >> 8).astype(np.uint8))
     if mode == "F":
         raise BadImageError("floating-point pixels are not supported: convert to 8 or 16 bits")
     if mode in ("L", "LA", "RGB", "RGBA") and "transparency" not in image.info:

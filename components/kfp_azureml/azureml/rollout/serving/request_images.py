@@ -35,27 +35,44 @@ def read_images(
     """
     if len(images) > MAX_IMAGES:
         raise BadRequestError(f"{len(images)} images in one request; the limit is {MAX_IMAGES}: send several requests")
-    left = MAX_REQUEST_PIXELS
-    for number, image in enumerate(images):
-        if isinstance(image, list):
-            yield _from_lists(image, shape, number)
-            continue
-        if not isinstance(image, (str, bytes)):
-            raise BadRequestError(f"image {number}: expected base64 text or nested lists of pixel values")
-        content = _decode_base64(image, number) if isinstance(image, str) else image
-        if isinstance(image, str) and _is_raw(content, shape, encoded_images):
+    contents = [_content(image, number) for number, image in enumerate(images)]
+    if len(images) > 1:
+        _check_pixels(contents, shape)
+    for number, (image, content) in enumerate(zip(images, contents, strict=True)):
+        if isinstance(content, list):
+            yield _from_lists(content, shape, number)
+        elif isinstance(image, str) and _is_raw(content, shape, encoded_images):
             yield np.frombuffer(content, np.uint8).reshape(shape)
+        else:
+            try:
+                yield _from_file(content, shape, encoded_images)
+            except BadImageError as error:
+                reason = _neither(content, shape) if isinstance(image, str) else ""
+                raise BadRequestError(f"image {number}: {reason or error}") from error
+
+
+def _content(image: object, number: int) -> bytes | list[object]:
+    """Return the bytes of a file or of pixels, or nested lists."""
+    if isinstance(image, (bytes, list)):
+        return image
+    if not isinstance(image, str):
+        raise BadRequestError(f"image {number}: expected base64 text or nested lists of pixel values")
+    return _decode_base64(image, number)
+
+
+def _check_pixels(contents: list[bytes | list[object]], shape: tuple[int, int, int]) -> None:
+    """Limit the pixels of all files together, before the first is decoded."""
+    left = MAX_REQUEST_PIXELS
+    for content in contents:
+        if isinstance(content, list) or (len(content) == prod(shape) and not content.startswith(SIGNATURES)):
             continue
         try:
-            if len(images) > 1:
-                height, width, _ = read_header(content)
-                left -= height * width
-            if left < 0:
-                raise BadRequestError(f"more than {MAX_REQUEST_PIXELS:,} pixels in one request: send several requests")
-            yield _from_file(content, shape, encoded_images)
-        except BadImageError as error:
-            reason = _neither(content, shape) if isinstance(image, str) else str(error)
-            raise BadRequestError(f"image {number}: {reason or error}") from error
+            height, width, _ = read_header(content)
+        except BadImageError:
+            continue  # it is said when it is decoded
+        left -= height * width
+        if left < 0:
+            raise BadRequestError(f"more than {MAX_REQUEST_PIXELS:,} pixels in one request: send several requests")
 
 
 def _is_raw(content: bytes, shape: tuple[int, int, int], encoded_images: Preprocessing | None) -> bool:
@@ -88,10 +105,15 @@ def _neither(content: bytes, shape: tuple[int, int, int]) -> str:
 
 def _from_lists(image: list[object], shape: tuple[int, int, int], number: int) -> np.ndarray:
     height, width, channels = shape
+    if len(image) != height:
+        raise BadRequestError(f"image {number}: it has {len(image)} rows, expected {height}")
+    for index, row in enumerate(image):
+        if not isinstance(row, list) or len(row) != width:
+            raise BadRequestError(f"image {number}: row {index} is not a list of {width} pixels")
     try:
         pixels = np.asarray(image)
     except ValueError as error:
-        raise BadRequestError(f"image {number}: its rows differ in length") from error
+        raise BadRequestError(f"image {number}: its pixels differ in length") from error
     if pixels.shape != shape and not (channels == 1 and pixels.shape == (height, width)):
         raise BadRequestError(f"image {number}: its shape is {list(pixels.shape)}, expected {list(shape)}")
     if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 255:

@@ -39,10 +39,11 @@ model: Classifier
 def init() -> None:
     """Load the model once, before the first request."""
     global model
-    from PIL import Image
+    # Decoders that Pillow would import with the first file, together with those of all other formats.
+    from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
+    Image.preinit()
     model = load(Path(os.environ["AZUREML_MODEL_DIR"]))
-    Image.init()  # loads the decoders of all formats
     write_documents(Path(os.environ.get("AML_APP_ROOT") or Path(__file__).parent), model)
 
 
