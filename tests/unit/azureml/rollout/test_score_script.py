@@ -21,7 +21,9 @@ from entry_script import MODULES, Request, entry_script
 from kfp_azureml.azureml.rollout.environment import SERVING_FOLDER
 from kfp_azureml.imagesets import preprocessing
 from kfp_azureml.imagesets.preprocessing import Preprocessing, decode
+from kfp_azureml.imagesets.reader import open_image_set
 from pictures import encoded, every_kind, noise
+from step_calls import prep_data
 from tiny_classifier import CLASSES, predict, tiny_images, write_tiny_model
 
 IMAGE = base64.b64encode(bytes(16)).decode()
@@ -269,10 +271,31 @@ def test_a_file_with_as_many_bytes_as_pixels_is_a_file(script, monkeypatch):
     assert image.tobytes() == pixels
 
 
+@pytest.mark.parametrize(("resize", "channels"), [("pad", 3), ("crop", 1)])
+def test_the_network_gets_the_bytes_that_prep_wrote(script, folder, tmp_path, resize, channels):
+    """For every format, mode and orientation, from prep's Parquet and from a model's manifest that train wrote."""
+    files = list(every_kind().values())
+    for subset in ("train", "test"):
+        for number, file in enumerate(files):
+            path = tmp_path / "photos" / subset / f"{number:03}" / "image.png"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(file)
+    sets = tmp_path / "training", tmp_path / "test"
+    prep_data(str(tmp_path / "photos"), *sets, image_size="5x6", resize=resize, channels=channels)
+    training = open_image_set(sets[0])
+    assert training.info.preprocessing
+    (batch,) = training.batches(len(files))
+    tensor = {"name": "images", "shape": [None, 5, 6, channels], "dtype": "uint8"}
+    changed(input=tensor, encoded_images=training.info.preprocessing.as_json())(folder)
+    script.init()
+    assert sorted(batch.labels) == list(range(len(files)))
+    for pixels, label in zip(batch.images, batch.labels, strict=True):
+        assert pixels_given(script, files[label], "image/jpeg").tobytes() == pixels.tobytes()
+
+
 @pytest.mark.parametrize("resize", ["pad", "crop", "stretch"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_network_gets_the_bytes_that_prep_wrote(script, resize, channels):
-    """The same for every format, mode and orientation."""
+def test_the_copy_decodes_as_the_original(script, resize, channels):
     shape = (5, 6, channels)
     served = sys.modules["preprocessing"].Preprocessing.from_json(
         json.loads(json.dumps(Preprocessing(*shape, resize).as_json())), shape
@@ -328,6 +351,12 @@ def test_a_body_that_is_too_large_is_read_to_its_end(script, monkeypatch):
         request = Request(body, "image/jpeg", environ={"wsgi.input": io.BytesIO(body)})
         assert script.run(request) == (400, {"error": "the body has more than 100 bytes"})
         assert request.environ["wsgi.input"].read() == b""
+
+
+def test_a_body_that_breaks_off_is_the_callers(script, monkeypatch):
+    request = Request(b"abc", "image/png")
+    monkeypatch.setattr(Request, "get_data", lambda _: (_ for _ in ()).throw(OSError("Invalid chunk size: b'ZZ'")))
+    assert script.run(request) == (400, {"error": "the body cannot be read (OSError: Invalid chunk size: b'ZZ')"})
 
 
 @pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("GET", 405)])
@@ -388,7 +417,7 @@ ANY_JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(FILES),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=12),
@@ -405,7 +434,7 @@ def test_damaged_files_are_answered(one_script, data, changes, kept, content_typ
     answered(one_script, body, content_type)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(["images", "input_data", "data", "other"]), ANY_JSON)
 def test_any_json_is_answered(one_script, field, value):
     answered(one_script, json.dumps({field: value}).encode(), "application/json")
