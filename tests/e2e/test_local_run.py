@@ -38,7 +38,7 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
     sample = json.loads(next((tmp_path / "latest" / "outputs").rglob("sample.json")).read_text())
     assert json.loads(answer.stdout)["predictions"][0]["index"] == sample["predicted"][0]
     image = tmp_path / "latest" / "sample.png"
-    assert f'data-binary = "@{image.resolve()}"' in (tmp_path / "latest" / "endpoint.curl").read_text()
+    assert curl.endswith(f" --data-binary @{image.resolve()}")
     assert image.read_bytes().startswith(b"\x89PNG")
 
     assert summary(tmp_path)["state"] == "succeeded"
@@ -88,9 +88,13 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
 
 def test_a_rejected_model_is_neither_registered_nor_deployed(tmp_path: Path, images: Path) -> None:
     run = start(tmp_path, images, "--param", "min_accuracy=1.0")
-    _, errors = run.communicate(timeout=240)
+    output, errors = run.communicate(timeout=240)
     assert run.returncode == 3
     assert errors.splitlines()[-1].startswith("kfp-azureml: Rejected: accuracy 0.")
+    for page in ("training.html", "score.html"):
+        path = (tmp_path / "latest").resolve() / page
+        assert f"Page     {path}" in output.splitlines()
+        assert path.read_text().startswith("<!doctype html>")
     told = summary(tmp_path)
     assert (told["state"], told["model"], told["endpoint"]) == ("rejected", None, None)
     assert [step["name"] for step in told["steps"]][-2:] == ["quality_gate", "aml_reconcile"]

@@ -97,9 +97,7 @@ def test_the_pipeline_takes_a_folder_of_pictures_to_an_endpoint_that_takes_a_jpe
         assert json.loads(png)["predictions"][0]["index"] == sample["predicted"][0]
 
         jpeg = photos / "dog" / "1.JPEG"
-        config = (latest / "endpoint.curl").read_text().replace("image/png", "image/jpeg")
-        (tmp_path / "jpeg.curl").write_text(config.replace(str((latest / "sample.png").resolve()), str(jpeg)))
-        posted = ["curl", "--config", str(tmp_path / "jpeg.curl"), lines[-1].split()[-1]]
+        posted = ["curl", "--config", str(latest / "endpoint.curl"), "--data-binary", f"@{jpeg}"]
         answer = subprocess.run(posted, capture_output=True, text=True, check=True).stdout
         pixels = np.frombuffer(decode(jpeg.read_bytes(), Preprocessing(32, 32, 3, "pad")), np.uint8)
         model = next((latest / "outputs").rglob("model.onnx"))

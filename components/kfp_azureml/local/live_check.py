@@ -25,6 +25,8 @@ from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import run_step
 
 CURL_FILE = "endpoint.curl"
+REQUEST_FILES = ("sample.png", "request.json")
+"""Names of the request beside it; one of them is there."""
 TIMEOUT_SECONDS = 300.0
 POLL_SECONDS = 0.5
 TOLERANCE = 1e-4
@@ -149,38 +151,36 @@ def _ask() -> None:
                 for live, scored in zip(answer["probabilities"][0], probabilities, strict=True)
             )
     if question["curl_folder"] and agreed == len(sample["images"]):
-        _write_curl_files(Path(question["curl_folder"]), sample, key)
+        _write_curl_files(Path(question["curl_folder"]), sample, uri, key)
     print(json.dumps({"requests": len(sample["images"]), "agreed": agreed}))  # noqa: T201 - read by check_endpoint
 
 
-def _write_curl_files(folder: Path, sample: dict[str, Any], key: str) -> None:
+def _write_curl_files(folder: Path, sample: dict[str, Any], uri: str, key: str) -> None:
     """Write a request, and a curl configuration that only the owner can read, since it contains the key."""
-    request, content_type = _write_request(folder, sample["images"][0], tuple(sample["shape"]))
+    _write_request(folder, sample["images"][0], tuple(sample["shape"]))
     options = (
+        ("url", uri),
         ("proxy", os.environ["HTTPS_PROXY"]),
         ("cacert", os.environ["SSL_CERT_FILE"]),
         ("header", f"Authorization: Bearer {key}"),
-        ("header", f"Content-Type: {content_type}"),
-        ("data-binary", f"@{request}"),
+        ("header", "Content-Type: application/octet-stream"),  # the entry script looks at the content
     )
     descriptor = os.open(folder / CURL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.writelines(f'{name} = "{value}"\n' for name, value in options)
 
 
-def _write_request(folder: Path, image: str, shape: tuple[int, int, int]) -> tuple[Path, str]:
-    """Write the image as a PNG, or as JSON if it is neither grey nor RGB; return file and content type."""
+def _write_request(folder: Path, image: str, shape: tuple[int, int, int]) -> None:
+    """Write the image as a PNG, or as JSON if it is neither grey nor RGB."""
     height, width, channels = shape
-    if channels not in (1, 3):
-        request = folder / "request.json"
-        request.write_text(json.dumps({"images": [image]}))
-        return request, "application/json"
-    from PIL import Image
+    picture, document = (folder / name for name in REQUEST_FILES)
+    if channels in (1, 3):
+        from PIL import Image
 
-    request = folder / "sample.png"
-    pixels = base64.b64decode(image)
-    Image.frombytes("L" if channels == 1 else "RGB", (width, height), pixels).save(request)
-    return request, "image/png"
+        pixels = base64.b64decode(image)
+        Image.frombytes("L" if channels == 1 else "RGB", (width, height), pixels).save(picture)
+    else:
+        document.write_text(json.dumps({"images": [image]}))
 
 
 if __name__ == "__main__":

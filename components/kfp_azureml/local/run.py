@@ -29,7 +29,7 @@ from kfp_azureml.local.data import fashion_mnist, on_this_machine
 from kfp_azureml.local.environment_variables import step_variables
 from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.folder_permissions import check_permissions
-from kfp_azureml.local.live_check import CURL_FILE, check_endpoint, live_check_process
+from kfp_azureml.local.live_check import CURL_FILE, REQUEST_FILES, check_endpoint, live_check_process
 from kfp_azureml.local.pipeline_process import StepSettings
 from kfp_azureml.local.prerequisites import allow_open_files
 from kfp_azureml.local.screen import Screen
@@ -123,10 +123,14 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         try:
             _run_steps(compiled, arguments, cloud, settings, keep, summary, screen)
             summary.state = "succeeded"
+            screen.say(f"Succeeded in {summary.seconds:.0f} s")
             _show_results(screen, summary, folder)
             if keep and summary.live_check:
                 write_summary(folder / "summary.json", summary)
-                _keep_up(screen, folder, summary.events.results, cloud)
+                _keep_up(screen, folder, cloud)
+        except RejectedError:
+            _show_results(screen, summary, folder)
+            raise
         finally:
             (folder / CURL_FILE).unlink(missing_ok=True)
 
@@ -165,7 +169,10 @@ def _run_steps(
 
         supervise(compiled, arguments, summary.events, cloud.environment, on_change, settings, cloud.check)
         if results.get("accepted") is False:
-            raise RejectedError(f"{results['verdict']}; the model is neither registered nor deployed")
+            raise RejectedError(
+                f"{results['verdict']}; the model is neither registered nor deployed: "
+                "train for more epochs, add images, or lower the minimum"
+            )
         if _can_be_asked(results):
             summary.live_check = check_endpoint(checker(), cloud, results, arguments, folder, keep)
 
@@ -209,7 +216,6 @@ def _input_data(
 
 def _show_results(screen: Screen, summary: Summary, folder: Path) -> None:
     results = summary.events.results
-    screen.say(f"Succeeded in {summary.seconds:.0f} s")
     if "accuracy" in results:
         screen.say(f"Accuracy {results['accuracy']:.4f} on the test set, loss {results['loss']:.4f}")
     if model := results.get("model"):
@@ -233,9 +239,11 @@ def _name_pages(results: Mapping[str, Any], folder: Path) -> list[Path]:
     return pages
 
 
-def _keep_up(screen: Screen, folder: Path, results: Mapping[str, Any], cloud: Cloud) -> None:
+def _keep_up(screen: Screen, folder: Path, cloud: Cloud) -> None:
+    request = next(path for name in REQUEST_FILES if (path := folder / name).exists())
+    command = ("curl", "--config", str(folder / CURL_FILE), "--data-binary", f"@{request}")
     screen.say("The endpoint runs until Ctrl-C. To send an image of the test set, run in another terminal:")
-    screen.say(f"  curl --config {shlex.quote(str(folder / CURL_FILE))} {results['endpoint']['scoring_uri']}")
+    screen.say(f"  {shlex.join(command)}")
     try:
         cloud.wait()
     except CancelledError:
