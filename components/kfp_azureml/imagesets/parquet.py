@@ -49,10 +49,10 @@ def write_parquet(
 ) -> None:
     """Write an image set to a Parquet file, one row group per chunk.
 
-    Pages have checksums. Pixels of images from `COMPRESSED_BYTES` on are compressed, since such sets are copied to and
-    from object stores. Smaller ones are not, since training reads the set in each epoch. Measured on the 60,000 training
-    images of Fashion-MNIST, user CPU to write and to read: none 25 and 20 ms (47 MB), lz4 85 and 20 ms (31 MB), snappy
-    110 and 65 ms (30 MB), zstd level 1 130 and 55 ms (27 MB). The README of prep has the figures for photos.
+    Pages have checksums. Images from `COMPRESSED_BYTES` on are compressed, since such sets are copied to and from
+    object stores; the README of prep has the figures. Smaller ones are not, since training reads the set in each epoch.
+    Measured on the 60,000 training images of Fashion-MNIST, user CPU to write and to read: none 25 and 20 ms (47 MB),
+    lz4 85 and 20 ms (31 MB), snappy 110 and 65 ms (30 MB), zstd level 1 130 and 55 ms (27 MB).
 
     Args:
         path: The file to write.

@@ -84,22 +84,23 @@ class DecodingProcesses:
 
     def _ask(self, data: bytes, wanted: Preprocessing | None) -> tuple[dict[str, Any], bytes]:
         process = self._take()
-        assert process.stdin and process.stdout  # noqa: S101 - for mypy
+        assert process.stdin  # noqa: S101 - for mypy
+        assert process.stdout  # noqa: S101
         answer: dict[str, Any] = {}
         pixels = b""
         try:
             process.stdin.write(b'{"size": %d, "wanted": %s}\n' % (len(data), _json(wanted)))
             process.stdin.write(data)
             process.stdin.flush()
-            if not _is_readable(process.stdout.fileno(), DECODE_SECONDS):
-                self._end(process)
-                raise BadImageError(f"decoding it takes longer than {DECODE_SECONDS} s")
-            answer = json.loads(process.stdout.readline())
-            pixels = process.stdout.read(answer.get("size", 0))
-        except BadImageError:
-            raise
+            in_time = _is_readable(process.stdout.fileno(), DECODE_SECONDS)
+            if in_time:
+                answer = json.loads(process.stdout.readline())
+                pixels = process.stdout.read(answer.get("size", 0))
         except (OSError, ValueError):  # a broken pipe, or half an answer
-            pass
+            in_time = True
+        if not in_time:
+            self._end(process)
+            raise BadImageError(f"decoding it takes longer than {DECODE_SECONDS} s")
         if not answer or len(pixels) < answer.get("size", 0):
             reason = _exit_reason(self._end(process, EXIT_SECONDS))
             raise BadImageError(f"decoding it ended the decoder's process ({reason})")

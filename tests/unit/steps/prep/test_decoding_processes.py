@@ -82,7 +82,7 @@ def test_an_image_that_ends_the_decoder_is_named(tmp_path, dying, end, reason):
 
 def test_an_image_that_takes_too_long_is_named(dying, monkeypatch):
     monkeypatch.setattr(decoding_processes, "DECODE_SECONDS", 0.2)
-    with DecodingProcesses() as processes, pytest.raises(BadImageError, match="decoding it takes longer than 0.2 s"):
+    with DecodingProcesses() as processes, pytest.raises(BadImageError, match=r"decoding it takes longer than 0\.2 s"):
         processes.decode(PICTURE + b"HANG", WANTED)
 
 
