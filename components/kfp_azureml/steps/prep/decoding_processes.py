@@ -1,7 +1,7 @@
 """Decode images in child processes.
 
 A damaged or malicious image can crash a decoder. In a child it costs this image only, whose name is then known, and
-the child has no credentials. Compared with decoding in threads, it takes 4 % more user CPU.
+the child has no credentials in its environment. Compared with decoding in threads, prep takes 14 % more user CPU.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _json(wanted: Preprocessing | None) -> bytes:
 
 
 def _enlarge(pipe: IO[bytes] | None) -> None:
-    """Let a pipe hold most images, so that neither side waits for the other; where the system has such pipes."""
+    """Let a pipe hold most images, so that neither side waits for the other; Linux only."""
     if pipe and hasattr(fcntl, "F_SETPIPE_SZ"):
         with contextlib.suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
