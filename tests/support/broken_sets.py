@@ -346,7 +346,7 @@ def _move_class(folder: Path, which: float) -> None:
 
 def _edit_table(folder: Path, edit: Callable[[list[Row]], None]) -> None:
     """Change the rows of a table as a program that writes it would."""
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if path.suffix in (".csv", ".tsv"):
             delimiter = "," if path.suffix == ".csv" else "\t"
             found = [dict(row) for row in csv.DictReader(io.StringIO(path.read_text()), delimiter=delimiter)]
@@ -403,7 +403,7 @@ def _keep_rows(folder: Path, part: float) -> None:
 
 
 def _set_arrays(folder: Path, kind: str, which: float) -> None:
-    for path in folder.rglob("*.npz"):
+    for path in sorted(path for path in folder.rglob("*.npz") if path.is_file()):  # no pipes
         with np.load(path) as archive:
             arrays = dict(archive)
         name = sorted(arrays)[min(int(which * len(arrays)), len(arrays) - 1)]
