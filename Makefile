@@ -88,6 +88,10 @@ conformance-facts: $(READY) ## add recordings to the facts (EXCHANGES=FILE), and
 fuzz-emulator: $(READY) ## fuzz the emulator with 10,000 invalid requests (FUZZ_REQUESTS=..)
 	FUZZ_REQUESTS=$(or $(FUZZ_REQUESTS),10000) $(BIN)/pytest -s emulator/tests/e2e/test_fuzz.py $(ARGS)
 
+.PHONY: fuzz-prep
+fuzz-prep: $(READY) ## give prep 2,000 broken image sets and 20,000 damaged images (FUZZ_SETS=..)
+	FUZZ_SETS=$(or $(FUZZ_SETS),2000) $(BIN)/pytest -s tests/unit/steps/prep/test_broken_sets.py $(ARGS)
+
 BENCH_VENV := .cache/bench/venv
 $(BENCH_VENV)/.ready: requirements/bench.txt | $(UV)
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH_VENV)

@@ -23,6 +23,7 @@ class Scale:
         images: Number of training and test images, the first of Fashion-MNIST's; (60,000, 10,000) is all.
         repeats: Runs of each side in a cheap comparison.
         factors: Multiples of the data in the large runs of prep.
+        photos: Number of photographs; a twentieth is 1x.
         seeds: Seeds of the trainings.
         baseline_epochs: Epochs of the baseline's training.
         epochs_to_accuracy: Epochs in which ours reaches the baseline's accuracy.
@@ -38,6 +39,7 @@ class Scale:
     images: tuple[int, int]
     repeats: int
     factors: tuple[int, ...]
+    photos: int
     seeds: tuple[int, ...]
     baseline_epochs: int
     epochs_to_accuracy: int

@@ -10,6 +10,7 @@ from bench.rows.endpoint import measure_endpoint
 from bench.rows.local_run import measure_local_run
 from bench.rows.prep import measure_prep
 from bench.rows.prep_large import measure_prep_large
+from bench.rows.prep_photos import measure_prep_photos
 from bench.rows.register import measure_register
 from bench.rows.score import measure_score
 from bench.rows.train import measure_train
@@ -23,6 +24,9 @@ AZURE = (f"{PACKAGE}/azureml/**/*.py", "emulator/azureml_emulator/**/*.py")
 MEASUREMENTS = (
     Measurement("prep", measure_prep, (*PREP, "bench/baselines/prep.py")),
     Measurement("prep-large", measure_prep_large, (*PREP, "bench/rows/prep_large.py")),
+    Measurement(
+        "prep-photos", measure_prep_photos, (*PREP, "bench/rows/prep_photos.py", "bench/baselines/*_photos.py")
+    ),
     Measurement("train", measure_train, (*TRAIN, "bench/rows/train.py")),
     Measurement("train-large", measure_train_large, (*TRAIN, "bench/rows/train_large.py")),
     Measurement("score", measure_score, (*TRAIN, "bench/rows/score.py")),
@@ -63,6 +67,7 @@ FULL = Scale(
     images=(60_000, 10_000),
     repeats=5,
     factors=(10, 100),
+    photos=4_000,
     seeds=(1, 2, 3),
     baseline_epochs=10,
     epochs_to_accuracy=1,
@@ -80,6 +85,7 @@ TINY = Scale(
     images=(1_000, 200),
     repeats=1,
     factors=(2,),
+    photos=400,
     seeds=(1,),
     baseline_epochs=1,
     epochs_to_accuracy=1,

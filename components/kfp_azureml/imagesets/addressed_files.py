@@ -10,6 +10,9 @@ from kfp_azureml.imagesets.collection import reader_of
 from kfp_azureml.imagesets.preprocessing import BadImageError
 from kfp_azureml.imagesets.source import Source, is_azureml_name, open_source
 
+SCHEMES = ("file", "http", "https", "abfs", "abfss", "wasbs", "az", "s3", "s3a", "azureml")
+"""Schemes of addresses in tables. fsspec's others, such as `zip` and `filecache`, can read this machine's files."""
+
 
 class AddressedFiles:
     """Files by path in a folder, or by URI.
@@ -35,9 +38,8 @@ class AddressedFiles:
             BadImageError: If it cannot be read, or its path leads out of a remote folder.
             DataError: If its address is invalid.
         """
-        if name.lower().startswith(("file:", "local:")) and not self._source.is_local:
-            raise BadImageError("its address is one of this machine, but the table is not")
         if "://" in name:
+            self._check_address(name)
             folder, file = _parts(name)
             return self._reader(folder)(file)
         is_outside = name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/")
@@ -50,6 +52,16 @@ class AddressedFiles:
             if "\\" not in name:
                 raise
             return self._read(name.replace("\\", "/"))
+
+    def _check_address(self, address: str) -> None:
+        scheme = address.partition("://")[0].lower()
+        if scheme not in SCHEMES:
+            raise BadImageError(f"its address has none of the schemes {', '.join(SCHEMES)}")
+        if scheme == "file" and not self._source.is_local:
+            raise BadImageError("its address is one of this machine, but the table is not")
+        # fsspec takes what follows for a second address, which may be one of this machine.
+        if "::" in address and scheme not in ("file", "http", "https"):
+            raise BadImageError("its address contains ::, which joins two addresses")
 
     def _reader(self, folder: str) -> Callable[[str], bytes]:
         """Return the reader of a URI's folder; it is resolved once."""

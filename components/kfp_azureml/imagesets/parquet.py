@@ -37,6 +37,9 @@ SHAPE_KEY = b"image_shape"
 CLASSES_KEY = b"classes"
 PREPROCESSING_KEY = b"preprocessing"
 
+COMPRESSED_BYTES = 1 << 16
+"""Size of an image from which pixels are compressed, such as 148x148 in colour."""
+
 
 def write_parquet(
     path: Path,
@@ -47,9 +50,10 @@ def write_parquet(
 ) -> None:
     """Write an image set to a Parquet file, one row group per chunk.
 
-    Pages have checksums and no compression, since training reads the set in each epoch. Measured on the 60,000
-    training images of Fashion-MNIST, user CPU to write and to read: none 25 and 20 ms (47 MB), lz4 85 and 20 ms
-    (31 MB), snappy 110 and 65 ms (30 MB), zstd level 1 130 and 55 ms (27 MB).
+    Pages have checksums. Images from `COMPRESSED_BYTES` on are compressed, since such sets are copied to and from
+    object stores; the README of prep has the figures. Smaller ones are not, since training reads the set in each epoch.
+    Measured on the 60,000 training images of Fashion-MNIST, user CPU to write and to read: none 25 and 20 ms (47 MB),
+    lz4 85 and 20 ms (31 MB), snappy 110 and 65 ms (30 MB), zstd level 1 130 and 55 ms (27 MB).
 
     Args:
         path: The file to write.
@@ -69,7 +73,8 @@ def write_parquet(
     with pq.ParquetWriter(
         path,
         schema,
-        compression="none",
+        compression={IMAGE: "zstd" if prod(shape) >= COMPRESSED_BYTES else "none", LABEL: "none"},
+        compression_level={IMAGE: 1} if prod(shape) >= COMPRESSED_BYTES else None,
         use_dictionary=[LABEL],
         write_statistics=[LABEL],
         write_page_checksum=True,

@@ -123,6 +123,18 @@ def test_any_arrow_tool_can_read_the_parquet_file(tmp_path):
     assert b"".join(table["image"].to_pylist()) == images.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("shape", "compression"), [((147, 147, 3), "UNCOMPRESSED"), ((148, 148, 3), "ZSTD"), ((256, 256, 1), "ZSTD")]
+)
+def test_large_images_are_compressed(tmp_path, shape, compression):
+    images, labels = random_set(2, shape)
+    write_parquet(tmp_path / "set.parquet", shape, CLASSES, chunks(images, labels))
+    row_group = pq.read_metadata(tmp_path / "set.parquet").row_group(0)
+    assert row_group.column(0).compression == compression
+    assert row_group.column(1).compression == "UNCOMPRESSED"
+    assert (read_all(open_image_set(tmp_path), 2)[0] == images).all()
+
+
 def test_csv_is_byte_identical_to_formatting_each_value(tmp_path):
     images, labels = random_set(50, (16, 16, 1), classes=256)
     images[0] = np.arange(256).reshape(16, 16, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +12,11 @@ from pathlib import Path
 
 from kfp_azureml.imagesets.collection import BadImage, Collection, LabelledImage, Subset
 from kfp_azureml.imagesets.image_set import images_per_group, label_bytes
-from kfp_azureml.imagesets.preprocessing import BadImageError, Preprocessing, decode, read_header, resize_pixels
+from kfp_azureml.imagesets.preprocessing import BadImageError, Preprocessing, resize_pixels
 from kfp_azureml.runtime.errors import DataError
 from kfp_azureml.runtime.step import progress, throttle
 from kfp_azureml.steps.prep.bad_images import BadImages
+from kfp_azureml.steps.prep.decoding_processes import DecodingProcesses
 from kfp_azureml.steps.prep.duplicates import Duplicates
 from kfp_azureml.steps.prep.parallel import map_in_order
 from kfp_azureml.steps.prep.result import Findings
@@ -42,6 +42,7 @@ class EncodedImages:
         settings: The settings of prep.
         bad: Files that cannot be used so far.
         sizes: Number of images by size and colour, if their headers were read.
+        processes: Decode the images.
     """
 
     collection: Collection
@@ -50,6 +51,7 @@ class EncodedImages:
     settings: ImageSettings
     bad: BadImages
     sizes: dict[str, int]
+    processes: DecodingProcesses
 
     def write(self, training_folder: Path, test_folder: Path, output_format: str) -> Findings:
         """Decode and write both sets.
@@ -58,10 +60,9 @@ class EncodedImages:
             DataError: If an image cannot be used and must not be skipped, or too many cannot, or none of a class can.
         """
         duplicates = Duplicates()
-        with _quiet():
-            # The test set first: it is smaller, and its images stay in memory as hashes.
-            test = self._write("test", test_folder, output_format, duplicates.note_test)
-            training = self._write("train", training_folder, output_format, duplicates.note_training)
+        # The test set first: it is smaller, and its images stay in memory as hashes.
+        test = self._write("test", test_folder, output_format, duplicates.note_test)
+        training = self._write("train", training_folder, output_format, duplicates.note_training)
         return Findings(
             self.collection.uri,
             self.collection.found,
@@ -96,7 +97,7 @@ class EncodedImages:
         code = "B" if label_bytes(len(label_of)) == 1 else "H"
         pixels, labels = bytearray(), array(code)
         due = throttle(PROGRESS_SECONDS)
-        work = partial(_pixels, self.collection, self.preprocessing)
+        work = partial(_pixels, self.collection, self.preprocessing, self.processes)
         for done, (image, result) in enumerate(map_in_order(work, images, _piece(shape)), 1):
             if isinstance(result, str):
                 self.bad.add(BadImage(image.name, result))
@@ -113,7 +114,9 @@ class EncodedImages:
             yield pixels, labels.tobytes()
 
 
-def inspect_encoded(collection: Collection, class_names: Sequence[str], settings: ImageSettings) -> EncodedImages:
+def inspect_encoded(
+    collection: Collection, class_names: Sequence[str], settings: ImageSettings, processes: DecodingProcesses
+) -> EncodedImages:
     """Split a collection and find out size and channels where they are not set.
 
     Raises:
@@ -134,7 +137,7 @@ def inspect_encoded(collection: Collection, class_names: Sequence[str], settings
         height, width, channels = collection.raw_shape
         sizes[height, width, 1 if channels <= 2 else 3] = len(collection.images)
     elif settings.size is None or not settings.channels:
-        split = _read_headers(collection, split, bad, sizes)
+        split = _read_headers(collection, split, bad, sizes, processes)
     height, width = settings.size or _common_size(collection.uri, sizes)
     channels = settings.channels or max((channels for _, _, channels in sizes), default=3)
     shown = {
@@ -142,27 +145,30 @@ def inspect_encoded(collection: Collection, class_names: Sequence[str], settings
         for (height, width, depth), count in sizes.most_common()
     }
     wanted = Preprocessing(height, width, channels, settings.resize)
-    return EncodedImages(collection, split, wanted, settings, bad, shown)
+    return EncodedImages(collection, split, wanted, settings, bad, shown, processes)
 
 
 def _read_headers(
-    collection: Collection, split: SplitImages, bad: BadImages, sizes: Counter[tuple[int, int, int]]
+    collection: Collection,
+    split: SplitImages,
+    bad: BadImages,
+    sizes: Counter[tuple[int, int, int]],
+    processes: DecodingProcesses,
 ) -> SplitImages:
     """Count the images by (height, width, channels) into `sizes`, and return the split without bad files."""
     kept: dict[Subset, list[LabelledImage]] = {"train": [], "test": []}
     due = throttle(PROGRESS_SECONDS)
-    with _quiet():
-        for subset, images in kept.items():
-            all_images = split.of(subset)
-            work = partial(_header, collection.read)
-            for done, (image, result) in enumerate(map_in_order(work, all_images, PIECE_IMAGES), 1):
-                if isinstance(result, str):
-                    bad.add(BadImage(image.name, result))
-                else:
-                    sizes[result] += 1
-                    images.append(image)
-                if due():
-                    progress(f"sizes of {done:,} of {len(all_images):,} images")
+    for subset, images in kept.items():
+        all_images = split.of(subset)
+        work = partial(_header, collection, processes)
+        for done, (image, result) in enumerate(map_in_order(work, all_images, PIECE_IMAGES), 1):
+            if isinstance(result, str):
+                bad.add(BadImage(image.name, result))
+            else:
+                sizes[result] += 1
+                images.append(image)
+            if due():
+                progress(f"sizes of {done:,} of {len(all_images):,} images")
     return SplitImages(kept["train"], kept["test"], split.classes, split.is_given)
 
 
@@ -192,24 +198,21 @@ def _piece(shape: tuple[int, int, int]) -> int:
     return max(1, min(PIECE_IMAGES, PIECE_BYTES // prod(shape)))
 
 
-def _pixels(collection: Collection, wanted: Preprocessing, image: LabelledImage) -> bytes | str:
+def _pixels(
+    collection: Collection, wanted: Preprocessing, processes: DecodingProcesses, image: LabelledImage
+) -> bytes | str:
     """Return the pixels of an image, or why it cannot be used."""
     try:
         data = collection.read(image.name)
         if collection.raw_shape is None:
-            return decode(data, wanted)
+            return processes.decode(data, wanted)
         return data if collection.raw_shape == wanted.shape else resize_pixels(data, collection.raw_shape, wanted)
     except BadImageError as error:
         return str(error)
 
 
-def _header(read: Callable[[str], bytes], image: LabelledImage) -> tuple[int, int, int] | str:
+def _header(collection: Collection, processes: DecodingProcesses, image: LabelledImage) -> tuple[int, int, int] | str:
     try:
-        return read_header(read(image.name))
+        return processes.read_header(collection.read(image.name))
     except BadImageError as error:
         return str(error)
-
-
-def _quiet() -> warnings.catch_warnings[None]:
-    """Return a context without Pillow's warnings of odd but usable files; its bomb limit is ours."""
-    return warnings.catch_warnings(action="ignore")

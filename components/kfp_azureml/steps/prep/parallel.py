@@ -22,7 +22,7 @@ def map_in_order(
 ) -> Iterator[tuple[Item, Result]]:
     """Yield each item with the function's result, in order.
 
-    Threads are enough: Pillow decodes and resizes without Python's lock.
+    Threads are enough: other processes decode, and Pillow resizes without Python's lock.
 
     Args:
         function: The function; its first exception ends the iteration.

@@ -14,6 +14,7 @@ from kfp_azureml.runtime.errors import DataError
 from kfp_azureml.runtime.outputs import atomic_file, atomic_folder
 from kfp_azureml.runtime.step import progress, report
 from kfp_azureml.steps.prep.data_report import write_report
+from kfp_azureml.steps.prep.decoding_processes import DecodingProcesses
 from kfp_azureml.steps.prep.idx_images import IdxImages, inspect_idx, shape_text
 from kfp_azureml.steps.prep.result import PrepResult
 from kfp_azureml.steps.prep.settings import ImageSettings
@@ -52,8 +53,8 @@ def prep_data(
         input_data, use_azure_credentials = _locate(workspace, input_data), True
     access = Access(partial(_locate, workspace), use_azure_credentials, training_data.parent)
 
-    with open_images(input_data, images.input_format, access) as found:
-        prepared = _inspect(found, class_names, images)
+    with open_images(input_data, images.input_format, access) as found, DecodingProcesses() as processes:
+        prepared = _inspect(found, class_names, images, processes)
         with atomic_folder(training_data) as training_part, atomic_folder(test_data) as test_part:
             findings = prepared.write(training_part, test_part, output_format)
             if output_report:
@@ -80,7 +81,7 @@ def _locate(workspace: WorkspaceName, address: str) -> str:
 
 
 def _inspect(
-    found: Source | Collection, class_names: Sequence[str], images: ImageSettings
+    found: Source | Collection, class_names: Sequence[str], images: ImageSettings, processes: DecodingProcesses
 ) -> IdxImages | EncodedImages:
     """Check what can be checked without decoding images."""
     if isinstance(found, Source):
@@ -90,7 +91,7 @@ def _inspect(
         return checked
     from kfp_azureml.steps.prep.encoded_images import inspect_encoded
 
-    return inspect_encoded(found, class_names, images)
+    return inspect_encoded(found, class_names, images, processes)
 
 
 def _check_arguments(training_data: Path, test_data: Path, output_format: str, class_names: Sequence[str]) -> None:

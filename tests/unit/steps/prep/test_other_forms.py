@@ -638,11 +638,22 @@ def test_paths_that_no_file_can_have(root, outputs):
     assert result.skipped_images == 2
 
 
-def test_an_address_that_cannot_be_opened(root, outputs):
-    write_table(
-        root / "rows.jsonl", [(f"zip://x::file:///nowhere/{number}", name) for number, (_, name) in enumerate(ROWS)]
-    )
-    assert "zip://x::file://" in refused(root, outputs)
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("zip://{path}::file://{root}/pack.zip", "none of the schemes file, http, "),
+        ("filecache::file://{root}/{path}", "none of the schemes file, http, "),
+        ("local://{root}/{path}", "none of the schemes file, http, "),
+        ("memory://{path}", "none of the schemes file, http, "),
+        ("s3://bucket/x::file://{root}/{path}", "contains ::, which joins two addresses"),
+    ],
+)
+def test_addresses_that_could_name_files_of_this_machine_unseen(root, outputs, address, reason):
+    with zipfile.ZipFile(root / "pack.zip", "w") as archive:
+        for path, _ in ROWS:
+            archive.write(root / path, path)
+    write_table(root / "rows.csv", [(address.format(root=root, path=path), label) for path, label in ROWS])
+    assert reason in refused(root / "rows.csv", outputs)
 
 
 def test_a_remote_table_cannot_name_files_of_this_machine(root, outputs):
