@@ -33,7 +33,7 @@ $(READY): $(UV) requirements/dev.txt pyproject.toml emulator/pyproject.toml
 	@echo "Installing the locked packages (TensorFlow, kfp, azure-ai-ml ...) into .venv ..."
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable emulator
-	@touch $(UV) $@ # uv itself was just installed again, with the date of its wheel
+	@touch $@
 
 .PHONY: run
 # Chosen on the validation split of the training set, as components/kfp_azureml/steps/train/README.md shows.
