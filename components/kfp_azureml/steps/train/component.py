@@ -47,14 +47,7 @@ def train(
         result = train_model(
             Path(input_data.path), Path(output_model.path), settings, output_history=Path(history.path)
         )
-        manifest = result.manifest
-        for name, value in manifest.metrics.items():
+        for name, value in result.manifest.metrics.items():
             metrics.log_metric(name, value)
         output_model.framework = "keras"
-        output_model.metadata.update(
-            architecture=manifest.architecture,
-            classes=list(manifest.classes),
-            image_shape=list(manifest.input.shape[1:]),
-            versions=manifest.versions,
-            **manifest.metrics,
-        )
+        output_model.metadata.update(result.metadata())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.runtime.errors import DataError, TrainingError
 from kfp_azureml.runtime.outputs import atomic_file, atomic_folder
@@ -35,6 +35,17 @@ class TrainResult:
 
     manifest: Manifest
     history: tuple[Epoch, ...]
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata of the model's artifact."""
+        manifest = self.manifest
+        return {
+            "architecture": manifest.architecture,
+            "classes": list(manifest.classes),
+            "image_shape": list(manifest.input.shape[1:]),
+            "versions": manifest.versions,
+            **manifest.metrics,
+        }
 
 
 @dataclass(frozen=True)
