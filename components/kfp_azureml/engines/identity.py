@@ -26,7 +26,7 @@ class Identity:
     Attributes:
         pipeline_run_id: The pipeline run; empty outside a pipeline, where nothing can be found again.
         task_name: The task, with its loop item in a loop.
-        request: The resource's spec. Tasks of one name but different requests are told apart.
+        request: What the task asks for, as JSON. Tasks of one name but different requests are told apart.
     """
 
     pipeline_run_id: str
@@ -36,7 +36,7 @@ class Identity:
 
     def name(self, prefix: str, attempt: int) -> str:
         """Return the resource's name for an attempt, counted from 0."""
-        return f"{prefix}-{self._hash[:_HASH_LENGTH]}-{attempt}"
+        return f"{prefix}-{self.key}-{attempt}"
 
     def metadata(self, name: str, attempt: int) -> dict[str, Any]:
         """Return the metadata of a new resource."""
@@ -49,7 +49,12 @@ class Identity:
     def owns(self, resource: Mapping[str, Any]) -> bool:
         """Tell whether an attempt of this task created a resource."""
         labels = resource["metadata"].get("labels", {})
-        return labels.get(MANAGED_BY) == OURS and labels.get(REQUEST_LABEL) == self._hash[:32]
+        return (labels.get(MANAGED_BY), labels.get(REQUEST_LABEL)) == (OURS, self._hash[:32])
+
+    @property
+    def key(self) -> str:
+        """A short text that tells tasks apart: part of the resource's name."""
+        return self._hash[:_HASH_LENGTH]
 
     @property
     def _hash(self) -> str:

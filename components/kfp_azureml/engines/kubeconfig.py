@@ -38,7 +38,7 @@ def load_kubeconfig(files: str, context: str | None, configuration: Any) -> None
     """
     from kubernetes import config
 
-    with _kubeconfig_errors():
+    with kubeconfig_errors():
         config.load_kube_config(files, context, configuration, persist_config=False)
 
 
@@ -58,14 +58,15 @@ def choose_namespace(context: str | None, namespace: str | None, environ: Mappin
         return named.read_text().strip() if named.is_file() else NAMESPACE
     from kubernetes.config import kube_config
 
-    with _kubeconfig_errors():
+    with kubeconfig_errors():
         # The public function that lists contexts requires a current one even if another is selected.
         chosen = kube_config._get_kube_config_loader(filename=files, active_context=context).current_context
     return namespace or str(chosen["context"].get("namespace") or NAMESPACE)
 
 
 @contextmanager
-def _kubeconfig_errors() -> Iterator[None]:
+def kubeconfig_errors() -> Iterator[None]:
+    """Replace errors of loading a kubeconfig in the block with `KubeflowError`."""
     import yaml
     from kubernetes.config import ConfigException
 

@@ -29,7 +29,7 @@ def is_over(pod: Resource) -> bool:
 
 def is_running(pod: Resource) -> bool:
     """Tell whether a pod's containers run."""
-    return pod.get("status", {}).get("phase") == "Running"
+    return str(pod.get("status", {}).get("phase")) == "Running"
 
 
 def waiting_reasons(kind: Kind, pods: Sequence[Resource]) -> list[str]:

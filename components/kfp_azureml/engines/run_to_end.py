@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kfp_azureml.engines.api import Api
@@ -14,7 +14,14 @@ from kfp_azureml.engines.start_or_join import start_or_join
 from kfp_azureml.runtime.errors import KubeflowError
 
 
-def run_to_end(api: Api, kind: Kind, spec: Mapping[str, Any], identity: Identity, limits: Limits) -> str:
+def run_to_end(
+    api: Api,
+    kind: Kind,
+    spec: Mapping[str, Any],
+    identity: Identity,
+    limits: Limits,
+    owners: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """Create a resource, or join the one that an earlier attempt of the step created, and wait for its end.
 
     A resource whose work has succeeded stays, so that a retry of the step joins it, until the workflow of the pipeline
@@ -26,6 +33,7 @@ def run_to_end(api: Api, kind: Kind, spec: Mapping[str, Any], identity: Identity
         spec: Its spec.
         identity: The pipeline's run and task.
         limits: Limits for waiting and running.
+        owners: References to resources with which Kubernetes deletes the new one.
 
     Returns:
         The resource's name.
@@ -34,7 +42,7 @@ def run_to_end(api: Api, kind: Kind, spec: Mapping[str, Any], identity: Identity
         KubeflowError: If it is refused, fails, or passes a limit; then it is deleted.
         CancelledError: If the step is stopped. The resource is deleted, or the message says how to.
     """
-    name = str(start_or_join(api, kind, spec, identity)["metadata"]["name"])
+    name = str(start_or_join(api, kind, spec, identity, owners)["metadata"]["name"])
     with deleted_on_exit(api, kind, name):
         state = follow(api, kind, name, limits)
     if state.phase is Phase.FAILED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kfp_azureml.engines.api import Api
@@ -10,7 +10,6 @@ from kfp_azureml.engines.api_errors import ApiError
 from kfp_azureml.engines.deletion import delete
 from kfp_azureml.engines.identity import Identity
 from kfp_azureml.engines.kinds import Kind, Phase, Resource
-from kfp_azureml.engines.owner import owner_references
 from kfp_azureml.engines.refusals import refusals
 from kfp_azureml.runtime.errors import CancelledError, KubeflowError
 from kfp_azureml.runtime.step import progress
@@ -18,7 +17,9 @@ from kfp_azureml.runtime.step import progress
 ATTEMPTS = 100
 
 
-def start_or_join(api: Api, kind: Kind, spec: Mapping[str, Any], identity: Identity) -> Resource:
+def start_or_join(
+    api: Api, kind: Kind, spec: Mapping[str, Any], identity: Identity, owners: Sequence[Mapping[str, Any]] = ()
+) -> Resource:
     """Create a resource, unless an earlier attempt of the step did and its work did not fail.
 
     Its name follows from the pipeline run, the task and the number of the attempt, so one that exists is refused by the
@@ -29,6 +30,7 @@ def start_or_join(api: Api, kind: Kind, spec: Mapping[str, Any], identity: Ident
         kind: The kind of resource.
         spec: Its spec.
         identity: The pipeline's run and task.
+        owners: References to resources with which Kubernetes deletes the new one.
 
     Returns:
         The resource as it is now.
@@ -37,13 +39,12 @@ def start_or_join(api: Api, kind: Kind, spec: Mapping[str, Any], identity: Ident
         KubeflowError: If it cannot be created, or the name belongs to somebody else's.
         CancelledError: If the step is stopped; what it created is deleted.
     """
-    owners = owner_references(api)
     for attempt in range(ATTEMPTS):
         name = identity.name(kind.name_prefix, attempt)
         resource = {
             "apiVersion": f"{kind.group}/{kind.version}",
             "kind": kind.name,
-            "metadata": {**identity.metadata(name, attempt), "ownerReferences": owners},
+            "metadata": {**identity.metadata(name, attempt), "ownerReferences": list(owners)},
             "spec": dict(spec),
         }
         found = _create_or_read(api, kind, name, resource, identity)

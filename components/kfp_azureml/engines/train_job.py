@@ -13,6 +13,7 @@ from typing import Any
 from kfp_azureml.engines.api import Api
 from kfp_azureml.engines.api_errors import ApiError
 from kfp_azureml.engines.kinds import Kind, Phase, Resource, State
+from kfp_azureml.engines.refusals import refusals
 from kfp_azureml.runtime.errors import KubeflowError
 from kfp_azureml.runtime.step import progress
 
@@ -144,15 +145,21 @@ def choose_runtime(api: Api, named: str = "") -> str:
     Args:
         api: The cluster.
         named: A ClusterTrainingRuntime; may be empty.
+
+    Raises:
+        KubeflowError: If the cluster does not respond.
     """
     if named:
         return named
-    try:
-        api.get(f"{TRAIN_JOB.api_path}/clustertrainingruntimes/{OUR_RUNTIME}", for_seconds=60)
-    except ApiError as error:
-        progress(
-            f"training runtime {OUR_RUNTIME} cannot be used ({error.message}), {STOCK_RUNTIME} is instead: "
-            f"kubectl apply -k {TRAIN_JOB.role} installs it"
-        )
-        return STOCK_RUNTIME
+    with refusals(api, TRAIN_JOB, "get"):
+        try:
+            api.get(f"{TRAIN_JOB.api_path}/clustertrainingruntimes/{OUR_RUNTIME}")
+        except ApiError as error:
+            if error.status not in (403, 404):
+                raise
+            progress(
+                f"training runtime {OUR_RUNTIME} cannot be used ({error.message}), {STOCK_RUNTIME} is instead: "
+                f"kubectl apply -k {TRAIN_JOB.role} installs it"
+            )
+            return STOCK_RUNTIME
     return OUR_RUNTIME

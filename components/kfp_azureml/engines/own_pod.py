@@ -1,0 +1,56 @@
+"""This step's own pod on Kubeflow: the workflow that owns it, and its image."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kfp_azureml.engines.api import Api
+from kfp_azureml.engines.api_errors import ApiError
+
+_CONTAINER = "main"  # Argo's name of the container with the step
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OwnPod:
+    """What is known of the pod; all empty outside of Kubeflow.
+
+    Attributes:
+        image: The step's image; may be empty.
+        owners: References to the workflow of the pipeline run. As the owner of what the step creates, it lets Kubernetes
+            delete that with the workflow. The pod is not the owner: a retry of the step is another pod, and has to find
+            alive what the first one created.
+    """
+
+    image: str = ""
+    owners: tuple[dict[str, Any], ...] = ()
+
+
+def read_own_pod(api: Api, environ: Mapping[str, str] = os.environ) -> OwnPod:
+    """Read this step's pod, which Kubeflow names in KFP_POD_NAME.
+
+    Args:
+        api: The cluster.
+        environ: The environment variables.
+    """
+    name = environ.get("KFP_POD_NAME")
+    if not name:
+        return OwnPod()
+    try:
+        pod = api.get(f"/api/v1/namespaces/{api.namespace}/pods/{name}")
+    except ApiError as error:
+        logger.warning(
+            "pod %s cannot be read (%s): what this step creates will not be deleted with the pipeline run's workflow",
+            name,
+            error.message,
+        )
+        return OwnPod()
+    containers = pod.get("spec", {}).get("containers", [])
+    image = next((str(one.get("image", "")) for one in containers if one.get("name") == _CONTAINER), "")
+    owners = (owner for owner in pod["metadata"].get("ownerReferences", []) if owner.get("controller"))
+    return OwnPod(image, tuple({key: owner[key] for key in ("apiVersion", "kind", "name", "uid")} for owner in owners))
