@@ -22,7 +22,8 @@ from kfp_azureml.steps.prep import prep as prep_work
 from kfp_azureml.steps.prep.result import PrepResult
 from kfp_azureml.steps.prep.settings import ImageSettings
 from kfp_azureml.steps.train import train as train_work
-from kfp_azureml.steps.train.train import TrainingSettings, TrainResult
+from kfp_azureml.steps.train.settings import TrainingSettings
+from kfp_azureml.steps.train.train import TrainResult
 
 
 @contextmanager

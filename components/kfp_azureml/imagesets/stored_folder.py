@@ -35,7 +35,7 @@ class StoredFolder:
 
         scheme, found, _ = address.partition("://")
         scheme = scheme.lower() if found else "file"
-        self.uri = without_secrets(address) if found else address
+        self.uri = without_secrets(address) if found else address.rstrip("/")
         if scheme in ("http", "https"):
             raise OutputError(f"{self.uri}: web servers cannot be written to; use a path or abfss://, az:// or s3://")
         if scheme == "wasbs":

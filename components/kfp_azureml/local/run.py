@@ -36,6 +36,7 @@ from kfp_azureml.local.screen import Screen
 from kfp_azureml.local.step_packages import check_commands, install_packages
 from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise
+from kfp_azureml.local.worker_group import check_workers
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
 
 
@@ -51,6 +52,10 @@ class LocalRun:
         keep: Whether to keep the endpoint running until Ctrl-C.
         azure: Whether to use a real workspace instead of the Azure ML emulator.
         docker: Whether to run the steps in containers instead of as processes.
+        workers: Number of processes that train together.
+
+    Raises:
+        PipelineError: If the settings contradict each other.
     """
 
     pipeline: str
@@ -60,6 +65,13 @@ class LocalRun:
     keep: bool
     azure: bool
     docker: bool = False
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise PipelineError(f"--workers {self.workers}: expected 1 or more")
+        if self.workers > 1 and self.docker:
+            raise PipelineError("--workers starts processes on this machine: omit --docker")
 
 
 def run_locally(wanted: LocalRun) -> None:
@@ -101,6 +113,8 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         pipeline, platform = _documents(compiled)
         executors = pipeline["deploymentSpec"]["executors"]
         check_commands(executors, docker=wanted.docker)
+        if wanted.workers > 1:
+            check_workers(executors)
         if wanted.docker:
             check_images(compiled)
         declared = declared_parameters(compiled)
@@ -115,7 +129,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         check_complete(arguments, declared)
         check_absent_values(read_compiled(compiled), arguments)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
-        settings = StepSettings(step_variables(platform, cloud.credentials), containers, binaries)
+        settings = StepSettings(step_variables(platform, cloud.credentials), containers, binaries, wanted.workers)
         _point_latest_to(folder)
         keep = wanted.keep and cloud.is_emulated  # a real endpoint keeps running anyway
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from hashlib import blake2b
 from math import prod
 
 import numpy as np
@@ -22,27 +22,35 @@ BUFFER_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Split:
-    """A random split of an image set into training and validation images.
+    """A split of an image set into training and validation images.
+
+    An image's side depends on its own pixels only, so that images that are added later move no other, and copies of an
+    image are on the same side. A class of at least 1 / fraction images has one for validation.
 
     Attributes:
         images: The whole set.
-        fraction: Fraction of validation images, from 0 to less than 1. Each group is split by it.
-        seed: Random seed; the same seed gives the same split.
+        fraction: Share of validation images, from 0 to less than 1, in expectation.
+        seed: Random seed; another seed gives another split.
     """
 
     images: ImageSet
     fraction: float
     seed: int
 
-    @property
+    @cached_property
     def validation_count(self) -> int:
         """Number of validation images."""
-        return int(self.images.info.count * self.fraction)
+        return int(sum(np.count_nonzero(rows) for rows in self._validation_rows))
 
     @property
     def training_count(self) -> int:
         """Number of training images."""
         return self.images.info.count - self.validation_count
+
+    def training_counts(self) -> NDArray[np.int64]:
+        """Return the number of training images of each class, (classes,)."""
+        validation = np.concatenate(self._validation_rows)
+        return np.bincount(self.images.read_labels()[~validation], minlength=len(self.images.info.classes))
 
     def training_batches(self, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """Yield one epoch's batches, `count_batches` of them, shuffled.
@@ -61,28 +69,38 @@ class Split:
     def validation_batches(self, batch_size: int) -> Iterator[Batch]:
         """Yield the validation images in order, in batches of at most `batch_size` from one group."""
         for group in range(len(self.images.group_sizes)):
-            if self._validation_rows(group).any():
+            if self._validation_rows[group].any():
                 held = self._select(group, validation=True)
                 for start in range(0, len(held), batch_size):
                     yield Batch(held.images[start : start + batch_size], held.labels[start : start + batch_size])
 
     def _select(self, group: int, *, validation: bool) -> Batch:
-        rows = self._validation_rows(group) == validation
+        rows = self._validation_rows[group] == validation
         batch = self.images.read_group(group)
         return Batch(batch.images[rows], batch.labels[rows])
 
-    def _validation_rows(self, group: int) -> NDArray[np.bool_]:
-        size = self.images.group_sizes[group]
-        # A difference of cumulative counts, so that rounding does not add up over the groups.
-        start = self._group_starts[group]
-        count = int((start + size) * self.fraction) - int(start * self.fraction)
-        rows = np.zeros(size, bool)
-        rows[np.random.default_rng((self.seed, group)).choice(size, count, replace=False)] = True
-        return rows
-
     @cached_property
-    def _group_starts(self) -> tuple[int, ...]:
-        return tuple(accumulate(self.images.group_sizes, initial=0))
+    def _validation_rows(self) -> tuple[NDArray[np.bool_], ...]:
+        """Mask of the validation images of each group."""
+        sizes = self.images.group_sizes
+        if not self.fraction:
+            return tuple(np.zeros(size, bool) for size in sizes)
+        key = self.seed.to_bytes(8)
+        groups = (self.images.read_group(group).images for group in range(len(sizes)))
+        positions = np.concatenate([_positions(images, key) for images in groups])
+        labels = self.images.read_labels()
+        first = np.ones(len(self.images.info.classes))
+        np.minimum.at(first, labels, positions)
+        needs_one = np.bincount(labels, minlength=len(first)) * self.fraction >= 1
+        held = (positions < self.fraction) | needs_one[labels] & (positions == first[labels])
+        return tuple(np.split(held, np.cumsum(sizes)[:-1]))
+
+
+def _positions(images: NDArray[np.uint8], key: bytes) -> NDArray[np.float64]:
+    """Return a number from 0 to less than 1 for each image, which depends on its pixels and the key only."""
+    digests = b"".join(blake2b(np.ascontiguousarray(image), digest_size=8, key=key).digest() for image in images)
+    # 53 bits, so that no position is rounded to 1.
+    return (np.frombuffer(digests, "<u8") >> np.uint64(11)) / 2.0**53
 
 
 def shuffle(pieces: Iterable[Batch], batch_size: int, capacity: int, rng: np.random.Generator) -> Iterator[Batch]:

@@ -36,6 +36,7 @@ def write_model_folder(
     model: keras.Model,
     *,
     architecture: str,
+    model_format: str,
     flip_tta: bool,
     classes: tuple[str, ...],
     metrics: dict[str, float],
@@ -47,6 +48,7 @@ def write_model_folder(
         folder: An empty folder.
         model: The trained network.
         architecture: Name of the architecture.
+        model_format: One of `settings.MODEL_FORMATS`.
         flip_tta: Add test-time augmentation; see `with_flip_tta`.
         classes: Class names in the order of the output.
         metrics: Training metrics for the manifest.

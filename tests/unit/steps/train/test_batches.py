@@ -1,11 +1,14 @@
 """Split and shuffle: exact, reproducible, in bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from kfp_azureml.imagesets.image_set import Batch, ImageSet
+from kfp_azureml.imagesets.image_set import Batch, ImageSet, ImageSetInfo
+from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.steps.train import batches
 from kfp_azureml.steps.train.batches import Split, shuffle
 
@@ -18,6 +21,15 @@ def stream(count: int, piece: int, consumed: list[int] | None = None) -> Iterato
         if consumed is not None:
             consumed.append(len(part))
         yield Batch(part.reshape(-1, 1, 1, 1), part)
+
+
+def in_memory(images: NDArray[np.uint8], labels: NDArray[np.uint8], group: int) -> ImageSet:
+    def read_group(index: int) -> Batch:
+        return Batch(images[index * group :][:group], labels[index * group :][:group])
+
+    sizes = tuple(len(images[start:][:group]) for start in range(0, len(images), group))
+    classes = tuple(map(str, range(int(labels.max()) + 1)))
+    return ImageSet(ImageSetInfo(len(images), images.shape[1:], classes), sizes, read_group, lambda: labels)
 
 
 def pixels(parts: Iterator[Batch]) -> list[bytes]:
@@ -66,15 +78,44 @@ def test_an_incomplete_batch_is_dropped_unless_it_is_the_only_one() -> None:
     assert [len(batch) for batch in shuffle(stream(7, 4), 10, 7, rng)] == [7]
 
 
-@pytest.mark.parametrize(("fraction", "expected"), [(0.0, 0), (0.1, 100), (0.333, 333), (0.0005, 0), (0.999, 999)])
-def test_the_split_is_exact_and_complete(numbered_set: ImageSet, fraction: float, expected: int) -> None:
+@pytest.mark.parametrize("fraction", [0.0, 0.001, 0.1, 0.333, 0.999])
+def test_the_split_is_complete_and_close_to_its_fraction(numbered_set: ImageSet, fraction: float) -> None:
     split = Split(numbered_set, fraction, seed=3)
-    assert (split.validation_count, split.training_count) == (expected, 1000 - expected)
+    assert abs(split.validation_count - 1000 * fraction) < 45  # three standard deviations
     validation = pixels(split.validation_batches(16))
     training = pixels(split.training_batches(1, np.random.default_rng(1)))
-    assert len(validation) == expected
-    assert len(training) == 1000 - expected
+    assert (len(validation), len(training)) == (split.validation_count, split.training_count)
     assert len(set(validation + training)) == 1000
+
+
+def test_added_images_move_no_other_and_copies_stay_together(make_set: Callable[..., Path]) -> None:
+    fewer = open_image_set(make_set(300))
+    images, labels = (
+        np.concatenate(parts)
+        for parts in zip(*((part.images, part.labels) for part in fewer.batches(300)), strict=True)
+    )
+    rng = np.random.default_rng(1)
+    order = rng.permutation(600)
+    added = rng.integers(0, 256, (200, 8, 8, 1), np.uint8)
+    more = in_memory(
+        np.concatenate([images, images[:100], added])[order],
+        np.concatenate([labels, labels[:100], rng.integers(0, 2, 200, np.uint8)])[order],
+        group=70,
+    )
+    before, after = ({*pixels(Split(one, 0.2, 1).validation_batches(64))} for one in (fewer, more))
+    training = {*pixels(Split(more, 0.2, 1).training_batches(1, rng))}
+    assert before == after & {image.tobytes() for image in images}
+    assert not after & training
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_class_that_is_large_enough_has_a_validation_image(seed: int) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (33, 4, 4, 1), np.uint8)
+    labels = np.repeat(np.array([0, 1, 2], np.uint8), (10, 20, 3))
+    split = Split(in_memory(images, labels, group=7), 0.1, seed)
+    held = np.concatenate([batch.labels for batch in split.validation_batches(8)])
+    assert {0, 1} <= set(held)
+    assert (split.training_counts() == np.bincount(labels) - np.bincount(held, minlength=3)).all()
 
 
 def test_the_split_depends_on_its_seed_only(numbered_set: ImageSet) -> None:

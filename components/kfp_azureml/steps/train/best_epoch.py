@@ -1,0 +1,43 @@
+"""Early stopping that keeps the best epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kfp_azureml.steps.train.history import Epoch
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass
+class BestEpoch:
+    """The epoch with the lowest validation loss so far, and its weights.
+
+    Attributes:
+        patience: Number of epochs without a better one after which training ends.
+        epoch: The best epoch; None before the first.
+        weights: Its weights.
+    """
+
+    patience: int
+    epoch: Epoch | None = None
+    weights: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def ends_with(self, epoch: Epoch, model: keras.Model) -> bool:
+        """Keep an epoch if it is the best, and return whether to end training after it."""
+        if epoch.validation_loss is None:
+            raise ValueError("there are no validation images")
+        if self.epoch is None or epoch.validation_loss < (self.epoch.validation_loss or 0):
+            self.epoch, self.weights = epoch, model.get_weights()
+        return epoch.number - self.epoch.number >= self.patience
+
+    def restore(self, model: keras.Model) -> Epoch:
+        """Give the network the weights of the best epoch, and return that epoch."""
+        if self.epoch is None:
+            raise ValueError("no epoch has ended")
+        model.set_weights(self.weights)
+        return self.epoch

@@ -1,0 +1,48 @@
+"""Networks for photos, from Keras Applications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+BASE = "base"
+"""Name of the layer that `initial_weights` are loaded into, and that `frozen_epochs` freezes."""
+
+_DROPOUT = 0.2
+
+
+def photo_network(application: str) -> Callable[[tuple[int, int, int], int], keras.Model]:
+    """Return the build function of a network: the base of a Keras application, pooling, dropout, one dense layer.
+
+    The base has random weights: nothing is downloaded. It is for RGB, as published weights are; grey images are
+    repeated in each channel.
+
+    Args:
+        application: Name of the function in `keras.applications`.
+    """
+    return partial(_build, application)
+
+
+def _build(application: str, shape: tuple[int, int, int], classes: int) -> keras.Model:
+    import keras
+    from keras import layers, ops
+
+    height, width, channels = shape
+    image = keras.Input(shape, dtype="uint8", name="image")
+    pixels = ops.cast(image, "float32")
+    if channels == 1:
+        pixels = ops.repeat(pixels, 3, axis=-1)
+    # Each has its own scale of pixels. All but ResNet50V2 have its layers inside, by default.
+    if application == "ResNet50V2":
+        pixels = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+    built = getattr(keras.applications, application)(
+        include_top=False, weights=None, input_shape=(height, width, 3), pooling="avg"
+    )
+    base = keras.Model(built.input, built.output, name=BASE)  # EfficientNetV2 cannot be built with another name
+    features = layers.Dropout(_DROPOUT)(base(pixels))
+    probabilities = layers.Dense(classes, activation="softmax", name="probabilities")(features)
+    return keras.Model(image, probabilities)
