@@ -20,12 +20,12 @@ class StoredFolder:
         uri: Its address for messages, with query and user redacted.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, use_azure_credentials: bool = True) -> None:
         """Connect to the folder, which need not exist.
 
         Args:
             address: A local path, such as a mounted volume, or a URI that fsspec has a driver for: abfss, az, s3, file.
-                Azure storage is accessed as `open_source` does with `use_azure_credentials`.
+            use_azure_credentials: How Azure storage is accessed; see `open_source`.
 
         Raises:
             OutputError: If the address is not of that form.
@@ -40,7 +40,7 @@ class StoredFolder:
             raise OutputError(f"{self.uri}: web servers cannot be written to; use a path or abfss://, az:// or s3://")
         if scheme == "wasbs":
             scheme, address = "abfss", abfss_uri(address)
-        options = azure_options(use_credentials=True) if scheme in AZURE_SCHEMES else {}
+        options = azure_options(use_azure_credentials) if scheme in AZURE_SCHEMES else {}
         # A listing that is cached would miss what another pod wrote.
         options |= {} if scheme in ("file", "memory") else {"use_listings_cache": False}
         try:

@@ -5,7 +5,7 @@ Memory holds one group of the set and the shuffle buffer, whatever the size of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kfp_azureml.imagesets.image_set import Batch, ImageSet
+from kfp_azureml.steps.train.collectives import Workers
+from kfp_azureml.steps.train.shuffle import ImageStream, ShuffledBatches
 
 BUFFER_BYTES = 64 << 20
 """Maximum size of the shuffle buffer; all of Fashion-MNIST (47 MB) fits, and is shuffled fully."""
@@ -52,27 +54,57 @@ class Split:
         validation = np.concatenate(self._validation_rows)
         return np.bincount(self.images.read_labels()[~validation], minlength=len(self.images.info.classes))
 
-    def training_batches(self, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """Yield one epoch's batches, `count_batches` of them, shuffled.
+    def training_batches(
+        self,
+        batch_size: int,
+        rng: np.random.Generator,
+        common: np.random.Generator | None = None,
+        workers: Workers = Workers(),  # noqa: B008 - immutable
+        state: NDArray[np.int64] | None = None,
+    ) -> ShuffledBatches:
+        """Return one epoch's batches, `count_batches` of them or more, shuffled.
 
-        An incomplete last batch is dropped, unless it is the only one. The dropped images differ between epochs.
+        An incomplete last batch is dropped, unless it is the only one. The dropped images differ between epochs. Each
+        of several workers gets its part of each batch, from its own part of the images.
+
+        Args:
+            batch_size: Batch size, of all workers together.
+            rng: Draws the order of the images.
+            common: Draws the order of the groups, the same for all workers; None for `rng`.
+            workers: The workers.
+            state: Where to go on within the epoch; see `ShuffledBatches`.
         """
-        groups = rng.permutation(len(self.images.group_sizes))
-        pieces = (self._select(int(group), validation=False) for group in groups)
-        capacity = max(batch_size, BUFFER_BYTES // prod(self.images.info.shape))
-        return shuffle(pieces, batch_size, min(capacity, self.training_count), rng)
+        groups = (common or rng).permutation(len(self.images.group_sizes)).tolist()
+        own = workers.part(batch_size)
+        # In proportion to the parts of a batch, so that all workers take the same number of steps.
+        first, end = (self.training_count * place // batch_size for place in (own.start, own.stop))
+        stream = ImageStream(
+            self._training_group, groups, [self._training_sizes[group] for group in groups], range(first, end)
+        )
+        capacity = max(len(own), BUFFER_BYTES // prod(self.images.info.shape))
+        return ShuffledBatches(stream, len(own), min(capacity, len(stream)), rng, state)
 
     def count_batches(self, batch_size: int) -> int:
         """Return the number of batches in an epoch."""
         return max(1, self.training_count // batch_size)
 
-    def validation_batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield the validation images in order, in batches of at most `batch_size` from one group."""
-        for group in range(len(self.images.group_sizes)):
+    def validation_batches(self, batch_size: int, workers: Workers = Workers()) -> Iterator[Batch]:  # noqa: B008
+        """Yield the validation images in order, in batches of at most `batch_size` from one group.
+
+        Each of several workers gets those of its own groups.
+        """
+        for group in range(workers.rank, len(self.images.group_sizes), workers.count):
             if self._validation_rows[group].any():
                 held = self._select(group, validation=True)
                 for start in range(0, len(held), batch_size):
                     yield Batch(held.images[start : start + batch_size], held.labels[start : start + batch_size])
+
+    def _training_group(self, group: int) -> Batch:
+        return self._select(group, validation=False)
+
+    @cached_property
+    def _training_sizes(self) -> list[int]:
+        return [int(np.count_nonzero(~rows)) for rows in self._validation_rows]
 
     def _select(self, group: int, *, validation: bool) -> Batch:
         rows = self._validation_rows[group] == validation
@@ -101,49 +133,3 @@ def _positions(images: NDArray[np.uint8], key: bytes) -> NDArray[np.float64]:
     digests = b"".join(blake2b(np.ascontiguousarray(image), digest_size=8, key=key).digest() for image in images)
     # 53 bits, so that no position is rounded to 1.
     return (np.frombuffer(digests, "<u8") >> np.uint64(11)) / 2.0**53
-
-
-def shuffle(pieces: Iterable[Batch], batch_size: int, capacity: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """Shuffle a stream of images through a buffer of `capacity` images.
-
-    Whenever the buffer is full, a random batch is drawn from it. A buffer as large as the stream shuffles it fully.
-
-    Args:
-        pieces: The stream, in pieces of any size.
-        batch_size: Batch size. An incomplete last batch is dropped, unless it is the only one.
-        capacity: Size of the buffer in images; at least `batch_size`, or the size of the whole stream.
-        rng: Draws the order.
-
-    Yields:
-        Writable batches.
-    """
-    images: NDArray[np.uint8] | None = None
-    labels: NDArray[np.uint8] | NDArray[np.uint16] | None = None
-    filled = yielded = 0
-    for piece in pieces:
-        if images is None or labels is None:
-            images = np.empty((capacity, *piece.images.shape[1:]), np.uint8)
-            labels = np.empty(capacity, piece.labels.dtype)
-        taken = 0
-        while taken < len(piece):
-            if filled == capacity:
-                chosen = rng.choice(filled, batch_size, replace=False)
-                yield Batch(images[chosen], labels[chosen])
-                yielded += 1
-                # Fill the holes with the buffer's last images.
-                filled -= batch_size
-                holes = chosen[chosen < filled]
-                movers = np.setdiff1d(np.arange(filled, filled + batch_size), chosen)
-                images[holes], labels[holes] = images[movers], labels[movers]
-            count = min(capacity - filled, len(piece) - taken)
-            images[filled : filled + count] = piece.images[taken : taken + count]
-            labels[filled : filled + count] = piece.labels[taken : taken + count]
-            filled, taken = filled + count, taken + count
-    if images is None or labels is None:
-        return
-    order = rng.permutation(filled)
-    for start in range(0, filled, batch_size):
-        chosen = order[start : start + batch_size]
-        if len(chosen) == batch_size or not yielded:
-            yield Batch(images[chosen], labels[chosen])
-            yielded += 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.steps.train.history import Epoch
 
@@ -41,3 +42,13 @@ class BestEpoch:
             raise ValueError("no epoch has ended")
         model.set_weights(self.weights)
         return self.epoch
+
+    def state(self) -> tuple[dict[str, object] | None, dict[str, NDArray[np.float32]]]:
+        """Return its metrics, and its weights by their number, for a checkpoint."""
+        metrics = None if self.epoch is None else asdict(self.epoch)
+        return metrics, {str(number): each for number, each in enumerate(self.weights)}
+
+    def set_state(self, metrics: Mapping[str, Any] | None, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        """Set what `state` returned."""
+        self.epoch = None if metrics is None else Epoch(**metrics)
+        self.weights = [weights[str(number)] for number in range(len(weights))]

@@ -48,18 +48,19 @@ class State:
 class Checkpoints:
     """The checkpoints of one training."""
 
-    def __init__(self, address: str, made_with: Mapping[str, Any]) -> None:
+    def __init__(self, address: str, made_with: Mapping[str, Any], use_azure_credentials: bool = True) -> None:
         """Connect to the folder.
 
         Args:
             address: Path or URI of a folder, which need not exist; see `StoredFolder`.
             made_with: What determines the weights: settings, network and data, as JSON writes them. It has to be the
                 same for all checkpoints in the folder.
+            use_azure_credentials: See `StoredFolder`.
 
         Raises:
             OutputError: If the address is not of a folder.
         """
-        self._folder = StoredFolder(address)
+        self._folder = StoredFolder(address, use_azure_credentials)
         self._made_with = dict(made_with)
         self._has_written = False
 

@@ -28,6 +28,8 @@ def train(
     patience: int = 0,
     model_format: str = "folder",
     use_azure_credentials: bool = False,
+    checkpoint: str = "",
+    checkpoint_steps: int = 0,
 ) -> None:
     """Train an image classifier with Keras, and export it to ONNX.
 
@@ -57,7 +59,10 @@ def train(
             kept; 0 trains all epochs and keeps the last.
         model_format: `folder` for model.keras, model.onnx and model.json; `mlflow` for an MLflow model of model.onnx,
             which Azure ML deploys without a script; or `both` in one folder.
-        use_azure_credentials: Read Azure storage with the azcreds secret or workload identity.
+        use_azure_credentials: Access Azure storage with the azcreds secret or workload identity.
+        checkpoint: Folder for the state of training after each epoch, with which a step that is run again goes on: a
+            URI such as abfss:// or s3://, or a path on a mounted volume; empty saves none.
+        checkpoint_steps: Number of training steps between two more checkpoints within an epoch; 0 for none.
     """
     from pathlib import Path
 
@@ -81,10 +86,14 @@ def train(
             patience=patience,
             model_format=model_format,
             use_azure_credentials=use_azure_credentials,
+            checkpoint=checkpoint,
+            checkpoint_steps=checkpoint_steps,
         )
         result = train_model(
             Path(input_data.path), Path(output_model.path), settings, output_history=Path(history.path)
         )
+        if result is None:  # of several workers only the first has a result
+            return
         for name, value in result.manifest.metrics.items():
             metrics.log_metric(name, value)
         output_model.framework = "keras"

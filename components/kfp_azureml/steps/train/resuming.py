@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kfp_azureml.runtime.errors import TrainingError
 from kfp_azureml.runtime.step import progress
+from kfp_azureml.steps.train.best_epoch import BestEpoch
 from kfp_azureml.steps.train.checkpoint import Checkpoints, State
 from kfp_azureml.steps.train.collectives import Workers
 from kfp_azureml.steps.train.history import Epoch
@@ -27,12 +28,10 @@ if TYPE_CHECKING:
 
 MODEL, OPTIMIZER, METRICS = "model", "optimizer", "metrics"
 """What variables are of."""
-_ORDER, _OWN, _SHUFFLE, _KEPT = "order", "own", "shuffle", "kept "
+_ORDER, _OWN, _SHUFFLE, _BEST = "order", "own", "shuffle", "best "
 """Arrays: the common generator's state at the start of the epoch, the workers' own states; and a prefix."""
 
 Variables = Mapping[str, Sequence[keras.Variable]]
-Kept = tuple[Mapping[str, Any], Mapping[str, NDArray[Any]]]
-"""Numbers, as JSON writes them, and arrays by name."""
 
 
 class Generators:
@@ -84,13 +83,19 @@ class Resuming:
     """
 
     def __init__(
-        self, generators: Generators, workers: Workers, checkpoints: Checkpoints | None = None, every: int = 0
+        self,
+        generators: Generators,
+        workers: Workers,
+        best: BestEpoch,
+        checkpoints: Checkpoints | None = None,
+        every: int = 0,
     ) -> None:
         """Read the newest checkpoint.
 
         Args:
             generators: The worker's random generators.
             workers: The workers.
+            best: The best epoch, a part of the state.
             checkpoints: The checkpoints; None for none.
             every: Number of steps between two checkpoints; 0 for only one at the end of each epoch.
 
@@ -98,7 +103,7 @@ class Resuming:
             OutputError: If the checkpoints cannot be read.
             TrainingError: If they are of another training, or the workers do not find the same one.
         """
-        self._generators, self._workers = generators, workers
+        self._generators, self._workers, self._best = generators, workers, best
         self._checkpoints, self._every = checkpoints, every
         self._order = generator_words(generators.common)
         self.epoch, self.step, self.seconds = 1, 0, 0.0
@@ -113,17 +118,10 @@ class Resuming:
             values = self._state.values
             self.epoch, self.step, self.seconds = values["epoch"], values["step"], values["seconds"]
             self.history = [Epoch(**epoch) for epoch in values["history"]]
+            arrays = self._state.arrays.items()
+            weights = {name.removeprefix(_BEST): each for name, each in arrays if name.startswith(_BEST)}
+            best.set_state(values["best"], weights)
             progress(f"going on from a checkpoint: epoch {self.epoch}, step {self.step}")
-
-    @property
-    def kept(self) -> Kept | None:
-        """What `save` was given beside the network's state; None at the beginning of a training."""
-        if self._state is None:
-            return None
-        arrays = {
-            name.removeprefix(_KEPT): array for name, array in self._state.arrays.items() if name.startswith(_KEPT)
-        }
-        return self._state.values["kept"], arrays
 
     def restore(self, variables: Variables) -> None:
         """Set variables to their values in the checkpoint, if there is one that has them.
@@ -167,25 +165,17 @@ class Resuming:
         return self._checkpoints is not None and self._every > 0 and step % self._every == 0
 
     def save_within_epoch(
-        self,
-        epoch: int,
-        step: int,
-        steps: int,
-        seconds: float,
-        batches: ShuffledBatches,
-        variables: Variables,
-        kept: Kept,
+        self, epoch: int, step: int, steps: int, seconds: float, batches: ShuffledBatches, variables: Variables
     ) -> None:
         """Write a checkpoint after a step.
 
         Args:
             epoch: The running epoch, from 1.
             step: Number of steps taken in it.
-            steps: Number of steps taken since the beginning.
+            steps: Number of steps of an epoch.
             seconds: Time spent on the epoch.
             batches: The epoch's batches.
             variables: The variables, see `restore`.
-            kept: What else to keep.
         """
         # Every worker goes on with what a restarted one would have.
         average_statistics(variables[MODEL], self._workers)
@@ -193,37 +183,31 @@ class Resuming:
         if not self._workers.is_first:
             for variable in variables[METRICS]:
                 variable.assign(np.zeros(variable.shape, variable.dtype))
-        self._write(epoch, step, steps, seconds, variables, kept, {_SHUFFLE: self._shuffle_rows(batches.state())})
+        values = {"epoch": epoch, "step": step, "seconds": seconds}
+        arrays = {_SHUFFLE: self._shuffle_rows(batches.state())}
+        self._write((epoch - 1) * steps + step, values, variables, arrays)
 
-    def save_after_epoch(self, epoch: int, steps: int, variables: Variables, kept: Kept) -> None:
+    def save_after_epoch(self, epoch: int, steps: int, variables: Variables) -> None:
         """Write a checkpoint after an epoch; see `save_within_epoch`."""
         if self._checkpoints is not None:
             self._order = generator_words(self._generators.common)
-            self._write(epoch + 1, 0, steps, 0.0, variables, kept, {})
+            self._write(epoch * steps, {"epoch": epoch + 1, "step": 0, "seconds": 0.0}, variables, {})
 
     def _write(
-        self,
-        epoch: int,
-        step: int,
-        steps: int,
-        seconds: float,
-        variables: Variables,
-        kept: Kept,
-        arrays: Mapping[str, NDArray[Any]],
+        self, steps: int, values: Mapping[str, Any], variables: Variables, arrays: Mapping[str, NDArray[Any]]
     ) -> None:
         own = self._workers.rows(generator_words(self._generators.own))
         if self._checkpoints is None or not self._workers.is_first:
             return
-        numbers, kept_arrays = kept
-        history = [asdict(each) for each in self.history]
+        best, weights = self._best.state()
         state = State(
             steps,
-            {"epoch": epoch, "step": step, "seconds": seconds, "history": history, "kept": numbers},
+            {**values, "history": [asdict(each) for each in self.history], "best": best},
             {
+                **arrays,
                 _ORDER: self._order,
                 _OWN: own,
-                **arrays,
-                **{f"{_KEPT}{name}": array for name, array in kept_arrays.items()},
+                **{f"{_BEST}{name}": each for name, each in weights.items()},
                 **{
                     f"{name} {index}": keras.ops.convert_to_numpy(variable.value)
                     for name, group in variables.items()

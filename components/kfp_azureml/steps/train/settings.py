@@ -40,6 +40,8 @@ class TrainingSettings:
     patience: int
     model_format: str
     use_azure_credentials: bool
+    checkpoint: str
+    checkpoint_steps: int
 
     def __post_init__(self) -> None:
         """Validate."""
@@ -71,6 +73,10 @@ class TrainingSettings:
             raise TrainingError(f"patience is {self.patience}; must be 1 or more, or 0 to train all epochs")
         if self.patience and not self.validation_fraction:
             raise TrainingError("patience needs validation images: set validation_fraction, or patience=0")
+        if self.checkpoint_steps < 0:
+            raise TrainingError(f"checkpoint_steps is {self.checkpoint_steps}; must be 1 or more, or 0 for each epoch")
+        if self.checkpoint_steps and not self.checkpoint:
+            raise TrainingError("checkpoint_steps is set without checkpoint")
 
     def _check_initial_weights(self) -> None:
         if not 0 <= self.frozen_epochs <= self.epochs:
@@ -108,9 +114,19 @@ class TrainingSettings:
     def logged(self, recipe: Architecture) -> dict[str, object]:
         """Return the parameters for MLflow, with the recipe's in place of 0 and without the secrets of URIs."""
         used = {name: getattr(recipe, name) for name in ("batch_size", "learning_rate", "augment")}
-        return asdict(self) | used | {"initial_weights": self.initial_weights_name}
+        addresses = {name: _shown(getattr(self, name)) for name in ("initial_weights", "checkpoint")}
+        return asdict(self) | used | addresses
+
+    def decisive(self, recipe: Architecture) -> dict[str, object]:
+        """Return the parameters that the weights depend on, with the recipe's in place of 0."""
+        others = ("checkpoint", "checkpoint_steps", "model_format", "use_azure_credentials")
+        return {name: value for name, value in self.logged(recipe).items() if name not in others}
 
     @property
     def initial_weights_name(self) -> str:
         """`initial_weights` for messages, without query and user."""
-        return without_secrets(self.initial_weights) if "://" in self.initial_weights else self.initial_weights
+        return _shown(self.initial_weights)
+
+
+def _shown(address: str) -> str:
+    return without_secrets(address) if "://" in address else address

@@ -13,6 +13,7 @@ from kfp_azureml.runtime.outputs import atomic_file, atomic_folder
 from kfp_azureml.runtime.step import progress, report
 from kfp_azureml.steps.train.augmentation import FLIPS
 from kfp_azureml.steps.train.best_epoch import BestEpoch
+from kfp_azureml.steps.train.cluster import cluster_from_env
 from kfp_azureml.steps.train.history import Epoch, write_history
 from kfp_azureml.steps.train.initial_weights import fetched_weights, load_initial_weights
 from kfp_azureml.steps.train.mlflow_tracking import track
@@ -66,19 +67,26 @@ class TrainResult:
 
 def train_model(
     input_data: Path, output_model: Path, settings: TrainingSettings, *, output_history: Path | None
-) -> TrainResult:
+) -> TrainResult | None:
     """Train a network and write a model folder; the same seed gives the same weights on the same machine.
 
+    If the environment names other workers, it trains together with them; see `cluster_from_env`. Only the first writes.
+
     See the component `train` for the arguments.
+
+    Returns:
+        The result; None if this is not the first of several workers.
 
     Raises:
         TrainingError: If the images do not fit the architecture, or the loss is not a number.
         DataError: If the set is missing, damaged, too small or of one class only.
         ModelError: If the exported network does not answer as Keras does.
+        WorkerLostError: If another worker ends or does not answer.
     """
     from kfp_azureml.imagesets.reader import open_image_set
     from kfp_azureml.steps.train.batches import Split
 
+    cluster = cluster_from_env()
     images = open_image_set(input_data)
     _check_images(input_data, images, settings)
     split = Split(images, settings.validation_fraction, settings.seed)
@@ -90,17 +98,25 @@ def train_model(
 
     with ExitStack() as stack:
         weights_file = stack.enter_context(fetched_weights(settings)) if settings.initial_weights else None
-        progress("loading TensorFlow", 0.0)
-        import_tensorflow()
+        progress(f"loading TensorFlow{f'; waiting for {cluster.count} workers' if cluster else ''}", 0.0)
+        workers = import_tensorflow(cluster)
+        stack.enter_context(workers.losses())
         import keras
-        import numpy as np
 
+        from kfp_azureml.steps.train.checkpoint import Checkpoints
         from kfp_azureml.steps.train.export import write_model_folder
+        from kfp_azureml.steps.train.fingerprint import fingerprint
+        from kfp_azureml.steps.train.resuming import Generators, Resuming
         from kfp_azureml.steps.train.training_loop import fit
 
         keras.utils.set_random_seed(settings.seed)
-        rng = np.random.default_rng(settings.seed)
+        generators = Generators(settings.seed, workers)
         recipe = settings.recipe(split.training_count)
+        if workers.count > 1 and not workers.count <= recipe.batch_size <= split.training_count:
+            raise TrainingError(
+                f"batch_size is {recipe.batch_size}; with {workers.count} workers it must be {workers.count} to "
+                f"{split.training_count}, the number of training images"
+            )
         model = recipe.build(images.info.shape, len(images.info.classes))
         if weights_file:
             load_initial_weights(_base(model, settings), weights_file, settings)
@@ -112,39 +128,56 @@ def train_model(
         if (steps := settings.epochs * split.count_batches(recipe.batch_size)) < FEW_STEPS:
             logger.warning("only %d training steps; for a better model raise epochs or lower batch_size", steps)
 
-        history: list[Epoch] = []
         best = BestEpoch(settings.patience)
-        with atomic_folder(output_model) as folder, track(settings.logged(recipe)) as log:
-            for epoch in fit(
-                model,
-                recipe,
-                split,
-                epochs=settings.epochs,
-                frozen_epochs=settings.frozen_epochs,
-                class_weights=_balanced_weights(split) if settings.class_weights == BALANCED else None,
-                rng=rng,
-            ):
-                history.append(epoch)
-                progress(_describe(epoch, settings.epochs), epoch.number / settings.epochs)
+        checkpoints = None
+        if settings.checkpoint:
+            made_with = fingerprint(settings, recipe, model, images)
+            checkpoints = Checkpoints(settings.checkpoint, made_with, settings.use_azure_credentials)
+        resuming = Resuming(generators, workers, best, checkpoints, settings.checkpoint_steps)
+        history = resuming.history
+        folder = log = None
+        if workers.is_first:
+            folder = stack.enter_context(atomic_folder(output_model))
+            log = stack.enter_context(track(settings.logged(recipe)))
+            for epoch in history:
                 log(epoch)
-                if settings.patience and best.ends_with(epoch, model):
-                    progress(f"no lower validation loss for {settings.patience} epochs: training ends")
-                    break
-            kept = best.restore(model) if settings.patience else history[-1]
-            manifest = write_model_folder(
-                folder,
-                model,
-                architecture=settings.architecture,
-                model_format=settings.model_format,
-                # Training images are flipped from the second epoch on.
-                flip_tta=recipe.flip_tta and FLIPS in recipe.augment and kept.number > 1,
-                classes=images.info.classes,
-                metrics=kept.metrics(),
-                samples=images.read_group(0).images[:CHECKED_IMAGES],
-            )
-            if output_history:
-                with atomic_file(output_history) as page:
-                    write_history(page, f"Training of {settings.architecture}", history, kept)
+        for epoch in fit(
+            model,
+            recipe,
+            split,
+            epochs=settings.epochs,
+            frozen_epochs=settings.frozen_epochs,
+            class_weights=_balanced_weights(split) if settings.class_weights == BALANCED else None,
+            workers=workers,
+            generators=generators,
+            resuming=resuming,
+        ):
+            progress(_describe(epoch, settings.epochs), epoch.number / settings.epochs)
+            if log:
+                log(epoch)
+            if settings.patience and best.ends_with(epoch, model):
+                progress(f"no lower validation loss for {settings.patience} epochs: training ends")
+                break
+        if folder is None:
+            workers.wait_for_all()
+            return None
+        kept = best.restore(model) if settings.patience else history[-1]
+        manifest = write_model_folder(
+            folder,
+            model,
+            architecture=settings.architecture,
+            model_format=settings.model_format,
+            # Training images are flipped from the second epoch on.
+            flip_tta=recipe.flip_tta and FLIPS in recipe.augment and kept.number > 1,
+            classes=images.info.classes,
+            metrics=kept.metrics(),
+            samples=images.read_group(0).images[:CHECKED_IMAGES],
+        )
+        if output_history:
+            with atomic_file(output_history) as page:
+                write_history(page, f"Training of {settings.architecture}", history, kept)
+        # The others stay until the result is there: their end would look like a loss.
+        workers.wait_for_all()
     report(training_page=str(output_history) if output_history else None)
     return TrainResult(manifest, tuple(history))
 

@@ -20,8 +20,10 @@ from kfp_azureml.steps.train.architectures import FINE_TUNING, Architecture
 from kfp_azureml.steps.train.augmentation import augment
 from kfp_azureml.steps.train.batch_norm import recompute_averages, settling_steps
 from kfp_azureml.steps.train.batches import Split
+from kfp_azureml.steps.train.collectives import Workers
 from kfp_azureml.steps.train.history import Epoch
 from kfp_azureml.steps.train.photo_networks import BASE
+from kfp_azureml.steps.train.resuming import METRICS, MODEL, OPTIMIZER, Generators, Resuming, average_statistics
 
 PROGRESS_SECONDS = 5.0
 """Interval of progress messages."""
@@ -65,9 +67,13 @@ def fit(
     epochs: int,
     frozen_epochs: int,
     class_weights: NDArray[np.float32] | None,
-    rng: np.random.Generator,
+    workers: Workers,
+    generators: Generators,
+    resuming: Resuming,
 ) -> Iterator[Epoch]:
-    """Train a network in place, and yield each epoch's metrics.
+    """Train a network in place, and yield each epoch's metrics, those of all workers.
+
+    Before that they are appended to `resuming.history`. A checkpoint of the epoch is written when the next is wanted.
 
     Args:
         model: The network.
@@ -76,7 +82,9 @@ def fit(
         epochs: Number of epochs.
         frozen_epochs: Number of epochs, of these the first, in which the layer `BASE` is frozen.
         class_weights: Weight of each class in the loss, (classes,); None for equal weights.
-        rng: Random generator for shuffling and augmentation.
+        workers: The workers that train together.
+        generators: Random generators for shuffling and augmentation.
+        resuming: Where training begins, and where its state is saved.
 
     Raises:
         TrainingError: If the loss is NaN or infinite.
@@ -85,6 +93,8 @@ def fit(
     smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=architecture.label_smoothing)
     mean_loss = keras.metrics.SparseCategoricalCrossentropy()
     mean_accuracy = keras.metrics.SparseCategoricalAccuracy()
+    metrics = [*mean_loss.variables, *mean_accuracy.variables]
+    share = len(workers.part(architecture.batch_size)) / architecture.batch_size
 
     def objective(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
         labels = tf.cast(labels, tf.int32)
@@ -102,7 +112,10 @@ def fit(
             with tf.GradientTape() as tape:
                 probabilities = model(images, training=True)
                 loss = objective(labels, probabilities)
-            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+                if workers.count > 1:  # the sum over the workers is the mean over the whole batch
+                    loss *= share
+            gradients = workers.sum_all(tape.gradient(loss, variables))
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
             mean_loss.update_state(labels, probabilities)
             mean_accuracy.update_state(labels, probabilities)
 
@@ -125,27 +138,37 @@ def fit(
         return value, float(mean_accuracy.result())
 
     steps = split.count_batches(architecture.batch_size)
+    resuming.restore({MODEL: model.variables})
     for phase in phases(epochs, frozen_epochs, architecture.learning_rate):
+        if phase.last < resuming.epoch:
+            continue
         if frozen_epochs:
             model.get_layer(BASE).trainable = not phase.frozen
         optimizer = architecture.optimizer()
         training_step = build_training_step(optimizer)
-        for number in range(phase.first, phase.last + 1):
-            started, due = time.monotonic(), throttle(PROGRESS_SECONDS)
+        state = {MODEL: model.variables, OPTIMIZER: optimizer.variables, METRICS: metrics}
+        for number in range(max(phase.first, resuming.epoch), phase.last + 1):
             mean_loss.reset_state()
             mean_accuracy.reset_state()
-            for step, batch in enumerate(split.training_batches(architecture.batch_size, rng)):
+            resuming.restore(state)
+            batches = resuming.batches(split, architecture.batch_size)
+            started, due = time.monotonic() - resuming.seconds, throttle(PROGRESS_SECONDS)
+            for step, batch in enumerate(islice(batches, steps - resuming.step), resuming.step):
                 done = ((number - 1) * steps + step) / (epochs * steps)
                 optimizer.learning_rate = phase.learning_rate * architecture.schedule(
                     phase.progress(number, step / steps)
                 )
                 # Unseen images need no augmentation: it helps from the second epoch on.
-                images = augment(batch.images, architecture.augment, rng) if number > 1 else batch.images
+                images = augment(batch.images, architecture.augment, generators.own) if number > 1 else batch.images
                 training_step(images, batch.labels)
                 if due():
                     loss = mean_metrics(number)[0]
                     progress(f"epoch {number}/{epochs}: step {step + 1}/{steps}, loss {loss:.4f}", done)
+                if resuming.is_due(step + 1) and step + 1 < steps:
+                    resuming.save_within_epoch(number, step + 1, steps, time.monotonic() - started, batches, state)
+            workers.sum_variables(metrics)
             loss, accuracy = mean_metrics(number)
+            average_statistics(model.variables, workers)
             if number * steps < settling_steps(model):
                 some = islice(
                     split.training_batches(architecture.batch_size, np.random.default_rng(0)), AVERAGED_BATCHES
@@ -156,7 +179,13 @@ def fit(
             if split.validation_count:
                 mean_loss.reset_state()
                 mean_accuracy.reset_state()
-                for batch in split.validation_batches(architecture.batch_size):
+                for batch in split.validation_batches(architecture.batch_size, workers):
                     validation_step(batch.images, batch.labels)
+                workers.sum_variables(metrics)
                 validation_loss, validation_accuracy = mean_metrics(number)
-            yield Epoch(number, loss, accuracy, validation_loss, validation_accuracy, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            resuming.history.append(Epoch(number, loss, accuracy, validation_loss, validation_accuracy, seconds))
+            yield resuming.history[-1]
+            # The next phase has an optimizer of its own.
+            of_next = (MODEL, OPTIMIZER) if number < phase.last else (MODEL,)
+            resuming.save_after_epoch(number, steps, {name: state[name] for name in of_next})

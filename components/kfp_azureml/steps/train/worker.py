@@ -20,7 +20,8 @@ from typing import Any
 from kfp_azureml.imagesets.stored_folder import StoredFolder
 from kfp_azureml.runtime.errors import TrainingError
 from kfp_azureml.runtime.step import progress, run_step
-from kfp_azureml.steps.train.train import NAME, TrainingSettings, train_model
+from kfp_azureml.steps.train.settings import TrainingSettings
+from kfp_azureml.steps.train.train import NAME, train_model
 
 MODEL_FOLDER = "output_model"
 HISTORY_FILE = "history.html"
@@ -39,16 +40,18 @@ def train_from_storage(data: str, output: str, settings: TrainingSettings) -> No
     Raises:
         OutputError: If the data cannot be read, or the result not be written.
     """
-    stored = StoredFolder(output)
+    stored = StoredFolder(output, settings.use_azure_credentials)
     with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as name:
         scratch = Path(name)
         images = Path(data)
         if "://" in data:
             images = scratch / "data"
             progress("copying the training set", 0.0)
-            StoredFolder(data).download(images)
+            StoredFolder(data, settings.use_azure_credentials).download(images)
         made = scratch / "output"
         result = train_model(images, made / MODEL_FOLDER, settings, output_history=made / HISTORY_FILE)
+        if result is None:
+            return
         progress("storing the model", 1.0)
         stored.upload(made)
         content = {"metrics": result.manifest.metrics, "metadata": result.metadata()}

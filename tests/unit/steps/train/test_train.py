@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,13 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 import step_calls
-from kfp_azureml.imagesets.image_set import Batch
 from kfp_azureml.models.model_folder import hash_files, read_manifest, verify_files
 from kfp_azureml.runtime.errors import DataError, ModelError, TrainingError
 from kfp_azureml.steps.command import component_command
 from kfp_azureml.steps.train import export
 from kfp_azureml.steps.train.architectures import ARCHITECTURES, SMALL_BATCH
 from kfp_azureml.steps.train.batches import Split
+from kfp_azureml.steps.train.shuffle import ShuffledBatches
 from kfp_azureml.steps.train.train import TrainResult
 from step_calls import train_model
 
@@ -98,9 +99,9 @@ def test_the_default_batch_size_is_the_architectures(
     sizes = []
     batches = Split.training_batches
 
-    def spied(split: Split, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
+    def spied(split: Split, batch_size: int, *others: Any) -> ShuffledBatches:
         sizes.append(batch_size)
-        return batches(split, batch_size, rng)
+        return batches(split, batch_size, *others)
 
     monkeypatch.setattr(Split, "training_batches", spied)
     for count, architecture in ((2500, "lean"), (5000, "original"), (400, "lean"), (40, "lean")):
