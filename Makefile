@@ -203,7 +203,7 @@ lint: $(READY) ## ruff, mypy and hadolint
 
 OUTPUT ?= pipelines/image_classification.yaml
 # Variables of compile-pipeline that hold one value, and those that hold several: each is the flag of its name.
-COMPILE_ONE := REGISTRY TAG ML_DIGEST AZURE_DIGEST ML_GPU_DIGEST PULL_SECRET GPU GPU_TYPE RETRIES TTL
+COMPILE_ONE := REGISTRY TAG ML_DIGEST AZURE_DIGEST ML_GPU_DIGEST PULL_SECRET GPU GPU_TYPE RETRIES TTL TRAIN_WORKERS
 COMPILE_MANY := GPU_NODE_SELECTOR GPU_TOLERATION STEP_TIMEOUT
 STEP_TIMEOUT ?= $(TIMEOUT)
 flag = --$(shell echo $(1) | tr A-Z_ a-z-)

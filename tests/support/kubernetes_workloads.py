@@ -1,6 +1,7 @@
 """A double of the Kubernetes API with Kubeflow Trainer: TrainJobs, their pods, logs and events.
 
-Creating checks a TrainJob with the CRD's own schema. What the operator would do, a test does: it changes `jobs` and `pods`.
+Creating checks a TrainJob with the CRD's own schema. What the operator would do, a test does: it changes `jobs` and
+`pods`.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Workloads:
             return self._answer(request)
 
     def _answer(self, request: Request) -> Response | None:
-        resource, name, rest = _resource(request.path)
+        resource, name = _resource(request.path)
         verb = {"GET": "get" if name else "list", "POST": "create", "DELETE": "delete"}[request.method]
         self.requests.append(f"{request.method} {resource}")
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
@@ -121,7 +122,9 @@ class Workloads:
             return status(409, "AlreadyExists", f'trainjobs.trainer.kubeflow.org "{name}" already exists')
         runtime = job["spec"]["runtimeRef"]["name"]
         if runtime not in self.runtimes:
-            return status(403, "Forbidden", refusal(f'ClusterTrainingRuntime.trainer.kubeflow.org "{runtime}" not found'))
+            return status(
+                403, "Forbidden", refusal(f'ClusterTrainingRuntime.trainer.kubeflow.org "{runtime}" not found')
+            )
         self._uids += 1
         job["metadata"] |= {"uid": f"uid-{self._uids}", "namespace": NAMESPACE}
         self.jobs[name] = job
@@ -202,13 +205,13 @@ def refusal(reason: str) -> str:
     return f'admission webhook "validator.trainjob.trainer.kubeflow.org" denied the request: {reason}'
 
 
-def _resource(path: str) -> tuple[str, str, str]:
-    """Return resource, name and namespace of a path."""
+def _resource(path: str) -> tuple[str, str]:
+    """Return resource and name of a path."""
     if path == GROUP:
-        return "discovery", "", ""
-    found = re.fullmatch(r"(?:/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/([^/]+))?/([^/]+)(?:/([^/]+))?(/log)?", path)
+        return "discovery", ""
+    found = re.fullmatch(r"(?:/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/[^/]+)?/([^/]+)(?:/([^/]+))?(/log)?", path)
     assert found, path
-    return f"{found[2]}{found[4] or ''}", found[3] or "", found[1] or ""
+    return f"{found[1]}{found[3] or ''}", found[2] or ""
 
 
 def _selects(request: Request, resource: dict[str, Any]) -> bool:

@@ -86,7 +86,7 @@ def compile_flags(former_step_timeout: str = "") -> Callable[[Command], Command]
     Args:
         former_step_timeout: Former name of `--step-timeout`, which is still accepted.
     """
-    return _with_flags(*_IMAGES, _PULL_SECRET, *_PODS, _step_timeout(former_step_timeout))
+    return _with_flags(*_IMAGES, _PULL_SECRET, *_PODS, _TRAIN_WORKERS, _step_timeout(former_step_timeout))
 
 
 def image_flags() -> Callable[[Command], Command]:

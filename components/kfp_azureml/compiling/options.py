@@ -35,7 +35,7 @@ class PipelineOptions:
         retries: Number of retries of a step whose pod was lost, see `pods.for_kubeflow`; None selects 1.
         timeouts: Timeouts in seconds by step name, such as `train`, instead of the pipeline's own.
         ttl_seconds: Time to keep a finished run's pods, in seconds; None selects the cluster's default.
-        train_workers: Number of workers that train together.
+        train_workers: Number of workers that train together; on Kubeflow pods of their own.
     """
 
     registry: str = images.REGISTRY
@@ -74,6 +74,11 @@ class PipelineOptions:
             raise PipelineError(f"retries {self.retries}: expected 0 to {_MAX_RETRIES}")
         if self.train_workers < 1:
             raise PipelineError(f"train workers {self.train_workers}: expected 1 or more")
+        if self.train_workers > 1 and self.gpu and (self.gpu.node_selector or self.gpu.taints != Gpu().taints):
+            raise PipelineError(
+                "several train workers take node selectors and tolerations from their training runtime: set them in "
+                "manifests/train-workers/runtime"
+            )
         for what, seconds in (
             *((f"timeout of {step}", seconds) for step, seconds in self.timeouts.items()),
             *([("TTL", self.ttl_seconds)] if self.ttl_seconds is not None else []),

@@ -111,9 +111,7 @@ class Api:
         return response
 
 
-def connect(
-    namespace: str = "", context: str | None = None, environ: Mapping[str, str] = os.environ
-) -> Api:
+def connect(namespace: str = "", context: str | None = None, environ: Mapping[str, str] = os.environ) -> Api:
     """Return the API of the kubeconfig's cluster or, without a kubeconfig, of the pod's, without a request to it.
 
     Args:

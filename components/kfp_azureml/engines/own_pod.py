@@ -12,6 +12,7 @@ from kfp_azureml.engines.api import Api
 from kfp_azureml.engines.api_errors import ApiError
 
 _CONTAINER = "main"  # Argo's name of the container with the step
+_RUN_LABEL = "pipeline/runid"  # Kubeflow's
 
 logger = logging.getLogger(__name__)
 
@@ -21,13 +22,15 @@ class OwnPod:
     """What is known of the pod; all empty outside of Kubeflow.
 
     Attributes:
-        image: The step's image; may be empty.
-        owners: References to the workflow of the pipeline run. As the owner of what the step creates, it lets Kubernetes
-            delete that with the workflow. The pod is not the owner: a retry of the step is another pod, and has to find
-            alive what the first one created.
+        image: The step's image.
+        run_id: The pipeline run.
+        owners: References to the workflow of the pipeline run. As the owner of what the step creates, it lets
+            Kubernetes delete that with the workflow. The pod is not the owner: a retry of the step is another pod, and
+            has to find alive what the first one created.
     """
 
     image: str = ""
+    run_id: str = ""
     owners: tuple[dict[str, Any], ...] = ()
 
 
@@ -52,5 +55,10 @@ def read_own_pod(api: Api, environ: Mapping[str, str] = os.environ) -> OwnPod:
         return OwnPod()
     containers = pod.get("spec", {}).get("containers", [])
     image = next((str(one.get("image", "")) for one in containers if one.get("name") == _CONTAINER), "")
-    owners = (owner for owner in pod["metadata"].get("ownerReferences", []) if owner.get("controller"))
-    return OwnPod(image, tuple({key: owner[key] for key in ("apiVersion", "kind", "name", "uid")} for owner in owners))
+    about = pod["metadata"]
+    owners = tuple(
+        {key: owner[key] for key in ("apiVersion", "kind", "name", "uid")}
+        for owner in about.get("ownerReferences", [])
+        if owner.get("controller")
+    )
+    return OwnPod(image, str(about.get("labels", {}).get(_RUN_LABEL, "")), owners)

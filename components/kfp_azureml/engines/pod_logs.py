@@ -109,7 +109,7 @@ class PodLogs:
 
 
 def _next_second(stamp: str) -> str:
-    second = datetime.fromisoformat(stamp[:19]) if stamp else datetime(1970, 1, 1)  # noqa: DTZ001 - UTC throughout
+    second = datetime.fromisoformat(stamp[:19]) if stamp else datetime(1970, 1, 1)
     return f"{(second + timedelta(seconds=1)).isoformat()}."
 
 

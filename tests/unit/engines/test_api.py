@@ -60,9 +60,7 @@ def api_module_ssl(authority: trustme.CA):  # type: ignore[no-untyped-def]
     return context
 
 
-def test_an_untrusted_certificate_is_one_line_and_not_retried(
-    in_a_pod: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_untrusted_certificate_is_one_line_and_not_retried(in_a_pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trustme.CA().cert_pem.write_to_path(str(in_a_pod / "ca.crt"))
     monkeypatch.setenv("HOME", str(in_a_pod))
     with serving(lambda _: json_response(200, {}), api_module_ssl(trustme.CA())) as url:

@@ -10,8 +10,8 @@ from kfp_azureml.engines.api import Api
 from kfp_azureml.engines.clean_up import clean_up
 from kfp_azureml.engines.identity import Identity
 from kfp_azureml.engines.own_pod import OwnPod, read_own_pod
-from kfp_azureml.engines.train_job import TRAIN_JOB
 from kfp_azureml.engines.start_or_join import start_or_join
+from kfp_azureml.engines.train_job import TRAIN_JOB
 from kfp_azureml.runtime.errors import KubeflowError, PipelineError
 from kubernetes_workloads import Workloads
 from train_jobs import SPEC
@@ -53,11 +53,15 @@ def test_what_cannot_be_listed_or_deleted_is_an_error(api: Api, cluster: Workloa
 def test_the_workflow_of_the_steps_pod_owns_what_it_creates(api: Api, cluster: Workloads) -> None:
     workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "run-abc", "uid": "w-1"}
     cluster.pods["step"] = {
-        "metadata": {"name": "step", "ownerReferences": [{**workflow, "controller": True}, {"kind": "Other"}]},
+        "metadata": {
+            "name": "step",
+            "labels": {"pipeline/runid": "run-1"},
+            "ownerReferences": [{**workflow, "controller": True}, {"kind": "Other"}],
+        },
         "spec": {"containers": [{"name": "wait", "image": "argoexec"}, {"name": "main", "image": "example.io/ml:1"}]},
     }
     pod = read_own_pod(api, {"KFP_POD_NAME": "step"})
-    assert pod == OwnPod("example.io/ml:1", (workflow,))
+    assert pod == OwnPod("example.io/ml:1", "run-1", (workflow,))
     job = start_or_join(api, TRAIN_JOB, SPEC, Identity("run", "train", {}), pod.owners)
     assert job["metadata"]["ownerReferences"] == [workflow]
 

@@ -183,7 +183,10 @@ def test_a_failure_has_the_reasons_of_its_pods(api: Api, cluster: Workloads) -> 
         ended = {"exitCode": 137, "reason": "OOMKilled"}
         killed["status"]["containerStatuses"] = [{"name": "node", "state": {"terminated": ended}}]
         lost["status"] |= {"reason": "Evicted", "message": "low on memory"}
-        cluster.logs[killed["metadata"]["name"]] = ["2026-01-01T00:00:01Z train: out of memory", "2026-01-01T00:00:02Z "]
+        cluster.logs[killed["metadata"]["name"]] = [
+            "2026-01-01T00:00:01Z train: out of memory",
+            "2026-01-01T00:00:02Z ",
+        ]
 
     cluster.on_create = fail
     with pytest.raises(KubeflowError) as raised:

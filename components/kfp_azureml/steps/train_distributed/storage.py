@@ -14,8 +14,8 @@ from kfp_azureml.runtime.errors import DataError
 
 AZURE_SCHEMES = ("abfs", "abfss", "az", "wasbs")
 _S3_SCHEMES = ("s3", "minio")
-_SUPPORTED = "abfss://, az://, s3://, minio:// (Kubeflow's object store) or a path on a volume that the workers mount too"
-_ACCESS_KEY, _SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - names
+_SUPPORTED = "abfss://, az://, s3://, minio:// (Kubeflow's object store) or a path on a volume that they mount"
+_ACCESS_KEY, _SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
 
 @dataclass(frozen=True)

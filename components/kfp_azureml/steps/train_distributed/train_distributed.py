@@ -97,7 +97,9 @@ def train_in_workers(
     """
     data = shared_address("input_data", data)
     checkpoint = shared_address("checkpoint", distribution.checkpoint).rstrip("/")
-    access = artifact_store_access(store) | azure_access(distribution.azure_secret)
+    access = artifact_store_access(store)
+    if parameters["use_azure_credentials"]:
+        access |= azure_access(distribution.azure_secret)
 
     api = connect()
     pod = read_own_pod(api, environ)
@@ -106,7 +108,7 @@ def train_in_workers(
         raise KubeflowError("image is empty: set the image of the workers; only on Kubeflow it is that of this step")
     chosen = {**parameters, "checkpoint": checkpoint}
     request = {"data": data, "parameters": chosen, "image": image, "workers": vars(distribution.workers)}
-    identity = Identity(distribution.pipeline_run_id, distribution.task_name, request)
+    identity = Identity(distribution.pipeline_run_id or pod.run_id, distribution.task_name, request)
     output = f"{checkpoint}/result-{identity.key}"
     passed_on = {name: environ[name] for name in _PASSED_ON if environ.get(name)}
     program = Program(
@@ -119,18 +121,18 @@ def train_in_workers(
     spec = train_job_spec(program, distribution.workers, choose_runtime(api, distribution.runtime))
     run_to_end(api, TRAIN_JOB, spec, identity, distribution.limits, pod.owners)
     with variables(_of_this_pod(api, access) if output.startswith("s3://") else {}):
-        return _fetch(output, output_model, output_history)
+        return _fetch(output, output_model, output_history, use_azure_credentials=parameters["use_azure_credentials"])
 
 
-def _fetch(output: str, output_model: Path, output_history: Path) -> dict[str, Any]:
+def _fetch(output: str, output_model: Path, output_history: Path, *, use_azure_credentials: bool) -> dict[str, Any]:
     from kfp_azureml.imagesets.stored_folder import StoredFolder
     from kfp_azureml.models.model_folder import hash_files, read_manifest, verify_files
 
     progress("fetching the model")
-    stored = StoredFolder(output)
+    stored = StoredFolder(output, use_azure_credentials)
     result = _read_result(stored)
     with atomic_folder(output_model) as folder:
-        StoredFolder(f"{output}/output_model").download(folder)
+        StoredFolder(f"{output}/output_model", use_azure_credentials).download(folder)
         verify_files(folder, hash_files(folder), read_manifest(folder).files)
         with atomic_file(output_history) as page:
             page.write_bytes(stored.read("history.html"))
