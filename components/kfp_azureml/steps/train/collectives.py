@@ -6,6 +6,7 @@ gradient is summed over them, one message a step. All of them call the same func
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kfp_azureml.runtime.errors import WorkerLostError, first_line
+from kfp_azureml.runtime.step import quieten
 from kfp_azureml.steps.train.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -123,6 +125,7 @@ def connect(cluster: Cluster | None) -> Workers:
         return Workers()
     import tensorflow as tf
 
+    quieten("tensorflow", logging.WARNING)  # it logs each sum that is traced
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
         task_type="worker",
