@@ -11,7 +11,7 @@ from kfp import dsl
 from kfp_azureml.azcreds import SECRET_NAME
 from kfp_azureml.compiling import PipelineOptions
 from kfp_azureml.compiling.inherited import inherits_parameters
-from kfp_azureml.compiling.pods import for_azure, for_gpu, for_kubeflow, time_to_live
+from kfp_azureml.compiling.pods import for_azure, for_gpu, for_kubeflow, time_to_live, worker_gpus
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS
 from kfp_azureml.steps.aml_deploy_model import component as deploy_component
 from kfp_azureml.steps.aml_preflight import component as preflight_component
@@ -151,7 +151,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
                     workers=options.train_workers,
                     worker_cpu=train_cpu,
                     worker_memory=train_memory,
-                    **({"worker_gpus": options.gpu.count, "gpu_type": options.gpu.type} if options.gpu else {}),
+                    **worker_gpus(options),
                     azure_secret="" if options.workload_identity else azure_secret,
                     **training,
                 )

@@ -74,11 +74,6 @@ class PipelineOptions:
             raise PipelineError(f"retries {self.retries}: expected 0 to {_MAX_RETRIES}")
         if self.train_workers < 1:
             raise PipelineError(f"train workers {self.train_workers}: expected 1 or more")
-        if self.train_workers > 1 and self.gpu and (self.gpu.node_selector or self.gpu.taints != Gpu().taints):
-            raise PipelineError(
-                "several train workers take node selectors and tolerations from their training runtime: set them in "
-                "manifests/train-workers/runtime"
-            )
         for what, seconds in (
             *((f"timeout of {step}", seconds) for step, seconds in self.timeouts.items()),
             *([("TTL", self.ttl_seconds)] if self.ttl_seconds is not None else []),

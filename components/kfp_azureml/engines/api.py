@@ -112,7 +112,7 @@ class Api:
 
 
 def connect(namespace: str = "", context: str | None = None, environ: Mapping[str, str] = os.environ) -> Api:
-    """Return the API of the kubeconfig's cluster or, without a kubeconfig, of the pod's, without a request to it.
+    """Return the API of the kubeconfig's cluster, or of the pod's, without a request to it.
 
     Args:
         namespace: The namespace; empty selects that of the kubeconfig's context or of the pod.

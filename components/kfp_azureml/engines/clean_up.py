@@ -50,7 +50,7 @@ def clean_up(api: Api, pipeline_run_id: str, *, kinds: Sequence[Kind] = KINDS, d
 
 
 def _unfinished(api: Api, kind: Kind, pipeline_run_id: str) -> list[str]:
-    """Return the names of a run's resources whose work has not ended; none if the cluster does not have the kind."""
+    """Return the names of a run's resources of a kind whose work has not ended."""
     selector = ",".join(f"{label}={value}" for label, value in run_labels(pipeline_run_id).items())
     with refusals(api, kind, "list"):
         try:

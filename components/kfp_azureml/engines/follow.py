@@ -112,7 +112,7 @@ class _Follower:
         return self._ask("events", lambda: warnings_about(self._api, self._name))
 
     def _ask(self, what: str, ask: Callable[[], list[Resource]] | Callable[[], list[str]]) -> list:  # type: ignore[type-arg]
-        """Return an answer; an empty one if the server refuses or fails, which is said once if rights are missing."""
+        """Return an answer, or an empty one if there is none; missing rights are said once."""
         try:
             return ask()
         except ApiError as error:

@@ -22,7 +22,7 @@ def run_to_end(
     limits: Limits,
     owners: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Create a resource, or join the one that an earlier attempt of the step created, and wait for its end.
+    """Create or join a resource, and wait for the end of its work.
 
     A resource whose work has succeeded stays, so that a retry of the step joins it, until the workflow of the pipeline
     run is deleted.

@@ -1,4 +1,4 @@
-"""Check what training in several workers needs: Kubeflow Trainer, the rights of the runs, the training runtime."""
+"""Check what several training workers need: Kubeflow Trainer, rights, a training runtime."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def shared_address(what: str, address: str) -> str:
 
 
 def azure_access(secret: str) -> Access:
-    """Return the access to Azure storage by a secret with the keys of azcreds; empty selects the pods' identity."""
+    """Return the access to Azure storage with a secret like azcreds; empty for workload identity."""
     return Access(secrets={key: (secret, key) for key in KEYS} if secret else {})
 
 

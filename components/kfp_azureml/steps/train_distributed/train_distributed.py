@@ -149,9 +149,9 @@ def _read_result(stored: StoredFolder) -> dict[str, Any]:
 
 
 def _of_this_pod(api: Api, access: Access) -> dict[str, str]:
-    """Return the variables of the artifact store for this process, which has no environment from its secret.
+    """Return the variables of the artifact store for this process.
 
-    It may read the secret: Kubeflow's launcher does, in the same pod.
+    It may read the store's secret: Kubeflow's launcher does, in the same pod.
     """
     values = dict(access.environ)
     for variable, (name, key) in access.secrets.items():
