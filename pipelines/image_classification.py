@@ -63,6 +63,13 @@ def build_pipeline(options: PipelineOptions) -> Any:
         epochs: int,
         architecture: str,
         batch_size: int,
+        initial_weights: str,
+        initial_weights_sha256: str,
+        frozen_epochs: int,
+        augment: list,  # type: ignore[type-arg]
+        class_weights: str,
+        patience: int,
+        model_format: str,
         seed: int,
         min_accuracy: float = 0.9,
         model_name: str = "fashion-mnist",
@@ -137,7 +144,15 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 epochs=epochs,
                 architecture=architecture,
                 batch_size=batch_size,
+                initial_weights=initial_weights,
+                initial_weights_sha256=initial_weights_sha256,
+                frozen_epochs=frozen_epochs,
+                augment=augment,
+                class_weights=class_weights,
+                patience=patience,
+                model_format=model_format,
                 seed=seed,
+                use_azure_credentials=use_azure_credentials,
             )
             scored = score_component.score(
                 input_data=prepared.outputs["test_data"], input_model=trained.outputs["output_model"]
@@ -176,7 +191,8 @@ def build_pipeline(options: PipelineOptions) -> Any:
             task.set_display_name(component.DISPLAY_NAME).set_container_image(options.ml_image)
             for_kubeflow(task, options, cpu=cpu, memory=memory, timeout_seconds=timeout_seconds)
         for_gpu(trained, options)
-        for_azure(prepared, options, azure_secret)
+        for task in (prepared, trained):  # for data and initial weights in Azure storage
+            for_azure(task, options, azure_secret)
 
         for task, component, timeout_seconds in (
             (checked, preflight_component, 15 * MINUTE),
