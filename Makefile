@@ -63,6 +63,14 @@ test-kfp: $(READY) ## run the compile tests with the oldest and newest supported
 test-faults: $(READY) ## inject faults into register and deploy, kill processes, roll out under load (ARGS="-k register")
 	$(BIN)/pytest --numprocesses 2 tests/faults --all-cells $(ARGS)
 
+.PHONY: test-workers
+test-workers: $(READY) ## train with several workers: losses, local runs and Azure ML jobs; and kill a training at random
+	$(BIN)/pytest --numprocesses 1 tests/workers $(ARGS)
+
+.PHONY: test-networks
+test-networks: $(READY) ## build and train each network for photos
+	$(BIN)/pytest tests/networks $(ARGS)
+
 .PHONY: record-faults
 record-faults: $(READY) ## record the Azure requests of register and deploy, the input of the fault tests
 	@PYTHONPATH=tests/support:tests/faults:emulator/tests/support $(BIN)/python tests/faults/requests_of.py

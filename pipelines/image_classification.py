@@ -65,6 +65,13 @@ def build_pipeline(options: PipelineOptions) -> Any:
         epochs: int,
         architecture: str,
         batch_size: int,
+        initial_weights: str,
+        initial_weights_sha256: str,
+        frozen_epochs: int,
+        augment: list,  # type: ignore[type-arg]
+        class_weights: str,
+        patience: int,
+        model_format: str,
         seed: int,
         checkpoint: str,
         min_accuracy: float = 0.9,
@@ -142,6 +149,13 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 "epochs": epochs,
                 "architecture": architecture,
                 "batch_size": batch_size,
+                "initial_weights": initial_weights,
+                "initial_weights_sha256": initial_weights_sha256,
+                "frozen_epochs": frozen_epochs,
+                "augment": augment,
+                "class_weights": class_weights,
+                "patience": patience,
+                "model_format": model_format,
                 "seed": seed,
                 "checkpoint": checkpoint,
                 "use_azure_credentials": use_azure_credentials,
@@ -203,7 +217,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
             trained.set_container_image(options.ml_gpu_image if options.gpu else options.ml_image)
         else:
             for_gpu(trained, options)
-        for task in (prepared, trained):
+        for task in (prepared, trained):  # for data, initial weights and checkpoints in Azure storage
             for_azure(task, options, azure_secret)
 
         for task, component, timeout_seconds in (

@@ -16,7 +16,7 @@ from typing import Any
 
 from kfp_azureml.imagesets.image_set import Batch
 from kfp_azureml.imagesets.reader import open_image_set
-from kfp_azureml.runtime.step import run_step
+from kfp_azureml.runtime.step import progress, run_step
 from kfp_azureml.steps.train.architectures import ARCHITECTURES, Architecture
 from kfp_azureml.steps.train.batches import Split
 from kfp_azureml.steps.train.best_epoch import BestEpoch
@@ -29,7 +29,7 @@ from kfp_azureml.steps.train.tensorflow_import import import_tensorflow
 class SharedBatches(Split):
     """A split whose batches are a worker's part of those that one worker alone gets."""
 
-    def training_batches(self, batch_size, rng, common=None, workers=None, state=None):  # type: ignore[no-untyped-def]
+    def training_batches(self, batch_size, _rng, common=None, workers=None, _state=None):  # type: ignore[no-untyped-def]
         part = workers.part(batch_size)
         return (
             Batch(batch.images[part.start : part.stop], batch.labels[part.start : part.stop])
@@ -91,7 +91,7 @@ def train(data: Path, weights: str, settings: dict[str, Any], workers: Workers) 
         resuming=resuming,
     ):
         best.ends_with(epoch, model)
-        print(f"epoch {epoch.number}", flush=True)
+        progress(f"epoch {epoch.number}")
     seconds = time.monotonic() - began, time.process_time() - cpu
     history = [
         [epoch.loss, epoch.accuracy, epoch.validation_loss, epoch.validation_accuracy] for epoch in resuming.history

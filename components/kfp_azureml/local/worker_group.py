@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from kfp_azureml.local.exit_codes import exit_description
-from kfp_azureml.local.task_command import read_task
+from kfp_azureml.local.task_command import function_of
 from kfp_azureml.runtime.cpus import usable_cores
 from kfp_azureml.runtime.errors import PipelineError, WorkerLostError
-from kfp_azureml.runtime.step import EVENTS_FILE
+from kfp_azureml.runtime.step import WORKER
 from kfp_azureml.steps.train.cluster import TF_CONFIG, Cluster
 
 TRAIN = "train"
@@ -47,14 +47,14 @@ def check_workers(executors: Mapping[str, Any]) -> None:
     """
     containers = [executor.get("container", {}) for executor in executors.values()]
     commands = [[*container.get("command", []), *container.get("args", [])] for container in containers]
-    if TRAIN not in (read_task("", command).function for command in commands):
+    if TRAIN not in map(function_of, commands):
         raise PipelineError(f"--workers is for the component {TRAIN}, which the pipeline does not have")
 
 
 def run_workers(count: int, command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a step in several workers until all have ended, and print their output.
 
-    Worker 0 is the step: only its results count. The others get no event file, and another output file.
+    Worker 0 is the step: only its results count. The others get another output file, and their number for their events.
 
     Args:
         count: Number of workers.
@@ -78,7 +78,7 @@ def run_workers(count: int, command: Sequence[str], environment: Mapping[str, st
 def _run_once(count: int, command: Sequence[str], environment: Mapping[str, str]) -> int:
     with ExitStack() as stack:
         scratch = stack.enter_context(TemporaryDirectory(prefix="kfp-azureml-workers-"))
-        addresses = stack.enter_context(_reserved_ports(count))
+        addresses = stack.enter_context(reserved_ports(count))
         processes = []
         for rank in range(count):
             variables = {
@@ -90,7 +90,7 @@ def _run_once(count: int, command: Sequence[str], environment: Mapping[str, str]
             }
             own = command
             if rank:
-                variables.pop(EVENTS_FILE, None)
+                variables[WORKER] = str(rank)
                 own = _with_output_file(command, Path(scratch, f"executor_output_{rank}.json"))
             processes.append(stack.enter_context(_worker(rank, own, variables)))
         while True:
@@ -105,7 +105,7 @@ def _run_once(count: int, command: Sequence[str], environment: Mapping[str, str]
 
 
 @contextmanager
-def _reserved_ports(count: int) -> Iterator[tuple[str, ...]]:
+def reserved_ports(count: int) -> Iterator[tuple[str, ...]]:
     """Yield addresses on the loopback interface that no other program gets meanwhile."""
     with ExitStack() as stack:
         ports = []

@@ -113,6 +113,14 @@ def test_serverless_machines_are_asked_for_by_step(suite_graph: Graph) -> None:
     assert jobs["score"]["compute"] == "azureml:cpu"
 
 
+def test_the_train_step_has_workers_each_on_a_machine_of_its_own(suite_graph: Graph) -> None:
+    placement = parse_placement([], ["train=Standard_NC4as_T4_v3"], [])
+    jobs = pipeline_job(suite_graph, WORKSPACE, placement, "e", train_workers=3).document["jobs"]
+    assert jobs["train"]["distribution"] == {"type": "tensorflow", "worker_count": 3}
+    assert jobs["train"]["resources"] == {"instance_type": "Standard_NC4as_T4_v3", "instance_count": 3}
+    assert [name for name, job in jobs.items() if "distribution" in job] == ["train"]
+
+
 @pytest.mark.parametrize(
     ("computes", "types", "counts", "error"),
     [

@@ -12,7 +12,6 @@ import pytest
 from kfp_azureml.local import worker_group
 from kfp_azureml.local.worker_group import RESTARTS, check_workers, run_workers
 from kfp_azureml.runtime.errors import PipelineError
-from kfp_azureml.runtime.step import EVENTS_FILE
 
 HEAD = """
 import json, os, pathlib, signal, sys, time
@@ -43,18 +42,18 @@ def test_each_worker_knows_the_others_and_its_lines_are_marked(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     program = """
-print(json.dumps(config), os.environ.get("KFP_AZUREML_EVENTS", "none"))
+print(json.dumps(config), os.environ.get("KFP_AZUREML_WORKER", "none"))
 time.sleep(.2)
 print("two")
 """
-    assert run(tmp_path, program, 3, **{EVENTS_FILE: "/events"}) == 0
+    assert run(tmp_path, program, 3) == 0
     lines = sorted(capfd.readouterr().out.splitlines())
     assert [line.partition("]")[0] for line in lines] == [f"[worker {rank}" for rank in (0, 0, 1, 1, 2, 2)]
     said = [line.partition("] ")[2] for line in lines if "TF_CONFIG" not in line and "{" in line]
     configs = [json.loads(line.rpartition(" ")[0]) for line in said]
     assert len({tuple(config["cluster"]["worker"]) for config in configs}) == 1
     assert len(set(configs[0]["cluster"]["worker"])) == 3
-    assert [line.rpartition(" ")[2] for line in said] == ["/events", "none", "none"]
+    assert [line.rpartition(" ")[2] for line in said] == ["none", "1", "2"]
 
 
 def test_only_the_first_worker_has_the_steps_output_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +105,11 @@ def test_it_is_not_tried_for_ever(tmp_path: Path) -> None:
 
 
 def test_a_pipeline_that_trains_nothing_has_no_workers() -> None:
-    executors = {"exec-a": {"container": {"command": ["x"], "args": ["--function_to_execute", "prep"]}}}
+    executors = {
+        "exec-a": {
+            "container": {"command": ["x"], "args": ["--executor_input", "{{$}}", "--function_to_execute", "prep"]}
+        }
+    }
     with pytest.raises(PipelineError, match="component train, which the pipeline does not have"):
         check_workers(executors)
     check_workers({**executors, "exec-b": {"container": {"args": ["--function_to_execute", "train"]}}})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FINE_TUNING = 0.1
 """Learning rate of a network whose base was frozen first, as a fraction of its peak."""
 SMALL_BATCH, EPOCH_BATCHES = 8, 16
-"""The default batch size is reduced, not below the first, so that an epoch has at least the second number of batches."""
+"""Small sets get smaller batches by default, down to the first, so that an epoch has the second number of them."""
 
 
 @dataclass(frozen=True)

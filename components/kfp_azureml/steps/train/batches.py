@@ -130,6 +130,6 @@ class Split:
 
 def _positions(images: NDArray[np.uint8], key: bytes) -> NDArray[np.float64]:
     """Return a number from 0 to less than 1 for each image, which depends on its pixels and the key only."""
-    digests = b"".join(blake2b(np.ascontiguousarray(image), digest_size=8, key=key).digest() for image in images)
+    digests = b"".join(blake2b(image.data, digest_size=8, key=key).digest() for image in images)
     # 53 bits, so that no position is rounded to 1.
     return (np.frombuffer(digests, "<u8") >> np.uint64(11)) / 2.0**53

@@ -15,7 +15,8 @@ from kfp_azureml.steps.train.own_network import is_reference, own_architecture
 NO_AUGMENTATION = "none"
 BALANCED = "balanced"
 CLASS_WEIGHTS = ("none", BALANCED)
-MODEL_FORMATS = ("folder", "mlflow", "both")
+FOLDER, MLFLOW = "folder", "mlflow"
+MODEL_FORMATS = (FOLDER, MLFLOW, "both")
 
 
 @dataclass(frozen=True)

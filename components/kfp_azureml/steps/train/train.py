@@ -209,7 +209,8 @@ def _balanced_weights(split: Split) -> NDArray[np.float32]:
 
     counts = split.training_counts()
     present = np.count_nonzero(counts)
-    return (counts.sum() / (present * np.maximum(counts, 1))).astype(np.float32)
+    weights: NDArray[np.float32] = (counts.sum() / (present * np.maximum(counts, 1))).astype(np.float32)
+    return weights
 
 
 def _describe(epoch: Epoch, epochs: int) -> str:

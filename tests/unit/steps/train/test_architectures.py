@@ -28,7 +28,7 @@ def test_networks_accept_any_image_of_at_least_min_size(name: str, extra: tuple[
 @pytest.mark.parametrize("name", BUILT)
 def test_networks_cannot_be_built_below_min_size(name: str) -> None:
     min_size = ARCHITECTURES[name].min_size
-    with pytest.raises(ValueError, match="zero or negative|at least 32x32"):
+    with pytest.raises(ValueError, match=r"zero or negative|at least 32x32"):
         ARCHITECTURES[name].build((min_size - 1, min_size, 1), 2)
 
 
