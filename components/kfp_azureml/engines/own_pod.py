@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from typing import Any
 
 from kfp_azureml.engines.api import Api
 from kfp_azureml.engines.api_errors import ApiError
+from kfp_azureml.engines.kinds import Kind
+from kfp_azureml.engines.refusals import missing_right
+from kfp_azureml.runtime.errors import KubeflowError
 
 _CONTAINER = "main"  # Argo's name of the container with the step
 _RUN_LABEL = "pipeline/runid"  # Kubeflow's
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,16 @@ class OwnPod:
     owners: tuple[dict[str, Any], ...] = ()
 
 
-def read_own_pod(api: Api, environ: Mapping[str, str] = os.environ) -> OwnPod:
+def read_own_pod(api: Api, kind: Kind, environ: Mapping[str, str] = os.environ) -> OwnPod:
     """Read this step's pod, which Kubeflow names in KFP_POD_NAME.
 
     Args:
         api: The cluster.
+        kind: The kind of resource that the step creates.
         environ: The environment variables.
+
+    Raises:
+        KubeflowError: If there is one and it cannot be read, without which a retry would not find the resource.
     """
     name = environ.get("KFP_POD_NAME")
     if not name:
@@ -47,12 +51,8 @@ def read_own_pod(api: Api, environ: Mapping[str, str] = os.environ) -> OwnPod:
     try:
         pod = api.get(f"/api/v1/namespaces/{api.namespace}/pods/{name}")
     except ApiError as error:
-        logger.warning(
-            "pod %s cannot be read (%s): what this step creates will not be deleted with the pipeline run's workflow",
-            name,
-            error.message,
-        )
-        return OwnPod()
+        reason = missing_right(api, kind, "get pods", error) if error.status == 403 else error.message
+        raise KubeflowError(f"pod {name}, in which this step runs, cannot be read: {reason}") from None
     containers = pod.get("spec", {}).get("containers", [])
     image = next((str(one.get("image", "")) for one in containers if one.get("name") == _CONTAINER), "")
     about = pod["metadata"]

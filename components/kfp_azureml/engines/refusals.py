@@ -46,16 +46,29 @@ def _explain(api: Api, kind: Kind, verb: str, error: ApiError) -> str:
         case _ if error.is_of_webhook:
             return f"refused by the cluster: {error.message}"
         case 403:
-            # RBAC refuses before the API looks for the resource.
-            if not is_installed(api, kind):
-                return _not_installed(kind)
-            return (
-                f"this service account may not {verb} {kind.plural} in namespace {api.namespace}: "
-                f"kubectl apply -k {kind.role} ({error.message})"
-            )
+            return missing_right(api, kind, f"{verb} {kind.plural}", error)
         case 400 | 422:
             return f"this cluster's {kind.operator} does not accept it: {error.message}"
     return f"could not {verb} it: {error.message or 'no reason given'} (status {error.status})"
+
+
+def missing_right(api: Api, kind: Kind, right: str, error: ApiError) -> str:
+    """Return the message for a status of 403.
+
+    RBAC refuses before the API looks for the resource, so the operator may be missing as well.
+
+    Args:
+        api: The cluster.
+        kind: The kind of resource for which the right is needed.
+        right: The right, such as `create trainjobs`.
+        error: The error.
+    """
+    if not is_installed(api, kind):
+        return _not_installed(kind)
+    return (
+        f"this service account may not {right} in namespace {api.namespace}: "
+        f"kubectl apply -k {kind.role} ({error.message})"
+    )
 
 
 def is_installed(api: Api, kind: Kind) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from kfp_azureml.compiling.documents import Compiled
 from kfp_azureml.azcreds import KEYS
+from kfp_azureml.compiling.documents import Compiled
 from kfp_azureml.compiling.gpu import Gpu, Taint
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.sources import load_builder, shipped_pipelines

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
 import trustme
+import yaml
 
-from http_double import Response, json_response, serving
+from http_double import Request, Response, json_response, serving
 from kfp_azureml.engines import api as api_module
 from kfp_azureml.engines import kubeconfig, retries
 from kfp_azureml.engines.api import Api, connect
 from kfp_azureml.engines.api_errors import ApiError
 from kfp_azureml.runtime.errors import KubeflowError
+from kubernetes_api import write_kubeconfig
 from kubernetes_workloads import NAMESPACE, Workloads, status
 
 JOBS = f"/apis/trainer.kubeflow.org/v1alpha1/namespaces/{NAMESPACE}/trainjobs"
@@ -32,10 +35,10 @@ def test_a_pod_signs_in_with_its_mounted_token_read_for_each_request(
 ) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(in_a_pod / "ca.crt"))
-    context = api_module_ssl(authority)
+    context = tls_context(authority)
     seen: list[str] = []
 
-    def answer(request) -> Response:  # type: ignore[no-untyped-def]
+    def answer(request: Request) -> Response:
         seen.append(request.headers["Authorization"])
         return json_response(200, {"items": []})
 
@@ -52,9 +55,7 @@ def test_a_pod_signs_in_with_its_mounted_token_read_for_each_request(
     assert (api.namespace, seen) == ("team", ["Bearer token-1", "Bearer token-2"])
 
 
-def api_module_ssl(authority: trustme.CA):  # type: ignore[no-untyped-def]
-    import ssl
-
+def tls_context(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     return context
@@ -63,7 +64,7 @@ def api_module_ssl(authority: trustme.CA):  # type: ignore[no-untyped-def]
 def test_an_untrusted_certificate_is_one_line_and_not_retried(in_a_pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trustme.CA().cert_pem.write_to_path(str(in_a_pod / "ca.crt"))
     monkeypatch.setenv("HOME", str(in_a_pod))
-    with serving(lambda _: json_response(200, {}), api_module_ssl(trustme.CA())) as url:
+    with serving(lambda _: json_response(200, {}), tls_context(trustme.CA())) as url:
         port = url.rpartition(":")[2]
         api = connect(environ={"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": port})
         with pytest.raises(KubeflowError, match="its certificate is not trusted"):
@@ -131,3 +132,18 @@ def test_a_closed_port_is_said_without_python(api: Api) -> None:
     away = Api("http://127.0.0.1:1", "team", api.session, lambda: "")
     with pytest.raises(ApiError, match="Connection refused"):
         away.get(JOBS, for_seconds=0)
+
+
+def test_the_kubeconfigs_certificate_is_not_replaced_by_the_one_for_azure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    other.cert_pem.write_to_path(str(tmp_path / "other.crt"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.crt"))
+    with serving(lambda _: json_response(200, {"items": []}), tls_context(authority)) as url:
+        path = write_kubeconfig(tmp_path / "kubeconfig", url, NAMESPACE)
+        config = yaml.safe_load(path.read_text())
+        config["clusters"][0]["cluster"]["certificate-authority"] = str(tmp_path / "ca.crt")
+        path.write_text(yaml.safe_dump(config))
+        assert connect(environ={"KUBECONFIG": str(path)}).get(JOBS) == {"items": []}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from kfp_azureml.engines.api import Api
@@ -60,17 +58,21 @@ def test_the_workflow_of_the_steps_pod_owns_what_it_creates(api: Api, cluster: W
         },
         "spec": {"containers": [{"name": "wait", "image": "argoexec"}, {"name": "main", "image": "example.io/ml:1"}]},
     }
-    pod = read_own_pod(api, {"KFP_POD_NAME": "step"})
+    pod = read_own_pod(api, TRAIN_JOB, {"KFP_POD_NAME": "step"})
     assert pod == OwnPod("example.io/ml:1", "run-1", (workflow,))
     job = start_or_join(api, TRAIN_JOB, SPEC, Identity("run", "train", {}), pod.owners)
     assert job["metadata"]["ownerReferences"] == [workflow]
 
 
-def test_without_a_readable_pod_there_is_no_owner(
-    api: Api, cluster: Workloads, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert read_own_pod(api, {}) == OwnPod()
-    with caplog.at_level(logging.WARNING):
-        cluster.no_rights = {"get pods"}
-        assert read_own_pod(api, {"KFP_POD_NAME": "step"}) == OwnPod()
-    assert "will not be deleted with the pipeline run's workflow" in caplog.text
+def test_outside_of_kubeflow_there_is_no_pod_of_the_step(api: Api) -> None:
+    assert read_own_pod(api, TRAIN_JOB, {}) == OwnPod()
+
+
+def test_a_step_that_may_not_read_its_pod_names_the_role_or_what_else_is_missing(api: Api, cluster: Workloads) -> None:
+    cluster.no_rights = {"get pods"}
+    role = "pod step, .* may not get pods in namespace team: kubectl apply -k manifests/train-workers"
+    with pytest.raises(KubeflowError, match=role):
+        read_own_pod(api, TRAIN_JOB, {"KFP_POD_NAME": "step"})
+    cluster.version = ""
+    with pytest.raises(KubeflowError, match="Kubeflow Trainer 2 is not installed"):
+        read_own_pod(api, TRAIN_JOB, {"KFP_POD_NAME": "step"})

@@ -396,3 +396,19 @@ def test_without_the_right_to_delete_pods_the_leftovers_are_named(api: Api, clus
 def test_negative_limits_are_refused() -> None:
     with pytest.raises(KubeflowError, match="queue_timeout_seconds -1: has to be 0"):
         Limits(-1, 0)
+
+
+def test_a_new_job_of_the_same_name_is_not_deleted_for_the_old_one(api: Api, cluster: Workloads) -> None:
+    cluster.on_create = lambda _: cluster.set_state(NAME, ready=True)
+    run_until_late = pytest.raises(LimitError, match="deleted")
+
+    def replace() -> None:
+        # Between reading and deleting: somebody deletes it and creates another one.
+        if cluster.requests.count("GET trainjobs") > 1 and "DELETE trainjobs" not in cluster.requests:
+            cluster.faults["DELETE trainjobs"] = [status(409, "Conflict", "Precondition failed: UID in precondition")]
+
+    cluster.on_read = [replace]
+    with run_until_late:
+        run(api, Limits(0, 0.02))
+    assert cluster.requests.count("DELETE trainjobs") == 1
+    assert list(cluster.jobs) == [NAME]

@@ -11,6 +11,7 @@ from kfp_azureml.runtime.checks import Outcome, failed, passed, skipped, warning
 
 RIGHTS = (
     *((TRAIN_JOB.group, TRAIN_JOB.plural, verb, "") for verb in ("create", "get", "list", "delete")),
+    ("", "pods", "get", ""),
     ("", "pods", "list", ""),
     ("", "pods/log", "get", ""),
     ("", "events", "list", ""),

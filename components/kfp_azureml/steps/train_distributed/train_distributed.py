@@ -102,7 +102,7 @@ def train_in_workers(
         access |= azure_access(distribution.azure_secret)
 
     api = connect()
-    pod = read_own_pod(api, environ)
+    pod = read_own_pod(api, TRAIN_JOB, environ)
     image = distribution.image or pod.image
     if not image:
         raise KubeflowError("image is empty: set the image of the workers; only on Kubeflow it is that of this step")
@@ -120,7 +120,7 @@ def train_in_workers(
     progress(f"{distribution.workers.count} workers with {image}; checkpoint in {checkpoint}")
     spec = train_job_spec(program, distribution.workers, choose_runtime(api, distribution.runtime))
     run_to_end(api, TRAIN_JOB, spec, identity, distribution.limits, pod.owners)
-    with variables(_of_this_pod(api, access) if output.startswith("s3://") else {}):
+    with variables(own_variables(api, access) if output.startswith("s3://") else {}):
         return _fetch(output, output_model, output_history, use_azure_credentials=parameters["use_azure_credentials"])
 
 
@@ -148,10 +148,13 @@ def _read_result(stored: StoredFolder) -> dict[str, Any]:
         raise ModelError(f"{stored.uri}/result.json: damaged ({error}): delete the folder and run again") from error
 
 
-def _of_this_pod(api: Api, access: Access) -> dict[str, str]:
+def own_variables(api: Api, access: Access) -> dict[str, str]:
     """Return the variables of the artifact store for this process.
 
     It may read the store's secret: Kubeflow's launcher does, in the same pod.
+
+    Raises:
+        DataError: If the secret cannot be read.
     """
     values = dict(access.environ)
     for variable, (name, key) in access.secrets.items():

@@ -15,12 +15,15 @@ from typing import Any
 import pytest
 
 from kfp_azureml.components import train, train_distributed
+from kfp_azureml.engines.api import connect
 from kfp_azureml.engines.follow import Limits
 from kfp_azureml.engines.train_job import Workers
 from kfp_azureml.models.model_folder import Manifest, Tensor, write_manifest
 from kfp_azureml.runtime import polling
 from kfp_azureml.runtime.errors import DataError, KubeflowError, ModelError, TrainingError
-from kfp_azureml.steps.train_distributed.train_distributed import Distribution, train_in_workers
+from kfp_azureml.runtime.redaction import redact
+from kfp_azureml.steps.train_distributed.storage import Access
+from kfp_azureml.steps.train_distributed.train_distributed import Distribution, own_variables, train_in_workers
 from kubernetes_api import write_kubeconfig
 from kubernetes_workloads import NAMESPACE, Workloads, running_workloads
 
@@ -201,3 +204,26 @@ def test_a_damaged_result_names_its_file(cluster: Workloads, tmp_path: Path, dis
     cluster.on_create = damage
     with pytest.raises(ModelError, match=r"result.json: damaged"):
         run(tmp_path, distribution)
+
+
+def test_the_step_reads_the_secret_of_the_object_store_as_kubeflows_launcher_does(
+    cluster: Workloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    keys = {
+        "AWS_ACCESS_KEY_ID": ("store", "id"),
+        "AWS_SECRET_ACCESS_KEY": ("store", "key"),
+        "AZ_CLIENT_ID": ("az", "a"),
+    }
+    access = Access({"AWS_ENDPOINT_URL": "http://store:9000"}, keys)
+    cluster.secrets["store"] = {"id": "me", "key": "not-for-the-log"}
+    expected = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "not-for-the-log"}
+    assert own_variables(connect(), access) == access.environ | expected
+    assert redact("not-for-the-log") == "***"
+    del cluster.secrets["store"]["key"]
+    with pytest.raises(DataError, match="secret store of the object store cannot be read: no valid key key"):
+        own_variables(connect(), access)
+    cluster.no_rights = {"get secrets"}
+    with pytest.raises(DataError, match=r"cannot be read: .* forbidden.*; set AWS_ACCESS_KEY_ID"):
+        own_variables(connect(), access)
