@@ -14,7 +14,7 @@ from kfp_azureml.engines import follow as follow_module
 from kfp_azureml.engines.api import Api
 from kfp_azureml.engines.deletion import LimitError
 from kfp_azureml.engines.follow import Limits
-from kfp_azureml.engines.identity import Identity
+from kfp_azureml.engines.identity import MANAGED_BY, OURS, Identity
 from kfp_azureml.engines.run_to_end import run_to_end
 from kfp_azureml.engines.train_job import TRAIN_JOB
 from kfp_azureml.runtime.cancellation import cancellable
@@ -24,10 +24,10 @@ from train_jobs import SPEC
 
 IDENTITY = Identity("run-1", "train", {"epochs": 1})
 NAME = IDENTITY.name("train", 0)
-NO_LIMITS = Limits(0, 0)
+LONG = Limits(60, 60)
 
 
-def run(api: Api, limits: Limits = NO_LIMITS, identity: Identity = IDENTITY) -> str:
+def run(api: Api, limits: Limits = LONG, identity: Identity = IDENTITY) -> str:
     return run_to_end(api, TRAIN_JOB, SPEC, identity, limits)
 
 
@@ -334,7 +334,7 @@ def test_without_trainer_the_missing_operator_is_named_even_where_rights_are_mis
 def test_a_field_of_another_version_is_refused_by_the_crd(api: Api, cluster: Workloads) -> None:
     spec = {**SPEC, "activeDeadlineSeconds": 60}  # since 2.2
     with pytest.raises(KubeflowError, match="activeDeadlineSeconds"):
-        run_to_end(api, TRAIN_JOB, spec, IDENTITY, NO_LIMITS)
+        run_to_end(api, TRAIN_JOB, spec, IDENTITY, LONG)
 
 
 def stopped_when(is_time: Callable[[], bool]) -> None:
@@ -411,4 +411,12 @@ def test_a_new_job_of_the_same_name_is_not_deleted_for_the_old_one(api: Api, clu
     with run_until_late:
         run(api, Limits(0, 0.02))
     assert cluster.requests.count("DELETE trainjobs") == 1
+    assert list(cluster.jobs) == [NAME]
+
+
+def test_a_stopped_step_does_not_delete_somebody_elses_job(api: Api, cluster: Workloads) -> None:
+    cluster.jobs[NAME] = {"metadata": {"name": NAME, "uid": "theirs", "labels": {MANAGED_BY: OURS}}}
+    cluster.on_read = [lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)]
+    with pytest.raises(CancelledError, match="is somebody else's and stays"), cancellable():
+        run(api)
     assert list(cluster.jobs) == [NAME]
