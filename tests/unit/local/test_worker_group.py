@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_azureml.local import worker_group
+from kfp_azureml.local import watchdog
 from kfp_azureml.local.worker_group import RESTARTS, check_workers, run_workers
 from kfp_azureml.runtime.errors import PipelineError
 
@@ -87,14 +87,16 @@ if attempt == 0: time.sleep(600)
 
 
 def test_a_frozen_worker_is_ended_when_the_other_has_lost_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_group, "GRACE_SECONDS", 0.1)
+    """It is the child of a shell, as kfp's steps are."""
+    monkeypatch.setattr(watchdog.end_group, "__kwdefaults__", {"grace_seconds": 0.1})
     program = """
 if rank == 1 and attempt == 0: os.kill(os.getpid(), signal.SIGSTOP)
 if attempt == 0:
     time.sleep(.3)
     sys.exit(75)
 """
-    assert run(tmp_path, program) == 0
+    inner = [sys.executable, "-c", HEAD + program, str(tmp_path)]
+    assert run_workers(2, ["sh", "-c", '"$0" "$@"; exit $?', *inner], os.environ) == 0
     assert attempts(tmp_path) == [2, 2]
     assert living(tmp_path) == []
 

@@ -1,7 +1,7 @@
 """Shuffle a stream of images through a buffer.
 
-It can go on in another process where it stopped. Memory holds one group of the set and the buffer. The state is the numbers of the buffer's images, not their pixels:
-only the groups that have them are read again.
+It can go on in another process where it stopped. Memory holds one group of the set and the buffer. The state is the
+numbers of the buffer's images, not their pixels: only the groups that have them are read again.
 """
 
 from __future__ import annotations
