@@ -22,7 +22,7 @@ from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.exit_codes import exit_description
 from kfp_azureml.local.task_command import function_of
 from kfp_azureml.runtime.cpus import usable_cores
-from kfp_azureml.runtime.errors import PipelineError, WorkerLostError
+from kfp_azureml.runtime.errors import CancelledError, PipelineError, WorkerLostError
 from kfp_azureml.runtime.step import WORKER
 from kfp_azureml.steps.train.cluster import TF_CONFIG, Cluster
 
@@ -68,10 +68,15 @@ def run_workers(count: int, command: Sequence[str], environment: Mapping[str, st
     """
     restarts = 0
     # A lost worker takes the others with it; any other failure would come again.
-    while ((code := _run_once(count, command, environment)) < 0 or code == _LOST) and restarts < RESTARTS:
+    while _is_loss(code := _run_once(count, command, environment)) and restarts < RESTARTS:
         restarts += 1
         print(f"A worker {exit_description(code)}: starting all {count} again, {restarts} of {RESTARTS}")  # noqa: T201
     return code
+
+
+def _is_loss(code: int) -> bool:
+    """Tell whether a process was killed, as a shell or `subprocess` reports it, or has lost another one."""
+    return code == _LOST or code < 0 or 128 < code != CancelledError.exit_code
 
 
 def _run_once(count: int, command: Sequence[str], environment: Mapping[str, str]) -> int:

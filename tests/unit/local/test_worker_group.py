@@ -68,16 +68,17 @@ def test_only_the_first_worker_has_the_steps_output_file(tmp_path: Path, capfd: 
     assert seen[1]["outputs"]["outputFile"] != "/results.json"
 
 
-def test_a_failure_ends_all_and_is_not_tried_again(tmp_path: Path) -> None:
-    assert run(tmp_path, "sys.exit(3) if rank else time.sleep(600)") == 3
+@pytest.mark.parametrize("code", [1, 3, 130])
+def test_a_failure_ends_all_and_is_not_tried_again(tmp_path: Path, code: int) -> None:
+    assert run(tmp_path, f"sys.exit({code}) if rank else time.sleep(600)") == code
     assert attempts(tmp_path) == [1, 1]
     assert living(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGABRT"])
-def test_a_lost_worker_starts_all_again(tmp_path: Path, capfd: pytest.CaptureFixture[str], number: str) -> None:
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os.abort()", "sys.exit(137)", "sys.exit(75)"])
+def test_a_lost_worker_starts_all_again(tmp_path: Path, capfd: pytest.CaptureFixture[str], end: str) -> None:
     program = f"""
-if rank == 1 and attempt == 0: os.kill(os.getpid(), signal.{number})
+if rank == 1 and attempt == 0: {end}
 if attempt == 0: time.sleep(600)
 """
     assert run(tmp_path, program) == 0
