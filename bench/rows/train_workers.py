@@ -97,7 +97,16 @@ def _train(context: Context, data: Path, variables: Sequence[Mapping[str, str]],
         output = context.work / f"workers-{number}"
         shutil.rmtree(output, ignore_errors=True)
         words = ("--epochs", str(EPOCHS), "--seed", str(SEED), "--validation-fraction", "0")
-        command: tuple[str | Path | int, ...] = (*STEP, "train", "--input-data", data / "training", "--outputs", output, *words, *more)
+        command: tuple[str | Path | int, ...] = (
+            *STEP,
+            "train",
+            "--input-data",
+            data / "training",
+            "--outputs",
+            output,
+            *words,
+            *more,
+        )
         return measure([sys.executable, "-c", _PIN, CORES[number], *command], environment=variables[number])
 
     with ThreadPoolExecutor(len(variables)) as pool:

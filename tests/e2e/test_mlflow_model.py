@@ -60,7 +60,7 @@ def expected(model, example):
 
 
 def test_it_is_live_without_a_script_and_answers_as_onnx_runtime_does(
-    workspace, client, data, model, example, expected, tmp_path
+    workspace, client, data, model, example, expected, tmp_path, caplog
 ):
     score_model(data, model, tmp_path / "scored", output_report=None)
     registered = register_model(model, model_name="tiny-mlflow", score_result=tmp_path / "scored", **workspace)
@@ -68,13 +68,9 @@ def test_it_is_live_without_a_script_and_answers_as_onnx_runtime_does(
     assert version.type == "mlflow_model"
 
     request = {"input_data": example}
-    (tmp_path / "request.json").write_text(json.dumps(request))
-    live = deploy_model(
-        *("tiny-mlflow", registered.version, "tiny-mlflow"),
-        request=tmp_path / "request.json",
-        soak_seconds=0,
-        **workspace,
-    )
+    # The smoke test is the model's own example.
+    live = deploy_model("tiny-mlflow", registered.version, "tiny-mlflow", soak_seconds=0, **workspace)
+    assert "set request" not in caplog.text
     deployment = client.online_deployments.get(live.deployment_name, "tiny-mlflow")
     assert deployment.code_configuration is None
     np.testing.assert_allclose(ask(client, live, request).json()["probabilities"], expected, atol=1e-6)

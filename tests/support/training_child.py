@@ -1,13 +1,15 @@
 """Train in a process of its own, without an export: python training_child.py DATA WEIGHTS SETTINGS.
 
-WEIGHTS.RANK.npz is written at the end. SETTINGS is JSON: epochs, batch_size, and optionally steps, checkpoint, every,
-and `exact`. With `exact` each worker takes its part of the batches that one worker alone draws, and the network has
+WEIGHTS.RANK.npz is written at the end. SETTINGS is JSON: epochs, batch_size, and optionally checkpoint, every, `die`
+([rank, epoch, signal, marker]: the signal that a worker sends itself after an epoch, if the marker does not exist) and
+`exact`. With `exact` each worker takes its part of the batches that one worker alone draws, and the network has
 neither batch normalization nor augmentation: then several workers do the same as one.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import replace
@@ -92,6 +94,11 @@ def train(data: Path, weights: str, settings: dict[str, Any], workers: Workers) 
     ):
         best.ends_with(epoch, model)
         progress(f"epoch {epoch.number}")
+        if "die" in settings:
+            rank, number, signal, marker = settings["die"]
+            if (rank, number) == (workers.rank, epoch.number) and not Path(marker).exists():
+                Path(marker).touch()
+                os.kill(os.getpid(), signal)
     seconds = time.monotonic() - began, time.process_time() - cpu
     history = [
         [epoch.loss, epoch.accuracy, epoch.validation_loss, epoch.validation_accuracy] for epoch in resuming.history

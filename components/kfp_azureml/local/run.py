@@ -25,7 +25,7 @@ from kfp_azureml.imagesets.fashion_mnist import ADDRESS, CLASSES
 from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
-from kfp_azureml.local.data import fashion_mnist, on_this_machine
+from kfp_azureml.local.data import fashion_mnist, file_on_this_machine, on_this_machine
 from kfp_azureml.local.environment_variables import step_variables
 from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.folder_permissions import check_permissions
@@ -121,6 +121,11 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         arguments = parse_values(wanted.params, declared)
         check_sizes(arguments)
         arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
+        if (weights := arguments.get("initial_weights")) and not wanted.azure:
+            with_azure = bool(arguments.get("use_azure_credentials"))
+            arguments["initial_weights"] = str(
+                file_on_this_machine(weights, folder / "weights", with_azure, screen.say)
+            )
         binaries = {} if wanted.docker else install_packages(executors, Path(scratch), screen.say)
         cloud = when_ready()
         for name, value in (("resource_group", cloud.resource_group), ("workspace", cloud.workspace)):
@@ -170,7 +175,8 @@ def _run_steps(
 
 
 def _can_be_asked(results: Mapping[str, Any]) -> bool:
-    return results.keys() >= {"endpoint", "sample"}
+    # The sample is for an entry script; Azure ML serves other models by itself.
+    return results.keys() >= {"endpoint", "sample"} and results["endpoint"].get("takes_sample", True)
 
 
 def _compile(source: Path, folder: Path) -> Path:
@@ -188,8 +194,8 @@ def _documents(compiled: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _containers(folder: Path, cloud: Cloud, arguments: Mapping[str, Any], events: EventLog) -> ContainerSettings:
-    data = Path(arguments.get("input_data", ""))
-    return container_settings(folder, cloud.network, data if data.is_absolute() else None, events.path)
+    inputs = [Path(arguments.get(name, "")) for name in ("input_data", "initial_weights")]
+    return container_settings(folder, cloud.network, [path for path in inputs if path.is_absolute()], events.path)
 
 
 def _input_data(

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import Any
 
+from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.exit_codes import exit_description
 from kfp_azureml.local.task_command import function_of
 from kfp_azureml.runtime.cpus import usable_cores
-from kfp_azureml.runtime.errors import PipelineError, WorkerLostError
+from kfp_azureml.runtime.errors import CancelledError, PipelineError, WorkerLostError
 from kfp_azureml.runtime.step import WORKER
 from kfp_azureml.steps.train.cluster import TF_CONFIG, Cluster
 
@@ -29,8 +30,6 @@ TRAIN = "train"
 """Function of the component that can have several workers."""
 RESTARTS = 3
 """How often the workers are started again."""
-GRACE_SECONDS = 5.0
-"""Time between SIGTERM and SIGKILL, in seconds, for the others when one has ended."""
 _POLL_SECONDS = 0.1
 _LOST = WorkerLostError.exit_code
 _INPUT = "--executor_input"
@@ -69,10 +68,15 @@ def run_workers(count: int, command: Sequence[str], environment: Mapping[str, st
     """
     restarts = 0
     # A lost worker takes the others with it; any other failure would come again.
-    while ((code := _run_once(count, command, environment)) < 0 or code == _LOST) and restarts < RESTARTS:
+    while _is_loss(code := _run_once(count, command, environment)) and restarts < RESTARTS:
         restarts += 1
         print(f"A worker {exit_description(code)}: starting all {count} again, {restarts} of {RESTARTS}")  # noqa: T201
     return code
+
+
+def _is_loss(code: int) -> bool:
+    """Tell whether a process was killed, as a shell or `subprocess` reports it, or has lost another one."""
+    return code == _LOST or code < 0 or 128 < code != CancelledError.exit_code
 
 
 def _run_once(count: int, command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -119,36 +123,26 @@ def reserved_ports(count: int) -> Iterator[tuple[str, ...]]:
 
 
 @contextmanager
-def _worker(rank: int, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Start a worker, in this process's group; it is gone when the block ends."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=dict(environment),
-    )
-    assert process.stdout is not None  # noqa: S101 - asked for above
-    reader = threading.Thread(target=_print_lines, args=(rank, process.stdout))
+def _worker(rank: int, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a worker and print its output; it and its children are gone when the block ends."""
+    from_worker, to_reader = os.pipe()
+    reader = threading.Thread(target=_print_lines, args=(rank, from_worker))
     reader.start()
     try:
-        yield process
+        with (
+            os.fdopen(to_reader, "wb") as output,
+            child_group(command, environment, stdout=output, stderr=subprocess.STDOUT) as process,
+        ):
+            output.close()  # so that the reader ends with the worker
+            yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:  # stopped, or busy
-            process.kill()
-            process.wait()
         reader.join()
-        process.stdout.close()
 
 
-def _print_lines(rank: int, stream: IO[str]) -> None:
-    for line in stream:
-        print(f"[worker {rank}] {line}", end="", flush=True)  # noqa: T201 - kfp puts it into the run's log
+def _print_lines(rank: int, descriptor: int) -> None:
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            print(f"[worker {rank}] {line}", end="", flush=True)  # noqa: T201 - kfp puts it into the run's log
 
 
 def _with_output_file(command: Sequence[str], path: Path) -> list[str]:

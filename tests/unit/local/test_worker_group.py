@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_azureml.local import worker_group
+from kfp_azureml.local import watchdog
 from kfp_azureml.local.worker_group import RESTARTS, check_workers, run_workers
 from kfp_azureml.runtime.errors import PipelineError
 
@@ -68,16 +68,17 @@ def test_only_the_first_worker_has_the_steps_output_file(tmp_path: Path, capfd: 
     assert seen[1]["outputs"]["outputFile"] != "/results.json"
 
 
-def test_a_failure_ends_all_and_is_not_tried_again(tmp_path: Path) -> None:
-    assert run(tmp_path, "sys.exit(3) if rank else time.sleep(600)") == 3
+@pytest.mark.parametrize("code", [1, 3, 130])
+def test_a_failure_ends_all_and_is_not_tried_again(tmp_path: Path, code: int) -> None:
+    assert run(tmp_path, f"sys.exit({code}) if rank else time.sleep(600)") == code
     assert attempts(tmp_path) == [1, 1]
     assert living(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGABRT"])
-def test_a_lost_worker_starts_all_again(tmp_path: Path, capfd: pytest.CaptureFixture[str], number: str) -> None:
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os.abort()", "sys.exit(137)", "sys.exit(75)"])
+def test_a_lost_worker_starts_all_again(tmp_path: Path, capfd: pytest.CaptureFixture[str], end: str) -> None:
     program = f"""
-if rank == 1 and attempt == 0: os.kill(os.getpid(), signal.{number})
+if rank == 1 and attempt == 0: {end}
 if attempt == 0: time.sleep(600)
 """
     assert run(tmp_path, program) == 0
@@ -87,14 +88,16 @@ if attempt == 0: time.sleep(600)
 
 
 def test_a_frozen_worker_is_ended_when_the_other_has_lost_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_group, "GRACE_SECONDS", 0.1)
+    """It is the child of a shell, as kfp's steps are."""
+    monkeypatch.setattr(watchdog.end_group, "__kwdefaults__", {"grace_seconds": 0.1})
     program = """
 if rank == 1 and attempt == 0: os.kill(os.getpid(), signal.SIGSTOP)
 if attempt == 0:
     time.sleep(.3)
     sys.exit(75)
 """
-    assert run(tmp_path, program) == 0
+    inner = [sys.executable, "-c", HEAD + program, str(tmp_path)]
+    assert run_workers(2, ["sh", "-c", '"$0" "$@"; exit $?', *inner], os.environ) == 0
     assert attempts(tmp_path) == [2, 2]
     assert living(tmp_path) == []
 

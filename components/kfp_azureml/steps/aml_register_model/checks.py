@@ -8,6 +8,7 @@ from pathlib import Path
 from kfp_azureml.models.model_folder import (
     KERAS_FILE,
     MANIFEST_FILE,
+    MLFLOW_FILE,
     SAMPLE_FILE,
     CheckRecord,
     read_check,
@@ -19,7 +20,6 @@ from kfp_azureml.runtime.errors import ModelError
 
 CUSTOM, MLFLOW = "custom_model", "mlflow_model"
 MODEL_TYPES = (CUSTOM, MLFLOW, "triton_model")
-_MLFLOW_FILE = "MLmodel"
 
 
 def default_type(files: Mapping[str, str]) -> str:
@@ -30,7 +30,7 @@ def default_type(files: Mapping[str, str]) -> str:
     Args:
         files: sha256 of each file, by name.
     """
-    return MLFLOW if _MLFLOW_FILE in files and KERAS_FILE not in files else CUSTOM
+    return MLFLOW if MLFLOW_FILE in files and KERAS_FILE not in files else CUSTOM
 
 
 def check_model(
@@ -84,8 +84,8 @@ def _check_nothing_else(model: Path, files: Mapping[str, str], recorded: Mapping
 def _check_layout(model: Path, model_type: str) -> None:
     if model_type not in MODEL_TYPES:
         raise ModelError(f"model_type {model_type!r}: expected one of {', '.join(MODEL_TYPES)}")
-    if model_type == MLFLOW and not (model / _MLFLOW_FILE).is_file():
-        raise ModelError(f"{model}: an {MLFLOW} needs the file {_MLFLOW_FILE}")
+    if model_type == MLFLOW and not (model / MLFLOW_FILE).is_file():
+        raise ModelError(f"{model}: an {MLFLOW} needs the file {MLFLOW_FILE}")
     if model_type == "triton_model" and not _is_triton_repository(model):
         raise ModelError(
             f"{model}: a triton_model needs the layout of a Triton repository: NAME/config.pbtxt and files in NAME/1/"

@@ -6,7 +6,10 @@ gradient is summed over them, one message a step. All of them call the same func
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kfp_azureml.runtime.errors import WorkerLostError, first_line
+from kfp_azureml.runtime.errors import WorkerLostError
 from kfp_azureml.runtime.step import quieten
 from kfp_azureml.steps.train.cluster import Cluster
 
@@ -94,7 +97,10 @@ class Workers:
 
     @contextmanager
     def losses(self) -> Iterator[None]:
-        """Turn TensorFlow's errors about other workers into `WorkerLostError`."""
+        """Turn TensorFlow's errors about other workers into `WorkerLostError`.
+
+        After any error, the process ends without TensorFlow's own clean-up, which waits for lost workers.
+        """
         if self.count == 1:
             yield
             return
@@ -107,9 +113,20 @@ class Workers:
             *(errors.UnavailableError, errors.AbortedError, errors.CancelledError, errors.DeadlineExceededError),
             *(errors.InternalError, errors.FailedPreconditionError, errors.UnknownError),
         ) as error:
+            atexit.register(_end_at_once, WorkerLostError.exit_code)
+            reason = type(error).__name__
             raise WorkerLostError(
-                f"worker {self.rank} of {self.count}: another one was lost ({first_line(error)}): start all again"
+                f"worker {self.rank} of {self.count}: another one was lost ({reason}): start all again"
             ) from error
+        except BaseException as error:
+            atexit.register(_end_at_once, getattr(error, "exit_code", 1))
+            raise
+
+
+def _end_at_once(exit_code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def connect(cluster: Cluster | None) -> Workers:

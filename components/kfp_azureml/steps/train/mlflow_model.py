@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kfp_azureml.models.model_folder import ONNX_FILE, Tensor
+from kfp_azureml.models.model_folder import MLFLOW_EXAMPLE, MLFLOW_FILE, ONNX_FILE, Tensor
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MLMODEL_FILE = "MLmodel"
 CONDA_FILE, PYTHON_FILE, REQUIREMENTS_FILE = "conda.yaml", "python_env.yaml", "requirements.txt"
-EXAMPLE_FILE = "input_example.json"
 EXAMPLES = 2
 """Number of images in the input example."""
 
@@ -64,7 +62,7 @@ def write_mlflow_files(
     _write_yaml(folder / CONDA_FILE, conda)
     _write_yaml(folder / PYTHON_FILE, {"python": python, "dependencies": [f"-r {REQUIREMENTS_FILE}"]})
     (folder / REQUIREMENTS_FILE).write_text("".join(f"{requirement}\n" for requirement in requirements))
-    (folder / EXAMPLE_FILE).write_text(json.dumps({"inputs": samples[:EXAMPLES].tolist()}))
+    (folder / MLFLOW_EXAMPLE).write_text(json.dumps({"inputs": samples[:EXAMPLES].tolist()}))
     environment = {"conda": CONDA_FILE, "virtualenv": PYTHON_FILE}
     document = {
         "flavors": {
@@ -79,14 +77,14 @@ def write_mlflow_files(
         "metadata": {"architecture": architecture},
         "model_uuid": uuid.uuid4().hex,
         "saved_input_example_info": {
-            "artifact_path": EXAMPLE_FILE,
+            "artifact_path": MLFLOW_EXAMPLE,
             "format": "tf-serving",
             "type": "ndarray",
         },
         "signature": {"inputs": _schema(image), "outputs": _schema(probabilities)},
         "utc_time_created": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
     }
-    _write_yaml(folder / MLMODEL_FILE, document)
+    _write_yaml(folder / MLFLOW_FILE, document)
 
 
 def _schema(tensor: Tensor) -> str:

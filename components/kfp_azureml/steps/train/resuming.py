@@ -226,5 +226,5 @@ class Resuming:
 
 
 def average_statistics(variables: Sequence[keras.Variable], workers: Workers) -> None:
-    """Average the moving averages of batch normalization over the workers: each has those of its own images."""
+    """Average the moving averages of batch normalization: each worker has those of its own images."""
     workers.average_variables([variable for variable in variables if variable.name.startswith("moving_")])

@@ -1,7 +1,7 @@
-"""Shuffle a stream of images through a buffer, so that it can go on in another process where it stopped.
+"""Shuffle a stream of images through a buffer.
 
-Memory holds one group of the set and the buffer. The state is the numbers of the buffer's images, not their pixels:
-only the groups that have them are read again.
+It can go on in another process where it stopped. Memory holds one group of the set and the buffer. The state is the
+numbers of the buffer's images, not their pixels: only the groups that have them are read again.
 """
 
 from __future__ import annotations
@@ -96,7 +96,10 @@ class ShuffledBatches:
             self._restore(state)
 
     def state(self) -> NDArray[np.int64]:
-        """Return the state after the last batch, without the generator's own: of at most `capacity` + 3 numbers."""
+        """Return the state after the last batch, without the generator's own.
+
+        It has at most `capacity` + 3 numbers.
+        """
         held = self._numbers[: self._filled] if self._left is None else self._numbers[self._left]
         return np.concatenate([[self._left is not None, self._read, self._yielded], held]).astype(np.int64)
 

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from kfp_azureml.models.onnx_session import open_session
 from kfp_azureml.models.model_folder import read_manifest
+from kfp_azureml.models.onnx_session import open_session
 from kfp_azureml.runtime.errors import TrainingError
 from kfp_azureml.steps.train.own_network import is_reference, own_architecture
+from pages import ROOT
 from step_calls import train_model
 
 MODULE = """
@@ -93,3 +94,10 @@ def test_what_is_wrong_with_it_is_one_line(reference: str, message: str) -> None
 @pytest.mark.parametrize("text", ["lean", "a:b:c", ":b", "a:", "a.:b", "a b:c", "1a:b", "os; x:y"])
 def test_what_is_no_reference(text: str) -> None:
     assert not is_reference(text)
+
+
+def test_the_example_in_the_documentation_works(tmp_path: Path) -> None:
+    readme = (ROOT / "docker" / "README.md").read_text()
+    (tmp_path / "modules" / "my_networks" / "__init__.py").write_text(readme.split("```python\n")[1].split("```")[0])
+    model = own_architecture("my_networks:build").build((32, 40, 3), 4)
+    assert (model.input_shape, model.output_shape) == ((None, 32, 40, 3), (None, 4))
