@@ -67,7 +67,7 @@ def test_the_suites_pipeline_says_all_that_kubeflow_is_told(suite_graph: Graph) 
     assert "endpoint_name" not in jobs["aml_deploy_model"]["inputs"]
     assert jobs["train"]["limits"] == {"timeout": 86400}
     assert {name for name, job in jobs.items() if "identity" in job} == {
-        "aml_preflight", "prep", "aml_register_model", "aml_deploy_model",
+        "aml_preflight", "prep", "train", "aml_register_model", "aml_deploy_model",
     }  # fmt: skip
     assert jobs["accepted"] == {
         "type": "if_else",
