@@ -140,6 +140,29 @@ def test_killed_again_and_again_it_ends_as_if_it_never_was(
         np.testing.assert_array_equal(value, other)
 
 
+def test_it_goes_on_with_another_number_of_workers(
+    split: Split, tmp_path: Path, die_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the same step with the same weights, and with other images."""
+    die_at(STEPS + 5)
+    with pytest.raises(KilledError):
+        fit(WITH_DROPOUT, split, Checkpoints(str(tmp_path / "one"), {}), every=4)
+    monkeypatch.undo()
+    state = Checkpoints(str(tmp_path / "one"), {}).newest()
+    assert state is not None
+    assert (state.values["epoch"], state.values["step"]) == (2, 4)
+    of_two = {name: np.vstack([state.arrays[name]] * 2) for name in ("own", "shuffle")}
+    checkpoints = Checkpoints(str(tmp_path / "two"), {})
+    checkpoints.write(replace(state, arrays={**state.arrays, **of_two}))
+    assert [len(fit(WITH_DROPOUT, split, checkpoints)[1]) for _ in range(2)] == [EPOCHS] * 2
+    max((tmp_path / "two").glob("*.npz")).unlink()  # after the last epoch nobody needs the optimizer
+    ended = checkpoints.newest()
+    assert ended is not None
+    assert ended.steps == (EPOCHS - 1) * split.count_batches(BATCH)
+    assert len(ended.arrays["own"]) == 1
+    assert int(ended.arrays["optimizer 0"]) == ended.steps  # Adam counts them
+
+
 def test_a_step_that_is_run_again_after_its_end_has_the_same_model(data: Path, tmp_path: Path) -> None:
     given = {"epochs": 2, "batch_size": 64, "checkpoint": str(tmp_path / "state"), "patience": 2}
     results = [train_model(data, tmp_path / name, **given) for name in ("first", "second")]
