@@ -83,7 +83,8 @@ def test_a_step_at_224_pixels_that_are_scaled_as_the_application_expects(
 
     model = keras.models.load_model(tmp_path / "model" / "model.keras")
     grey = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 1), np.uint8)
-    scaled = PREPROCESSING[name](np.repeat(grey, 3, axis=-1).astype("float32"))
-    features = model.get_layer("base")(scaled, training=False)
+    base = APPLICATIONS[name](include_top=False, weights=None, pooling="avg", input_shape=(224, 224, 3))
+    base.set_weights(model.get_layer("base").get_weights())
+    features = base(PREPROCESSING[name](np.repeat(grey, 3, axis=-1).astype("float32")), training=False)
     expected = keras.ops.convert_to_numpy(model.get_layer("probabilities")(features))
     np.testing.assert_allclose(session.run(None, {"image": grey})[0], expected, atol=1e-4)

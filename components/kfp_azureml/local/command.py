@@ -36,7 +36,7 @@ from kfp_azureml.compiling.param_option import param_option
     default=1,
     show_default=True,
     metavar="COUNT",
-    help="Number of processes that train together.",
+    help="Number of processes that train together; their ports are open to the network.",
 )
 def run_command(
     pipeline: str,

@@ -35,6 +35,7 @@ class Workers:
     Attributes:
         rank: Which of them this process is, from 0.
         count: Their number.
+        strategy: TensorFlow's, which sums over the workers; None for one alone.
     """
 
     rank: int = 0

@@ -109,13 +109,14 @@ def die_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "buffer"),
-    [(LEAN, 100 * 64), (WITH_DROPOUT, 64 << 20), (WITH_DROPOUT, 100 * 64)],
-    ids=["small buffer", "dropout", "dropout, small buffer"],
+    ("architecture", "buffer", "deaths"),
+    [(LEAN, 100 * 64, [11]), (WITH_DROPOUT, 64 << 20, [0, 5, 2, 9]), (WITH_DROPOUT, 100 * 64, [5, 6])],
+    ids=["lean", "dropout", "small buffer"],
 )
 def test_killed_again_and_again_it_ends_as_if_it_never_was(
     architecture: Architecture,
     buffer: int,
+    deaths: list[int],
     split: Split,
     tmp_path: Path,
     die_at: Callable[[int], None],
@@ -124,20 +125,41 @@ def test_killed_again_and_again_it_ends_as_if_it_never_was(
     monkeypatch.setattr(batches, "BUFFER_BYTES", buffer)
     weights, history, best = fit(architecture, split)
     checkpoints = Checkpoints(str(tmp_path), {})
-    deaths = 0
-    for step in (0, 5, 2, 9, 1000):
+    for step in deaths:
         die_at(step)
-        try:
-            resumed = fit(architecture, split, checkpoints, every=3)
-        except KilledError:
-            deaths += 1
-    assert deaths == 4
+        with pytest.raises(KilledError):
+            fit(architecture, split, checkpoints, every=3)
+    die_at(1000)
+    resumed = fit(architecture, split, checkpoints, every=3)
     for value, other in zip(weights, resumed[0], strict=True):
         np.testing.assert_array_equal(value, other)
     assert resumed[1] == history
     assert replace(resumed[2].epoch, seconds=0.0) == replace(best.epoch, seconds=0.0)
     for value, other in zip(best.weights, resumed[2].weights, strict=True):
         np.testing.assert_array_equal(value, other)
+
+
+def test_it_goes_on_with_another_number_of_workers(
+    split: Split, tmp_path: Path, die_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the same step with the same weights, and with other images."""
+    die_at(STEPS + 5)
+    with pytest.raises(KilledError):
+        fit(WITH_DROPOUT, split, Checkpoints(str(tmp_path / "one"), {}), every=4)
+    monkeypatch.undo()
+    state = Checkpoints(str(tmp_path / "one"), {}).newest()
+    assert state is not None
+    assert (state.values["epoch"], state.values["step"]) == (2, 4)
+    of_two = {name: np.vstack([state.arrays[name]] * 2) for name in ("own", "shuffle")}
+    checkpoints = Checkpoints(str(tmp_path / "two"), {})
+    checkpoints.write(replace(state, arrays={**state.arrays, **of_two}))
+    assert [len(fit(WITH_DROPOUT, split, checkpoints)[1]) for _ in range(2)] == [EPOCHS] * 2
+    max((tmp_path / "two").glob("*.npz")).unlink()  # after the last epoch nobody needs the optimizer
+    ended = checkpoints.newest()
+    assert ended is not None
+    assert ended.steps == (EPOCHS - 1) * split.count_batches(BATCH)
+    assert len(ended.arrays["own"]) == 1
+    assert int(ended.arrays["optimizer 0"]) == ended.steps  # Adam counts them
 
 
 def test_a_step_that_is_run_again_after_its_end_has_the_same_model(data: Path, tmp_path: Path) -> None:
