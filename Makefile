@@ -63,6 +63,14 @@ test-kfp: $(READY) ## run the compile tests with the oldest and newest supported
 test-faults: $(READY) ## inject faults into register and deploy, kill processes, roll out under load (ARGS="-k register")
 	$(BIN)/pytest --numprocesses 2 tests/faults --all-cells $(ARGS)
 
+.PHONY: test-workers
+test-workers: $(READY) ## train with several workers: losses, local runs and Azure ML jobs; and kill a training at random
+	$(BIN)/pytest --numprocesses 1 tests/workers $(ARGS)
+
+.PHONY: test-networks
+test-networks: $(READY) ## build and train each network for photos
+	$(BIN)/pytest tests/networks $(ARGS)
+
 .PHONY: record-faults
 record-faults: $(READY) ## record the Azure requests of register and deploy, the input of the fault tests
 	@PYTHONPATH=tests/support:tests/faults:emulator/tests/support $(BIN)/python tests/faults/requests_of.py
@@ -218,7 +226,7 @@ lint: $(READY) ## ruff, mypy and hadolint
 
 OUTPUT ?= pipelines/image_classification.yaml
 # Variables of compile-pipeline that hold one value, and those that hold several: each is the flag of its name.
-COMPILE_ONE := REGISTRY TAG ML_DIGEST AZURE_DIGEST ML_GPU_DIGEST PULL_SECRET GPU GPU_TYPE RETRIES TTL
+COMPILE_ONE := REGISTRY TAG ML_DIGEST AZURE_DIGEST ML_GPU_DIGEST PULL_SECRET GPU GPU_TYPE RETRIES TTL TRAIN_WORKERS
 COMPILE_MANY := GPU_NODE_SELECTOR GPU_TOLERATION STEP_TIMEOUT
 STEP_TIMEOUT ?= $(TIMEOUT)
 flag = --$(shell echo $(1) | tr A-Z_ a-z-)

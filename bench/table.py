@@ -15,6 +15,7 @@ from bench.rows.register import measure_register
 from bench.rows.score import measure_score
 from bench.rows.train import measure_train
 from bench.rows.train_large import measure_train_large
+from bench.rows.train_workers import measure_train_workers
 
 PACKAGE = "components/kfp_azureml"
 PREP = ("bench/rows/prep.py", f"{PACKAGE}/steps/prep/*.py", f"{PACKAGE}/imagesets/*.py")
@@ -29,6 +30,11 @@ MEASUREMENTS = (
     ),
     Measurement("train", measure_train, (*TRAIN, "bench/rows/train.py")),
     Measurement("train-large", measure_train_large, (*TRAIN, "bench/rows/train_large.py")),
+    Measurement(
+        "train-workers",
+        measure_train_workers,
+        (*TRAIN, "bench/rows/train_workers.py", f"{PACKAGE}/local/worker_group.py"),
+    ),
     Measurement("score", measure_score, (*TRAIN, "bench/rows/score.py")),
     Measurement(
         "endpoint",

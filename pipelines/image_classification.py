@@ -12,7 +12,7 @@ from kfp import dsl
 from kfp_azureml.azcreds import SECRET_NAME
 from kfp_azureml.compiling import PipelineOptions
 from kfp_azureml.compiling.inherited import inherits_parameters
-from kfp_azureml.compiling.pods import for_azure, for_gpu, for_kubeflow, time_to_live
+from kfp_azureml.compiling.pods import for_azure, for_gpu, for_kubeflow, time_to_live, worker_gpus
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS
 from kfp_azureml.steps.aml_deploy_model import component as deploy_component
 from kfp_azureml.steps.aml_live_model import component as live_component
@@ -23,6 +23,7 @@ from kfp_azureml.steps.prep import component as prep_component
 from kfp_azureml.steps.quality_gate import component as gate_component
 from kfp_azureml.steps.score import component as score_component
 from kfp_azureml.steps.train import component as train_component
+from kfp_azureml.steps.train_distributed import component as distributed_component
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -33,6 +34,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
     Args:
         options: What is chosen at compile time: images, Azure identity, GPUs and the like.
     """
+    distributes = options.train_workers > 1
 
     @dsl.pipeline(
         name="image-classification",
@@ -66,7 +68,15 @@ def build_pipeline(options: PipelineOptions) -> Any:
         epochs: int,
         architecture: str,
         batch_size: int,
+        initial_weights: str,
+        initial_weights_sha256: str,
+        frozen_epochs: int,
+        augment: list,  # type: ignore[type-arg]
+        class_weights: str,
+        patience: int,
+        model_format: str,
         seed: int,
+        checkpoint: str,
         min_accuracy: float = 0.9,
         metric: str,
         min_metric: float,
@@ -104,8 +114,8 @@ def build_pipeline(options: PipelineOptions) -> Any:
             data_version: Version of the input data, under which prep is cached; empty disables the cache.
             prep_cpu: CPUs of the prep step, such as 1 or 500m.
             prep_memory: Memory of the prep step, such as 1Gi.
-            train_cpu: CPUs of the train step.
-            train_memory: Memory of the train step.
+            train_cpu: CPUs of the train step, or of each of its workers.
+            train_memory: Memory of the train step, or of each of its workers.
             score_cpu: CPUs of the score step.
             score_memory: Memory of the score step.
             gate_cpu: CPUs of the quality gate.
@@ -114,7 +124,9 @@ def build_pipeline(options: PipelineOptions) -> Any:
             azure_memory: Memory of each Azure ML step.
         """
         workspace_of = {"resource_group": resource_group, "workspace": workspace, "subscription_id": subscription_id}
-        unfinished = reconcile_component.aml_reconcile(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **workspace_of)
+        unfinished = reconcile_component.aml_reconcile(
+            run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, train_jobs=distributes, **workspace_of
+        )
         with dsl.ExitHandler(unfinished, name="clean-up-unfinished-rollouts"):
             checked = preflight_component.aml_preflight(
                 model_name=model_name,
@@ -141,13 +153,33 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 use_azure_credentials=use_azure_credentials,
                 **workspace_of,
             )
-            trained = train_component.train(
-                input_data=prepared.outputs["training_data"],
-                epochs=epochs,
-                architecture=architecture,
-                batch_size=batch_size,
-                seed=seed,
-            )
+            training = {
+                "input_data": prepared.outputs["training_data"],
+                "epochs": epochs,
+                "architecture": architecture,
+                "batch_size": batch_size,
+                "initial_weights": initial_weights,
+                "initial_weights_sha256": initial_weights_sha256,
+                "frozen_epochs": frozen_epochs,
+                "augment": augment,
+                "class_weights": class_weights,
+                "patience": patience,
+                "model_format": model_format,
+                "seed": seed,
+                "checkpoint": checkpoint,
+                "use_azure_credentials": use_azure_credentials,
+            }
+            if distributes:
+                trained = distributed_component.train_distributed(
+                    workers=options.train_workers,
+                    worker_cpu=train_cpu,
+                    worker_memory=train_memory,
+                    **worker_gpus(options),
+                    azure_secret="" if options.workload_identity else azure_secret,
+                    **training,
+                )
+            else:
+                trained = train_component.train(**training)
             scored = score_component.score(
                 input_data=prepared.outputs["test_data"],
                 input_model=trained.outputs["output_model"],
@@ -184,17 +216,27 @@ def build_pipeline(options: PipelineOptions) -> Any:
                     **workspace_of,
                 )
 
-        # From here on: how the steps run on Kubeflow.
+        # From here on: how the steps run on Kubeflow. A step whose workers train is itself as small as an Azure step.
+        training_step = (
+            (trained, distributed_component, azure_cpu, azure_memory, DAY + 2 * HOUR)
+            if distributes
+            else (trained, train_component, train_cpu, train_memory, DAY)
+        )
         for task, component, cpu, memory, timeout_seconds in (
             (prepared, prep_component, prep_cpu, prep_memory, 2 * HOUR),
-            (trained, train_component, train_cpu, train_memory, DAY),
+            training_step,
             (scored, score_component, score_cpu, score_memory, HOUR),
             (judged, gate_component, gate_cpu, gate_memory, 15 * MINUTE),
         ):
             task.set_display_name(component.DISPLAY_NAME).set_container_image(options.ml_image)
             for_kubeflow(task, options, cpu=cpu, memory=memory, timeout_seconds=timeout_seconds)
-        for_gpu(trained, options)
-        for_azure(prepared, options, azure_secret)
+        if distributes:
+            # The workers have the image of the step.
+            trained.set_container_image(options.ml_gpu_image if options.gpu else options.ml_image)
+        else:
+            for_gpu(trained, options)
+        for task in (prepared, trained):  # for data, initial weights and checkpoints in Azure storage
+            for_azure(task, options, azure_secret)
 
         for task, component, timeout_seconds in (
             (checked, preflight_component, 15 * MINUTE),

@@ -28,6 +28,7 @@ from kfp_azureml.steps.prep.component import prep
 from kfp_azureml.steps.quality_gate.component import quality_gate
 from kfp_azureml.steps.score.component import score
 from kfp_azureml.steps.train.component import train
+from kfp_azureml.steps.train_distributed.component import train_distributed
 
 __all__ = [
     "aml_deploy_model",
@@ -54,6 +55,7 @@ __all__ = [
     "quality_gate",
     "score",
     "train",
+    "train_distributed",
 ]
 
 for _name in __all__:

@@ -13,6 +13,7 @@ from docker.models.images import Image
 from kfp_azureml import __version__
 from kfp_azureml.compiling.sources import shipped_pipelines
 from kfp_azureml.images import AZURE_IMAGE, ML_IMAGE, RUN_AS_USER
+from pages import ROOT
 
 MB = 1_000_000
 MOST_BYTES = {ML_IMAGE: 2_000 * MB, AZURE_IMAGE: 420 * MB}
@@ -95,3 +96,17 @@ def test_no_layer_and_no_setting_holds_a_secret(image: Image) -> None:
         if len(value) >= 8:
             assert value not in told
             assert value.encode() not in layers
+
+
+def test_an_image_with_a_network_of_ones_own_is_three_lines(engine: docker.DockerClient, tmp_path: Path) -> None:
+    readme = (ROOT / "docker" / "README.md").read_text()
+    dockerfile, module = (readme.split(f"```{language}\n")[1].split("```")[0] for language in ("dockerfile", "python"))
+    (tmp_path / "Dockerfile").write_text(dockerfile.replace("0.1.0", __version__))
+    (tmp_path / "my_networks.py").write_text(module)
+    own, _ = engine.images.build(path=str(tmp_path), rm=True)
+    program = (
+        "from kfp_azureml.steps.train.tensorflow_import import import_tensorflow; import_tensorflow()\n"
+        "from kfp_azureml.steps.train.own_network import own_architecture\n"
+        "print(own_architecture('my_networks:build').build((32, 32, 3), 4).output_shape)"
+    )
+    assert run_in(engine, own, program) == "(None, 4)"

@@ -104,7 +104,7 @@ def test_the_compiled_pipeline_is_valid_uses_azcreds_and_holds_no_secret() -> No
     parameters = pipeline["root"]["inputDefinitions"]["parameters"]
     assert parameters["azure_secret"]["defaultValue"] == azcreds.SECRET_NAME
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    with_secret = {f"exec-{step}" for step in (*AZURE_STEPS, "prep")}
+    with_secret = {f"exec-{step}" for step in (*AZURE_STEPS, "prep", "train")}
     assert {label for label, config in executors.items() if "secretAsEnv" in config} == with_secret
     for label in with_secret:
         (secret,) = executors[label]["secretAsEnv"]

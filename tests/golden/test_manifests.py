@@ -17,13 +17,14 @@ from kubernetes_validate.utils import all_versions, major_minor
 from kfp_azureml import azcreds, images
 from kfp_azureml.compiling.pods import WORKLOAD_IDENTITY_LABEL
 from kfp_azureml.compiling.sources import shipped_pipelines
+from kfp_azureml.doctor.kubeflow.train_workers import RIGHTS
 from kfp_azureml.steps.aml_reconcile.command import reconcile_command
 from kubernetes_policies import Peer, lets_nothing_in, lets_out, pod_specs, restricted_violations
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
-ADDITIONS = ("identity-endpoint", "reconcile", "retries")
+ADDITIONS = ("identity-endpoint", "reconcile", "retries", "train-workers")
 NEWEST_VERSIONS = list(dict.fromkeys(major_minor(version) for version in all_versions()))[-3:]
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -97,6 +98,8 @@ def test_kustomize_warns_of_bases_and_of_nothing_else(tmp_path: Path, name: str)
 def test_kubernetes_takes_every_object(rendered: dict[str, Objects], version: str) -> None:
     for objects in rendered.values():
         for item in objects:
+            if item["kind"] == "ClusterTrainingRuntime":  # tests/unit/engines/test_train_job.py
+                continue
             assert kubernetes_validate.validate(item, version, strict=True) == version
 
 
@@ -139,6 +142,21 @@ def test_the_role_allows_what_a_step_needs_and_no_more(rendered: dict[str, Objec
             ("", "configmaps", "get", "kfp-launcher"),
             ("", "secrets", "get", "mlpipeline-minio-artifact"),
         }
+
+
+def test_the_addition_for_train_workers_gives_the_rights_of_train_distributed(rendered: dict[str, Objects]) -> None:
+    objects = rendered["train-workers"]
+    (role,) = of_kind(objects, "Role")
+    allowed = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    trainjobs = {("trainjobs", verb) for verb in ("create", "get", "list", "watch", "delete")}
+    assert allowed == trainjobs | set(product(("pods", "pods/log", "events"), ("get", "list")))
+    assert {(resource, verb) for _, resource, verb, _ in RIGHTS} <= allowed
+    for binding in (*of_kind(objects, "RoleBinding"), *of_kind(objects, "ClusterRoleBinding")):
+        assert {subject["name"] for subject in binding["subjects"]} == {"kfp-azureml-runner", "pipeline-runner"}
+        assert {subject["namespace"] for subject in binding["subjects"]} == {"kubeflow"}
+    # kustomize gives a namespace to kinds that it does not know.
+    (runtime,) = of_kind(objects, "ClusterTrainingRuntime")
+    assert "namespace" not in runtime["metadata"]
 
 
 def kubeflow(**labels: str) -> Peer:
@@ -283,7 +301,7 @@ def test_a_client_id_that_is_missing_or_none_is_said(tmp_path: Path) -> None:
 
 def test_every_pod_we_write_meets_the_restricted_standard(rendered: dict[str, Objects]) -> None:
     ours = list(pod_specs(list(rendered.values())))
-    assert [restricted_violations(spec) for spec in ours] == [[]]  # the CronJob's
+    assert [restricted_violations(spec) for spec in ours] == [[], []]  # the CronJob's, the workers'
 
 
 def test_the_cron_job_runs_the_step_with_the_secret_and_reaches_azure_only(rendered: dict[str, Objects]) -> None:

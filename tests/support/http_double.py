@@ -61,7 +61,7 @@ def serving(answer: Callable[[Request], Response | None], context: ssl.SSLContex
             self.end_headers()
             self.wfile.write(response.content)
 
-        do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815 - http.server's names
+        do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
         def log_message(self, *_: object) -> None:
             pass

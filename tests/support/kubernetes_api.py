@@ -34,6 +34,7 @@ class KubernetesApi:
         no_rights: Rights that access reviews deny, as "USER VERB RESOURCE", with an empty user for the caller.
         unreadable: Resources that the caller may not read, such as `namespaces`.
         forbidden: Verbs that the caller may not use.
+        extensions: Paths of further API groups and of resources in them.
         faults: Error statuses by method, each used once; the response quotes the request, as a server may.
         requests: Received requests, as "METHOD path".
     """
@@ -49,6 +50,7 @@ class KubernetesApi:
     no_rights: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
     faults: dict[str, list[int]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     url: str = ""
@@ -100,6 +102,8 @@ class KubernetesApi:
         return json_response(200, known)
 
     def _about_the_cluster(self, request: Request) -> Response | None:
+        if request.path in self.extensions:
+            return json_response(200, {})
         if request.path == "/version/":
             version = dict.fromkeys(("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform"), "")
             return json_response(200, {**version, "major": "1", "minor": "31", "gitVersion": "v1.31.2"})

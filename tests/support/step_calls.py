@@ -22,7 +22,8 @@ from kfp_azureml.steps.prep import prep as prep_work
 from kfp_azureml.steps.prep.result import PrepResult
 from kfp_azureml.steps.prep.settings import ImageSettings
 from kfp_azureml.steps.train import train as train_work
-from kfp_azureml.steps.train.train import TrainingSettings, TrainResult
+from kfp_azureml.steps.train.settings import TrainingSettings
+from kfp_azureml.steps.train.train import TrainResult
 
 
 @contextmanager
@@ -75,8 +76,12 @@ def train_model(
     input_data: Path, output_model: Path, *, output_history: Path | None = None, **given: Any
 ) -> TrainResult:
     """Call train's work with the component's defaults."""
-    settings = TrainingSettings(**_defaults(train, {field.name for field in fields(TrainingSettings)}) | given)
-    return train_work.train_model(input_data, output_model, settings, output_history=output_history)
+    return train_work.train_model(input_data, output_model, training_settings(**given), output_history=output_history)
+
+
+def training_settings(**given: Any) -> TrainingSettings:
+    """Return the settings of train, with the component's defaults."""
+    return TrainingSettings(**_defaults(train, {field.name for field in fields(TrainingSettings)}) | given)
 
 
 def _defaults(component: Any, names: set[str]) -> dict[str, Any]:

@@ -27,12 +27,13 @@ ARROWS = {
     "models": {"runtime", "imagesets"},
     "azureml": {"runtime", "imagesets", "models"},
     "databricks": {"runtime", "azureml"},
-    "steps": {"runtime", "imagesets", "models", "azureml", "databricks"},
+    "engines": {"runtime"},
+    "steps": {"runtime", "imagesets", "models", "azureml", "databricks", "engines"},
     "compiling": {"runtime", "steps"},
-    "kubeflow": {"runtime", "azureml", "compiling"},
+    "kubeflow": {"runtime", "azureml", "compiling", "engines"},
     "azureml_pipelines": {"runtime", "models", "azureml", "steps", "compiling"},
     "local": {"runtime", "imagesets", "models", "azureml", "steps", "compiling"},
-    "doctor": {"runtime", "azureml", "compiling", "kubeflow", "local"},
+    "doctor": {"runtime", "azureml", "compiling", "engines", "kubeflow", "local"},
 }
 # Only rooms.
 BESIDE = {"__init__", "azcreds", "cli", "components", "databricks_secret", "databricks_specs", "images"}

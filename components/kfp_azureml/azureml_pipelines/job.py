@@ -21,6 +21,8 @@ from kfp_azureml.runtime.errors import PipelineError
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
 JOB_FILE = "job.yaml"
+TRAIN = "train"
+"""The component that can have several workers."""
 
 EMPTY: str = encode("")
 """The literal of an empty text."""
@@ -73,7 +75,9 @@ class PipelineJob:
         return path
 
 
-def pipeline_job(graph: Graph, arguments: Mapping[str, Any], placement: Placement, experiment: str) -> PipelineJob:
+def pipeline_job(
+    graph: Graph, arguments: Mapping[str, Any], placement: Placement, experiment: str, train_workers: int = 1
+) -> PipelineJob:
     """Return the Azure ML pipeline job of a KFP pipeline.
 
     Args:
@@ -81,11 +85,14 @@ def pipeline_job(graph: Graph, arguments: Mapping[str, Any], placement: Placemen
         arguments: Parameter values by name; missing ones keep their default.
         placement: Computes of the steps.
         experiment: The job's experiment.
+        train_workers: Number of workers of the component train, each on a machine of its own.
 
     Raises:
-        PipelineError: If a value is not supported or the placement names an unknown step.
+        PipelineError: If a value is not supported, the placement names an unknown step, or no step trains.
     """
     placement.check_steps(node.name for node in graph.nodes)
+    if train_workers > 1 and TRAIN not in {node.definition.name for node in graph.nodes}:
+        raise PipelineError(f"train workers are for the component {TRAIN}, which the pipeline does not have")
     values = _pipeline_values(graph, arguments)
     without_value = [
         PipelineInput(name)
@@ -112,6 +119,9 @@ def pipeline_job(graph: Graph, arguments: Mapping[str, Any], placement: Placemen
         }
         if node.uses_azure:
             job["identity"] = {"type": "managed"}
+        if train_workers > 1 and node.definition.name == TRAIN:
+            job["distribution"] = {"type": "tensorflow", "worker_count": train_workers}
+            job["resources"] = {**job.get("resources", {}), "instance_count": train_workers}
         if node.timeout_seconds:
             job["limits"] = {"timeout": node.timeout_seconds}
         jobs[node.name] = {key: value for key, value in job.items() if value}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,10 +79,12 @@ def submit_pipeline(client: MLClient, wanted: JobSubmission) -> SubmittedJob:
     Raises:
         PipelineError: If the pipeline, a parameter or a compute is invalid, or a component is not registered.
     """
-    with compiled_pipeline(wanted.pipeline, wanted.options) as package:
+    # On Azure ML the step itself has several workers, on Kubeflow another component.
+    alone = replace(wanted.options, train_workers=1)
+    with compiled_pipeline(wanted.pipeline, alone) as package:
         arguments = pipeline_arguments(package, wanted.typed, wanted.params, _workspace_of(client))
         graph = graph_of(package)
-        job = pipeline_job(graph, arguments, wanted.placement, wanted.experiment)
+        job = pipeline_job(graph, arguments, wanted.placement, wanted.experiment, wanted.options.train_workers)
     check_computes(client, wanted.placement)
     with tempfile.TemporaryDirectory(prefix="kfp-azureml-") as folder:
         registered = (lambda spec: registered_name(client, spec)) if wanted.from_registered else None

@@ -67,6 +67,9 @@ _PODS = (
         help="Time to keep a finished run's pods, in seconds.  [default: the cluster's]",
     ),
 )
+_TRAIN_WORKERS = click.option(
+    "--train-workers", type=int, metavar="COUNT", help="Number of workers that train together.  [default: 1]"
+)
 _GPU_IMAGE = click.option(
     "--ml-gpu",
     "--gpu",
@@ -83,7 +86,7 @@ def compile_flags(former_step_timeout: str = "") -> Callable[[Command], Command]
     Args:
         former_step_timeout: Former name of `--step-timeout`, which is still accepted.
     """
-    return _with_flags(*_IMAGES, _PULL_SECRET, *_PODS, _step_timeout(former_step_timeout))
+    return _with_flags(*_IMAGES, _PULL_SECRET, *_PODS, _TRAIN_WORKERS, _step_timeout(former_step_timeout))
 
 
 def image_flags() -> Callable[[Command], Command]:
@@ -93,7 +96,7 @@ def image_flags() -> Callable[[Command], Command]:
 
 def job_flags() -> Callable[[Command], Command]:
     """Add the options of compiling that apply to Azure ML jobs to a command, for `options_from`."""
-    return _with_flags(*_IMAGES, _GPU_IMAGE, _step_timeout())
+    return _with_flags(*_IMAGES, _GPU_IMAGE, _TRAIN_WORKERS, _step_timeout())
 
 
 def _step_timeout(former: str = "") -> Callable[[Command], Command]:

@@ -35,6 +35,7 @@ class PipelineOptions:
         retries: Number of retries of a step whose pod was lost, see `pods.for_kubeflow`; None selects 1.
         timeouts: Timeouts in seconds by step name, such as `train`, instead of the pipeline's own.
         ttl_seconds: Time to keep a finished run's pods, in seconds; None selects the cluster's default.
+        train_workers: Number of workers that train together; on Kubeflow pods of their own.
     """
 
     registry: str = images.REGISTRY
@@ -48,6 +49,7 @@ class PipelineOptions:
     retries: int | None = None
     timeouts: Mapping[str, int] = field(default_factory=dict)
     ttl_seconds: int | None = None
+    train_workers: int = 1
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -70,6 +72,8 @@ class PipelineOptions:
             raise PipelineError(f"pull secret {self.pull_secret!r}: expected the name of a Kubernetes secret")
         if self.retries is not None and not 0 <= self.retries <= _MAX_RETRIES:
             raise PipelineError(f"retries {self.retries}: expected 0 to {_MAX_RETRIES}")
+        if self.train_workers < 1:
+            raise PipelineError(f"train workers {self.train_workers}: expected 1 or more")
         for what, seconds in (
             *((f"timeout of {step}", seconds) for step, seconds in self.timeouts.items()),
             *([("TTL", self.ttl_seconds)] if self.ttl_seconds is not None else []),
@@ -92,6 +96,7 @@ class PipelineOptions:
             "retries": self.retries is not None,
             "step timeouts": bool(self.timeouts),
             "a TTL": self.ttl_seconds is not None,
+            "train workers": self.train_workers > 1,
         }
         return tuple(what for what, is_chosen in chosen.items() if is_chosen)
 

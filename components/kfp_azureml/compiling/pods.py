@@ -5,12 +5,14 @@ For any pipeline, the suite's or a user's own. Local runs ignore them, except fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kfp_azureml import images
 from kfp_azureml.azcreds import SECRET_NAME, use_azure_secret
+from kfp_azureml.compiling.gpu import Gpu
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.databricks_secret import use_databricks_secret
+from kfp_azureml.runtime.errors import PipelineError
 
 if TYPE_CHECKING:
     from kfp.dsl import PipelineConfig, PipelineTask
@@ -146,6 +148,26 @@ def for_gpu(task: PipelineTask, options: PipelineOptions) -> PipelineTask:
         operator = "Exists" if taint.value is None else "Equal"
         kubernetes.add_toleration(task, key=taint.key, operator=operator, value=taint.value, effect=taint.effect)
     return task
+
+
+def worker_gpus(options: PipelineOptions) -> dict[str, Any]:
+    """Return the arguments of the component `train_distributed` for `options.gpu`.
+
+    Args:
+        options: Compile options.
+
+    Raises:
+        PipelineError: If nodes are chosen for the workers, which a TrainJob cannot do.
+    """
+    gpu = options.gpu
+    if gpu is None:
+        return {}
+    if gpu.node_selector or gpu.taints != Gpu().taints:
+        raise PipelineError(
+            "several train workers take node selectors and tolerations from their training runtime: set them in "
+            "manifests/train-workers/runtime"
+        )
+    return {"worker_gpus": gpu.count, "gpu_type": gpu.type}
 
 
 def step_name(task: PipelineTask) -> str:

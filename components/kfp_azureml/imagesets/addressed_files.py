@@ -40,7 +40,7 @@ class AddressedFiles:
         """
         if "://" in name:
             self._check_address(name)
-            folder, file = _parts(name)
+            folder, file = folder_and_name(name)
             return self._reader(folder)(file)
         is_outside = name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/")
         if is_outside and not self._source.is_local:
@@ -74,7 +74,7 @@ class AddressedFiles:
             return self._readers[folder]
 
 
-def _parts(uri: str) -> tuple[str, str]:
+def folder_and_name(uri: str) -> tuple[str, str]:
     """Return the URI of the folder and the file's name; a web address keeps its query."""
     is_web = uri.lower().startswith(("http://", "https://"))
     path, mark, query = uri.partition("?") if is_web else (uri, "", "")

@@ -299,7 +299,7 @@ def _object_store(uri: str, use_azure_credentials: bool) -> Source:
 
     scheme, _, _ = _split(uri)
     shown = without_secrets(uri)
-    options = _azure_options(use_azure_credentials) if scheme in AZURE_SCHEMES else {}
+    options = azure_options(use_azure_credentials) if scheme in AZURE_SCHEMES else {}
     try:
         filesystem, root = fsspec.url_to_fs(uri.rstrip("/"), **options)
     except (ValueError, ImportError, OSError) as error:  # chained addresses are opened at once
@@ -316,10 +316,10 @@ def _object_store(uri: str, use_azure_credentials: bool) -> Source:
         entries = filesystem.ls(f"{root}/{name}".rstrip("/"), detail=True)
         return {Path(entry["name"]).name: entry["type"] == "directory" for entry in entries}
 
-    return Source(shown, open_raw, list_folder, (OSError, *_driver_failures(scheme)))
+    return Source(shown, open_raw, list_folder, (OSError, *driver_failures(scheme)))
 
 
-def _azure_options(use_credentials: bool) -> dict[str, str | bool]:
+def azure_options(use_credentials: bool) -> dict[str, str | bool]:
     """Return the credential options for adlfs; see `open_source`."""
     if not use_credentials:
         return {"anon": True}
@@ -327,7 +327,7 @@ def _azure_options(use_credentials: bool) -> dict[str, str | bool]:
     return vars(principal) if principal else {"anon": False}
 
 
-def _driver_failures(scheme: str) -> tuple[type[Exception], ...]:
+def driver_failures(scheme: str) -> tuple[type[Exception], ...]:
     """Return the exceptions of a scheme's driver other than OSError."""
     if scheme in AZURE_SCHEMES:
         from azure.core.exceptions import AzureError

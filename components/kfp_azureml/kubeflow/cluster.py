@@ -6,23 +6,26 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_azureml.engines.kubeconfig import (
+    NO_KUBECONFIG,
+    choose_namespace,
+    kubeconfig_errors,
+    kubeconfig_files,
+    load_kubeconfig,
+)
 from kfp_azureml.kubeflow.api_error_messages import no_answer
 from kfp_azureml.runtime.errors import KubeflowError
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
 
-NAMESPACE = "kubeflow"
 REQUEST_SECONDS = (10.0, 30.0)
 """Timeouts of a request in seconds, to connect and to respond.
 
 A pair, since the client drops a float (rest.py).
 """
-_NO_KUBECONFIG = "no kubeconfig: create one (az aks get-credentials), or set KUBECONFIG to its path"
-_IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 @dataclass(frozen=True)
@@ -56,55 +59,20 @@ def open_cluster(context: str | None, namespace: str | None, environ: Mapping[st
 
     namespace = choose_namespace(context, namespace, environ)
     configuration = client.Configuration()
-    files = _kubeconfig(environ)
-    with _kubeconfig_errors():
-        if files:
-            config.load_kube_config(files, context, configuration, persist_config=False)
-        elif "KUBERNETES_SERVICE_HOST" in environ:
+    if files := kubeconfig_files(environ):
+        load_kubeconfig(files, context, configuration)
+    elif "KUBERNETES_SERVICE_HOST" in environ:
+        with kubeconfig_errors():
             config.load_incluster_config(client_configuration=configuration)
-        else:
-            raise KubeflowError(_NO_KUBECONFIG)
+    else:
+        raise KubeflowError(NO_KUBECONFIG)
     configuration.retries = Retry(0, redirect=False)
     return Cluster(client.CoreV1Api(client.ApiClient(configuration)), configuration.host, namespace)
 
 
 def has_cluster(environ: Mapping[str, str] = os.environ) -> bool:
     """Tell whether a cluster is configured: by a kubeconfig, or in a pod."""
-    return bool(_kubeconfig(environ)) or "KUBERNETES_SERVICE_HOST" in environ
-
-
-def choose_namespace(context: str | None, namespace: str | None, environ: Mapping[str, str] = os.environ) -> str:
-    """Choose the namespace as `open_cluster` does, without a cluster.
-
-    Raises:
-        KubeflowError: If the context does not exist or the kubeconfig cannot be read.
-    """
-    from kubernetes.config import kube_config
-
-    files = _kubeconfig(environ)
-    if context and not files:
-        raise KubeflowError(_NO_KUBECONFIG)
-    if namespace and not context:
-        return namespace
-    if not files:
-        return _IN_CLUSTER_NAMESPACE.read_text().strip() if _IN_CLUSTER_NAMESPACE.is_file() else NAMESPACE
-    with _kubeconfig_errors():
-        # The public function that lists contexts requires a current one even if another is selected.
-        chosen = kube_config._get_kube_config_loader(filename=files, active_context=context).current_context
-    return namespace or str(chosen["context"].get("namespace") or NAMESPACE)
-
-
-@contextmanager
-def _kubeconfig_errors() -> Iterator[None]:
-    import yaml
-    from kubernetes.config import ConfigException
-
-    try:
-        yield
-    except ConfigException as error:
-        raise KubeflowError(f"kubeconfig: {' '.join(str(error).split())}") from error
-    except (yaml.YAMLError, OSError) as error:
-        raise KubeflowError(f"kubeconfig: cannot be read ({type(error).__name__})") from error
+    return bool(kubeconfig_files(environ)) or "KUBERNETES_SERVICE_HOST" in environ
 
 
 @contextmanager
@@ -141,9 +109,3 @@ def _refusal(error: Any, cluster: Cluster, verb: str, what: str) -> str:
         case 404:
             return f"namespace {cluster.namespace} does not exist: create it, or set another with --namespace"
     return f"could not {verb} {what} in namespace {cluster.namespace} (status {error.status})"
-
-
-def _kubeconfig(environ: Mapping[str, str]) -> str:
-    """Return the paths of existing kubeconfig files, joined as in KUBECONFIG; empty if there are none."""
-    named = environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
-    return os.pathsep.join(path for path in named.split(os.pathsep) if path and Path(path).is_file())

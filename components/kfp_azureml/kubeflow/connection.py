@@ -12,9 +12,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_azureml.engines.kubeconfig import NAMESPACE
 from kfp_azureml.kubeflow import api_error_messages
 from kfp_azureml.kubeflow.api_error_messages import NotTheApiError, api_errors
-from kfp_azureml.kubeflow.cluster import NAMESPACE
 from kfp_azureml.runtime.errors import KubeflowError
 from kfp_azureml.runtime.text_files import read_user_text
 

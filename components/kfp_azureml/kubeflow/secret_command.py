@@ -34,7 +34,8 @@ def azcreds_command(namespace: str | None, context: str | None, file: Path | Non
     import yaml
 
     from kfp_azureml.azcreds import SECRET_NAME
-    from kfp_azureml.kubeflow.cluster import choose_namespace, open_cluster
+    from kfp_azureml.engines.kubeconfig import choose_namespace
+    from kfp_azureml.kubeflow.cluster import open_cluster
     from kfp_azureml.kubeflow.secret import apply_secret, redacted_manifest
     from kfp_azureml.kubeflow.secret_check import check_values
     from kfp_azureml.kubeflow.secret_values import read_values

@@ -27,7 +27,7 @@ from kfp_azureml.local.environment_variables import (
     package_variables,
     proxy_variables,
 )
-from kfp_azureml.local.step_process import exit_description
+from kfp_azureml.local.exit_codes import exit_description
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.terminal import plain
 

@@ -30,8 +30,23 @@ from kfp_azureml.compiling.param_option import param_option
 @click.option(
     "--docker", is_flag=True, help="Run the steps in their images (`make images`) instead of as local processes."
 )
+@click.option(
+    "--workers",
+    type=int,
+    default=1,
+    show_default=True,
+    metavar="COUNT",
+    help="Number of processes that train together; their ports are open to the network.",
+)
 def run_command(
-    pipeline: str, data: str | None, params: dict[str, str], runs: Path, keep: bool, azure: bool, docker: bool
+    pipeline: str,
+    data: str | None,
+    params: dict[str, str],
+    runs: Path,
+    keep: bool,
+    azure: bool,
+    docker: bool,
+    workers: int,
 ) -> None:
     """Run PIPELINE locally, with the Azure ML emulator by default.
 
@@ -39,4 +54,15 @@ def run_command(
     """
     from kfp_azureml.local.run import LocalRun, run_locally
 
-    run_locally(LocalRun(pipeline=pipeline, data=data, params=params, runs=runs, keep=keep, azure=azure, docker=docker))
+    run_locally(
+        LocalRun(
+            pipeline=pipeline,
+            data=data,
+            params=params,
+            runs=runs,
+            keep=keep,
+            azure=azure,
+            docker=docker,
+            workers=workers,
+        )
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class ContainerSettings:
 
 
 def container_settings(
-    folder: Path, environment: Mapping[str, str], data: Path | None, events: Path
+    folder: Path, environment: Mapping[str, str], inputs: Iterable[Path], events: Path
 ) -> ContainerSettings:
     """Prepare a run's folder for containers and return their settings.
 
@@ -82,7 +82,7 @@ def container_settings(
     Args:
         folder: The run's folder, for `outputs/` and a readable copy of the certificates.
         environment: Environment variables of all steps; no others of the caller are passed on.
-        data: Folder of the images; None if they are not on this machine.
+        inputs: Folders and files on this machine that the steps read.
         events: The event file.
     """
     outputs = folder / "outputs"
@@ -92,9 +92,7 @@ def container_settings(
     for path in (outputs, outputs / "workspace", events):
         if path.stat().st_uid != uid:
             os.chown(path, uid, gid)
-    mounts = {str(events): str(events)}
-    if data is not None:
-        mounts[str(data)] = str(data)
+    mounts = {str(path): str(path) for path in (events, *inputs)}
     inside = {**environment, EVENTS_FILE: str(events), "PYTHONUNBUFFERED": "1"}
     if bundle := environment.get(CERTIFICATES[0]):
         readable = folder / "ca-bundle.pem"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from kfp_azureml.imagesets.addressed_files import folder_and_name
 from kfp_azureml.imagesets.collection import list_entries
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, SHA256
 from kfp_azureml.imagesets.idx import file_names
@@ -20,7 +21,7 @@ from kfp_azureml.imagesets.input_formats import file_kind, may_have_idx, split_f
 from kfp_azureml.imagesets.source import InputStream, Source, open_source
 from kfp_azureml.local.environment_variables import common_variables, proxy_variables
 from kfp_azureml.runtime.errors import DataError, OutputError
-from kfp_azureml.runtime.outputs import atomic_folder
+from kfp_azureml.runtime.outputs import atomic_file, atomic_folder
 
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 APT_SECONDS = 300.0
@@ -52,6 +53,30 @@ def on_this_machine(input_data: str, folder: Path, use_azure_credentials: bool, 
         else:
             _copy_folder(source, "", part)
     return folder / file
+
+
+def file_on_this_machine(address: str, folder: Path, use_azure_credentials: bool, say: Callable[[str], None]) -> Path:
+    """Return the path of a local file, or of a copy of a URI's file in a folder.
+
+    Args:
+        address: A path, or a URI to copy with the caller's network settings.
+        folder: Where to put a copy.
+        use_azure_credentials: Same as the parameter of prep.
+        say: Prints a line.
+
+    Raises:
+        DataError: If the file does not exist or cannot be read.
+    """
+    if "://" not in address:
+        return Path(address).resolve()
+    parent, name = folder_and_name(address)
+    source = open_source(parent, use_azure_credentials=use_azure_credentials)
+    if source.is_local:
+        return Path(source.uri).resolve() / name
+    say(f"Data: copying {source.uri}/{name}")
+    with source.open([name]) as stream, atomic_file(folder / name) as part:
+        _copy(stream, part)
+    return folder / name
 
 
 def _copy_idx(source: Source, target: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.cloud import Cloud
-from kfp_azureml.local.step_process import exit_description
+from kfp_azureml.local.exit_codes import exit_description
 from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import run_step
 

@@ -38,18 +38,20 @@ class StepSettings:
         variables: Environment variables for single steps.
         containers: Settings of their containers; None runs them as processes.
         binaries: Folders of the interpreters, by label, for executors that do not use this one.
+        workers: Number of processes that train together.
     """
 
     variables: StepVariables = field(default_factory=StepVariables)
     containers: ContainerSettings | None = None
     binaries: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 1
 
     @classmethod
     def from_json(cls, text: str) -> StepSettings:
         """Read settings that another process wrote with `json` and `asdict`."""
         read = json.loads(text)
         containers = ContainerSettings(**read["containers"]) if read["containers"] else None
-        return cls(StepVariables(**read["variables"]), containers, read["binaries"])
+        return cls(StepVariables(**read["variables"]), containers, read["binaries"], read["workers"])
 
 
 def run_pipeline(pipeline: Path, arguments: dict[str, Any], outputs: Path, settings: StepSettings) -> None:
@@ -102,7 +104,7 @@ def _process_runner(settings: StepSettings) -> Any:
     from kfp.local import subprocess_task_handler
 
     def run(full_command: list[str], env_vars: dict[str, str]) -> int:
-        return run_step_process(full_command, env_vars, settings.variables, settings.binaries)
+        return run_step_process(full_command, env_vars, settings.variables, settings.binaries, settings.workers)
 
     def leave(full_command: list[str], _new_executable: str) -> list[str]:
         """Keep `python3`: kfp would insert our path into a shell script without quotes."""

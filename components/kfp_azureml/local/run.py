@@ -25,7 +25,7 @@ from kfp_azureml.imagesets.fashion_mnist import ADDRESS, CLASSES
 from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
-from kfp_azureml.local.data import fashion_mnist, on_this_machine
+from kfp_azureml.local.data import fashion_mnist, file_on_this_machine, on_this_machine
 from kfp_azureml.local.environment_variables import step_variables
 from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.folder_permissions import check_permissions
@@ -36,6 +36,7 @@ from kfp_azureml.local.screen import Screen
 from kfp_azureml.local.step_packages import check_commands, install_packages
 from kfp_azureml.local.summary import Summary, write_summary
 from kfp_azureml.local.supervisor import supervise
+from kfp_azureml.local.worker_group import check_workers
 from kfp_azureml.runtime.errors import CancelledError, KfpAzuremlError, OutputError, PipelineError, RejectedError
 
 OF_CLOUD = ("resource_group", "workspace")
@@ -54,6 +55,10 @@ class LocalRun:
         keep: Whether to keep the endpoint running until Ctrl-C.
         azure: Whether to use a real workspace instead of the Azure ML emulator.
         docker: Whether to run the steps in containers instead of as processes.
+        workers: Number of processes that train together.
+
+    Raises:
+        PipelineError: If the settings contradict each other.
     """
 
     pipeline: str
@@ -63,6 +68,13 @@ class LocalRun:
     keep: bool
     azure: bool
     docker: bool = False
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise PipelineError(f"--workers {self.workers}: expected 1 or more")
+        if self.workers > 1 and self.docker:
+            raise PipelineError("--workers starts processes on this machine: omit --docker")
 
 
 def run_locally(wanted: LocalRun) -> None:
@@ -107,9 +119,16 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         executors = documents.pipeline["deploymentSpec"]["executors"]
         screen.expect(name.removeprefix("exec-") for name in executors)
         check_commands(executors, docker=wanted.docker)
+        if wanted.workers > 1:
+            check_workers(executors)
         if wanted.docker:
             check_images(compiled)
         arguments |= _input_data(wanted, arguments, declared, folder, screen.say)
+        if (weights := arguments.get("initial_weights")) and not wanted.azure:
+            with_azure = bool(arguments.get("use_azure_credentials"))
+            arguments["initial_weights"] = str(
+                file_on_this_machine(weights, folder / "weights", with_azure, screen.say)
+            )
         binaries = {} if wanted.docker else install_packages(executors, Path(scratch), screen.say)
         cloud = when_ready()
         for name, value in zip(OF_CLOUD, (cloud.resource_group, cloud.workspace), strict=True):
@@ -117,7 +136,9 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
                 arguments.setdefault(name, value)
         check_absent_values(documents, arguments)
         containers = _containers(folder, cloud, arguments, summary.events) if wanted.docker else None
-        settings = StepSettings(step_variables(documents.platform, cloud.credentials), containers, binaries)
+        settings = StepSettings(
+            step_variables(documents.platform, cloud.credentials), containers, binaries, wanted.workers
+        )
         _point_latest_to(folder)
         keep = wanted.keep and cloud.is_emulated  # a real endpoint keeps running anyway
         try:
@@ -178,7 +199,8 @@ def _run_steps(
 
 
 def _can_be_asked(results: Mapping[str, Any]) -> bool:
-    return results.keys() >= {"endpoint", "sample"}
+    # The sample is for an entry script; Azure ML serves other models by itself.
+    return results.keys() >= {"endpoint", "sample"} and results["endpoint"].get("takes_sample", True)
 
 
 def _compile(source: Path, folder: Path) -> Path:
@@ -188,8 +210,8 @@ def _compile(source: Path, folder: Path) -> Path:
 
 
 def _containers(folder: Path, cloud: Cloud, arguments: Mapping[str, Any], events: EventLog) -> ContainerSettings:
-    data = Path(arguments.get("input_data", ""))
-    return container_settings(folder, cloud.network, data if data.is_absolute() else None, events.path)
+    inputs = [Path(arguments.get(name, "")) for name in ("input_data", "initial_weights")]
+    return container_settings(folder, cloud.network, [path for path in inputs if path.is_absolute()], events.path)
 
 
 def _input_data(

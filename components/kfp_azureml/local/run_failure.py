@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from kfp_azureml.local.exit_codes import exit_description
 from kfp_azureml.local.pipeline_process import PIPELINE_ENDED
-from kfp_azureml.local.step_process import TASK_ENDED, exit_description
+from kfp_azureml.local.step_process import TASK_ENDED
 from kfp_azureml.runtime.terminal import plain
 
 LAST_LINES = 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,10 @@ from pathlib import Path
 
 from kfp_azureml.compiling.argument_size import ARGUMENT_BYTES
 from kfp_azureml.local.environment_variables import StepVariables
+from kfp_azureml.local.exit_codes import exit_description
 from kfp_azureml.local.step_packages import split_command
 from kfp_azureml.local.task_command import read_task
+from kfp_azureml.local.worker_group import TRAIN, run_workers
 
 EXECUTOR = "KFP_AZUREML_EXECUTOR"
 """Environment variable with the label of a task's executor, for the runner; the step does not get it."""
@@ -21,7 +22,11 @@ TASK_ENDED = "TaskError"
 
 
 def run_step_process(
-    command: Sequence[str], variables: Mapping[str, str], allowed: StepVariables, binaries: Mapping[str, str]
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    allowed: StepVariables,
+    binaries: Mapping[str, str],
+    workers: int = 1,
 ) -> int:
     """Run a step until it ends, and print its output, which kfp writes to the run's log.
 
@@ -30,6 +35,7 @@ def run_step_process(
         variables: Environment variables of its component, including `EXECUTOR`.
         allowed: Variables of the caller's environment for single steps.
         binaries: Folders of the interpreters, by label, for executors that do not use this one.
+        workers: Number of processes for `train`.
 
     Returns:
         The exit code.
@@ -43,19 +49,10 @@ def run_step_process(
     path = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = {**os.environ, **allowed.for_task(task), **variables, "PATH": path}
     try:
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=environment,
-        ) as process:
-            assert process.stdout is not None  # noqa: S101 - asked for above
-            for line in process.stdout:
-                print(line, end="")  # noqa: T201 - kfp puts it into the run's log
-            code = process.wait()
+        if workers > 1 and task.function == TRAIN:
+            code = run_workers(workers, command, environment)
+        else:
+            code = _run_alone(command, environment)
     except OSError as error:
         print(f"{TASK_ENDED}: {task.name}: cannot be started: {_reason(error, command)}")  # noqa: T201
         return 127
@@ -65,16 +62,20 @@ def run_step_process(
     return code
 
 
-def exit_description(code: int) -> str:
-    """Describe how a process ended, from its exit code as in a shell or `subprocess`."""
-    number = -code if code < 0 else code - 128
-    if number <= 0:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        return f"ended with exit code {code}"
-    return "was killed (SIGKILL; possibly out of memory)" if name == "SIGKILL" else f"was ended by {name}"
+def _run_alone(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        for line in process.stdout:
+            print(line, end="")  # noqa: T201 - kfp puts it into the run's log
+        return process.wait()
 
 
 def _reason(error: OSError, command: Sequence[str]) -> str:

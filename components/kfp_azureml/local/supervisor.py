@@ -92,5 +92,7 @@ def supervise(
     for step in events.steps:
         on_change(step)
     if child.returncode != 0:
+        # A failed worker cancels the others.
         failed = [step for step in events.steps if step.state != "succeeded"]
+        failed.sort(key=lambda step: step.state == "failed")
         raise PipelineError(failed[-1].error if failed else failure_reason(log_file, child.returncode))

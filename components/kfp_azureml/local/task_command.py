@@ -37,7 +37,12 @@ def read_task(executor: str, command: Sequence[str]) -> Task:
     """
     given = _after("--executor_input", command)
     inputs = json.loads(given).get("inputs", {}) if given else {}
-    return Task(executor, _after("--function_to_execute", command), inputs.get("parameterValues", {}))
+    return Task(executor, function_of(command), inputs.get("parameterValues", {}))
+
+
+def function_of(command: Sequence[str]) -> str:
+    """Return the function of a Python component from its command; empty for a container component."""
+    return _after("--function_to_execute", command)
 
 
 def _after(option: str, command: Sequence[str]) -> str:

@@ -29,6 +29,10 @@ KERAS_FILE = "model.keras"
 ONNX_FILE = "model.onnx"
 MANIFEST_FILE = "model.json"
 
+# Of an MLflow model.
+MLFLOW_FILE = "MLmodel"
+MLFLOW_EXAMPLE = "input_example.json"
+
 # Written by score for register and deploy.
 CHECK_FILE = "check.json"
 SAMPLE_FILE = "sample.json"

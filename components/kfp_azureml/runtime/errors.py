@@ -29,6 +29,12 @@ class TrainingError(KfpAzuremlError):
     """The training settings are invalid, or training diverged."""
 
 
+class WorkerLostError(KfpAzuremlError):
+    """Another worker of a training ended or does not answer; all have to be started again."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
 class ModelError(KfpAzuremlError):
     """A model folder is incomplete, modified, or not the one that was scored."""
 

@@ -27,6 +27,9 @@ from kfp_azureml.runtime.terminal import one_line
 EVENTS_FILE = "KFP_AZUREML_EVENTS"
 """Environment variable with the path of the supervisor's event file."""
 
+WORKER = "KFP_AZUREML_WORKER"
+"""Environment variable with the number of a step's process, if it is one of several and not the first."""
+
 LOG_LEVEL = "KFP_AZUREML_LOG_LEVEL"
 """Environment variable with the log level; DEBUG applies to all libraries, secrets redacted."""
 
@@ -48,6 +51,8 @@ def run_step(name: str) -> Iterator[None]:
     """
     configure_logging()
     one_blas_thread()
+    if worker := os.environ.get(WORKER):
+        name = f"{name} (worker {worker})"
     token = _current_step.set(name)
     _emit("started")
     try:

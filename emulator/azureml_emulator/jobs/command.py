@@ -1,4 +1,4 @@
-"""Run one command: environment, code and inputs, process, log and outputs."""
+"""Run one command: environment, code and inputs, its processes, their logs and outputs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from azureml_emulator.arm.errors import ArmError
 from azureml_emulator.jobs import delivery
 from azureml_emulator.jobs.assets import find_asset
+from azureml_emulator.jobs.distribution import tf_configs
 from azureml_emulator.jobs.environments import find_environment
 from azureml_emulator.jobs.expressions import render_command
 from azureml_emulator.jobs.job_context import JobContext, OutputAsset
-from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, uploading_log
+from azureml_emulator.jobs.logs import IMAGE_LOG, STD_LOG, WORKER_LOG, uploading_log
 from azureml_emulator.jobs.runs import Run, Status
 from azureml_emulator.jobs.specs import CommandSpec
 from azureml_emulator.machine import processes
@@ -77,15 +79,73 @@ async def run_command(
         code = await asset_integrity.fetch(context.store, context.blobs, asset, asset["properties"]["codeUri"], code)
     code.mkdir(parents=True, exist_ok=True)
     inputs = await delivery.deliver_inputs(context, spec.inputs, folder / "inputs")
-    outputs = delivery.prepare_outputs(context, run, spec.outputs, folder / "outputs")
+    with tf_configs(spec.workers) as configs:
+        workers = [
+            _prepare(context, run, spec, index, folder, inputs, {**environment, **config}, python)
+            for index, config in enumerate(configs)
+        ]
+        try:
+            failed, exit_code = await _run_workers(context, run, workers, code, spec.timeout)
+        finally:
+            await _keep_artifacts(context, run, code)
+    if exit_code != 0:
+        raise ArmError(
+            400,
+            "UserError",
+            f"Execution failed. User process '{SHELL}' exited with status code {exit_code}. Please check log file"
+            f" '{failed.log_name}' for error details. Error: {processes.log_tail(failed.log, LOG_TAIL_LINES)}",
+        )
+    context.runs.advance(run.id, Status.FINALIZING)
+    # Each uploads its own outputs; where several wrote the same file, it is that of the first.
+    for worker in reversed(workers):
+        made = await delivery.collect_outputs(context, run, spec.outputs, worker.outputs)
+    context.runs.change(run.id, outputs=made)
+    for name, output in spec.outputs.items():
+        if output.asset and name in made:
+            named = OutputAsset(output.asset.name, output.asset.version, output.type, made[name]["uri"], run.id)
+            await context.register_output(named)
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """A process of a command.
+
+    Attributes:
+        script: The command, with its inputs and outputs filled in.
+        log: The file with its output.
+        log_name: The log's name among the run's artifacts.
+        variables: Its environment variables.
+        outputs: The paths of its outputs by name.
+    """
+
+    script: Path
+    log: Path
+    log_name: str
+    variables: Mapping[str, str]
+    outputs: Mapping[str, Path]
+
+
+def _prepare(
+    context: JobContext,
+    run: Run,
+    spec: CommandSpec,
+    index: int,
+    folder: Path,
+    inputs: Mapping[str, str],
+    environment: Mapping[str, str],
+    python: Path,
+) -> _Worker:
+    own = folder if spec.workers == 1 else folder / f"worker-{index}"
+    own.mkdir(exist_ok=True)
+    outputs = delivery.prepare_outputs(context, run, spec.outputs, own / "outputs")
     values = {f"inputs.{name}": value for name, value in inputs.items()}
     values |= {f"outputs.{name}": str(path) for name, path in outputs.items()}
     # A script, because all users can see a process's arguments.
-    script = folder / "command.sh"
+    script = own / "command.sh"
     script.write_text(render_command(spec.command, values))
     variables = {
         "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
-        "HOME": str(folder),
+        "HOME": str(own),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         **environment,
@@ -94,39 +154,35 @@ async def run_command(
         **{f"AZUREML_PARAMETER_{name}": inputs[name] for name, value in spec.inputs.items() if isinstance(value, str)},
         **spec.variables,
     }
-    log = folder / "std_log.txt"
+    log_name = STD_LOG if spec.workers == 1 else WORKER_LOG.format(index)
+    return _Worker(script, own / "std_log.txt", log_name, variables, outputs)
+
+
+async def _run_workers(
+    context: JobContext, run: Run, workers: Sequence[_Worker], code: Path, timeout: float | None
+) -> tuple[_Worker, int]:
+    """Run the processes until all have ended or one has failed; return the last one to end, and its exit code."""
+
+    async def run_one(worker: _Worker) -> tuple[_Worker, int]:
+        async with uploading_log(context.blobs, worker.log, run.artifact(worker.log_name)):
+            return worker, await _run_script(context, run, worker, code, timeout)
+
+    tasks = [asyncio.create_task(run_one(worker)) for worker in workers]
     try:
-        async with uploading_log(context.blobs, log, run.artifact(STD_LOG)):
-            exit_code = await _run_script(context, run, script, log, variables, code, spec.timeout)
+        for next_to_end in asyncio.as_completed(tasks):
+            worker, exit_code = await next_to_end
+            if exit_code != 0:
+                break
     finally:
-        await _keep_artifacts(context, run, code)
-    if exit_code != 0:
-        raise ArmError(
-            400,
-            "UserError",
-            f"Execution failed. User process '{SHELL}' exited with status code {exit_code}. Please check log file"
-            f" '{STD_LOG}' for error details. Error: {processes.log_tail(log, LOG_TAIL_LINES)}",
-        )
-    context.runs.advance(run.id, Status.FINALIZING)
-    made = await delivery.collect_outputs(context, run, spec.outputs, outputs)
-    context.runs.change(run.id, outputs=made)
-    for name, output in spec.outputs.items():
-        if output.asset and name in made:
-            named = OutputAsset(output.asset.name, output.asset.version, output.type, made[name]["uri"], run.id)
-            await context.register_output(named)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return worker, exit_code
 
 
-async def _run_script(
-    context: JobContext,
-    run: Run,
-    script: Path,
-    log: Path,
-    variables: Mapping[str, str],
-    code: Path,
-    timeout: float | None,
-) -> int:
+async def _run_script(context: JobContext, run: Run, worker: _Worker, code: Path, timeout: float | None) -> int:
     try:
-        process = await ChildProcess.start([SHELL, script], log=log, env=variables, cwd=code)
+        process = await ChildProcess.start([SHELL, worker.script], log=worker.log, env=worker.variables, cwd=code)
     except OSError as error:  # a value too long for an environment variable
         raise ArmError(400, "UserError", f"The command cannot be started: {error.strerror}.") from None
     context.runs.advance(run.id, Status.RUNNING)

@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from azureml_emulator.arm.errors import bad_request, not_emulated
 from azureml_emulator.arm.resources import object_in
 from azureml_emulator.jobs.assets import find_asset
+from azureml_emulator.jobs.distribution import read_workers
 from azureml_emulator.jobs.environments import find_environment
 from azureml_emulator.jobs.expressions import EXPRESSION, expressions_in, substitute
 from azureml_emulator.jobs.specs import (
@@ -135,7 +136,15 @@ def command_spec(node: Node, inputs: Mapping[str, Value], outputs: Mapping[str, 
             **read_variables(object_in(node.settings, "environment_variables")),
         },
         timeout=read_timeout(limits),
+        workers=_workers(node.component, node.settings),
     )
+
+
+def _workers(component: Document, settings: Document) -> int:
+    distribution, resources = (
+        object_in(settings, name) or object_in(component, name) for name in ("distribution", "resources")
+    )
+    return read_workers(distribution, resources)
 
 
 def complete_inputs(name: str, component: Document, given: Mapping[str, Value]) -> dict[str, Value]:
@@ -206,6 +215,7 @@ def _read_node(store: Store, name: str, settings: Document, gates: Mapping[str, 
         if not expressions_in(str(limits.get("timeout"))):
             read_timeout(limits)
         read_variables(object_in(settings, "environment_variables"))
+        _workers(component, settings)
     waits_for = {node for value in bound.values() if isinstance(value, str) for node in _nodes_in(value)}
     display_name = settings.get("display_name") or name
     return Node(

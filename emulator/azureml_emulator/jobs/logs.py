@@ -12,6 +12,8 @@ from azureml_emulator.storage.blobs import Blobs
 
 SHIP_SECONDS = 0.5
 STD_LOG = "user_logs/std_log.txt"
+WORKER_LOG = "user_logs/std_log_process_{}.txt"
+"""Log of one of several processes, by its index."""
 PIPELINE_LOG = "logs/azureml/executionlogs.txt"
 IMAGE_LOG = "azureml-logs/20_image_build_log.txt"
 LOG_FOLDERS = ("user_logs/", "logs/azureml/", "azureml-logs/")

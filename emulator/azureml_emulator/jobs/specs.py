@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from azureml_emulator.arm.durations import duration_seconds
 from azureml_emulator.arm.errors import bad_request
 from azureml_emulator.arm.resources import object_in
+from azureml_emulator.jobs.distribution import read_workers
 from azureml_emulator.store import Document
 
 DATA_TYPES = {
@@ -72,6 +73,7 @@ class CommandSpec:
         outputs: Outputs by name; types other than `DATA_TYPES` are control outputs.
         variables: The job's own environment variables.
         timeout: Timeout in seconds.
+        workers: Number of processes that run the command; see `distribution`.
     """
 
     command: str
@@ -81,6 +83,7 @@ class CommandSpec:
     outputs: Mapping[str, Data]
     variables: Mapping[str, str]
     timeout: float | None
+    workers: int = 1
 
 
 def read_command_job(properties: Document) -> CommandSpec:
@@ -104,6 +107,7 @@ def read_command_job(properties: Document) -> CommandSpec:
         outputs={name: read_output(name, output) for name, output in object_in(properties, "outputs").items()},
         variables=read_variables(object_in(properties, "environmentVariables")),
         timeout=read_timeout(object_in(properties, "limits")),
+        workers=read_workers(object_in(properties, "distribution"), object_in(properties, "resources")),
     )
 
 

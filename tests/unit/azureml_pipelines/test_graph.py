@@ -57,7 +57,7 @@ def test_the_suites_pipeline_has_its_steps_edges_and_condition() -> None:
     assert condition.name == "accepted"
     assert condition.nodes == ("aml_register_model", "aml_deploy_model")
     assert condition.inputs == {"pipelinechannel--quality-gate-Output": NodeOutput("quality_gate", "Output")}
-    assert {node.name for node in graph.nodes if node.uses_azure} == set(nodes) - {"train", "score", "quality_gate"}
+    assert {node.name for node in graph.nodes if node.uses_azure} == set(nodes) - {"score", "quality_gate"}
     assert {node.name for node in graph.nodes if node.cached} == {
         "prep", "train", "score", "quality_gate", "aml_live_model",
     }  # fmt: skip

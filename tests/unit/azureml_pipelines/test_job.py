@@ -67,7 +67,7 @@ def test_the_suites_pipeline_says_all_that_kubeflow_is_told(suite_graph: Graph) 
     assert "endpoint_name" not in jobs["aml_deploy_model"]["inputs"]
     assert jobs["train"]["limits"] == {"timeout": 86400}
     assert {name for name, job in jobs.items() if "identity" in job} == {
-        "aml_preflight", "aml_live_model", "prep", "aml_register_model", "aml_deploy_model",
+        "aml_preflight", "aml_live_model", "prep", "train", "aml_register_model", "aml_deploy_model",
     }  # fmt: skip
     assert jobs["accepted"] == {
         "type": "if_else",
@@ -111,6 +111,14 @@ def test_serverless_machines_are_asked_for_by_step(suite_graph: Graph) -> None:
     assert jobs["train"]["resources"] == {"instance_type": "Standard_NC4as_T4_v3", "instance_count": 2}
     assert "resources" not in jobs["score"]
     assert jobs["score"]["compute"] == "azureml:cpu"
+
+
+def test_the_train_step_has_workers_each_on_a_machine_of_its_own(suite_graph: Graph) -> None:
+    placement = parse_placement([], ["train=Standard_NC4as_T4_v3"], [])
+    jobs = pipeline_job(suite_graph, WORKSPACE, placement, "e", train_workers=3).document["jobs"]
+    assert jobs["train"]["distribution"] == {"type": "tensorflow", "worker_count": 3}
+    assert jobs["train"]["resources"] == {"instance_type": "Standard_NC4as_T4_v3", "instance_count": 3}
+    assert [name for name, job in jobs.items() if "distribution" in job] == ["train"]
 
 
 @pytest.mark.parametrize(

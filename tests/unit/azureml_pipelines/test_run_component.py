@@ -116,6 +116,14 @@ def test_an_optional_artifact_arrives_even_if_kfp_does_not_know_its_type(job: Jo
     assert outputs["Output"].read_text() == "rows"
 
 
+def test_of_several_workers_only_the_first_describes_its_outputs(job: Job) -> None:
+    config = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}, "environment": "cloud"}
+    done, outputs = job(make, INPUTS, {"TF_CONFIG": json.dumps(config)})
+    assert done.returncode == 0, done.stderr
+    assert not (outputs["table"] / "kfp.json").exists()
+    assert not outputs["total"].exists()
+
+
 def test_an_optional_artifact_may_be_left_out(job: Job) -> None:
     skipped_tasks, outputs = job(look, {})
     assert skipped_tasks.returncode == 0, skipped_tasks.stdout + skipped_tasks.stderr

@@ -31,6 +31,7 @@ EVERYTHING = PipelineOptions(
     retries=0,
     timeouts={"train": 99, "prep": 77},
     ttl_seconds=600,
+    train_workers=2,
 )
 FLAGS = [
     *("--registry", "example.azurecr.io/team", "--tag", "1.2", "--pull-secret", "acr", "--ttl", "600"),
@@ -47,12 +48,14 @@ FLAGS = [
     ),
     *("--gpu-node-selector", "agentpool=gpu", "--gpu-node-selector", "zone=1"),
     *("--workload-identity", "--retries", "0", "--step-timeout", "train=99", "--step-timeout", "prep=77"),
+    *("--train-workers", "2"),
 ]
 VARIABLES = [
     *("REGISTRY=example.azurecr.io/team", "TAG=1.2", "PULL_SECRET=acr", "TTL=600"),
     *(f"ML_DIGEST={DIGEST}", f"AZURE_DIGEST={DIGEST}", f"ML_GPU_DIGEST={DIGEST}"),
     *("GPU=2", "GPU_TYPE=amd.com/gpu", "GPU_TOLERATION=a:NoExecute b=c:NoSchedule"),
     *("GPU_NODE_SELECTOR=agentpool=gpu zone=1", "WORKLOAD_IDENTITY=1", "RETRIES=0", "STEP_TIMEOUT=train=99 prep=77"),
+    "TRAIN_WORKERS=2",
 ]
 
 

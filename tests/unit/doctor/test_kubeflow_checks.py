@@ -12,6 +12,8 @@ import yaml
 
 from http_double import Request, Response, serving
 from kfp_azureml.azcreds import KEYS
+from kfp_azureml.doctor.kubeflow.train_workers import check_train_workers
+from kfp_azureml.kubeflow.cluster import open_cluster
 from kfp_azureml.runtime.checks import Result, State
 from kubeflow_api import Fault, KubeflowApi
 from kubernetes_api import KubernetesApi, write_kubeconfig
@@ -229,3 +231,43 @@ def compiled(folder: Path, image: str) -> Path:
     executors = {"exec-a": {"container": {"image": image}}}
     path.write_text(yaml.safe_dump({"root": {}, "deploymentSpec": {"executors": executors}}))
     return path
+
+
+TRAINER = "/apis/trainer.kubeflow.org/v1alpha1"
+
+
+@pytest.fixture
+def two_workers(tmp_path: Path) -> Path:
+    pipeline = tmp_path / "pipeline.yaml"
+    pipeline.write_text("components: {comp-train-distributed: {}}\ndeploymentSpec: {executors: {}}\nroot: {}\n")
+    return pipeline
+
+
+def test_trainer_is_missed_only_by_a_pipeline_with_train_workers(
+    faults: Check, cluster: KubernetesApi, two_workers: Path
+) -> None:
+    assert "kubeflow.train-workers" not in faults()
+    found = faults(pipeline=two_workers)["kubeflow.train-workers"]
+    assert (found.state, "kubeflow/trainer" in found.mend) == (State.FAILED, True)
+    assert "Kubeflow Trainer 2 (trainjobs.trainer.kubeflow.org) is not installed" in found.message
+
+
+def test_the_rights_for_trainjobs_are_checked_where_trainer_is_installed(
+    faults: Check, cluster: KubernetesApi, two_workers: Path
+) -> None:
+    cluster.extensions = (TRAINER,)
+    assert "kubeflow.train-workers" not in faults(pipeline=two_workers)
+    cluster.no_rights = ("system:serviceaccount:kubeflow:pipeline-runner create trainjobs",)
+    found = faults()["kubeflow.train-workers"]
+    assert (found.state, found.mend) == (State.WARNING, "kubectl apply -k manifests/train-workers")
+    found = faults(pipeline=two_workers)["kubeflow.train-workers"]
+    assert found.state is State.FAILED
+    assert "service account pipeline-runner may not create trainjobs" in found.message
+
+
+def test_the_training_runtime_is_named(cluster: KubernetesApi) -> None:
+    at = open_cluster(None, None)
+    cluster.extensions = (TRAINER,)
+    assert "training runtime torch-distributed" in check_train_workers(at, "pipeline-runner", None).message
+    cluster.extensions = (TRAINER, f"{TRAINER}/clustertrainingruntimes/kfp-azureml")
+    assert check_train_workers(at, "pipeline-runner", None).message.endswith("training runtime kfp-azureml")

@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from kfp_azureml.azcreds import KEYS
-from kfp_azureml.kubeflow import cluster as cluster_module
+from kfp_azureml.engines import kubeconfig
 from kfp_azureml.kubeflow.secret_command import azcreds_command
 from kfp_azureml.kubeflow.secret_values import SecretValues, read_values
 from kfp_azureml.runtime.errors import CredentialsError, KfpAzuremlError, KubeflowError
@@ -159,10 +159,9 @@ def test_a_dry_run_needs_a_kubeconfig_for_a_context_only() -> None:
 
 
 def test_in_a_pod_the_namespace_is_the_pods(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    mounted = tmp_path / "namespace"
-    mounted.write_text("team-b")
-    monkeypatch.setattr(cluster_module, "_IN_CLUSTER_NAMESPACE", mounted)
-    assert cluster_module.choose_namespace(None, None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == "team-b"
+    (tmp_path / "namespace").write_text("team-b")
+    monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", tmp_path)
+    assert kubeconfig.choose_namespace(None, None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == "team-b"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def settings(folder: Path, environment: dict[str, str], data: Path | None = None) -> ContainerSettings:
-    return container_settings(folder, environment, data, folder / "events.jsonl")
+    return container_settings(folder, environment, [data] if data else [], folder / "events.jsonl")
 
 
 def test_steps_never_run_as_root(folder: Path) -> None:

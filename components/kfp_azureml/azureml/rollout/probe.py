@@ -178,6 +178,22 @@ def probe_from_sample(content: bytes, min_accuracy: float = 1.0) -> Probe:
     return Probe(_body(images), expected, min_accuracy, parts)
 
 
+def probe_from_example(content: bytes) -> Probe | None:
+    """Return a probe with the input example of an MLflow model, which accepts any response with status 200.
+
+    Args:
+        content: Content of the example's file.
+
+    Returns:
+        The probe; None if the example is not an array, {"inputs": [...]}.
+    """
+    try:
+        inputs = json.loads(content)["inputs"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return Probe(json.dumps({"input_data": inputs}).encode()) if isinstance(inputs, list) else None
+
+
 def probe_from_file(request: Path) -> Probe:
     """Return a probe with the user's own request.
 

@@ -142,6 +142,12 @@ def output_parameters(definition: Json, given: Json, reported: Json) -> dict[str
     return values
 
 
+def is_first_worker() -> bool:
+    """Tell whether this process has the results: of a distribution's workers only the first."""
+    config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    return bool(config.get("task", {}).get("index", 0) == 0)
+
+
 def run(command: list[str]) -> int:
     """Run the component, forward signals to it, and return its exit code."""
     try:
@@ -180,6 +186,8 @@ def main() -> None:
         if code != 0:
             # As in a shell: 128 plus the signal's number.
             sys.exit(code if code > 0 else 128 - code)
+        if not is_first_worker():
+            return
         output_file = Path(given["outputs"]["outputFile"])
         reported = json.loads(output_file.read_text()) if output_file.is_file() else {}
         describe_artifacts(definition, outputs, reported)

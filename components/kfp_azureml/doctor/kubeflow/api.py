@@ -8,8 +8,9 @@ from typing import Any
 
 from kfp_azureml.doctor.kubeflow.cluster import REQUEST_SECONDS
 from kfp_azureml.doctor.kubeflow.wanted import KubeflowSettings
+from kfp_azureml.engines.kubeconfig import NAMESPACE
 from kfp_azureml.kubeflow.bounded_requests import BoundedRequests
-from kfp_azureml.kubeflow.cluster import NAMESPACE, Cluster, cluster_errors
+from kfp_azureml.kubeflow.cluster import Cluster, cluster_errors
 from kfp_azureml.kubeflow.connection import choose_connection, connect
 from kfp_azureml.runtime.checks import Outcome, failed, passed, skipped, warning
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from kfp_azureml.kubeflow.cluster import Cluster, cluster_errors, open_cluster
@@ -86,20 +87,34 @@ def check_service_account(cluster: Cluster, name: str) -> Outcome:
 
 def check_run_rights(cluster: Cluster, name: str) -> Outcome:
     """Check the rights of the runs' service account (SubjectAccessReview)."""
-    user = f"system:serviceaccount:{cluster.namespace}:{name}"
-    missing = []
-    for right in RUN_RIGHTS:
-        allowed = _may(cluster, right, user)
-        if allowed is None:
-            return skipped("not checked: you may not review the access of others")
-        if not allowed:
-            missing.append(_words(right))
+    missing = missing_rights(cluster, name, RUN_RIGHTS)
+    if missing is None:
+        return skipped("not checked: you may not review the access of others")
     if missing:
         return failed(
             f"service account {name} may not {', '.join(missing)}",
             f"kubectl apply --namespace {cluster.namespace} -k manifests/base/rights, with the account in its binding",
         )
     return passed(f"service account {name} has the rights of a run")
+
+
+def missing_rights(cluster: Cluster, name: str, rights: Iterable[tuple[str, str, str, str]]) -> list[str] | None:
+    """Return the rights that a service account does not have, in words; None if the caller may not know.
+
+    Args:
+        cluster: The cluster.
+        name: The service account.
+        rights: API group, resource, verb, name.
+    """
+    user = f"system:serviceaccount:{cluster.namespace}:{name}"
+    missing = []
+    for right in rights:
+        allowed = _may(cluster, right, user)
+        if allowed is None:
+            return None
+        if not allowed:
+            missing.append(_words(right))
+    return missing
 
 
 def check_user_rights(cluster: Cluster) -> Outcome:

@@ -15,6 +15,7 @@ from kfp_azureml.doctor.kubeflow.cluster import (
 from kfp_azureml.doctor.kubeflow.identity import check_secret, check_workload_identity
 from kfp_azureml.doctor.kubeflow.images import check_images
 from kfp_azureml.doctor.kubeflow.network_policy import check_network_policies
+from kfp_azureml.doctor.kubeflow.train_workers import check_train_workers
 from kfp_azureml.doctor.kubeflow.wanted import KubeflowSettings
 from kfp_azureml.kubeflow.cluster import has_cluster
 from kfp_azureml.runtime.checks import Check, skipped
@@ -72,3 +73,9 @@ def kubeflow_checks(settings: KubeflowSettings) -> Iterator[Check]:
         after=("kubeflow.azcreds",),
     )
     yield Check("kubeflow.network-policy", lambda found: check_network_policies(found[at]), _SHOW, needs=in_namespace)
+    yield Check(
+        "kubeflow.train-workers",
+        lambda found: check_train_workers(found[at], name, settings.pipeline),
+        _SHOW,
+        needs=(*in_namespace, "kubeflow.service-account"),
+    )

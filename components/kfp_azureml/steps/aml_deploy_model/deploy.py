@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from kfp_azureml.azureml.names import ENDPOINT, check_name, derived_deployment_name, derived_endpoint_name
 from kfp_azureml.azureml.rollout.desired_state import DesiredState, Machines, Serving, ServingSettings
-from kfp_azureml.azureml.rollout.probe import Probe, probe_from_file, probe_from_sample, read_sample
+from kfp_azureml.azureml.rollout.probe import Probe, probe_from_example, probe_from_file, probe_from_sample, read_sample
 from kfp_azureml.azureml.rollout.server_settings import ServerSettings
 from kfp_azureml.azureml.rollout.strategy import Strategy
 from kfp_azureml.azureml.workspace_name import WorkspaceName
-from kfp_azureml.models.model_folder import SAMPLE_FILE
+from kfp_azureml.models.model_folder import MLFLOW_EXAMPLE, SAMPLE_FILE
 from kfp_azureml.runtime.errors import DeploymentError, ModelError
 from kfp_azureml.runtime.step import report
 
@@ -131,6 +131,7 @@ def deploy_model(
             "scoring_uri": live.scoring_uri,
             "deployment": desired.deployment,
             "traffic": live.traffic,
+            "takes_sample": model.type == "custom_model",
         }
     )
     return DeployedModel(
@@ -151,21 +152,26 @@ def _sample_probe(
 ) -> Probe | None:
     """Return a probe of score's sample, or of the one registered with the model; None if there is neither.
 
-    The format of the sample is that of the suite's entry script.
+    The format of the sample is that of the suite's entry script. An MLflow model has its own example instead.
     """
     if not serving.is_ours:
-        if score_result is not None:
+        example = _model_file(client, model, MLFLOW_EXAMPLE) if model.type == "mlflow_model" else None
+        probe = probe_from_example(example) if example else None
+        if score_result is not None and probe is None:
             logger.warning("score_result: its sample fits the suite's entry script only: set request")
-        return None
+        return probe
     if score_result is not None:
         return probe_from_sample(read_sample(score_result), min_accuracy)
+    content = _model_file(client, model, SAMPLE_FILE)
+    return probe_from_sample(content, min_accuracy) if content else None
 
+
+def _model_file(client: MLClient, model: Model, name: str) -> bytes | None:
     from kfp_azureml.azureml.azure_errors import azure_errors
     from kfp_azureml.azureml.blobs import read_asset_file
 
-    with azure_errors(f"reading the sample of model {model.name} version {model.version}"):
-        content = read_asset_file(client, str(model.path), SAMPLE_FILE)
-    return probe_from_sample(content, min_accuracy) if content else None
+    with azure_errors(f"reading {name} of model {model.name} version {model.version}"):
+        return read_asset_file(client, str(model.path), name)
 
 
 def _check_without_probe(strategy: Strategy, serving: Serving, on_kubernetes: bool) -> None:

@@ -8,6 +8,8 @@ import click
 
 from kfp_azureml.azureml.workspace_name import WorkspaceName
 from kfp_azureml.databricks import clean_up
+from kfp_azureml.engines.api import connect
+from kfp_azureml.engines.clean_up import clean_up as delete_resources
 from kfp_azureml.runtime.step import run_step
 from kfp_azureml.steps.aml_reconcile.reconcile import NAME, reconcile
 
@@ -28,10 +30,22 @@ from kfp_azureml.steps.aml_reconcile.reconcile import NAME, reconcile
     default="",
     help="Cancel the pipeline run's runs and clusters in this Databricks workspace instead; needs --run-id.",
 )
+@click.option(
+    "--train-jobs",
+    "kubernetes_namespace",
+    metavar="NAMESPACE",
+    default="",
+    help="Delete the pipeline run's TrainJobs in this namespace of the kubeconfig's cluster instead; needs --run-id.",
+)
 @click.option("--dry-run", is_flag=True, help="List the rollouts and change nothing.")
 @click.option("--timeout-seconds", default=1800.0, show_default=True, help="Total timeout in seconds.")
 def reconcile_command(
-    resource_group: str, workspace: str, subscription_id: str, databricks_host: str, **options: Any
+    resource_group: str,
+    workspace: str,
+    subscription_id: str,
+    databricks_host: str,
+    kubernetes_namespace: str,
+    **options: Any,
 ) -> None:
     """Clean up unfinished rollouts: roll back traffic and delete what they created.
 
@@ -40,6 +54,10 @@ def reconcile_command(
     if databricks_host:
         with run_step(clean_up.NAME):
             clean_up.clean_up(databricks_host, options["run_id"], dry_run=options["dry_run"])
+        return
+    if kubernetes_namespace:
+        with run_step(NAME):
+            delete_resources(connect(kubernetes_namespace), options["run_id"], dry_run=options["dry_run"])
         return
     with run_step(NAME):
         reconcile(workspace=WorkspaceName(resource_group, workspace, subscription_id), **options)

@@ -16,6 +16,7 @@ def aml_reconcile(
     workspace: str = "",
     subscription_id: str = "",
     timeout_seconds: int = 1800,
+    train_jobs: bool = False,
 ) -> None:
     """Clean up the rollouts that a run left unfinished: roll back traffic and delete what they created.
 
@@ -28,6 +29,7 @@ def aml_reconcile(
         workspace: Name of the workspace; empty reads the workspace's config.json.
         subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
         timeout_seconds: Timeout for all Azure operations, in seconds.
+        train_jobs: First delete the TrainJobs on Kubernetes that the run left, as train_distributed creates them.
     """
     from pathlib import Path
 
@@ -38,6 +40,7 @@ def aml_reconcile(
 
     with run_step(reconcile.NAME):
         name = WorkspaceName(resource_group, workspace, subscription_id)
-        done = reconcile.reconcile(workspace=name, run_id=run_id, timeout_seconds=timeout_seconds)
-        lines = [f"- {code(line)}" for line in done] or ["No unfinished rollouts."]
+        with reconcile.train_jobs_deleted(run_id if train_jobs else "") as deleted:
+            done = reconcile.reconcile(workspace=name, run_id=run_id, timeout_seconds=timeout_seconds)
+        lines = [f"- {code(line)}" for line in (*deleted, *done)] or ["No unfinished rollouts."]
         Path(summary.path).write_text("\n".join(lines) + "\n")

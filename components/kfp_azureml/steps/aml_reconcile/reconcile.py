@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -104,6 +106,35 @@ def reconcile(
     if failures:
         raise failures[0]
     return done
+
+
+@contextmanager
+def train_jobs_deleted(run_id: str) -> Iterator[list[str]]:
+    """Delete a run's unfinished TrainJobs; if that fails, run the block and then raise the error.
+
+    Args:
+        run_id: The pipeline run; empty deletes none.
+
+    Yields:
+        What was done, one line each.
+
+    Raises:
+        KubeflowError: If the cluster cannot be reached, or a TrainJob cannot be deleted.
+    """
+    from kfp_azureml.engines.api import connect
+    from kfp_azureml.engines.clean_up import clean_up
+
+    done: list[str] = []
+    failure: KfpAzuremlError | None = None
+    if run_id:
+        try:
+            done = clean_up(connect(), run_id)
+        except KfpAzuremlError as error:
+            progress(str(error))
+            failure = error
+    yield done
+    if failure:
+        raise failure
 
 
 def find_leftovers(client: MLClient) -> list[Leftover]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kfp_azureml.models.model_folder import (
+    KERAS_FILE,
     MANIFEST_FILE,
+    MLFLOW_FILE,
     SAMPLE_FILE,
     CheckRecord,
     read_check,
@@ -16,7 +18,19 @@ from kfp_azureml.models.model_folder import (
 )
 from kfp_azureml.runtime.errors import ModelError
 
-MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
+CUSTOM, MLFLOW = "custom_model", "mlflow_model"
+MODEL_TYPES = (CUSTOM, MLFLOW, "triton_model")
+
+
+def default_type(files: Mapping[str, str]) -> str:
+    """Return the type of a model folder: what its files are for.
+
+    Train writes an MLflow model with or without `model.keras`; with it, the suite's own entry script is to serve it.
+
+    Args:
+        files: sha256 of each file, by name.
+    """
+    return MLFLOW if MLFLOW_FILE in files and KERAS_FILE not in files else CUSTOM
 
 
 def check_model(
@@ -44,7 +58,7 @@ def check_model(
         recorded = read_manifest(model).files
         verify_files(model, files, recorded)
         # The check record lists all files of a scored model; other types add files to train's.
-        if score_result is None and model_type == "custom_model":
+        if score_result is None and model_type == CUSTOM:
             _check_nothing_else(model, files, recorded)
     if score_result is None:
         return None
@@ -70,8 +84,8 @@ def _check_nothing_else(model: Path, files: Mapping[str, str], recorded: Mapping
 def _check_layout(model: Path, model_type: str) -> None:
     if model_type not in MODEL_TYPES:
         raise ModelError(f"model_type {model_type!r}: expected one of {', '.join(MODEL_TYPES)}")
-    if model_type == "mlflow_model" and not (model / "MLmodel").is_file():
-        raise ModelError(f"{model}: an mlflow_model needs the file MLmodel")
+    if model_type == MLFLOW and not (model / MLFLOW_FILE).is_file():
+        raise ModelError(f"{model}: an {MLFLOW} needs the file {MLFLOW_FILE}")
     if model_type == "triton_model" and not _is_triton_repository(model):
         raise ModelError(
             f"{model}: a triton_model needs the layout of a Triton repository: NAME/config.pbtxt and files in NAME/1/"

@@ -20,7 +20,7 @@ def aml_register_model(
     workspace: str = "",
     subscription_id: str = "",
     model_version: str = "",
-    model_type: str = "custom_model",
+    model_type: str = "",
     description: str = "",
     tags: dict = {},  # type: ignore[type-arg]  # noqa: B006 - kfp needs a bare dict
     run_id: str = "",
@@ -39,7 +39,8 @@ def aml_register_model(
         workspace: Name of the workspace; empty reads the workspace's config.json.
         subscription_id: Subscription of the workspace; empty takes it from the azcreds secret or config.json.
         model_version: Version to register; empty selects the next free number.
-        model_type: custom_model, mlflow_model or triton_model.
+        model_type: custom_model, mlflow_model or triton_model; empty selects mlflow_model for a folder with the file
+            MLmodel and no model.keras, which the suite's own entry script serves, and else custom_model.
         description: Description of the version.
         tags: Tags of the version.
         run_id: Pipeline run, kept in the version's properties; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.

@@ -18,7 +18,7 @@ from kfp_azureml.models.model_folder import SAMPLE_FILE, CheckRecord, hash_files
 from kfp_azureml.runtime.errors import ModelError
 from kfp_azureml.runtime.step import progress, report
 from kfp_azureml.runtime.text_files import read_user_json
-from kfp_azureml.steps.aml_register_model.checks import check_model
+from kfp_azureml.steps.aml_register_model.checks import check_model, default_type
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -76,6 +76,7 @@ def register_model(
     if model_version:
         check_name(MODEL, model_version, "model_version")
     files = hash_files(model)
+    model_type = model_type or default_type(files)
     check = check_model(model, files, model_type, score_result)
     all_tags = {**_metric_tags(check), **_param_tags(params), **_as_tags(tags)}
     content = content_hash(files)

@@ -11,8 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kfp_azureml.steps.train.augmentation import CROPS, FLIPS, SHIFTS
+from kfp_azureml.steps.train.photo_networks import photo_network
+
 if TYPE_CHECKING:
     import keras
+
+FINE_TUNING = 0.1
+"""Learning rate of a network whose base was frozen first, as a fraction of its peak."""
+SMALL_BATCH, EPOCH_BATCHES = 8, 16
+"""Small sets get smaller batches by default, down to the first, so that an epoch has the second number of them."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +36,8 @@ class Architecture:
         learning_rate: Default peak learning rate.
         schedule: Maps training progress, 0 to 1, to a fraction of the peak learning rate.
         label_smoothing: Label smoothing factor, 0 to 1.
-        flip: Augment with random horizontal flips from the second epoch on, and average predictions over both
-            orientations (test-time augmentation).
-        shift: Maximum random shift in pixels, from the second epoch on.
+        augment: Default augmentation from the second epoch on, of `augmentation.KINDS`.
+        flip_tta: If trained with flips, average predictions over both orientations (test-time augmentation).
     """
 
     build: Callable[[tuple[int, int, int], int], keras.Model]
@@ -40,8 +47,8 @@ class Architecture:
     learning_rate: float
     schedule: Callable[[float], float]
     label_smoothing: float = 0.0
-    flip: bool = False
-    shift: int = 0
+    augment: tuple[str, ...] = ()
+    flip_tta: bool = False
 
 
 def constant(_progress: float) -> float:
@@ -129,6 +136,24 @@ def muon() -> keras.optimizers.Optimizer:
     return Muon()
 
 
+def photo(
+    build: Callable[[tuple[int, int, int], int], keras.Model],
+    min_size: int = 32,
+    augment: tuple[str, ...] = (FLIPS, CROPS),
+) -> Architecture:
+    """Return the recipe of networks for photos."""
+    return Architecture(
+        build=build,
+        min_size=min_size,
+        optimizer=adam,
+        batch_size=32,
+        learning_rate=0.001,
+        schedule=one_cycle,
+        label_smoothing=0.1,
+        augment=augment,
+    )
+
+
 ARCHITECTURES = {
     "lean": Architecture(
         build=build_lean,
@@ -138,10 +163,15 @@ ARCHITECTURES = {
         learning_rate=0.1,
         schedule=one_cycle,
         label_smoothing=0.1,
-        flip=True,
-        shift=1,
+        augment=(FLIPS, SHIFTS),
+        flip_tta=True,
     ),
     "original": Architecture(
         build=build_original, min_size=18, optimizer=adam, batch_size=256, learning_rate=0.001, schedule=constant
     ),
+    "mobilenet_v3_small": photo(photo_network("MobileNetV3Small")),
+    "mobilenet_v3_large": photo(photo_network("MobileNetV3Large")),
+    "efficientnet_v2_b0": photo(photo_network("EfficientNetV2B0")),
+    "resnet50_v2": photo(photo_network("ResNet50V2")),
+    "convnext_tiny": photo(photo_network("ConvNeXtTiny")),
 }

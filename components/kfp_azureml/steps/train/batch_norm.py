@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
@@ -31,6 +34,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
 
 def with_stock_layers(model: keras.Model) -> keras.Model:
     """Return a copy with Keras' own layers only, so that it loads without this project."""
+    if not any(isinstance(layer, FusedBatchNormalization) for layer in model.layers):
+        return model
 
     def stock(layer: keras.Operation) -> keras.Operation:
         kind: Any = keras.layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
@@ -39,3 +44,35 @@ def with_stock_layers(model: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(model, clone_function=stock)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def settling_steps(model: keras.Model) -> float:
+    """Return the number of steps after which moving averages have forgotten their initial values."""
+    return max((10 / (1 - layer.momentum) for layer in _trained_layers(model)), default=0)
+
+
+def recompute_averages(model: keras.Model, batches: Iterable[NDArray[np.uint8]]) -> None:
+    """Set the moving averages to the averages over some batches, with the present weights.
+
+    After few steps, moving averages still have a part of their initial values, and are of earlier weights.
+
+    Source: Wu and Johnson, "Rethinking 'Batch' in BatchNorm" (2021), https://arxiv.org/abs/2105.07576, section 3.
+    """
+    layers = list(_trained_layers(model))
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for count, images in enumerate(batches):
+            for layer in layers:
+                layer.momentum = count / (count + 1)
+            model(images, training=True)
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+def _trained_layers(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _trained_layers(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            yield layer

@@ -5,16 +5,18 @@ Memory holds one group of the set and the shuffle buffer, whatever the size of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from hashlib import blake2b
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kfp_azureml.imagesets.image_set import Batch, ImageSet
+from kfp_azureml.steps.train.collectives import Workers
+from kfp_azureml.steps.train.shuffle import ImageStream, ShuffledBatches
 
 BUFFER_BYTES = 64 << 20
 """Maximum size of the shuffle buffer; all of Fashion-MNIST (47 MB) fits, and is shuffled fully."""
@@ -22,110 +24,112 @@ BUFFER_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Split:
-    """A random split of an image set into training and validation images.
+    """A split of an image set into training and validation images.
+
+    An image's side depends on its own pixels only, so that images that are added later move no other, and copies of an
+    image are on the same side. A class of at least 1 / fraction images has one for validation.
 
     Attributes:
         images: The whole set.
-        fraction: Fraction of validation images, from 0 to less than 1. Each group is split by it.
-        seed: Random seed; the same seed gives the same split.
+        fraction: Share of validation images, from 0 to less than 1, in expectation.
+        seed: Random seed; another seed gives another split.
     """
 
     images: ImageSet
     fraction: float
     seed: int
 
-    @property
+    @cached_property
     def validation_count(self) -> int:
         """Number of validation images."""
-        return int(self.images.info.count * self.fraction)
+        return int(sum(np.count_nonzero(rows) for rows in self._validation_rows))
 
     @property
     def training_count(self) -> int:
         """Number of training images."""
         return self.images.info.count - self.validation_count
 
-    def training_batches(self, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """Yield one epoch's batches, `count_batches` of them, shuffled.
+    def training_counts(self) -> NDArray[np.int64]:
+        """Return the number of training images of each class, (classes,)."""
+        validation = np.concatenate(self._validation_rows)
+        return np.bincount(self.images.read_labels()[~validation], minlength=len(self.images.info.classes))
 
-        An incomplete last batch is dropped, unless it is the only one. The dropped images differ between epochs.
+    def training_batches(
+        self,
+        batch_size: int,
+        rng: np.random.Generator,
+        common: np.random.Generator | None = None,
+        workers: Workers = Workers(),  # noqa: B008 - immutable
+        state: NDArray[np.int64] | None = None,
+    ) -> ShuffledBatches:
+        """Return one epoch's batches, `count_batches` of them or more, shuffled.
+
+        An incomplete last batch is dropped, unless it is the only one. The dropped images differ between epochs. Each
+        of several workers gets its part of each batch, from its own part of the images.
+
+        Args:
+            batch_size: Batch size, of all workers together.
+            rng: Draws the order of the images.
+            common: Draws the order of the groups, the same for all workers; None for `rng`.
+            workers: The workers.
+            state: Where to go on within the epoch; see `ShuffledBatches`.
         """
-        groups = rng.permutation(len(self.images.group_sizes))
-        pieces = (self._select(int(group), validation=False) for group in groups)
-        capacity = max(batch_size, BUFFER_BYTES // prod(self.images.info.shape))
-        return shuffle(pieces, batch_size, min(capacity, self.training_count), rng)
+        groups = (common or rng).permutation(len(self.images.group_sizes)).tolist()
+        own = workers.part(batch_size)
+        # In proportion to the parts of a batch, so that all workers take the same number of steps.
+        first, end = (self.training_count * place // batch_size for place in (own.start, own.stop))
+        stream = ImageStream(
+            self._training_group, groups, [self._training_sizes[group] for group in groups], range(first, end)
+        )
+        capacity = max(len(own), BUFFER_BYTES // prod(self.images.info.shape))
+        return ShuffledBatches(stream, len(own), min(capacity, len(stream)), rng, state)
 
     def count_batches(self, batch_size: int) -> int:
         """Return the number of batches in an epoch."""
         return max(1, self.training_count // batch_size)
 
-    def validation_batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield the validation images in order, in batches of at most `batch_size` from one group."""
-        for group in range(len(self.images.group_sizes)):
-            if self._validation_rows(group).any():
+    def validation_batches(self, batch_size: int, workers: Workers = Workers()) -> Iterator[Batch]:  # noqa: B008
+        """Yield the validation images in order, in batches of at most `batch_size` from one group.
+
+        Each of several workers gets those of its own groups.
+        """
+        for group in range(workers.rank, len(self.images.group_sizes), workers.count):
+            if self._validation_rows[group].any():
                 held = self._select(group, validation=True)
                 for start in range(0, len(held), batch_size):
                     yield Batch(held.images[start : start + batch_size], held.labels[start : start + batch_size])
 
+    def _training_group(self, group: int) -> Batch:
+        return self._select(group, validation=False)
+
+    @cached_property
+    def _training_sizes(self) -> list[int]:
+        return [int(np.count_nonzero(~rows)) for rows in self._validation_rows]
+
     def _select(self, group: int, *, validation: bool) -> Batch:
-        rows = self._validation_rows(group) == validation
+        rows = self._validation_rows[group] == validation
         batch = self.images.read_group(group)
         return Batch(batch.images[rows], batch.labels[rows])
 
-    def _validation_rows(self, group: int) -> NDArray[np.bool_]:
-        size = self.images.group_sizes[group]
-        # A difference of cumulative counts, so that rounding does not add up over the groups.
-        start = self._group_starts[group]
-        count = int((start + size) * self.fraction) - int(start * self.fraction)
-        rows = np.zeros(size, bool)
-        rows[np.random.default_rng((self.seed, group)).choice(size, count, replace=False)] = True
-        return rows
-
     @cached_property
-    def _group_starts(self) -> tuple[int, ...]:
-        return tuple(accumulate(self.images.group_sizes, initial=0))
+    def _validation_rows(self) -> tuple[NDArray[np.bool_], ...]:
+        """Mask of the validation images of each group."""
+        sizes = self.images.group_sizes
+        if not self.fraction:
+            return tuple(np.zeros(size, bool) for size in sizes)
+        key = self.seed.to_bytes(8)
+        groups = (self.images.read_group(group).images for group in range(len(sizes)))
+        positions = np.concatenate([_positions(images, key) for images in groups])
+        labels = self.images.read_labels()
+        first = np.ones(len(self.images.info.classes))
+        np.minimum.at(first, labels, positions)
+        needs_one = np.bincount(labels, minlength=len(first)) * self.fraction >= 1
+        held = (positions < self.fraction) | needs_one[labels] & (positions == first[labels])
+        return tuple(np.split(held, np.cumsum(sizes)[:-1]))
 
 
-def shuffle(pieces: Iterable[Batch], batch_size: int, capacity: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """Shuffle a stream of images through a buffer of `capacity` images.
-
-    Whenever the buffer is full, a random batch is drawn from it. A buffer as large as the stream shuffles it fully.
-
-    Args:
-        pieces: The stream, in pieces of any size.
-        batch_size: Batch size. An incomplete last batch is dropped, unless it is the only one.
-        capacity: Size of the buffer in images; at least `batch_size`, or the size of the whole stream.
-        rng: Draws the order.
-
-    Yields:
-        Writable batches.
-    """
-    images: NDArray[np.uint8] | None = None
-    labels: NDArray[np.uint8] | NDArray[np.uint16] | None = None
-    filled = yielded = 0
-    for piece in pieces:
-        if images is None or labels is None:
-            images = np.empty((capacity, *piece.images.shape[1:]), np.uint8)
-            labels = np.empty(capacity, piece.labels.dtype)
-        taken = 0
-        while taken < len(piece):
-            if filled == capacity:
-                chosen = rng.choice(filled, batch_size, replace=False)
-                yield Batch(images[chosen], labels[chosen])
-                yielded += 1
-                # Fill the holes with the buffer's last images.
-                filled -= batch_size
-                holes = chosen[chosen < filled]
-                movers = np.setdiff1d(np.arange(filled, filled + batch_size), chosen)
-                images[holes], labels[holes] = images[movers], labels[movers]
-            count = min(capacity - filled, len(piece) - taken)
-            images[filled : filled + count] = piece.images[taken : taken + count]
-            labels[filled : filled + count] = piece.labels[taken : taken + count]
-            filled, taken = filled + count, taken + count
-    if images is None or labels is None:
-        return
-    order = rng.permutation(filled)
-    for start in range(0, filled, batch_size):
-        chosen = order[start : start + batch_size]
-        if len(chosen) == batch_size or not yielded:
-            yield Batch(images[chosen], labels[chosen])
-            yielded += 1
+def _positions(images: NDArray[np.uint8], key: bytes) -> NDArray[np.float64]:
+    """Return a number from 0 to less than 1 for each image, which depends on its pixels and the key only."""
+    digests = b"".join(blake2b(image.data, digest_size=8, key=key).digest() for image in images)
+    # 53 bits, so that no position is rounded to 1.
+    return (np.frombuffer(digests, "<u8") >> np.uint64(11)) / 2.0**53

@@ -19,6 +19,8 @@ from kfp_azureml.models.model_folder import KERAS_FILE, ONNX_FILE, Manifest, Ten
 from kfp_azureml.models.onnx_session import open_session, predict_in_batches
 from kfp_azureml.runtime.errors import ModelError
 from kfp_azureml.steps.train.batch_norm import with_stock_layers
+from kfp_azureml.steps.train.mlflow_model import write_mlflow_files
+from kfp_azureml.steps.train.settings import FOLDER, MLFLOW
 from kfp_azureml.steps.train.tta import with_flip_tta
 
 TOLERANCE = 1e-4
@@ -37,6 +39,7 @@ def write_model_folder(
     model: keras.Model,
     *,
     architecture: str,
+    model_format: str,
     flip_tta: bool,
     classes: tuple[str, ...],
     encoded_images: Preprocessing | None,
@@ -49,6 +52,7 @@ def write_model_folder(
         folder: An empty folder.
         model: The trained network.
         architecture: Name of the architecture.
+        model_format: One of `settings.MODEL_FORMATS`.
         flip_tta: Add test-time augmentation; see `with_flip_tta`.
         classes: Class names in the order of the output.
         encoded_images: How encoded images become the input; None if they cannot.
@@ -63,7 +67,8 @@ def write_model_folder(
     expected = predict_in_batches(
         lambda some: keras.ops.convert_to_numpy(portable(some, training=False)), samples, BATCH_SIZE
     )
-    portable.save(folder / KERAS_FILE)
+    if model_format != MLFLOW:
+        portable.save(folder / KERAS_FILE)
     # ONNX Runtime optimizes the export of the fused layers better than that of Keras' own.
     _export_onnx(finish(model), folder / ONNX_FILE, samples[:1])
 
@@ -79,12 +84,16 @@ def write_model_folder(
             f"(maximum {TOLERANCE:g}); use another architecture"
         )
 
+    input_tensor = Tensor(image.name, (None, *model.input_shape[1:]), "uint8")
+    output_tensor = Tensor(probabilities.name, (None, *model.output_shape[1:]), "float32")
+    if model_format != FOLDER:
+        write_mlflow_files(folder, input_tensor, output_tensor, samples, architecture)
     return write_manifest(
         folder,
         Manifest(
             architecture=architecture,
-            input=Tensor(image.name, (None, *model.input_shape[1:]), "uint8"),
-            output=Tensor(probabilities.name, (None, *model.output_shape[1:]), "float32"),
+            input=input_tensor,
+            output=output_tensor,
             preprocessing=PREPROCESSING,
             classes=classes,
             encoded_images=encoded_images,

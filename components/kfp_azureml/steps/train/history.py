@@ -70,8 +70,15 @@ class Chart:
     curves: tuple[Curve, ...]
 
 
-def write_history(path: Path, title: str, epochs: Sequence[Epoch]) -> None:
-    """Write charts and a table of loss and accuracy as one self-contained HTML page."""
+def write_history(path: Path, title: str, epochs: Sequence[Epoch], kept: Epoch) -> None:
+    """Write charts and a table of loss and accuracy as one self-contained HTML page.
+
+    Args:
+        path: The page.
+        title: Its title.
+        epochs: All epochs.
+        kept: The one whose weights the model has.
+    """
     from jinja2 import Environment, StrictUndefined
 
     charts = [
@@ -81,7 +88,7 @@ def write_history(path: Path, title: str, epochs: Sequence[Epoch]) -> None:
         ),
     ]
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text())
-    path.write_text(template.render(title=title, charts=charts, epochs=epochs))
+    path.write_text(template.render(title=title, charts=charts, epochs=epochs, kept=kept))
 
 
 def _chart(title: str, epochs: Sequence[Epoch], training: Sequence[float], validation: Sequence[float | None]) -> Chart:

@@ -10,20 +10,29 @@ from contextlib import contextmanager
 
 from kfp_azureml.runtime.cpus import usable_cores
 from kfp_azureml.runtime.errors import TrainingError
+from kfp_azureml.steps.train.cluster import Cluster
+from kfp_azureml.steps.train.collectives import Workers, connect
 
 # They select another Keras, or set XLA flags, of which an unknown one ends the process.
 _OTHER_SETTINGS = ("TF_USE_LEGACY_KERAS", "XLA_FLAGS", "TF_XLA_FLAGS")
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(cluster: Cluster | None = None) -> Workers:
     """Import TensorFlow and Keras with fixed settings; takes some seconds.
 
     The user's Keras settings (keras.json and KERAS_ variables) are ignored: another image format, precision or backend
     would break training or export. stderr is buffered since TensorFlow 2.21 writes messages about oneDNN before it
     reads TF_CPP_MIN_LOG_LEVEL.
 
+    Args:
+        cluster: The workers to connect to, before TensorFlow's first operation; None to train alone.
+
+    Returns:
+        The connected workers.
+
     Raises:
         TrainingError: If Keras is already imported with another backend.
+        WorkerLostError: If another worker ends meanwhile.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Two operations in parallel, each with one thread per physical core: hyperthreads of one core mostly wait for each
@@ -44,8 +53,10 @@ def import_tensorflow() -> None:
         keras.config.set_dtype_policy("float32")
         keras.config.set_epsilon(1e-7)
         keras.config.set_image_data_format("channels_last")
+        workers = connect(cluster)
         # The first operation loads more libraries, which write messages too.
         keras.ops.convert_to_numpy(tf.zeros(1))
+    return workers
 
 
 @contextmanager

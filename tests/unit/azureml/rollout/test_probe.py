@@ -9,6 +9,7 @@ from kfp_azureml.azureml.rollout import probe
 from kfp_azureml.azureml.rollout.probe import (
     Probe,
     ScoringClient,
+    probe_from_example,
     probe_from_file,
     probe_from_sample,
     read_sample,
@@ -315,3 +316,18 @@ def test_a_broken_request_is_refused(tmp_path, text):
 def test_a_request_of_windows_is_sent_as_utf8(tmp_path, encoding):
     (tmp_path / "request.json").write_bytes('{"text": "ü"}'.encode(encoding))
     assert probe_from_file(tmp_path / "request.json").body == '{"text": "ü"}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        (b'{"inputs": [[1, 2]]}', {"input_data": [[1, 2]]}),
+        (b'{"inputs": {"a": [1]}}', None),
+        (b'{"columns": ["a"], "data": [[1]]}', None),
+        (b"[1]", None),
+        (b"\xff", None),
+    ],
+)
+def test_the_example_of_an_mlflow_model_is_a_request(content, body):
+    probe = probe_from_example(content)
+    assert (probe and json.loads(probe.body)) == body

@@ -16,11 +16,14 @@ from kfp_azureml.azureml import retries, waiting
 from kfp_azureml.azureml import workspace as workspace_module
 from kfp_azureml.azureml.rollout.marker import DEPLOYMENT, Marker, read_markers
 from kfp_azureml.azureml.workspace_name import WorkspaceName
-from kfp_azureml.runtime.errors import DeploymentError, PipelineError, WorkspaceError
+from kfp_azureml.engines.identity import Identity
+from kfp_azureml.runtime.errors import DeploymentError, KubeflowError, PipelineError, WorkspaceError
 from kfp_azureml.steps.aml_reconcile import reconcile as reconcile_module
 from kfp_azureml.steps.aml_reconcile.command import reconcile_command
 from kfp_azureml.steps.aml_reconcile.component import aml_reconcile
 from kfp_azureml.steps.aml_reconcile.reconcile import find_leftovers
+from kubernetes_api import write_kubeconfig
+from kubernetes_workloads import NAMESPACE, running_workloads
 
 NOW = 1_800_000_000
 HOUR = 3600
@@ -204,3 +207,47 @@ def test_the_task_of_a_run_without_an_id_undoes_nothing(four, tmp_path, capsys):
         aml_reconcile.python_func(dsl.Markdown("summary", str(tmp_path / "summary.md")), "")
     assert "set run_id" in capsys.readouterr().err
     assert four.writes == []
+
+
+@pytest.fixture
+def cluster(monkeypatch, tmp_path):
+    monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.0)
+    with running_workloads() as workloads:
+        path = write_kubeconfig(tmp_path / "kubeconfig", workloads.url, NAMESPACE)
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        metadata = {**Identity("run-1", "train", {}).metadata("train-1", 0), "uid": "u"}
+        workloads.jobs["train-1"] = {"metadata": metadata, "spec": {}}
+        yield workloads
+
+
+def test_train_jobs_are_deleted_before_azure_is_asked(cluster):
+    def nobody(*_names):
+        raise WorkspaceError("no answer from Azure")
+
+    with pytest.raises(WorkspaceError), reconcile_module.train_jobs_deleted("run-1") as done:
+        assert done == ["TrainJob team/train-1 deleted"]
+        assert cluster.jobs == {}
+        nobody()
+
+
+def test_what_kubernetes_refuses_does_not_keep_a_rollout_from_its_cleanup(cluster):
+    cluster.no_rights = {"delete trainjobs"}
+    reached = []
+    with pytest.raises(KubeflowError, match="could not be deleted"), reconcile_module.train_jobs_deleted("run-1"):
+        reached.append(True)
+    assert reached
+
+
+def test_without_train_jobs_no_cluster_is_looked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    with reconcile_module.train_jobs_deleted("") as done:
+        assert done == []
+
+
+def test_the_command_deletes_a_runs_train_jobs_in_a_namespace(cluster):
+    command = ["--train-jobs", NAMESPACE, "--run-id", "run-1"]
+    assert CliRunner().invoke(reconcile_command, [*command, "--dry-run"], catch_exceptions=False).exit_code == 0
+    assert cluster.jobs
+    assert CliRunner().invoke(reconcile_command, command, catch_exceptions=False).exit_code == 0
+    assert cluster.jobs == {}

@@ -112,8 +112,24 @@ def test_new_tags_come_to_the_version_that_is_there(models, folder):
 def test_the_same_files_as_another_type_are_another_version(models, folder):
     path = folder()
     (path / "MLmodel").write_text("flavors: {}")
-    assert register_model(path, model_name="net").version == "1"
+    assert register_model(path, model_name="net", model_type="custom_model").version == "1"
     assert register_model(path, model_name="net", model_type="mlflow_model").version == "2"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (("model.onnx",), "custom_model"),
+        (("model.onnx", "MLmodel"), "mlflow_model"),
+        (("model.onnx", "MLmodel", "model.keras"), "custom_model"),
+    ],
+)
+def test_the_type_follows_from_the_files(models, folder, files, expected):
+    path = folder()
+    for name in files:
+        (path / name).write_text("flavors: {}")
+    version = register_model(path, model_name="net").version
+    assert models.versions["net", version].type == expected
 
 
 def test_a_version_taken_in_between_is_not_ours(models, folder):

@@ -9,7 +9,7 @@ from kfp_azureml.steps.train.history import Epoch, write_history
 
 
 def page(tmp_path: Path, *epochs: Epoch) -> str:
-    write_history(tmp_path / "page", "Training of <b>", epochs)
+    write_history(tmp_path / "page", "Training of <b>", epochs, kept=epochs[-1])
     return (tmp_path / "page").read_text()
 
 

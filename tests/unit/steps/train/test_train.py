@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,12 +15,14 @@ from click.testing import CliRunner
 
 from kfp_azureml.imagesets.image_set import Batch
 from kfp_azureml.imagesets.preprocessing import Preprocessing
+import step_calls
 from kfp_azureml.models.model_folder import hash_files, read_manifest, verify_files
 from kfp_azureml.runtime.errors import DataError, ModelError, TrainingError
 from kfp_azureml.steps.command import component_command
 from kfp_azureml.steps.train import export
-from kfp_azureml.steps.train.architectures import ARCHITECTURES
+from kfp_azureml.steps.train.architectures import ARCHITECTURES, SMALL_BATCH
 from kfp_azureml.steps.train.batches import Split
+from kfp_azureml.steps.train.shuffle import ShuffledBatches
 from kfp_azureml.steps.train.train import TrainResult
 from step_calls import train_model
 
@@ -99,14 +102,18 @@ def test_the_default_batch_size_is_the_architectures(
     sizes = []
     batches = Split.training_batches
 
-    def spied(split: Split, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
+    def spied(split: Split, batch_size: int, *others: Any) -> ShuffledBatches:
         sizes.append(batch_size)
-        return batches(split, batch_size, rng)
+        return batches(split, batch_size, *others)
 
     monkeypatch.setattr(Split, "training_batches", spied)
-    for architecture in ARCHITECTURES:
-        train_model(make_set(40, (18, 18, 1)), tmp_path / architecture, architecture=architecture, epochs=1)
-    assert sizes == [ARCHITECTURES[architecture].batch_size for architecture in ARCHITECTURES]
+    for count, architecture in ((2500, "lean"), (5000, "original"), (400, "lean"), (40, "lean")):
+        train_model(make_set(count, (18, 18, 1)), tmp_path / f"{count}", architecture=architecture, epochs=1)
+    # lean reads some batches twice, to recompute the averages of batch normalization after few steps.
+    assert sizes[0] == sizes[1] == ARCHITECTURES["lean"].batch_size
+    assert sizes[2] == ARCHITECTURES["original"].batch_size
+    assert 20 < sizes[3] < 25
+    assert sizes[-1] == SMALL_BATCH
 
 
 def test_the_saved_network_has_keras_layers_only(trained: tuple[TrainResult, Path]) -> None:
@@ -152,7 +159,10 @@ def test_the_original_architecture_trains_on_all_images_without_a_split(
         ({"validation_fraction": 1.0}, "validation_fraction is 1.0; must be 0 or more and less than 1"),
         ({"validation_fraction": -0.1}, "validation_fraction is -0.1"),
         ({"seed": -1}, "seed is -1"),
-        ({"architecture": "resnet"}, "architecture is 'resnet'; must be lean or original"),
+        (
+            {"architecture": "resnet"},
+            "architecture is 'resnet'; must be lean, original, .*, or package.module:function",
+        ),
         (
             {"architecture": "original"},
             "images are 8x8; architecture original needs at least 18x18 pixels",
@@ -217,10 +227,9 @@ def test_progress_is_written_to_the_event_file(data: Path, tmp_path: Path, monke
 
 def test_settings_are_validated_before_tensorflow_is_imported(data: Path, tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom kfp_azureml.runtime.errors import TrainingError\n"
-        "from kfp_azureml.steps.train.train import TrainingSettings, train_model\n"
-        "settings = TrainingSettings(10, 'original', 0, 0.0, 0.1, 13)\n"
-        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), settings, output_history=None)\n"
+        f"import sys\nsys.path.append({str(Path(step_calls.__file__).parent)!r})\nfrom pathlib import Path\n"
+        "from kfp_azureml.runtime.errors import TrainingError\nfrom step_calls import train_model\n"
+        f"try: train_model(Path({str(data)!r}), Path({str(tmp_path / 'model')!r}), architecture='original')\n"
         "except TrainingError: print('tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import step_calls
 from kfp_azureml.models.model_folder import read_manifest
 
+SUPPORT = Path(step_calls.__file__).parent
 CHANNELS_FIRST = {"image_data_format": "channels_first"}
 
 
@@ -87,13 +89,13 @@ from pathlib import Path
 keras.config.set_image_data_format("channels_first")
 keras.config.set_floatx("float64")
 keras.config.set_dtype_policy("mixed_float16")
-from kfp_azureml.steps.train.train import TrainingSettings, train_model
-settings = TrainingSettings(1, "lean", 0, 0.0, 0.1, 13)
-train_model(Path(sys.argv[1]), Path(sys.argv[2]), settings, output_history=None)
+sys.path.append(sys.argv[3])
+from step_calls import train_model
+train_model(Path(sys.argv[1]), Path(sys.argv[2]), epochs=1)
 """
 
 
 def test_settings_of_the_same_process_are_ignored(data: Path, tmp_path: Path, expected: dict[str, float]) -> None:
     environ = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    subprocess.run([sys.executable, "-c", IMPORTED_BEFORE, data, tmp_path / "model"], env=environ, check=True)
+    subprocess.run([sys.executable, "-c", IMPORTED_BEFORE, data, tmp_path / "model", SUPPORT], env=environ, check=True)
     assert read_manifest(tmp_path / "model").metrics == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,1 @@
+"""Train in several pods, as a TrainJob of Kubeflow Trainer."""
