@@ -13,9 +13,8 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner
 
-from kfp_azureml.imagesets.image_set import Batch
-from kfp_azureml.imagesets.preprocessing import Preprocessing
 import step_calls
+from kfp_azureml.imagesets.preprocessing import Preprocessing
 from kfp_azureml.models.model_folder import hash_files, read_manifest, verify_files
 from kfp_azureml.runtime.errors import DataError, ModelError, TrainingError
 from kfp_azureml.steps.command import component_command
