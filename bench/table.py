@@ -8,12 +8,14 @@ from bench.rows.compiling import measure_compile
 from bench.rows.emulator import measure_emulator
 from bench.rows.endpoint import measure_endpoint
 from bench.rows.local_run import measure_local_run
+from bench.rows.photos import measure_photos
 from bench.rows.prep import measure_prep
 from bench.rows.prep_large import measure_prep_large
 from bench.rows.register import measure_register
 from bench.rows.score import measure_score
 from bench.rows.train import measure_train
 from bench.rows.train_large import measure_train_large
+from bench.rows.training_speed import measure_training_speed
 
 PACKAGE = "components/kfp_azureml"
 PREP = ("bench/rows/prep.py", f"{PACKAGE}/steps/prep/*.py", f"{PACKAGE}/imagesets/*.py")
@@ -25,6 +27,10 @@ MEASUREMENTS = (
     Measurement("prep-large", measure_prep_large, (*PREP, "bench/rows/prep_large.py")),
     Measurement("train", measure_train, (*TRAIN, "bench/rows/train.py")),
     Measurement("train-large", measure_train_large, (*TRAIN, "bench/rows/train_large.py")),
+    Measurement("photos", measure_photos, (*TRAIN, "bench/rows/photos.py", "examples/emoji_images/*")),
+    Measurement(
+        "training-speed", measure_training_speed, (*TRAIN, "bench/rows/training_speed.py", "bench/training_speed.py")
+    ),
     Measurement("score", measure_score, (*TRAIN, "bench/rows/score.py")),
     Measurement(
         "endpoint",
