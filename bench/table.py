@@ -27,7 +27,7 @@ MEASUREMENTS = (
     Measurement("prep-large", measure_prep_large, (*PREP, "bench/rows/prep_large.py")),
     Measurement("train", measure_train, (*TRAIN, "bench/rows/train.py")),
     Measurement("train-large", measure_train_large, (*TRAIN, "bench/rows/train_large.py")),
-    Measurement("photos", measure_photos, (*TRAIN, "bench/rows/photos.py", "examples/emoji_images/*")),
+    Measurement("photos", measure_photos, (*TRAIN, "bench/rows/photos.py")),
     Measurement(
         "training-speed", measure_training_speed, (*TRAIN, "bench/rows/training_speed.py", "bench/training_speed.py")
     ),

@@ -48,8 +48,9 @@ def main() -> None:
         forward = tf.function(lambda images: model(images, training=True)).get_concrete_function(
             tf.TensorSpec((batch_size, *shape), tf.uint8)
         )
-        training_loop.augment = split.timed(training_loop.augment)
-        epochs = training_loop.fit(
+        loop: Any = training_loop
+        loop.augment = split.timed(loop.augment)
+        epochs = loop.fit(
             *(model, recipe, split),
             epochs=EPOCHS,
             frozen_epochs=0,
@@ -131,7 +132,7 @@ def _operations(function: Any) -> int:
 def _sgemm(tf: Any) -> float:
     """Return the operations of a matrix product of TensorFlow for each CPU second."""
     matrix = tf.random.normal((MATRIX, MATRIX))
-    product: Callable[[Any], Any] = tf.function(lambda: tf.matmul(matrix, matrix))
+    product: Callable[[], Any] = tf.function(lambda: tf.matmul(matrix, matrix))
     product().numpy()
     cpu = time.process_time()
     for _ in range(5):

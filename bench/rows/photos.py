@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 from bench.context import BASELINE, STEP, Context
@@ -22,9 +23,7 @@ NAME = "train on emoji"
 
 def measure_photos(context: Context) -> list[Row]:
     """Train and test both with several seeds; both choose nothing on the test set."""
-    from examples.emoji_images.emoji_images import emoji_images
-
-    pictures = emoji_images(context.work / "pictures")
+    pictures = import_module("examples.emoji_images.emoji_images").emoji_images(context.work / "pictures")
     data = context.work / "data"
     measure(
         [

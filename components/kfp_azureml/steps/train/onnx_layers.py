@@ -10,7 +10,7 @@ from keras import layers, ops
 
 
 def with_exportable_layers(model: keras.Model) -> keras.Model:
-    """Return a copy of a network in which tf2onnx knows each operation; the network itself if it does already.
+    """Return a copy of a network whose operations tf2onnx knows, or itself.
 
     Keras 3.15 compiles a convolution with groups by XLA, and computes GELU by erfc. tf2onnx 1.17 knows neither.
     ConvNeXt has both: its convolutions have a group per channel.
