@@ -15,7 +15,9 @@ from bench.rows.register import measure_register
 from bench.rows.score import measure_score
 from bench.rows.train import measure_train
 from bench.rows.train_large import measure_train_large
+from bench.rows.train_photos import measure_train_photos
 from bench.rows.train_workers import measure_train_workers
+from bench.rows.training_speed import measure_training_speed
 
 PACKAGE = "components/kfp_azureml"
 PREP = ("bench/rows/prep.py", f"{PACKAGE}/steps/prep/*.py", f"{PACKAGE}/imagesets/*.py")
@@ -31,9 +33,17 @@ MEASUREMENTS = (
     Measurement("train", measure_train, (*TRAIN, "bench/rows/train.py")),
     Measurement("train-large", measure_train_large, (*TRAIN, "bench/rows/train_large.py")),
     Measurement(
+        "train-photos",
+        measure_train_photos,
+        (*TRAIN, "bench/rows/train_photos.py", "bench/baselines/photos.py", "examples/emoji_images/*"),
+    ),
+    Measurement(
         "train-workers",
         measure_train_workers,
         (*TRAIN, "bench/rows/train_workers.py", f"{PACKAGE}/local/worker_group.py"),
+    ),
+    Measurement(
+        "training-speed", measure_training_speed, (*TRAIN, "bench/rows/training_speed.py", "bench/training_speed.py")
     ),
     Measurement("score", measure_score, (*TRAIN, "bench/rows/score.py")),
     Measurement(

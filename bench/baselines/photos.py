@@ -1,8 +1,7 @@
 """Keras' example "Image classification from scratch", written anew for any number of classes.
 
 A small Xception, read from class folders with `image_dataset_from_directory`, flips and rotations, Adam, 25 epochs.
-Source: https://keras.io/examples/vision/image_classification_from_scratch/. Different: the images' own size, and an
-fixed number of validation images that no epoch is chosen by.
+Source: https://keras.io/examples/vision/image_classification_from_scratch/. Different: the images' own size.
 
 Usage: photos.py FOLDER EPOCHS SEED, with FOLDER/train/CLASS/* and FOLDER/test/CLASS/*
 """

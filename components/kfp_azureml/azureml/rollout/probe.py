@@ -179,7 +179,9 @@ def probe_from_sample(content: bytes, min_accuracy: float = 1.0) -> Probe:
 
 
 def probe_from_example(content: bytes) -> Probe | None:
-    """Return a probe with the input example of an MLflow model, which accepts any response with status 200.
+    """Return a probe with the input example of an MLflow model.
+
+    It accepts any response with status 200.
 
     Args:
         content: Content of the example's file.

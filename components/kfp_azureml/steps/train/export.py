@@ -20,6 +20,7 @@ from kfp_azureml.models.onnx_session import open_session, predict_in_batches
 from kfp_azureml.runtime.errors import ModelError
 from kfp_azureml.steps.train.batch_norm import with_stock_layers
 from kfp_azureml.steps.train.mlflow_model import write_mlflow_files
+from kfp_azureml.steps.train.onnx_layers import with_exportable_layers
 from kfp_azureml.steps.train.settings import FOLDER, MLFLOW
 from kfp_azureml.steps.train.tta import with_flip_tta
 
@@ -70,7 +71,7 @@ def write_model_folder(
     if model_format != MLFLOW:
         portable.save(folder / KERAS_FILE)
     # ONNX Runtime optimizes the export of the fused layers better than that of Keras' own.
-    _export_onnx(finish(model), folder / ONNX_FILE, samples[:1])
+    _export_onnx(finish(with_exportable_layers(model)), folder / ONNX_FILE, samples[:1])
 
     session = open_session(folder / ONNX_FILE)
     (image,), (probabilities,) = session.get_inputs(), session.get_outputs()

@@ -34,10 +34,10 @@ _SCALING: dict[str, dict[str, Any]] = {
 
 
 def photo_network(application: str) -> Callable[[tuple[int, int, int], int], keras.Model]:
-    """Return the build function of a network: the base of a Keras application, pooling, dropout, one dense layer.
+    """Return the build function of a network on a Keras application.
 
-    The base has random weights: nothing is downloaded. It is for RGB, as published weights are; grey images are
-    repeated in each channel.
+    On the base are pooling, dropout and one dense layer. The base has random weights: nothing is downloaded. It is for
+    RGB, as published weights are; grey images are repeated in each channel.
 
     Args:
         application: Name of the function in `keras.applications`.
