@@ -126,6 +126,10 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 data_version=data_version,
                 run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
                 compare_with_live=compare_with_live,
+                min_accuracy=min_accuracy,
+                metric=metric,
+                min_metric=min_metric,
+                min_improvement=min_improvement,
                 **workspace_of,
             )
             live = live_component.aml_live_model(model_id=checked.outputs["live_model"], **workspace_of)
