@@ -308,6 +308,18 @@ def test_the_report_shows_counts_sizes_and_samples(halves, outputs, tmp_path):
     assert "<i>" not in page
 
 
+def test_many_sizes_do_not_hide_what_was_skipped(halves, outputs, tmp_path):
+    for width in range(20, 50):
+        write_picture(halves / f"train/cat/{width}.png", width, (width, 20))
+    (halves / "train/cat/empty.png").touch()
+    report = tmp_path / "report.html"
+    prep_data(str(halves), *outputs, output_report=report, image_size="8", on_bad_image="skip")
+    page = report.read_text()
+    assert page.index("<h2>Skipped files</h2>") < page.index("<h2>Sizes before preprocessing</h2>")
+    assert page.count("x20 colour") == 19  # after the one size of the ten other images
+    assert "and 11 more" in page
+
+
 @pytest.mark.parametrize(
     ("change", "given", "reason"),
     [
