@@ -252,6 +252,7 @@ def test_too_many_bad_files_fail_the_step(halves, outputs, given):
         (halves / "train" / "cat" / name).write_bytes(b"")
     message = refused(halves, outputs, on_bad_image="skip", max_bad_fraction=0.1, **given)
     assert "more than max_bad_fraction=0.1 of 12 files cannot be used, such as train/cat/" in message
+    assert message.endswith("; remove them, or set max_bad_fraction higher")
 
 
 def test_links_are_followed_and_loops_and_broken_links_are_bad(halves, outputs, tmp_path):
