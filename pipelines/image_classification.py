@@ -73,7 +73,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
         min_metric: float,
         compare_with_live: bool,
         min_improvement: float,
-        model_name: str = "fashion-mnist",
+        model_name: str = "image-classifier",
         endpoint_name: str,
         instance_type: str,
         instance_count: int,

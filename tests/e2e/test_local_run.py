@@ -59,7 +59,7 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
     told = summary(tmp_path)
     assert told["state"] == "succeeded"
     assert told["accuracy"] >= 0.3
-    assert (told["model"]["name"], told["model"]["version"]) == ("fashion-mnist", "1")
+    assert (told["model"]["name"], told["model"]["version"]) == ("image-classifier", "1")
     deployment = told["endpoint"]["deployment"]
     assert told["endpoint"]["traffic"] == {deployment: 100}
     assert told["live_check"] == {"requests": 100, "agreed": 100}
