@@ -91,6 +91,7 @@ def test_a_rejected_model_is_neither_registered_nor_deployed(tmp_path: Path, ima
     output, errors = run.communicate(timeout=240)
     assert run.returncode == 3
     assert errors.splitlines()[-1].startswith("kfp-azureml: Rejected: accuracy 0.")
+    assert errors.splitlines()[-1].endswith(" or lower the minimum or min_improvement")
     for page in ("training.html", "score.html"):
         path = (tmp_path / "latest").resolve() / page
         assert f"Page     {path}" in output.splitlines()
