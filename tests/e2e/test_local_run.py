@@ -59,7 +59,7 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
     told = summary(tmp_path)
     assert told["state"] == "succeeded"
     assert told["accuracy"] >= 0.3
-    assert (told["model"]["name"], told["model"]["version"]) == ("fashion-mnist", "1")
+    assert (told["model"]["name"], told["model"]["version"]) == ("image-classifier", "1")
     deployment = told["endpoint"]["deployment"]
     assert told["endpoint"]["traffic"] == {deployment: 100}
     assert told["live_check"] == {"requests": 100, "agreed": 100}
@@ -91,6 +91,7 @@ def test_a_rejected_model_is_neither_registered_nor_deployed(tmp_path: Path, ima
     output, errors = run.communicate(timeout=240)
     assert run.returncode == 3
     assert errors.splitlines()[-1].startswith("kfp-azureml: Rejected: accuracy 0.")
+    assert errors.splitlines()[-1].endswith(" or lower the minimum or min_improvement")
     for page in ("training.html", "score.html"):
         path = (tmp_path / "latest").resolve() / page
         assert f"Page     {path}" in output.splitlines()

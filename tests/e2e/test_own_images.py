@@ -103,6 +103,11 @@ def test_the_pipeline_takes_a_folder_of_pictures_to_an_endpoint_that_takes_a_jpe
         model = next((latest / "outputs").rglob("model.onnx"))
         expected = onnxruntime.InferenceSession(model).run(None, {"image": pixels.reshape(1, 32, 32, 3)})[0]
         np.testing.assert_allclose(json.loads(answer)["probabilities"], expected, atol=1e-5)
+
+        both = [*posted[:3], "--form", f"images=@{jpeg}", "--form", f"images=@{latest / 'sample.png'}"]
+        answer = subprocess.run(both, capture_output=True, text=True, check=True).stdout
+        found = json.loads(answer)["probabilities"]
+        np.testing.assert_allclose(found, [*expected, *json.loads(png)["probabilities"]], atol=1e-5)
     finally:
         run.send_signal(signal.SIGINT)
         assert run.wait(300) == 0

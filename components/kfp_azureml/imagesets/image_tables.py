@@ -29,12 +29,16 @@ def is_parquet(name: str) -> bool:
 
 
 def has_images(source: Source, table: Table, scratch: Path) -> bool:
-    """Return whether a Parquet file has images inside and labels."""
-    try:
-        with _opened(source, table, scratch) as file:
+    """Return whether a Parquet file has images inside and labels.
+
+    Raises:
+        DataError: If the file is damaged.
+    """
+    with _opened(source, table, scratch) as file:
+        try:
             _columns(file.schema_arrow, "")
-    except DataError:
-        return False
+        except DataError:
+            return False
     return True
 
 

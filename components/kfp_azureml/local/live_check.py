@@ -163,7 +163,7 @@ def _write_curl_files(folder: Path, sample: dict[str, Any], uri: str, key: str) 
         ("proxy", os.environ["HTTPS_PROXY"]),
         ("cacert", os.environ["SSL_CERT_FILE"]),
         ("header", f"Authorization: Bearer {key}"),
-        ("header", "Content-Type: application/octet-stream"),  # the entry script looks at the content
+        # No content type: curl sets that of --form and --json, and else the entry script looks at the content.
     )
     descriptor = os.open(folder / CURL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -351,6 +351,12 @@ def test_a_wrong_npz(tmp_path, outputs, named, reason):
     assert str(tmp_path) in message
 
 
+def test_a_damaged_parquet_file_in_a_folder_is_named(tmp_path, outputs):
+    (tmp_path / "pets" / "data").mkdir(parents=True)
+    (tmp_path / "pets" / "data" / "train-0.parquet").write_bytes(b"PAR1" + bytes(100))
+    assert "data/train-0.parquet: not a Parquet file, or damaged" in refused(tmp_path / "pets", outputs)
+
+
 def test_a_damaged_npz(tmp_path, outputs):
     images, labels = arrays()
     np.savez(tmp_path / "pets.npz", x=images, y=labels)

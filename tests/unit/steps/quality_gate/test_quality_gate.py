@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
+from kfp_azureml.models.gate_settings import GateSettings
 from kfp_azureml.models.live_model import LiveComparison
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.steps.quality_gate.component import quality_gate
-from kfp_azureml.steps.quality_gate.quality_gate import GateSettings, judge, read_scores
+from kfp_azureml.steps.quality_gate.quality_gate import judge, read_scores
 
 LIVE = LiveComparison("fashion:3", {"accuracy": 0.92, "macro_f1": 0.9, "worst_recall": 0.7, "loss": 0.3}, 30, 20, 0.2)
 METRICS = {"accuracy": 0.93, "macro_f1": 0.8, "worst_recall": 0.7}
