@@ -227,7 +227,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _high_bytes(image: Image.Image) -> Image.Image:
-    """Return 16-bit values as 8-bit; in strips, since NumPy's copies take several times the image's memory."""
+    """Return 16-bit values as 8-bit; in strips, since NumPy would copy all of them several times."""
     import numpy as np
     from PIL import Image
 

@@ -172,7 +172,7 @@ def _write_curl_files(folder: Path, sample: dict[str, Any], uri: str, key: str) 
 
 
 def _quoted(value: str) -> str:
-    """Return a value as curl's configuration has it; a quote or a line end in it would begin another option."""
+    """Return a value for curl's configuration, where a quote or a line end would begin another option."""
     return '"' + value.translate(_CURL_ESCAPES) + '"'
 
 

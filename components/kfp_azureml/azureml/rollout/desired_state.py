@@ -50,7 +50,9 @@ class Serving:
         return self.code == SERVING_FOLDER
 
     def environment_variables(self, timeout_seconds: int) -> dict[str, str]:
-        """Return the environment variables of the server; only `variables` for user code, which may not support ours.
+        """Return the environment variables of the server; for user code only `variables`.
+
+        It may not support ours.
 
         Args:
             timeout_seconds: Timeout of a request. Without it, a client that stops in the middle of its request keeps a
