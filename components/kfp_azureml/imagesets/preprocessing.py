@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's names."""
@@ -142,7 +142,7 @@ def resize_pixels(pixels: bytes, shape: tuple[int, int, int], wanted: Preprocess
     return _finish(image, 1, wanted).tobytes()
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile.ImageFile:
     from PIL import Image, UnidentifiedImageError
 
     if not data:
@@ -184,7 +184,7 @@ def _turned(orientation: int, size: tuple[int, int]) -> tuple[int, int]:
     return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 
-def _check_cost(image: Image.Image, data: bytes) -> None:
+def _check_cost(image: ImageFile.ImageFile, data: bytes) -> None:
     """Refuse small files that take minutes to decode."""
     # In the pixels' data, a zero follows each FF.
     if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_SCANS:
