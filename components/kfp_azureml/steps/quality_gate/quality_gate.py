@@ -72,6 +72,8 @@ def judge(metrics: Mapping[str, float], settings: GateSettings, live: LiveCompar
         if live.not_compared:
             text += f"; {name} not compared: {live.not_compared}"
         else:
+            if not 0 <= live.metrics.get(metric, -1) <= 1:
+                raise PipelineError(f"{metric} of the {name}: not measured, or not from 0 to 1")
             values[f"live_{metric}"] = live.metrics[metric]
             not_worse = value - live.metrics[metric] >= settings.min_improvement - _ROUNDING
             text += f", {'and' if accepted == not_worse else 'but'} " + _beside(
