@@ -74,7 +74,10 @@ def test_from_images_to_a_live_endpoint(tmp_path: Path, images: Path) -> None:
         "aml_deploy_model",
     ]
     steps.append("aml_reconcile")
-    assert [step["name"] for step in told["steps"]] == steps
+    names = [step["name"] for step in told["steps"]]
+    # kfp orders steps that do not depend on each other by chance.
+    assert sorted(names) == sorted(steps)
+    assert [name for name in names if name != "aml_live_model"] == [name for name in steps if name != "aml_live_model"]
     for step in told["steps"]:
         assert step["state"] == "succeeded"
         assert step["user_cpu_seconds"] > 0
@@ -118,7 +121,8 @@ def test_a_failing_step_has_the_last_word(tmp_path: Path, images: Path) -> None:
     assert "Traceback" not in output
     told = summary(tmp_path / "runs")
     assert told["state"] == "failed"
-    states = [(step["name"], step["state"]) for step in told["steps"]]
+    # kfp may run aml_live_model before prep.
+    states = [(step["name"], step["state"]) for step in told["steps"] if step["name"] != "aml_live_model"]
     assert states[1:] == [("prep", "failed"), ("aml_reconcile", "succeeded")]
     assert error.endswith(told["error"])
     assert not list((tmp_path / "runs").rglob("training_data"))

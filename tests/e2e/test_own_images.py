@@ -71,7 +71,7 @@ def test_300_classes_become_a_scored_model(tmp_path: Path) -> None:
     prep_data(str(tmp_path / "photos"), *sets)
     train_model(sets[0], tmp_path / "model", epochs=1, validation_fraction=0.0)
     result = score_model(sets[1], tmp_path / "model", tmp_path / "result", output_report=tmp_path / "score.html")
-    assert result.images == sum(map(sum, result.confusion)) == 300
+    assert result.images == sum(one.images for one in result.class_metrics) == 300
     labels = open_image_set(sets[1]).read_labels()
     assert sorted(labels) == list(range(300))
     written = (tmp_path / "result" / "predict_result.csv").read_text().split()

@@ -52,13 +52,10 @@ class GateSettings:
         Raises:
             PipelineError: If a setting has none, or the gate does.
         """
-        if compare_with_live:
-            return
-        if self.min_improvement:
+        if self.min_improvement and not compare_with_live:
             raise PipelineError(
                 "min_improvement is set, but the live model is not compared: set compare_with_live=true, or omit it"
             )
+        # Also with a comparison: there may be no live model, or one that cannot be compared.
         if self.metric != "accuracy" and not self.min_metric:
-            raise PipelineError(
-                f"metric={self.metric} without a minimum accepts every model: set min_metric or compare_with_live=true"
-            )
+            raise PipelineError(f"metric={self.metric} without a minimum accepts every model: set min_metric")
