@@ -100,7 +100,7 @@ def test_components_are_listed_and_the_highest_version_is_found(azure: EmulatorI
     assert listed.count("  also 0.9.0, 0.1.0") == len(component_names())
     assert aml(azure, "components", "get", "train").stdout.startswith("train, version 0.10.0: Train Image")
     older = aml(azure, "components", "get", "train:0.1.0").stdout
-    assert "epochs               integer = 10: Number of passes over the training images." in older
+    assert re.search(r"^ *epochs +integer = 10: Number of passes over the training images\.$", older, re.MULTILINE)
     missing = aml(azure, "components", "get", "train:9")
     assert (missing.returncode, missing.stderr) == (
         1, "kfp-azureml: component train has no version 9; it has 0.10.0, 0.9.0, 0.1.0\n",
