@@ -109,7 +109,7 @@ class Checkpoints:
 
     @contextmanager
     def reading(self, name: str = "") -> Iterator[None]:
-        """Raise an OutputError for what a file that is not a checkpoint of this version makes fail in the block."""
+        """Replace errors of a file that is not a checkpoint of this version."""
         try:
             yield
         except (*_OF_CONTENT, zipfile.BadZipFile) as error:
@@ -147,7 +147,7 @@ class Checkpoints:
 
 
 def _check_sizes(content: bytes) -> None:
-    """Raise BadZipFile for a file that would fill more memory than its own size; NumPy writes none."""
+    """Raise BadZipFile for a file that would fill more memory than it has bytes."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
     if any(each.compress_type for each in entries) or sum(each.file_size for each in entries) > len(content):
