@@ -131,9 +131,7 @@ def test_a_redirect_to_a_login_page_is_no_answer(api: Api, cluster: Workloads) -
 
 
 @pytest.mark.parametrize("content", [b"<html>sign in</html>", b"[]", b"", b"[" * 200_000, b'"\xff"'])
-def test_an_answer_that_is_not_kubernetes_is_tried_again_and_said(
-    api: Api, cluster: Workloads, content: bytes
-) -> None:
+def test_an_answer_that_is_not_kubernetes_is_tried_again_and_said(api: Api, cluster: Workloads, content: bytes) -> None:
     cluster.faults["GET trainjobs"] = [Response(200, content)] * 2
     with pytest.raises(ApiError, match="a proxy's, or of another server"):
         api.get(JOBS, for_seconds=0)

@@ -97,9 +97,7 @@ def test_the_logs_of_all_workers_are_copied_once_each_line(
     ]
 
 
-def test_a_program_cannot_hide_its_later_lines(
-    api: Api, cluster: Workloads, log: pytest.LogCaptureFixture
-) -> None:
+def test_a_program_cannot_hide_its_later_lines(api: Api, cluster: Workloads, log: pytest.LogCaptureFixture) -> None:
     """Some characters end lines in Python only: what follows them has no stamp of the server."""
 
     def start(job: dict[str, Any]) -> None:
