@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kfp_azureml.local.worker_group import run_workers
+from kfp_azureml.runtime.errors import CancelledError
 from step_calls import prep_data
 from training import command, read
 
@@ -44,3 +45,10 @@ def test_the_weights_are_those_of_a_training_without_a_loss(
     for name in set(expected) - {"seconds"}:
         np.testing.assert_array_equal(first[name], second[name])
         np.testing.assert_array_equal(first[name], expected[name])
+
+
+def test_a_worker_ends_when_it_is_told_to(data: Path, tmp_path: Path) -> None:
+    """TensorFlow replaces the handler of SIGTERM by one that does not."""
+    given = SETTINGS | {"die": [1, 2, signal.SIGTERM, str(tmp_path / "told")]}
+    assert run_workers(2, command(data, tmp_path / "weights", given), os.environ) == CancelledError.exit_code
+    assert not list(tmp_path.glob("weights*"))

@@ -6,6 +6,7 @@ credentials are three files. Outside of pods the client is installed, and loads 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -59,18 +60,18 @@ class Api:
             ApiError: If the server refuses the request.
             KubeflowError: If the server cannot be reached.
         """
-        return self._retrying("GET", path, query, for_seconds).json()
+        return self._retrying("GET", path, query, for_seconds)
 
     def text(self, path: str, **query: str) -> str:
         """Return a text, such as a log, for which one attempt is made. Errors are those of `get`."""
-        return self._once("GET", path, query).content.decode(errors="replace")
+        return self._request("GET", path, query).content.decode(errors="replace")
 
     def create(self, path: str, resource: Mapping[str, Any]) -> Any:
         """Create a resource and return it; the server refuses fields that it does not know.
 
         A repeated request, whose first response was lost, is refused with the reason AlreadyExists.
         """
-        return self._retrying("POST", path, {"fieldValidation": "Strict"}, None, resource).json()
+        return self._retrying("POST", path, {"fieldValidation": "Strict"}, None, resource)
 
     def delete(self, path: str, uid: str, for_seconds: float | None = None) -> None:
         """Delete a resource and, in the background, what belongs to it.
@@ -85,10 +86,10 @@ class Api:
 
     def _retrying(
         self, method: str, path: str, query: Mapping[str, str], for_seconds: float | None, body: Any = None
-    ) -> requests.Response:
-        return retrying(f"{method} {path}", lambda: self._once(method, path, query, body), for_seconds)
+    ) -> dict[str, Any]:
+        return retrying(f"{method} {path}", lambda: _content(self._request(method, path, query, body)), for_seconds)
 
-    def _once(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> requests.Response:
+    def _request(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> requests.Response:
         """Make a request; raise `ApiError` for a status of 400 or more and for a missing or cut response."""
         import requests
 
@@ -154,6 +155,21 @@ def _of_kubeconfig(files: str, context: str | None, namespace: str, session: req
         session,
         lambda: configuration.get_api_key_with_prefix("authorization") or "",
     )
+
+
+def _content(response: requests.Response) -> dict[str, Any]:
+    """Return a response's object, without fields that are null, which mean the same as none."""
+    try:
+        content = json.loads(response.content, object_hook=_without_nulls)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ApiError(0, "NoResponse", "the answer is not Kubernetes': a proxy's, or of another server")
+    return content
+
+
+def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _mounted_token() -> str:

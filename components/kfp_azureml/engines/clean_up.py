@@ -54,7 +54,7 @@ def _unfinished(api: Api, kind: Kind, pipeline_run_id: str) -> list[str]:
     selector = ",".join(f"{label}={value}" for label, value in run_labels(pipeline_run_id).items())
     with refusals(api, kind, "list"):
         try:
-            listed = api.get(kind.path(api.namespace), labelSelector=selector)["items"]
+            listed = api.get(kind.path(api.namespace), labelSelector=selector).get("items", [])
         except ApiError as error:
             if error.status == 404:
                 return []

@@ -19,7 +19,7 @@ def warnings_about(api: Api, name: str) -> list[str]:
         ApiError: If the events cannot be listed.
     """
     path = f"/api/v1/namespaces/{api.namespace}/events"
-    listed = api.get(path, for_seconds=0, fieldSelector="type=Warning", limit="500")["items"]
+    listed = api.get(path, for_seconds=0, fieldSelector="type=Warning", limit="500").get("items", [])
     about = [event for event in listed if _is_about(str(event["involvedObject"].get("name", "")), name)]
     about.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
     said = [short(f"{event.get('reason', '')}: {event.get('message', '')}") for event in about]

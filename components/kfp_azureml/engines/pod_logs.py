@@ -71,7 +71,9 @@ class PodLogs:
             query["sinceTime"] = f"{copied.stamp[:19]}Z"  # the API cuts fractions of a second
         text = self._api.text(f"/api/v1/namespaces/{self._api.namespace}/pods/{name}/log", **query)
         is_cut = len(text.encode()) >= MOST_BYTES
-        lines = text.splitlines()
+        lines = text.split("\n")  # not what a program prints as other line ends: the server stamps lines, not those
+        if not lines[-1]:
+            del lines[-1]
         if is_cut and len(lines) > 1:
             del lines[-1]  # not whole
         fresh = 0

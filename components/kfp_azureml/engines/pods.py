@@ -18,7 +18,7 @@ def pods_of(api: Api, kind: Kind, name: str) -> list[Resource]:
         ApiError: If they cannot be listed.
     """
     query = {"labelSelector": f"{kind.pod_label}={name}"}
-    listed = api.get(f"/api/v1/namespaces/{api.namespace}/pods", for_seconds=0, **query)["items"]
+    listed = api.get(f"/api/v1/namespaces/{api.namespace}/pods", for_seconds=0, **query).get("items", [])
     return sorted(listed, key=lambda pod: (_number(kind, pod), pod["metadata"]["name"]))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kfp_azureml.imagesets.source import AZURE_SCHEMES, abfss_uri, azure_options, driver_failures, without_secrets
 from kfp_azureml.runtime.errors import OutputError, first_line
+from kfp_azureml.runtime.terminal import short
 
 _PART = ".part"
 
@@ -61,7 +63,8 @@ class StoredFolder:
                 entries = self._files.ls(self._root, detail=True)
             except FileNotFoundError:
                 return []
-        names = (Path(entry["name"]).name for entry in entries if entry["type"] != "directory")
+        # Neither links nor pipes, which somebody else may have put there.
+        names = (Path(entry["name"]).name for entry in entries if entry["type"] == "file")
         return sorted(name for name in names if not name.endswith(_PART))
 
     def read(self, name: str) -> bytes:
@@ -87,11 +90,16 @@ class StoredFolder:
             target = Path(self._root, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f".{name}{_PART}")
-            with part.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(target)
+            part.unlink(missing_ok=True)
+            try:
+                with part.open("xb") as stream:  # never through a link
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                part.replace(target)
+            except BaseException:
+                part.unlink(missing_ok=True)  # a full disk would stay full
+                raise
 
     def delete(self, name: str) -> None:
         """Delete a file, which may be gone already.
@@ -105,16 +113,32 @@ class StoredFolder:
             except FileNotFoundError:
                 return
 
+    def delete_parts(self, names: re.Pattern[str]) -> None:
+        """Delete what killed processes left of files that they wrote, if nobody else writes these files now.
+
+        Raises:
+            OutputError: If it cannot be deleted.
+        """
+        if not self._is_local:
+            return
+        with self._errors("deleted"):
+            for part in Path(self._root).glob(f".*{_PART}"):
+                if names.fullmatch(part.name[1 : -len(_PART)]):
+                    part.unlink(missing_ok=True)
+
     def download(self, folder: Path) -> None:
         """Copy all files, with those in its subfolders, to a local folder.
 
         Raises:
-            OutputError: If it cannot be read, or has no files.
+            OutputError: If it cannot be read, has no files, or one whose name leads out of the folder.
         """
         with self._errors("read"):
             paths = self._files.find(self._root)
             for path in paths:
-                target = folder / os.path.relpath(path, self._root)
+                inner = os.path.relpath(path, self._root)
+                if inner.split("/")[0] == "..":
+                    raise OutputError(f"{self.uri}: a file's name leads out of the folder: {short(path)}")
+                target = folder / inner
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._files.get_file(path, str(target))
         if not paths:

@@ -1,7 +1,7 @@
 """Run a step as several processes that train together; start all again if one is lost.
 
-TensorFlow's workers find each other by `TF_CONFIG`. Its servers listen on all network interfaces and do not check who
-connects.
+TensorFlow's workers find each other by `TF_CONFIG`. Its servers listen on all network interfaces and run what anybody
+sends them, so the workers get a network of their own where they need no other one and the system allows it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from kfp_azureml.local.child_group import child_group
 from kfp_azureml.local.exit_codes import exit_description
+from kfp_azureml.local.private_network import private_network
 from kfp_azureml.local.task_command import function_of
 from kfp_azureml.runtime.cpus import usable_cores
 from kfp_azureml.runtime.errors import CancelledError, PipelineError, WorkerLostError
@@ -33,6 +34,7 @@ RESTARTS = 3
 _POLL_SECONDS = 0.1
 _LOST = WorkerLostError.exit_code
 _INPUT = "--executor_input"
+_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
 def check_workers(executors: Mapping[str, Any]) -> None:
@@ -67,11 +69,28 @@ def run_workers(count: int, command: Sequence[str], environment: Mapping[str, st
         OSError: If the command cannot be started.
     """
     restarts = 0
-    # A lost worker takes the others with it; any other failure would come again.
-    while _is_loss(code := _run_once(count, command, environment)) and restarts < RESTARTS:
-        restarts += 1
-        print(f"A worker {exit_description(code)}: starting all {count} again, {restarts} of {RESTARTS}")  # noqa: T201
+    with _network(command, environment) as joining:
+        # A lost worker takes the others with it; any other failure would come again.
+        while _is_loss(code := _run_once(count, [*joining, *command], environment)) and restarts < RESTARTS:
+            restarts += 1
+            print(f"A worker {exit_description(code)}: starting all {count} again, {restarts} of {RESTARTS}")  # noqa: T201
     return code
+
+
+@contextmanager
+def _network(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """Yield words before a worker's command that put it into the workers' own network, if possible."""
+    values = {**_parameters(command), _TRACKING_URI: environment.get(_TRACKING_URI)}
+    remote = [name for name, value in values.items() if "://" in str(value) and not str(value).startswith("file:")]
+    with ExitStack() as stack:
+        joining = () if remote else stack.enter_context(private_network())
+        if not joining:
+            reason = f"{remote[0]} is elsewhere" if remote else "this system allows no network of their own"
+            print(  # noqa: T201 - kfp puts it into the run's log
+                f"WARNING: {reason}: whoever reaches this machine's ports can run programs as you while the workers "
+                "train: use a firewall, or a network that you trust"
+            )
+        yield joining
 
 
 def _is_loss(code: int) -> bool:
@@ -143,6 +162,15 @@ def _print_lines(rank: int, descriptor: int) -> None:
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
         for line in stream:
             print(f"[worker {rank}] {line}", end="", flush=True)  # noqa: T201 - kfp puts it into the run's log
+
+
+def _parameters(command: Sequence[str]) -> Mapping[str, Any]:
+    words = list(command)
+    if _INPUT not in words:
+        return {}
+    given: dict[str, Any] = json.loads(words[words.index(_INPUT) + 1])
+    values: dict[str, Any] = given["inputs"].get("parameterValues", {})
+    return values
 
 
 def _with_output_file(command: Sequence[str], path: Path) -> list[str]:

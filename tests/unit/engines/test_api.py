@@ -14,6 +14,8 @@ from kfp_azureml.engines import api as api_module
 from kfp_azureml.engines import kubeconfig, retries
 from kfp_azureml.engines.api import Api, connect
 from kfp_azureml.engines.api_errors import ApiError
+from kfp_azureml.engines.pods import pods_of
+from kfp_azureml.engines.train_job import TRAIN_JOB
 from kfp_azureml.runtime.errors import KubeflowError
 from kubernetes_api import write_kubeconfig
 from kubernetes_workloads import NAMESPACE, Workloads, status
@@ -126,6 +128,23 @@ def test_a_redirect_to_a_login_page_is_no_answer(api: Api, cluster: Workloads) -
     cluster.faults["GET trainjobs"] = [Response(302, b"", headers={"Location": "https://login.example.com"})]
     with pytest.raises(ApiError):
         api.get(JOBS)
+
+
+@pytest.mark.parametrize("content", [b"<html>sign in</html>", b"[]", b"", b"[" * 200_000, b'"\xff"'])
+def test_an_answer_that_is_not_kubernetes_is_tried_again_and_said(api: Api, cluster: Workloads, content: bytes) -> None:
+    cluster.faults["GET trainjobs"] = [Response(200, content)] * 2
+    with pytest.raises(ApiError, match="a proxy's, or of another server"):
+        api.get(JOBS, for_seconds=0)
+    assert api.get(JOBS) == {"items": []}
+    assert len(cluster.requests) == 3
+
+
+def test_null_means_the_same_as_nothing(api: Api, cluster: Workloads) -> None:
+    """As Go writes lists that nobody has made."""
+    cluster.faults["GET trainjobs"] = [json_response(200, {"items": None, "metadata": {"labels": None}})]
+    assert api.get(JOBS) == {"metadata": {}}
+    cluster.faults["GET pods"] = [json_response(200, {"items": None})]
+    assert pods_of(api, TRAIN_JOB, "train-1") == []
 
 
 def test_a_closed_port_is_said_without_python(api: Api) -> None:

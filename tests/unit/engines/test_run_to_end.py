@@ -97,6 +97,21 @@ def test_the_logs_of_all_workers_are_copied_once_each_line(
     ]
 
 
+def test_a_program_cannot_hide_its_later_lines(api: Api, cluster: Workloads, log: pytest.LogCaptureFixture) -> None:
+    """Some characters end lines in Python only: what follows them has no stamp of the server."""
+
+    def start(job: dict[str, Any]) -> None:
+        ends(cluster)(job)
+        cluster.logs[f"{NAME}-node-0-0-0abcd"] = [
+            *(f"2026-01-01T00:00:01Z {end!r}{end}2099-01-01T00:00:00Z late" for end in "\r\v\f\x1c\x85\u2028"),
+            "2026-01-01T00:00:02Z epoch 1/2",
+        ]
+
+    cluster.on_create = start
+    run(api)
+    assert "worker 0: epoch 1/2" in log.messages
+
+
 def test_a_log_larger_than_one_answer_is_copied_in_pieces(
     api: Api, cluster: Workloads, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,20 @@ def test_a_folder_is_copied_there_and_back(folder: StoredFolder, tmp_path: Path)
     }
 
 
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """Object stores allow any name."""
+    import fsspec
+
+    name = uuid4().hex
+    # The driver would normalize the name.
+    fsspec.filesystem("memory").store[f"/{name}/a/../../../evil"] = fsspec.filesystem("memory").open(
+        f"memory://{name}/x", "wb"
+    )
+    with pytest.raises(OutputError, match="leads out of the folder"):
+        StoredFolder(f"memory://{name}/a").download(tmp_path / "in" / "here")
+    assert list(tmp_path.rglob("evil")) == []
+
+
 def test_an_empty_folder_has_nothing_to_download(folder: StoredFolder, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no files"):
         folder.download(tmp_path / "back")

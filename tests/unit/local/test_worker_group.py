@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from kfp_azureml.local import private_network as private_network_module
 from kfp_azureml.local import watchdog
+from kfp_azureml.local.private_network import private_network
 from kfp_azureml.local.worker_group import RESTARTS, check_workers, run_workers
 from kfp_azureml.runtime.errors import PipelineError
+from processes import wait_until
 
 HEAD = """
 import json, os, pathlib, signal, sys, time
@@ -100,6 +105,64 @@ if attempt == 0:
     assert run_workers(2, ["sh", "-c", '"$0" "$@"; exit $?', *inner], os.environ) == 0
     assert attempts(tmp_path) == [2, 2]
     assert living(tmp_path) == []
+
+
+def is_possible() -> bool:
+    with private_network() as joining:
+        return bool(joining)
+
+
+@pytest.mark.skipif(not is_possible(), reason="this system allows no network namespace")
+def test_nobody_else_reaches_the_workers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """TensorFlow's servers listen on all interfaces, and run what they get."""
+    program = """
+import socket
+with socket.create_server(("0.0.0.0", 0)) as server:
+    port = server.getsockname()[1]
+    (here / f"port-{rank}").write_text(str(port))
+    while not (here / f"port-{1 - rank}").exists(): time.sleep(.01)
+    time.sleep(.2)
+    socket.create_connection(("127.0.0.1", int((here / f"port-{1 - rank}").read_text()))).close()
+    print("user", os.getuid(), "interfaces", [name for _, name in socket.if_nameindex() if name == "lo"])
+    (here / f"done-{rank}").touch()
+    while not (here / "end").exists(): time.sleep(.01)
+"""
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(run, tmp_path, program)
+        try:
+            wait_until(lambda: running.done() or len(list(tmp_path.glob("done-*"))) == 2)
+            for rank in range(2):
+                port = int((tmp_path / f"port-{rank}").read_text())
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.1", port), timeout=5)
+        finally:
+            (tmp_path / "end").touch()
+    assert running.result() == 0
+    out = capfd.readouterr().out
+    assert out.count(f"user {os.getuid()} ") == 2
+    assert "WARNING" not in out
+
+
+def test_workers_that_need_the_network_have_it_with_a_warning(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    network = "print(os.readlink('/proc/self/ns/net'))"
+    own = str(Path("/proc/self/ns/net").readlink())
+    given = {"inputs": {"parameterValues": {"checkpoint": "abfss://a@b/c"}}, "outputs": {"outputFile": "/results.json"}}
+    assert run(tmp_path, network, 2, "--executor_input", json.dumps(given)) == 0
+    out = capfd.readouterr().out
+    assert out.count(own) == 2
+    assert "WARNING: checkpoint is elsewhere: whoever reaches this machine's ports" in out
+    assert run(tmp_path, network, 2, MLFLOW_TRACKING_URI="https://mlflow.example") == 0
+    assert "WARNING: MLFLOW_TRACKING_URI is elsewhere" in capfd.readouterr().out
+
+
+def test_a_system_without_namespaces_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private_network_module, "__file__", str(tmp_path / "missing.py"))
+    assert run(tmp_path, "") == 0
+    assert "WARNING: this system allows no network of their own" in capfd.readouterr().out
 
 
 def test_it_is_not_tried_for_ever(tmp_path: Path) -> None:

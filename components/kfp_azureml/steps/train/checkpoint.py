@@ -12,7 +12,8 @@ import json
 import logging
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,8 @@ from kfp_azureml.runtime.errors import OutputError, TrainingError
 
 KEPT = 2
 """Number of checkpoints that are kept."""
-_NAME = re.compile(r"step-(?P<number>\d+)\.(?P<sha256>[0-9a-f]{64})\.npz")
+_NAME = re.compile(r"step-(?P<number>[0-9]{12})\.(?P<sha256>[0-9a-f]{64})\.npz")
+_OF_CONTENT = (ValueError, LookupError, TypeError, AttributeError, OSError, EOFError, RuntimeError, MemoryError)
 _VALUES, _MADE_WITH = "values", "made_with"
 
 logger = logging.getLogger(__name__)
@@ -68,9 +70,10 @@ class Checkpoints:
         """Return the state in the newest complete checkpoint; None if there is none.
 
         Raises:
-            OutputError: If the folder cannot be read.
+            OutputError: If the folder cannot be read, or the newest one is not of this version.
             TrainingError: If it was made with something else.
         """
+        self._folder.delete_parts(_NAME)
         for name in reversed(self._names()):
             try:
                 content = self._folder.read(name)
@@ -93,13 +96,25 @@ class Checkpoints:
             content = self._content(state)
             name = f"step-{state.steps:012d}.{hashlib.sha256(content).hexdigest()}.npz"
             self._folder.write(name, content)
-            for old in self._names()[:-KEPT]:
+            names = self._names()
+            for old in names[:-KEPT]:
                 self._folder.delete(old)
+            if name not in names[-KEPT:]:
+                logger.warning("%s: another training writes there too: give each its own folder", self._folder.uri)
         except OutputError as error:
             if not self._has_written:
                 raise
             logger.warning("%s; training goes on", error)
         self._has_written = True
+
+    @contextmanager
+    def reading(self, name: str = "") -> Iterator[None]:
+        """Replace errors of a file that is not a checkpoint of this version."""
+        try:
+            yield
+        except (*_OF_CONTENT, zipfile.BadZipFile) as error:
+            where = f"{self._folder.uri}/{name}".rstrip("/")
+            raise OutputError(f"{where}: not a checkpoint of this version: choose another folder") from error
 
     def _names(self) -> list[str]:
         return [name for name in self._folder.list_files() if _NAME.fullmatch(name)]
@@ -115,13 +130,11 @@ class Checkpoints:
         return stream.getvalue()
 
     def _parse(self, name: str, content: bytes) -> State:
-        where = f"{self._folder.uri}/{name}"
-        try:
+        with self.reading(name):
+            _check_sizes(content)
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                values, made_with = (json.loads(file[key].tobytes()) for key in (_VALUES, _MADE_WITH))
+                values, made_with = (dict(json.loads(file[key].tobytes())) for key in (_VALUES, _MADE_WITH))
                 arrays = {key.removeprefix("array "): file[key] for key in file.files if key.startswith("array ")}
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise OutputError(f"{where}: not a checkpoint of this version: choose another folder") from error
         wanted = json.loads(json.dumps(self._made_with))
         if different := [key for key in sorted({*wanted, *made_with}) if made_with.get(key) != wanted.get(key)]:
             before = ", ".join(f"{key} {_short(made_with.get(key))}" for key in different)
@@ -131,6 +144,14 @@ class Checkpoints:
                 "use the same again, or another folder"
             )
         return State(int(_NAME.fullmatch(name)["number"]), values, arrays)  # type: ignore[index]
+
+
+def _check_sizes(content: bytes) -> None:
+    """Raise BadZipFile for a file that would fill more memory than it has bytes."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+    if any(each.compress_type for each in entries) or sum(each.file_size for each in entries) > len(content):
+        raise zipfile.BadZipFile("compressed, or entries overlap")
 
 
 def _short(value: object) -> str:

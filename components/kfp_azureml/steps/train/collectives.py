@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -155,4 +156,6 @@ def connect(cluster: Cluster | None) -> Workers:
     )
     with Workers(cluster.rank, cluster.count).losses():
         strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+    # TensorFlow takes SIGTERM as the notice of a preemption, and goes on.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     return Workers(cluster.rank, cluster.count, strategy)

@@ -114,13 +114,13 @@ class Resuming:
             raise TrainingError(
                 "the workers find different checkpoints: checkpoint must be an address where all of them see the same"
             )
-        if self._state:
-            values = self._state.values
-            self.epoch, self.step, self.seconds = values["epoch"], values["step"], values["seconds"]
-            self.history = [Epoch(**epoch) for epoch in values["history"]]
-            arrays = self._state.arrays.items()
-            weights = {name.removeprefix(_BEST): each for name, each in arrays if name.startswith(_BEST)}
-            best.set_state(values["best"], weights)
+        if checkpoints and self._state:
+            with checkpoints.reading():
+                values, arrays = self._state.values, self._state.arrays.items()
+                self.epoch, self.step, self.seconds = int(values["epoch"]), int(values["step"]), values["seconds"]
+                self.history = [Epoch(**epoch) for epoch in values["history"]]
+                weights = {name.removeprefix(_BEST): each for name, each in arrays if name.startswith(_BEST)}
+                best.set_state(values["best"], weights)
             progress(f"going on from a checkpoint: epoch {self.epoch}, step {self.step}")
 
     def restore(self, variables: Variables) -> None:
@@ -129,13 +129,17 @@ class Resuming:
         Args:
             variables: Variables by what they are of. `METRICS` are sums over the workers, which the first one gets.
         """
-        if self._state is None:
+        if self._checkpoints is None or self._state is None:
             return
-        for name, group in variables.items():
-            for index, variable in enumerate(group):
-                value = self._state.arrays.get(f"{name} {index}")
-                if value is not None:
-                    variable.assign(value if name != METRICS or self._workers.is_first else np.zeros_like(value))
+        with self._checkpoints.reading():
+            for name, group in variables.items():
+                for index, variable in enumerate(group):
+                    # A phase of training begins with a new optimizer.
+                    value = self._state.arrays.get(f"{name} {index}")
+                    if value is None and name == MODEL:
+                        raise LookupError(f"{name} {index}")
+                    if value is not None:
+                        variable.assign(value if name != METRICS or self._workers.is_first else np.zeros_like(value))
 
     def batches(self, split: Split, batch_size: int) -> ShuffledBatches:
         """Begin an epoch, or go on with it; return its batches. After `restore`, it forgets the checkpoint."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kfp_azureml.azcreds import KEYS
+from kfp_azureml.imagesets.source import without_secrets
 from kfp_azureml.runtime.errors import DataError
 
 AZURE_SCHEMES = ("abfs", "abfss", "az", "wasbs")
@@ -42,15 +43,27 @@ def shared_address(what: str, address: str) -> str:
         address: A URI, or an absolute path on a volume.
 
     Raises:
-        DataError: If not every pod could use it.
+        DataError: If not every pod could use it, or it has secrets.
     """
     scheme, found, rest = address.partition("://")
+    if rest:
+        check_no_secrets(what, address)
     scheme = scheme.lower() if found else ""
     if not found and address.startswith("/"):
         return address
     if scheme not in (*AZURE_SCHEMES, *_S3_SCHEMES, "file") or not rest:
         raise DataError(f"{what} {address!r}: the workers are pods of their own; use {_SUPPORTED}")
     return f"s3://{rest}" if scheme == "minio" else address
+
+
+def check_no_secrets(what: str, address: str) -> None:
+    """Refuse an address with a query or a password: it stands in the TrainJob, which others may read.
+
+    Raises:
+        DataError: If it has one; it is not in the message.
+    """
+    if "://" in address and (shown := without_secrets(address)).lower() != address.rstrip("/").lower():
+        raise DataError(f"{what} {shown}: has a query or a user, which the TrainJob would show to others: leave it out")
 
 
 def azure_access(secret: str) -> Access:

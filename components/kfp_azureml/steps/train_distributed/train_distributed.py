@@ -25,6 +25,7 @@ from kfp_azureml.steps.train_distributed.storage import (
     Access,
     artifact_store_access,
     azure_access,
+    check_no_secrets,
     shared_address,
     variables,
 )
@@ -91,7 +92,7 @@ def train_in_workers(
 
     Raises:
         KubeflowError: If the cluster refuses or fails the TrainJob, or a limit passes; then it is deleted.
-        DataError: If the workers could not reach the data or the checkpoint.
+        DataError: If the workers could not reach the data or the checkpoint, or an address has secrets.
         OutputError: If the result cannot be read or written.
         ModelError: If the model is damaged.
     """
@@ -111,6 +112,8 @@ def train_in_workers(
     identity = Identity(distribution.pipeline_run_id or pod.run_id, distribution.task_name, request)
     output = f"{checkpoint}/result-{identity.key}"
     passed_on = {name: environ[name] for name in _PASSED_ON if environ.get(name)}
+    for name, value in {**passed_on, "initial_weights": parameters.get("initial_weights", "")}.items():
+        check_no_secrets(name, value)
     program = Program(
         image,
         (*WORKER, "--data", data, "--output", output, "--parameters", json.dumps(chosen)),

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+import os
+import resource
+import signal
+import zipfile
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from kfp_azureml.imagesets.stored_folder import StoredFolder
 from kfp_azureml.runtime.errors import OutputError, TrainingError
@@ -79,15 +86,123 @@ def test_no_code_is_loaded(tmp_path: Path) -> None:
         Checkpoints(str(tmp_path), MADE_WITH).newest()
 
 
-def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
-    import hashlib
+def put(folder: Path, content: bytes, steps: int = 1) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"step-{steps:012d}.{hashlib.sha256(content).hexdigest()}.npz"
+    path.write_bytes(content)
+    return path
 
+
+def npz(**arrays: object) -> bytes:
     stream = io.BytesIO()
-    np.savez(stream, something=np.zeros(1))
-    digest = hashlib.sha256(stream.getvalue()).hexdigest()
-    (tmp_path / f"step-000000000001.{digest}.npz").write_bytes(stream.getvalue())
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def text(value: object) -> NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)
+
+
+def bomb() -> bytes:
+    """Return an archive that is 1000 times larger when it is read."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, values=text({}), made_with=text(MADE_WITH), **{"array x": np.zeros(1 << 25, np.uint8)})
+    return stream.getvalue()
+
+
+def lying_header() -> bytes:
+    """Return an archive with an array of 4 EB, of which there are no data."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, value in (("values", text({})), ("made_with", text(MADE_WITH))):
+            with archive.open(f"{name}.npy", "w") as entry:
+                np.save(entry, value)
+        with archive.open("array x.npy", "w") as entry:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 60,)}
+            np.lib.format.write_array_header_1_0(entry, header)  # type: ignore[no-untyped-call]
+    return stream.getvalue()
+
+
+def plain_array() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.zeros(3))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npz(something=np.zeros(1)),
+        npz(values=text([1]), made_with=text(MADE_WITH)),
+        npz(values=text({}), made_with=text(5)),
+        npz(values=np.frombuffer(b"[" * 200_000, np.uint8), made_with=text(MADE_WITH)),
+        plain_array(),
+        plain_array() + npz(values=text({}), made_with=text(MADE_WITH)),
+        bomb(),
+        lying_header(),
+    ],
+    ids=["others", "list", "number", "deep", "npy", "npy-and-zip", "bomb", "header"],
+)
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+    put(tmp_path, content)
     with pytest.raises(OutputError, match="not a checkpoint of this version"):
         Checkpoints(str(tmp_path), MADE_WITH).newest()
+
+
+def test_links_and_pipes_in_the_folder_are_not_followed(tmp_path: Path) -> None:
+    Checkpoints(str(tmp_path / "other"), MADE_WITH).write(state(8))
+    (foreign,) = (tmp_path / "other").iterdir()
+    folder = tmp_path / "mine"
+    Checkpoints(str(folder), MADE_WITH).write(state(1))
+    (folder / foreign.name).symlink_to(foreign)
+    os.mkfifo(folder / f"step-{9:012d}.{'0' * 64}.npz")
+    found = Checkpoints(str(folder), MADE_WITH).newest()
+    assert found is not None
+    assert found.steps == 1
+
+
+def test_a_link_in_place_of_the_file_being_written_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / ".name.part").symlink_to(tmp_path / "victim")
+    StoredFolder(str(tmp_path / "state")).write("name", b"x")
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["name"]
+
+
+def test_what_a_killed_writer_left_is_deleted(tmp_path: Path) -> None:
+    left = put(tmp_path, b"half")
+    left.rename(left.with_name(f".{left.name}.part"))
+    (tmp_path / ".notes.txt.part").write_text("mine")
+    Checkpoints(str(tmp_path), MADE_WITH).newest()
+    assert [path.name for path in tmp_path.iterdir()] == [".notes.txt.part"]
+
+
+def test_a_full_disk_keeps_nothing_of_a_file_that_does_not_fit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = Checkpoints(str(tmp_path), MADE_WITH)
+    writer.write(state(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        writer.write(State(2, {}, {"weights": np.zeros(10_000)}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert "training goes on" in caplog.text
+    assert [path.name[:17] for path in tmp_path.iterdir()] == ["step-000000000001"]
+
+
+def test_two_trainings_in_one_folder_are_told(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    fast, slow = Checkpoints(address, {**MADE_WITH, "seed": 1}), Checkpoints(address, {**MADE_WITH, "seed": 2})
+    fast.write(state(1))
+    for steps in (10, 20):
+        fast.write(state(steps))
+    assert "another training" not in caplog.text
+    slow.write(state(1))
+    assert "another training writes there too" in caplog.text
 
 
 def test_only_the_first_failure_to_write_ends_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -100,3 +215,33 @@ def test_only_the_first_failure_to_write_ends_the_training(tmp_path: Path, caplo
     (tmp_path / "folder").write_text("in the way")
     writer.write(state(2))
     assert "training goes on" in caplog.text
+
+
+@pytest.mark.parametrize("values", [{}, {"epoch": "x"}, {"epoch": 1, "step": 0, "seconds": 0, "history": [{"a": 1}]}])
+def test_a_state_of_another_version_is_refused(tmp_path: Path, values: dict[str, object]) -> None:
+    from kfp_azureml.steps.train.best_epoch import BestEpoch
+    from kfp_azureml.steps.train.collectives import Workers
+    from kfp_azureml.steps.train.resuming import Generators, Resuming
+
+    checkpoints = Checkpoints(str(tmp_path), MADE_WITH)
+    checkpoints.write(State(1, values))
+    with pytest.raises(OutputError, match="not a checkpoint of this version"):
+        Resuming(Generators(1, Workers()), Workers(), BestEpoch(1), checkpoints)
+
+
+def test_no_variable_of_the_network_is_left_out(tmp_path: Path) -> None:
+    import keras
+
+    from kfp_azureml.steps.train.best_epoch import BestEpoch
+    from kfp_azureml.steps.train.collectives import Workers
+    from kfp_azureml.steps.train.resuming import MODEL, Generators, Resuming
+
+    checkpoints = Checkpoints(str(tmp_path), MADE_WITH)
+    values = {"epoch": 1, "step": 0, "seconds": 0.0, "history": [], "best": None}
+    checkpoints.write(State(1, values, {"model 0": np.zeros(2, np.float32)}))
+    resuming = Resuming(Generators(1, Workers()), Workers(), BestEpoch(1), checkpoints)
+    resuming.restore({MODEL: [keras.Variable(np.ones(2, np.float32))]})
+    for shape in ((2,), (3,)):
+        variables = [keras.Variable(np.ones(shape, np.float32)) for _ in shape * 2]
+        with pytest.raises(OutputError, match="not a checkpoint of this version"):
+            resuming.restore({MODEL: variables})

@@ -57,8 +57,19 @@ def dropout_network(shape: tuple[int, int, int], classes: int) -> keras.Model:
     )
 
 
+def network_with_base(shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Build a network with moving averages in a base that can be frozen."""
+    layers = keras.layers
+    base = keras.Sequential(
+        [layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization(), layers.GlobalMaxPooling2D()], name="base"
+    )
+    head = [layers.Dropout(0.5), layers.Dense(classes, activation="softmax")]
+    return keras.Sequential([keras.Input(shape, dtype="uint8", name="image"), layers.Rescaling(1 / 255), base, *head])
+
+
 LEAN = replace(ARCHITECTURES["lean"], batch_size=BATCH)
 WITH_DROPOUT = replace(ARCHITECTURES["original"], build=dropout_network, batch_size=BATCH, augment=("flips",))
+WITH_BASE = replace(WITH_DROPOUT, build=network_with_base, augment=("flips", "crops", "colour"))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +78,11 @@ def split(make_set: Callable[..., Path]) -> Split:
 
 
 def fit(
-    architecture: Architecture, split: Split, checkpoints: Checkpoints | None = None, every: int = 0
+    architecture: Architecture,
+    split: Split,
+    checkpoints: Checkpoints | None = None,
+    every: int = 0,
+    **more: Any,
 ) -> tuple[list[NDArray[Any]], list[Epoch], BestEpoch]:
     """Train as `train_model` does; return the weights, the history and the best epoch."""
     keras.utils.set_random_seed(13)
@@ -79,11 +94,10 @@ def fit(
         architecture,
         split,
         epochs=EPOCHS,
-        frozen_epochs=0,
-        class_weights=None,
         workers=Workers(),
         generators=generators,
         resuming=resuming,
+        **({"frozen_epochs": 0, "class_weights": None} | more),
     ):
         best.ends_with(epoch, model)
     return model.get_weights(), [replace(epoch, seconds=0.0) for epoch in resuming.history], best
@@ -109,28 +123,35 @@ def die_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "buffer", "deaths"),
-    [(LEAN, 100 * 64, [11]), (WITH_DROPOUT, 64 << 20, [0, 5, 2, 9]), (WITH_DROPOUT, 100 * 64, [5, 6])],
-    ids=["lean", "dropout", "small buffer"],
+    ("architecture", "buffer", "deaths", "more"),
+    [
+        (LEAN, 100 * 64, [11], {}),
+        (WITH_DROPOUT, 64 << 20, [0, 5, 2, 9], {}),
+        (WITH_DROPOUT, 100 * 64, [5, 6], {}),
+        # In the frozen phase, at its end, at the first step of the next phase, and within it.
+        (WITH_BASE, 64 << 20, [4, 5, 0, 5], {"frozen_epochs": 1, "class_weights": np.array([0.5, 2], np.float32)}),
+    ],
+    ids=["lean", "dropout", "small buffer", "frozen"],
 )
 def test_killed_again_and_again_it_ends_as_if_it_never_was(
     architecture: Architecture,
     buffer: int,
     deaths: list[int],
+    more: dict[str, Any],
     split: Split,
     tmp_path: Path,
     die_at: Callable[[int], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batches, "BUFFER_BYTES", buffer)
-    weights, history, best = fit(architecture, split)
+    weights, history, best = fit(architecture, split, **more)
     checkpoints = Checkpoints(str(tmp_path), {})
     for step in deaths:
         die_at(step)
         with pytest.raises(KilledError):
-            fit(architecture, split, checkpoints, every=3)
+            fit(architecture, split, checkpoints, every=3, **more)
     die_at(1000)
-    resumed = fit(architecture, split, checkpoints, every=3)
+    resumed = fit(architecture, split, checkpoints, every=3, **more)
     for value, other in zip(weights, resumed[0], strict=True):
         np.testing.assert_array_equal(value, other)
     assert resumed[1] == history

@@ -53,6 +53,21 @@ def test_other_addresses_are_refused_with_those_that_work(address: str) -> None:
         shared_address("checkpoint", address)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "abfss://c@a.dfs.core.windows.net/x?sv=1&sig=hidden",
+        "s3://key:hidden@bucket/x",
+        "https://user:hidden@mlflow.example.com",
+        "gs://bucket/a?sig=hidden",
+    ],
+)
+def test_secrets_in_addresses_are_neither_shown_nor_passed_on(address: str) -> None:
+    with pytest.raises(DataError, match="has a query or a user") as caught:
+        shared_address("checkpoint", address)
+    assert "hidden" not in str(caught.value)
+
+
 def test_kubeflows_object_store_is_reached_with_its_own_secret() -> None:
     access = artifact_store_access({"store_session_info": json.dumps(SESSION)})
     assert access.environ == {

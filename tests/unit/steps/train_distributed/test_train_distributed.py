@@ -90,6 +90,18 @@ def test_the_parameters_of_training_are_those_of_train() -> None:
             assert distributed[name].default == parameter.default, name
 
 
+def test_an_address_with_a_secret_is_put_into_no_trainjob(
+    cluster: Workloads, tmp_path: Path, distribution: Distribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DataError, match=r"initial_weights .* has a query or a user") as caught:
+        run(tmp_path, distribution, parameters={"initial_weights": "https://weights.example.com/x?sig=hidden"})
+    assert "hidden" not in str(caught.value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:hidden@mlflow.example.com")
+    with pytest.raises(DataError, match=r"MLFLOW_TRACKING_URI https://mlflow.example.com: has a query or a user"):
+        run(tmp_path, distribution)
+    assert cluster.jobs == {}
+
+
 def test_the_workers_get_the_parameters_and_the_model_comes_back(
     cluster: Workloads, tmp_path: Path, distribution: Distribution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
