@@ -127,7 +127,12 @@ def _download(target: Path) -> None:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, scratch)
         command = [*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=NPM_SECONDS, check=False)
+        try:
+            done = subprocess.run(
+                command, cwd=scratch, capture_output=True, text=True, timeout=NPM_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise DataError(f"npm did not download the emoji pictures within {NPM_SECONDS:.0f} s") from error
         if done.returncode != 0:
             raise DataError(f"npm could not download the emoji pictures: {' '.join(done.stderr.split())}")
         packages = {maker: Path(scratch) / "node_modules" / f"emoji-datasource-{maker}" for maker in MAKERS}

@@ -51,7 +51,8 @@ def test_the_whole_pipeline_ends_with_a_live_endpoint(
     assert run.returncode == 0, output + errors
     told = summary(tmp_path)
     assert told["state"] == "succeeded"
-    assert [step["name"] for step in told["steps"]] == STEPS
+    # kfp orders steps that do not depend on each other by chance.
+    assert sorted(step["name"] for step in told["steps"]) == sorted(STEPS)
     assert {step["state"] for step in told["steps"]} == {"succeeded"}
     assert told["accuracy"] >= 0.3
     assert told["live_check"] == {"requests": 100, "agreed": 100}

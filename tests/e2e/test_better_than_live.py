@@ -157,9 +157,11 @@ def test_without_a_comparison_nothing_is_asked_of_azure(models, monkeypatch, tmp
     assert "live model" not in (tmp_path / "report.html").read_text()
 
 
-def test_the_fetched_model_is_the_registered_one_with_its_name(models, workspace, tmp_path):
+def test_the_fetched_model_is_the_registered_one_with_its_name(models, workspace, tmp_path, caplog):
     model_id = bring_live(models.good, "fetched-live", workspace)
+    caplog.set_level("INFO")
     fetched = run("aml_live_model", model_id=model_id, outputs=tmp_path, **workspace)
     assert hash_files(tmp_path / "model") == hash_files(models.good)
+    assert "live model of-fetched-live:1 fetched; verified: size" in caplog.text
     about = fetched["artifacts"]["model"]["metadata"]
     assert (about["name"], about["version"], about["id"]) == ("of-fetched-live", "1", model_id)

@@ -71,7 +71,7 @@ def test_300_classes_become_a_scored_model(tmp_path: Path) -> None:
     prep_data(str(tmp_path / "photos"), *sets)
     train_model(sets[0], tmp_path / "model", epochs=1, validation_fraction=0.0)
     result = score_model(sets[1], tmp_path / "model", tmp_path / "result", output_report=tmp_path / "score.html")
-    assert result.images == sum(map(sum, result.confusion)) == 300
+    assert result.images == sum(one.images for one in result.class_metrics) == 300
     labels = open_image_set(sets[1]).read_labels()
     assert sorted(labels) == list(range(300))
     written = (tmp_path / "result" / "predict_result.csv").read_text().split()
@@ -103,6 +103,11 @@ def test_the_pipeline_takes_a_folder_of_pictures_to_an_endpoint_that_takes_a_jpe
         model = next((latest / "outputs").rglob("model.onnx"))
         expected = onnxruntime.InferenceSession(model).run(None, {"image": pixels.reshape(1, 32, 32, 3)})[0]
         np.testing.assert_allclose(json.loads(answer)["probabilities"], expected, atol=1e-5)
+
+        both = [*posted[:3], "--form", f"images=@{jpeg}", "--form", f"images=@{latest / 'sample.png'}"]
+        answer = subprocess.run(both, capture_output=True, text=True, check=True).stdout
+        found = json.loads(answer)["probabilities"]
+        np.testing.assert_allclose(found, [*expected, *json.loads(png)["probabilities"]], atol=1e-5)
     finally:
         run.send_signal(signal.SIGINT)
         assert run.wait(300) == 0

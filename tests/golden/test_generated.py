@@ -127,3 +127,13 @@ def test_steps_that_touch_azure_are_not_cached_and_the_others_are() -> None:
     # Prep is cached under the output of preflight: the data's version, or a unique id of the run.
     source = tasks["prep"]["inputs"]["parameters"]["data_version"]["taskOutputParameter"]
     assert source["producerTask"] == "aml-preflight"
+
+
+def test_the_pipeline_can_say_how_many_bad_images_are_too_many() -> None:
+    pipeline, _ = documents(shipped_pipelines() / "image_classification.yaml")
+    inputs = [part["dag"]["tasks"].get("prep") for part in pipeline["components"].values() if "dag" in part]
+    (given,) = (task["inputs"]["parameters"] for task in inputs if task)
+    parameters = pipeline["root"]["inputDefinitions"]["parameters"]
+    for name in ("on_bad_image", "max_bad_fraction"):
+        assert name in parameters
+        assert given[name] == {"componentInputParameter": f"pipelinechannel--{name}"}

@@ -82,6 +82,15 @@ def test_npm_without_a_registry_is_one_line(tmp_path: Path, monkeypatch: pytest.
     assert not (tmp_path / "cache").exists()
 
 
+def test_an_npm_that_does_not_end_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(source, "_npm", lambda: ["sh", "-c", "exec sleep 60"])
+    monkeypatch.setattr(source, "NPM_SECONDS", 0.1)
+    with pytest.raises(DataError, match="npm did not download the emoji pictures within 0 s"):
+        source.emoji_images(tmp_path / "emoji")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_folder_with_something_in_it_is_kept(emoji: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match="exists and is not an empty folder"):

@@ -153,3 +153,15 @@ def test_only_the_terminals_own_module_and_plain_texts_are_echoed(source: Path) 
         if isinstance(node, ast.arguments) and "click.echo" in ast.unparse(node)
     ]
     assert unsafe + passed_on == []
+
+
+PAGES = sorted(path for path in PACKAGE.rglob("*") if path.name.endswith((".html", ".html.j2")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_page_of_a_step_loads_and_runs_nothing(page: Path) -> None:
+    """A second barrier behind the escaping of names, which come from outside."""
+    text = page.read_text()
+    assert "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">" in text
+    assert "<script" not in text
+    assert len(PAGES) == 3

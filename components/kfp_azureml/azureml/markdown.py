@@ -1,4 +1,4 @@
-"""Markdown for the summaries of the aml_* steps in the Kubeflow UI."""
+"""Markdown for the summaries of steps in the Kubeflow UI."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def code(text: str) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", flat)), default=0))
     space = " " if "`" in flat else ""
     return f"{fence}{space}{flat}{space}{fence}" if flat else ""
+
+
+def plain(text: str) -> str:
+    """Return a text on one line, in which nothing is Markdown or HTML, such as a foreign picture."""
+    return re.sub(r"([\\`*\[\]<>!&])", r"\\\1", " ".join(text.split()))
 
 
 def link(text: str, url: str) -> str:

@@ -35,7 +35,7 @@ class AddressedFiles:
         """Return the bytes of a file.
 
         Raises:
-            BadImageError: If it cannot be read, or its path leads out of a remote folder.
+            BadImageError: If it cannot be read, or its path leads out of a remote folder or an archive.
             DataError: If its address is invalid.
         """
         if "://" in name:
@@ -43,7 +43,7 @@ class AddressedFiles:
             folder, file = folder_and_name(name)
             return self._reader(folder)(file)
         is_outside = name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/")
-        if is_outside and not self._source.is_local:
+        if is_outside and not self._source.may_name_files:
             raise BadImageError("its path leads out of the folder")
         try:
             return self._read(name)
@@ -57,8 +57,8 @@ class AddressedFiles:
         scheme = address.partition("://")[0].lower()
         if scheme not in SCHEMES:
             raise BadImageError(f"its address has none of the schemes {', '.join(SCHEMES)}")
-        if scheme == "file" and not self._source.is_local:
-            raise BadImageError("its address is one of this machine, but the table is not")
+        if scheme == "file" and not self._source.may_name_files:
+            raise BadImageError("its address is one of this machine, but the table is not, or it is in an archive")
         # fsspec takes what follows for a second address, which may be one of this machine.
         if "::" in address and scheme not in ("file", "http", "https"):
             raise BadImageError("its address contains ::, which joins two addresses")

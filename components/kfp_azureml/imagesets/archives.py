@@ -22,6 +22,9 @@ FREE_BYTES = 1 << 30
 MAX_RATIO = 200
 """An archive may unpack to `FREE_BYTES`, and beyond that to so many times its own size."""
 
+MAX_HEADER_BYTES = 1 << 20
+"""Maximum size of what tar has before a member, such as a long name: it is read into memory."""
+
 _DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, NotImplementedError, RuntimeError, UnicodeError, ValueError),
@@ -85,7 +88,7 @@ def _unpack_zip(uri: str, raw: Any, folder: str, packed: PackedFiles, scratch: P
 def _unpack_tar(uri: str, raw: Any, folder: str, packed: PackedFiles, scratch: Path) -> None:  # noqa: ARG001
     counted = _Counted(raw)
     check = size_check(uri, lambda: counted.size)
-    with tarfile.open(fileobj=counted, mode="r|*") as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=counted, mode="r|*", tarinfo=_Member) as archive:  # type: ignore[call-overload]
         for member in archive:
             if member.isdir():
                 continue
@@ -112,6 +115,16 @@ def size_check(uri: str, compressed: Callable[[], int]) -> Callable[[int], None]
             raise DataError(f"{uri}: unpacks to more than {MAX_RATIO} times its size: a decompression bomb?")
 
     return check
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a tar archive with a limited header."""
+
+    def _proc_member(self, tarfile: Any) -> Any:
+        """Process a header; the hook of tarfile for other types."""
+        if not self.isreg() and self.size > MAX_HEADER_BYTES:
+            raise ValueError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(tarfile)  # type: ignore[misc]
 
 
 class _Counted:

@@ -6,12 +6,15 @@ metadata, or a text.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kfp_azureml.imagesets.archives import size_check
 from kfp_azureml.imagesets.collection import BadImage, Collection, LabelledImage
 from kfp_azureml.imagesets.packed_files import packed_files, seekable
 from kfp_azureml.imagesets.source import Source
@@ -29,12 +32,16 @@ def is_parquet(name: str) -> bool:
 
 
 def has_images(source: Source, table: Table, scratch: Path) -> bool:
-    """Return whether a Parquet file has images inside and labels."""
-    try:
-        with _opened(source, table, scratch) as file:
+    """Return whether a Parquet file has images inside and labels.
+
+    Raises:
+        DataError: If the file is damaged.
+    """
+    with _opened(source, table, scratch) as (file, _):
+        try:
             _columns(file.schema_arrow, "")
-    except DataError:
-        return False
+        except DataError:
+            return False
     return True
 
 
@@ -50,7 +57,8 @@ def open_image_tables(source: Source, tables: Sequence[Table], scratch: Path) ->
         scratch: Folder for the temporary file.
 
     Raises:
-        DataError: If a file is damaged, has no column of images or none of labels, or other classes than the first.
+        DataError: If a file is damaged, has no column of images or none of labels, or other classes than the first, or
+            has images of an unreasonable size for its own.
     """
     used = without_validation(tables)
     images: list[LabelledImage] = []
@@ -58,11 +66,12 @@ def open_image_tables(source: Source, tables: Sequence[Table], scratch: Path) ->
     all_names: list[list[str] | None] = []
     with packed_files(source.uri, scratch) as packed:
         for table in used:
-            with _opened(source, table, scratch) as file:
+            with _opened(source, table, scratch) as (file, size):
                 image_column, label_column, names = _columns(file.schema_arrow, f"{source.uri}/{table.name}")
                 if all_names and names != all_names[0]:
                     raise DataError(f"{source.uri}/{table.name}: class names differ from those of {used[0].name}")
                 all_names.append(names)
+                check = size_check(f"{source.uri}/{table.name}", partial(int, size))
                 row = 0
                 for batch in file.iter_batches(ROWS_PER_READ, columns=[image_column, label_column]):
                     for image, label in zip(batch.column(image_column), batch.column(label_column), strict=True):
@@ -75,6 +84,7 @@ def open_image_tables(source: Source, tables: Sequence[Table], scratch: Path) ->
                         elif not text:
                             bad.append(BadImage(name, f"label {label.as_py()!r} is no class"))
                         else:
+                            check(len(data))
                             packed.add_bytes(name, data)
                             images.append(LabelledImage(name, text, table.subset))
         packed.finish()
@@ -91,14 +101,16 @@ def open_image_tables(source: Source, tables: Sequence[Table], scratch: Path) ->
 
 
 @contextmanager
-def _opened(source: Source, table: Table, scratch: Path) -> Iterator[Any]:
+def _opened(source: Source, table: Table, scratch: Path) -> Iterator[tuple[Any, int]]:
+    """Open a Parquet file; yield it and its size in bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     uri = f"{source.uri}/{table.name}"
     try:
         with source.open_raw(table.name) as raw, seekable(raw, scratch) as stream:
-            yield pq.ParquetFile(pa.PythonFile(stream, "r"))
+            size = stream.seek(0, io.SEEK_END)
+            yield pq.ParquetFile(pa.PythonFile(stream, "r")), size
     except pa.ArrowException as error:
         raise DataError(f"{uri}: not a Parquet file, or damaged ({first_line(error)})") from error
     except source.failures as error:

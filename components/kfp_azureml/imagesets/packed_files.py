@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 COPY_BYTES = 1 << 20
 
+MAX_NAME = 4096
+"""Maximum length of a file's path, that of Linux."""
+
+MAX_DEPTH = 32
+"""Maximum number of folders around a file: the path of each is kept, so a few names could fill the memory."""
+
 
 class PackedFiles:
     """Files in one temporary file.
@@ -88,6 +94,11 @@ class PackedFiles:
         parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
         if ".." in parts or name.startswith(("/", "\\")) or not parts:
             raise DataError(f"{self._uri}: file name {name!r} leads outside of the archive")
+        if len(name) > MAX_NAME or len(parts) > MAX_DEPTH + 1:
+            raise DataError(
+                f"{self._uri}: file name {name[:60]!r}... has {len(name):,} characters and {len(parts) - 1:,} folders; "
+                f"at most {MAX_NAME:,} and {MAX_DEPTH} are supported"
+            )
         return "/".join(parts)
 
     def _note(self, path: str, start: int, size: int) -> None:

@@ -17,13 +17,21 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's names."""
 
 MAX_PIXELS = 89_478_485
 """Maximum of width * height, Pillow's limit for decompression bombs: 256 MB of RGB."""
+
+MAX_SCANS = 100
+"""Maximum number of scans of a progressive JPEG, as in libtiff; a few bytes of scan can take as long as an image."""
+
+MAX_RLE_PIXELS = 1 << 22
+"""Maximum of width * height of a run-length encoded BMP: Pillow's decoder of these is in Python."""
+
+STRIP_PIXELS = 1 << 20
 
 RESIZE_MODES = ("pad", "crop", "stretch")
 
@@ -107,6 +115,7 @@ def decode(data: bytes, wanted: Preprocessing) -> bytes:
     """
     with _open(data) as image:
         try:
+            _check_cost(image, data)
             _draft(image, wanted)
             pixels = _eight_bit(image)
             return _finish(pixels, _orientation(image), wanted).tobytes()
@@ -133,7 +142,7 @@ def resize_pixels(pixels: bytes, shape: tuple[int, int, int], wanted: Preprocess
     return _finish(image, 1, wanted).tobytes()
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile.ImageFile:
     from PIL import Image, UnidentifiedImageError
 
     if not data:
@@ -175,6 +184,17 @@ def _turned(orientation: int, size: tuple[int, int]) -> tuple[int, int]:
     return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 
+def _check_cost(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Refuse small files that take minutes to decode."""
+    # In the pixels' data, a zero follows each FF.
+    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_SCANS:
+        raise BadImageError(f"more than {MAX_SCANS} scans: save it again as a usual JPEG")
+    if image.format == "BMP" and image.tile[0][0] == "bmp_rle" and image.width * image.height > MAX_RLE_PIXELS:
+        raise BadImageError(
+            f"run-length encoded, with more than {MAX_RLE_PIXELS:,} pixels: save it without compression"
+        )
+
+
 def _draft(image: Image.Image, wanted: Preprocessing) -> None:
     """Let the decoder scale a JPEG down to no less than what `_fit` takes from it."""
     if image.format not in ("JPEG", "MPO"):  # MPO is a JPEG with further images, as some cameras write it
@@ -190,18 +210,10 @@ def _draft(image: Image.Image, wanted: Preprocessing) -> None:
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Return a decoded image in mode L, LA, RGB or RGBA."""
-    from PIL import Image
-
     image.load()
     mode = image.mode
     if mode.startswith("I"):
-        import numpy as np
-
-        # PNG has at most 16 bits, of which Pillow makes either mode.
-        values = np.asarray(image)
-        if values.itemsize > 2:
-            values = values.clip(0, 0xFFFF)
-        return Image.fromarray((values >> 8).astype(np.uint8))
+        return _high_bytes(image)
     if mode == "F":
         raise BadImageError("floating-point pixels are not supported: convert to 8 or 16 bits")
     if mode in ("L", "LA", "RGB", "RGBA") and "transparency" not in image.info:
@@ -212,6 +224,22 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if mode == "RGBa":
         return image.convert("RGBA")
     return image.convert("RGBA" if transparent else "RGB")
+
+
+def _high_bytes(image: Image.Image) -> Image.Image:
+    """Return 16-bit values as 8-bit; in strips, since NumPy would copy all of them several times."""
+    import numpy as np
+    from PIL import Image
+
+    grey = Image.new("L", image.size)
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        values = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        # PNG has at most 16 bits, of which Pillow makes either mode.
+        if values.itemsize > 2:
+            values = values.clip(0, 0xFFFF)
+        grey.paste(Image.fromarray((values >> 8).astype(np.uint8)), (0, top))
+    return grey
 
 
 def _finish(pixels: Image.Image, orientation: int, wanted: Preprocessing) -> Image.Image:

@@ -50,6 +50,7 @@ class Source:
         failures: Exceptions raised by these functions and by reading.
         real_path: Returns a path in the folder without symbolic links; the same path where there are none.
         is_local: Whether the folder is on this machine, so that a failure concerns one file, not the network.
+        may_name_files: Whether a table in the folder may name any file of this machine; not one out of an archive.
     """
 
     uri: str
@@ -58,6 +59,7 @@ class Source:
     failures: tuple[type[Exception], ...]
     real_path: Callable[[str], str] = str
     is_local: bool = False
+    may_name_files: bool = False
 
     def open(self, names: Sequence[str]) -> InputStream:
         """Open the first of several names that exists.
@@ -248,7 +250,7 @@ def _local_folder(folder: Path) -> Source:
     def real_path(name: str) -> str:
         return os.path.realpath(folder / name)
 
-    return Source(str(folder), open_raw, list_folder, (OSError,), real_path, is_local=True)
+    return Source(str(folder), open_raw, list_folder, (OSError,), real_path, is_local=True, may_name_files=True)
 
 
 def _web_folder(url: str) -> Source:

@@ -25,6 +25,7 @@ from kfp_azureml.runtime.errors import DeploymentError
 from kfp_azureml.runtime.step import run_step
 
 CURL_FILE = "endpoint.curl"
+_CURL_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
 REQUEST_FILES = ("sample.png", "request.json")
 """Names of the request beside it; one of them is there."""
 TIMEOUT_SECONDS = 300.0
@@ -163,11 +164,16 @@ def _write_curl_files(folder: Path, sample: dict[str, Any], uri: str, key: str) 
         ("proxy", os.environ["HTTPS_PROXY"]),
         ("cacert", os.environ["SSL_CERT_FILE"]),
         ("header", f"Authorization: Bearer {key}"),
-        ("header", "Content-Type: application/octet-stream"),  # the entry script looks at the content
+        # No content type: curl sets that of --form and --json, and else the entry script looks at the content.
     )
-    descriptor = os.open(folder / CURL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(folder / CURL_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.writelines(f'{name} = "{value}"\n' for name, value in options)
+        file.writelines(f"{name} = {_quoted(value)}\n" for name, value in options)
+
+
+def _quoted(value: str) -> str:
+    """Return a value for curl's configuration, where a quote or a line end would begin another option."""
+    return '"' + value.translate(_CURL_ESCAPES) + '"'
 
 
 def _write_request(folder: Path, image: str, shape: tuple[int, int, int]) -> None:

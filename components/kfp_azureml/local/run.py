@@ -194,7 +194,7 @@ def _run_steps(
         if results.get("accepted") is False:
             raise RejectedError(
                 f"{results['verdict']}; the model is neither registered nor deployed: "
-                "train for more epochs, add images, or lower the minimum"
+                "train for more epochs, add images, or lower the minimum or min_improvement"
             )
         if _can_be_asked(results):
             summary.live_check = check_endpoint(checker(), cloud, results, arguments, folder, keep)

@@ -1,6 +1,7 @@
 """Decode images of every format and mode, and bring them to size."""
 
 import io
+import struct
 import warnings
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from kfp_azureml.imagesets import preprocessing
 from kfp_azureml.imagesets.preprocessing import BadImageError, Preprocessing, decode, read_header, resize_pixels
 from pictures import encoded, noise
 
@@ -181,6 +183,36 @@ def test_damaged_files_give_pixels_or_a_reason(data, changes, kept):
         else:
             reason = ""
     assert len(found) == 6 * 5 * 3 or (reason and "\n" not in reason)
+
+
+def test_a_jpeg_with_thousands_of_scans_is_refused():
+    data = encoded(noise(1, (64, 64)), "JPEG", progressive=True)
+    scan = data[data.rfind(b"\xff\xda") : -2]
+    pixels(data[:-2] + scan * 50 + data[-2:], 8, 8)
+    with pytest.raises(BadImageError, match="more than 100 scans"):
+        pixels(data[:-2] + scan * 100 + data[-2:], 8, 8)
+
+
+def test_a_large_run_length_encoded_bmp_is_refused():
+    def bmp(width):
+        header = struct.pack("<IiiHHIIiiII", 40, width, 1, 1, 8, 1, 0, 0, 0, 256, 0)
+        return struct.pack("<2sIHHI", b"BM", 0, 0, 0, 14 + 40 + 1024) + header + bytes(1024) + b"\1\0" + b"\0\0\0\1"
+
+    pixels(bmp(1000), 1, 1)
+    with pytest.raises(BadImageError, match="run-length encoded, with more than 4,194,304 pixels"):
+        pixels(bmp(4_194_305), 1, 1)
+
+
+def test_16_bits_take_little_memory(monkeypatch):
+    """NumPy gets strips only, and they fit together."""
+    monkeypatch.setattr(preprocessing, "STRIP_PIXELS", 100)
+    values = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64) * 21
+    sizes = []
+    fromarray = Image.fromarray
+    monkeypatch.setattr(Image, "fromarray", lambda array: sizes.append(array.size) or fromarray(array))
+    wanted = Preprocessing(48, 64, 1, "stretch")
+    assert decode(encoded(fromarray(values)), wanted) == (values >> 8).astype(np.uint8).tobytes()
+    assert max(sizes) <= 100
 
 
 def test_orientation_behind_the_pixels_of_a_png_is_applied():

@@ -219,7 +219,7 @@ def _new(desired: DesiredState, instance_count: int) -> OnlineDeployment:
         model=desired.model_id,
         code_configuration=code,
         environment=serving.environment_reference,
-        environment_variables=serving.environment_variables,
+        environment_variables=serving.environment_variables(desired.server.requests.timeout_seconds),
         instance_type=machines.resolved_instance_type,
         instance_count=instance_count,
         properties={FINGERPRINT_PROPERTY: desired.fingerprint, RUN_PROPERTY: desired.run_id},

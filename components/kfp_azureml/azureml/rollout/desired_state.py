@@ -49,10 +49,17 @@ class Serving:
         """Whether the suite's entry script serves the model."""
         return self.code == SERVING_FOLDER
 
-    @property
-    def environment_variables(self) -> dict[str, str]:
-        """Environment variables of the server; empty for user code, which may not support workers."""
-        return {**({"WORKER_COUNT": str(WORKERS)} if self.is_ours else {}), **self.variables}
+    def environment_variables(self, timeout_seconds: int) -> dict[str, str]:
+        """Return the environment variables of the server; for user code only `variables`.
+
+        It may not support ours.
+
+        Args:
+            timeout_seconds: Timeout of a request. Without it, a client that stops in the middle of its request keeps a
+                worker for five minutes.
+        """
+        ours = {"WORKER_COUNT": str(WORKERS), "SCORING_TIMEOUT_MS": str(timeout_seconds * 1000)}
+        return {**(ours if self.is_ours else {}), **self.variables}
 
     @property
     def environment_reference(self) -> str | None:

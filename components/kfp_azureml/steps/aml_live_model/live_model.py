@@ -33,7 +33,7 @@ def fetch(folder: Path, model_id: str, *, workspace: WorkspaceName, timeout_seco
         WorkspaceError: If the workspace cannot be found or reached.
     """
     try:
-        return _download(folder, model_id, workspace, timeout_seconds)
+        found = _download(folder, model_id, workspace, timeout_seconds)
     except _NoModelError as absence:
         with atomic_folder(folder) as part:
             write_absence(part, str(absence))
@@ -41,6 +41,8 @@ def fetch(folder: Path, model_id: str, *, workspace: WorkspaceName, timeout_seco
             f"no model to compare with: {absence}" if str(absence) else "no comparison with a live model is asked for"
         )
         return None
+    progress(f"live model {found.name}:{found.version} fetched; {found.verified}")
+    return found
 
 
 def _download(folder: Path, model_id: str, workspace: WorkspaceName, timeout_seconds: float) -> DownloadedModel:

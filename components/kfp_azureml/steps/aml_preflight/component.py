@@ -24,6 +24,10 @@ def aml_preflight(
     data_version: str = "",
     run_id: str = "",
     compare_with_live: bool = False,
+    min_accuracy: float = 0.0,
+    metric: str = "accuracy",
+    min_metric: float = 0.0,
+    min_improvement: float = 0.0,
 ) -> NamedTuple("Outputs", [("data_version", str), ("live_model", str)]):  # type: ignore[valid-type]
     """Check everything that a run needs in Azure, so that mistakes end the run before training.
 
@@ -41,6 +45,10 @@ def aml_preflight(
         data_version: Version of the input data; empty if unknown.
         run_id: Pipeline run; pass dsl.PIPELINE_JOB_ID_PLACEHOLDER.
         compare_with_live: Reject a model that is worse than the one that the endpoint serves when the run starts.
+        min_accuracy: The parameter of quality_gate, to find a mistake before training.
+        metric: The parameter of quality_gate, to find a mistake before training.
+        min_metric: The parameter of quality_gate, to find a mistake before training.
+        min_improvement: The parameter of quality_gate, to find a mistake before training.
 
     Returns:
         The version that prep is cached under: data_version, or the run's id, as the content of a URI can change. And
@@ -48,11 +56,14 @@ def aml_preflight(
     """
     from kfp_azureml.azureml.checks.run_settings import RunSettings
     from kfp_azureml.azureml.workspace_name import WorkspaceName
+    from kfp_azureml.models.gate_settings import GateSettings
     from kfp_azureml.models.live_model import NOT_WANTED
     from kfp_azureml.runtime.step import run_step
     from kfp_azureml.steps.aml_preflight import preflight
 
     with run_step(preflight.NAME):
+        gate = GateSettings(min_accuracy, metric, min_metric, min_improvement)
+        gate.check_decides(compare_with_live=compare_with_live)
         settings = RunSettings(
             WorkspaceName(resource_group, workspace, subscription_id),
             model_name,

@@ -36,7 +36,7 @@ class BadImages:
         if len(self.skipped) > self._max_fraction * self._total:
             raise DataError(
                 f"{self._uri}: more than max_bad_fraction={self._max_fraction:g} of {self._total:,} files cannot be "
-                f"used, such as {bad.name}: {bad.reason}"
+                f"used, such as {bad.name}: {bad.reason}; remove them, or set max_bad_fraction higher"
             )
 
 

@@ -23,7 +23,7 @@ MAX_SIDE = 96
 SMALL_BYTES = 4096
 """Smaller samples are not compressed: it takes longer than it is worth."""
 
-SHOWN_SIZES = 50
+SHOWN_SIZES = 20
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by channels
 
 
@@ -71,11 +71,6 @@ def png(pixels: bytes, shape: tuple[int, int, int]) -> bytes:
 def _sections(findings: Findings) -> Iterable[str]:
     if findings.preprocessing:
         yield "<h2>Preprocessing</h2>" + _table(("Setting", "Value"), findings.preprocessing.items(), text=True)
-    if findings.sizes:
-        sizes = list(findings.sizes.items())
-        more = f'<p class="faint">and {len(sizes) - SHOWN_SIZES:,} more</p>' if len(sizes) > SHOWN_SIZES else ""
-        rows = ((size, f"{count:,}") for size, count in sizes[:SHOWN_SIZES])
-        yield "<h2>Sizes before preprocessing</h2>" + _table(("Width and height", "Images"), rows) + more
     if findings.duplicate_count:
         unlisted = findings.duplicate_count - len(findings.duplicates)
         yield (
@@ -91,6 +86,11 @@ def _sections(findings: Findings) -> Iterable[str]:
     if findings.skipped:
         rows = ((one.name, one.reason) for one in findings.skipped)
         yield "<h2>Skipped files</h2>" + _table(("File", "Reason"), rows, text=True)
+    if findings.sizes:
+        sizes = list(findings.sizes.items())
+        more = f'<p class="faint">and {len(sizes) - SHOWN_SIZES:,} more</p>' if len(sizes) > SHOWN_SIZES else ""
+        rows = ((size, f"{count:,}") for size, count in sizes[:SHOWN_SIZES])
+        yield "<h2>Sizes before preprocessing</h2>" + _table(("Width and height", "Images"), rows) + more
 
 
 def _samples(findings: Findings) -> str:

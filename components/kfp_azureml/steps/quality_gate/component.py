@@ -36,13 +36,15 @@ def quality_gate(
     """
     from pathlib import Path
 
+    from kfp_azureml.azureml.markdown import plain
+    from kfp_azureml.models.gate_settings import GateSettings
     from kfp_azureml.runtime.step import run_step
-    from kfp_azureml.steps.quality_gate.quality_gate import GateSettings, judge, read_scores
+    from kfp_azureml.steps.quality_gate.quality_gate import judge, read_scores
 
     with run_step("quality_gate"):
         settings = GateSettings(min_accuracy, metric, min_metric, min_improvement)
         metrics, live = read_scores(scores)
         judged = judge({**metrics, "accuracy": accuracy}, settings, live)
-        Path(verdict.path).write_text(f"**{judged.text}**\n")
+        Path(verdict.path).write_text(f"**{plain(judged.text)}**\n")
         verdict.metadata.update(judged.values, accepted=judged.accepted)
         return "accepted" if judged.accepted else "rejected"

@@ -7,50 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kfp_azureml.models import model_json
+from kfp_azureml.models.gate_settings import GateSettings
 from kfp_azureml.models.live_model import LiveComparison, comparison_from
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.runtime.step import progress, report
 
-METRICS = ("accuracy", "macro_f1", "worst_recall")
-
 _ROUNDING = 1e-9
 """Metrics are quotients of whole numbers: .92 has to be at least .91 + .01."""
-
-
-@dataclass(frozen=True)
-class GateSettings:
-    """What a model has to reach.
-
-    Attributes:
-        min_accuracy: Minimum for the metric accuracy, 0 to 1.
-        metric: One of `METRICS`.
-        min_metric: Minimum for another metric, 0 to 1.
-        min_improvement: How much better than the live model it has to be, -1 to 1.
-
-    Raises:
-        PipelineError: If a value is invalid.
-    """
-
-    min_accuracy: float
-    metric: str = "accuracy"
-    min_metric: float = 0.0
-    min_improvement: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise PipelineError(f"metric {self.metric!r}: expected one of {', '.join(METRICS)}")
-        for name in ("min_accuracy", "min_metric"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise PipelineError(f"{name} is {getattr(self, name):g}; expected a number from 0 to 1")
-        if not -1 <= self.min_improvement <= 1:
-            raise PipelineError(f"min_improvement is {self.min_improvement:g}; expected a number from -1 to 1")
-        if self.metric == "accuracy" and self.min_metric:
-            raise PipelineError("min_metric is for metrics other than accuracy: set min_accuracy")
-
-    @property
-    def minimum(self) -> float:
-        """The minimum of the metric."""
-        return self.min_accuracy if self.metric == "accuracy" else self.min_metric
 
 
 @dataclass(frozen=True)
@@ -109,6 +72,8 @@ def judge(metrics: Mapping[str, float], settings: GateSettings, live: LiveCompar
         if live.not_compared:
             text += f"; {name} not compared: {live.not_compared}"
         else:
+            if not 0 <= live.metrics.get(metric, -1) <= 1:
+                raise PipelineError(f"{metric} of the {name}: not measured, or not from 0 to 1")
             values[f"live_{metric}"] = live.metrics[metric]
             not_worse = value - live.metrics[metric] >= settings.min_improvement - _ROUNDING
             text += f", {'and' if accepted == not_worse else 'but'} " + _beside(

@@ -62,7 +62,7 @@ def test_a_new_deployment_on_kubernetes(ensure):
 
 def test_the_server_is_told_what_our_script_needs(ensure):
     made = ensure(serving=Serving(SERVING_FOLDER, "score.py", "serving:1"))
-    assert made.environment_variables == {"WORKER_COUNT": "4"}
+    assert made.environment_variables == {"WORKER_COUNT": "4", "SCORING_TIMEOUT_MS": "60000"}
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_the_fingerprint_changes_with_all_that_changes_the_answers(code):
 def test_environment_variables_change_the_answers_and_reach_the_server(code):
     plain, told = Serving(code, "score.py", "e:1"), Serving(code, "score.py", "e:1", {"THRESHOLD": "0.5"})
     assert plain.fingerprint("m:1") != told.fingerprint("m:1")
-    assert (plain.environment_variables, told.environment_variables) == ({}, {"THRESHOLD": "0.5"})
+    assert (plain.environment_variables(60), told.environment_variables(60)) == ({}, {"THRESHOLD": "0.5"})
 
 
 def test_a_conda_file_that_is_already_read(code):
@@ -84,10 +84,10 @@ def test_a_conda_file_that_is_already_read(code):
     assert ServingSettings(code, "score.py", "", None, "", conda).serving("custom_model").environment.conda == conda
 
 
-def test_our_script_uses_every_core_of_the_default_machine_and_other_code_is_left_alone(code):
-    assert choose().environment_variables == {"WORKER_COUNT": "4"}
-    assert choose(code=code, image="i").environment_variables == {}
-    assert choose("mlflow_model").environment_variables == {}
+def test_our_script_uses_every_core_and_ends_with_its_request_and_other_code_is_left_alone(code):
+    assert choose().environment_variables(60) == {"WORKER_COUNT": "4", "SCORING_TIMEOUT_MS": "60000"}
+    assert choose(code=code, image="i").environment_variables(60) == {}
+    assert choose("mlflow_model").environment_variables(60) == {}
 
 
 def test_machines_have_a_default_but_on_kubernetes():

@@ -345,6 +345,27 @@ def test_the_pixels_of_a_request_are_limited(script, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("[]", "more than 2,097,152 lists in one request: send several requests, or base64"),
+        ("[[]]", "more than 2,097,152 lists in one request: send several requests, or base64"),
+        ("{}", "more than 10,000 objects and texts in one request"),
+        ('"ab"', "more than 10,000 objects and texts in one request"),
+    ],
+)
+def test_millions_of_tiny_values_are_refused_before_they_are_built(script, monkeypatch, value, said):
+    monkeypatch.setattr(sys.modules["request_body"].json, "loads", lambda *_: pytest.fail("built"))
+    body = '{"images": [' + ",".join([value] * 2_100_000) + "]}"
+    assert ask(script, body) == (400, {"error": said})
+
+
+def test_the_largest_request_of_lists_is_not_refused(script):
+    sys.modules["request_body"].parse_body(
+        "application/json", json.dumps([[[[0] * 3] * 32] * 32] * 1000).join(('{"images": ', "}")).encode()
+    )
+
+
 def test_a_body_that_is_too_large_is_read_to_its_end(script, monkeypatch):
     monkeypatch.setattr(sys.modules["request_body"], "MAX_BODY_BYTES", 100)
     for body in (PHOTO, b"{" * 101):

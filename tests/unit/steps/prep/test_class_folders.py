@@ -252,6 +252,7 @@ def test_too_many_bad_files_fail_the_step(halves, outputs, given):
         (halves / "train" / "cat" / name).write_bytes(b"")
     message = refused(halves, outputs, on_bad_image="skip", max_bad_fraction=0.1, **given)
     assert "more than max_bad_fraction=0.1 of 12 files cannot be used, such as train/cat/" in message
+    assert message.endswith("; remove them, or set max_bad_fraction higher")
 
 
 def test_links_are_followed_and_loops_and_broken_links_are_bad(halves, outputs, tmp_path):
@@ -306,6 +307,18 @@ def test_the_report_shows_counts_sizes_and_samples(halves, outputs, tmp_path):
     assert '<th scope="row">300x200 colour</th><td>2</td>' in page
     assert len(re.findall('<img src="data:image/png;base64,', page)) == 7
     assert "<i>" not in page
+
+
+def test_many_sizes_do_not_hide_what_was_skipped(halves, outputs, tmp_path):
+    for width in range(20, 50):
+        write_picture(halves / f"train/cat/{width}.png", width, (width, 20))
+    (halves / "train/cat/empty.png").touch()
+    report = tmp_path / "report.html"
+    prep_data(str(halves), *outputs, output_report=report, image_size="8", on_bad_image="skip")
+    page = report.read_text()
+    assert page.index("<h2>Skipped files</h2>") < page.index("<h2>Sizes before preprocessing</h2>")
+    assert page.count("x20 colour") == 19  # after the one size of the ten other images
+    assert "and 11 more" in page
 
 
 @pytest.mark.parametrize(

@@ -351,6 +351,12 @@ def test_a_wrong_npz(tmp_path, outputs, named, reason):
     assert str(tmp_path) in message
 
 
+def test_a_damaged_parquet_file_in_a_folder_is_named(tmp_path, outputs):
+    (tmp_path / "pets" / "data").mkdir(parents=True)
+    (tmp_path / "pets" / "data" / "train-0.parquet").write_bytes(b"PAR1" + bytes(100))
+    assert "data/train-0.parquet: not a Parquet file, or damaged" in refused(tmp_path / "pets", outputs)
+
+
 def test_a_damaged_npz(tmp_path, outputs):
     images, labels = arrays()
     np.savez(tmp_path / "pets.npz", x=images, y=labels)
@@ -435,6 +441,41 @@ def test_a_name_that_leads_outside_is_refused(tmp_path, outputs, name, kind):
     message = refused(tmp_path / f"x.{kind}", outputs)
     assert f"x.{kind}: file name" in message
     assert "leads outside of the archive" in message
+
+
+@pytest.mark.parametrize("name", ["d/" * 33 + "1.png", "d" * 4093 + ".png"])
+def test_a_name_that_is_too_long_or_deep_for_any_image_set_is_refused(tmp_path, outputs, name):
+    """A few megabytes of such names took all memory."""
+    zip_of(tmp_path / "x.zip", {name: b"1"})
+    assert "at most 4,096 and 32 are supported" in refused(tmp_path / "x.zip", outputs)
+
+
+@pytest.mark.parametrize("header", [{"comment": "x" * (2 << 20)}, {"path": "x" * (2 << 20)}], ids=["pax", "name"])
+def test_a_header_of_a_tar_archive_is_limited(tmp_path, outputs, header):
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("cat/1.png")
+        member.pax_headers = header
+        archive.addfile(member)
+    assert "not an archive, or damaged (a header of 2,097,1" in refused(tmp_path / "x.tar.gz", outputs)
+
+
+def test_a_table_in_an_archive_cannot_name_files_of_this_machine(root, tmp_path, outputs):
+    """An archive comes from elsewhere."""
+    for number, names in enumerate(([f"file://{root / path}" for path, _ in ROWS], [str(root / p) for p, _ in ROWS])):
+        table = write_table(
+            tmp_path / "rows.csv", [(name, label) for name, (_, label) in zip(names, ROWS, strict=True)]
+        )
+        zip_of(tmp_path / f"{number}.zip", {"rows.csv": table.read_bytes()})
+        message = refused(tmp_path / f"{number}.zip", outputs)
+        assert ("or it is in an archive" if number == 0 else "its path leads out of the folder") in message
+
+
+def test_a_parquet_file_that_is_a_bomb(tmp_path, outputs, monkeypatch):
+    """One large image in a dictionary, named by many rows."""
+    monkeypatch.setattr(archives, "FREE_BYTES", 1 << 20)
+    table = pa.table({"image": pa.array([bytes(1 << 20)] * 100, pa.binary()), "label": ["cat"] * 100})
+    pq.write_table(table, tmp_path / "train.parquet", compression="zstd")
+    assert "train.parquet: unpacks to more than 200 times its size" in refused(tmp_path / "train.parquet", outputs)
 
 
 def test_links_in_an_archive_are_refused(tmp_path, outputs):

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
+from kfp_azureml.models.gate_settings import GateSettings
 from kfp_azureml.models.live_model import LiveComparison
 from kfp_azureml.runtime.errors import PipelineError
 from kfp_azureml.steps.quality_gate.component import quality_gate
-from kfp_azureml.steps.quality_gate.quality_gate import GateSettings, judge, read_scores
+from kfp_azureml.steps.quality_gate.quality_gate import judge, read_scores
 
 LIVE = LiveComparison("fashion:3", {"accuracy": 0.92, "macro_f1": 0.9, "worst_recall": 0.7, "loss": 0.3}, 30, 20, 0.2)
 METRICS = {"accuracy": 0.93, "macro_f1": 0.8, "worst_recall": 0.7}
@@ -123,3 +124,17 @@ def test_the_verdict_is_markdown_with_the_numbers_as_metadata(tmp_path: Path) ->
     assert answer == "rejected"
     assert (tmp_path / "verdict.md").read_text().startswith("**Rejected: macro_f1 0.8000 reaches 0.7500, but is below")
     assert verdict.metadata == {"macro_f1": 0.8, "live_macro_f1": 0.9, "accepted": False}
+
+
+def test_what_a_foreign_model_says_is_no_markdown(tmp_path: Path) -> None:
+    verdict = dsl.Markdown("verdict", str(tmp_path / "verdict.md"))
+    live = {**vars(LIVE), "not_compared": "no op ![x](http://foreign.test/x.png)<img src=x>"}
+    quality_gate.python_func(verdict, 0.93, 0.9, "accuracy", 0.0, 0.0, {"accuracy": 0.93, "live": live})
+    text = (tmp_path / "verdict.md").read_text()
+    assert r"\!\[x\](http://foreign.test/x.png)\<img src=x\>" in text
+
+
+@pytest.mark.parametrize("metrics", [{}, {"accuracy": -1.0}, {"accuracy": 1e300}])
+def test_a_live_model_without_the_metric_is_one_line(metrics: dict) -> None:
+    with pytest.raises(PipelineError, match="accuracy of the live model fashion:3: not measured, or not from 0 to 1"):
+        judge({"accuracy": 0.93}, GateSettings(0.9), LiveComparison("fashion:3", metrics))

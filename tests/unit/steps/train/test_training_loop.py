@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,13 +13,22 @@ from keras import layers
 
 from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.steps.train import training_loop
-from kfp_azureml.steps.train.architectures import ARCHITECTURES
+from kfp_azureml.steps.train.architectures import ARCHITECTURES, Architecture
 from kfp_azureml.steps.train.batch_norm import recomputation, settling_steps
 from kfp_azureml.steps.train.batches import Split
 from kfp_azureml.steps.train.best_epoch import BestEpoch
+from kfp_azureml.steps.train.collectives import Workers
 from kfp_azureml.steps.train.history import Epoch
+from kfp_azureml.steps.train.resuming import Generators, Resuming
 from kfp_azureml.steps.train.training_loop import Phase, fit, phases
 from step_calls import train_model
+
+
+def train(model: keras.Model, recipe: Architecture, split: Split, seed: int, **options: Any) -> list[Epoch]:
+    """Train alone, without checkpoints."""
+    generators = Generators(seed, Workers())
+    resuming = Resuming(generators, Workers(), BestEpoch(0))
+    return list(fit(model, recipe, split, workers=Workers(), generators=generators, resuming=resuming, **options))
 
 
 def epochs(*losses: float) -> list[Epoch]:
@@ -87,7 +97,7 @@ def test_balanced_weights_make_a_rare_class_count(make_set: Callable[..., Path],
         recipe = replace(ARCHITECTURES["lean"], label_smoothing=0.0, batch_size=50)
         model = recipe.build((8, 8, 1), 2)
         options = {"epochs": 8, "frozen_epochs": 0, "class_weights": weights}
-        list(fit(model, recipe, split, rng=np.random.default_rng(1), **options))
+        train(model, recipe, split, 1, **options)
         predicted.append(float(model(same)[0][1]))
     assert predicted[0] == pytest.approx(0.1, abs=0.1)
     assert predicted[1] == pytest.approx(0.5, abs=0.2)
@@ -131,6 +141,6 @@ def test_a_few_steps_predict_as_well_as_the_batch_statistics_do(make_set: Callab
     keras.utils.set_random_seed(13)
     model = recipe.build((8, 8, 1), 2)
     options = {"epochs": 10, "frozen_epochs": 0, "class_weights": None}
-    *_, last = fit(model, recipe, split, rng=np.random.default_rng(13), **options)
+    *_, last = train(model, recipe, split, 13, **options)
     assert last.validation_accuracy == 1
     assert last.validation_loss < 0.3
