@@ -52,7 +52,7 @@ def settling_steps(model: keras.Model) -> float:
 
 
 def recomputation(model: keras.Model) -> Callable[[Iterable[NDArray[np.uint8]]], None]:
-    """Return a function that sets the moving averages to the averages over some batches, with the present weights.
+    """Return a function that sets the moving averages to those over some batches.
 
     After few steps, moving averages still have a part of their initial values, and are of earlier weights. It is traced
     once, for the layers that are trained now: a graph frees what it needs no more, where a call of the model would keep
