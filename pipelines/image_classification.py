@@ -44,6 +44,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
     )
     @inherits_parameters(
         prep_component.prep,
+        *([distributed_component.train_distributed] if distributes else []),
         train_component.train,
         gate_component.quality_gate,
         register_component.aml_register_model,

@@ -1,6 +1,5 @@
 """The networks for photos, whole: build, load weights, train, export. Minutes of CPU: `make test-networks`."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -10,7 +9,8 @@ import pytest
 from kfp_azureml.imagesets.parquet import write_parquet
 from kfp_azureml.models.onnx_session import open_session
 from kfp_azureml.steps.train.architectures import ARCHITECTURES
-from step_calls import train_model
+from kfp_azureml.steps.train.initial_weights import load_initial_weights
+from step_calls import train_model, training_settings
 
 APPLICATIONS = {
     "mobilenet_v3_small": keras.applications.MobileNetV3Small,
@@ -26,6 +26,8 @@ PREPROCESSING = {
     "resnet50_v2": keras.applications.resnet_v2.preprocess_input,
     "convnext_tiny": keras.applications.convnext.preprocess_input,
 }
+SIDE = 64
+"""Of the images, in pixels. The layers are the same at any size; features are 2x2 before pooling."""
 
 
 def test_every_network_for_photos_is_tested() -> None:
@@ -33,58 +35,50 @@ def test_every_network_for_photos_is_tested() -> None:
 
 
 @pytest.fixture
-def make_photos(tmp_path: Path) -> Callable[[int, int], Path]:
-    """Return a function that writes images of two classes: side in pixels, channels."""
-
-    def make(side: int, channels: int) -> Path:
-        rng = np.random.default_rng(1)
-        labels = np.arange(16, dtype=np.uint8) % 2
-        images = rng.integers(0, 128, (16, side, side, channels)) + 100 * labels[:, None, None, None]
-        folder = tmp_path / f"photos-{side}-{channels}"
-        folder.mkdir()
-        chunk = (images.astype(np.uint8).tobytes(), labels.tobytes())
-        write_parquet(folder / "images.parquet", (side, side, channels), ("dark", "bright"), [chunk])
-        return folder
-
-    return make
+def data(tmp_path: Path) -> Path:
+    """Grey images of two classes."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(8, dtype=np.uint8) % 2
+    images = rng.integers(0, 128, (8, SIDE, SIDE, 1)) + 100 * labels[:, None, None, None]
+    chunk = (images.astype(np.uint8).tobytes(), labels.tobytes())
+    (tmp_path / "data").mkdir()
+    write_parquet(tmp_path / "data" / "images.parquet", (SIDE, SIDE, 1), ("dark", "bright"), [chunk])
+    return tmp_path / "data"
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_weights_as_published_are_the_start(name: str, make_photos: Callable[[int, int], Path], tmp_path: Path) -> None:
+def test_it_loads_published_weights_takes_a_step_and_answers_as_its_application(
+    name: str, data: Path, tmp_path: Path
+) -> None:
     source = APPLICATIONS[name](weights=None, classes=7)
+    stored = [weight for layer in source.layers for weight in layer.get_weights()]
     source.save_weights(tmp_path / "w.weights.h5")
     source.save(tmp_path / "w.h5")  # the format that Keras Applications publish, with the top
-    data = make_photos(32, 3)
-    for weights in ("w.weights.h5", "w.h5"):
-        model = tmp_path / f"model-{weights}"
-        train_model(
-            *(data, model),
-            architecture=name,
-            epochs=1,
-            frozen_epochs=1,
-            initial_weights=str(tmp_path / weights),
-            validation_fraction=0,
-        )
-        # write_model_folder has compared ONNX Runtime with Keras.
-        base = keras.models.load_model(model / "model.keras").get_layer("base")
-        stored = [weight for layer in source.layers for weight in layer.get_weights()]
-        found = [weight for layer in base.layers for weight in layer.get_weights()]
-        assert all(np.array_equal(one, other) for one, other in zip(found, stored, strict=False))
+    given = {"architecture": name, "initial_weights": str(tmp_path / "w.h5")}
+    train_model(data, tmp_path / "model", epochs=1, validation_fraction=0, **given)
+    # write_model_folder has compared ONNX Runtime with Keras.
+    model = keras.models.load_model(tmp_path / "model" / "model.keras")
+    base = model.get_layer("base")
 
-
-@pytest.mark.parametrize("name", APPLICATIONS)
-def test_a_step_at_224_pixels_that_are_scaled_as_the_application_expects(
-    name: str, make_photos: Callable[[int, int], Path], tmp_path: Path
-) -> None:
-    train_model(make_photos(224, 1), tmp_path / "model", architecture=name, epochs=1, batch_size=4)
+    # The application takes the pixels that its own function has scaled, as ours does raw ones.
     session = open_session(tmp_path / "model" / "model.onnx")
     (image,) = session.get_inputs()
-    assert (image.name, image.type, image.shape[1:]) == ("image", "tensor(uint8)", [224, 224, 1])
-
-    model = keras.models.load_model(tmp_path / "model" / "model.keras")
-    grey = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 1), np.uint8)
-    base = APPLICATIONS[name](include_top=False, weights=None, pooling="avg", input_shape=(224, 224, 3))
-    base.set_weights(model.get_layer("base").get_weights())
-    features = base(PREPROCESSING[name](np.repeat(grey, 3, axis=-1).astype("float32")), training=False)
+    assert (image.name, image.type, image.shape[1:]) == ("image", "tensor(uint8)", [SIDE, SIDE, 1])
+    grey = np.random.default_rng(1).integers(0, 256, (2, SIDE, SIDE, 1), np.uint8)
+    application = APPLICATIONS[name](include_top=False, weights=None, pooling="avg", input_shape=(SIDE, SIDE, 3))
+    application.set_weights(base.get_weights())
+    features = application(PREPROCESSING[name](np.repeat(grey, 3, axis=-1).astype("float32")), training=False)
     expected = keras.ops.convert_to_numpy(model.get_layer("probabilities")(features))
     np.testing.assert_allclose(session.run(None, {"image": grey})[0], expected, atol=1e-4)
+
+    assert not equal(base, stored)  # it was trained
+    for weights in ("w.weights.h5", "w.h5"):
+        base.set_weights([np.zeros_like(weight) for weight in base.get_weights()])
+        load_initial_weights(base, tmp_path / weights, training_settings(**given))
+        assert equal(base, stored), weights
+
+
+def equal(base: keras.Model, stored: list[np.ndarray]) -> bool:
+    """Return whether the weights of a base are the first of those stored, in the order of the layers."""
+    found = [weight for layer in base.layers for weight in layer.get_weights()]
+    return all(np.array_equal(one, other) for one, other in zip(found, stored, strict=False))

@@ -15,6 +15,7 @@ from kfp_azureml.compiling.numbers import check_whole_numbers
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
+from kfp_azureml.compiling.training_settings import check_training_settings
 
 EXPERIMENT = "pipeline_samples"
 """Default experiment of submitted pipelines."""
@@ -57,6 +58,7 @@ def pipeline_arguments(
 
     Raises:
         PipelineError: If a parameter does not exist, a value is invalid, or a required value is missing.
+        TrainingError: If a setting of train is out of range.
     """
     declared = declared_parameters(package)
     for name, value in (values or {}).items():
@@ -64,5 +66,7 @@ def pipeline_arguments(
     known = {name: value for name, value in (defaults or {}).items() if name in declared}
     arguments = {**known, **(values or {}), **parse_values(typed, declared)}
     check_complete(arguments, declared)
-    check_absent_values(read_compiled(package), arguments)
+    compiled = read_compiled(package)
+    check_absent_values(compiled, arguments)
+    check_training_settings(compiled, arguments)
     return arguments

@@ -55,8 +55,10 @@ def on_this_machine(input_data: str, folder: Path, use_azure_credentials: bool, 
     return folder / file
 
 
-def file_on_this_machine(address: str, folder: Path, use_azure_credentials: bool, say: Callable[[str], None]) -> Path:
-    """Return the path of a local file, or of a copy of a URI's file in a folder.
+def weights_on_this_machine(
+    address: str, folder: Path, use_azure_credentials: bool, say: Callable[[str], None]
+) -> Path:
+    """Return the path of `initial_weights`, or of a copy of a URI's file in a folder.
 
     Args:
         address: A path, or a URI to copy with the caller's network settings.
@@ -68,7 +70,10 @@ def file_on_this_machine(address: str, folder: Path, use_azure_credentials: bool
         DataError: If the file does not exist or cannot be read.
     """
     if "://" not in address:
-        return Path(address).resolve()
+        path = Path(address).resolve()
+        if not path.is_file():
+            raise DataError(f"initial_weights: {address}: {'not a file' if path.exists() else 'no such file'}")
+        return path
     parent, name = folder_and_name(address)
     source = open_source(parent, use_azure_credentials=use_azure_credentials)
     if source.is_local:

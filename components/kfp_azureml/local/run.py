@@ -21,11 +21,12 @@ from kfp_azureml.compiling.documents import read_compiled
 from kfp_azureml.compiling.options import PipelineOptions
 from kfp_azureml.compiling.parameters import Parameter, check_complete, declared_parameters, parse_values
 from kfp_azureml.compiling.sources import find_pipeline
+from kfp_azureml.compiling.training_settings import check_training_settings
 from kfp_azureml.imagesets.fashion_mnist import ADDRESS, CLASSES
 from kfp_azureml.imagesets.source import is_azureml_name
 from kfp_azureml.local.cloud import Cloud, local_azure_ml, real_azure_ml
 from kfp_azureml.local.containers import ContainerSettings, check_images, container_settings
-from kfp_azureml.local.data import fashion_mnist, file_on_this_machine, on_this_machine
+from kfp_azureml.local.data import fashion_mnist, on_this_machine, weights_on_this_machine
 from kfp_azureml.local.environment_variables import step_variables
 from kfp_azureml.local.event_log import EventLog, StepRecord
 from kfp_azureml.local.folder_permissions import check_permissions
@@ -110,6 +111,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
     compiled = _compile(source, folder)
     declared = declared_parameters(compiled)
     arguments = _arguments(wanted, declared)
+    check_training_settings(read_compiled(compiled), arguments)
     with (
         real_azure_ml() if wanted.azure else local_azure_ml(folder, screen.say) as when_ready,
         # The environments with the steps' packages are deleted after the run.
@@ -127,7 +129,7 @@ def _run(wanted: LocalRun, source: Path, folder: Path, summary: Summary, screen:
         if (weights := arguments.get("initial_weights")) and not wanted.azure:
             with_azure = bool(arguments.get("use_azure_credentials"))
             arguments["initial_weights"] = str(
-                file_on_this_machine(weights, folder / "weights", with_azure, screen.say)
+                weights_on_this_machine(weights, folder / "weights", with_azure, screen.say)
             )
         binaries = {} if wanted.docker else install_packages(executors, Path(scratch), screen.say)
         cloud = when_ready()

@@ -155,3 +155,13 @@ def test_remote_class_folders_and_tables_are_copied_with_all_files(tmp_path: Pat
         assert copy == expected
         for name in names:
             assert (tmp_path / str(number) / name).read_text() == name
+
+
+def test_weights_that_are_not_here_are_named_before_a_step_runs(tmp_path: Path) -> None:
+    (tmp_path / "w.h5").touch()
+    found = module.weights_on_this_machine(str(tmp_path / "w.h5"), tmp_path / "copy", False, lambda text: None)
+    assert found == tmp_path / "w.h5"
+    with pytest.raises(DataError, match=r"^initial_weights: .*gone\.h5: no such file$"):
+        module.weights_on_this_machine(str(tmp_path / "gone.h5"), tmp_path / "copy", False, lambda text: None)
+    with pytest.raises(DataError, match=r"^initial_weights: .*: not a file$"):
+        module.weights_on_this_machine(str(tmp_path), tmp_path / "copy", False, lambda text: None)

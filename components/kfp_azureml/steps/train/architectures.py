@@ -38,6 +38,7 @@ class Architecture:
         label_smoothing: Label smoothing factor, 0 to 1.
         augment: Default augmentation from the second epoch on, of `augmentation.KINDS`.
         flip_tta: If trained with flips, average predictions over both orientations (test-time augmentation).
+        has_base: Whether it takes initial weights; not known of the user's own.
     """
 
     build: Callable[[tuple[int, int, int], int], keras.Model]
@@ -49,6 +50,7 @@ class Architecture:
     label_smoothing: float = 0.0
     augment: tuple[str, ...] = ()
     flip_tta: bool = False
+    has_base: bool = True
 
 
 def constant(_progress: float) -> float:
@@ -165,9 +167,16 @@ ARCHITECTURES = {
         label_smoothing=0.1,
         augment=(FLIPS, SHIFTS),
         flip_tta=True,
+        has_base=False,
     ),
     "original": Architecture(
-        build=build_original, min_size=18, optimizer=adam, batch_size=256, learning_rate=0.001, schedule=constant
+        build=build_original,
+        min_size=18,
+        optimizer=adam,
+        batch_size=256,
+        learning_rate=0.001,
+        schedule=constant,
+        has_base=False,
     ),
     "mobilenet_v3_small": photo(photo_network("MobileNetV3Small")),
     "mobilenet_v3_large": photo(photo_network("MobileNetV3Large")),

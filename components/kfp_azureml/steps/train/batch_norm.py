@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -51,23 +51,33 @@ def settling_steps(model: keras.Model) -> float:
     return max((10 / (1 - layer.momentum) for layer in _trained_layers(model)), default=0)
 
 
-def recompute_averages(model: keras.Model, batches: Iterable[NDArray[np.uint8]]) -> None:
-    """Set the moving averages to the averages over some batches, with the present weights.
+def recomputation(model: keras.Model) -> Callable[[Iterable[NDArray[np.uint8]]], None]:
+    """Return a function that sets the moving averages to those over some batches.
 
-    After few steps, moving averages still have a part of their initial values, and are of earlier weights.
+    After few steps, moving averages still have a part of their initial values, and are of earlier weights. It is traced
+    once, for the layers that are trained now: a graph frees what it needs no more, where a call of the model would keep
+    the outputs of all layers, 4.7 GB instead of 1.0 for 32 images of 224x224 and ResNet50V2.
 
     Source: Wu and Johnson, "Rethinking 'Batch' in BatchNorm" (2021), https://arxiv.org/abs/2105.07576, section 3.
     """
     layers = list(_trained_layers(model))
     momenta = [layer.momentum for layer in layers]
-    try:
-        for count, images in enumerate(batches):
-            for layer in layers:
-                layer.momentum = count / (count + 1)
-            model(images, training=True)
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def update(images: tf.Tensor, momentum: tf.Tensor) -> None:
+        for layer in layers:
             layer.momentum = momentum
+        model(images, training=True)
+
+    def recompute(batches: Iterable[NDArray[np.uint8]]) -> None:
+        try:
+            for count, images in enumerate(batches):
+                update(images, tf.constant(count / (count + 1), tf.float32))
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
+
+    return recompute
 
 
 def _trained_layers(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:

@@ -65,9 +65,9 @@ def write_model_folder(
     """
     finish = with_flip_tta if flip_tta else lambda network: network
     portable = finish(with_stock_layers(model))
-    expected = predict_in_batches(
-        lambda some: keras.ops.convert_to_numpy(portable(some, training=False)), samples, BATCH_SIZE
-    )
+    # A call outside a graph would keep the outputs of all layers.
+    predict = tf.function(lambda some: portable(some, training=False), reduce_retracing=True)
+    expected = predict_in_batches(lambda some: predict(some).numpy(), samples, BATCH_SIZE)
     if model_format != MLFLOW:
         portable.save(folder / KERAS_FILE)
     # ONNX Runtime optimizes the export of the fused layers better than that of Keras' own.

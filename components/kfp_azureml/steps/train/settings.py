@@ -16,6 +16,7 @@ NO_AUGMENTATION = "none"
 BALANCED = "balanced"
 CLASS_WEIGHTS = ("none", BALANCED)
 FOLDER, MLFLOW = "folder", "mlflow"
+WEIGHTS_SCHEMES = ("file", "https", "http", "abfss", "abfs", "az", "wasbs", "s3", "s3a")
 MODEL_FORMATS = (FOLDER, MLFLOW, "both")
 
 
@@ -80,6 +81,15 @@ class TrainingSettings:
             raise TrainingError("checkpoint_steps is set without checkpoint")
 
     def _check_initial_weights(self) -> None:
+        known = ARCHITECTURES.get(self.architecture)
+        if self.initial_weights and known and not known.has_base:
+            raise TrainingError(f"initial_weights is set, but architecture {self.architecture} takes none; omit it")
+        scheme, found, _ = self.initial_weights.partition("://")
+        if (found and scheme.lower() not in WEIGHTS_SCHEMES) or self.initial_weights.startswith("azureml:"):
+            raise TrainingError(
+                f"initial_weights is {self.initial_weights_name}; must be a path, or a URI with one of the schemes "
+                f"{', '.join(WEIGHTS_SCHEMES)}"
+            )
         if not 0 <= self.frozen_epochs <= self.epochs:
             raise TrainingError(f"frozen_epochs is {self.frozen_epochs}; must be 0 to epochs, which is {self.epochs}")
         for name in ("frozen_epochs", "initial_weights_sha256"):

@@ -18,7 +18,7 @@ from kfp_azureml.runtime.errors import TrainingError
 from kfp_azureml.runtime.step import progress, throttle
 from kfp_azureml.steps.train.architectures import FINE_TUNING, Architecture
 from kfp_azureml.steps.train.augmentation import augment
-from kfp_azureml.steps.train.batch_norm import recompute_averages, settling_steps
+from kfp_azureml.steps.train.batch_norm import recomputation, settling_steps
 from kfp_azureml.steps.train.batches import Split
 from kfp_azureml.steps.train.collectives import Workers
 from kfp_azureml.steps.train.history import Epoch
@@ -145,7 +145,7 @@ def fit(
         if frozen_epochs:
             model.get_layer(BASE).trainable = not phase.frozen
         optimizer = architecture.optimizer()
-        training_step = build_training_step(optimizer)
+        training_step, recompute_averages = build_training_step(optimizer), recomputation(model)
         state = {MODEL: model.variables, OPTIMIZER: optimizer.variables, METRICS: metrics}
         for number in range(max(phase.first, resuming.epoch), phase.last + 1):
             mean_loss.reset_state()
@@ -173,7 +173,7 @@ def fit(
                 some = islice(
                     split.training_batches(architecture.batch_size, np.random.default_rng(0)), AVERAGED_BATCHES
                 )
-                recompute_averages(model, (batch.images for batch in some))
+                recompute_averages(batch.images for batch in some)
 
             validation_loss = validation_accuracy = None
             if split.validation_count:

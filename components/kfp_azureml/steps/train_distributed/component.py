@@ -78,8 +78,8 @@ def train_distributed(
         learning_rate: Peak learning rate; 0 selects the architecture's default.
         validation_fraction: Share of images held out for validation, 0 or more and less than 1; 0 trains on all.
         seed: Random seed of weights, validation split, image order and augmentation.
-        initial_weights: Weights or model file of Keras to start from, for a network for photos: a path, or a URI as of
-            prep's input data; empty starts from random weights. Nothing is downloaded from elsewhere.
+        initial_weights: Weights or model file of Keras to start from, for a network for photos: a path, or a URI such
+            as abfss://, s3:// or https://; empty starts from random weights. Nothing is downloaded from elsewhere.
         initial_weights_sha256: Expected sha256 of this file; empty does not check it.
         frozen_epochs: Number of first epochs in which only the head is trained; then all is, at a tenth of the rate.
         augment: Random changes of training images: any of `flips`, `shifts`, `crops` and `colour`, or `none`; empty

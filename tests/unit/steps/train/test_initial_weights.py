@@ -184,10 +184,33 @@ def test_a_file_that_cannot_be_read_is_one_line(address: str, message: str) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_a_network_without_a_base_takes_none(make_set: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ["lean", "original"])
+def test_a_network_for_small_images_takes_none(architecture: str) -> None:
+    with pytest.raises(TrainingError, match=f"initial_weights is set, but architecture {architecture} takes none"):
+        training_settings(architecture=architecture, initial_weights="w.keras")
+
+
+@pytest.mark.parametrize("address", ["hf://keras/mobilenet", "gs://bucket/w.h5", "azureml:weights:1"])
+def test_an_address_elsewhere_is_one_line_that_names_the_schemes(address: str) -> None:
+    with pytest.raises(TrainingError, match=f"^initial_weights is {address}; must be a path, or a URI .* abfss, .* s3"):
+        settings(address)
+
+
+def test_an_own_network_without_a_base_takes_none(
+    make_set: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w"):
         pass
     (tmp_path / "w.keras").write_bytes(packed.getvalue())
-    with pytest.raises(TrainingError, match="architecture lean has no layer named 'base', which initial_weights are"):
-        train_model(make_set(40), tmp_path / "model", initial_weights=str(tmp_path / "w.keras"))
+    (tmp_path / "without_base.py").write_text(
+        "from kfp_azureml.steps.train.architectures import build_lean as build\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TrainingError, match="without_base:build has no layer named 'base', which initial_weights are"):
+        train_model(
+            make_set(40),
+            tmp_path / "model",
+            architecture="without_base:build",
+            initial_weights=str(tmp_path / "w.keras"),
+        )

@@ -8,12 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from kfp_azureml.imagesets.reader import open_image_set
 from kfp_azureml.steps.train import training_loop
 from kfp_azureml.steps.train.architectures import ARCHITECTURES, Architecture
-from kfp_azureml.steps.train.batch_norm import recompute_averages, settling_steps
+from kfp_azureml.steps.train.batch_norm import recomputation, settling_steps
 from kfp_azureml.steps.train.batches import Split
 from kfp_azureml.steps.train.best_epoch import BestEpoch
 from kfp_azureml.steps.train.collectives import Workers
@@ -111,13 +112,27 @@ def test_averages_of_batch_normalization_are_those_of_the_batches() -> None:
     rng = np.random.default_rng(1)
     batches = [rng.normal(number, 2, (8, 4, 4, 2)).astype(np.float32) for number in range(3)]
     assert settling_steps(model) == pytest.approx(100)
-    recompute_averages(model, batches)
+    recomputation(model)(batches)
     _, _, mean, variance = model.get_weights()
     np.testing.assert_allclose(mean, np.mean([batch.mean((0, 1, 2)) for batch in batches], axis=0), rtol=1e-4)
     np.testing.assert_allclose(variance, np.mean([batch.var((0, 1, 2)) for batch in batches], axis=0), rtol=1e-4)
     assert model.layers[0].momentum == 0.9
     model.trainable = False
     assert settling_steps(model) == 0
+
+
+def test_averages_are_computed_in_a_graph_which_needs_a_fraction_of_the_memory() -> None:
+    in_graph = []
+
+    class Probe(layers.Layer):
+        def call(self, inputs: tf.Tensor) -> tf.Tensor:
+            in_graph.append(not tf.executing_eagerly())
+            return inputs
+
+    model = keras.Sequential([keras.Input((2, 2, 1)), Probe(), layers.BatchNormalization()])
+    in_graph.clear()
+    recomputation(model)([np.ones((4, 2, 2, 1), np.float32)] * 3)
+    assert in_graph == [True]  # traced once
 
 
 def test_a_few_steps_predict_as_well_as_the_batch_statistics_do(make_set: Callable[..., Path]) -> None:
