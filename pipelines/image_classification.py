@@ -70,6 +70,8 @@ def build_pipeline(options: PipelineOptions) -> Any:
         epochs: int,
         architecture: str,
         batch_size: int,
+        learning_rate: float,
+        validation_fraction: float,
         initial_weights: str,
         initial_weights_sha256: str,
         frozen_epochs: int,
@@ -79,6 +81,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
         model_format: str,
         seed: int,
         checkpoint: str,
+        checkpoint_steps: int,
         min_accuracy: float = 0.9,
         metric: str,
         min_metric: float,
@@ -165,6 +168,8 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 "epochs": epochs,
                 "architecture": architecture,
                 "batch_size": batch_size,
+                "learning_rate": learning_rate,
+                "validation_fraction": validation_fraction,
                 "initial_weights": initial_weights,
                 "initial_weights_sha256": initial_weights_sha256,
                 "frozen_epochs": frozen_epochs,
@@ -174,6 +179,7 @@ def build_pipeline(options: PipelineOptions) -> Any:
                 "model_format": model_format,
                 "seed": seed,
                 "checkpoint": checkpoint,
+                "checkpoint_steps": checkpoint_steps,
                 "use_azure_credentials": use_azure_credentials,
             }
             if distributes:
