@@ -63,14 +63,15 @@ def _write(store: Store, results: Path) -> None:
     """Write the page and the picture; the page lists what is not measured yet."""
     kept = {measurement: store.find(measurement) for measurement in MEASUREMENTS}
     found = {measurement: document for measurement, document in kept.items() if document}
-    missing = [measurement.name for measurement in MEASUREMENTS if measurement not in found]
+    older = [document for measurement in MEASUREMENTS if (document := store.find_older(measurement))]
+    missing = [m.name for m in MEASUREMENTS if m not in found and not store.find_older(m)]
     drawn = [store.path(measurement) for measurement, document in found.items() if has_costs(document)]
     if drawn:
         with atomic_file(results / "costs.svg") as part:
             subprocess.run([BASELINE, BENCH / "picture.py", part, *drawn], check=True)
     with atomic_file(results / "RESULTS.md") as part:
         remarks = (BENCH / "remarks.md").read_text()
-        part.write_text(page(list(found.values()), machine(), remarks, missing))
+        part.write_text(page(list(found.values()), machine(), remarks, older, missing))
     still = f"; still to be measured: {', '.join(missing)}" if missing else ""
     click.echo(f"{results / 'RESULTS.md'}: written{still}")
 

@@ -18,20 +18,35 @@ ELSEWHERE = """\
 On another processor times and ratios differ: a whole `make run` took 38 s on this one and 247 s on another. Accuracies
 repeat to the last digit only on the same kind of processor with as many cores.
 """
+OLDER = """\
+Measured from {date} on, on the same machine. The measured code has changed since, and the figures may have, too; `make bench`
+measures them again.
+"""
 COLUMNS = ("", "unit", "baseline", "ours", "ratio", "target", "stretch")
 PICTURE = "\n![Cost of prep against the number of images](costs.svg)\n"
 
 
-def page(kept: Sequence[dict[str, Any]], machine: str, remarks: str, missing: Sequence[str] = ()) -> str:
+def page(
+    kept: Sequence[dict[str, Any]],
+    machine: str,
+    remarks: str,
+    older: Sequence[dict[str, Any]] = (),
+    missing: Sequence[str] = (),
+) -> str:
     """Return RESULTS.md.
 
     Args:
         kept: The stored documents of the measurements, in the order of the table.
         machine: The machine that they were measured on.
         remarks: Markdown to append.
+        older: Documents of which input files have changed since, measured on the same machine.
         missing: Names of the measurements that are not stored.
     """
     rest = f"\nNot yet measured: {', '.join(missing)} (`make bench` measures what is missing).\n" if missing else ""
+    if older:
+        date = min(measurement["date"] for measurement in older)[:10]
+        rows = [row for measurement in older for row in measurement["rows"]]
+        rest += f"\n## Older results\n\n{OLDER.format(date=date)}\n{table(rows)}"
     if not kept:
         return f"{HEAD}{rest}\n{remarks}"
     rows = [row for measurement in kept for row in measurement["rows"]]
@@ -39,7 +54,7 @@ def page(kept: Sequence[dict[str, Any]], machine: str, remarks: str, missing: Se
     minutes = sum(measurement["seconds"] for measurement in kept) / 60
     measured = f"Measured {date} in {minutes:.0f} minutes, every figure on {machine}.\n{ELSEWHERE}"
     picture = PICTURE if any(has_costs(measurement) for measurement in kept) else ""
-    return f"{HEAD}{measured}\n{table(rows)}{rest}{picture}\n{remarks}"
+    return f"{HEAD}{measured}\n{table(rows)}{picture}{rest}\n{remarks}"
 
 
 def has_costs(measurement: dict[str, Any]) -> bool:

@@ -23,12 +23,20 @@ class Store:
 
     def find(self, measurement: Measurement) -> dict[str, Any] | None:
         """Return the stored document if machine and input files are unchanged, else None."""
+        kept = self._read(measurement)
+        return kept if kept and kept["inputs"] == measurement.input_hash() else None
+
+    def find_older(self, measurement: Measurement) -> dict[str, Any] | None:
+        """Return the stored document if the machine is unchanged and the input files are not, else None."""
+        kept = self._read(measurement)
+        return kept if kept and kept["inputs"] != measurement.input_hash() else None
+
+    def _read(self, measurement: Measurement) -> dict[str, Any] | None:
         path = self.path(measurement)
         if not path.exists():
             return None
         kept: dict[str, Any] = json.loads(path.read_text())
-        is_current = kept["inputs"] == measurement.input_hash() and kept["machine"] == machine()
-        return kept if is_current else None
+        return kept if kept["machine"] == machine() else None
 
     def keep(self, measurement: Measurement, rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
         """Store a measurement's rows with its inputs' hash and the machine, and return the document."""

@@ -39,10 +39,18 @@ def test_the_page_has_machine_table_picture_and_remarks() -> None:
 
 
 def test_the_page_names_what_is_not_yet_measured() -> None:
-    text = page(KEPT, "a machine", REMARKS, ["train", "score"])
+    text = page(KEPT, "a machine", REMARKS, missing=["train", "score"])
     assert "\nNot yet measured: train, score (`make bench` measures what is missing).\n" in text
     assert "| prep (idle) |" in text
     assert "Not yet measured" not in page(KEPT, "a machine", REMARKS)
+
+
+def test_older_results_stand_apart() -> None:
+    text = page(KEPT[:1], "a machine", REMARKS, older=KEPT[1:])
+    current, _, older = text.partition("## Older results")
+    assert table(KEPT[0]["rows"]) in current
+    assert table(KEPT[1]["rows"]) in older
+    assert "Older" not in page(KEPT, "a machine", REMARKS)
 
 
 def test_without_costs_of_a_number_of_images_there_is_no_picture() -> None:
@@ -50,7 +58,7 @@ def test_without_costs_of_a_number_of_images_there_is_no_picture() -> None:
 
 
 def test_a_page_of_nothing_has_no_table_and_no_picture() -> None:
-    text = page([], "a machine", REMARKS, ["prep"])
+    text = page([], "a machine", REMARKS, missing=["prep"])
     assert "Not yet measured: prep (" in text
     assert "| unit |" not in text
     assert "costs.svg" not in text

@@ -31,6 +31,7 @@ def test_what_was_kept_is_found(measurement: Measurement, tmp_path: Path) -> Non
     assert store.find(measurement) is None
     kept = store.keep(measurement, ROWS, seconds=12.34)
     assert store.find(measurement) == kept
+    assert store.find_older(measurement) is None
     assert (kept["rows"], kept["seconds"], kept["machine"]) == (ROWS, 12.3, machine())
 
 
@@ -51,6 +52,9 @@ def test_changed_inputs_are_measured_again(measurement: Measurement, tmp_path: P
         case _:
             (tmp_path / "another.txt").write_text("")
     assert store.find(measurement) is None
+    older = store.find_older(measurement)
+    assert older is not None
+    assert older["rows"] == ROWS
 
 
 def test_other_files_do_not_matter(measurement: Measurement, tmp_path: Path) -> None:
