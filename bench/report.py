@@ -19,8 +19,8 @@ On another processor times and ratios differ: a whole `make run` took 38 s on th
 repeat to the last digit only on the same kind of processor with as many cores.
 """
 OLDER = """\
-Measured from {date} on, on the same machine. The measured code has changed since, and the figures may have, too; `make bench`
-measures them again.
+Measured from {date} on, on the same machine. The measured code has changed since, and the figures may have, too;
+`make bench` measures them again.
 """
 COLUMNS = ("", "unit", "baseline", "ours", "ratio", "target", "stretch")
 PICTURE = "\n![Cost of prep against the number of images](costs.svg)\n"
