@@ -41,9 +41,11 @@ EPOCHS ?= 5
 run: $(READY) ## run the pipeline locally, with the Azure ML emulator (EPOCHS=5, ARGS="--keep")
 	@$(BIN)/kfp-azureml run --param epochs=$(EPOCHS) $(ARGS)
 
+# Many tests wait: one worker more than there are processors keeps these busy.
+TEST_WORKERS := $(shell n=$$(nproc); echo $$((n < 3 ? n + 1 : 4)))
 .PHONY: test
 test: $(READY) ## run the unit, golden, end-to-end and emulator tests, and some of the fault tests
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 KFP_RANGE = $(shell sed -n 's/^ *\("kfp\(-kubernetes\)\{0,1\}[<>=][^"]*"\),$$/\1/p' pyproject.toml)
 KFP_VENV := .cache/kfp

@@ -262,8 +262,9 @@ assert len(images.group_sizes) == 60, images.group_sizes
 assert len(images.read_labels()) == 120
 assert sum(map(len, images.batches(7))) == 120
 split = Split(images, 0.1, 13)
-assert sum(map(len, split.training_batches(9, np.random.default_rng(13)))) == 108
-assert sum(map(len, split.validation_batches(9))) == 12
+assert 0 < split.validation_count < 120
+assert sum(map(len, split.training_batches(1, np.random.default_rng(13)))) == 120 - split.validation_count
+assert sum(map(len, split.validation_batches(9))) == split.validation_count
 """
 
 

@@ -143,7 +143,7 @@ def test_steps_inside_conditions_have_names_and_conditions_have_none() -> None:
     names = step_names(COMPILED)
     assert names["aml-deploy-model"] == names["Deploy Model to Azure ML"] == "aml_deploy_model"
     assert names["Clean Up Unfinished Rollouts"] == "aml_reconcile"
-    assert len(set(names.values())) == 8
+    assert len(set(names.values())) == 9
 
 
 def test_without_waiting_nothing_is_asked_of_the_run(kubeflow: KubeflowApi) -> None:

@@ -48,7 +48,7 @@ def test_a_key_is_one_value_whatever_is_in_it(tmp_path, monkeypatch, proxy):
 def test_a_line_end_begins_no_option(tmp_path, monkeypatch, proxy):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path))
     _write_curl_files(tmp_path, SAMPLE, "http://endpoint.test/score", f'key"\noutput = "{tmp_path}/stolen')
-    assert len((tmp_path / CURL_FILE).read_text().splitlines()) == 5
+    assert len((tmp_path / CURL_FILE).read_text().splitlines()) == 4
 
 
 def test_a_file_that_is_there_is_not_given_the_key(tmp_path, monkeypatch, proxy):

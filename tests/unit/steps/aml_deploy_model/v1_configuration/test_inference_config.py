@@ -196,7 +196,7 @@ def test_an_environment_in_the_file_replaces_the_other_fields(translate):
     after, said = translate(SAMPLE | {"environment": environment})
     assert after.image == "reg.io/img"
     assert after.conda["dependencies"][0] == "python=3.11"
-    assert after.serving_settings.serving("custom_model").environment_variables == {"KEY": "s3cret"}
+    assert after.serving_settings.serving("custom_model").environment_variables(5) == {"KEY": "s3cret"}
     assert "condaFile: ignored as by SDK v1, since there is an environment" in said
     assert "s3cret" not in said
     assert "unknown" not in said
