@@ -42,7 +42,7 @@ run: $(READY) ## run the pipeline locally, with the Azure ML emulator (EPOCHS=5,
 	@$(BIN)/kfp-azureml run --param epochs=$(EPOCHS) $(ARGS)
 
 # Many tests wait: one worker more than there are processors keeps these busy.
-TEST_WORKERS := $(shell n=$$(nproc); echo $$((n < 3 ? n + 1 : 4)))
+TEST_WORKERS = $(shell n=$$(nproc); echo $$((n < 3 ? n + 1 : 4)))
 .PHONY: test
 test: $(READY) ## run the unit, golden, end-to-end and emulator tests, and some of the fault tests
 	$(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
