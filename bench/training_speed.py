@@ -38,6 +38,9 @@ def main() -> None:
     from kfp_azureml.steps.train import training_loop
     from kfp_azureml.steps.train.architectures import ARCHITECTURES
     from kfp_azureml.steps.train.batches import Split
+    from kfp_azureml.steps.train.best_epoch import BestEpoch
+    from kfp_azureml.steps.train.collectives import Workers
+    from kfp_azureml.steps.train.resuming import Generators, Resuming
 
     shape = (side, side, channels)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -48,6 +51,7 @@ def main() -> None:
         forward = tf.function(lambda images: model(images, training=True)).get_concrete_function(
             tf.TensorSpec((batch_size, *shape), tf.uint8)
         )
+        generators = Generators(1, Workers())
         loop: Any = training_loop
         loop.augment = split.timed(loop.augment)
         epochs = loop.fit(
@@ -55,7 +59,9 @@ def main() -> None:
             epochs=EPOCHS,
             frozen_epochs=0,
             class_weights=None,
-            rng=np.random.default_rng(1),
+            workers=Workers(),
+            generators=generators,
+            resuming=Resuming(generators, Workers(), BestEpoch(0)),
         )
         for _ in range(EPOCHS - 1):
             next(epochs)
@@ -89,7 +95,7 @@ class WaitingSplit:
 
     def training_batches(self, *arguments: Any) -> Iterator[Any]:
         """Yield the batches of the split."""
-        draw = self.timed(partial(next, self._split.training_batches(*arguments), None))
+        draw = self.timed(partial(next, iter(self._split.training_batches(*arguments)), None))
         while (batch := draw()) is not None:
             yield batch
 
