@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from databricks.sdk.errors import InvalidParameterValue, NotFound
@@ -12,9 +13,11 @@ from databricks.sdk.errors.base import DatabricksError as SdkError
 from kfp_azureml.databricks.api_errors import databricks_errors
 from kfp_azureml.databricks.identity import Identity
 from kfp_azureml.databricks.retries import retrying
-from kfp_azureml.databricks.run_cancelling import CANCEL_SECONDS, cancel, cancelled_on_exit
+from kfp_azureml.databricks.run_cancelling import CANCEL_SECONDS, cancel
 from kfp_azureml.databricks.run_reading import read_run
 from kfp_azureml.databricks.run_states import is_accepted, is_over, result_state
+from kfp_azureml.databricks.run_waiting import LimitError
+from kfp_azureml.runtime.cancellation import ended_on_exit
 from kfp_azureml.runtime.errors import CancelledError, DatabricksError
 from kfp_azureml.runtime.step import progress
 
@@ -67,7 +70,7 @@ def start_or_join(client: WorkspaceClient, starter: Starter, identity: Identity,
         run_id = _start(client, starter, identity.token(attempt))
         if run_id is None:
             continue
-        with cancelled_on_exit(client, run_id, f"run {run_id} of the workspace"):
+        with ended_on_exit(partial(cancel, client, run_id, f"run {run_id} of the workspace"), LimitError):
             run = read_run(client, run_id)
         if not identity.is_known or (run.start_time or 0) > latest:
             return run

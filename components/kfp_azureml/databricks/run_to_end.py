@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kfp_azureml.databricks.identity import Identity
-from kfp_azureml.databricks.run_cancelling import cancelled_on_exit
+from kfp_azureml.databricks.run_cancelling import cancel
 from kfp_azureml.databricks.run_outcome import Outcome, check_outcome, read_outcome
 from kfp_azureml.databricks.run_repair import repair, repairs
 from kfp_azureml.databricks.run_start import Starter, start_or_join
 from kfp_azureml.databricks.run_states import SUCCESS, is_accepted
-from kfp_azureml.databricks.run_waiting import Limits, wait_for_end
+from kfp_azureml.databricks.run_waiting import LimitError, Limits, wait_for_end
+from kfp_azureml.runtime.cancellation import ended_on_exit
 from kfp_azureml.runtime.errors import DatabricksError
 from kfp_azureml.runtime.step import progress
 
@@ -78,9 +79,9 @@ def run_to_end(
     # A failed run of an earlier attempt is repaired rather than run again.
     joined = (*following.accepted, "FAILED", "TIMEDOUT", "CANCELED") if following.max_repairs else following.accepted
     run = start_or_join(client, starter, identity, joined)
-    url = run.run_page_url or ""
+    run_id, url = run.run_id or 0, run.run_page_url or ""
     progress(f"run {run.run_id}: {url}")
-    with cancelled_on_exit(client, run.run_id or 0, url):
+    with ended_on_exit(lambda: cancel(client, run_id, url), LimitError):
         started(str(run.run_id), url)
         run = wait_for_end(client, run, following.limits)
         while _can_repair(run, following):

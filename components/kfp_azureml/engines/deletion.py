@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from kfp_azureml.engines.api import Api
 from kfp_azureml.engines.api_errors import ApiError
 from kfp_azureml.engines.identity import MANAGED_BY, OURS, Identity
 from kfp_azureml.engines.kinds import Kind, Resource
 from kfp_azureml.engines.pods import is_over, pods_of
-from kfp_azureml.runtime.errors import CancelledError, KubeflowError
+from kfp_azureml.runtime.errors import KubeflowError
 from kfp_azureml.runtime.polling import pauses
 from kfp_azureml.runtime.step import progress
 
 DELETE_SECONDS = 20.0
 """How long a deletion is retried, and then how long its effect is awaited; Kubernetes kills a pod after 30 s."""
-
-
-class LimitError(KubeflowError):
-    """A resource's work did not start or end in time."""
-
-
-@contextmanager
-def deleted_on_exit(api: Api, kind: Kind, name: str) -> Iterator[None]:
-    """Delete a resource if the step is stopped or a limit passes in the block.
-
-    Raises:
-        CancelledError: As raised in the block, with what became of the resource.
-        LimitError: Likewise.
-    """
-    try:
-        yield
-    except CancelledError as stopped:
-        raise CancelledError(f"{stopped}: {delete(api, kind, name)}", interactive=stopped.interactive) from None
-    except LimitError as late:
-        raise LimitError(f"{late}: {delete(api, kind, name)}") from None
 
 
 def delete(api: Api, kind: Kind, name: str, identity: Identity | None = None) -> str:

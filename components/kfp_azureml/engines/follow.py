@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from kfp_azureml.engines.api import Api
 from kfp_azureml.engines.api_errors import ApiError
-from kfp_azureml.engines.deletion import LimitError
 from kfp_azureml.engines.events import warnings_about
 from kfp_azureml.engines.kinds import Kind, Phase, Resource, State
 from kfp_azureml.engines.pod_logs import PodLogs, last_lines
@@ -40,6 +39,10 @@ class Limits:
         for name, value in (("queue_timeout_seconds", self.queue_seconds), ("timeout_seconds", self.run_seconds)):
             if value < 0:
                 raise KubeflowError(f"{name} {value:g}: has to be 0, which disables it, or more")
+
+
+class LimitError(KubeflowError):
+    """A resource's work did not start or end in time."""
 
 
 def follow(api: Api, kind: Kind, name: str, limits: Limits) -> State:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kfp_azureml.engines.api import Api
-from kfp_azureml.engines.deletion import deleted_on_exit
-from kfp_azureml.engines.follow import Limits, follow
+from kfp_azureml.engines.deletion import delete
+from kfp_azureml.engines.follow import LimitError, Limits, follow
 from kfp_azureml.engines.identity import Identity
 from kfp_azureml.engines.kinds import Kind, Phase
 from kfp_azureml.engines.start_or_join import start_or_join
+from kfp_azureml.runtime.cancellation import ended_on_exit
 from kfp_azureml.runtime.errors import KubeflowError
 
 
@@ -43,7 +44,7 @@ def run_to_end(
         CancelledError: If the step is stopped. The resource is deleted, or the message says how to.
     """
     name = str(start_or_join(api, kind, spec, identity, owners)["metadata"]["name"])
-    with deleted_on_exit(api, kind, name):
+    with ended_on_exit(lambda: delete(api, kind, name), LimitError):
         state = follow(api, kind, name, limits)
     if state.phase is Phase.FAILED:
         raise KubeflowError(f"{kind.name} {api.namespace}/{name} failed: {state.message or 'it gives no reason'}")

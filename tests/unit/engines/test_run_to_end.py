@@ -12,8 +12,7 @@ import pytest
 
 from kfp_azureml.engines import follow as follow_module
 from kfp_azureml.engines.api import Api
-from kfp_azureml.engines.deletion import LimitError
-from kfp_azureml.engines.follow import Limits
+from kfp_azureml.engines.follow import LimitError, Limits
 from kfp_azureml.engines.identity import MANAGED_BY, OURS, Identity
 from kfp_azureml.engines.run_to_end import run_to_end
 from kfp_azureml.engines.train_job import TRAIN_JOB
