@@ -47,5 +47,6 @@ def run_to_end(
     with ended_on_exit(lambda: delete(api, kind, name), LimitError):
         state = follow(api, kind, name, limits)
     if state.phase is Phase.FAILED:
-        raise KubeflowError(f"{kind.name} {api.namespace}/{name} failed: {state.message or 'it gives no reason'}")
+        look = f"see kubectl describe {kind.plural} {name} --namespace {api.namespace}"
+        raise KubeflowError(f"{kind.name} {api.namespace}/{name} failed: {state.message or look}")
     return name
